@@ -1,0 +1,1 @@
+"""Pieces that attacks are composed of."""

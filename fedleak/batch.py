@@ -1,0 +1,20 @@
+"""Images with their labels."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images in [0, 1] and class indices; public data when the adversary holds it."""
+
+    inputs: Float[Tensor, "batch channels height width"]
+    labels: Int[Tensor, " batch"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Int[Tensor, " chosen"]) -> "Batch":
+        return Batch(self.inputs[index], self.labels[index])

@@ -1,0 +1,1 @@
+"""Defenses, one a file; discovered by a scan of this folder."""

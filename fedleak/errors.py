@@ -1,0 +1,60 @@
+"""The few errors fedleak raises itself, each one sentence: what was expected, what came, what to do.
+
+FedleakError            exit status 1: something failed
+├── FederationError     a client or the protocol failed while the federation ran
+└── UserError           exit status 2: the input is at fault, and can be mended
+    ├── ConfigError     an unknown name or key, a value of the wrong type or out of range
+    ├── DataError       a data set or checkpoint that is missing or unreadable
+    ├── RecordingError  a recording, vault or run folder that is truncated or not one of ours
+    ├── OutputError     an output folder that is full, read-only or in use
+    └── NonFiniteError  a model whose loss or weights became NaN or infinite
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class FedleakError(Exception):
+    """Something failed; the message is one sentence for a person."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class FederationError(FedleakError):
+    """A client or the protocol failed while the federation ran."""
+
+
+class UserError(FedleakError):
+    """The input is at fault and can be mended."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class ConfigError(UserError):
+    """An unknown name or key, a value of the wrong type or out of range."""
+
+
+class DataError(UserError):
+    """A data set or checkpoint that is missing or unreadable."""
+
+
+class RecordingError(UserError):
+    """A recording, vault or run folder that is truncated or not one of ours."""
+
+
+class OutputError(UserError):
+    """An output folder that is full, read-only or in use."""
+
+
+class NonFiniteError(UserError):
+    """A model whose loss or weights became NaN or infinite."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest known word, or the list of what there is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; there is {', '.join(names)}" if names else ""

@@ -1,0 +1,48 @@
+"""Everything the adversary holds about one message: public knowledge and what crossed the wire, nothing private."""
+
+from dataclasses import dataclass, replace
+
+from fedleak.batch import Batch
+from fedleak.defense import Defense
+from fedleak.task import Task
+from fedleak.training import LocalTraining
+from fedleak.update import Update
+from fedleak.weights import NamedTensors, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One client's update, or an aggregate of several, as the server saw it."""
+
+    task: Task
+    before: Weights
+    """What the server sent."""
+    update: Update
+    """What came back, over the model's parameters; for a masked update the ring elements read as fixed-point numbers."""
+    buffers_after: NamedTensors | None = None
+    """BatchNorm statistics and counters as they came back; None where they are withheld or masked."""
+    cohort: tuple[int, ...] = (0,)
+    """The clients whose examples are in this update."""
+    round: int = 1
+    num_examples: int | None = None
+    """Examples behind the update, as the clients reported them; None where that is unknown."""
+    training: LocalTraining = LocalTraining()
+    """How each client trains, as far as the adversary knows."""
+    defense: tuple[Defense, ...] = ()
+    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), dice are not."""
+    masked: bool = False
+    """Whether the update is still under its pairwise masks, so uniformly random to who lacks the keys."""
+    auxiliary: Batch | None = None
+    """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
+
+    def gradient(self) -> NamedTensors:
+        """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""
+        return self.update.as_gradient(self.before.parameters, self.training).tensors
+
+    def examples(self) -> int:
+        """How many examples to guess: as reported, else one batch for each client of the cohort."""
+        return self.num_examples or (self.training.batch_size or 1) * len(self.cohort)
+
+    def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
+        """The same observation for an adversary who also holds public data."""
+        return replace(self, auxiliary=auxiliary)

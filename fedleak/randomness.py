@@ -1,0 +1,36 @@
+"""Every draw takes a generator made from (seed, purpose, ...): same words, same draw, on any worker."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Generator
+
+
+def seed_of(*words: object) -> int:
+    """A 63-bit seed from words such as `(7, "batch", client, round)`; different words, independent seeds."""
+    digest = hashlib.blake2b(repr(words).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(*words: object) -> Generator:
+    """A CPU generator seeded by `words`."""
+    return Generator().manual_seed(seed_of(*words))
+
+
+@contextmanager
+def global_dice(*words: object) -> Iterator[None]:
+    """Seeds the global generators of torch and `random` inside the block and puts them back after it.
+
+    For code that is not ours and takes no generator: dropout layers, Flower's sampling of clients.
+    """
+    kept = random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(*words))
+        random.seed(seed_of(*words))
+        try:
+            yield
+        finally:
+            random.setstate(kept)

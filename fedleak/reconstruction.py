@@ -1,0 +1,43 @@
+"""What an attack returns: its guess, its own loss, and how it got there."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TracePoint:
+    """The attacker's own loss at one iteration."""
+
+    iteration: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The guess at one iteration, kept so that its quality can be scored after the attack."""
+
+    iteration: int
+    inputs: Float[Tensor, "batch channels height width"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """A guess. `inputs` or `labels` is None where the attack does not guess them.
+
+    A failed attack has neither and says why in `failure`; it is scored NaN, never as a black image.
+    """
+
+    inputs: Float[Tensor, "batch channels height width"] | None = None
+    labels: Int[Tensor, " guesses"] | None = None
+    mismatch: float = float("nan")
+    """The attacker's own loss for this guess, lower is better; NaN where it has none."""
+    failure: str | None = None
+    trace: tuple[TracePoint, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+
+    @classmethod
+    def failed(cls, reason: str) -> "Reconstruction":
+        """No guess, and why."""
+        return cls(failure=reason)

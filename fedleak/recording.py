@@ -1,0 +1,131 @@
+"""One message that the server saw, as a file that can be kept, sent, and attacked again next year."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fedleak.defense import Defense, build_chain
+from fedleak.errors import RecordingError
+from fedleak.observation import Observation
+from fedleak.task import Task
+from fedleak.tasks import task_named
+from fedleak.tensorfile import read_pair, write_pair
+from fedleak.training import LocalTraining
+from fedleak.update import Update, UpdateKind
+from fedleak.weights import NamedTensors, Weights
+
+FORMAT = "fedleak-recording-1"
+Payload = Literal["weights", "masked", "aggregate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What crossed the wire for one client in one round, or the sum that secure aggregation revealed.
+
+    `payload` is the reply's state dict (weights after training; for an aggregate: after the mean update), or, where it is
+    masked, the ring elements read as fixed-point deltas.
+    """
+
+    task: Task
+    before: Weights
+    payload: NamedTensors
+    kind: Payload
+    cohort: tuple[int, ...]
+    round: int
+    num_examples: int | None
+    training: LocalTraining
+    """As the adversary knows it: None where a fact is unknown."""
+    chain: tuple[Defense, ...]
+    defense: str
+    """Name of the chain in the experiment."""
+    seed: int
+    metrics: Mapping[str, float]
+    """What else the client reported in clear."""
+
+    @property
+    def stem(self) -> Path:
+        """Where it lies in a folder of recordings, without suffix."""
+        who = "aggregate" if self.kind == "aggregate" else f"client-{self.cohort[0]:04d}"
+        return Path(f"round-{self.round:04d}") / who
+
+    def observation(self) -> Observation:
+        """What an attack is given."""
+        before = self.before.state_dict()
+        masked = self.kind == "masked"
+        delta = {n: self.payload[n] if masked else self.payload[n] - before[n] for n in self.before.parameters}
+        after = {n: self.payload[n] for n in self.before.buffers if n in self.payload}
+        return Observation(
+            task=self.task,
+            before=self.before,
+            update=Update(delta, UpdateKind.DELTA),
+            buffers_after=None if masked or not after else after,
+            cohort=self.cohort,
+            round=self.round,
+            num_examples=self.num_examples,
+            training=self.training,
+            defense=self.chain,
+            masked=masked,
+        )
+
+
+def write_recording(folder: Path, recording: Recording) -> Path:
+    """Writes the pair of files; returns the path of the JSON file, which is complete only when both are."""
+    facts = {
+        "format": FORMAT,
+        "task": recording.task.name,
+        "kind": recording.kind,
+        "cohort": list(recording.cohort),
+        "round": recording.round,
+        "num_examples": recording.num_examples,
+        "training": asdict(recording.training),
+        "unknown": list(recording.training.unknown()),
+        "defense": recording.defense,
+        "chain": [{"use": defense.name, **defense.options()} for defense in recording.chain],
+        "seed": recording.seed,
+        "metrics": dict(recording.metrics),
+        "parameters": list(recording.before.parameters),
+        "buffers": list(recording.before.buffers),
+    }
+    tensors = {f"before/{name}": value for name, value in recording.before.state_dict().items()}
+    tensors |= {f"payload/{name}": value for name, value in recording.payload.items()}
+    return write_pair(folder / recording.stem, tensors, facts)
+
+
+def read_recording(path: Path) -> Recording:
+    """Reads a recording (either of its files); raises `RecordingError` where it is truncated or not one."""
+    tensors, facts = read_pair(path)
+    if facts.get("format") != FORMAT:
+        raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
+    try:
+        return _recording(tensors, facts)
+    except (KeyError, TypeError) as error:
+        raise RecordingError(
+            f"{path}: the recording is damaged ({error!r} is missing or wrong); record it again"
+        ) from error
+
+
+def find_recordings(run: Path) -> list[Path]:
+    """The recordings below a folder, in the order they were made: by defense, round, client, aggregate last."""
+    found = sorted(run.glob("**/round-*/client-*.json")) + sorted(run.glob("**/round-*/aggregate.json"))
+    return sorted((path for path in found if "vault" not in path.parts), key=lambda path: path.parent)
+
+
+def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
+    return Recording(
+        task=task_named(facts["task"]),
+        before=Weights(
+            {name: tensors[f"before/{name}"] for name in facts["parameters"]},
+            {name: tensors[f"before/{name}"] for name in facts["buffers"]},
+        ),
+        payload={key.removeprefix("payload/"): value for key, value in tensors.items() if key.startswith("payload/")},
+        kind=facts["kind"],
+        cohort=tuple(facts["cohort"]),
+        round=facts["round"],
+        num_examples=facts["num_examples"],
+        training=LocalTraining(**facts["training"]),
+        chain=build_chain(tuple(facts["chain"])),
+        defense=facts["defense"],
+        seed=facts["seed"],
+        metrics=facts["metrics"],
+    )

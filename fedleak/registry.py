@@ -1,0 +1,117 @@
+"""Finds plug-ins by name: a scan of a folder of fedleak, then the entry points of installed packages."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fedleak.errors import ConfigError, did_you_mean
+from fedleak.plugin import Plugin
+
+PluginT = TypeVar("PluginT", bound=Plugin)
+Registered = TypeVar("Registered", bound=Plugin)
+
+ENTRY_POINTS = "fedleak.plugins"
+
+
+class Registry(Generic[PluginT]):
+    """The plug-ins of one kind, by name.
+
+    `package` is the folder that is scanned (each module registers itself on import); packages from outside name a
+    module that does the same in the entry-point group `fedleak.plugins`.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._classes: dict[str, type[PluginT]] = {}
+
+    def register(self, name: str) -> Callable[[type[Registered]], type[Registered]]:
+        """Decorator: makes a class available under `name`."""
+
+        def add(cls: type[Registered]) -> type[Registered]:
+            taken = self._classes.get(name)
+            if taken is not None and (taken.__module__, taken.__qualname__) != (
+                cls.__module__,
+                cls.__qualname__,
+            ):
+                raise ConfigError(f"two {self.kind}s are called '{name}': {taken.__module__}, {cls.__module__}")
+            cls.name = name
+            self._classes[name] = cls  # type: ignore[assignment]
+            return cls
+
+        return add
+
+    def __iter__(self) -> Iterator[type[PluginT]]:
+        return (self._discovered[name] for name in sorted(self._discovered))
+
+    def get(self, name: str, where: str = "") -> type[PluginT]:
+        """The class called `name`; `where` is the place in the user's input that names it."""
+        if name not in self._discovered:
+            prefix = f"{where}: " if where else ""
+            raise ConfigError(f"{prefix}no {self.kind} is called '{name}'{did_you_mean(name, self._discovered)}")
+        return self._classes[name]
+
+    def build(self, name: str, options: Mapping[str, Any], where: str = "") -> PluginT:
+        """An instance from a user's options, each checked against its field's type."""
+        cls = self.get(name, f"{where}.use" if where else "")
+        hints = get_type_hints(cls, include_extras=True)
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        values = {}
+        for key, value in options.items():
+            place = f"{where}.{key}" if where else key
+            if key not in known:
+                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, known)}")
+            values[key] = self._parse(value, hints[key], place)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            missing = [field for field in known if f"'{field}'" in str(error)]
+            if not missing:
+                raise
+            raise ConfigError(f"{where or name}: {self.kind} '{name}' needs {', '.join(missing)}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{where or name}: {error}") from error
+
+    def from_table(self, table: Mapping[str, Any], where: str = "") -> PluginT:
+        """An instance from a table of an experiment, `{use = "name", ...}`."""
+        if not isinstance(table.get("use"), str):
+            raise ConfigError(
+                f'{where}: expected a table with use = "NAME OF A {self.kind.upper()}", got {dict(table)}'
+            )
+        return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
+
+    def _parse(self, value: Any, hint: Any, where: str) -> Any:
+        if isinstance(value, Mapping) and "use" in value:
+            value = self.from_table(value, where)
+        if isinstance(value, list):
+            value = tuple(value)
+        try:
+            return TypeAdapter(hint, config=_ARBITRARY).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {explain(error)}") from error
+
+    @cached_property
+    def _discovered(self) -> dict[str, type[PluginT]]:
+        package = importlib.import_module(self.package)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.ispkg:
+                importlib.import_module(f"{self.package}.{module.name}")
+        for entry in entry_points(group=ENTRY_POINTS):
+            entry.load()
+        return self._classes
+
+
+_ARBITRARY = ConfigDict(arbitrary_types_allowed=True)
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as one clause: what was expected, and what came."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"expected {message}, got {first['input']!r}"

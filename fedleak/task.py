@@ -1,0 +1,69 @@
+"""The public problem that clients train on and attacks differentiate: a model, a loss, an input shape, classes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from fedleak.weights import NamedTensors, Weights
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification problem on images in [0, 1] with mean cross-entropy; holds no data.
+
+    `network` is the architecture only: every method takes the weights, and the network's own are never read.
+    """
+
+    name: str
+    network: nn.Module
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+    classes: int
+
+    def split(self, state: NamedTensors) -> Weights:
+        """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
+        own = Weights(dict(self.network.named_parameters()), dict(self.network.named_buffers()))
+        return own.like(state)
+
+    def logits(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+    ) -> Float[Tensor, "batch classes"]:
+        """The network's outputs. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
+        self.network.train(mode == "train")
+        result: Tensor = functional_call(self.network, weights.state_dict(), (inputs,))
+        return result
+
+    def loss(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        labels: Num[Tensor, "batch *classes"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy; labels are class indices or, for attacks that optimise them, probabilities."""
+        return F.cross_entropy(self.logits(weights, inputs, mode=mode), labels)
+
+    def gradients(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        labels: Num[Tensor, "batch *classes"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+        create_graph: bool = False,
+    ) -> NamedTensors:
+        """Gradient of the loss for each parameter, by name; with `create_graph` it can be differentiated again."""
+        parameters = {name: value.detach().requires_grad_() for name, value in weights.parameters.items()}
+        loss = self.loss(Weights(parameters, weights.buffers), inputs, labels, mode=mode)
+        values = torch.autograd.grad(loss, list(parameters.values()), create_graph=create_graph, materialize_grads=True)
+        return dict(zip(parameters, values, strict=True))

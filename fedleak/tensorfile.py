@@ -1,0 +1,49 @@
+"""A pair of files, tensors (safetensors) and facts (JSON), written whole or not at all."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from fedleak.errors import OutputError, RecordingError
+from fedleak.weights import NamedTensors
+
+
+def write_pair(stem: Path, tensors: NamedTensors, facts: Mapping[str, Any]) -> Path:
+    """Writes `stem.safetensors`, then `stem.json`; the JSON file is there only when both are whole."""
+    write_atomically(stem.with_suffix(".safetensors"), save({k: v.contiguous() for k, v in tensors.items()}))
+    return write_atomically(stem.with_suffix(".json"), (json.dumps(facts, indent=1) + "\n").encode())
+
+
+def read_pair(path: Path) -> tuple[NamedTensors, dict[str, Any]]:
+    """Reads both files of the pair that `path` (either file, or their stem) belongs to."""
+    stem = path.with_suffix("") if path.suffix in {".json", ".safetensors"} else path
+    try:
+        facts = json.loads(stem.with_suffix(".json").read_bytes())
+        tensors = load(stem.with_suffix(".safetensors").read_bytes())
+    except OSError as error:
+        raise RecordingError(f"cannot read {error.filename or stem}: {error.strerror}") from error
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{stem}.* is truncated or not written by fedleak ({error}); record it again") from error
+    if not isinstance(facts, dict):
+        raise RecordingError(
+            f"{stem}.json: expected an object with the facts of a recording, got {type(facts).__name__}"
+        )
+    return tensors, facts
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Writes beside `path` and renames, so that a reader never sees half a file."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}; free some space or choose another --out") from error
+    return path

@@ -1,0 +1,91 @@
+"""How a client trains: the facts, and the training itself (clients run it, verification and attacks replay it)."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.batch import Batch
+from fedleak.errors import NonFiniteError
+from fedleak.randomness import generator, global_dice
+from fedleak.task import Task
+from fedleak.weights import Weights
+
+Mode = Literal["train", "eval"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalTraining:
+    """One round of local SGD. In an `Observation` a field may be None: unknown to the adversary.
+
+    `batches` batches of `batch_size` examples, `epochs` times over: FedSGD is one batch, one epoch.
+    """
+
+    batch_size: int | None = 1
+    batches: int | None = 1
+    epochs: int | None = 1
+    learning_rate: float | None = 0.1
+    momentum: float | None = 0.0
+    weight_decay: float | None = 0.0
+    mode: Mode | None = "train"
+
+    @property
+    def steps(self) -> int | None:
+        """Number of optimiser steps, None where unknown."""
+        return None if self.batches is None or self.epochs is None else self.batches * self.epochs
+
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the fields that are unknown."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name) is None)
+
+    def hiding(self, names: tuple[str, ...]) -> "LocalTraining":
+        """The same facts with some of them unknown."""
+        return replace(self, **dict.fromkeys(names))
+
+    def known_or(self, other: "LocalTraining") -> "LocalTraining":
+        """These facts, with what is unknown here taken from `other`."""
+        return replace(
+            other,
+            **{f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None},
+        )
+
+
+def batch_order(examples: int, training: LocalTraining, rng: Generator) -> list[Int[Tensor, " batch"]]:
+    """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller)."""
+    assert training.batch_size is not None
+    assert training.epochs is not None
+    order: list[Tensor] = []
+    for _ in range(training.epochs):
+        order += torch.split(torch.randperm(examples, generator=rng), training.batch_size)
+    return order
+
+
+def train_locally(
+    task: Task, before: Weights, examples: Batch, training: LocalTraining, dice: tuple[object, ...]
+) -> Weights:
+    """SGD from `before` over the examples; returns the weights after. `dice` seeds the batch order and dropout.
+
+    Momentum and weight decay are as in `torch.optim.SGD` (momentum starts empty each round). Raises `NonFiniteError`
+    when a gradient is not finite.
+    """
+    assert training.learning_rate is not None
+    after = before.clone()
+    velocity = {name: torch.zeros_like(value) for name, value in after.parameters.items()}
+    order = batch_order(len(examples), training, generator(*dice, "order"))
+    with global_dice(*dice, "dropout"):
+        for step, chosen in enumerate(order, start=1):
+            batch = examples[chosen]
+            gradients = task.gradients(after, batch.inputs, batch.labels, mode=training.mode or "train")
+            for name, gradient in gradients.items():
+                if not torch.isfinite(gradient).all():
+                    raise NonFiniteError(
+                        f"the model's gradient for '{name}' is not finite in local step {step} of {len(order)}; "
+                        "lower federation.learning_rate or check the model and its checkpoint"
+                    )
+                parameter = after.parameters[name]
+                direction = gradient + (training.weight_decay or 0.0) * parameter
+                velocity[name] = (training.momentum or 0.0) * velocity[name] + direction
+                after.parameters[name] = parameter - training.learning_rate * velocity[name]
+    return after

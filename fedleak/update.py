@@ -1,0 +1,61 @@
+"""What a client sends: named tensors, also as one vector, as a gradient or as a weight delta."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.training import LocalTraining
+from fedleak.weights import NamedTensors
+
+
+class UpdateKind(StrEnum):
+    """The two meanings of "update" in the literature; `Update.as_gradient` is the one conversion."""
+
+    GRADIENT = "gradient"
+    DELTA = "delta"
+
+
+@dataclass(frozen=True)
+class Update:
+    """Named tensors in the order of the model's parameters; says whether it is a gradient or a weight delta."""
+
+    tensors: NamedTensors
+    kind: UpdateKind
+
+    def vector(self) -> Float[Tensor, " entries"]:
+        """All tensors flattened and joined."""
+        return torch.cat([value.reshape(-1) for value in self.tensors.values()])
+
+    def with_vector(self, vector: Float[Tensor, " entries"]) -> "Update":
+        """The same names and shapes filled from `vector`."""
+        sizes = [value.numel() for value in self.tensors.values()]
+        pieces = torch.split(vector, sizes)
+        return Update(
+            {
+                name: piece.reshape(value.shape)
+                for (name, value), piece in zip(self.tensors.items(), pieces, strict=True)
+            },
+            self.kind,
+        )
+
+    def norm(self) -> float:
+        """Euclidean norm of the vector."""
+        return float(torch.linalg.vector_norm(self.vector()))
+
+    def as_gradient(self, before: NamedTensors, training: LocalTraining) -> "Update":
+        """The gradient that a delta implies: `-delta / (learning_rate * steps) - weight_decay * before`.
+
+        Exact for one step of SGD (with any momentum), the mean direction for several. A learning rate or step count
+        that is unknown counts as 1: the direction is right, the length is not.
+        """
+        if self.kind is UpdateKind.GRADIENT:
+            return self
+        scale = (training.learning_rate or 1.0) * (training.steps or 1)
+        decay = training.weight_decay or 0.0
+        return Update(
+            {name: -value / scale - decay * before[name] for name, value in self.tensors.items()},
+            UpdateKind.GRADIENT,
+        )

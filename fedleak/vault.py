@@ -1,0 +1,55 @@
+"""The truth: what clients really trained on. Only clients write it, only scoring and verification read it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fedleak.batch import Batch
+from fedleak.errors import RecordingError
+from fedleak.tensorfile import read_pair, write_pair
+from fedleak.training import LocalTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateBatch:
+    """The examples of one client in one round, and how it really trained on them."""
+
+    examples: Batch
+    training: LocalTraining
+    dice: tuple[int | str, ...]
+    """What seeded the client's batch order, dropout and defenses: never on the wire, needed to recompute the update."""
+    client: int
+    round: int
+
+
+def stem_of(vault: Path, round: int, client: int) -> Path:
+    """Where the truth of a client in a round lies, without suffix."""
+    return vault / f"round-{round:04d}" / f"client-{client:04d}"
+
+
+def deposit(vault: Path, truth: PrivateBatch) -> None:
+    """Stores the truth of one client and round."""
+    facts = {
+        "format": "fedleak-truth-1",
+        "client": truth.client,
+        "round": truth.round,
+        "dice": list(truth.dice),
+        "training": asdict(truth.training),
+    }
+    tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels}
+    write_pair(stem_of(vault, truth.round, truth.client), tensors, facts)
+
+
+def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
+    """Reads the truth of one client and round; raises `RecordingError` where it is missing or damaged."""
+    stem = stem_of(vault, round, client)
+    tensors, facts = read_pair(stem)
+    try:
+        return PrivateBatch(
+            examples=Batch(tensors["inputs"], tensors["labels"]),
+            training=LocalTraining(**facts["training"]),
+            dice=tuple(facts["dice"]),
+            client=facts["client"],
+            round=facts["round"],
+        )
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"{stem}.json is not the truth of a client ({error!r} is missing or wrong)") from error

@@ -1,0 +1,1 @@
+"""What the adversary runs: the server, its tap, and the aggregation protocols."""
