@@ -13,8 +13,8 @@ from fedleak.registry import Registry
 class Attack(Plugin, ABC):
     """Turns an observation into a guess, without ever touching the truth.
 
-    The same observation and an equally seeded `rng` give the same guess. The observation is not changed. Where the attack
-    does not apply or diverges it returns `Reconstruction.failed(reason)`; an exception is a bug.
+    The same observation and an equally seeded `rng` give the same guess. The observation is not changed. Where the
+    attack does not apply or diverges it returns `Reconstruction.failed(reason)`; an exception is a bug.
     """
 
     @abstractmethod

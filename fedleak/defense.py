@@ -13,7 +13,7 @@ from fedleak.update import Update
 
 
 class Defense(Plugin, ABC):
-    """What a client does to its update before it leaves. Algorithm and parameters are public; `rng` is the client's own."""
+    """What a client does to its update before it leaves; algorithm and parameters are public, `rng` is not."""
 
     protocol: ClassVar[str | None] = None
     """Name of the wire protocol the defense needs between clients and server; None: it acts on the update alone."""

@@ -1,6 +1,6 @@
 """Everything the adversary holds about one message: public knowledge and what crossed the wire, nothing private."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fedleak.batch import Batch
 from fedleak.defense import Defense
@@ -18,7 +18,7 @@ class Observation:
     before: Weights
     """What the server sent."""
     update: Update
-    """What came back, over the model's parameters; for a masked update the ring elements read as fixed-point numbers."""
+    """What came back, over the model's parameters; where masked, the ring elements read as fixed-point numbers."""
     buffers_after: NamedTensors | None = None
     """BatchNorm statistics and counters as they came back; None where they are withheld or masked."""
     cohort: tuple[int, ...] = (0,)
@@ -26,7 +26,7 @@ class Observation:
     round: int = 1
     num_examples: int | None = None
     """Examples behind the update, as the clients reported them; None where that is unknown."""
-    training: LocalTraining = LocalTraining()
+    training: LocalTraining = field(default_factory=LocalTraining)
     """How each client trains, as far as the adversary knows."""
     defense: tuple[Defense, ...] = ()
     """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), dice are not."""

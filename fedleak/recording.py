@@ -23,8 +23,8 @@ Payload = Literal["weights", "masked", "aggregate"]
 class Recording:
     """What crossed the wire for one client in one round, or the sum that secure aggregation revealed.
 
-    `payload` is the reply's state dict (weights after training; for an aggregate: after the mean update), or, where it is
-    masked, the ring elements read as fixed-point deltas.
+    `payload` is the reply's state dict (weights after training; for an aggregate: after the mean update), or, where it
+    is masked, the ring elements read as fixed-point deltas.
     """
 
     task: Task

@@ -1,1 +1,62 @@
-"""The catalogue of tasks: a data source's shape and classes, and a network, under the name `SOURCE-MODEL`."""
+"""The catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from torch import nn
+
+from fedleak.errors import ConfigError, did_you_mean
+from fedleak.model import models
+from fedleak.randomness import global_dice
+from fedleak.source import IMAGE_FOLDER, Source, image_folder, sources
+from fedleak.task import Task
+from fedleak.weights import Weights
+
+CATALOGUE = (
+    "digits-mlp",
+    "digits-lenet",
+    "mnist-lenet",
+    "photos-lenet",
+    "photos-convnet",
+    "photos-resnet18",
+    "faces-lenet",
+    "cifar10-lenet",
+    "cifar10-convnet",
+    "cifar10-resnet18",
+    "fashion-mnist-lenet",
+    "fashion-mnist-convnet",
+)
+"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""
+
+
+@lru_cache(maxsize=32)
+def task_named(name: str) -> Task:
+    """The task `SOURCE-MODEL`, or `image-folder:PATH` (a convnet) and `image-folder-MODEL:PATH`."""
+    source, model = parse_name(name)
+    network = models.build(model, {}, "task").network(source.shape, source.classes)
+    return Task(name, network, source.shape, source.classes)
+
+
+def parse_name(name: str) -> tuple[Source, str]:
+    """The data source and the model that a task's name stands for."""
+    kind, colon, path = name.partition(":")
+    if kind.startswith(IMAGE_FOLDER) and colon:
+        return image_folder(Path(path).expanduser()), kind.removeprefix(IMAGE_FOLDER).removeprefix("-") or "convnet"
+    for source in sources.values():
+        model = name.removeprefix(f"{source.name}-")
+        if model != name and model in {cls.name for cls in models}:
+            return source, model
+    raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
+
+
+def initial_weights(task: Task, seed: int) -> Weights:
+    """Fresh weights by the architecture's own initialisation; the same seed gives the same weights."""
+    with global_dice(seed, "initial weights", task.name):
+        source, model = parse_name(task.name)
+        network = models.build(model, {}, "task").network(source.shape, source.classes)
+    return weights_of(network)
+
+
+def weights_of(network: nn.Module) -> Weights:
+    """A copy of a network's parameters and buffers."""
+    return Weights(dict(network.named_parameters()), dict(network.named_buffers())).clone()

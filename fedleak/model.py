@@ -1,0 +1,19 @@
+"""The contract of a network architecture, and the registry that finds architectures by name."""
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+from fedleak.plugin import Plugin
+from fedleak.registry import Registry
+
+
+class Model(Plugin, ABC):
+    """A recipe for an untrained network on images of some shape."""
+
+    @abstractmethod
+    def network(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
+        """A network from images (batch, *shape) in [0, 1] to logits (batch, classes); torch's own dice initialise it."""
+
+
+models: Registry[Model] = Registry("model", "fedleak.models")

@@ -1,0 +1,39 @@
+"""The LeNet of Deep Leakage from Gradients: sigmoid, strided, twice differentiable everywhere."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from fedleak.model import Model, models
+from fedleak.source import Shape
+
+
+@models.register("lenet")
+@dataclass(frozen=True, kw_only=True)
+class LeNet(Model):
+    """Three 5x5 convolutions of 12 channels with sigmoids (strides 2, 2, 1), then a linear classifier."""
+
+    paper: ClassVar = "https://arxiv.org/abs/1906.08935"
+    bibtex: ClassVar = """@inproceedings{zhu2019deep,
+  title = {Deep Leakage from Gradients},
+  author = {Zhu, Ligeng and Liu, Zhijian and Han, Song},
+  booktitle = {Advances in Neural Information Processing Systems}, volume = {32}, year = {2019},
+  url = {https://arxiv.org/abs/1906.08935}
+}"""
+    channels: int = 12
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        width = self.channels
+        depth, height, breadth = shape
+        features = width * -(-height // 4) * -(-breadth // 4)
+        return nn.Sequential(
+            nn.Conv2d(depth, width, 5, stride=2, padding=2),
+            nn.Sigmoid(),
+            nn.Conv2d(width, width, 5, stride=2, padding=2),
+            nn.Sigmoid(),
+            nn.Conv2d(width, width, 5, padding=2),
+            nn.Sigmoid(),
+            nn.Flatten(),
+            nn.Linear(features, classes),
+        )

@@ -1,0 +1,30 @@
+"""A perceptron with one hidden layer: the smallest network whose first layer gives its input away."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from torch import nn
+
+from fedleak.model import Model, models
+from fedleak.source import Shape
+
+
+@models.register("mlp")
+@dataclass(frozen=True, kw_only=True)
+class MLP(Model):
+    """Flatten, one hidden ReLU layer, a linear classifier."""
+
+    paper: ClassVar = "https://doi.org/10.1038/323533a0"
+    bibtex: ClassVar = """@article{rumelhart1986learning,
+  title = {Learning representations by back-propagating errors},
+  author = {Rumelhart, David E. and Hinton, Geoffrey E. and Williams, Ronald J.},
+  journal = {Nature}, volume = {323}, pages = {533--536}, year = {1986},
+  url = {https://doi.org/10.1038/323533a0}
+}"""
+    hidden: int = 128
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(prod(shape), self.hidden), nn.ReLU(), nn.Linear(self.hidden, classes)
+        )

@@ -1,0 +1,30 @@
+"""ResNet-18 with the stem for small images."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+from torchvision.models import resnet18
+
+from fedleak.model import Model, models
+from fedleak.source import Shape
+
+
+@models.register("resnet18")
+@dataclass(frozen=True, kw_only=True)
+class ResNet18(Model):
+    """torchvision's ResNet-18; a 3x3 stem of stride 1 and no max-pooling, as is usual for 32x32 images."""
+
+    paper: ClassVar = "https://arxiv.org/abs/1512.03385"
+    bibtex: ClassVar = """@inproceedings{he2016deep,
+  title = {Deep Residual Learning for Image Recognition},
+  author = {He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition}, pages = {770--778}, year = {2016},
+  url = {https://arxiv.org/abs/1512.03385}
+}"""
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        network: nn.Module = resnet18(num_classes=classes)
+        network.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
+        network.maxpool = nn.Identity()
+        return network
