@@ -1,0 +1,34 @@
+"""Norm clipping."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from torch import Generator
+
+from fedleak.defense import Defense, defenses
+from fedleak.update import Update
+
+
+@defenses.register("clipping")
+@dataclass(frozen=True, kw_only=True)
+class Clipping(Defense):
+    """Scales the update down to Euclidean norm `max_norm`; a shorter update is left alone.
+
+    The direction is unchanged, so on its own it hides nothing from an attack that compares directions.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1710.06963"
+    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
+  title = {Learning Differentially Private Recurrent Language Models},
+  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
+  booktitle = {International Conference on Learning Representations}, year = {2018},
+  url = {https://arxiv.org/abs/1710.06963}
+}"""
+    max_norm: Annotated[float, Field(gt=0)]
+    """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""
+
+    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+        vector = update.vector()
+        scale = (self.max_norm / vector.norm()).clamp(max=1.0)
+        return update.with_vector(vector * scale)

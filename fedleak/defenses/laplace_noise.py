@@ -1,0 +1,33 @@
+"""Additive Laplace noise."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator
+
+from fedleak.defense import Defense, defenses
+from fedleak.update import Update
+
+
+@defenses.register("laplace-noise")
+@dataclass(frozen=True, kw_only=True)
+class LaplaceNoise(Defense):
+    """Adds independent Laplace(0, scale) noise to every entry of the weight delta; its variance is 2 scale²."""
+
+    paper: ClassVar = "https://doi.org/10.1007/11681878_14"
+    bibtex: ClassVar = """@inproceedings{dwork2006calibrating,
+  title = {Calibrating Noise to Sensitivity in Private Data Analysis},
+  author = {Dwork, Cynthia and McSherry, Frank and Nissim, Kobbi and Smith, Adam},
+  booktitle = {Theory of Cryptography Conference}, pages = {265--284}, year = {2006},
+  url = {https://doi.org/10.1007/11681878_14}
+}"""
+    scale: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """Mean absolute value of the noise, in units of a weight."""
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        vector = update.vector()
+        magnitude = torch.empty_like(vector).exponential_(generator=rng)
+        sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
+        return update.with_vector(vector + self.scale * sign * magnitude)

@@ -1,0 +1,36 @@
+"""Top-k sparsification."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator
+
+from fedleak.defense import Defense, defenses
+from fedleak.update import Update
+
+
+@defenses.register("top-k")
+@dataclass(frozen=True, kw_only=True)
+class TopK(Defense):
+    """Keeps the largest `fraction` of the entries by absolute value and sends zeros for the rest.
+
+    The kept entries are exact, so an attacker who matches only those loses little.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1704.05021"
+    bibtex: ClassVar = """@inproceedings{aji2017sparse,
+  title = {Sparse Communication for Distributed Gradient Descent},
+  author = {Aji, Alham Fikri and Heafield, Kenneth},
+  booktitle = {Empirical Methods in Natural Language Processing}, pages = {440--445}, year = {2017},
+  url = {https://arxiv.org/abs/1704.05021}
+}"""
+    fraction: Annotated[float, Field(gt=0, le=1)]
+    """Share of the entries that is kept; at least one entry is."""
+
+    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+        vector = update.vector()
+        kept = vector.abs().topk(ceil(self.fraction * vector.numel())).indices
+        return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, vector[kept]))
