@@ -42,7 +42,9 @@ types: setup
 	$(BIN)/mypy
 
 contracts: setup
-	$(BIN)/lint-imports
+	@rm -rf build/contracts && mkdir -p build/contracts
+	@cp -r fedleak build/contracts/ && cp -r attacks clients server build/contracts/fedleak/
+	cd build/contracts && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-logo --config $(abspath pyproject.toml)
 
 check: lint types contracts test
 

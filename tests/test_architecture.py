@@ -1,0 +1,69 @@
+"""The import graph proves the threat model; each kind of breach, planted in a copy, must fail the build."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTIES = ("attacks", "clients", "server")
+
+
+def lint(layout: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(layout), "COLUMNS": "200"}
+    return subprocess.run(command, cwd=layout, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages as the wheel lays them out: every party below fedleak."""
+    folder = tmp_path_factory.mktemp("layout")
+    shutil.copytree(ROOT / "fedleak", folder / "fedleak", ignore=shutil.ignore_patterns("__pycache__"))
+    for party in PARTIES:
+        shutil.copytree(ROOT / party, folder / "fedleak" / party, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_contracts_are_kept(layout: Path) -> None:
+    result = lint(layout)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("attacks", "from fedleak.vault import withdraw"),
+        ("attacks", "from fedleak import data"),
+        ("attacks", "from fedleak.clients import app"),
+        ("attacks", "import flwr"),
+        ("attacks", "import server.app"),
+        ("server", "from fedleak.attacks.dlg import DLG"),
+        ("server", "from fedleak.scoring import score"),
+        ("clients", "from ..server import tap"),
+        ("metrics", "from fedleak.attacks import parts"),
+    ],
+)
+def test_a_breach_fails_the_build(layout: Path, module: str, line: str) -> None:
+    planted = layout / "fedleak" / module / "planted.py"
+    planted.write_text(line + "\n")
+    try:
+        result = lint(layout)
+    finally:
+        planted.unlink()
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout
+    assert f"fedleak.{module}.planted" in result.stdout
+
+
+@pytest.mark.parametrize("path", [p for party in ("attacks", "server") for p in sorted((ROOT / party).rglob("*.py"))])
+def test_the_adversary_imports_nothing_behind_the_linter_s_back(path: Path) -> None:
+    names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+    assert not names & {"importlib", "__import__", "eval", "exec"}

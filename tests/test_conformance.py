@@ -1,0 +1,144 @@
+"""What every plug-in promises, checked for each one there is, ours and those of installed packages."""
+
+import dataclasses
+import re
+from typing import Any, get_type_hints
+
+import pytest
+import torch
+
+from fedleak.attack import Attack, attacks
+from fedleak.batch import Batch
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.metric import Metric, metrics
+from fedleak.model import models
+from fedleak.observation import Observation
+from fedleak.plugin import Plugin
+from fedleak.randomness import generator
+from fedleak.reconstruction import Reconstruction
+from fedleak.registry import Registry
+from fedleak.tasks import initial_weights, task_named
+from fedleak.training import LocalTraining, train_locally
+from fedleak.update import Update, UpdateKind
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "attack": attacks,
+    "defense": defenses,
+    "metric": metrics,
+    "model": models,
+}
+PLUGINS = [(kind, cls) for kind, registry in REGISTRIES.items() for cls in registry]
+ids = [f"{kind}:{cls.name}" for kind, cls in PLUGINS]
+
+
+def example_options(cls: type[Plugin]) -> dict[str, Any]:
+    """A value for each field that has no default, made from its type."""
+    hints = get_type_hints(cls)
+    values: dict[type, Any] = {float: 0.5, int: 2, str: "x", Attack: {"use": "prior"}}
+    required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
+    return {field.name: values[hints[field.name]] for field in required}
+
+
+def quick_options(cls: type[Plugin]) -> dict[str, Any]:
+    """The example with every count of iterations cut down."""
+    counts = {f.name for f in dataclasses.fields(cls) if f.name in {"steps", "restarts", "iterations"}}  # type: ignore[arg-type]
+    return {**example_options(cls), **dict.fromkeys(counts, 3)}
+
+
+@pytest.fixture(scope="module")
+def observation() -> Observation:
+    task = task_named("digits-mlp")
+    before = initial_weights(task, 0)
+    batch = Batch(torch.rand(2, *task.shape, generator=generator(1)), torch.tensor([3, 7]))
+    training = LocalTraining(batch_size=2)
+    after = train_locally(task, before, batch, training, (0,))
+    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+    return Observation(
+        task=task, before=before, update=Update(delta, UpdateKind.DELTA), num_examples=2, training=training
+    )
+
+
+@pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
+def test_it_names_its_source(kind: str, cls: type[Plugin]) -> None:
+    assert re.fullmatch(r"https://\S+", cls.paper)
+    assert re.match(r"@\w+\{[\w:-]+,\n", cls.bibtex)
+    assert cls.paper in cls.bibtex
+    assert cls.bibtex.count("{") == cls.bibtex.count("}")
+
+
+@pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
+def test_it_says_what_it_does(kind: str, cls: type[Plugin]) -> None:
+    assert cls.__doc__ is not None
+    assert cls.__doc__.split("\n")[0].rstrip().endswith((".", ";", ",", ":")) or "\n" in cls.__doc__
+    assert not cls.__doc__.startswith(f"{cls.__name__}(")
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cls.name)
+
+
+@pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
+def test_it_is_frozen_and_its_repr_and_its_table_round_trip(kind: str, cls: type[Plugin]) -> None:
+    plugin = REGISTRIES[kind].build(cls.name, example_options(cls))
+    namespace = {other.__name__: other for _, other in PLUGINS}
+    assert eval(repr(plugin), namespace) == plugin
+    assert REGISTRIES[kind].build(cls.name, plugin.options()) == plugin
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(plugin, field.name, None)
+
+
+@pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
+def test_it_rejects_a_typo(kind: str, cls: type[Plugin]) -> None:
+    with pytest.raises(ConfigError, match="unknown field"):
+        REGISTRIES[kind].build(cls.name, {**example_options(cls), "stesp": 1})
+    with pytest.raises(ConfigError, match=f"no {kind} is called"):
+        REGISTRIES[kind].build(cls.name + "x", {})
+
+
+@pytest.mark.parametrize("cls", list(attacks), ids=lambda cls: cls.name)
+def test_an_attack_gives_the_same_guess_for_the_same_seed_and_leaves_the_observation_alone(
+    cls: type[Attack], observation: Observation
+) -> None:
+    attack = attacks.build(cls.name, quick_options(cls))
+    held = {name: value.clone() for name, value in observation.update.tensors.items()}
+    weights = observation.before.clone()
+    one, two = (attack.reconstruct(observation, generator(5)) for _ in range(2))
+    assert same(one, two)
+    assert all(torch.equal(value, held[name]) for name, value in observation.update.tensors.items())
+    assert all(torch.equal(v, observation.before.state_dict()[n]) for n, v in weights.state_dict().items())
+
+
+def same(one: Reconstruction, two: Reconstruction) -> bool:
+    pairs = [(one.inputs, two.inputs), (one.labels, two.labels)]
+    equal = all((a is None and b is None) or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
+    return equal and repr(one.mismatch) == repr(two.mismatch) and one.failure == two.failure
+
+
+@pytest.mark.parametrize("cls", list(attacks), ids=lambda cls: cls.name)
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_an_attack_survives_a_degenerate_update(cls: type[Attack], observation: Observation, value: float) -> None:
+    filled = observation.update.with_vector(torch.full_like(observation.update.vector(), value))
+    attack = attacks.build(cls.name, quick_options(cls))
+    guess = attack.reconstruct(dataclasses.replace(observation, update=filled), generator(5))
+    if guess.inputs is not None:
+        assert torch.isfinite(guess.inputs).all()
+    assert guess.failure or guess.inputs is not None or guess.labels is not None
+
+
+@pytest.mark.parametrize("cls", list(defenses), ids=lambda cls: cls.name)
+def test_a_defense_is_deterministic_and_leaves_its_input_alone(cls: type[Defense], observation: Observation) -> None:
+    defense = defenses.build(cls.name, example_options(cls))
+    before = observation.update.vector().clone()
+    one, two = (defense.protect(observation.update, generator(3)) for _ in range(2))
+    assert torch.equal(one.vector(), two.vector())
+    assert torch.equal(observation.update.vector(), before)
+    assert one.kind is observation.update.kind
+
+
+@pytest.mark.parametrize("cls", list(metrics), ids=lambda cls: cls.name)
+def test_a_metric_prefers_the_truth(cls: type[Metric]) -> None:
+    metric = metrics.build(cls.name, {})
+    truth = Batch(torch.rand(3, 1, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))
+    wrong = Batch(1 - truth.inputs, torch.tensor([5, 5, 5]))
+    right, bad = metric.per_sample(truth, truth), metric.per_sample(wrong, truth)
+    sign = 1 if metric.higher_is_better else -1
+    assert all(sign * a > sign * b for a, b in zip(right, bad, strict=True))
