@@ -1,0 +1,145 @@
+"""Capture, attack, score: the whole line from Python, in memory.
+
+captured = capture("photos-convnet", clients=1)[0]
+guess = attack(captured, "inverting-gradients", steps=400)
+for figure in score(guess, captured):
+    print(figure.metric, figure.value, "prior", figure.baseline)
+"""
+
+import copy
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from fedleak.attack import attacks
+from fedleak.batch import Batch
+from fedleak.data import load
+from fedleak.defense import Defense, build_chain, protect
+from fedleak.errors import FederationError
+from fedleak.federation.engine import FederationReport, run_federation
+from fedleak.federation.plan import FederationPlan
+from fedleak.metric import metrics as metric_registry
+from fedleak.observation import Observation
+from fedleak.plugin import plain
+from fedleak.randomness import generator
+from fedleak.reconstruction import Reconstruction
+from fedleak.recording import read_recording
+from fedleak.score import Score
+from fedleak.scoring import score as compare
+from fedleak.settings import Table, parse_settings
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+from fedleak.training import LocalTraining, train_locally
+from fedleak.update import Update, UpdateKind
+from fedleak.vault import withdraw
+
+METRICS = ("mse", "psnr", "ssim", "label-recall")
+AUXILIARY = 256
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What the server saw in one message, and beside it the truth, which only `score` reads."""
+
+    observation: Observation
+    truth: Batch
+
+
+def capture(
+    task: str,
+    *,
+    defense: Sequence[Defense | Table] = (),
+    seed: int = 0,
+    model: Table | None = None,
+    adversary: Table | None = None,
+    **federation: Any,
+) -> list[Capture]:
+    """Runs a tapped federation in this process; one capture for each message that the server recorded.
+
+    `federation`, `model` and `adversary` are the tables of an experiment: `capture("digits-mlp", clients=2,
+    batch_size=4)`. Under secure aggregation the last capture of a round is the aggregate. Raises `ConfigError` for what
+    an experiment file would be refused for, and `FederationError` when a client failed.
+    """
+    chain = [plain(part) if isinstance(part, Defense) else part for part in defense]
+    with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
+        tree = {
+            "task": task,
+            "seed": seed,
+            "federation": federation,
+            "model": model or {},
+            "adversary": adversary or {},
+            "chain": chain,
+            "recordings": f"{folder}/recordings",
+            "vault": f"{folder}/vault",
+        }
+        plan = parse_settings(FederationPlan, tree)
+        report = run_federation(plan)
+        _require_every_client(report)
+        auxiliary = load(task).auxiliary[torch.arange(min(plan.adversary.auxiliary, len(load(task).auxiliary)))]
+        return [_read(path, Path(plan.vault), auxiliary) for path in report.recordings]
+
+
+def observe(
+    model: nn.Module,
+    inputs: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    defense: Sequence[Defense | Table] = (),
+    seed: int = 0,
+    **training: Any,
+) -> Capture:
+    """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
+
+    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch.
+    """
+    facts = LocalTraining(**{"batch_size": len(labels), **training})
+    network = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        classes = network(inputs[:1]).shape[1]
+    task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
+    chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
+    before = weights_of(model)
+    after = train_locally(task, before, Batch(inputs, labels), facts, (seed, "observe"))
+    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+    observation = Observation(
+        task=task,
+        before=before,
+        update=protect(Update(delta, UpdateKind.DELTA), chain, generator(seed, "observe", "defense")),
+        buffers_after=after.buffers or None,
+        num_examples=len(labels),
+        training=facts,
+        defense=chain,
+    )
+    return Capture(observation, Batch(inputs, labels))
+
+
+def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
+    """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone."""
+    observation = captured.observation if isinstance(captured, Capture) else captured
+    return attacks.build(name, options).reconstruct(observation, generator(seed, "attack", name))
+
+
+def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] = METRICS) -> list[Score]:
+    """Each metric of a guess against the truth, beside what the prior (no gradient at all) gets."""
+    prior = attacks.build("prior", {}).reconstruct(captured.observation, generator(0, "prior"))
+    chosen = tuple(metric_registry.build(name, {}) for name in metrics)
+    return compare(guess, captured.truth, chosen, prior)
+
+
+def _require_every_client(report: FederationReport) -> None:
+    if report.failures:
+        first = report.failures[0]
+        raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
+
+
+def _read(path: Path, vault: Path, auxiliary: Batch) -> Capture:
+    observation = read_recording(path).observation().with_auxiliary(auxiliary)
+    truths = [withdraw(vault, observation.round, client).examples for client in observation.cohort]
+    truth = Batch(torch.cat([t.inputs for t in truths]), torch.cat([t.labels for t in truths]))
+    return Capture(observation, truth)
