@@ -11,6 +11,7 @@ from fedleak.defense import Defense, build_chain
 from fedleak.errors import ConfigError, DataError
 from fedleak.metric import Metric, metrics
 from fedleak.settings import PlanSettings, Settings, Table, parse_settings
+from fedleak.tasks import parse_name
 
 
 class NamedDefense(Settings):
@@ -64,6 +65,7 @@ def parse_experiment(tree: Table) -> Experiment:
     names = [row.name for row in experiment.defenses]
     if len(set(names)) < len(names):
         raise ConfigError(f"defenses: each needs a name of its own, got {', '.join(names)}")
+    parse_name(experiment.task)
     experiment.build_attacks()
     experiment.build_chains()
     experiment.build_metrics()

@@ -82,7 +82,7 @@ class Registry(Generic[PluginT]):
         """An instance from a table of an experiment, `{use = "name", ...}`."""
         if not isinstance(table.get("use"), str):
             raise ConfigError(
-                f'{where}: expected a table with use = "NAME OF A {self.kind.upper()}", got {dict(table)}'
+                f'{where}: expected a table such as {{use = "NAME"}} that names its {self.kind}, got {dict(table)}'
             )
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
 

@@ -1,0 +1,105 @@
+"""An experiment is checked whole, in one sentence, before anything runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedleak.errors import ConfigError, DataError
+from fedleak.experiment import Experiment, load_experiment, parse_experiment
+
+GOOD: dict[str, Any] = {
+    "name": "test",
+    "task": "digits-mlp",
+    "attacks": [{"use": "dlg", "steps": 5}],
+    "defenses": [{"name": "none"}, {"name": "clipped", "chain": [{"use": "clipping", "max_norm": 1.0}]}],
+}
+
+
+def test_a_good_experiment_builds() -> None:
+    experiment = parse_experiment(GOOD)
+    assert [attack.name for attack in experiment.build_attacks()] == ["dlg"]
+    assert list(experiment.build_chains()) == ["none", "clipped"]
+    assert parse_experiment(json.loads(experiment.model_dump_json())) == experiment
+    assert experiment.plan().task == "digits-mlp"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"attacks": [{"use": "dgl"}]}, "attacks.0.use: no attack is called 'dgl'; did you mean 'dlg'?"),
+        (
+            {"attacks": [{"use": "dlg", "step": 1}]},
+            "attacks.0.step: unknown field of attack 'dlg'; did you mean 'steps'?",
+        ),
+        ({"attacks": [{"steps": 1}]}, 'attacks.0: expected a table such as {use = "NAME"} that names its attack, got'),
+        ({"metrics": ["psrn"]}, "metrics.0: no metric is called 'psrn'; did you mean 'psnr'?"),
+        ({"sede": 1}, "sede: unknown field; did you mean 'seed'?"),
+        ({"federation": {"client": 4}}, "federation.client: unknown field; did you mean 'clients'?"),
+        ({"federation": {"clients": "four"}}, "federation.clients: expected a valid integer, got 'four'"),
+        ({"federation": {"clients": 0}}, "federation.clients: expected greater than or equal to 1, got 0"),
+        (
+            {"federation": {"partition": "iib"}},
+            "federation.partition: expected 'iid', 'dirichlet' or 'by-class', got 'iib'",
+        ),
+        ({"seed": "one"}, "seed: expected a valid integer, got 'one'"),
+        ({"defenses": [{"name": "x"}, {"name": "x"}]}, "defenses: each needs a name of its own, got x, x"),
+        (
+            {"defenses": [{"name": "x", "chain": [{"use": "clipping"}]}]},
+            "defenses.0.chain.0: defense 'clipping' needs max_norm",
+        ),
+        ({"defenses": [{"name": "../x"}]}, "defenses.0.name: expected"),
+        ({"task": "digits-mpl"}, "task: no task is called 'digits-mpl'; did you mean 'digits-mlp'?"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(change: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment({**GOOD, **change})
+    assert str(caught.value).startswith(sentence)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["name", "task"])
+def test_what_is_missing_is_named(missing: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{missing}: missing"):
+        parse_experiment({key: value for key, value in GOOD.items() if key != missing})
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "experiment.toml"
+    path.write_text(text)
+    return path
+
+
+def test_overrides_reach_into_tables_and_lists(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\n')
+    overrides = ("seed=3", "federation.clients=2", "attacks.0.steps=7", "task=digits-lenet", 'metrics=["psnr"]')
+    experiment = load_experiment(path, overrides)
+    assert isinstance(experiment, Experiment)
+    assert (experiment.seed, experiment.federation.clients, experiment.task) == (3, 2, "digits-lenet")
+    assert experiment.attacks[0]["steps"] == 7
+    assert experiment.metrics == ("psnr",)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("seed", "--set seed: expected key=value"),
+        ("attacks.3.steps=1", "--set attacks.3: expected a place from 0 to 0 in the list, got '3'"),
+        ("name.x=1", "--set name: expected a table or a list there, got 'x'"),
+        ("federation.cliens=1", "federation.cliens: unknown field; did you mean 'clients'?"),
+    ],
+)
+def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
+    path = write(tmp_path, 'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(path, (override,))
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read the experiment"):
+        load_experiment(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load_experiment(write(tmp_path, "name = "))

@@ -1,0 +1,113 @@
+"""Local training against torch's own optimiser, and the conversion of what it sends."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fedleak.batch import Batch
+from fedleak.errors import NonFiniteError
+from fedleak.randomness import generator
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+from fedleak.training import LocalTraining, batch_order, train_locally
+from fedleak.update import Update, UpdateKind
+
+
+def small_task(*extra: nn.Module) -> Task:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), *extra, nn.Tanh(), nn.Linear(8, 3))
+    return Task("small", network, (3, 2, 2), 3)
+
+
+def examples(count: int = 6) -> Batch:
+    return Batch(torch.rand(count, 3, 2, 2, generator=generator(1)), torch.arange(count) % 3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([0.0, 0.9]), st.sampled_from([0.0, 0.01]), st.integers(1, 3), st.integers(1, 4), st.booleans())
+def test_it_is_torch_s_sgd(momentum: float, weight_decay: float, epochs: int, size: int, normalised: bool) -> None:
+    task = small_task(nn.BatchNorm1d(8)) if normalised and size > 1 else small_task()
+    batch, count = examples(8), 8 - 8 % size
+    facts = LocalTraining(
+        batch_size=size, batches=count // size, epochs=epochs, momentum=momentum, weight_decay=weight_decay
+    )
+    private = Batch(batch.inputs[:count].double(), batch.labels[:count])
+    task.network.double()
+    after = train_locally(task, weights_of(task.network), private, facts, (3,))
+
+    network = task.network
+    network.train()
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=momentum, weight_decay=weight_decay)
+    for chosen in batch_order(count, facts, generator(3, "order")):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(network(private.inputs[chosen]), private.labels[chosen]).backward()
+        optimiser.step()
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], value, atol=1e-12, rtol=1e-9)
+
+
+def test_training_leaves_the_weights_it_starts_from_alone() -> None:
+    task = small_task(nn.BatchNorm1d(8))
+    before = weights_of(task.network)
+    held = before.clone()
+    train_locally(task, before, examples(), LocalTraining(batch_size=3, batches=2), (0,))
+    assert all(torch.equal(value, held.state_dict()[name]) for name, value in before.state_dict().items())
+
+
+def test_dropout_follows_the_client_s_dice_and_leaves_the_global_ones_alone() -> None:
+    task = small_task(nn.Dropout(0.5))
+    before = weights_of(task.network)
+    state = torch.random.get_rng_state()
+    one, again, other = (
+        train_locally(task, before, examples(), LocalTraining(batch_size=6), dice) for dice in [(1,), (1,), (2,)]
+    )
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(one.parameters["1.weight"], again.parameters["1.weight"])
+    assert not torch.equal(one.parameters["1.weight"], other.parameters["1.weight"])
+
+
+def test_a_model_that_overflows_is_one_sentence() -> None:
+    task = small_task()
+    before = weights_of(task.network)
+    before.parameters["1.weight"].fill_(float("nan"))
+    with pytest.raises(NonFiniteError, match="not finite in local step 1 of 1; lower"):
+        train_locally(task, before, examples(), LocalTraining(batch_size=6), (0,))
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 3))
+def test_every_epoch_uses_every_example_once(count: int, size: int, epochs: int) -> None:
+    order = batch_order(count, LocalTraining(batch_size=size, epochs=epochs), generator(0))
+    per_epoch = len(order) // epochs
+    for epoch in range(epochs):
+        seen = torch.cat(order[epoch * per_epoch : (epoch + 1) * per_epoch])
+        assert sorted(seen.tolist()) == list(range(count))
+
+
+@given(st.sampled_from([0.0, 0.01]), st.sampled_from([0.0, 0.9]))
+def test_one_step_s_delta_is_the_gradient(weight_decay: float, momentum: float) -> None:
+    task, batch = small_task(), examples()
+    before = weights_of(task.network)
+    facts = LocalTraining(batch_size=6, weight_decay=weight_decay, momentum=momentum)
+    after = train_locally(task, before, batch, facts, (0,))
+    delta = Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA)
+    gradient = delta.as_gradient(before.parameters, facts)
+    true = task.gradients(before, batch.inputs, batch.labels)
+    torch.testing.assert_close(gradient.vector(), Update(true, UpdateKind.GRADIENT).vector(), atol=2e-6, rtol=1e-4)
+    assert gradient.as_gradient(before.parameters, facts) is gradient
+
+
+def test_a_vector_round_trips() -> None:
+    update = Update({"a": torch.randn(2, 3), "b": torch.randn(4)}, UpdateKind.DELTA)
+    assert all(torch.equal(v, update.tensors[n]) for n, v in update.with_vector(update.vector()).tensors.items())
+    assert update.norm() == pytest.approx(float(update.vector().norm()))
+
+
+def test_unknown_facts() -> None:
+    facts = LocalTraining(batch_size=4, batches=2, epochs=3)
+    hidden = facts.hiding(("epochs", "mode"))
+    assert facts.steps == 6
+    assert hidden.steps is None
+    assert hidden.unknown() == ("epochs", "mode")
+    assert hidden.known_or(facts) == facts
