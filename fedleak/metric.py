@@ -17,9 +17,17 @@ class Metric(Plugin, ABC):
     compares: ClassVar[Literal["inputs", "labels"]]
     """What of the reconstruction the metric needs."""
 
+    def inapplicable(self, truth: Batch) -> str | None:  # noqa: ARG002
+        """Why the metric cannot judge such examples, None where it can."""
+        return None
+
     @abstractmethod
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
-        """One value for each of the matched pairs."""
+        """One value for each of the matched pairs.
+
+        A metric on inputs gets as many guesses as truths, in the same order, and must not look at the guess's labels; a
+        metric on labels gets all guessed labels in no particular order, and must not look at the inputs.
+        """
 
 
 metrics: Registry[Metric] = Registry("metric", "fedleak.metrics")

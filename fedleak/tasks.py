@@ -42,9 +42,10 @@ def parse_name(name: str) -> tuple[Source, str]:
     kind, colon, path = name.partition(":")
     if kind.startswith(IMAGE_FOLDER) and colon:
         return image_folder(Path(path).expanduser()), kind.removeprefix(IMAGE_FOLDER).removeprefix("-") or "convnet"
+    known = {cls.name for cls in models}  # first: finding the models also loads plug-ins, which may add sources
     for source in sources.values():
         model = name.removeprefix(f"{source.name}-")
-        if model != name and model in {cls.name for cls in models}:
+        if model != name and model in known:
             return source, model
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
-from torchvision.models import resnet18
 
 from fedleak.model import Model, models
 from fedleak.source import Shape
@@ -24,6 +23,9 @@ class ResNet18(Model):
 }"""
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
+        # Imported here: torchvision takes seconds to import, and the catalogue of models is read by every command.
+        from torchvision.models import resnet18
+
         network: nn.Module = resnet18(num_classes=classes)
         network.conv1 = nn.Conv2d(shape[0], 64, 3, padding=1, bias=False)
         network.maxpool = nn.Identity()

@@ -1,0 +1,28 @@
+"""Handwritten digits that come with scikit-learn."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fedleak.batch import Batch
+from fedleak.data.loader import Loader, batch_of, loaders, package_file
+from fedleak.source import Source
+
+
+@loaders.register("digits")
+@dataclass(frozen=True, kw_only=True)
+class Digits(Loader):
+    """1,797 gray images of 8x8 with 17 levels, ten classes: the data behind scikit-learn's `load_digits`."""
+
+    paper: ClassVar = "https://doi.org/10.24432/C50P49"
+    bibtex: ClassVar = """@misc{alpaydin1998optical,
+  title = {Optical Recognition of Handwritten Digits},
+  author = {Alpaydin, Ethem and Kaynak, Cenk},
+  howpublished = {UCI Machine Learning Repository}, year = {1998},
+  url = {https://doi.org/10.24432/C50P49}
+}"""
+
+    def read(self, source: Source) -> Batch:
+        table = np.loadtxt(package_file("sklearn", "datasets/data/digits.csv.gz"), delimiter=",", dtype=np.int64)
+        return batch_of(table[:, :-1].reshape(-1, *source.shape), table[:, -1], white=16)

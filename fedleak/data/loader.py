@@ -1,0 +1,49 @@
+"""The contract of a data set's loader, the registry that finds loaders by source name, and files inside packages."""
+
+from abc import ABC, abstractmethod
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fedleak.batch import Batch
+from fedleak.errors import DataError
+from fedleak.plugin import Plugin
+from fedleak.registry import Registry
+from fedleak.source import Source
+
+
+class Loader(Plugin, ABC):
+    """Reads the examples of a source; registered under the source's name.
+
+    A data set from outside is a module in the entry-point group `fedleak.plugins` that calls
+    `fedleak.source.register_source(Source(name, ...))` and decorates its loader with `@loaders.register(name)`.
+    """
+
+    @abstractmethod
+    def read(self, source: Source) -> Batch:
+        """All examples, in an order that never changes; raises `DataError` where they are missing or unreadable."""
+
+
+loaders: Registry[Loader] = Registry("data set", "fedleak.data")
+
+
+def package_file(package: str, path: str) -> Path:
+    """A file inside an installed package, found without importing the package (which can take seconds)."""
+    spec = find_spec(package)
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    for folder in folders:
+        if (file := Path(folder, path)).is_file():
+            return file
+    raise DataError(
+        f"expected '{path}' inside the installed package '{package}', found none; "
+        "install the versions in constraints.txt"
+    )
+
+
+def batch_of(images: NDArray[np.generic], labels: NDArray[np.generic], white: float) -> Batch:
+    """Arrays (examples, channels, height, width) in [0, `white`] and class indices as float32 in [0, 1] and int64."""
+    inputs = np.ascontiguousarray(images, dtype=np.float32) / np.float32(white)
+    return Batch(torch.from_numpy(inputs), torch.from_numpy(labels.astype(np.int64)))

@@ -1,0 +1,158 @@
+"""CIFAR-10, CIFAR-100 and Fashion-MNIST from files or the network, read by torchvision.
+
+The files are in the folder that the environment variable FEDLEAK_DATA names, else in ~/.cache/fedleak.
+"""
+
+import contextlib
+import gzip
+import io
+import os
+import socket
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fedleak.batch import Batch
+from fedleak.data.loader import Loader, batch_of, loaders
+from fedleak.errors import DataError
+from fedleak.source import Source
+from fedleak.tensorfile import write_atomically
+
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist has its files."""
+PATIENCE = 20.0
+"""Seconds without an answer after which a download is given up."""
+
+
+def root() -> Path:
+    """The folder that the files are looked for in and downloaded to."""
+    return Path(os.environ.get("FEDLEAK_DATA") or "~/.cache/fedleak").expanduser()
+
+
+class TorchvisionLoader(Loader):
+    """The training images of a torchvision set, then its test images."""
+
+    @abstractmethod
+    def part(self, *, train: bool, download: bool) -> Any:
+        """Torchvision's data set, from `root()`."""
+
+    @abstractmethod
+    def expected(self) -> str:
+        """Where the files should be and how to get them, as the end of a sentence."""
+
+    def read(self, source: Source) -> Batch:
+        parts = [self._found(train=train) for train in (True, False)]
+        images = np.concatenate([np.asarray(part.data) for part in parts])
+        if images.ndim == 4:
+            images = images.transpose(0, 3, 1, 2)
+        labels = np.concatenate([np.asarray(part.targets) for part in parts])
+        return batch_of(images.reshape(-1, *source.shape), labels, white=255)
+
+    def _found(self, *, train: bool) -> Any:
+        try:
+            return self.part(train=train, download=False)
+        except RuntimeError:  # what torchvision raises where the files are absent or damaged
+            return self._downloaded(train=train)
+
+    def _downloaded(self, *, train: bool) -> Any:
+        try:
+            with _quiet_and_impatient():
+                return self.part(train=train, download=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"{self.name}: {self.expected()} (the download failed: {error})") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar(TorchvisionLoader):
+    """60,000 colour images of 32x32."""
+
+    paper: ClassVar = "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
+    bibtex: ClassVar = """@techreport{krizhevsky2009learning,
+  title = {Learning Multiple Layers of Features from Tiny Images},
+  author = {Krizhevsky, Alex},
+  institution = {University of Toronto}, year = {2009},
+  url = {https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf}
+}"""
+    torchvision_name: ClassVar[str]
+    folder: ClassVar[str]
+    archive: ClassVar[str]
+
+    def part(self, *, train: bool, download: bool) -> Any:
+        from torchvision import datasets
+
+        return getattr(datasets, self.torchvision_name)(str(root()), train=train, download=download)
+
+    def expected(self) -> str:
+        return (
+            f"expected the files in {root() / self.folder}; unpack https://www.cs.toronto.edu/~kriz/{self.archive} "
+            f"in {root()}, or set FEDLEAK_DATA to the folder that has it"
+        )
+
+
+@loaders.register("cifar10")
+@dataclass(frozen=True, kw_only=True)
+class Cifar10(Cifar):
+    """60,000 colour images of 32x32, 6,000 of each of ten classes."""
+
+    torchvision_name: ClassVar = "CIFAR10"
+    folder: ClassVar = "cifar-10-batches-py"
+    archive: ClassVar = "cifar-10-python.tar.gz"
+
+
+@loaders.register("cifar100")
+@dataclass(frozen=True, kw_only=True)
+class Cifar100(Cifar):
+    """60,000 colour images of 32x32, 600 of each of a hundred classes."""
+
+    torchvision_name: ClassVar = "CIFAR100"
+    folder: ClassVar = "cifar-100-python"
+    archive: ClassVar = "cifar-100-python.tar.gz"
+
+
+@loaders.register("fashion-mnist")
+@dataclass(frozen=True, kw_only=True)
+class FashionMnist(TorchvisionLoader):
+    """70,000 gray images of 28x28, 7,000 of each of ten kinds of clothes."""
+
+    paper: ClassVar = "https://arxiv.org/abs/1708.07747"
+    bibtex: ClassVar = """@misc{xiao2017fashion,
+  title = {Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},
+  author = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
+  howpublished = {arXiv:1708.07747}, year = {2017},
+  url = {https://arxiv.org/abs/1708.07747}
+}"""
+
+    def part(self, *, train: bool, download: bool) -> Any:
+        from torchvision.datasets import FashionMNIST
+
+        _unpack(DEBIAN_FASHION_MNIST, root() / "FashionMNIST" / "raw")
+        return FashionMNIST(str(root()), train=train, download=download)
+
+    def expected(self) -> str:
+        return (
+            f"expected the files in {root() / 'FashionMNIST' / 'raw'}; install Debian's package dataset-fashion-mnist, "
+            "or set FEDLEAK_DATA to the folder that has FashionMNIST/raw"
+        )
+
+
+def _unpack(packed: Path, raw: Path) -> None:
+    """Unpacks the files of Debian's package to where torchvision reads them, unless they are there."""
+    for file in sorted(packed.glob("*-ubyte.gz")):
+        if not (raw / file.stem).is_file():
+            write_atomically(raw / file.stem, gzip.decompress(file.read_bytes()))
+
+
+@contextlib.contextmanager
+def _quiet_and_impatient() -> Iterator[None]:
+    """Within the block torchvision prints nothing to standard output, and no connection waits for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,38 @@
+"""How many labels were guessed."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedleak.batch import Batch
+from fedleak.metric import Metric, metrics
+
+
+@metrics.register("label-recall")
+@dataclass(frozen=True, kw_only=True)
+class LabelRecall(Metric):
+    """The share of the true labels that were guessed, each guess counting once: |guess ∩ truth| / |truth| as multisets.
+
+    Of one sample it is 1 or 0: whether a guess is left over for its label. Where a label was guessed too few times,
+    its first samples count as guessed; the guesses have no order, so which samples they are means nothing.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2105.09369"
+    bibtex: ClassVar = """@article{wainakh2022user,
+  title = {User-Level Label Leakage from Gradients in Federated Learning},
+  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
+            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
+  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
+  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
+}"""
+    unit: ClassVar = "share of labels"
+    higher_is_better: ClassVar = True
+    compares: ClassVar = "labels"
+
+    def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
+        left = Counter(guess.labels.tolist())
+        found = []
+        for label in truth.labels.tolist():
+            found.append(float(left[label] > 0))
+            left[label] -= 1
+        return found

@@ -1,0 +1,36 @@
+"""Mean squared error."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float64
+from torch import Tensor
+
+from fedleak.batch import Batch
+from fedleak.metric import Metric, metrics
+
+
+@metrics.register("mse")
+@dataclass(frozen=True, kw_only=True)
+class MSE(Metric):
+    """Mean over an image's values of the squared difference, the guess clamped to [0, 1] first; 0 is perfect."""
+
+    paper: ClassVar = "https://doi.org/10.1109/MSP.2008.930649"
+    bibtex: ClassVar = """@article{wang2009mean,
+  title = {Mean Squared Error: Love It or Leave It? A New Look at Signal Fidelity Measures},
+  author = {Wang, Zhou and Bovik, Alan C.},
+  journal = {IEEE Signal Processing Magazine}, volume = {26}, number = {1}, pages = {98--117}, year = {2009},
+  url = {https://doi.org/10.1109/MSP.2008.930649}
+}"""
+    unit: ClassVar = "squared intensity"
+    higher_is_better: ClassVar = False
+    compares: ClassVar = "inputs"
+
+    def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
+        return squared_error(guess, truth).tolist()
+
+
+def squared_error(guess: Batch, truth: Batch) -> Float64[Tensor, " batch"]:
+    """The mean squared error of each pair, in double precision: a perfect guess's error is far below float32's."""
+    difference = guess.inputs.double().clamp(0, 1) - truth.inputs.double()
+    return difference.square().mean(dim=(1, 2, 3))

@@ -1,0 +1,32 @@
+"""Peak signal-to-noise ratio."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedleak.batch import Batch
+from fedleak.metric import Metric, metrics
+from fedleak.metrics.mse import squared_error
+
+CAP = 100.0
+"""The greatest ratio that is reported, in dB: an error of 1e-5 a value, where float32 images are equal."""
+
+
+@metrics.register("psnr")
+@dataclass(frozen=True, kw_only=True)
+class PSNR(Metric):
+    """-10 log10 of the mean squared error, at most 100 dB; intensities range from 0 to 1, the guess is clamped there."""
+
+    paper: ClassVar = "https://doi.org/10.1049/el:20080522"
+    bibtex: ClassVar = """@article{huynhthu2008scope,
+  title = {Scope of Validity of {PSNR} in Image/Video Quality Assessment},
+  author = {Huynh-Thu, Quan and Ghanbari, Mohammed},
+  journal = {Electronics Letters}, volume = {44}, number = {13}, pages = {800--801}, year = {2008},
+  url = {https://doi.org/10.1049/el:20080522}
+}"""
+    unit: ClassVar = "dB"
+    higher_is_better: ClassVar = True
+    compares: ClassVar = "inputs"
+
+    def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
+        least = 10 ** (-CAP / 10)
+        return (-10 * squared_error(guess, truth).clamp(min=least).log10()).tolist()

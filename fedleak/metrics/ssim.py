@@ -1,0 +1,70 @@
+"""Structural similarity."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.batch import Batch
+from fedleak.metric import Metric, metrics
+
+SIGMA = 1.5
+RADIUS = 5
+LUMINANCE = 0.01**2
+CONTRAST = 0.03**2
+"""The constants of the paper, for intensities that range from 0 to 1."""
+
+
+@metrics.register("ssim")
+@dataclass(frozen=True, kw_only=True)
+class SSIM(Metric):
+    """Mean structural similarity under a Gaussian window of 11x11, over all pixels and channels; 1 is perfect.
+
+    The images are mirrored at their borders, so that images smaller than the window can be judged; below 6x6 there is
+    too little to mirror. The guess is clamped to [0, 1] first.
+    """
+
+    paper: ClassVar = "https://doi.org/10.1109/TIP.2003.819861"
+    bibtex: ClassVar = """@article{wang2004image,
+  title = {Image Quality Assessment: From Error Visibility to Structural Similarity},
+  author = {Wang, Zhou and Bovik, Alan C. and Sheikh, Hamid R. and Simoncelli, Eero P.},
+  journal = {IEEE Transactions on Image Processing}, volume = {13}, number = {4}, pages = {600--612}, year = {2004},
+  url = {https://doi.org/10.1109/TIP.2003.819861}
+}"""
+    unit: ClassVar = "similarity"
+    higher_is_better: ClassVar = True
+    compares: ClassVar = "inputs"
+
+    def inapplicable(self, truth: Batch) -> str | None:
+        height, width = truth.inputs.shape[2:]
+        if min(height, width) > RADIUS:
+            return None
+        return f"SSIM needs images of {RADIUS + 1}x{RADIUS + 1} or more, these are {height}x{width}"
+
+    def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
+        return similarity(guess.inputs.double().clamp(0, 1), truth.inputs.double()).mean(dim=(1, 2, 3)).tolist()
+
+
+def similarity(
+    x: Float[Tensor, "batch channels height width"], y: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, "batch channels height width"]:
+    """The similarity of two images around each pixel, equation 13 of the paper."""
+    mean_x, mean_y = local_mean(x), local_mean(y)
+    variances = local_mean(x * x) - mean_x**2 + local_mean(y * y) - mean_y**2
+    covariance = local_mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + LUMINANCE) / (mean_x**2 + mean_y**2 + LUMINANCE)
+    return luminance * (2 * covariance + CONTRAST) / (variances + CONTRAST)
+
+
+def local_mean(
+    images: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch channels height width"]:
+    """The mean around each pixel, weighted by the Gaussian window."""
+    distance = torch.arange(-RADIUS, RADIUS + 1, dtype=images.dtype, device=images.device)
+    window = torch.softmax(-(distance**2) / (2 * SIGMA**2), dim=0)
+    planes = F.pad(images, [RADIUS] * 4, mode="reflect").flatten(0, 1).unsqueeze(1)
+    blurred = F.conv2d(F.conv2d(planes, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+    return blurred.reshape(images.shape)
