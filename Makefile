@@ -22,10 +22,13 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@echo "fedleak: setting up $(VENV), once (PyTorch, Flower and their friends: a minute or three)"
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"fedleak needs Python 3.11 or newer, $(PYTHON) is {v.major}.{v.minor}; try make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v[:2] >= (3, 11) else f"fedleak needs Python 3.11 or newer, $(PYTHON) is {v.major}.{v.minor}; try make PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	@$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' \
+	  || { echo "fedleak: uv could not install; trying pip, which reads your pip configuration"; \
+	       $(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'; }
+	@echo "fedleak: set up"
 	@touch $@
 
 demo: setup
