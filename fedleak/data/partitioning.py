@@ -1,4 +1,4 @@
-"""Shares the clients' examples out among them, with the partitioners of flwr-datasets."""
+"""Shares the clients' examples out among them, as the partitioners of flwr-datasets do."""
 
 import os
 import warnings
@@ -18,24 +18,20 @@ def partition(labels: Int[Tensor, " examples"], settings: FederationSettings, se
     """Which examples each client holds: disjoint indices into `labels`, one tensor a client.
 
     The same seed gives the same shares. Raises `ConfigError` where a client would have less than one batch (times
-    `settings.batches`). By class follows Li et al. 2021, https://arxiv.org/abs/2102.02079, Dirichlet Yurochkin et al.
-    2019, https://arxiv.org/abs/1905.12022.
+    `settings.batches`). Dirichlet follows Yurochkin et al. 2019, https://arxiv.org/abs/1905.12022, by-class Li et al.
+    2021, https://arxiv.org/abs/2102.02079.
     """
     needed = settings.batch_size * (1 if settings.batches == "all" else settings.batches)
     _check_feasible(labels, settings, needed)
     order = torch.randperm(len(labels), generator=generator(seed, "partition"))
-    shares = [order[places] for places in _places(labels[order], settings, seed_of(seed, "partition") % 2**32, needed)]
+    shares = [order[places] for places in _PARTITIONS[settings.partition](labels[order], settings, seed, needed)]
     for client, share in enumerate(shares):
         if len(share) < needed:
             raise ConfigError(
                 f"federation: client {client} has {len(share)} examples and needs {needed} (batch_size x batches); "
-                f"take fewer clients or smaller batches{_MILDER[settings.partition]}"
+                f"{_advice(settings)}"
             )
     return shares
-
-
-_MILDER = {"iid": "", "dirichlet": ", or a greater dirichlet_alpha", "by-class": ", or more classes_per_client"}
-"""What else makes small shares larger, by partition."""
 
 
 def _check_feasible(labels: Tensor, settings: FederationSettings, needed: int) -> None:
@@ -52,52 +48,63 @@ def _check_feasible(labels: Tensor, settings: FederationSettings, needed: int) -
         )
 
 
-def _places(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:
-    """Each client's places in `labels`, by the partitioner that the settings name."""
-    # Imported here: flwr-datasets takes seconds to import and nothing else needs it. No hub is ever asked.
+def _advice(settings: FederationSettings) -> str:
+    milder = {"dirichlet": ", or a greater dirichlet_alpha", "by-class": ", or more classes_per_client"}
+    return f"take fewer clients or smaller batches{milder.get(settings.partition, '')}"
+
+
+def _iid(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:  # noqa: ARG001
+    # What IidPartitioner does (a test compares them), without the seconds that importing flwr-datasets takes.
+    return list(torch.tensor_split(torch.arange(len(labels)), settings.clients))
+
+
+def _dirichlet(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:
+    def partitioner() -> Any:
+        from flwr_datasets.partitioner import DirichletPartitioner
+
+        alpha, dice = settings.dirichlet_alpha, _dice(seed)
+        return DirichletPartitioner(settings.clients, "label", alpha, min_partition_size=needed, seed=dice)
+
+    return _places(labels, settings, partitioner)
+
+
+def _by_class(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:  # noqa: ARG001
+    def partitioner() -> Any:
+        from flwr_datasets.partitioner import PathologicalPartitioner
+
+        classes, mode = settings.classes_per_client, "first-deterministic"
+        return PathologicalPartitioner(settings.clients, "label", classes, class_assignment_mode=mode, seed=_dice(seed))
+
+    return _places(labels, settings, partitioner)
+
+
+_PARTITIONS: dict[str, Callable[[Tensor, FederationSettings, int, int], list[Tensor]]] = {
+    "iid": _iid,
+    "dirichlet": _dirichlet,
+    "by-class": _by_class,
+}
+
+
+def _dice(seed: int) -> int:
+    return seed_of(seed, "partitioner") % 2**32
+
+
+def _places(labels: Tensor, settings: FederationSettings, build: Callable[[], Any]) -> list[Tensor]:
+    """Each client's places in `labels` by a partitioner of flwr-datasets, which is imported only here: it is slow."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     with warnings.catch_warnings():
-        # Dirichlet draws that are repeated, classes nobody gets: both are what the user asked for.
+        # It warns of Dirichlet draws that it repeats and of classes that no client gets: both are to be expected.
         warnings.simplefilter("ignore")
         from datasets import Dataset
 
-        partitioner = _PARTITIONERS[settings.partition](settings, seed, needed)
+        partitioner = build()
         partitioner.dataset = Dataset.from_dict({"place": range(len(labels)), "label": labels.tolist()})
         try:
             shares = [partitioner.load_partition(client)["place"] for client in range(settings.clients)]
         except ValueError as error:
             raise ConfigError(
-                f"federation: cannot share {len(labels)} examples among {settings.clients} clients with {needed} or "
-                f"more each ({str(error).rstrip('.')}); "
-                f"take fewer clients or smaller batches{_MILDER[settings.partition]}"
+                f"federation: cannot share {len(labels)} examples among {settings.clients} clients by "
+                f"'{settings.partition}' with a batch or more for each ({str(error).rstrip('.')}); {_advice(settings)}"
             ) from error
     return [torch.tensor(list(places), dtype=torch.int64) for places in shares]
-
-
-def _iid(settings: FederationSettings, seed: int, needed: int) -> Any:  # noqa: ARG001
-    from flwr_datasets.partitioner import IidPartitioner
-
-    return IidPartitioner(settings.clients)
-
-
-def _dirichlet(settings: FederationSettings, seed: int, needed: int) -> Any:
-    from flwr_datasets.partitioner import DirichletPartitioner
-
-    alpha = settings.dirichlet_alpha
-    return DirichletPartitioner(settings.clients, "label", alpha, min_partition_size=needed, seed=seed)
-
-
-def _by_class(settings: FederationSettings, seed: int, needed: int) -> Any:  # noqa: ARG001
-    from flwr_datasets.partitioner import PathologicalPartitioner
-
-    return PathologicalPartitioner(
-        settings.clients, "label", settings.classes_per_client, class_assignment_mode="first-deterministic", seed=seed
-    )
-
-
-_PARTITIONERS: dict[str, Callable[[FederationSettings, int, int], Any]] = {
-    "iid": _iid,
-    "dirichlet": _dirichlet,
-    "by-class": _by_class,
-}

@@ -14,7 +14,7 @@ CAP = 100.0
 @metrics.register("psnr")
 @dataclass(frozen=True, kw_only=True)
 class PSNR(Metric):
-    """-10 log10 of the mean squared error, at most 100 dB; intensities range from 0 to 1, the guess is clamped there."""
+    """-10 log10 of the mean squared error, at most 100 dB; the range is [0, 1] and the guess is clamped to it."""
 
     paper: ClassVar = "https://doi.org/10.1049/el:20080522"
     bibtex: ClassVar = """@article{huynhthu2008scope,
