@@ -1,0 +1,29 @@
+"""The truth behind a message, from the vault; for scoring, pictures and verification, never for attacks."""
+
+from pathlib import Path
+
+import torch
+
+from fedleak.batch import Batch
+from fedleak.campaign.folder import RunFolder
+from fedleak.recording import read_recording
+from fedleak.results import AGGREGATE, Who
+from fedleak.vault import withdraw
+
+
+def truth_of(vault: Path, round: int, cohort: tuple[int, ...]) -> Batch:
+    """The examples of a cohort, client after client in its order."""
+    batches = [withdraw(vault, round, client).examples for client in cohort]
+    return Batch(torch.cat([batch.inputs for batch in batches]), torch.cat([batch.labels for batch in batches]))
+
+
+def truth_behind(folder: RunFolder, defense: str, round: int, who: Who) -> Batch:
+    """The examples behind one message of a run; for the aggregate those of its whole cohort."""
+    return truth_of(folder.vault(defense), round, cohort_of(folder, defense, round, who))
+
+
+def cohort_of(folder: RunFolder, defense: str, round: int, who: Who) -> tuple[int, ...]:
+    """The clients in a message."""
+    if who != AGGREGATE:
+        return (who,)
+    return read_recording(folder.recordings(defense) / f"round-{round:04d}" / AGGREGATE).cohort

@@ -1,0 +1,45 @@
+"""The `fedleak` command: its subcommands, and what its errors look like."""
+
+from typing import Annotated
+
+import typer
+
+from fedleak import __version__
+from fedleak.cli.attack import attack
+from fedleak.cli.cite import cite
+from fedleak.cli.demo import demo
+from fedleak.cli.errors import Polite
+from fedleak.cli.listing import list_plugins
+from fedleak.cli.run import run
+from fedleak.cli.verify import verify
+
+app = typer.Typer(
+    cls=Polite,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(run)
+app.command()(attack)
+app.command()(verify)
+app.command(name="list")(list_plugins)
+app.command()(cite)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fedleak {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What do federated-learning updates leak? A real federation, a curious server that taps it, honest scores."""

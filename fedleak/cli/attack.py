@@ -1,0 +1,45 @@
+"""`fedleak attack`: one attack on a kept recording, alone, on any machine, with or without the truth."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def attack(
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="Either file of a recording.")],
+    use: Annotated[str, typer.Option("--use", metavar="NAME", help="The attack; see `fedleak list attacks`.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the attack, as in steps=400; repeatable."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The attack's dice; those of the recording's run by default.")
+    ] = None,
+    auxiliary: Annotated[int, typer.Option(min=0, help="Public examples that the adversary holds.")] = 256,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
+    ] = None,
+) -> None:
+    """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
+    from fedleak.cli.attacking import attack_recording
+
+    attack_recording(recording, {"use": use, **_options(settings or [])}, seed, auxiliary, out)
+
+
+def _options(settings: list[str]) -> dict[str, Any]:
+    """`option=value` with values as TOML has them; what is not TOML counts as a string."""
+    import tomllib
+
+    from fedleak.errors import ConfigError
+
+    options: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {setting}: expected option=value, as in --set steps=400")
+        try:
+            options[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key.strip()] = text
+    return options

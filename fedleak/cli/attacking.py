@@ -1,0 +1,126 @@
+"""Runs one attack on a recording, then prints its own loss and, where the truth is at hand, its scores."""
+
+import math
+import time
+from pathlib import Path
+
+import typer
+from torch import Tensor
+
+from fedleak import progress, scoring
+from fedleak.attack import attacks
+from fedleak.batch import Batch
+from fedleak.campaign import adversary
+from fedleak.campaign.folder import stem_name, vault_beside
+from fedleak.campaign.truth import truth_of
+from fedleak.cli.console import progress_bar
+from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
+from fedleak.metric import metrics
+from fedleak.observation import Observation
+from fedleak.picture.draw import draw
+from fedleak.picture.panel import Line, Panel, Picture
+from fedleak.reconstruction import Reconstruction
+from fedleak.recording import Recording, read_recording
+from fedleak.results import Place
+from fedleak.settings import Table
+from fedleak.threads import one_thread
+
+COLUMNS = 8
+
+
+def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
+    """Attacks, prints, draws. The same seed and options give the guess that the run had."""
+    attack = attacks.from_table(table, "--use")
+    recording = read_recording(path)
+    who = adversary.who_sent(recording)
+    picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
+    if picture.suffix != ".png":
+        raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
+    place = Place(
+        attack=attack.name,
+        defense=recording.defense,
+        client=who,
+        round=recording.round,
+        seed=recording.seed if seed is None else seed,
+    )
+    observation = _observe(recording, auxiliary)
+    guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
+    if guess.failure is not None:
+        raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
+    _say(guess, seconds)
+    truth = _truth(path, recording)
+    if truth is not None:
+        _score(guess, truth, adversary.prior_guess(observation, place))
+    if guess.inputs is not None:
+        typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
+
+
+def _observe(recording: Recording, auxiliary: int) -> Observation:
+    """Public data is a help, not a need: a machine without the data set can still attack."""
+    try:
+        return adversary.observe(recording, auxiliary)
+    except DataError as error:
+        typer.echo(f"no public data for the adversary: {error}", err=True)
+        return adversary.observe(recording, 0)
+
+
+def _guess(observation: Observation, table: Table, place: Place) -> tuple[Reconstruction, float]:
+    started = time.perf_counter()
+    with progress_bar() as bar, one_thread():
+        task = bar.add_task(table["use"], total=None, count="")
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, count=f"{done}/{total} iterations")
+
+        with progress.listening(tell):
+            guess = adversary.guess(observation, table, place)
+    return guess, time.perf_counter() - started
+
+
+def _say(guess: Reconstruction, seconds: float) -> None:
+    loss = "none" if math.isnan(guess.mismatch) else f"{guess.mismatch:.4g}"
+    typer.echo(f"own loss  {loss}   ({seconds:.1f} s)")
+    if guess.note:
+        typer.echo(f"note      {guess.note}")
+    if guess.labels is not None:
+        typer.echo(f"labels    {' '.join(str(label) for label in guess.labels.tolist())}")
+
+
+def _truth(path: Path, recording: Recording) -> Batch | None:
+    vault = vault_beside(path)
+    if vault is None:
+        typer.echo("no vault beside the recording, so no scores: the attacker's own loss is all there is")
+        return None
+    return truth_of(vault, recording.round, recording.cohort)
+
+
+def _score(guess: Reconstruction, truth: Batch, prior: Reconstruction) -> None:
+    for score in scoring.score(guess, truth, tuple(cls() for cls in metrics), prior):
+        better = "higher" if score.higher_is_better else "lower"
+        if math.isnan(score.value):
+            typer.echo(f"{score.metric:<13} -  ({score.reason})")
+        else:
+            figure = f"{score.value:.4g} {score.unit}".strip()
+            typer.echo(f"{score.metric:<13} {figure} (prior {score.baseline:.4g}; {better} means more leakage)")
+
+
+def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:
+    if path.parent.exists() and not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: {path.parent} is not a folder")
+    images = guess if truth is None else scoring.matched(guess, truth.inputs)
+    lines = [] if truth is None else [_line("truth", truth.inputs)]
+    panel = Panel(
+        title=title,
+        columns=tuple(f"example {i}" for i in range(min(len(images), COLUMNS))),
+        lines=(*lines, _line("guess", images)),
+        note=f"{COLUMNS} of {len(images)} shown" if len(images) > COLUMNS else "",
+    )
+    return draw(panel, path)
+
+
+def _line(title: str, images: Tensor) -> Line:
+    pictures = [
+        Picture(image=image) if bool(image.isfinite().all()) else Picture(reason="no guess for this example")
+        for image in images[:COLUMNS]
+    ]
+    return Line(title=title, pictures=tuple(pictures))

@@ -1,0 +1,18 @@
+"""`fedleak cite`: the paper behind a name, as BibTeX."""
+
+from typing import Annotated
+
+import typer
+
+
+def cite(name: Annotated[str, typer.Argument(help="An attack, defense or metric.")]) -> None:
+    """Print the BibTeX of the paper that an attack, defense or metric follows."""
+    from fedleak.attack import attacks
+    from fedleak.defense import defenses
+    from fedleak.errors import ConfigError, did_you_mean
+    from fedleak.metric import metrics
+
+    known = {cls.name: cls.bibtex for registry in (attacks, defenses, metrics) for cls in registry}
+    if name not in known:
+        raise ConfigError(f"no attack, defense or metric is called '{name}'{did_you_mean(name, known)}")
+    typer.echo(known[name].strip())

@@ -1,0 +1,78 @@
+"""The results as tables that fit a terminal: defense by attack, each figure with the prior's beside it."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from fedleak.results import AGGREGATE, Row
+
+NAMES = 24
+"""Width of the column with the attacks."""
+CELL = 17
+"""Width of a figure with its prior, at most."""
+NOTE = "mean over clients (prior: the same guess without the update); ↑ higher, ↓ lower means more leakage"
+
+
+def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
+    """One table, or several where the metrics do not fit side by side."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    fitting = max(1, (width - NAMES) // CELL)
+    return [_table(rows, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
+
+
+def missing_figures(rows: Iterable[Row]) -> list[str]:
+    """What has no figure and why, counted."""
+    counts = Counter((row.attack, row.reason or "no reason given") for row in rows if math.isnan(row.value))
+    if not counts:
+        return []
+    lines = [f"  {count:>4}  {attack}: {reason}" for (attack, reason), count in counts.items()]
+    return [f"{counts.total()} figures that do not apply or failed:", *lines]
+
+
+def _table(rows: Sequence[Row], metrics: list[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=NOTE, caption_justify="left")
+    table.add_column("defense, attack", max_width=NAMES)
+    for metric in metrics:
+        table.add_column(_heading(next(row for row in rows if row.metric == metric)), justify="right", no_wrap=True)
+    for defense in dict.fromkeys(row.defense for row in rows):
+        own = [row for row in rows if row.defense == defense]
+        table.add_row(Text(defense, style="bold"))
+        for attack in dict.fromkeys(row.attack for row in own):
+            for on_the_sum in (False, True):
+                chosen = [r for r in own if r.attack == attack and (r.client == AGGREGATE) is on_the_sum]
+                if chosen:
+                    name = f"  {attack}" + ("\n    on the sum" if on_the_sum else "")
+                    table.add_row(Text(name), *(_cell([r for r in chosen if r.metric == m]) for m in metrics))
+    return table
+
+
+def _heading(row: Row) -> str:
+    arrow = "↑" if row.higher_is_better else "↓"
+    unit = f" {row.unit}" if len(row.unit) <= 4 and row.unit else ""
+    return f"{row.metric}{unit} {arrow}\n(prior)"
+
+
+def _cell(rows: list[Row]) -> Text:
+    value = _mean(row.value for row in rows)
+    if math.isnan(value):
+        return Text("-", style="dim")
+    baseline = _mean(row.baseline for row in rows)
+    return Text.assemble(_figure(value), (f" ({_figure(baseline)})", "dim"))
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return math.fsum(known) / len(known) if known else math.nan
+
+
+def _figure(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    size = abs(value)
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.01 or size == 0 else f"{value:.0e}"

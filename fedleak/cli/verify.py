@@ -1,0 +1,41 @@
+"""`fedleak verify`: do the recorded updates follow from the true batches?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]) -> None:
+    """Recompute each recorded update from the truth; exit status 1 where one disagrees."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from fedleak import progress
+    from fedleak.cli.console import progress_bar
+    from fedleak.verification import disagreeing
+    from fedleak.verification import verify as check
+
+    with progress_bar() as bar:
+        task = bar.add_task("recomputing updates", total=None, count="")
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, count=f"{done}/{total}")
+
+        with progress.listening(tell):
+            checks = check(run)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("defense", "message", "verdict", "error", "remark"):
+        table.add_column(heading)
+    for one in checks:
+        error = f"{one.comparison.error:.0e}" if one.comparison else ""
+        style = "bold red" if one.verdict == "disagrees" else ""
+        message = one.message.replace("round-", "r").replace("client-", "c")
+        table.add_row(Text(one.defense), message, Text(one.verdict, style=style), error, Text(one.remark))
+    Console(highlight=False).print(table)
+    wrong = len(list(disagreeing(checks)))
+    typer.echo(f"{len(checks) - wrong} of {len(checks)} messages agree with the truth or are masked")
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,90 @@
+"""`manifest.json`: what produced a run, so that it can be produced again."""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from fedleak import __version__
+from fedleak.campaign.address import address_of, experiment_facts
+from fedleak.experiment import Experiment
+from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.tensorfile import write_atomically
+
+PACKAGES = ("flwr", "numpy", "scipy", "torchmetrics", "torchvision", "safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Versions, seed, machine and times of a run."""
+
+    fedleak: str
+    python: str
+    torch: str
+    packages: dict[str, str]
+    seed: int
+    experiment: str
+    """Content address of the experiment."""
+    source: str
+    """Fingerprint of the source of fedleak: other code, other fingerprint."""
+    platform: str
+    machine: str
+    cpus: int
+    threads_per_cell: int
+    engine: str
+    jobs: int
+    resumed: bool
+    """Whether finished cells of an earlier start were reused."""
+    started: str
+    finished: str | None
+    seconds: float | None
+    exit_status: int | None
+    """None while the run goes on, or when it was killed."""
+
+    def ended(self, seconds: float, exit_status: int) -> "Manifest":
+        """The same for a run that is over."""
+        return replace(self, finished=_now(), seconds=round(seconds, 3), exit_status=exit_status)
+
+    def write(self, path: Path) -> None:
+        """Writes the file whole."""
+        write_atomically(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def manifest_of(experiment: Experiment, *, engine: str, jobs: int, resumed: bool) -> Manifest:
+    """The manifest of a run that starts now on this machine."""
+    return Manifest(
+        fedleak=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        packages={name: _version(name) for name in PACKAGES},
+        seed=experiment.seed,
+        experiment=address_of(experiment_facts(experiment)),
+        source=source_fingerprint(),
+        platform=platform.platform(),
+        machine=platform.machine(),
+        cpus=os.cpu_count() or 1,
+        threads_per_cell=1,
+        engine=engine,
+        jobs=jobs,
+        resumed=resumed,
+        started=_now(),
+        finished=None,
+        seconds=None,
+        exit_status=None,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,176 @@
+"""Gathers a gallery from the cells of a run."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from fedleak import scoring
+from fedleak.batch import Batch
+from fedleak.campaign import cellfile
+from fedleak.campaign.cellfile import Saved
+from fedleak.campaign.folder import RunFolder, stem_name
+from fedleak.campaign.plan import labelled_attacks
+from fedleak.campaign.truth import cohort_of, truth_behind
+from fedleak.errors import RecordingError
+from fedleak.experiment import Experiment
+from fedleak.metric import metrics
+from fedleak.picture.panel import Line, Panel, Picture
+from fedleak.reconstruction import Reconstruction
+from fedleak.results import AGGREGATE, Who
+
+COLUMNS = 8
+"""Examples shown at most."""
+ROUND = 1
+"""The round that is shown."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One example: whose it is, and its place in that client's batch."""
+
+    client: int
+    place: int
+
+
+def collect(folder: RunFolder, experiment: Experiment) -> Panel:
+    """Truth, the prior, a line for each defense and image-guessing attack."""
+    return _Collector(folder, experiment).panel()
+
+
+class _Collector:
+    def __init__(self, folder: RunFolder, experiment: Experiment) -> None:
+        self.folder = folder
+        self.experiment = experiment
+        self.defenses = [row.name for row in experiment.defenses]
+        self.truths = self._truths()
+        everything = _spread({client: len(batch) for client, batch in self.truths.items()})
+        self.columns = sorted(everything[:COLUMNS], key=lambda column: (column.client, column.place))
+        self.hidden = len(everything) - len(self.columns)
+        self.cells = self._cells()
+
+    def panel(self) -> Panel:
+        prior = list(self._prior_lines())[:1]
+        return Panel(
+            title=f"{self.experiment.name} · {self.experiment.task}",
+            columns=tuple(self._heading(column) for column in self.columns),
+            lines=(self._truth_line(), *prior, *self._guess_lines()),
+            note=self._note(),
+        )
+
+    def _truths(self) -> dict[int, Batch]:
+        """Each client's examples, from the first defense under which it sent something."""
+        found: dict[int, Batch] = {}
+        for defense in self.defenses:
+            for client in range(self.experiment.federation.clients):
+                if client not in found and (batch := self._truth(defense, client)) is not None:
+                    found[client] = batch
+        return dict(sorted(found.items()))
+
+    def _truth(self, defense: str, who: Who) -> Batch | None:
+        try:
+            return truth_behind(self.folder, defense, ROUND, who)
+        except RecordingError:
+            return None  # the client sent nothing under this defense
+
+    def _cells(self) -> dict[tuple[str, str, Who], Saved]:
+        found: dict[tuple[str, str, Who], Saved] = {}
+        for defense in self.defenses:
+            senders: tuple[Who, ...] = (*self.truths, AGGREGATE)
+            for who in senders:
+                for label in labelled_attacks(self.experiment):
+                    stem = self.folder.reconstructions / defense / f"round-{ROUND:04d}" / stem_name(who) / label
+                    try:
+                        found[defense, label, who] = cellfile.load(stem)
+                    except RecordingError:
+                        continue  # no such message; its column says so
+        return found
+
+    def _guess_lines(self) -> Iterator[Line]:
+        labels = [label for label in labelled_attacks(self.experiment) if self._guesses_images(label)]
+        for defense in self.defenses:
+            for label in labels:
+                yield Line(title=defense, subtitle=label, pictures=self._pictures(defense, label))
+            for label in labels:
+                if (defense, label, AGGREGATE) in self.cells:
+                    pictures = self._sum_pictures(defense, self.cells[defense, label, AGGREGATE].guess)
+                    yield Line(title=defense, subtitle=f"{label}\non the sum", pictures=pictures)
+
+    def _guesses_images(self, label: str) -> bool:
+        """Whether an attack is after images; one that always failed may be, unless it guessed labels somewhere."""
+        guesses = [saved.guess for (_, own, _), saved in self.cells.items() if own == label]
+        return any(g.inputs is not None for g in guesses) or all(g.labels is None for g in guesses)
+
+    def _pictures(self, defense: str, label: str) -> tuple[Picture, ...]:
+        by_client = {
+            client: self._client_pictures(defense, client, self.cells.get((defense, label, client)))
+            for client in {column.client for column in self.columns}
+        }
+        return tuple(by_client[column.client][column.place] for column in self.columns)
+
+    def _client_pictures(self, defense: str, client: int, saved: Saved | None) -> list[Picture]:
+        size = len(self.truths[client])
+        truth = self._truth(defense, client)
+        if saved is None or truth is None:
+            return [Picture(reason="nothing was sent")] * size
+        return _against(saved.guess, truth)
+
+    def _sum_pictures(self, defense: str, guess: Reconstruction) -> tuple[Picture, ...]:
+        truth = self._truth(defense, AGGREGATE)
+        if truth is None:
+            return (Picture(reason="the truth is missing"),) * len(self.columns)
+        cohort = cohort_of(self.folder, defense, ROUND, AGGREGATE)
+        pictures = iter(_against(guess, truth))
+        by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in cohort}
+        return tuple(
+            by_client[column.client][column.place] if column.client in by_client else Picture(reason="not in the sum")
+            for column in self.columns
+        )
+
+    def _truth_line(self) -> Line:
+        images = [self.truths[column.client].inputs[column.place] for column in self.columns]
+        return Line(title="truth", pictures=tuple(Picture(image=image) for image in images))
+
+    def _prior_lines(self) -> Iterator[Line]:
+        """What guessing without any update gives; the same under every defense, so the first will do."""
+        for defense in self.defenses:
+            priors = {who: saved for (own, _, who), saved in self.cells.items() if own == defense}
+            if all(column.client in priors for column in self.columns) and priors:
+                pictures = tuple(
+                    _against(priors[column.client].prior, self.truths[column.client])[column.place]
+                    for column in self.columns
+                )
+                yield Line(title="prior", subtitle="no update used", pictures=pictures)
+
+    def _heading(self, column: Column) -> str:
+        many = len(self.truths[column.client]) > 1
+        return f"client {column.client}" + (f"\nexample {column.place}" if many else "")
+
+    def _note(self) -> str:
+        notes = []
+        if self.hidden:
+            notes.append(f"{len(self.columns)} of {len(self.columns) + self.hidden} examples shown")
+        if self.experiment.federation.rounds > ROUND:
+            notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
+        return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
+
+
+def _spread(sizes: dict[int, int]) -> list[Column]:
+    """Every example, the first of each client before the second of any: so a cut still shows all clients."""
+    longest = max(sizes.values(), default=0)
+    return [Column(client, place) for place in range(longest) for client, size in sizes.items() if place < size]
+
+
+def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
+    """A picture for each true example: the guess that was matched to it, or why there is none."""
+    if guess.inputs is None:
+        return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
+    images: Tensor = scoring.matched(guess.inputs, truth.inputs)
+    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), guess)[0].per_sample
+    return [
+        Picture(reason="no guess for this example")
+        if math.isnan(value) or not bool(image.isfinite().all())
+        else Picture(image=image, caption=f"{value:.1f} dB")
+        for image, value in zip(images, psnr, strict=True)
+    ]

@@ -1,0 +1,77 @@
+"""Recomputes each recorded update from the true batch: does what the server saw follow from what the client had?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fedleak import progress
+from fedleak.campaign.folder import RunFolder
+from fedleak.errors import RecordingError
+from fedleak.recording import Recording, find_recordings, read_recording
+from fedleak.results import AGGREGATE
+from fedleak.vault import PrivateBatch, withdraw
+from fedleak.verifying.causes import likely_cause, remark
+from fedleak.verifying.replay import Comparison, compare, replay, replayed_mean
+
+Verdict = Literal["agrees", "disagrees", "masked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What came of recomputing one message."""
+
+    defense: str
+    message: str
+    """`round-0001/client-0000`."""
+    verdict: Verdict
+    comparison: Comparison | None = None
+    """None where there was nothing to compare."""
+    remark: str = ""
+    """The likely cause of a disagreement; else what to know about an agreement."""
+
+
+def verify(run: Path) -> list[Check]:
+    """Checks every recording of a run folder; raises `RecordingError` where there is none."""
+    folder = RunFolder(run)
+    paths = find_recordings(run / "recordings")
+    if not paths:
+        raise RecordingError(f"{run} holds no recordings; expected the folder of a run, as `fedleak run --out` made it")
+    checks = []
+    for done, path in enumerate(paths):
+        progress.report(done, len(paths))
+        checks.append(_check(folder, path))
+    return checks
+
+
+def _check(folder: RunFolder, path: Path) -> Check:
+    defense, message = path.parent.parent.name, f"{path.parent.name}/{path.stem}"
+    try:
+        recording = read_recording(path)
+        truths = [withdraw(folder.vault(defense), recording.round, client) for client in recording.cohort]
+        verdict, comparison, words = _compared(recording, truths)
+    except RecordingError as error:
+        verdict, comparison, words = "disagrees", None, str(error)
+    return Check(defense=defense, message=message, verdict=verdict, comparison=comparison, remark=words)
+
+
+def _compared(recording: Recording, truths: list[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
+    if recording.kind == "masked":
+        return "masked", None, "masked; verified in the sum"
+    if recording.kind == AGGREGATE:
+        comparison = compare(recording, replayed_mean(recording, truths))
+        return _verdict(comparison, "the sum does not follow from the cohort's batches", remark(recording, truths[0]))
+    truth = truths[0]
+    comparison = compare(recording, replay(recording, truth))
+    if comparison.agrees:
+        return "agrees", comparison, remark(recording, truth)
+    return "disagrees", comparison, likely_cause(recording, truth)
+
+
+def _verdict(comparison: Comparison, cause: str, words: str) -> tuple[Verdict, Comparison, str]:
+    return ("agrees", comparison, words) if comparison.agrees else ("disagrees", comparison, cause)
+
+
+def disagreeing(checks: list[Check]) -> Iterator[Check]:
+    """The checks that failed."""
+    return (check for check in checks if check.verdict == "disagrees")
