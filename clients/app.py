@@ -1,0 +1,70 @@
+"""The one ClientApp: it trains on its share, defends its update, keeps the truth, and answers the server."""
+
+import logging
+from collections.abc import Callable
+
+from flwr.app import ConfigRecord, Context, Message, MetricRecord
+from flwr.clientapp import ClientApp
+
+from fedleak.errors import UserError
+from fedleak.federation import wire
+
+from .client import Client
+from .masking import agree, masked
+
+logger = logging.getLogger(__name__)
+Handler = Callable[[Message, Context], Message]
+app = ClientApp()
+
+
+def answering(handler: Handler) -> Handler:
+    """A handler whose exceptions become error replies, `ErrorType: sentence`, the same in every engine."""
+
+    def handle(message: Message, context: Context) -> Message:
+        try:
+            return handler(message, context)
+        except Exception as error:
+            level = logging.INFO if isinstance(error, UserError) else logging.ERROR
+            logger.log(level, "client %s failed", context.node_config.get(wire.PARTITION), exc_info=error)
+            return wire.refuse(message, error)
+
+    return handle
+
+
+@app.query()
+@answering
+def introduce(message: Message, context: Context) -> Message:
+    """Says which partition this is, once it is sure that both ends run the same code."""
+    client = Client.of(message, context)
+    return wire.answer(message, config=ConfigRecord({wire.PARTITION: client.partition}))
+
+
+@app.train()
+@answering
+def train(message: Message, context: Context) -> Message:
+    """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss."""
+    client = Client.of(message, context)
+    trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
+    if client.masking is not None:
+        return wire.answer(message, arrays=masked(client, client.masking, message.content, trained))
+    return wire.answer(
+        message,
+        arrays=wire.to_arrays(trained.after.state_dict()),
+        metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, wire.TRAIN_LOSS: trained.loss}),
+    )
+
+
+@app.train("secagg_setup")
+@answering
+def agree_on_keys(message: Message, context: Context) -> Message:
+    """Publishes this client's key for one round of secure aggregation."""
+    return wire.answer(message, config=agree(Client.of(message, context)))
+
+
+@app.evaluate()
+@answering
+def evaluate(message: Message, context: Context) -> Message:
+    """Loss and accuracy of the model on the task's test split."""
+    loss, accuracy, examples = Client.of(message, context).evaluate(message.content)
+    metrics = MetricRecord({wire.NUM_EXAMPLES: examples, "loss": loss, "accuracy": accuracy})
+    return wire.answer(message, metrics=metrics)

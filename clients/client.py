@@ -1,0 +1,137 @@
+"""One client in one round: what it was asked, what it does, what it keeps to itself."""
+
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import torch
+from flwr.app import Context, Message, RecordDict
+
+from fedleak.batch import Batch
+from fedleak.data import load
+from fedleak.defense import Defense, protocol_of
+from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.federation import wire
+from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.federation.plan import FederationPlan
+from fedleak.reply import reply_weights
+from fedleak.task import Task
+from fedleak.tasks import task_named
+from fedleak.threads import one_thread
+from fedleak.training import LocalTraining
+from fedleak.vault import PrivateBatch, deposit
+from fedleak.weights import Weights
+
+from .share import examples_of, pretraining_of
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a client has to say after training."""
+
+    before: Weights
+    after: Weights
+    """After training and defenses."""
+    examples: int
+    loss: float
+    """Mean loss on the round's examples of the weights that were received."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Everything about one client that a message of the server refers to."""
+
+    plan: FederationPlan
+    partition: int
+    round: int
+    pretraining: bool
+
+    @classmethod
+    def of(cls, message: Message, context: Context) -> "Client":
+        """The client that a message is for; refuses a server that runs other code."""
+        config = wire.config_of(message.content)
+        theirs, ours = str(config.get(wire.FINGERPRINT)), source_fingerprint()
+        if theirs != ours:
+            raise FederationError(
+                f"the server runs fedleak sources {theirs} and this client {ours}; "
+                "start both from the same checkout or installation"
+            )
+        if wire.PARTITION not in context.node_config:
+            raise ConfigError(
+                'this node has no partition-id; start it with --node-config "partition-id=0 num-partitions=4"'
+            )
+        return cls(
+            plan=FederationPlan.from_run_config(context.run_config),
+            partition=int(context.node_config[wire.PARTITION]),
+            round=wire.round_of(message.content),
+            pretraining=bool(config.get(wire.PRETRAINING, False)),
+        )
+
+    @property
+    def task(self) -> Task:
+        return task_named(self.plan.task)
+
+    @property
+    def dice(self) -> tuple[int | str, ...]:
+        """What seeds this client in this round: the same under every defense, so that defenses can be compared."""
+        phase = "pretraining" if self.pretraining else "client"
+        return (self.plan.seed, phase, self.partition, self.round)
+
+    @property
+    def masking(self) -> SecureAggregation | None:
+        """The protocol that hides this round's reply, if one does."""
+        protocol = None if self.pretraining else protocol_of(self.plan.defenses())
+        return protocol if isinstance(protocol, SecureAggregation) else None
+
+    def train(self, content: RecordDict) -> Trained:
+        """A recorded round: trains, defends, and deposits the truth in the vault."""
+        examples, training = examples_of(self.plan, self.partition, self.round)
+        trained = self._train(content, examples, training, self.plan.defenses())
+        truth = PrivateBatch(
+            examples=examples, training=training, dice=self.dice, client=self.partition, round=self.round
+        )
+        deposit(Path(self.plan.vault), truth)
+        return trained
+
+    def pretrain(self, content: RecordDict) -> Trained:
+        """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
+        examples, training = pretraining_of(self.plan, self.partition)
+        return self._train(content, examples, training, ())
+
+    def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
+        """Mean loss, accuracy and number of examples of the task's test split."""
+        test = load(self.plan.task).test
+        loss, accuracy = mean_loss(self.task, self._weights(content), test)
+        return loss, accuracy, len(test)
+
+    def _train(
+        self, content: RecordDict, examples: Batch, training: LocalTraining, chain: tuple[Defense, ...]
+    ) -> Trained:
+        before = self._weights(content)
+        loss, _ = mean_loss(self.task, before, examples)
+        if not isfinite(loss):
+            raise NonFiniteError(
+                f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
+                "lower federation.learning_rate or check the model and its checkpoint"
+            )
+        after = reply_weights(self.task, before, examples, training, chain, self.dice)
+        after.require_finite(f"client {self.partition}, round {self.round}")
+        return Trained(before=before, after=after, examples=len(examples), loss=loss)
+
+    def _weights(self, content: RecordDict) -> Weights:
+        return self.task.split(wire.to_tensors(wire.arrays_of(content)))
+
+
+def mean_loss(task: Task, weights: Weights, examples: Batch) -> tuple[float, float]:
+    """Mean cross-entropy and accuracy in eval mode."""
+    total, correct = 0.0, 0
+    with torch.no_grad(), one_thread():
+        for chosen in torch.split(torch.arange(len(examples)), CHUNK):
+            batch = examples[chosen]
+            logits = task.logits(weights, batch.inputs, mode="eval")
+            total += float(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            correct += int((logits.argmax(1) == batch.labels).sum())
+    return total / len(examples), correct / len(examples)

@@ -1,0 +1,42 @@
+"""A client's part in secure aggregation; its private key never leaves this process."""
+
+from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+
+from fedleak.defenses.secure_aggregation import SecureAggregation, contribution, mask, private_key, public_key
+from fedleak.errors import FederationError
+from fedleak.federation import wire
+
+from .client import Client, Trained
+
+
+def agree(client: Client) -> ConfigRecord:
+    """The public key of this client for this round."""
+    return ConfigRecord({wire.PUBLIC_KEY: public_key(_private(client))})
+
+
+def masked(client: Client, defense: SecureAggregation, content: RecordDict, trained: Trained) -> ArrayRecord:
+    """The client's contribution under the masks it shares with each other client of the cohort."""
+    private = _private(client)
+    cohort = _cohort(content)
+    if cohort.get(client.partition) != public_key(private):
+        raise FederationError("secure-aggregation: the cohort that the server names lacks this client's own key")
+    if len(cohort) < defense.smallest_cohort:
+        raise FederationError(
+            f"secure-aggregation: the server asks for a sum over {len(cohort)} clients, and this client refuses below "
+            f"{defense.smallest_cohort}"
+        )
+    values = defense.quantise(contribution(trained.before, trained.after, trained.examples), len(cohort))
+    context = f"{client.plan.task}/{client.plan.defense}/{client.plan.seed}/{client.round}"
+    return wire.from_ring(mask(values, client.partition, private, cohort, context))
+
+
+def _private(client: Client) -> bytes:
+    return private_key(*client.dice, client.plan.defense, "x25519")
+
+
+def _cohort(content: RecordDict) -> dict[int, bytes]:
+    """Each client of the round with its public key, as the server relays them."""
+    record = content.config_records.get(wire.COHORT)
+    if record is None:
+        raise FederationError("secure-aggregation: the server asks for an update before keys were agreed on")
+    return {int(client): bytes.fromhex(str(key)) for client, key in record.items()}

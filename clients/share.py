@@ -1,0 +1,58 @@
+"""A client's own data, and which of it a round uses."""
+
+from functools import lru_cache
+from math import ceil
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from fedleak.batch import Batch
+from fedleak.data import load, partition
+from fedleak.errors import ConfigError
+from fedleak.federation.plan import FederationPlan
+from fedleak.randomness import generator
+from fedleak.settings import FederationSettings
+from fedleak.training import LocalTraining
+
+
+def share_of(plan: FederationPlan, client: int) -> Batch:
+    """All examples of one client."""
+    shares = _shares(plan.task, plan.federation.model_dump_json(), plan.seed)
+    if client >= len(shares):
+        raise ConfigError(f"federation.clients = {len(shares)}, so there is no client {client}; start as many nodes")
+    return load(plan.task).clients[shares[client]]
+
+
+def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
+    """The examples that a client trains on in a recorded round, and how."""
+    share = share_of(plan, client)
+    settings = plan.federation
+    if settings.batches == "all":
+        return share, settings.training(ceil(len(share) / settings.batch_size))
+    needed = settings.batch_size * settings.batches
+    if needed > len(share):
+        raise ConfigError(
+            f"federation: client {client} has {len(share)} examples and a round takes {needed} (batch_size x batches); "
+            "lower either, or take fewer clients"
+        )
+    chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
+    return share[chosen], settings.training()
+
+
+def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTraining]:
+    """What a client trains on before the recorded rounds: one epoch over its whole share."""
+    share = share_of(plan, client)
+    model = plan.model
+    return share, LocalTraining(
+        batch_size=model.trained_batch_size,
+        batches=ceil(len(share) / model.trained_batch_size),
+        learning_rate=model.trained_learning_rate,
+        momentum=model.trained_momentum,
+    )
+
+
+@lru_cache(maxsize=8)
+def _shares(task: str, settings: str, seed: int) -> list[Int[Tensor, " _"]]:
+    # Settings as JSON: they hold a table of options, which cannot be a key.
+    return partition(load(task).clients.labels, FederationSettings.model_validate_json(settings), seed)

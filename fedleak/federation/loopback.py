@@ -1,0 +1,80 @@
+"""A federation in this process: no Ray, no ports, milliseconds a client. The only file with Flower's internals."""
+
+import copy
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedleak.federation.plan import RunConfig
+from fedleak.federation.wire import refuse
+
+RUN_ID = 1
+SERVER = 0
+
+
+class LoopbackGrid(Grid):
+    """Carries messages to clients that live here and answer at once.
+
+    Messages are deep-copied both ways, as a wire would; a client's exception becomes an error reply.
+    """
+
+    def __init__(self, app: ClientApp, clients: int, config: RunConfig, heard: Callable[[Message], None]) -> None:
+        TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = RUN_ID, RUN_ID, SERVER
+        self._app = app
+        self._run = Run.create_empty(RUN_ID)
+        self._contexts = {node: _context(node, node - 1, clients, config) for node in range(1, clients + 1)}
+        self._heard = heard
+        self._replies: dict[str, Message] = {}
+        self._ids = count(1)
+
+    def set_run(self, run: Run) -> None:
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        return self._run
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self._contexts)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        return [self._deliver(message) for message in messages]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        return [self._replies.pop(name) for name in message_ids if name in self._replies]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:  # noqa: ARG002
+        return self.pull_messages(self.push_messages(messages))
+
+    def _deliver(self, message: Message) -> str:
+        name = str(next(self._ids))
+        # There is no public way to name a message; links do this when one is pushed.
+        message.metadata.__dict__["_message_id"] = name
+        arrived = copy.deepcopy(message)
+        try:
+            reply = self._app(arrived, self._contexts[message.metadata.dst_node_id])
+        except Exception as error:  # noqa: BLE001 - whatever a client raises, a link reports and carries on
+            reply = refuse(arrived, error)
+        self._replies[name] = copy.deepcopy(reply)
+        self._heard(reply)
+        return name
+
+
+def server_context(config: RunConfig) -> Context:
+    """What the ServerApp is started with."""
+    return Context(RUN_ID, SERVER, {}, RecordDict(), dict(config))
+
+
+def _context(node: int, partition: int, clients: int, config: RunConfig) -> Context:
+    place: RunConfig = {"partition-id": partition, "num-partitions": clients}
+    return Context(RUN_ID, node, place, RecordDict(), dict(config))

@@ -1,0 +1,98 @@
+"""What one federation is run from, and its form in Flower's flat run config."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from fedleak.defense import Defense, build_chain
+from fedleak.errors import ConfigError
+from fedleak.settings import PlanSettings, Settings, Table, parse_settings
+
+RunConfig = dict[str, bool | int | float | str]
+
+
+class FederationPlan(PlanSettings):
+    """One federation under one chain of defenses: everything that the two apps know beforehand.
+
+    Relative paths count from the working directory of the process that uses them, which under `flwr run` is the one
+    that the SuperLink was started in; `absolute` fixes them.
+    """
+
+    defense: str = "none"
+    """Name of the chain in the experiment."""
+    chain: tuple[Table, ...] = ()
+    recordings: str
+    """Folder that the server writes what it saw to."""
+    vault: str
+    """Folder that the clients keep the truth in."""
+    tapped: bool = True
+    """Whether the server records; what the strategy sees is the same either way."""
+
+    def defenses(self) -> tuple[Defense, ...]:
+        """The chain of defenses, built."""
+        return build_chain(self.chain)
+
+    def absolute(self) -> "FederationPlan":
+        """The same plan with paths that do not depend on a working directory."""
+        paths = {"recordings": str(Path(self.recordings).resolve()), "vault": str(Path(self.vault).resolve())}
+        if self.model.checkpoint is None:
+            return self.model_copy(update=paths)
+        model = self.model.model_copy(update={"checkpoint": str(Path(self.model.checkpoint).resolve())})
+        return self.model_copy(update={**paths, "model": model})
+
+    def to_run_config(self) -> RunConfig:
+        """Dotted keys with scalar values; lists and tables as JSON, what is None left out."""
+        return _flatten(self)
+
+    @classmethod
+    def from_run_config(cls, config: Mapping[str, bool | int | float | str]) -> "FederationPlan":
+        """The plan in a run config; raises `ConfigError` for a key or a value that does not belong in one."""
+        fields = _flat_fields(cls)
+        tree: Table = {}
+        for key, value in config.items():
+            field = fields.get(key)
+            if field is not None and field.default is None and value == "":
+                continue  # TOML has no null, so in a run config an empty string says "none"
+            *parents, name = key.split(".")
+            node = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[name] = _parse(key, value) if field is not None and _is_json(field) else value
+        return parse_settings(cls, tree)
+
+
+def _flatten(settings: Settings, prefix: str = "") -> RunConfig:
+    flat: RunConfig = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple | dict):
+            flat[prefix + name] = json.dumps(value)
+        elif value is not None:
+            flat[prefix + name] = value
+    return flat
+
+
+def _flat_fields(model: type[Settings], prefix: str = "") -> dict[str, FieldInfo]:
+    flat: dict[str, FieldInfo] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            flat |= _flat_fields(field.annotation, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = field
+    return flat
+
+
+def _is_json(field: FieldInfo) -> bool:
+    return isinstance(field.default, tuple | dict)
+
+
+def _parse(key: str, value: object) -> Any:
+    try:
+        return json.loads(str(value))
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{key}: expected a list or table as JSON, got {value!r} ({error})") from error

@@ -1,0 +1,85 @@
+"""The one place where Flower's records become tensors and ring elements, and back."""
+
+import numpy as np
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from numpy.typing import NDArray
+
+from fedleak.errors import ConfigError
+from fedleak.weights import NamedTensors
+
+ARRAYS = "arrays"
+METRICS = "metrics"
+CONFIG = "config"
+MASKED = "masked"
+COHORT = "secure-aggregation"
+
+NUM_EXAMPLES = "num-examples"
+TRAIN_LOSS = "train_loss"
+ROUND = "server-round"
+FINGERPRINT = "fingerprint"
+PRETRAINING = "pretraining"
+PARTITION = "partition-id"
+PUBLIC_KEY = "public-key"
+
+KEY_AGREEMENT = "train.secagg_setup"
+CLIENT_FAILED = 2
+"""Flower's code for an exception in a ClientApp."""
+
+
+def to_arrays(state: NamedTensors) -> ArrayRecord:
+    """A state dict as Flower's arrays, bit for bit; raises `ConfigError` for bfloat16, which numpy does not have."""
+    for name, value in state.items():
+        if value.dtype is torch.bfloat16:
+            raise ConfigError(f"'{name}' is bfloat16, which Flower's arrays cannot carry; use float32 or float16")
+    return ArrayRecord({name: Array(value.detach().cpu().contiguous().numpy()) for name, value in state.items()})
+
+
+def to_tensors(record: ArrayRecord) -> NamedTensors:
+    """A copy of Flower's arrays as a state dict, in memory of torch's own (and so with torch's alignment)."""
+    return {name: torch.tensor(array.numpy()) for name, array in record.items()}
+
+
+def to_ring(record: ArrayRecord) -> NDArray[np.uint64]:
+    """The masked vector of a reply."""
+    return record[MASKED].numpy().astype(np.uint64, copy=False)
+
+
+def from_ring(vector: NDArray[np.uint64]) -> ArrayRecord:
+    """A masked vector as Flower's arrays."""
+    return ArrayRecord({MASKED: Array(vector)})
+
+
+def arrays_of(content: RecordDict) -> ArrayRecord:
+    """The one record of arrays, under whatever name the strategy gave it."""
+    return next(iter(content.array_records.values()))
+
+
+def metrics_of(content: RecordDict) -> dict[str, float]:
+    """The scalar metrics of a reply."""
+    return {
+        key: value
+        for record in content.metric_records.values()
+        for key, value in record.items()
+        if isinstance(value, int | float)
+    }
+
+
+def config_of(content: RecordDict) -> ConfigRecord:
+    """The record that says which round it is, under whatever name the strategy gave it."""
+    return next(record for record in content.config_records.values() if ROUND in record)
+
+
+def round_of(content: RecordDict) -> int:
+    """The round that a message belongs to."""
+    return int(str(config_of(content)[ROUND]))
+
+
+def answer(message: Message, **records: ArrayRecord | MetricRecord | ConfigRecord) -> Message:
+    """A reply with these records."""
+    return Message(RecordDict(dict(records)), reply_to=message)
+
+
+def refuse(message: Message, error: Exception) -> Message:
+    """A reply that says what went wrong, as `ErrorType: sentence`."""
+    return Message(Error(code=CLIENT_FAILED, reason=f"{type(error).__name__}: {error}"), reply_to=message)

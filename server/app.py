@@ -1,0 +1,98 @@
+"""The one ServerApp: grid, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
+
+from pathlib import Path
+
+from flwr.app import ArrayRecord, Context
+from flwr.app.exception import AppExitException
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import Strategy
+
+from fedleak.checkpoint import load_checkpoint
+from fedleak.defense import protocol_of
+from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.errors import FederationError
+from fedleak.federation import wire
+from fedleak.federation.outcome import ClientFailure, Evaluation, write_outcome
+from fedleak.federation.plan import FederationPlan
+from fedleak.randomness import global_dice
+from fedleak.tasks import initial_weights, task_named
+from fedleak.weights import Weights
+
+from .recorder import Recorder
+from .roster import Roster, greeting
+from .secure_aggregation import SecureAggregationLayer
+from .strategies import build_strategy, plain_fedavg
+from .tap import Tap
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Runs the federation that the run config describes; leaves recordings, failures and evaluation on disk."""
+    plan = FederationPlan.from_run_config(context.run_config)
+    failures: list[ClientFailure] = []
+    evaluation: Evaluation = {}
+    try:
+        _run(plan, grid, failures, evaluation)
+    except Exception as error:
+        write_outcome(Path(plan.recordings), failures, evaluation, error)
+        raise
+    write_outcome(Path(plan.recordings), failures, evaluation, None)
+
+
+def _run(plan: FederationPlan, grid: Grid, failures: list[ClientFailure], evaluation: Evaluation) -> None:
+    strategy = build_strategy(plan)
+    recorder = Recorder(plan) if plan.tapped else None
+    if recorder is not None:
+        recorder.clear()
+    roster = Roster(grid, plan.federation.clients, failures)
+    weights = _pretrained(plan, roster, _first_weights(plan))
+    with global_dice(plan.seed, "sampling"):
+        evaluation |= _federate(strategy, _layers(plan, roster, recorder), weights, plan.federation.rounds)
+
+
+def _first_weights(plan: FederationPlan) -> Weights:
+    task = task_named(plan.task)
+    if plan.model.checkpoint is None:
+        return initial_weights(task, plan.seed)
+    return load_checkpoint(task, Path(plan.model.checkpoint))
+
+
+def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weights:
+    """The weights after the rounds that nobody records."""
+    if plan.model.trained_rounds == 0:
+        return weights
+    strategy = plain_fedavg(plan.federation.clients)
+    with roster.unrecorded(), global_dice(plan.seed, "pretraining"):
+        result = strategy.start(
+            roster,
+            wire.to_arrays(weights.state_dict()),
+            plan.model.trained_rounds,
+            train_config=greeting(**{wire.PRETRAINING: True}),
+        )
+    trained = weights.like(wire.to_tensors(result.arrays))
+    trained.require_finite(f"after {plan.model.trained_rounds} rounds of training")
+    return trained
+
+
+def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
+    """What the strategy talks to."""
+    grid: Grid = roster if recorder is None else Tap(roster, recorder)
+    protocol = protocol_of(plan.defenses())
+    if isinstance(protocol, SecureAggregation):
+        return SecureAggregationLayer(grid, roster, protocol, task_named(plan.task), recorder)
+    return grid
+
+
+def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int) -> Evaluation:
+    """Runs the strategy; returns what the clients evaluated, by round."""
+    arrays: ArrayRecord = wire.to_arrays(weights.state_dict())
+    try:
+        result = strategy.start(grid, arrays, rounds, train_config=greeting(), evaluate_config=greeting())
+    except AppExitException as error:
+        raise FederationError(f"Flower's {type(strategy).__name__} gave up: {error}") from error
+    return {
+        round: {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
+        for round, metrics in result.evaluate_metrics_clientapp.items()
+    }

@@ -1,0 +1,113 @@
+"""Which node is which client, the order of everything, and what went wrong with whom."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.serverapp import Grid
+
+from fedleak.errors import FederationError
+from fedleak.federation import wire
+from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+
+from .layer import Layer
+
+PATIENCE_SECONDS = 60.0
+"""How long nodes have to connect."""
+HANDSHAKE_SECONDS = 600.0
+
+
+class Roster(Layer):
+    """Knows the nodes by their partition, so that every engine samples and sums in the same order.
+
+    Collects failures, and ends the federation when a training round has no usable reply at all.
+    """
+
+    def __init__(self, inner: Grid, clients: int, failures: list[ClientFailure]) -> None:
+        super().__init__(inner)
+        self.failures = failures
+        """Grows as clients fail."""
+        self._client_of = handshake(inner, clients)
+        self._recorded = True
+
+    @contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Within the block the rounds are the ones before the recorded ones; failures count as round 0."""
+        self._recorded = False
+        try:
+            yield
+        finally:
+            self._recorded = True
+
+    def get_node_ids(self) -> Iterable[int]:
+        return sorted(self._client_of, key=self.client_of)
+
+    def client_of(self, node: int) -> int:
+        """The partition of a node."""
+        return self._client_of[node]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        sent = list(messages)
+        replies = sorted(self.inner.send_and_receive(sent, timeout=timeout), key=self._place)
+        failures = self._failures(sent, replies)
+        self.failures += failures
+        if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN:
+            raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
+        return replies
+
+    def _place(self, reply: Message) -> int:
+        return self._client_of[reply.metadata.src_node_id]
+
+    def _failures(self, sent: list[Message], replies: list[Message]) -> list[ClientFailure]:
+        answers = {reply.metadata.src_node_id: reply for reply in replies}
+        failures = []
+        for message in sorted(sent, key=lambda message: self._client_of[message.metadata.dst_node_id]):
+            reply = answers.get(message.metadata.dst_node_id)
+            if reply is not None and not reply.has_error():
+                continue
+            reason = "TimeoutError: no reply came" if reply is None else str(reply.error.reason)
+            round = wire.round_of(message.content) if self._recorded else 0
+            failures.append(client_failure(self._client_of[message.metadata.dst_node_id], round, reason))
+        return failures
+
+
+def greeting(**more: Any) -> ConfigRecord:
+    """What every message says about the server: a client refuses one that runs other sources."""
+    return ConfigRecord({wire.ROUND: 0, wire.FINGERPRINT: source_fingerprint(), **more})
+
+
+def handshake(grid: Grid, clients: int) -> dict[int, int]:
+    """Asks each node which partition it is; raises when one of the first `clients` partitions is not there."""
+    nodes = _wait_for_nodes(grid, clients)
+    record = RecordDict({wire.CONFIG: greeting()})
+    questions = [Message(record, node, MessageType.QUERY) for node in nodes]
+    replies = list(grid.send_and_receive(questions, timeout=HANDSHAKE_SECONDS))
+    failed = [client_failure(0, 0, str(reply.error.reason)) for reply in replies if reply.has_error()]
+    if failed:
+        raise failure_of_all(failed, "a client refused to take part")
+    partitions = {
+        reply.metadata.src_node_id: int(str(reply.content.config_records[wire.CONFIG][wire.PARTITION]))
+        for reply in replies
+    }
+    roster = {node: partition for node, partition in partitions.items() if partition < clients}
+    if sorted(roster.values()) != list(range(clients)):
+        raise FederationError(
+            f"expected one node for each partition-id from 0 to {clients - 1}, got {sorted(partitions.values())}; "
+            "give each node one of its own"
+        )
+    return roster
+
+
+def _wait_for_nodes(grid: Grid, clients: int) -> list[int]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(nodes := list(grid.get_node_ids())) < clients:
+        if time.monotonic() > deadline:
+            raise FederationError(
+                f"federation.clients = {clients}, and {len(nodes)} nodes connected in {PATIENCE_SECONDS:.0f} s; "
+                f"""start as many (flwr run . --federation-config "num-supernodes={clients}") or ask for fewer"""
+            )
+        time.sleep(0.2)
+    return nodes
