@@ -23,7 +23,7 @@ class Check:
 
     defense: str
     message: str
-    """`round-0001/client-0000`."""
+    """`round 1, client 0`."""
     verdict: Verdict
     comparison: Comparison | None = None
     """None where there was nothing to compare."""
@@ -45,7 +45,7 @@ def verify(run: Path) -> list[Check]:
 
 
 def _check(folder: RunFolder, path: Path) -> Check:
-    defense, message = path.parent.parent.name, f"{path.parent.name}/{path.stem}"
+    defense, message = path.parent.parent.name, _spoken(path)
     try:
         recording = read_recording(path)
         truths = [withdraw(folder.vault(defense), recording.round, client) for client in recording.cohort]
@@ -53,6 +53,12 @@ def _check(folder: RunFolder, path: Path) -> Check:
     except RecordingError as error:
         verdict, comparison, words = "disagrees", None, str(error)
     return Check(defense=defense, message=message, verdict=verdict, comparison=comparison, remark=words)
+
+
+def _spoken(path: Path) -> str:
+    """`round 1, client 0` for `round-0001/client-0000.json`."""
+    words = [name.replace("-", " ") for name in (path.parent.name, path.stem)]
+    return ", ".join(" ".join(word.lstrip("0") or "0" for word in name.split(" ")) for name in words)
 
 
 def _compared(recording: Recording, truths: list[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:

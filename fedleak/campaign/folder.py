@@ -66,9 +66,11 @@ class RunFolder:
 
         Raises `OutputError` where the folder cannot be written, or holds another run or something else.
         """
-        if overwrite:
+        if overwrite and self.experiment.exists():
             self._clear()
-        resumed = self._holds(experiment)
+            resumed = False
+        else:
+            resumed = self._holds(experiment)
         write_atomically(self.experiment, to_toml(experiment).encode())
         return resumed
 
@@ -92,8 +94,6 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Deletes what a run wrote, and nothing else."""
-        if not self.experiment.exists():
-            return
         try:
             for name in ("recordings", "vault", "reconstructions", "tensorboard"):
                 shutil.rmtree(self.root / name, ignore_errors=not (self.root / name).exists())

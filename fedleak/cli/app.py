@@ -29,10 +29,11 @@ app.command(name="list")(list_plugins)
 app.command()(cite)
 
 
-def _say_version(wanted: bool) -> None:
+def _say_version(wanted: bool) -> bool:
     if wanted:
         typer.echo(f"fedleak {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

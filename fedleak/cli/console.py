@@ -56,6 +56,8 @@ class ConsoleEvents(Events):
         errors.print(f"federation '{defense}' {how}")
 
     def cells(self, done: float, total: int) -> None:
+        if not total:
+            return
         if self._cells is None:
             errors.print("attacking what the server saw")
             self._cells = self._progress.add_task("attacks", total=total, count="")

@@ -32,8 +32,7 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder o
     for one in checks:
         error = f"{one.comparison.error:.0e}" if one.comparison else ""
         style = "bold red" if one.verdict == "disagrees" else ""
-        message = one.message.replace("round-", "r").replace("client-", "c")
-        table.add_row(Text(one.defense), message, Text(one.verdict, style=style), error, Text(one.remark))
+        table.add_row(Text(one.defense), one.message, Text(one.verdict, style=style), error, Text(one.remark))
     Console(highlight=False).print(table)
     wrong = len(list(disagreeing(checks)))
     typer.echo(f"{len(checks) - wrong} of {len(checks)} messages agree with the truth or are masked")
