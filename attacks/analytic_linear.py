@@ -1,0 +1,59 @@
+"""The input of a first linear layer, read off its gradient."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Generator
+
+from fedleak.attack import Attack, attacks
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+
+from .parts.evidence import defect
+from .parts.first_layer import FirstLayer, find_first_layer
+from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.neurons import activated_by_one, least_squares
+
+
+@attacks.register("analytic-linear")
+@dataclass(frozen=True, kw_only=True)
+class AnalyticLinear(Attack):
+    """Divides the first linear layer's weight gradient by its bias gradient: exact for one example, no iteration.
+
+    Neuron i has `dL/dW_i = Σ_j c_ij x_j` and `dL/db_i = Σ_j c_ij`. One example: x is the least-squares quotient over
+    all neurons. More: each neuron's quotient is a weighted mean of the examples that activate it, and an example
+    where that is one alone; two neurons that agree give that away. Where no more were found, fewer guesses than examples
+    come back.
+    """
+
+    paper: ClassVar = "https://doi.org/10.1109/TIFS.2017.2787987"
+    bibtex: ClassVar = """@article{phong2018privacy,
+  title = {Privacy-Preserving Deep Learning via Additively Homomorphic Encryption},
+  author = {Phong, Le Trieu and Aono, Yoshinori and Hayashi, Takuya and Wang, Lihua and Moriai, Shiho},
+  journal = {IEEE Transactions on Information Forensics and Security}, volume = {13}, number = {5},
+  pages = {1333--1345}, year = {2018},
+  url = {https://doi.org/10.1109/TIFS.2017.2787987}
+}"""
+    labels: LabelRule = "auto"
+    """The rule that the labels are inferred by."""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        layer = find_first_layer(observation.task)
+        if not isinstance(layer, FirstLayer):
+            return Reconstruction.failed(layer)
+        problem = defect(observation)
+        if problem:
+            return Reconstruction.failed(problem)
+        gradient, examples = observation.gradient(), observation.examples()
+        weight, bias = gradient[layer.weight].double(), gradient[layer.bias].double()
+        if not bias.any():
+            return Reconstruction.failed(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
+        found = least_squares(weight, bias) if examples == 1 else activated_by_one(weight, bias, examples)
+        if not len(found.inputs):
+            return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
+        return Reconstruction(
+            inputs=found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape),
+            labels=None if label_defect(observation) else infer_labels(observation, self.labels),
+            mismatch=found.mismatch,
+            note=found.note,
+        )

@@ -1,0 +1,65 @@
+"""Improved Deep Leakage from Gradients."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator
+
+from fedleak.attack import Attack, attacks
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+from fedleak.settings import Amount, Count
+
+from .parts.distances import squared, squared_up_to_length
+from .parts.evidence import length_unknown
+from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.matching import Matching
+from .parts.optimisers import lbfgs
+from .parts.restarts import best_of
+from .parts.starts import grey
+
+
+@attacks.register("idlg")
+@dataclass(frozen=True, kw_only=True)
+class IDLG(Attack):
+    """Reads the label off the last layer's gradient, then moves dummy images until their gradient is the observed one.
+
+    Differences from the paper: those of `dlg`, and batches of more than one example, whose labels come from
+    `batch-counts`.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2001.02610"
+    bibtex: ClassVar = """@article{zhao2020idlg,
+  title = {{iDLG}: Improved Deep Leakage from Gradients},
+  author = {Zhao, Bo and Mopuri, Konda Reddy and Bilen, Hakan},
+  journal = {arXiv preprint arXiv:2001.02610}, year = {2020},
+  url = {https://arxiv.org/abs/2001.02610}
+}"""
+    steps: Count = 500
+    """L-BFGS iterations of one attempt."""
+    restarts: Count = 2
+    """Attempts at most; a further one is made only while the mismatch is above `success`."""
+    success: Amount = 1e-6
+    """Mismatch (relative squared distance) at which an attempt counts as successful."""
+    labels: LabelRule = "auto"
+    """The rule that the labels are inferred by."""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        problem = label_defect(observation)
+        if problem:
+            return Reconstruction.failed(problem)
+        labels = infer_labels(observation, self.labels)
+        matching = Matching(
+            distance=squared_up_to_length if length_unknown(observation) else squared,
+            optimiser=lbfgs(),
+            steps=self.steps,
+            box=False,
+            dtype=torch.float64,
+            patience=100,
+        )
+
+        def attempt(rng: Generator) -> Reconstruction:
+            return matching.run(observation, grey(len(labels), observation.task.shape, rng), labels, rng)
+
+        return best_of(attempt, self.restarts, rng, tolerance=self.success)

@@ -1,0 +1,76 @@
+"""Inputs of a linear layer out of its weight and bias gradient, neuron by neuron."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+AGREEMENT = 5e-3
+"""Root mean square difference, in units of the image range, below which two neurons saw the same example."""
+LOUD = 1e-3
+"""Share of the largest bias gradient below which a neuron's quotient is rounding noise."""
+MARGIN = 0.02
+"""How far outside [0, 1] a quotient may lie and still be an image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Guesses at the layer's inputs, how much of the gradient they leave unexplained, and how sure they are."""
+
+    inputs: Float[Tensor, "guesses features"]
+    mismatch: float
+    note: str | None = None
+
+
+def least_squares(weight: Float[Tensor, "neurons features"], bias: Float[Tensor, " neurons"]) -> Found:
+    """The one input x that best explains `weight = bias xᵀ`: `Σ_i b_i G_i / Σ_i b_i²`, exact without noise.
+
+    Source: https://doi.org/10.1109/TIFS.2017.2787987
+    """
+    inputs = (bias @ weight / bias.dot(bias))[None]
+    return Found(inputs=inputs, mismatch=unexplained(weight, inputs))
+
+
+def activated_by_one(
+    weight: Float[Tensor, "neurons features"], bias: Float[Tensor, " neurons"], examples: int
+) -> Found:
+    """At most `examples` inputs: first quotients that several neurons agree on, then the loudest that are images.
+
+    Neurons that see a mixture mix each in its own proportion, so agreement tells an example from a mixture.
+    """
+    loud = bias.abs().argsort(descending=True, stable=True)
+    loud = loud[bias[loud].abs() > LOUD * bias.abs().max()]
+    quotients = weight[loud] / bias[loud, None]
+    quotients = quotients[((quotients > -MARGIN) & (quotients < 1 + MARGIN)).all(1)]
+    groups = agreeing(quotients)
+    largest = sorted(groups, key=len, reverse=True)[:examples]
+    inputs = quotients[[group[0] for group in largest]]
+    agreed = sum(len(group) > 1 for group in largest)
+    guessed = len(inputs) - agreed
+    return Found(
+        inputs=inputs,
+        mismatch=unexplained(weight, inputs),
+        note=f"{agreed} of {examples} examples agreed on by two neurons or more, {guessed} guessed from one",
+    )
+
+
+def agreeing(quotients: Float[Tensor, "neurons features"]) -> list[list[int]]:
+    """The rows in groups of (nearly) equal ones; the first of a group is the loudest."""
+    groups: list[list[int]] = []
+    free = torch.ones(len(quotients), dtype=torch.bool)
+    for row in range(len(quotients)):
+        if free[row]:
+            same = free & ((quotients - quotients[row]).square().mean(1).sqrt() < AGREEMENT)
+            groups.append(torch.nonzero(same).flatten().tolist())
+            free &= ~same
+    return groups
+
+
+def unexplained(weight: Float[Tensor, "neurons features"], inputs: Float[Tensor, "guesses features"]) -> float:
+    """Share of the weight gradient's energy outside the span of the guesses: 0 where they are all of the batch."""
+    if not len(inputs):
+        return 1.0
+    basis = torch.linalg.qr(inputs.T).Q
+    rest = weight - weight @ basis @ basis.T
+    return float(rest.square().sum() / weight.square().sum().clamp_min(1e-300))

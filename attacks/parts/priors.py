@@ -1,0 +1,19 @@
+"""What images look like: terms that a matching attack adds to its objective."""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor
+
+Prior = Callable[[Float[Tensor, "batch channels height width"]], Float[Tensor, ""]]
+"""From a dummy batch to a penalty, lower for what is more plausible."""
+
+
+def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
+    """Mean absolute difference of neighbouring pixels, along rows plus along columns: small for smooth images.
+
+    Source: https://doi.org/10.1016/0167-2789(92)90242-F
+    """
+    rows = (inputs[..., 1:, :] - inputs[..., :-1, :]).abs().mean()
+    columns = (inputs[..., :, 1:] - inputs[..., :, :-1]).abs().mean()
+    return rows + columns

@@ -1,0 +1,26 @@
+"""Where a matching attack begins: dummy images that owe nothing to the truth or to public data."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+Shape = tuple[int, int, int]
+Start = Callable[[int, Shape, Generator], Float[Tensor, "batch channels height width"]]
+"""From the number of images, their shape and dice to a dummy batch."""
+
+
+def normal(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
+    """Independent N(0, 1) pixels, as DLG starts."""
+    return torch.randn(examples, *shape, generator=rng)
+
+
+def uniform(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
+    """Independent pixels, uniform in [0, 1]."""
+    return torch.rand(examples, *shape, generator=rng)
+
+
+def grey(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
+    """Mid-grey with N(0, 0.1²) noise: inside the box, away from its walls."""
+    return 0.5 + 0.1 * torch.randn(examples, *shape, generator=rng)

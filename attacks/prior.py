@@ -1,0 +1,43 @@
+"""What guessing gives without any update."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator
+
+from fedleak.attack import Attack, attacks
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+
+from .parts.labels import as_labels, whole_counts
+
+
+@attacks.register("prior")
+@dataclass(frozen=True, kw_only=True)
+class Prior(Attack):
+    """Guesses the mean public image for every example and the labels by their public frequency; ignores the update.
+
+    The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-grey and
+    all classes count as equally frequent.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2201.04845"
+    bibtex: ClassVar = """@inproceedings{balle2022reconstructing,
+  title = {Reconstructing Training Data with Informed Adversaries},
+  author = {Balle, Borja and Cherubin, Giovanni and Hayes, Jamie},
+  booktitle = {IEEE Symposium on Security and Privacy}, year = {2022},
+  url = {https://arxiv.org/abs/2201.04845}
+}"""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        task, examples, public = observation.task, observation.examples(), observation.auxiliary
+        image = torch.full(task.shape, 0.5)
+        frequency = torch.full((task.classes,), 1.0 / task.classes)
+        if public is not None and len(public):
+            image = public.inputs.mean(0)
+            frequency = torch.bincount(public.labels, minlength=task.classes) / len(public)
+        return Reconstruction(
+            inputs=image.expand(examples, *task.shape).clone(),
+            labels=as_labels(whole_counts(examples * frequency, examples)),
+        )
