@@ -129,11 +129,11 @@ def _measure_inputs(
 ) -> _Measured:
     if inputs is None:
         return _Measured(reason="the attack guesses no images")
-    known = finite(inputs)
-    missing = int((~known).sum())
-    if missing == len(truth):
+    known = torch.nonzero(finite(inputs)).flatten()
+    missing = len(truth) - len(known)
+    if not len(known):
         return _Measured(reason="the attack guessed no image that is finite")
-    guess = Batch(inputs[known], torch.full((len(truth) - missing,), NO_GUESS))
+    guess = Batch(inputs[known], torch.full((len(known),), NO_GUESS))
     values = torch.full((len(truth),), math.nan, dtype=torch.float64)
     values[known] = torch.tensor(metric.per_sample(guess, truth[known]), dtype=torch.float64)
     reason = f"{missing} of {len(truth)} samples had no usable guess" if missing else None

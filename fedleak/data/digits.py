@@ -25,4 +25,4 @@ class Digits(Loader):
 
     def read(self, source: Source) -> Batch:
         table = np.loadtxt(package_file("sklearn", "datasets/data/digits.csv.gz"), delimiter=",", dtype=np.int64)
-        return batch_of(table[:, :-1].reshape(-1, *source.shape), table[:, -1], white=16)
+        return batch_of(table[:, :-1].reshape(-1, *source.shape), table[:, -1], white=16.0)

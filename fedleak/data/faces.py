@@ -32,4 +32,4 @@ class Faces(Loader):
     def read(self, source: Source) -> Batch:
         images = np.load(package_file("skimage", "data/lfw_subset.npy"))
         labels = np.arange(len(images)) < FACES
-        return batch_of(images.reshape(-1, *source.shape), labels, white=1)
+        return batch_of(images.reshape(-1, *source.shape), labels, white=1.0)

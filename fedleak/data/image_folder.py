@@ -35,7 +35,7 @@ class ImageFolder(Loader):
         classes = [images_in(folder) for folder in sorted(source.path.iterdir()) if folder.is_dir()]
         pixels = [read_image(file, source.shape[1:]) for files in classes for file in files]
         labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes])
-        return batch_of(np.stack(pixels), labels, white=255)
+        return batch_of(np.stack(pixels), labels, white=255.0)
 
 
 def images_in(folder: Path) -> list[Path]:

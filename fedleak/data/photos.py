@@ -95,7 +95,7 @@ PHOTOS = (
         file="data/motorcycle_left.png",
         shows="a motorcycle in a garage",
         author="D. Scharstein et al., Middlebury 2014 stereo benchmark",
-        licence="CC0, as scikit-image distributes it",
+        licence="free to use and publish, citing Scharstein et al., GCPR 2014",
         link="https://vision.middlebury.edu/stereo/data/scenes2014/",
     ),
     Photo(
@@ -135,7 +135,7 @@ class Photos(Loader):
     def read(self, source: Source) -> Batch:
         tiles = [interesting(cut(pixels(photo), source.shape[1])) for photo in PHOTOS]
         labels = np.repeat(np.arange(len(tiles)), [len(of_photo) for of_photo in tiles])
-        return batch_of(np.concatenate(tiles), labels, white=255)
+        return batch_of(np.concatenate(tiles), labels, white=255.0)
 
 
 def pixels(photo: Photo) -> NDArray[np.uint8]:

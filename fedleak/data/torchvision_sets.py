@@ -8,6 +8,7 @@ import gzip
 import io
 import os
 import socket
+import zlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
-from fedleak.errors import DataError
+from fedleak.errors import DataError, OutputError
 from fedleak.source import Source
 from fedleak.tensorfile import write_atomically
 
@@ -26,6 +27,9 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist has its files."""
 PATIENCE = 20.0
 """Seconds without an answer after which a download is given up."""
+
+UNREADABLE = (RuntimeError, ValueError, AssertionError)
+"""What torchvision raises where files are absent or damaged."""
 
 
 def root() -> Path:
@@ -50,20 +54,20 @@ class TorchvisionLoader(Loader):
         if images.ndim == 4:
             images = images.transpose(0, 3, 1, 2)
         labels = np.concatenate([np.asarray(part.targets) for part in parts])
-        return batch_of(images.reshape(-1, *source.shape), labels, white=255)
+        return batch_of(images.reshape(-1, *source.shape), labels, white=255.0)
 
     def _found(self, *, train: bool) -> Any:
         try:
             return self.part(train=train, download=False)
-        except RuntimeError:  # what torchvision raises where the files are absent or damaged
+        except UNREADABLE:
             return self._downloaded(train=train)
 
     def _downloaded(self, *, train: bool) -> Any:
         try:
             with _quiet_and_impatient():
                 return self.part(train=train, download=True)
-        except (OSError, RuntimeError) as error:
-            raise DataError(f"{self.name}: {self.expected()} (the download failed: {error})") from error
+        except (OSError, *UNREADABLE) as error:
+            raise DataError(f"{self.name}: {self.expected()} (a download failed: {error})") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ class Cifar(TorchvisionLoader):
 
     def expected(self) -> str:
         return (
-            f"expected the files in {root() / self.folder}; unpack https://www.cs.toronto.edu/~kriz/{self.archive} "
+            f"expected whole files in {root() / self.folder}; unpack https://www.cs.toronto.edu/~kriz/{self.archive} "
             f"in {root()}, or set FEDLEAK_DATA to the folder that has it"
         )
 
@@ -134,16 +138,24 @@ class FashionMnist(TorchvisionLoader):
 
     def expected(self) -> str:
         return (
-            f"expected the files in {root() / 'FashionMNIST' / 'raw'}; install Debian's package dataset-fashion-mnist, "
-            "or set FEDLEAK_DATA to the folder that has FashionMNIST/raw"
+            f"expected whole files in {root() / 'FashionMNIST' / 'raw'}; install Debian's package "
+            "dataset-fashion-mnist, or set FEDLEAK_DATA to the folder that has FashionMNIST/raw"
         )
 
 
 def _unpack(packed: Path, raw: Path) -> None:
     """Unpacks the files of Debian's package to where torchvision reads them, unless they are there."""
     for file in sorted(packed.glob("*-ubyte.gz")):
-        if not (raw / file.stem).is_file():
+        if (raw / file.stem).is_file():
+            continue
+        try:
             write_atomically(raw / file.stem, gzip.decompress(file.read_bytes()))
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(f"fashion-mnist: cannot unpack {file} ({error}); install its package anew") from error
+        except OutputError as error:
+            raise DataError(
+                f"fashion-mnist: cannot unpack {file} into {raw}; set FEDLEAK_DATA to a folder that can be written"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,156 @@
+"""Laws of the data sets that need no files and no network, and of their splits."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fedleak.batch import Batch
+from fedleak.data import load
+from fedleak.data.loader import loaders, package_file
+from fedleak.data.photos import PHOTOS
+from fedleak.errors import DataError
+from fedleak.source import Source, sources
+from fedleak.tasks import task_named
+
+OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 2528, "faces": 200}
+
+
+def everything(name: str) -> Batch:
+    return loaders.build(name, {}).read(sources[name])
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_a_data_set_is_what_its_source_says(name: str) -> None:
+    source, examples = sources[name], everything(name)
+    assert examples.inputs.shape == (OFFLINE[name], *source.shape)
+    assert examples.labels.unique().tolist() == list(range(source.classes))
+    assert examples.inputs.dtype == torch.float32
+    assert examples.labels.dtype == torch.int64
+    assert (examples.inputs.min(), examples.inputs.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_every_example_is_in_exactly_one_split(name: str) -> None:
+    splits = load(f"{name}-lenet")
+    together = torch.cat([part.inputs.flatten(1) for part in (splits.clients, splits.test, splits.auxiliary)])
+    whole = everything(name).inputs.flatten(1)
+    assert torch.equal(together.sum(1, dtype=torch.float64).sort()[0], whole.sum(1, dtype=torch.float64).sort()[0])
+    assert len(splits.test) == len(splits.auxiliary) == len(whole) // 5
+
+
+def test_labels_stay_with_their_images() -> None:
+    whole = everything("digits")
+    label_of = {image.numpy().tobytes(): int(label) for image, label in zip(whole.inputs, whole.labels, strict=True)}
+    clients = load("digits-mlp").clients
+    found = [label_of[image.numpy().tobytes()] for image in clients.inputs]
+    assert found == clients.labels.tolist()
+
+
+def test_the_split_is_that_of_the_source_and_read_once() -> None:
+    assert load("digits-mlp") is load("digits-lenet")
+
+
+def test_the_split_never_changes() -> None:
+    assert load("digits-mlp").clients.labels[:12].tolist() == [5, 5, 7, 7, 0, 0, 4, 7, 3, 0, 8, 0]
+
+
+def test_no_photo_tile_is_flat_and_the_first_is_a_corner_of_its_photo() -> None:
+    tiles = everything("photos").inputs
+    assert tiles.std(dim=(1, 2, 3), correction=0).min() >= 0.05 - 1e-6
+    with Image.open(package_file("skimage", PHOTOS[0].file)) as photo:
+        corner = np.asarray(photo.convert("RGB").crop((0, 0, 32, 32)))
+    assert torch.equal((tiles[0] * 255).round().to(torch.uint8), torch.from_numpy(corner.copy()).permute(2, 0, 1))
+
+
+def test_every_photo_has_its_maker_and_licence() -> None:
+    assert len({photo.file for photo in PHOTOS}) == sources["photos"].classes
+    assert all(photo.author and photo.licence and photo.link.startswith("https://") for photo in PHOTOS)
+
+
+def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
+    assert {cls.name for cls in loaders} == {*sources, "image-folder"}
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    theirs, ours = load_digits(), everything("digits")
+    assert torch.equal((ours.inputs * 16).squeeze(1), torch.from_numpy(theirs.images).float())
+    assert torch.equal(ours.labels, torch.from_numpy(theirs.target))
+
+
+@pytest.mark.parametrize(("package", "path"), [("mlxtend", "data/none.csv"), ("no_such_package", "x")])
+def test_a_file_that_a_package_lacks_is_named(package: str, path: str) -> None:
+    with pytest.raises(DataError, match=f"expected '{path}' inside the installed package '{package}'"):
+        package_file(package, path)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "sentence"),
+    [
+        (torch.zeros(3, 1, 8, 8), [0, 1, 2], "expected 5 examples or more to split, got 3"),
+        (torch.zeros(5, 1, 8, 9), [0, 1, 2, 3, 4], r"expected images \(1, 8, 8\), got \(1, 8, 9\)"),
+        (torch.zeros(5, 1, 8, 8), [0, 1, 2, 3, 10], "expected labels from 0 to 9, got 0 to 10"),
+        (torch.full((5, 1, 8, 8), 255.0), [0, 1, 2, 3, 4], r"expected intensities in \[0, 1\], got 255 to 255"),
+        (torch.full((5, 1, 8, 8), torch.nan), [0, 1, 2, 3, 4], r"expected intensities in \[0, 1\], got nan"),
+    ],
+)
+def test_a_loader_that_breaks_its_promise_is_refused(
+    inputs: torch.Tensor, labels: list[int], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source("odd", (1, 8, 8), 10, "odd")
+    monkeypatch.setitem(sources, "odd", source)
+    monkeypatch.setattr(loaders.get("digits"), "read", lambda self, source: Batch(inputs, torch.tensor(labels)))
+    monkeypatch.setitem(loaders._classes, "odd", loaders.get("digits"))
+    with pytest.raises(DataError, match=f"odd: {sentence}"):
+        load("odd-mlp")
+
+
+OUTSIDE = '''
+from dataclasses import dataclass
+import torch
+from fedleak.batch import Batch
+from fedleak.data.loader import Loader, loaders
+from fedleak.source import Source, register_source
+
+register_source(Source("ramp", (1, 4, 4), 2, "gray ramps"))
+
+@loaders.register("ramp")
+@dataclass(frozen=True, kw_only=True)
+class Ramp(Loader):
+    """Gray ramps."""
+    def read(self, source):
+        return Batch(torch.linspace(0, 1, 160).reshape(10, 1, 4, 4), torch.arange(10) % 2)
+'''
+
+
+@pytest.mark.slow
+def test_an_installed_package_can_bring_its_own_data(tmp_path: Path) -> None:
+    facts = tmp_path / "ramps-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: ramps\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[fedleak.plugins]\nramps = ramps\n")
+    (tmp_path / "ramps.py").write_text(OUTSIDE)
+    root = Path(__file__).resolve().parents[3]
+    code = (
+        f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]\n"
+        "from fedleak.data import load; print(load('ramp-mlp').clients.inputs.shape)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.stdout == "torch.Size([6, 1, 4, 4])\n", said.stderr
+
+
+def test_a_task_and_its_data_agree() -> None:
+    task, examples = task_named("faces-lenet"), load("faces-lenet").test
+    assert examples.inputs.shape[1:] == task.shape
+
+
+def test_the_documentation_credits_every_photo() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
+    for number, photo in enumerate(PHOTOS):
+        assert f"| {number} | [{photo.shows}]({photo.link}) | {photo.author} | {photo.licence} |" in page

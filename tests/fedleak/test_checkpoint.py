@@ -1,0 +1,113 @@
+"""Weights from files: each way they can be right, and one sentence for each way they can be wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from fedleak.checkpoint import load_checkpoint
+from fedleak.errors import DataError, NonFiniteError
+from fedleak.tasks import initial_weights, task_named
+from fedleak.weights import NamedTensors
+
+TASK = task_named("digits-mlp")
+
+
+def state() -> NamedTensors:
+    return initial_weights(TASK, 0).state_dict()
+
+
+def equal(a: NamedTensors, b: NamedTensors) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    "wrap", [dict, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": {"state_dict": s}}]
+)
+def test_a_torch_file_gives_the_weights_it_holds(wrap: Any, tmp_path: Path) -> None:
+    torch.save(wrap(state()), tmp_path / "weights.pt")
+    assert equal(load_checkpoint(TASK, tmp_path / "weights.pt").state_dict(), state())
+
+
+def test_a_safetensors_file_gives_the_weights_it_holds(tmp_path: Path) -> None:
+    safetensors.torch.save_file(state(), tmp_path / "weights.safetensors")
+    assert equal(load_checkpoint(TASK, tmp_path / "weights.safetensors").state_dict(), state())
+
+
+def test_half_precision_becomes_the_networks_own(tmp_path: Path) -> None:
+    torch.save({name: value.half() for name, value in state().items()}, tmp_path / "half.pt")
+    assert {v.dtype for v in load_checkpoint(TASK, tmp_path / "half.pt").state_dict().values()} == {torch.float32}
+
+
+def test_buffers_come_along(tmp_path: Path) -> None:
+    task = task_named("photos-resnet18")
+    weights = initial_weights(task, 0)
+    weights.buffers["bn1.running_mean"] += 3
+    torch.save(weights.state_dict(), tmp_path / "weights.pt")
+    assert equal(load_checkpoint(task, tmp_path / "weights.pt").buffers, weights.buffers)
+
+
+def without(name: str) -> NamedTensors:
+    return {key: value for key, value in state().items() if key != name}
+
+
+FIRST = next(iter(state()))
+SHAPE = tuple(state()[FIRST].shape)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (without(FIRST), f"is of another network, {FIRST} missing; choose the task it is of"),
+        ({**state(), "more": torch.ones(1)}, "is of another network, more unexpected; choose the task it is of"),
+        ({"a.w": torch.ones(1)}, "and a.w unexpected"),
+        ({**state(), FIRST: torch.ones(2, 3)}, f"expected '{FIRST}' of shape {SHAPE}, got (2, 3) in"),
+        ([1, 2], "expected tensors by name in"),
+        ({"epoch": 3, "loss": 0.5}, "got {'epoch': int, 'loss': float}"),
+        ({}, "is of another network"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(content: Any, words: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(DataError) as caught:
+        load_checkpoint(TASK, tmp_path / "weights.pt")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"no " * 99]
+)
+def test_a_damaged_file_is_refused(suffix: str, damage: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"weights{suffix}"
+    torch.save(state(), path) if suffix == ".pt" else safetensors.torch.save_file(state(), path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match="is truncated or holds more than tensors") as caught:
+        load_checkpoint(TASK, path)
+    assert "\n" not in str(caught.value)
+
+
+class Anything:
+    """What a pickle could run code through."""
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"w": Anything()}, tmp_path / "weights.pt")
+    with pytest.raises(DataError, match="holds more than tensors"):
+        load_checkpoint(TASK, tmp_path / "weights.pt")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"there is none at {tmp_path}/weights.pt"):
+        load_checkpoint(TASK, tmp_path / "weights.pt")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    broken = state()
+    broken[FIRST].view(-1)[0] = torch.nan
+    torch.save(broken, tmp_path / "weights.pt")
+    with pytest.raises(NonFiniteError, match=f"checkpoint .*: the model's '{FIRST}' is not finite"):
+        load_checkpoint(TASK, tmp_path / "weights.pt")
