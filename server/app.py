@@ -12,7 +12,7 @@ from fedleak.defense import protocol_of
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.outcome import ClientFailure, Evaluation, write_outcome
+from fedleak.federation.outcome import ClientFailure, Evaluation, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.randomness import global_dice
 from fedleak.tasks import initial_weights, task_named
@@ -33,6 +33,7 @@ def main(grid: Grid, context: Context) -> None:
     plan = FederationPlan.from_run_config(context.run_config)
     failures: list[ClientFailure] = []
     evaluation: Evaluation = {}
+    clear_outcome(Path(plan.recordings))
     try:
         _run(plan, grid, failures, evaluation)
     except Exception as error:
@@ -44,8 +45,6 @@ def main(grid: Grid, context: Context) -> None:
 def _run(plan: FederationPlan, grid: Grid, failures: list[ClientFailure], evaluation: Evaluation) -> None:
     strategy = build_strategy(plan)
     recorder = Recorder(plan) if plan.tapped else None
-    if recorder is not None:
-        recorder.clear()
     roster = Roster(grid, plan.federation.clients, failures)
     weights = _pretrained(plan, roster, _first_weights(plan))
     with global_dice(plan.seed, "sampling"):

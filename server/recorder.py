@@ -24,14 +24,6 @@ class Recorder:
 
     plan: FederationPlan
 
-    def clear(self) -> None:
-        """Removes the recordings of an earlier federation from the folder, and nothing else."""
-        folder = Path(self.plan.recordings)
-        for pattern in ("client-[0-9]*", "aggregate"):
-            for suffix in (".json", ".safetensors"):
-                for stale in folder.glob(f"round-[0-9]*/{pattern}{suffix}"):
-                    stale.unlink()
-
     def reply(self, client: int, sent: RecordDict, received: RecordDict) -> None:
         """Records what one client was sent and what it sent back."""
         if self._masking is None:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from flwr.app import Message, MessageType
 
 from fedleak.federation.loopback import LoopbackGrid, server_context
-from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.federation.outcome import FederationReport as FederationReport
+from fedleak.federation.outcome import clear_outcome, read_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.simulation import simulate
 from fedleak.recording import find_recordings
@@ -32,7 +32,7 @@ def run_federation(
     Raises the error that ended the federation: a `UserError` where the input is at fault, else a `FederationError`.
     """
     plan = plan.absolute()
-    (Path(plan.recordings) / FAILURES).unlink(missing_ok=True)
+    clear_outcome(Path(plan.recordings))
     total = plan.federation.clients * (plan.federation.rounds + plan.model.trained_rounds)
     started = time.monotonic()
     _ENGINES[engine](plan, listener or _nobody, total)

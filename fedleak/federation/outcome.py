@@ -54,6 +54,14 @@ def failure_of_all(failures: Sequence[ClientFailure], sentence: str) -> FedleakE
     return FederationError(f"{sentence}: {reason}")
 
 
+def clear_outcome(folder: Path) -> None:
+    """Removes what an earlier federation left in the folder, its recordings too, and nothing else."""
+    ours = [f"round-[0-9]*/{who}.{kind}" for who in ("client-[0-9]*", "aggregate") for kind in ("json", "safetensors")]
+    for pattern in (*ours, FAILURES, EVALUATION):
+        for stale in folder.glob(pattern):
+            stale.unlink()
+
+
 def write_outcome(
     folder: Path, failures: Sequence[ClientFailure], evaluation: Evaluation, error: Exception | None
 ) -> None:

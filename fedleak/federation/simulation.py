@@ -18,17 +18,16 @@ import fedleak
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.outcome import FAILURES
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import find_recordings
 
 TIME_LIMIT_SECONDS = 6 * 3600.0
 START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 5.0
 POLL_SECONDS = 0.5
 LOG = "flower.log"
 
 
 def simulate(plan: FederationPlan, server_app: str, client_app: str, heard: Callable[[int], None]) -> None:
-    """Runs the two apps with `flwr run` and waits; `heard(recordings so far)` is called while it does.
+    """Runs the two apps with `flwr run` and waits; `heard(clients recorded so far)` is called while it does.
 
     The plan's paths must be absolute. Flower's log stays beside the recordings as `flower.log`. Raises
     `FederationError` when the run comes to no end of its own.
@@ -43,7 +42,10 @@ def simulate(plan: FederationPlan, server_app: str, client_app: str, heard: Call
         environment = _environment(Path(home))
         with _started(_superlink(port), app, environment, log.fileno()):
             _wait_for_port(port, folder)
-            with _started(_flwr_run(app, plan), app, environment, log.fileno()) as run:
+            with (
+                _started(_superexec(port), app, environment, log.fileno()),
+                _started(_flwr_run(app, plan), app, environment, log.fileno()) as run,
+            ):
                 _wait(run, folder, heard)
     if not (folder / FAILURES).exists():
         raise FederationError(f"Flower's simulation ended before the server did{_last_words(folder)}")
@@ -85,9 +87,16 @@ def _environment(home: Path) -> dict[str, str]:
 
 def _superlink(port: int) -> list[str]:
     return [
-        *(_script("flower-superlink"), "--insecure", "--simulation", "--isolation", "subprocess"),
+        *(_script("flower-superlink"), "--insecure", "--simulation", "--isolation", "process"),
         *("--host", "127.0.0.1", "--port", str(port), "--disable-runtime-dependency-installation"),
     ]
+
+
+def _superexec(port: int) -> list[str]:
+    """What starts the simulation. Ours, not the SuperLink's: so Ray is in a process group that can be stopped."""
+    address = f"127.0.0.1:{port}"
+    parent = str(os.getpid())
+    return [_script("flower-superexec"), "--insecure", "--runtime-api-address", address, "--parent-pid", parent]
 
 
 def _flwr_run(app: Path, plan: FederationPlan) -> list[str]:
@@ -120,28 +129,39 @@ def _started(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, kind)
-        except ProcessLookupError:
-            break
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+    """Asks the whole group to end, and after a grace period makes it."""
+    deadline = time.monotonic() + STOP_SECONDS
+    if not _signal(process, signal.SIGTERM):
+        return
+    while time.monotonic() < deadline and _signal(process, 0):
+        time.sleep(POLL_SECONDS / 5)
+    _signal(process, signal.SIGKILL)
     process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether anything of the group was still there to hear it."""
+    process.poll()
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _wait(run: subprocess.Popen[bytes], folder: Path, heard: Callable[[int], None]) -> None:
     deadline = time.monotonic() + TIME_LIMIT_SECONDS
-    while run.poll() is None:
+    known = 0
+    running = True
+    while running:
+        running = run.poll() is None
         if time.monotonic() > deadline:
-            raise FederationError(
-                f"Flower's simulation took over {TIME_LIMIT_SECONDS / 3600:.0f} hours and was stopped"
-            )
-        heard(len(find_recordings(folder)))
+            raise FederationError(f"Flower's simulation was stopped after {TIME_LIMIT_SECONDS / 3600:.0f} hours")
+        recorded = sum(1 for _ in folder.glob("round-*/client-*.json"))
+        if recorded > known:
+            known = recorded
+            heard(recorded)
         time.sleep(POLL_SECONDS)
-    heard(len(find_recordings(folder)))
 
 
 def _free_port() -> int:

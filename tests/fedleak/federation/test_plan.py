@@ -1,0 +1,76 @@
+"""A plan survives Flower's flat run config, and what does not belong in one is refused."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from flwr.common.config import flatten_dict, fuse_dicts, parse_config_args
+
+from fedleak.errors import ConfigError
+from fedleak.federation.plan import FederationPlan, RunConfig
+from fedleak.settings import FederationSettings, ModelSettings, parse_settings
+
+PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
+
+
+def declared() -> RunConfig:
+    return flatten_dict(tomllib.loads(PYPROJECT.read_text())["tool"]["flwr"]["app"]["config"])
+
+
+def test_a_plan_round_trips_through_the_run_config() -> None:
+    plan = FederationPlan(
+        task="digits-mlp",
+        seed=3,
+        recordings="a",
+        vault="b",
+        chain=({"use": "clipping", "max_norm": 0.5}, {"use": "secure-aggregation"}),
+        federation=FederationSettings(batches="all", strategy_options={"server_momentum": 0.5}, learning_rate=1e-3),
+        model=ModelSettings(checkpoint="weights.pt"),
+    )
+    config = plan.to_run_config()
+    assert all(isinstance(value, bool | int | float | str) for value in config.values())
+    assert FederationPlan.from_run_config(config) == plan
+
+
+def test_every_field_may_be_overridden_in_flwr_run() -> None:
+    plan = FederationPlan(task="t", recordings="a", vault="b", model=ModelSettings(checkpoint="c"))
+    assert declared().keys() == plan.to_run_config().keys()
+
+
+def test_the_declared_defaults_are_the_plan_s_own() -> None:
+    ours = FederationPlan.from_run_config(declared())
+    plain = FederationPlan(
+        task="digits-mlp",
+        recordings="runs/flower/recordings",
+        vault="runs/flower/vault",
+        federation=FederationSettings(clients=2),
+    )
+    assert ours == plain
+
+
+def test_overrides_as_a_user_writes_them() -> None:
+    text = """task="photos-convnet" federation.rounds=3 federation.batches="all" chain='[{"use": "top-k"}]'"""
+    plan = FederationPlan.from_run_config(fuse_dicts(declared(), parse_config_args([text])))
+    assert (plan.task, plan.federation.rounds, plan.federation.batches) == ("photos-convnet", 3, "all")
+    assert plan.chain == ({"use": "top-k"},)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"federation.round": 2}, "federation.round: unknown field; did you mean 'rounds'?"),
+        ({"federation.rounds": "two"}, "federation.rounds: expected a valid integer, got 'two'"),
+        ({"chain": "[{"}, "chain: expected a list or table as JSON"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(change: RunConfig, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        FederationPlan.from_run_config({**declared(), **change})
+    assert str(caught.value).startswith(sentence)
+
+
+def test_absolute_paths_do_not_depend_on_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    tree = {"task": "t", "recordings": "r", "vault": "v", "model": {"checkpoint": "w.pt"}}
+    plan = parse_settings(FederationPlan, tree).absolute()
+    assert [plan.recordings, plan.vault, plan.model.checkpoint] == [str(tmp_path / name) for name in ("r", "v", "w.pt")]
