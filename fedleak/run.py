@@ -88,6 +88,7 @@ class _Run:
             whole = True
         finally:
             pool.close(kill=not whole)
+            self.ledger.gather()
             self.ledger.write()
         self.events.drawing("gallery")
         draw_gallery(self.folder, self.experiment)
@@ -135,7 +136,7 @@ class _Run:
             for cell in cells:
                 if (cell.place.round, cell.place.client) == message:
                     self._start(cell, pool)
-        self.events.cells(self.done, self.total)
+        self.events.cells(float(self.done), self.total)
 
     def _start(self, cell: Cell, pool: Workers) -> None:
         self.ledger.expect(cell)
@@ -154,7 +155,7 @@ class _Run:
         if saved.crash is not None:
             self._crash(cell, saved)
         board.write(self.folder, cell.place, saved)
-        self.events.cells(self.done, self.total)
+        self.events.cells(float(self.done), self.total)
 
     def _crash(self, cell: Cell, saved: Saved) -> None:
         assert saved.crash is not None

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from fedleak.campaign import cellfile
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.cellfile import Saved
 from fedleak.results import Row, write_results
@@ -18,16 +19,19 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._slots: dict[tuple[object, ...], tuple[Row, ...] | None] = {}
+        self._slots: dict[tuple[object, ...], tuple[Row, ...]] = {}
+        self._open: dict[tuple[object, ...], Cell] = {}
         self._next_writing = 0.0
 
     def expect(self, cell: Cell) -> None:
         """Keeps the next place for a cell."""
-        self._slots[_key(cell)] = None
+        self._slots[_key(cell)] = ()
+        self._open[_key(cell)] = cell
 
     def fill(self, cell: Cell, saved: Saved) -> None:
         """Enters the rows of a finished cell; now and then writes all there are."""
         self._slots[_key(cell)] = saved.rows
+        del self._open[_key(cell)]
         if time.monotonic() >= self._next_writing:
             started = time.monotonic()
             self.write()
@@ -39,9 +43,16 @@ class Ledger:
         for row in rows:
             self._slots[(row.defense, row.round, row.client, row.attack, row.metric)] = (row,)
 
+    def gather(self) -> None:
+        """Enters the cells that workers finished while nobody listened any more: they are on disk."""
+        for key, cell in self._open.items():
+            saved = cellfile.finished(cell.stem, cell.address)
+            if saved is not None:
+                self._slots[key] = saved.rows
+
     def rows(self) -> list[Row]:
         """All rows there are, in plan order."""
-        return [row for rows in self._slots.values() for row in rows or ()]
+        return [row for rows in self._slots.values() for row in rows]
 
     def write(self) -> None:
         """Replaces the file by what there is."""

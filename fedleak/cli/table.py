@@ -14,7 +14,7 @@ NAMES = 24
 """Width of the column with the attacks."""
 CELL = 17
 """Width of a figure with its prior, at most."""
-NOTE = "mean over clients (prior: the same guess without the update); ↑ higher, ↓ lower means more leakage"
+NOTE = "mean over clients (prior: a guess made without the update); ↑ higher, ↓ lower means more leakage"
 
 
 def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
