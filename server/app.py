@@ -24,6 +24,8 @@ from .secure_aggregation import SecureAggregationLayer
 from .strategies import build_strategy, plain_fedavg
 from .tap import Tap
 
+ROUND_SECONDS = 3600.0
+"""How long clients have to answer, before they count as failed."""
 app = ServerApp()
 
 
@@ -45,7 +47,7 @@ def main(grid: Grid, context: Context) -> None:
 def _run(plan: FederationPlan, grid: Grid, failures: list[ClientFailure], evaluation: Evaluation) -> None:
     strategy = build_strategy(plan)
     recorder = Recorder(plan) if plan.tapped else None
-    roster = Roster(grid, plan.federation.clients, failures)
+    roster = Roster(grid, plan.federation.clients, plan.seed, failures)
     weights = _pretrained(plan, roster, _first_weights(plan))
     with global_dice(plan.seed, "sampling"):
         evaluation |= _federate(strategy, _layers(plan, roster, recorder), weights, plan.federation.rounds)
@@ -68,6 +70,7 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
             roster,
             wire.to_arrays(weights.state_dict()),
             plan.model.trained_rounds,
+            ROUND_SECONDS,
             train_config=greeting(**{wire.PRETRAINING: True}),
         )
     trained = weights.like(wire.to_tensors(result.arrays))
@@ -88,7 +91,7 @@ def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int) -> 
     """Runs the strategy; returns what the clients evaluated, by round."""
     arrays: ArrayRecord = wire.to_arrays(weights.state_dict())
     try:
-        result = strategy.start(grid, arrays, rounds, train_config=greeting(), evaluate_config=greeting())
+        result = strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting())
     except AppExitException as error:
         raise FederationError(f"Flower's {type(strategy).__name__} gave up: {error}") from error
     return {

@@ -1,5 +1,6 @@
 """Which node is which client, the order of everything, and what went wrong with whom."""
 
+import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+from fedleak.randomness import seed_of
 
 from .layer import Layer
 
@@ -26,8 +28,10 @@ class Roster(Layer):
     Collects failures, and ends the federation when a training round has no usable reply at all.
     """
 
-    def __init__(self, inner: Grid, clients: int, failures: list[ClientFailure]) -> None:
+    def __init__(self, inner: Grid, clients: int, seed: int, failures: list[ClientFailure]) -> None:
         super().__init__(inner)
+        self._seed = seed
+        self._asked = 0
         self.failures = failures
         """Grows as clients fail."""
         self._client_of = handshake(inner, clients)
@@ -43,6 +47,9 @@ class Roster(Layer):
             self._recorded = True
 
     def get_node_ids(self) -> Iterable[int]:
+        # Strategies ask, and at once sample with the global `random`, from which other threads draw as they please.
+        self._asked += 1
+        random.seed(seed_of(self._seed, "sampling", self._asked))
         return sorted(self._client_of, key=self.client_of)
 
     def client_of(self, node: int) -> int:

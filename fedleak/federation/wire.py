@@ -58,7 +58,7 @@ def arrays_of(content: RecordDict) -> ArrayRecord:
 def metrics_of(content: RecordDict) -> dict[str, float]:
     """The scalar metrics of a reply."""
     return {
-        key: value
+        key: float(value)
         for record in content.metric_records.values()
         for key, value in record.items()
         if isinstance(value, int | float)
