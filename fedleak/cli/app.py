@@ -17,6 +17,7 @@ app = typer.Typer(
     cls=Polite,
     no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,  # click suggests too, and twice is once too often
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
