@@ -22,8 +22,8 @@ class AnalyticLinear(Attack):
 
     Neuron i has `dL/dW_i = Σ_j c_ij x_j` and `dL/db_i = Σ_j c_ij`. One example: x is the least-squares quotient over
     all neurons. More: each neuron's quotient is a weighted mean of the examples that activate it, and an example
-    where that is one alone; two neurons that agree give that away. Where no more were found, fewer guesses than examples
-    come back.
+    where that is one alone; two neurons that agree give that away. Where no more were found, fewer guesses come back
+    than there are examples.
     """
 
     paper: ClassVar = "https://doi.org/10.1109/TIFS.2017.2787987"

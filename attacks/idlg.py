@@ -14,8 +14,8 @@ from fedleak.settings import Amount, Count
 from .parts.distances import squared, squared_up_to_length
 from .parts.evidence import length_unknown
 from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.lbfgs import lbfgs
 from .parts.matching import Matching
-from .parts.optimisers import lbfgs
 from .parts.restarts import best_of
 from .parts.starts import grey
 

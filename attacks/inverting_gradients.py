@@ -13,8 +13,9 @@ from fedleak.settings import Amount, Count, Rate
 
 from .parts.distances import cosine
 from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.lbfgs import lbfgs
 from .parts.matching import Matching
-from .parts.optimisers import lbfgs, signed_adam
+from .parts.optimisers import signed_adam
 from .parts.priors import total_variation
 from .parts.restarts import best_of
 from .parts.smoothness import is_smooth

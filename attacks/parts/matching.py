@@ -34,7 +34,7 @@ class Matching:
     box: bool = True
     """Whether dummy pixels are put back into [0, 1] after every iteration."""
     dtype: torch.dtype = torch.float32
-    tolerance: float = 0.0
+    tolerance: float = -math.inf
     """A loss at which the attempt has succeeded and ends early."""
     patience: int | None = None
     """Iterations in which the lowest loss must fall by 1%, or else the attempt has converged and ends early."""
@@ -61,10 +61,8 @@ class Matching:
         return attempt.reconstruction()
 
     def _descend(self, attempt: "_Attempt") -> None:
-        try:
-            attempt.evaluate()
-        except (ValueError, RuntimeError) as error:
-            attempt.problem = f"the network does not run on a dummy batch of {len(attempt.inputs)}: {error}"
+        attempt.problem = attempt.objective.refusal(attempt.inputs)
+        if attempt.problem:
             return
         attempt.record(0, self.steps)
         for iteration in self.optimiser(attempt.variables, attempt.evaluate, self.steps):
@@ -72,8 +70,8 @@ class Matching:
                 attempt.inputs.data.clamp_(0.0, 1.0)
             attempt.record(iteration, self.steps)
             report(iteration, self.steps)
-            if not math.isfinite(attempt.loss):
-                attempt.problem = f"the loss became {attempt.loss} after {iteration} of {self.steps} iterations"
+            if not torch.isfinite(attempt.inputs).all():
+                attempt.problem = f"the dummy data diverged after {iteration} of {self.steps} iterations"
                 return
             if attempt.best <= self.tolerance or attempt.stalled(iteration, self.patience):
                 return
@@ -124,7 +122,7 @@ class _Attempt:
 
     def record(self, iteration: int, steps: int) -> None:
         """A trace point and a snapshot, each when its turn has come."""
-        if _due(iteration, steps, TRACE_POINTS, self.trace):
+        if iteration and _due(iteration, steps, TRACE_POINTS, self.trace):
             self.trace.append(TracePoint(iteration, self.loss))
         if _due(iteration, steps, SNAPSHOTS, self.snapshots):
             self.snapshots.append(Snapshot(iteration, _picture(self.best_variables[0])))

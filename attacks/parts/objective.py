@@ -49,6 +49,15 @@ class Objective:
             total = total + weight * prior(inputs)
         return total
 
+    def refusal(self, inputs: Float[Tensor, "batch channels height width"]) -> str | None:
+        """Why the network cannot run on a dummy batch (BatchNorm in train mode wants more than one value), if so."""
+        try:
+            with torch.no_grad():
+                self.task.logits(self.weights, inputs, mode=self.mode)
+        except (ValueError, RuntimeError) as error:
+            return f"the network does not run on a dummy batch of {len(inputs)} in {self.mode} mode: {error}"
+        return None
+
 
 def mode_of(observation: Observation) -> Literal["train", "eval"]:
     """The mode clients train in; where unknown, "eval" if the BatchNorm buffers came back unchanged, else "train"."""

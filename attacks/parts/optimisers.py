@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,44 +30,6 @@ def signed_adam(learning_rate: float) -> Optimiser:
             yield step + 1
 
     return run
-
-
-def lbfgs(history: int = 50, chunk: int = 20, magnification: float = 1e6) -> Optimiser:
-    """L-BFGS with a strong-Wolfe line search; yields every `chunk` iterations, ends early at a stationary point.
-
-    Needs a smooth objective, and in practice float64. The loss is magnified for the optimiser's eyes only: gradients of
-    a matching loss are tiny, and the first step is as long as they are unless they are longer than 1.
-    Source: https://doi.org/10.1007/BF01589116
-    """
-
-    def run(variables: Sequence[Tensor], evaluate: Evaluate, steps: int) -> Iterator[int]:
-        optimiser = torch.optim.LBFGS(
-            list(variables),
-            lr=1.0,
-            max_iter=min(chunk, steps),
-            max_eval=3 * chunk,
-            history_size=history,
-            tolerance_grad=0.0,
-            tolerance_change=0.0,
-            line_search_fn="strong_wolfe",
-        )
-        magnified = partial(_magnified, variables, evaluate, magnification)
-        for done in range(0, steps, chunk):
-            before = [variable.detach().clone() for variable in variables]
-            optimiser.step(magnified)  # type: ignore[no-untyped-call]
-            yield min(done + chunk, steps)
-            if all(torch.equal(old, new) for old, new in zip(before, variables, strict=True)):
-                return
-
-    return run
-
-
-def _magnified(variables: Sequence[Tensor], evaluate: Evaluate, factor: float) -> float:
-    loss = evaluate()
-    for variable in variables:
-        assert variable.grad is not None
-        variable.grad.mul_(factor)
-    return factor * float(loss)
 
 
 def cosine_decay(step: int, steps: int) -> float:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from fedleak.batch import Batch
 from fedleak.observation import Observation
+from fedleak.randomness import global_dice
 from fedleak.weights import Weights
 
 from .head import HeadGradient, weights_after
@@ -60,7 +61,7 @@ def _regressed(posteriors: Tensor, residuals: Tensor, bias: Tensor) -> Tensor:
 def _posteriors(observation: Observation, weights: Weights, public: Batch) -> Float[Tensor, "examples classes"]:
     """Posteriors of public examples, in batches of the clients' size: BatchNorm sees what it would see there."""
     batches = -(-len(public) // max(observation.training.batch_size or observation.examples(), 2))
-    with torch.no_grad():
+    with torch.no_grad(), global_dice("posteriors"):
         logits = [
             observation.task.logits(weights.clone(), inputs, mode=mode_of(observation))
             for inputs in public.inputs.tensor_split(max(min(batches, len(public) // 2), 1))

@@ -1,0 +1,95 @@
+"""Small tasks, and what a curious server would hold after one client trained on them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from fedleak.batch import Batch
+from fedleak.observation import Observation
+from fedleak.randomness import generator, global_dice
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+from fedleak.training import LocalTraining, train_locally
+from fedleak.update import Update, UpdateKind
+
+Observe = Callable[..., Observation]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other over six pixels cost more than they give, above all on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def linear_task() -> Task:
+    """A perceptron on 1x6x6 images, four classes."""
+    with global_dice("linear task"):
+        return Task(
+            "tiny-mlp", nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4)), (1, 6, 6), 4
+        )
+
+
+@pytest.fixture
+def smooth_task() -> Task:
+    """A sigmoid ConvNet on 1x6x6 images, four classes."""
+    layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid())
+    with global_dice("smooth task"):
+        return Task("tiny-lenet", nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4)), (1, 6, 6), 4)
+
+
+@pytest.fixture
+def normalised_task() -> Task:
+    """A ReLU ConvNet with BatchNorm and dropout on 1x6x6 images, four classes, a head without bias."""
+    layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
+    with global_dice("normalised task"):
+        return Task("tiny-bn", nn.Sequential(*layers, nn.Linear(6 * 36, 4, bias=False)), (1, 6, 6), 4)
+
+
+@pytest.fixture
+def observe() -> Observe:
+    """Trains on random images and returns what the server sees: the float32 weight delta."""
+
+    def observed(task: Task, batch: Batch, training: LocalTraining | None = None) -> Observation:
+        training = training or LocalTraining(batch_size=len(batch))
+        before = weights_of(task.network)
+        after = train_locally(task, before, batch, training, ("test",))
+        delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+        return Observation(
+            task=task,
+            before=before,
+            update=Update(delta, UpdateKind.DELTA),
+            buffers_after=after.buffers or None,
+            num_examples=len(batch),
+            training=training,
+        )
+
+    return observed
+
+
+@pytest.fixture
+def batch_of() -> Callable[..., Batch]:
+    """Random images in [0, 1] with random labels."""
+
+    def drawn(task: Task, examples: int, seed: int = 0) -> Batch:
+        rng = generator("batch", seed)
+        labels = torch.randint(task.classes, (examples,), generator=rng)
+        return Batch(torch.rand(examples, *task.shape, generator=rng), labels)
+
+    return drawn
+
+
+@pytest.fixture
+def with_update() -> Callable[..., Observation]:
+    """The same observation with every entry of the update replaced."""
+
+    def replaced(observation: Observation, vector: torch.Tensor) -> Observation:
+        return replace(observation, update=observation.update.with_vector(vector))
+
+    return replaced

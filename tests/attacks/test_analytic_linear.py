@@ -1,0 +1,46 @@
+"""Inputs read off a linear layer's gradient."""
+
+import torch
+from fedleak.attacks.parts.neurons import activated_by_one, least_squares
+
+from fedleak.attack import attacks
+from fedleak.randomness import generator
+
+
+def reconstruct(observation):
+    return attacks.build("analytic-linear", {}).reconstruct(observation, generator(0))
+
+
+def test_one_example_is_exact_through_the_float32_delta(linear_task, observe, batch_of):
+    for seed in range(5):
+        batch = batch_of(linear_task, 1, seed)
+        guess = reconstruct(observe(linear_task, batch))
+        assert (guess.inputs - batch.inputs).abs().max() < 1e-5
+        assert guess.labels.tolist() == batch.labels.tolist()
+        assert guess.mismatch < 1e-9
+
+
+def test_least_squares_averages_noise_away():
+    rng = generator("noise")
+    bias, truth = torch.randn(500, generator=rng).double(), torch.rand(30, generator=rng).double()
+    noisy = bias[:, None] * truth + 0.1 * torch.randn(500, 30, generator=rng)
+    one_neuron = noisy[0] / bias[0]
+    assert (least_squares(noisy, bias).inputs[0] - truth).norm() < 0.2 * (one_neuron - truth).norm()
+
+
+def test_examples_that_have_a_neuron_to_themselves_are_found():
+    rng = generator("batch")
+    images = torch.rand(3, 36, generator=rng).double()
+    alone = torch.tensor(
+        [[1.0, 0, 0], [0.5, 0, 0], [0, 2.0, 0], [0, -1.0, 0], [0.3, 0.4, 0.5], [-0.2, 0.9, 0.1]]
+    ).double()
+    found = activated_by_one(alone @ images, alone.sum(1), 3)
+    distances = torch.cdist(images, found.inputs).min(1).values
+    assert distances[:2].max() < 1e-9
+    assert "2 of 3 examples agreed on" in found.note
+
+
+def test_other_networks_get_a_reason(smooth_task, observe, batch_of):
+    guess = reconstruct(observe(smooth_task, batch_of(smooth_task, 1)))
+    assert guess.inputs is None
+    assert "first trainable layer of 'tiny-lenet' is a Conv2d" in guess.failure
