@@ -15,7 +15,7 @@ from fedleak.recording import Payload, Recording, write_recording
 from fedleak.task import Task
 from fedleak.tasks import task_named
 from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors
+from fedleak.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True)
@@ -24,44 +24,53 @@ class Recorder:
 
     plan: FederationPlan
 
-    def reply(self, client: int, sent: RecordDict, received: RecordDict) -> None:
-        """Records what one client was sent and what it sent back."""
+    def weights(self, sent: RecordDict) -> Weights:
+        """The weights in a message to a client."""
+        return self._task.split(wire.to_tensors(wire.arrays_of(sent)))
+
+    def reply(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
+        """Records what one client sent back for the weights it was sent."""
         if self._masking is None:
-            self._weights(client, sent, received)
+            self._clear(client, round, before, received)
         else:
-            self._masked(client, self._masking, sent, received)
+            self._masked(client, self._masking, round, before, received)
 
-    def aggregate(self, cohort: tuple[int, ...], sent: RecordDict, state: NamedTensors, examples: int) -> None:
+    def aggregate(
+        self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int
+    ) -> None:
         """Records the mean that secure aggregation revealed."""
-        self._write("aggregate", cohort, sent, state, examples, {})
+        self._write("aggregate", cohort, round, before, state, examples, {})
 
-    def _weights(self, client: int, sent: RecordDict, received: RecordDict) -> None:
+    def _clear(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         metrics = wire.metrics_of(received)
         examples = metrics.pop(wire.NUM_EXAMPLES, None)
         state = wire.to_tensors(wire.arrays_of(received))
-        self._write("weights", (client,), sent, state, None if examples is None else int(examples), metrics)
+        self._write("weights", (client,), round, before, state, None if examples is None else int(examples), metrics)
 
-    def _masked(self, client: int, masking: SecureAggregation, sent: RecordDict, received: RecordDict) -> None:
-        before = self._task.split(wire.to_tensors(wire.arrays_of(sent)))
+    def _masked(
+        self, client: int, masking: SecureAggregation, round: int, before: Weights, received: RecordDict
+    ) -> None:
         values = masking.dequantise(wire.to_ring(wire.arrays_of(received)))
-        self._write("masked", (client,), sent, masked_deltas(before, values), None, wire.metrics_of(received))
+        deltas = masked_deltas(before, values)
+        self._write("masked", (client,), round, before, deltas, None, wire.metrics_of(received))
 
     def _write(
         self,
         kind: Payload,
         cohort: tuple[int, ...],
-        sent: RecordDict,
+        round: int,
+        before: Weights,
         payload: NamedTensors,
         examples: int | None,
         metrics: dict[str, float],
     ) -> None:
         recording = Recording(
             task=self._task,
-            before=self._task.split(wire.to_tensors(wire.arrays_of(sent))),
+            before=before,
             payload=payload,
             kind=kind,
             cohort=cohort,
-            round=wire.round_of(sent),
+            round=round,
             num_examples=examples,
             training=self._known_training(examples if kind == "weights" else None),
             chain=self._chain,

@@ -73,7 +73,7 @@ class SecureAggregationLayer(Layer):
         state, examples = mean_state(before, self._defense.dequantise(total))
         cohort = tuple(self._roster.client_of(reply.metadata.src_node_id) for reply in replies)
         if self._recorder is not None:
-            self._recorder.aggregate(cohort, sent[0].content, state, examples)
+            self._recorder.aggregate(cohort, wire.round_of(sent[0].content), before, state, examples)
         return wire.answer(sent[0], arrays=wire.to_arrays(state), metrics=MetricRecord({wire.NUM_EXAMPLES: examples}))
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-from flwr.app import Message, MessageType
+from flwr.app import Message, MessageType, RecordDict
+
+from fedleak.federation import wire
+from fedleak.weights import Weights
 
 from .layer import Layer
 from .recorder import Recorder
@@ -23,8 +26,16 @@ class Tap(Layer):
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         sent = {message.metadata.dst_node_id: message for message in messages}
         replies = list(self.inner.send_and_receive(sent.values(), timeout=timeout))
+        weights: dict[int, Weights] = {}
         for reply in replies:
-            node = reply.metadata.src_node_id
             if reply.metadata.message_type == MessageType.TRAIN and not reply.has_error():
-                self._recorder.reply(self._roster.client_of(node), sent[node].content, reply.content)
+                self._record(sent[reply.metadata.src_node_id].content, reply, weights)
         return replies
+
+    def _record(self, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
+        # Strategies put one record into all messages of a round: it is decoded once.
+        record = id(wire.arrays_of(sent))
+        if record not in weights:
+            weights[record] = self._recorder.weights(sent)
+        client = self._roster.client_of(reply.metadata.src_node_id)
+        self._recorder.reply(client, wire.round_of(sent), weights[record], reply.content)

@@ -1,5 +1,8 @@
 """The one place where Flower's records become tensors and ring elements, and back."""
 
+from math import prod
+from typing import Any
+
 import numpy as np
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
@@ -37,7 +40,16 @@ def to_arrays(state: NamedTensors) -> ArrayRecord:
 
 def to_tensors(record: ArrayRecord) -> NamedTensors:
     """A copy of Flower's arrays as a state dict, in memory of torch's own (and so with torch's alignment)."""
-    return {name: torch.tensor(array.numpy()) for name, array in record.items()}
+    return {name: torch.tensor(_elements(array)) for name, array in record.items()}
+
+
+def _elements(array: Array) -> NDArray[Any]:
+    """The array without numpy's parser of file headers, which costs more than a small array itself."""
+    dtype = np.dtype(array.dtype)
+    size = dtype.itemsize * prod(array.shape)
+    if size == 0 or array.stype != "numpy.ndarray" or b"'fortran_order': False" not in array.data[:128]:
+        return array.numpy()
+    return np.frombuffer(array.data, dtype, offset=len(array.data) - size).reshape(array.shape)
 
 
 def to_ring(record: ArrayRecord) -> NDArray[np.uint64]:

@@ -1,0 +1,114 @@
+"""What a client answers, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fedleak.clients.app import app
+from fedleak.clients.share import examples_of, share_of
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from fedleak.data import load
+from fedleak.defenses.secure_aggregation import public_key
+from fedleak.errors import ConfigError
+from fedleak.federation import wire
+from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.federation.loopback import LoopbackGrid
+from fedleak.federation.plan import FederationPlan
+from fedleak.settings import parse_settings
+from fedleak.tasks import initial_weights, task_named
+from fedleak.vault import withdraw
+
+
+def plan_in(folder: Path, **changes: Any) -> FederationPlan:
+    tree = {"task": "digits-mlp", "recordings": str(folder / "r"), "vault": str(folder / "t"), **changes}
+    return parse_settings(FederationPlan, tree)
+
+
+def asked(plan: FederationPlan, kind: str, client: int = 0, **config: Any) -> Message:
+    grid = LoopbackGrid(app, plan.federation.clients, plan.to_run_config(), lambda reply: None)
+    record = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint(), **config})
+    weights = wire.to_arrays(initial_weights(task_named(plan.task), 0).state_dict())
+    [reply] = grid.send_and_receive([Message(RecordDict({"config": record, "arrays": weights}), client + 1, kind)])
+    return reply
+
+
+def test_it_says_which_partition_it_is(tmp_path: Path) -> None:
+    reply = asked(plan_in(tmp_path), "query", 2)
+    assert wire.PARTITION in reply.content.config_records["config"]
+    assert reply.content.config_records["config"][wire.PARTITION] == 2
+
+
+def test_it_replies_as_flower_s_stock_client_does_and_keeps_the_truth(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, federation={"batch_size": 3})
+    content = asked(plan, "train", 1).content
+    assert set(wire.metrics_of(content)) == {"num-examples", "train_loss"}
+    assert list(wire.arrays_of(content)) == list(initial_weights(task_named(plan.task), 0).state_dict())
+    truth = withdraw(tmp_path / "t", 1, 1)
+    assert len(truth.examples) == wire.metrics_of(content)["num-examples"] == 3
+
+
+def test_training_before_the_recorded_rounds_leaves_no_trace(tmp_path: Path) -> None:
+    content = asked(plan_in(tmp_path), "train", **{wire.PRETRAINING: True}).content
+    assert wire.metrics_of(content)["num-examples"] == len(share_of(plan_in(tmp_path), 0))
+    assert not (tmp_path / "t").exists()
+
+
+def test_it_evaluates_on_the_test_split(tmp_path: Path) -> None:
+    metrics = wire.metrics_of(asked(plan_in(tmp_path), "evaluate").content)
+    assert metrics["num-examples"] == len(load("digits-mlp").test)
+    assert 0 <= metrics["accuracy"] <= 1
+
+
+def test_it_refuses_a_server_that_runs_other_sources(tmp_path: Path) -> None:
+    for kind in ("query", "train", "evaluate", wire.KEY_AGREEMENT):
+        reply = asked(plan_in(tmp_path), kind, **{wire.FINGERPRINT: "other"})
+        assert reply.has_error()
+        assert str(reply.error.reason).startswith("FederationError: the server runs fedleak sources other")
+
+
+def test_its_key_is_its_own_and_changes_with_the_round(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
+    keys = [
+        asked(plan, wire.KEY_AGREEMENT, client, **{wire.ROUND: round}).content.config_records["config"][wire.PUBLIC_KEY]
+        for client, round in [(0, 1), (1, 1), (0, 2)]
+    ]
+    assert len(set(map(str, keys))) == 3
+
+
+def test_it_sends_nothing_before_keys_are_agreed_on(tmp_path: Path) -> None:
+    reply = asked(plan_in(tmp_path, chain=[{"use": "secure-aggregation"}]), "train")
+    assert "before keys were agreed on" in str(reply.error.reason)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_it_sends_nothing_to_a_cohort_without_it_or_of_itself_alone(tmp_path: Path, others: int) -> None:
+    plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
+    key = asked(plan, wire.KEY_AGREEMENT).content.config_records["config"][wire.PUBLIC_KEY]
+    assert isinstance(key, bytes)
+    cohort = ConfigRecord({"0": key.hex()} if others == 0 else {"1": public_key(bytes(32)).hex()})
+    grid = LoopbackGrid(app, 2, plan.to_run_config(), lambda reply: None)
+    config = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint()})
+    weights = wire.to_arrays(initial_weights(task_named(plan.task), 0).state_dict())
+    content = RecordDict({"config": config, "arrays": weights, wire.COHORT: cohort})
+    [reply] = grid.send_and_receive([Message(content, 1, "train")])
+    assert "refuses below 2" in str(reply.error.reason) or "lacks this client's own key" in str(reply.error.reason)
+
+
+def test_every_round_draws_other_examples_from_the_client_s_own_share(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path, federation={"batch_size": 4, "batches": 2})
+    one, training = examples_of(plan, 1, 1)
+    two, _ = examples_of(plan, 1, 2)
+    again, _ = examples_of(plan, 1, 1)
+    share = {image.numpy().tobytes() for image in share_of(plan, 1).inputs}
+    assert len(one) == 8
+    assert training.steps == 2
+    assert torch.equal(one.inputs, again.inputs)
+    assert not torch.equal(one.inputs, two.inputs)
+    assert {image.numpy().tobytes() for image in one.inputs} <= share
+
+
+def test_a_client_beyond_the_plan_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"federation\.clients = 4, so there is no client 4"):
+        share_of(plan_in(tmp_path), 4)

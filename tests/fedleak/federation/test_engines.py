@@ -1,0 +1,116 @@
+"""Flower's Ray simulation records what the loopback records, to the last bit, and leaves nothing running."""
+
+import logging
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedleak.errors import ConfigError, FederationError
+from fedleak.federation import simulation
+from fedleak.federation.engine import quiet_flower, run_federation
+from fedleak.federation.outcome import client_failure, failure_of_all, read_outcome, write_outcome
+from fedleak.federation.plan import FederationPlan
+from fedleak.settings import parse_settings
+
+
+def plan_in(folder: Path, **changes: Any) -> FederationPlan:
+    tree = {"task": "digits-mlp", "recordings": str(folder / "recordings"), "vault": str(folder / "truth"), **changes}
+    return parse_settings(FederationPlan, tree)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != simulation.LOG]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def processes() -> set[str]:
+    """What runs Flower or Ray, without what has ended and waits to be reaped."""
+    listed = subprocess.run(["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(maxsplit=2) for line in listed.splitlines()]
+    names = ("raylet", "gcs_server", "flower-super", "flwr-simulation", "ray::")
+    return {pid for pid, state, command in lines if state[0] != "Z" and any(name in command for name in names)}
+
+
+@pytest.mark.slow
+def test_ray_and_the_loopback_record_the_same(tmp_path: Path) -> None:
+    settings = {
+        "clients": 4,
+        "rounds": 2,
+        "batch_size": 8,
+        "batches": 2,
+        "momentum": 0.5,
+        "fraction_evaluate": 0.5,
+        "strategy_options": {"fraction_train": 0.75},
+    }
+    chain = [{"use": "gaussian-noise", "std": 0.01}, {"use": "secure-aggregation"}]
+    running = processes()
+    reports = [
+        run_federation(
+            plan_in(
+                tmp_path / engine, task="digits-lenet", federation=settings, chain=chain, model={"trained_rounds": 1}
+            ),
+            engine,
+        )
+        for engine in ("loopback", "ray")
+    ]
+    assert len(reports[0].recordings) == 8
+    assert files(tmp_path / "loopback") == files(tmp_path / "ray")
+    assert reports[0].evaluation == reports[1].evaluation
+    assert processes() <= running
+
+
+def test_without_ray_the_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="needs Ray"):
+        run_federation(plan_in(tmp_path), "ray")
+
+
+def test_the_listener_hears_every_update(tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    plan = plan_in(tmp_path, federation={"clients": 2, "rounds": 2}, model={"trained_rounds": 1})
+    run_federation(plan, listener=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 6) for done in range(1, 7)]
+
+
+def test_flower_is_silent_unless_fedleak_is_verbose() -> None:
+    flower, ours = logging.getLogger("flwr"), logging.getLogger("fedleak")
+    level = flower.level
+    with quiet_flower():
+        assert not flower.isEnabledFor(logging.ERROR)
+    ours.setLevel(logging.INFO)
+    try:
+        with quiet_flower():
+            assert flower.level == level
+    finally:
+        ours.setLevel(logging.NOTSET)
+    assert flower.level == level
+
+
+def test_an_outcome_survives_its_files(tmp_path: Path) -> None:
+    failures = (client_failure(1, 2, "NonFiniteError: no"), client_failure(3, 2, "KeyError: 'x'"))
+    write_outcome(tmp_path, failures, {1: {"loss": 0.5}}, None)
+    assert read_outcome(tmp_path) == (failures, {1: {"loss": 0.5}})
+    assert [failure.user_error for failure in failures] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "sentence"),
+    [(ConfigError("no"), ConfigError, "no"), (KeyError("x"), FederationError, "KeyError: 'x'")],
+)
+def test_the_error_that_ended_a_federation_is_raised_again(
+    tmp_path: Path, error: Exception, raised: type[Exception], sentence: str
+) -> None:
+    write_outcome(tmp_path, (), {}, error)
+    with pytest.raises(raised) as caught:
+        read_outcome(tmp_path)
+    assert type(caught.value) is raised
+    assert str(caught.value) == sentence
+
+
+def test_only_failures_that_are_all_the_user_s_are_the_user_s() -> None:
+    mine, theirs = client_failure(0, 1, "ConfigError: no"), client_failure(1, 1, "KeyError: 'x'")
+    assert type(failure_of_all([mine, mine], "round 1")) is ConfigError
+    assert type(failure_of_all([mine, theirs], "round 1")) is FederationError
+    assert str(failure_of_all([mine], "round 1")) == "round 1: no"
