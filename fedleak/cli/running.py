@@ -10,7 +10,7 @@ from fedleak.campaign.address import address_of, experiment_facts
 from fedleak.campaign.federating import Engine
 from fedleak.campaign.folder import RunFolder
 from fedleak.cli.console import ConsoleEvents
-from fedleak.cli.table import missing_figures, results_tables
+from fedleak.cli.table import NOTE, missing_figures, results_tables
 from fedleak.experiment import Experiment
 from fedleak.run import Outcome
 from fedleak.run import run as run_experiment
@@ -29,6 +29,8 @@ def show(outcome: Outcome, console: Console) -> None:
     """The tables, what has no figure and why, what went wrong, and the files."""
     for table in results_tables(outcome.rows, console.width):
         console.print(table)
+    if outcome.rows:
+        console.print(NOTE)
     for line in missing_figures(outcome.rows):
         console.print(line, markup=False)
     if outcome.problems:

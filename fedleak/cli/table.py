@@ -34,7 +34,7 @@ def missing_figures(rows: Iterable[Row]) -> list[str]:
 
 
 def _table(rows: Sequence[Row], metrics: list[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=NOTE, caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("defense, attack", max_width=NAMES)
     for metric in metrics:
         table.add_column(_heading(next(row for row in rows if row.metric == metric)), justify="right", no_wrap=True)
