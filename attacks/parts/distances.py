@@ -17,12 +17,11 @@ def squared(observed: Sequence[Tensor]) -> Distance:
 
     Source: https://arxiv.org/abs/1906.08935
     """
-    target = joined(observed)
-    scale = 1.0 / target.dot(target)
+    scale = 1.0 / inner(observed, observed)
 
     def distance(gradients: Sequence[Tensor]) -> Tensor:
-        difference = joined(gradients) - target
-        return scale * difference.dot(difference)
+        differences = [gradient - target for gradient, target in zip(gradients, observed, strict=True)]
+        return scale * inner(differences, differences)
 
     return distance
 
@@ -32,12 +31,11 @@ def cosine(observed: Sequence[Tensor]) -> Distance:
 
     Source: https://arxiv.org/abs/2003.14053
     """
-    target = joined(observed)
-    target = target / torch.linalg.vector_norm(target)
+    length = inner(observed, observed).sqrt()
+    targets = [target / length for target in observed]
 
     def distance(gradients: Sequence[Tensor]) -> Tensor:
-        dummy = joined(gradients)
-        return 1.0 - dummy.dot(target) * torch.rsqrt(dummy.dot(dummy).clamp_min(_TINY))
+        return 1.0 - inner(gradients, targets) * torch.rsqrt(inner(gradients, gradients).clamp_min(_TINY))
 
     return distance
 
@@ -48,9 +46,10 @@ def squared_up_to_length(observed: Sequence[Tensor]) -> Distance:
     return lambda gradients: 1.0 - (1.0 - to_direction(gradients)) ** 2
 
 
-def joined(tensors: Sequence[Tensor]) -> Float[Tensor, " entries"]:
-    """All tensors as one vector: one dot product instead of one for each layer."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+def inner(one: Sequence[Tensor], other: Sequence[Tensor]) -> Float[Tensor, ""]:
+    """The inner product of two gradients; tensor by tensor, so that none is copied into one long vector."""
+    products = [left.reshape(-1).dot(right.reshape(-1)) for left, right in zip(one, other, strict=True)]
+    return torch.stack(products).sum()
 
 
 _TINY = 1e-30
