@@ -47,10 +47,11 @@ class Roster(Layer):
             self._recorded = True
 
     def get_node_ids(self) -> Iterable[int]:
-        # Strategies ask, and at once sample with the global `random`, from which other threads draw as they please.
+        yield from sorted(self._client_of, key=self.client_of)
+        # Strategies list the nodes and at once sample from the global `random`, where other code and other threads draw
+        # as they please. So it is seeded at the last moment there is: when the list has been read to its end.
         self._asked += 1
         random.seed(seed_of(self._seed, "sampling", self._asked))
-        return sorted(self._client_of, key=self.client_of)
 
     def client_of(self, node: int) -> int:
         """The partition of a node."""
