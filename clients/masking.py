@@ -31,7 +31,9 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
 
 
 def _private(client: Client) -> bytes:
-    return private_key(*client.dice, client.plan.defense, "x25519")
+    # Bound to the whole plan: the masks of two experiments with one seed must differ, or their difference is in clear.
+    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped"})
+    return private_key(*client.dice, plan)
 
 
 def _cohort(content: RecordDict) -> dict[int, bytes]:

@@ -77,6 +77,18 @@ def test_its_key_is_its_own_and_changes_with_the_round(tmp_path: Path) -> None:
     assert len(set(map(str, keys))) == 3
 
 
+def test_experiments_that_share_a_seed_share_no_key(tmp_path: Path) -> None:
+    plans = [
+        plan_in(tmp_path, chain=[{"use": "secure-aggregation"}], federation={"learning_rate": rate})
+        for rate in (0.1, 0.2, 0.1)
+    ]
+    one, two, again = (
+        asked(plan, wire.KEY_AGREEMENT).content.config_records["config"][wire.PUBLIC_KEY] for plan in plans
+    )
+    assert one != two
+    assert one == again
+
+
 def test_it_sends_nothing_before_keys_are_agreed_on(tmp_path: Path) -> None:
     reply = asked(plan_in(tmp_path, chain=[{"use": "secure-aggregation"}]), "train")
     assert "before keys were agreed on" in str(reply.error.reason)
