@@ -102,7 +102,7 @@ def key_stream(key: bytes, length: int) -> Iterator[Ring]:
     buffer = np.empty(PIECE, dtype="<u8")
     for start in range(0, length, PIECE):
         piece = buffer[: min(PIECE, length - start)]
-        cipher.update_into(ZEROS[: piece.nbytes], memoryview(piece).cast("B"))
+        cipher.update_into(ZEROS[: piece.nbytes], piece.data.cast("B"))
         yield piece
 
 
