@@ -21,6 +21,9 @@ from .parts.restarts import best_of
 from .parts.smoothness import is_smooth
 from .parts.starts import grey
 
+NOISE_FLOOR = 1e-8
+"""Cosine mismatch below which float32 rounding, not a defense, is what remains."""
+
 
 @attacks.register("inverting-gradients")
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ class InvertingGradients(Attack):
     restarts: Count = 1
     """Attempts; the one of lowest loss counts."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
-    """"auto": L-BFGS on networks with smooth activations only, else signed Adam."""
+    """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
     labels: LabelRule = "auto"
     """The rule that the labels are inferred by."""
 
@@ -56,16 +59,21 @@ class InvertingGradients(Attack):
         problem = label_defect(observation)
         if problem:
             return Reconstruction.failed(problem)
+        smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
+        guess = self._best(self._matching(smooth), observation, rng)
+        if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):
+            guess = self._best(self._matching(smooth=False), observation, rng)
+        return guess
+
+    def _best(self, matching: Matching, observation: Observation, rng: Generator) -> Reconstruction:
         labels = infer_labels(observation, self.labels)
-        matching = self._matching(observation)
 
         def attempt(rng: Generator) -> Reconstruction:
             return matching.run(observation, grey(len(labels), observation.task.shape, rng), labels, rng)
 
         return best_of(attempt, self.restarts, rng)
 
-    def _matching(self, observation: Observation) -> Matching:
-        smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
+    def _matching(self, smooth: bool) -> Matching:
         usual = 0.0 if smooth else 0.01
         weight = usual if self.total_variation is None else self.total_variation
         return Matching(
@@ -77,3 +85,11 @@ class InvertingGradients(Attack):
             dtype=torch.float64 if smooth else torch.float32,
             patience=100 if smooth else None,
         )
+
+
+def _fits_noise(guess: Reconstruction, observation: Observation) -> bool:
+    """Whether a defense left a mismatch that rounding cannot explain: then an exact match is a match with the noise.
+
+    Not under masks, where nothing but the prior on images would be left.
+    """
+    return bool(observation.defense) and not observation.masked and guess.mismatch > NOISE_FLOOR

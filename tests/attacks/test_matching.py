@@ -15,6 +15,7 @@ from fedleak.attacks.parts.smoothness import is_smooth
 from fedleak.attacks.parts.starts import grey
 
 from fedleak.attack import attacks
+from fedleak.defense import defenses
 from fedleak.progress import listening
 from fedleak.randomness import generator
 
@@ -35,6 +36,18 @@ def test_signed_adam_finds_an_image_behind_relu(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)
     attack = attacks.build("inverting-gradients", {"total_variation": 0.0})
     assert psnr(attack.reconstruct(observe(linear_task, batch), generator(0)).inputs, batch.inputs) > 30
+
+
+def test_noise_of_a_defense_is_not_matched_exactly(smooth_task, observe, batch_of):
+    batch, noise = batch_of(smooth_task, 1), defenses.build("gaussian-noise", {"std": 1e-4})
+    clear = observe(smooth_task, batch)
+    noisy = replace(clear, update=noise.protect(clear.update, generator("noise")), defense=(noise,))
+    auto, exact, robust = (
+        attacks.build("inverting-gradients", {"optimiser": optimiser, "steps": 100}).reconstruct(noisy, generator(0))
+        for optimiser in ("auto", "l-bfgs", "signed-adam")
+    )
+    assert exact.mismatch < robust.mismatch
+    assert auto.mismatch == pytest.approx(robust.mismatch, rel=0.5)
 
 
 @pytest.mark.parametrize("distance", [distances.squared, distances.cosine, distances.squared_up_to_length])
