@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from fedleak.attacks.parts import distances, optimisers, priors, starts
-from fedleak.attacks.parts.matching import Matching
 from scipy.optimize import linear_sum_assignment
 
 from fedleak.attack import attacks
+from fedleak.attacks.parts import distances, optimisers, priors, starts
+from fedleak.attacks.parts.matching import Matching
 from fedleak.batch import Batch
 from fedleak.data import load
 from fedleak.observation import Observation

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from fedleak.server import recorder
 
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
+from fedleak.server import recorder
 from fedleak.settings import parse_settings
 
 CASES: dict[str, dict[str, Any]] = {

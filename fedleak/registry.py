@@ -59,7 +59,7 @@ class Registry(Generic[PluginT]):
 
     def build(self, name: str, options: Mapping[str, Any], where: str = "") -> PluginT:
         """An instance from a user's options, each checked against its field's type."""
-        cls = self.get(name, f"{where}.use" if where else "")
+        cls = self.get(name, where)
         hints = get_type_hints(cls, include_extras=True)
         known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         values = {}
@@ -84,6 +84,7 @@ class Registry(Generic[PluginT]):
             raise ConfigError(
                 f'{where}: expected a table such as {{use = "NAME"}} that names its {self.kind}, got {dict(table)}'
             )
+        self.get(table["use"], f"{where}.use" if where else "")
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
 
     def _parse(self, value: Any, hint: Any, where: str) -> Any:

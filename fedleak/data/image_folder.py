@@ -23,7 +23,7 @@ class ImageFolder(Loader):
     has no format for (notes, thumbnails' databases) are passed over.
     """
 
-    paper: ClassVar = "https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html"
+    paper: ClassVar = "https://github.com/pytorch/vision"
     bibtex: ClassVar = """@misc{torchvision2016,
   title = {{TorchVision}: {PyTorch}'s Computer Vision Library},
   author = {{TorchVision maintainers and contributors}},

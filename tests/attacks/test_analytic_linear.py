@@ -1,9 +1,9 @@
 """Inputs read off a linear layer's gradient."""
 
 import torch
-from fedleak.attacks.parts.neurons import activated_by_one, least_squares
 
 from fedleak.attack import attacks
+from fedleak.attacks.parts.neurons import activated_by_one, least_squares
 from fedleak.randomness import generator
 
 

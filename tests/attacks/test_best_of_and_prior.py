@@ -4,10 +4,10 @@ import math
 from collections import Counter
 
 import torch
-from fedleak.attacks.best_of import BestOf
-from fedleak.attacks.parts.restarts import best_of
 
 from fedleak.attack import attacks
+from fedleak.attacks.best_of import BestOf
+from fedleak.attacks.parts.restarts import best_of
 from fedleak.progress import listening, report
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from fedleak.attacks.parts.head import find_head, head_gradient
-from fedleak.attacks.parts.labels import as_labels, infer_labels, momentum_gain, whole_counts
 
 from fedleak.attack import attacks
+from fedleak.attacks.parts.head import find_head, head_gradient
+from fedleak.attacks.parts.labels import as_labels, infer_labels, momentum_gain, whole_counts
 from fedleak.batch import Batch
 from fedleak.randomness import generator
 from fedleak.training import LocalTraining

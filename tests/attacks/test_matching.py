@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+
+from fedleak.attack import attacks
 from fedleak.attacks.parts import distances
 from fedleak.attacks.parts.lbfgs import lbfgs
 from fedleak.attacks.parts.matching import Matching
@@ -13,8 +15,6 @@ from fedleak.attacks.parts.optimisers import signed_adam
 from fedleak.attacks.parts.priors import total_variation
 from fedleak.attacks.parts.smoothness import is_smooth
 from fedleak.attacks.parts.starts import grey
-
-from fedleak.attack import attacks
 from fedleak.defense import defenses
 from fedleak.progress import listening
 from fedleak.randomness import generator

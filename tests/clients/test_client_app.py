@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from fedleak.clients.app import app
-from fedleak.clients.share import examples_of, share_of
 from flwr.app import ConfigRecord, Message, RecordDict
 
+from fedleak.clients.app import app
+from fedleak.clients.share import examples_of, share_of
 from fedleak.data import load
 from fedleak.defenses.secure_aggregation import public_key
 from fedleak.errors import ConfigError

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from fedleak.clients import client as client_module
 from torch import Tensor
 
+from fedleak.clients import client as client_module
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport

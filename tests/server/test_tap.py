@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fedleak.server.layer import Layer
-from fedleak.server.roster import Roster
 from flwr.app import Message
 from flwr.serverapp.strategy import FedAvg
 
 from fedleak.errors import FederationError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
+from fedleak.server.layer import Layer
+from fedleak.server.roster import Roster
 from fedleak.settings import parse_settings
 
 
