@@ -70,8 +70,15 @@ def _write_app(home: Path, plan: FederationPlan, server_app: str, client_app: st
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """Offline, silent, apart from any other Flower, and with this very fedleak first in line."""
+    """Offline, silent, apart from any other Flower, and with this very fedleak first in line and loaded at the start.
+
+    Flower loads the two apps in two threads. One that finds `fedleak` half imported by the other looks for its parties
+    before a checkout's `fedleak/__init__.py` has said where they are, and fails.
+    """
     code = str(Path(fedleak.__file__).resolve().parents[1])
+    early = home / "early"
+    early.mkdir()
+    (early / "sitecustomize.py").write_text("import fedleak\n")
     scripts = str(Path(sys.executable).parent)
     return {
         **os.environ,
@@ -80,7 +87,7 @@ def _environment(home: Path) -> dict[str, str]:
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(early), code, os.environ.get("PYTHONPATH")])),
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)]),
     }
 
