@@ -10,7 +10,7 @@ from fedleak.campaign.address import address_of, experiment_facts
 from fedleak.campaign.federating import Engine
 from fedleak.campaign.folder import RunFolder
 from fedleak.cli.console import ConsoleEvents
-from fedleak.cli.table import NOTE, missing_figures, results_tables
+from fedleak.cli.table import NOTE, UNTESTED, missing_figures, results_tables
 from fedleak.experiment import Experiment
 from fedleak.run import Outcome
 from fedleak.run import run as run_experiment
@@ -21,16 +21,18 @@ def execute(experiment: Experiment, out: Path | None, *, jobs: int, engine: Engi
     folder = out or Path("runs") / _folder_name(experiment)
     with ConsoleEvents() as events:
         outcome = run_experiment(experiment, folder, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
-    show(outcome, Console(highlight=False))
+    show(outcome, Console(highlight=False), defended=any(row.chain for row in experiment.defenses))
     raise typer.Exit(outcome.exit_status)
 
 
-def show(outcome: Outcome, console: Console) -> None:
+def show(outcome: Outcome, console: Console, *, defended: bool) -> None:
     """The tables, what has no figure and why, what went wrong, and the files."""
     for table in results_tables(outcome.rows, console.width):
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
+    if outcome.rows and defended:
+        console.print(UNTESTED)
     for line in missing_figures(outcome.rows):
         console.print(line, markup=False)
     if outcome.problems:

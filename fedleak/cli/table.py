@@ -15,6 +15,7 @@ NAMES = 24
 CELL = 17
 """Width of a figure with its prior, at most."""
 NOTE = "mean over clients (prior: a guess made without the update); ↑ higher, ↓ lower means more leakage"
+UNTESTED = "these attackers do not adapt to a defense: where one leaves little, read untested, not safe"
 
 
 def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
@@ -57,10 +58,10 @@ def _heading(row: Row) -> str:
 
 
 def _cell(rows: list[Row]) -> Text:
-    value = _mean(row.value for row in rows)
-    if math.isnan(value):
+    scored = [row for row in rows if not math.isnan(row.value)]
+    if not scored:
         return Text("-", style="dim")
-    baseline = _mean(row.baseline for row in rows)
+    value, baseline = _mean(row.value for row in scored), _mean(row.baseline for row in scored)
     return Text.assemble(_figure(value), (f" ({_figure(baseline)})", "dim"))
 
 
