@@ -41,8 +41,8 @@ def test_the_declared_defaults_are_the_plan_s_own() -> None:
     ours = FederationPlan.from_run_config(declared())
     plain = FederationPlan(
         task="digits-mlp",
-        recordings="runs/flower/recordings",
-        vault="runs/flower/vault",
+        recordings="runs/flower/recordings/none",
+        vault="runs/flower/vault/none",
         federation=FederationSettings(clients=2),
     )
     assert ours == plain
