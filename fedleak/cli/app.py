@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     suggest_commands=False,  # click suggests too, and twice is once too often
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo)
