@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from fedleak.attack import attacks
 from fedleak.batch import Batch
 from fedleak.data import load
-from fedleak.defense import Defense, build_chain, protect
-from fedleak.errors import FederationError
+from fedleak.defense import Defense, build_chain, protocol_of
+from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.engine import FederationReport, run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.metric import metrics as metric_registry
@@ -30,12 +30,12 @@ from fedleak.plugin import plain
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
+from fedleak.reply import reply_weights
 from fedleak.score import Score
 from fedleak.scoring import score as compare
-from fedleak.settings import Table, parse_settings
+from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
 from fedleak.update import Update, UpdateKind
 from fedleak.vault import withdraw
 
@@ -96,21 +96,29 @@ def observe(
 ) -> Capture:
     """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
 
-    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch.
+    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. Raises
+    `ConfigError` for an unknown or impossible one, and for a defense that needs several clients (use `capture`).
     """
-    facts = LocalTraining(**{"batch_size": len(labels), **training})
+    chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
+    protocol = protocol_of(chain)
+    if protocol is not None:
+        raise ConfigError(
+            f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
+        )
+    size = training.get("batch_size", len(labels))
+    batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
+    settings = {"batch_size": size, "batches": batches, **training}
+    facts = parse_settings(FederationSettings, settings).training()
     network = copy.deepcopy(model).eval()
     with torch.no_grad():
         classes = network(inputs[:1]).shape[1]
     task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
-    chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     before = weights_of(model)
-    after = train_locally(task, before, Batch(inputs, labels), facts, (seed, "observe"))
-    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+    after = reply_weights(task, before, Batch(inputs, labels), facts, chain, (seed, "observe"))
     observation = Observation(
         task=task,
         before=before,
-        update=protect(Update(delta, UpdateKind.DELTA), chain, generator(seed, "observe", "defense")),
+        update=Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
         buffers_after=after.buffers or None,
         num_examples=len(labels),
         training=facts,

@@ -105,10 +105,10 @@ def read_recording(path: Path) -> Recording:
         ) from error
 
 
-def find_recordings(run: Path) -> list[Path]:
-    """The recordings below a folder, in the order they were made: by defense, round, client, aggregate last."""
-    found = sorted(run.glob("**/round-*/client-*.json")) + sorted(run.glob("**/round-*/aggregate.json"))
-    return sorted((path for path in found if "vault" not in path.parts), key=lambda path: path.parent)
+def find_recordings(folder: Path) -> list[Path]:
+    """The recordings below a folder of recordings: by defense, round, client, aggregate last."""
+    found = sorted(folder.glob("**/round-*/client-*.json")) + sorted(folder.glob("**/round-*/aggregate.json"))
+    return sorted(found, key=lambda path: path.parent)
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:

@@ -29,6 +29,14 @@ def score(
     return [_score(metric, _measure(metric, guess, truth), _measure(metric, baseline, truth)) for metric in metrics]
 
 
+def _over_the_same(measured: "_Measured", baseline: "_Measured") -> float:
+    """The baseline's mean over the samples that the guess was scored on, or else guessing a few easy ones would pay."""
+    if not measured.applicable or not baseline.per_sample:
+        return baseline.mean
+    pairs = zip(measured.per_sample, baseline.per_sample, strict=True)
+    return _Measured(tuple(other for value, other in pairs if not math.isnan(value))).mean
+
+
 def matched(
     guess: Float[Tensor, "guesses channels height width"], truth: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, "batch channels height width"]:
@@ -72,7 +80,15 @@ class _Guess:
     @classmethod
     def of(cls, reconstruction: Reconstruction, truth: Batch) -> "_Guess":
         inputs = None if reconstruction.inputs is None else matched(reconstruction.inputs, truth.inputs)
-        return cls(inputs, reconstruction.labels, reconstruction.failure)
+        return cls(inputs, reconstruction.labels, reconstruction.failure or _surplus(reconstruction, truth))
+
+
+def _surplus(reconstruction: Reconstruction, truth: Batch) -> str | None:
+    """Why a guess of more than there is cannot be scored: the best of a thousand guesses says nothing."""
+    for what, guesses in (("images", reconstruction.inputs), ("labels", reconstruction.labels)):
+        if guesses is not None and len(guesses) > len(truth):
+            return f"the attack guesses {len(guesses)} {what} for {len(truth)} examples; expected one for each at most"
+    return None
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ def _score(metric: Metric, measured: _Measured, baseline: _Measured) -> Score:
         best=best(measured.applicable, default=math.nan),
         worst=worst(measured.applicable, default=math.nan),
         per_sample=measured.per_sample,
-        baseline=baseline.mean,
+        baseline=_over_the_same(measured, baseline),
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         reason=measured.reason,

@@ -36,6 +36,21 @@ class LocalTraining:
         """Number of optimiser steps, None where unknown."""
         return None if self.batches is None or self.epochs is None else self.batches * self.epochs
 
+    @property
+    def effective_steps(self) -> float | None:
+        """How many times a constant gradient ends up in the sum of all steps, None where unknown.
+
+        `Σ_t (1 - mᵗ) / (1 - m)` over the steps t, for momentum m; without momentum the number of steps.
+        """
+        momentum = self.momentum or 0.0
+        if self.steps is None:
+            return None
+        if momentum == 0.0:
+            return float(self.steps)
+        if momentum == 1.0:
+            return self.steps * (self.steps + 1) / 2
+        return sum((1 - momentum**step) / (1 - momentum) for step in range(1, self.steps + 1))
+
     def unknown(self) -> tuple[str, ...]:
         """Names of the fields that are unknown."""
         return tuple(field.name for field in fields(self) if getattr(self, field.name) is None)

@@ -46,14 +46,17 @@ class Update:
         return float(torch.linalg.vector_norm(self.vector()))
 
     def as_gradient(self, before: NamedTensors, training: LocalTraining) -> "Update":
-        """The gradient that a delta implies: `-delta / (learning_rate * steps) - weight_decay * before`.
+        """The gradient that a delta implies: `-delta / (learning_rate * effective steps) - weight_decay * before`.
 
-        Exact for one step of SGD (with any momentum), the mean direction for several. A learning rate or step count
-        that is unknown counts as 1: the direction is right, the length is not.
+        Exact for one step of SGD, the mean direction for several, where momentum makes a step count for more (see
+        `LocalTraining.effective_steps`). Where the learning rate or the number of steps is unknown, so is the length:
+        the update is only turned round, and weight decay is left in it.
         """
         if self.kind is UpdateKind.GRADIENT:
             return self
-        scale = (training.learning_rate or 1.0) * (training.steps or 1)
+        if training.learning_rate is None or training.effective_steps is None:
+            return Update({name: -value for name, value in self.tensors.items()}, UpdateKind.GRADIENT)
+        scale = training.learning_rate * training.effective_steps
         decay = training.weight_decay or 0.0
         return Update(
             {name: -value / scale - decay * before[name] for name, value in self.tensors.items()},

@@ -1,6 +1,6 @@
 """Recomputes each recorded update from the true batch: does what the server saw follow from what the client had?"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from fedleak.vault import PrivateBatch, withdraw
 from fedleak.verifying.causes import likely_cause, remark
 from fedleak.verifying.replay import Comparison, compare, replay, replayed_mean
 
-Verdict = Literal["agrees", "disagrees", "masked"]
+Verdict = Literal["agrees", "disagrees", "undecided", "masked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,16 +66,19 @@ def _compared(recording: Recording, truths: list[PrivateBatch]) -> tuple[Verdict
         return "masked", None, "masked; verified in the sum"
     if recording.kind == AGGREGATE:
         comparison = compare(recording, replayed_mean(recording, truths))
-        return _verdict(comparison, "the sum does not follow from the cohort's batches", remark(recording, truths[0]))
-    truth = truths[0]
-    comparison = compare(recording, replay(recording, truth))
-    if comparison.agrees:
-        return "agrees", comparison, remark(recording, truth)
-    return "disagrees", comparison, likely_cause(recording, truth)
+        return _judged(comparison, lambda: "the sum does not follow from the cohort's batches", recording, truths[0])
+    comparison = compare(recording, replay(recording, truths[0]))
+    return _judged(comparison, lambda: likely_cause(recording, truths[0]), recording, truths[0])
 
 
-def _verdict(comparison: Comparison, cause: str, words: str) -> tuple[Verdict, Comparison, str]:
-    return ("agrees", comparison, words) if comparison.agrees else ("disagrees", comparison, cause)
+def _judged(
+    comparison: Comparison, cause: Callable[[], str], recording: Recording, truth: PrivateBatch
+) -> tuple[Verdict, Comparison, str]:
+    if not comparison.agrees:
+        return "disagrees", comparison, cause()
+    if comparison.error > 0 and not comparison.decidable:
+        return "undecided", comparison, "the update is too small to be told from the rounding of the weights"
+    return "agrees", comparison, remark(recording, truth)
 
 
 def disagreeing(checks: list[Check]) -> Iterator[Check]:

@@ -56,7 +56,7 @@ def sign_counts(gradient: HeadGradient, examples: int) -> Int[Tensor, " classes"
 def batch_counts(observation: Observation) -> Int[Tensor, " classes"]:
     """How many examples of each class are behind an update; non-negative, sums to `observation.examples()`."""
     gradient, examples = _head(observation), observation.examples()
-    bias = bias_gradient(gradient) / momentum_gain(observation)
+    bias = bias_gradient(gradient)
     if observation.auxiliary is not None and len(observation.auxiliary):
         candidates = [from_auxiliary(observation, bias)]
     else:
@@ -105,14 +105,6 @@ def whole_counts(raw: Float[Tensor, " classes"], examples: int) -> Int[Tensor, "
 def as_labels(counts: Int[Tensor, " classes"]) -> Int[Tensor, " examples"]:
     """Each class as often as it counts, in ascending order."""
     return torch.repeat_interleave(torch.arange(len(counts)), counts.cpu())
-
-
-def momentum_gain(observation: Observation) -> float:
-    """Length of the mean step over that of plain SGD: `Σ_t (1 - mᵗ) / (1 - m) / T` for momentum m and T equal steps."""
-    momentum, steps = observation.training.momentum or 0.0, observation.training.steps or 1
-    if momentum == 0.0 or momentum >= 1.0:
-        return 1.0
-    return sum((1 - momentum**step) / (1 - momentum) for step in range(1, steps + 1)) / steps
 
 
 def _scales(observation: Observation, posterior: Tensor, bias: Tensor) -> list[float]:

@@ -10,7 +10,7 @@ from fedleak.campaign.address import address_of, experiment_facts
 from fedleak.campaign.federating import Engine
 from fedleak.campaign.folder import RunFolder
 from fedleak.cli.console import ConsoleEvents
-from fedleak.cli.table import NOTE, UNTESTED, missing_figures, results_tables
+from fedleak.cli.table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
 from fedleak.experiment import Experiment
 from fedleak.run import Outcome
 from fedleak.run import run as run_experiment
@@ -33,7 +33,7 @@ def show(outcome: Outcome, console: Console, *, defended: bool) -> None:
         console.print(NOTE)
     if outcome.rows and defended:
         console.print(UNTESTED)
-    for line in missing_figures(outcome.rows):
+    for line in (*missing_figures(outcome.rows), *partial_figures(outcome.rows)):
         console.print(line, markup=False)
     if outcome.problems:
         where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""

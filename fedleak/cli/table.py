@@ -27,11 +27,20 @@ def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
 
 def missing_figures(rows: Iterable[Row]) -> list[str]:
     """What has no figure and why, counted."""
-    counts = Counter((row.attack, row.reason or "no reason given") for row in rows if math.isnan(row.value))
-    if not counts:
-        return []
+    missing = [row for row in rows if math.isnan(row.value)]
+    return _counted(missing, "figures that do not apply or failed")
+
+
+def partial_figures(rows: Iterable[Row]) -> list[str]:
+    """What has a figure over a part of its samples only, counted."""
+    partial = [row for row in rows if row.reason and not math.isnan(row.value)]
+    return _counted(partial, "figures over a part of the samples")
+
+
+def _counted(rows: list[Row], what: str) -> list[str]:
+    counts = Counter((row.attack, row.reason or "no reason given") for row in rows)
     lines = [f"  {count:>4}  {attack}: {reason}" for (attack, reason), count in counts.items()]
-    return [f"{counts.total()} figures that do not apply or failed:", *lines]
+    return [f"{len(rows)} {what}:", *lines] if rows else []
 
 
 def _table(rows: Sequence[Row], metrics: list[str]) -> Table:

@@ -35,6 +35,10 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder o
         table.add_row(Text(one.defense), one.message, Text(one.verdict, style=style), error, Text(one.remark))
     Console(highlight=False).print(table)
     wrong = len(list(disagreeing(checks)))
-    typer.echo(f"{len(checks) - wrong} of {len(checks)} messages agree with the truth or are masked")
+    undecided = sum(one.verdict == "undecided" for one in checks)
+    agreeing = len(checks) - wrong - undecided
+    typer.echo(f"{agreeing} of {len(checks)} messages agree with the truth or are masked")
+    if undecided:
+        typer.echo(f"{undecided} could not be decided")
     if wrong:
         raise typer.Exit(1)

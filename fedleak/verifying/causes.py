@@ -89,10 +89,10 @@ def _epochs(recording: Recording, truth: PrivateBatch) -> str | None:
 
 
 def _dropout(recording: Recording, truth: PrivateBatch) -> str | None:
-    """With dropout, other dice are another update; which dice cannot be found, but that it is so can be shown."""
+    """With dropout, other dice are another update; which ones cannot be found: this is what is left."""
     if not _drops_out(recording.task.network) or _training(recording, truth).mode != "train":
         return None
-    return "dropout is active and the client's dice were not those in the vault"
+    return "possibly dropout: it is active, and nothing else that was tried explains the update"
 
 
 def _drops_out(network: nn.Module) -> bool:

@@ -14,6 +14,8 @@ from fedleak.vault import PrivateBatch
 from fedleak.weights import NamedTensors, Weights
 
 EPSILON = torch.finfo(torch.float32).eps
+DECIDABLE = 0.5
+"""Tolerance above which agreement would say nothing (an unrelated update is off by 1 or more): rounding drowns it."""
 SUMMATION = 1e-4
 """Relative error that float32 sums in another order (another machine, another BLAS) may put into a gradient."""
 
@@ -25,6 +27,11 @@ class Comparison:
     error: float
     tolerance: float
     buffers_agree: bool = True
+
+    @property
+    def decidable(self) -> bool:
+        """Whether the recorded update is long enough to tell one update from another."""
+        return self.tolerance <= DECIDABLE
 
     @property
     def agrees(self) -> bool:

@@ -39,16 +39,16 @@ def linear_task() -> Task:
 @pytest.fixture
 def smooth_task() -> Task:
     """A sigmoid ConvNet on 1x6x6 images, four classes."""
-    layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid())
     with global_dice("smooth task"):
+        layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid())
         return Task("tiny-lenet", nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4)), (1, 6, 6), 4)
 
 
 @pytest.fixture
 def normalised_task() -> Task:
     """A ReLU ConvNet with BatchNorm and dropout on 1x6x6 images, four classes, a head without bias."""
-    layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
     with global_dice("normalised task"):
+        layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
         return Task("tiny-bn", nn.Sequential(*layers, nn.Linear(6 * 36, 4, bias=False)), (1, 6, 6), 4)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from fedleak.attack import attacks
 from fedleak.attacks.parts.head import find_head, head_gradient
-from fedleak.attacks.parts.labels import as_labels, infer_labels, momentum_gain, whole_counts
+from fedleak.attacks.parts.labels import as_labels, infer_labels, whole_counts
 from fedleak.batch import Batch
 from fedleak.randomness import generator
 from fedleak.training import LocalTraining
@@ -55,11 +55,19 @@ def test_counts_of_a_batch(fixture, public, request, observe, batch_of):
         assert recall(guess, batch.labels) == 1.0
 
 
-def test_counts_of_several_local_steps_and_of_a_cohort(smooth_task, observe, batch_of):
+def test_counts_of_several_local_steps(smooth_task, observe, batch_of):
     training = LocalTraining(batch_size=4, batches=4, epochs=2, learning_rate=0.05, momentum=0.5)
     batch = batch_of(smooth_task, 16)
-    observation = replace(observe(smooth_task, batch, training), cohort=(0, 1))
-    assert recall(infer_labels(observation), batch.labels) >= 0.85
+    # The identity holds for one step; over several it is an estimate.
+    assert recall(infer_labels(observe(smooth_task, batch, training)), batch.labels) >= 0.8
+
+
+def test_counts_of_a_cohort_that_reports_no_number(smooth_task, observe, batch_of):
+    batch = batch_of(smooth_task, 8)
+    observation = observe(smooth_task, batch)
+    each = replace(observation.training, batch_size=4)
+    of_two = replace(observation, cohort=(0, 1), num_examples=None, training=each)
+    assert infer_labels(of_two).tolist() == infer_labels(observation).tolist()
 
 
 def test_counts_when_the_learning_rate_is_unknown(smooth_task, observe, batch_of):
@@ -84,9 +92,3 @@ def test_whole_counts_sum_up_and_are_never_negative():
         assert counts.min() >= 0
     assert whole_counts(torch.tensor([2.6, 0.4, 1.0]), 4).tolist() == [3, 0, 1]
     assert as_labels(torch.tensor([2, 0, 1])).tolist() == [0, 0, 2]
-
-
-def test_momentum_lengthens_the_mean_step(linear_task, observe, batch_of):
-    training = LocalTraining(batch_size=1, batches=3, momentum=0.5)
-    observation = observe(linear_task, batch_of(linear_task, 3), training)
-    assert momentum_gain(observation) == pytest.approx((1 + 1.5 + 1.75) / 3)

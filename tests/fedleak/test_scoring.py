@@ -93,12 +93,21 @@ def test_a_sample_without_a_guess_is_nan_and_counted() -> None:
     assert row.reason == "2 of 4 samples had no usable guess"
 
 
-def test_guesses_beyond_the_truth_are_left_over() -> None:
+def test_more_guesses_than_samples_are_no_score() -> None:
     truth = batch(2)
-    guess = torch.cat([batch(3, 5).inputs, truth.inputs])
-    row = scores(Reconstruction(inputs=guess), truth)["psnr"]
-    assert row.per_sample == (100.0, 100.0)
-    assert row.reason is None
+    many = Reconstruction(inputs=torch.cat([batch(3, 5).inputs, truth.inputs]), labels=torch.arange(2))
+    for row in scores(many, truth).values():
+        assert math.isnan(row.value)
+        assert row.reason == "the attack guesses 5 images for 2 examples; expected one for each at most"
+
+
+def test_guessing_only_the_easy_samples_does_not_beat_the_prior() -> None:
+    truth = batch(4)
+    mean = truth.inputs.mean(0, keepdim=True)
+    prior = Reconstruction(inputs=mean.expand(4, -1, -1, -1))
+    row = score(Reconstruction(inputs=mean), truth, (metrics.build("psnr", {}),), prior)[0]
+    assert row.value == pytest.approx(row.baseline)
+    assert row.reason == "3 of 4 samples had no usable guess"
 
 
 def test_a_guess_that_is_not_finite_is_no_guess() -> None:

@@ -111,3 +111,35 @@ def test_unknown_facts() -> None:
     assert hidden.steps is None
     assert hidden.unknown() == ("epochs", "mode")
     assert hidden.known_or(facts) == facts
+
+
+def test_momentum_lengthens_the_mean_step() -> None:
+    facts = LocalTraining(batches=3, momentum=0.5)
+    assert facts.effective_steps == pytest.approx(1 + 1.5 + 1.75)
+    assert LocalTraining(batches=3, momentum=1.0).effective_steps == 6
+    assert LocalTraining(batches=3).effective_steps == 3
+    assert facts.hiding(("epochs",)).effective_steps is None
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_several_small_steps_imply_a_gradient_of_the_right_length(momentum: float) -> None:
+    task, batch = small_task(), examples()
+    before = weights_of(task.network)
+    facts = LocalTraining(batch_size=6, epochs=10, learning_rate=1e-3, momentum=momentum, weight_decay=0.01)
+    after = train_locally(task, before, batch, facts, (0,))
+    delta = Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA)
+    true = Update(task.gradients(before, batch.inputs, batch.labels), UpdateKind.GRADIENT).vector()
+    implied = delta.as_gradient(before.parameters, facts).vector()
+    assert (implied - true).norm() < 0.05 * true.norm()
+
+
+@pytest.mark.parametrize("unknown", ["learning_rate", "epochs"])
+def test_an_update_of_unknown_length_keeps_its_direction(unknown: str) -> None:
+    task, batch = small_task(), examples()
+    before = weights_of(task.network)
+    facts = LocalTraining(batch_size=6, learning_rate=0.01, weight_decay=0.01)
+    after = train_locally(task, before, batch, facts, (0,))
+    delta = Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA)
+    implied = delta.as_gradient(before.parameters, facts.hiding((unknown,))).vector()
+    true = Update(task.gradients(before, batch.inputs, batch.labels), UpdateKind.GRADIENT).vector()
+    assert torch.cosine_similarity(implied, true, dim=0) > 0.99
