@@ -9,8 +9,8 @@ from flwr.app import Context, Message, RecordDict
 
 from fedleak.batch import Batch
 from fedleak.data import load
-from fedleak.defense import Defense, protocol_of
-from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.defense import Defense
+from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
 from fedleak.federation.fingerprint import source_fingerprint
@@ -83,8 +83,7 @@ class Client:
     @property
     def masking(self) -> SecureAggregation | None:
         """The protocol that hides this round's reply, if one does."""
-        protocol = None if self.pretraining else protocol_of(self.plan.defenses())
-        return protocol if isinstance(protocol, SecureAggregation) else None
+        return None if self.pretraining else masking_of(self.plan.defenses())
 
     def train(self, content: RecordDict) -> Trained:
         """A recorded round: trains, defends, and deposits the truth in the vault."""

@@ -29,10 +29,6 @@ class Experiment(PlanSettings):
     attacks: tuple[Table, ...] = ()
     defenses: tuple[NamedDefense, ...] = (NamedDefense(name="none"),)
 
-    def plan(self) -> PlanSettings:
-        """The part of the experiment that the federation is run from."""
-        return PlanSettings(**{name: getattr(self, name) for name in PlanSettings.model_fields})
-
     def build_attacks(self) -> tuple[Attack, ...]:
         """The attacks with their hyper-parameters."""
         return tuple(attacks.from_table(table, f"attacks.{i}") for i, table in enumerate(self.attacks))

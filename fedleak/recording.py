@@ -1,11 +1,14 @@
 """One message that the server saw, as a file that can be kept, sent, and attacked again next year."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from fedleak.defense import Defense, build_chain
+from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
 from fedleak.observation import Observation
 from fedleak.task import Task
@@ -16,6 +19,8 @@ from fedleak.update import Update, UpdateKind
 from fedleak.weights import NamedTensors, Weights
 
 FORMAT = "fedleak-recording-1"
+RING = "ring"
+"""Name of a masked payload's one tensor."""
 Payload = Literal["weights", "masked", "aggregate"]
 
 
@@ -24,7 +29,7 @@ class Recording:
     """What crossed the wire for one client in one round, or the sum that secure aggregation revealed.
 
     `payload` is the reply's state dict (weights after training; for an aggregate: after the mean update), or, where it
-    is masked, the ring elements read as fixed-point deltas.
+    is masked, the vector over Z_2^64 as it came, bit for bit in int64.
     """
 
     task: Task
@@ -42,6 +47,8 @@ class Recording:
     seed: int
     metrics: Mapping[str, float]
     """What else the client reported in clear."""
+    public_keys: Mapping[str, str] = field(default_factory=dict)
+    """What the server relayed for secure aggregation: each client's public key, in hexadecimal."""
 
     @property
     def stem(self) -> Path:
@@ -53,7 +60,7 @@ class Recording:
         """What an attack is given."""
         before = self.before.state_dict()
         masked = self.kind == "masked"
-        delta = {n: self.payload[n] if masked else self.payload[n] - before[n] for n in self.before.parameters}
+        delta = self._read_masked() if masked else {n: self.payload[n] - before[n] for n in self.before.parameters}
         after = {n: self.payload[n] for n in self.before.buffers if n in self.payload}
         return Observation(
             task=self.task,
@@ -67,6 +74,13 @@ class Recording:
             defense=self.chain,
             masked=masked,
         )
+
+    def _read_masked(self) -> NamedTensors:
+        """What an adversary without keys reads in the ring elements: a number for each parameter."""
+        defense = masking_of(self.chain)
+        if defense is None or RING not in self.payload:
+            raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
+        return masked_deltas(self.before, defense.dequantise(self.payload[RING].numpy().view(np.uint64)))
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:
@@ -84,6 +98,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "chain": [{"use": defense.name, **defense.options()} for defense in recording.chain],
         "seed": recording.seed,
         "metrics": dict(recording.metrics),
+        "public_keys": dict(recording.public_keys),
         "parameters": list(recording.before.parameters),
         "buffers": list(recording.before.buffers),
     }
@@ -128,4 +143,5 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         defense=facts["defense"],
         seed=facts["seed"],
         metrics=facts["metrics"],
+        public_keys=facts["public_keys"],
     )

@@ -41,10 +41,6 @@ class Update:
             self.kind,
         )
 
-    def norm(self) -> float:
-        """Euclidean norm of the vector."""
-        return float(torch.linalg.vector_norm(self.vector()))
-
     def as_gradient(self, before: NamedTensors, training: LocalTraining) -> "Update":
         """The gradient that a delta implies: `-delta / (learning_rate * effective steps) - weight_decay * before`.
 

@@ -8,8 +8,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 
 from fedleak.checkpoint import load_checkpoint
-from fedleak.defense import protocol_of
-from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import ClientFailure, Evaluation, clear_outcome, write_outcome
@@ -81,10 +80,10 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
 def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
     """What the strategy talks to."""
     grid: Grid = roster if recorder is None else Tap(roster, recorder)
-    protocol = protocol_of(plan.defenses())
-    if isinstance(protocol, SecureAggregation):
-        return SecureAggregationLayer(grid, roster, protocol, task_named(plan.task), recorder)
-    return grid
+    masking = masking_of(plan.defenses())
+    if masking is None:
+        return grid
+    return SecureAggregationLayer(grid, roster, masking, task_named(plan.task), recorder)
 
 
 def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int) -> Evaluation:

@@ -5,13 +5,15 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
+import numpy as np
+import torch
 from flwr.app import RecordDict
 
-from fedleak.defense import Defense, protocol_of
-from fedleak.defenses.secure_aggregation import SecureAggregation, masked_deltas
+from fedleak.defense import Defense
+from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import Payload, Recording, write_recording
+from fedleak.recording import RING, Payload, Recording, write_recording
 from fedleak.task import Task
 from fedleak.tasks import task_named
 from fedleak.training import LocalTraining
@@ -28,12 +30,12 @@ class Recorder:
         """The weights in a message to a client."""
         return self._task.split(wire.to_tensors(wire.arrays_of(sent)))
 
-    def reply(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
-        """Records what one client sent back for the weights it was sent."""
-        if self._masking is None:
-            self._clear(client, round, before, received)
+    def reply(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
+        """Records what one client was sent, of which `before` are the weights, and what it sent back."""
+        if masking_of(self._chain) is None:
+            self._clear(client, wire.round_of(sent), before, received)
         else:
-            self._masked(client, self._masking, round, before, received)
+            self._masked(client, before, sent, received)
 
     def aggregate(
         self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int
@@ -47,12 +49,11 @@ class Recorder:
         state = wire.to_tensors(wire.arrays_of(received))
         self._write("weights", (client,), round, before, state, None if examples is None else int(examples), metrics)
 
-    def _masked(
-        self, client: int, masking: SecureAggregation, round: int, before: Weights, received: RecordDict
-    ) -> None:
-        values = masking.dequantise(wire.to_ring(wire.arrays_of(received)))
-        deltas = masked_deltas(before, values)
-        self._write("masked", (client,), round, before, deltas, None, wire.metrics_of(received))
+    def _masked(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
+        ring = torch.from_numpy(wire.to_ring(wire.arrays_of(received)).view(np.int64))
+        metrics = wire.metrics_of(received)
+        keys = wire.public_keys_of(sent)
+        self._write("masked", (client,), wire.round_of(sent), before, {RING: ring}, None, metrics, keys)
 
     def _write(
         self,
@@ -63,6 +64,7 @@ class Recorder:
         payload: NamedTensors,
         examples: int | None,
         metrics: dict[str, float],
+        public_keys: dict[str, str] | None = None,
     ) -> None:
         recording = Recording(
             task=self._task,
@@ -77,6 +79,7 @@ class Recorder:
             defense=self.plan.defense,
             seed=self.plan.seed,
             metrics=metrics,
+            public_keys=public_keys or {},
         )
         write_recording(Path(self.plan.recordings), recording)
 
@@ -94,8 +97,3 @@ class Recorder:
     @cached_property
     def _chain(self) -> tuple[Defense, ...]:
         return self.plan.defenses()
-
-    @cached_property
-    def _masking(self) -> SecureAggregation | None:
-        protocol = protocol_of(self._chain)
-        return protocol if isinstance(protocol, SecureAggregation) else None

@@ -38,4 +38,4 @@ class Tap(Layer):
         if record not in weights:
             weights[record] = self._recorder.weights(sent)
         client = self._roster.client_of(reply.metadata.src_node_id)
-        self._recorder.reply(client, wire.round_of(sent), weights[record], reply.content)
+        self._recorder.reply(client, weights[record], sent, reply.content)

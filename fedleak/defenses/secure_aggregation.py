@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.defense import Defense, defenses
+from fedleak.defense import Defense, defenses, protocol_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.weights import NamedTensors, Weights
 
@@ -66,6 +66,12 @@ class SecureAggregation(Defense):
     def dequantise(self, elements: Ring) -> NDArray[np.float64]:
         """Ring elements read as signed fixed-point numbers."""
         return np.ldexp(elements.view(np.int64).astype(np.float64), -self.fraction_bits)
+
+
+def masking_of(chain: tuple[Defense, ...]) -> SecureAggregation | None:
+    """The secure aggregation of a chain, if it has one."""
+    protocol = protocol_of(chain)
+    return protocol if isinstance(protocol, SecureAggregation) else None
 
 
 def private_key(*dice: object) -> bytes:

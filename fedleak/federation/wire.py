@@ -52,6 +52,11 @@ def _elements(array: Array) -> NDArray[Any]:
     return np.frombuffer(array.data, dtype, offset=len(array.data) - size).reshape(array.shape)
 
 
+def public_keys_of(content: RecordDict) -> dict[str, str]:
+    """Each client of the cohort with its public key in hexadecimal, as the server relays them; none without masks."""
+    return {client: str(key) for client, key in content.config_records.get(COHORT, {}).items()}
+
+
 def to_ring(record: ArrayRecord) -> NDArray[np.uint64]:
     """The masked vector of a reply."""
     return record[MASKED].numpy().astype(np.uint64, copy=False)

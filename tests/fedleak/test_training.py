@@ -101,7 +101,6 @@ def test_one_step_s_delta_is_the_gradient(weight_decay: float, momentum: float) 
 def test_a_vector_round_trips() -> None:
     update = Update({"a": torch.randn(2, 3), "b": torch.randn(4)}, UpdateKind.DELTA)
     assert all(torch.equal(v, update.tensors[n]) for n, v in update.with_vector(update.vector()).tensors.items())
-    assert update.norm() == pytest.approx(float(update.vector().norm()))
 
 
 def test_unknown_facts() -> None:

@@ -4,16 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from fedleak.clients import client as client_module
+from fedleak.defenses.secure_aggregation import add_up, masking_of, mean_state
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import Recording, find_recordings, read_recording
+from fedleak.recording import RING, Recording, find_recordings, read_recording
 from fedleak.reply import reply_weights
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
@@ -178,9 +180,20 @@ def test_secure_aggregation_reveals_the_clear_mean_and_nothing_else(tmp_path: Pa
         assert masked.num_examples is None
         assert not masked.metrics
         assert masked.observation().masked
+        assert sorted(masked.public_keys) == ["0", "1", "2", "3"]
         assert abs(float(torch.corrcoef(torch.stack([delta(masked), delta(sent)]))[0, 1])) < 0.05
     for name, value in hidden[5].before.parameters.items():
         torch.testing.assert_close(value, clear[4].before.parameters[name], rtol=0, atol=1e-6)
+
+
+def test_the_recorded_rings_add_up_to_the_recorded_aggregate(tmp_path: Path) -> None:
+    *masked, aggregate = read(run_federation(plan_in(tmp_path, federation={"clients": 4}, **MASKED)))
+    defense = masking_of(aggregate.chain)
+    assert defense is not None
+    total = add_up([one.payload[RING].numpy().view(np.uint64) for one in masked])
+    state, examples = mean_state(aggregate.before, defense.dequantise(total))
+    assert examples == aggregate.num_examples
+    assert all(torch.equal(value, aggregate.payload[name]) for name, value in state.items())
 
 
 def test_a_dropout_under_secure_aggregation_ends_it_and_keeps_what_was_recorded(
