@@ -80,7 +80,12 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     if gradient.bias is not None:
         return gradient.bias
     _, _, directions = torch.linalg.svd(gradient.weight, full_matrices=False)
-    along: Tensor = gradient.weight @ directions[0]
+    direction: Tensor = directions[0]
+    rounding = 1e-5 * direction.abs().max()
+    if (direction > -rounding).all() or (direction < rounding).all():
+        # Features that are never negative (ReLU, sigmoid) tell which way their mean points.
+        return gradient.weight @ direction.abs()
+    along = gradient.weight @ direction
     return along if along.max() < -along.min() else -along
 
 

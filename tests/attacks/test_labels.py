@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from fedleak.attack import attacks
 from fedleak.attacks.parts.head import find_head, head_gradient
 from fedleak.attacks.parts.labels import as_labels, infer_labels, whole_counts
 from fedleak.batch import Batch
-from fedleak.randomness import generator
+from fedleak.randomness import generator, global_dice
+from fedleak.task import Task
 from fedleak.training import LocalTraining
 
 TASKS = ["linear_task", "smooth_task"]
@@ -92,3 +94,14 @@ def test_whole_counts_sum_up_and_are_never_negative():
         assert counts.min() >= 0
     assert whole_counts(torch.tensor([2.6, 0.4, 1.0]), 4).tolist() == [3, 0, 1]
     assert as_labels(torch.tensor([2, 0, 1])).tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_two_classes_and_a_head_without_bias_are_told_apart_by_features_that_are_never_negative(
+    observe, batch_of, seed
+):
+    with global_dice("two classes", seed):
+        layers = (nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 2, bias=False))
+        task = Task("two", nn.Sequential(*layers), (1, 6, 6), 2)
+    batch = batch_of(task, 1, seed)
+    assert infer_labels(observe(task, batch), "bias-sign").tolist() == batch.labels.tolist()
