@@ -1,6 +1,7 @@
 """A whole run on handwritten digits: the same whatever the jobs, never lost, and honest about what fails."""
 
 import json
+import math
 import shutil
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,10 +14,12 @@ from fedleak import board
 from fedleak.attack import Attack, attacks
 from fedleak.campaign import cell as cells
 from fedleak.campaign.folder import RunFolder
-from fedleak.errors import ConfigError, FedleakError, OutputError
+from fedleak.clients import client as client_module
+from fedleak.errors import ConfigError, FedleakError, NonFiniteError, OutputError
 from fedleak.experiment import parse_experiment
 from fedleak.manifest import PACKAGES
 from fedleak.reconstruction import Reconstruction
+from fedleak.reply import reply_weights
 from fedleak.results import AGGREGATE, read_results
 from fedleak.run import run
 
@@ -241,3 +244,26 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_what_is_finished(tmp_pat
     with pytest.raises(OutputError, match="No space left"):
         run(experiment(), tmp_path / "run")
     assert len(figures(RunFolder(tmp_path / "run"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RuntimeError("the disk melted"), 1), (NonFiniteError("the loss is nan"), 2)]
+)
+def test_a_client_that_fails_in_mid_round_costs_only_its_own_figures(tmp_path, monkeypatch, error, status):
+    def reply(*arguments):
+        *_, dice = arguments
+        if dice[2:] == (1, 2):
+            raise error
+        return reply_weights(*arguments)
+
+    monkeypatch.setattr(client_module, "reply_weights", reply)
+    federation = {"clients": 2, "rounds": 2, "batch_size": 1}
+    outcome = run(experiment(federation=federation, defenses=[{"name": "none"}]), tmp_path / "run")
+    assert outcome.exit_status == status
+    assert any("client 1" in problem and str(error) in problem for problem in outcome.problems)
+    lost = [row for row in outcome.rows if (row.client, row.round) == (1, 2)]
+    assert len(lost) == 4
+    assert all(math.isnan(row.value) and str(error) in row.reason for row in lost)
+    kept = [row for row in outcome.rows if (row.client, row.round) != (1, 2)]
+    assert len(kept) == 12
+    assert all(row.reason is None for row in kept)
