@@ -11,10 +11,7 @@ from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count
 
-from .parts.distances import squared, squared_up_to_length
-from .parts.evidence import length_unknown
-from .parts.lbfgs import lbfgs
-from .parts.matching import Matching
+from .parts.deep_leakage import deep_leakage
 from .parts.restarts import best_of
 from .parts.starts import grey
 
@@ -45,14 +42,7 @@ class DLG(Attack):
     """Mismatch (relative squared distance) at which an attempt counts as successful."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        matching = Matching(
-            distance=squared_up_to_length if length_unknown(observation) else squared,
-            optimiser=lbfgs(),
-            steps=self.steps,
-            box=False,
-            dtype=torch.float64,
-            patience=100,
-        )
+        matching = deep_leakage(observation, self.steps)
         task, examples = observation.task, observation.examples()
 
         def attempt(rng: Generator) -> Reconstruction:

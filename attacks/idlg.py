@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Generator
 
 from fedleak.attack import Attack, attacks
@@ -11,11 +10,8 @@ from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count
 
-from .parts.distances import squared, squared_up_to_length
-from .parts.evidence import length_unknown
+from .parts.deep_leakage import deep_leakage
 from .parts.labels import LabelRule, infer_labels, label_defect
-from .parts.lbfgs import lbfgs
-from .parts.matching import Matching
 from .parts.restarts import best_of
 from .parts.starts import grey
 
@@ -50,14 +46,7 @@ class IDLG(Attack):
         if problem:
             return Reconstruction.failed(problem)
         labels = infer_labels(observation, self.labels)
-        matching = Matching(
-            distance=squared_up_to_length if length_unknown(observation) else squared,
-            optimiser=lbfgs(),
-            steps=self.steps,
-            box=False,
-            dtype=torch.float64,
-            patience=100,
-        )
+        matching = deep_leakage(observation, self.steps)
 
         def attempt(rng: Generator) -> Reconstruction:
             return matching.run(observation, grey(len(labels), observation.task.shape, rng), labels, rng)
