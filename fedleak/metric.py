@@ -16,6 +16,10 @@ class Metric(Plugin, ABC):
     """Better for the attacker: true means a higher value is more leakage."""
     compares: ClassVar[Literal["inputs", "labels"]]
     """What of the reconstruction the metric needs."""
+    bounds: ClassVar[tuple[float, float]]
+    """The least and the greatest value there can be."""
+    threshold: ClassVar[float]
+    """From where on a sample counts as leaked; reports show the share of samples at or beyond it."""
 
     def inapplicable(self, truth: Batch) -> str | None:  # noqa: ARG002
         """Why the metric cannot judge such examples, None where it can."""

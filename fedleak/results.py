@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from fedleak.errors import RecordingError
 from fedleak.metric import Metric
@@ -15,14 +15,42 @@ from fedleak.tensorfile import write_atomically
 AGGREGATE: Literal["aggregate"] = "aggregate"
 Who = int | Literal["aggregate"]
 """A client's number, or the sum that secure aggregation revealed."""
+Split = Literal["test", "tuning"]
+"""Tuning rows choose among the variants of an attack; only test rows are reported."""
+Scalar = bool | int | float | str
+
+
+@runtime_checkable
+class Cellular(Protocol):
+    """A place or a row: what tells which cell of a run it belongs to."""
+
+    @property
+    def setting(self) -> Mapping[str, Scalar]: ...
+    @property
+    def federation(self) -> str: ...
+    @property
+    def attack(self) -> str: ...
+    @property
+    def defense(self) -> str: ...
+    @property
+    def client(self) -> Who: ...
+    @property
+    def round(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One attack on one message, by one metric. NaN means not applicable (null in the file); `reason` says why."""
 
+    task: str
+    setting: Mapping[str, Scalar]
+    """What else varies in the campaign, by dotted key, as in `{"federation.batch_size": 4}`; `vary` is the name of a
+    combination. Seed, task, attack and defense have places of their own."""
+    federation: str
+    """The folder of the federation below the run's `recordings`; empty where the run has only one."""
+    split: Split
     attack: str
-    """The attack's label: its name, with `-2`, `-3`, ... where an experiment uses it more than once."""
+    """The attack's label: its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
     defense: str
     client: Who
     round: int
@@ -31,7 +59,11 @@ class Row:
     value: float
     """Mean over the samples."""
     baseline: float
-    """The same for the prior, which guesses without the update."""
+    """The same for the prior: the best constant guess without the update."""
+    no_gradient: float
+    """The same for public examples drawn at random: a natural guess without the update."""
+    certified: bool
+    """Whether the attack proved its guess; see `Reconstruction.certificate`."""
     unit: str
     higher_is_better: bool
     """Better for the attacker: more leakage."""
@@ -53,28 +85,38 @@ class Row:
     def from_facts(cls, facts: dict[str, Any]) -> "Row":
         """The row that `facts` was made from."""
         values = {field.name: facts[field.name] for field in fields(cls)}
-        for key in ("value", "baseline", "best", "worst"):
+        for key in FIGURES:
             values[key] = figure(values[key])
         return cls(**{**values, "per_sample": tuple(figure(value) for value in values["per_sample"])})
+
+
+FIGURES = ("value", "baseline", "no_gradient", "best", "worst")
+"""The fields of a row that may be NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """What the rows of one reconstruction have in common."""
 
+    task: str
+    setting: Mapping[str, Scalar] = field(default_factory=dict)
+    federation: str = ""
+    split: Split = "test"
     attack: str
     defense: str
     client: Who
     round: int
     seed: int
 
-    def row(self, score: Score, *, seconds: float, samples: int) -> Row:
+    def row(self, score: Score, *, seconds: float, samples: int, certified: bool = False) -> Row:
         """The row of one score."""
         return Row(
             **asdict(self),
             metric=score.metric,
             value=score.value,
             baseline=score.baseline,
+            no_gradient=score.no_gradient,
+            certified=certified,
             unit=score.unit,
             higher_is_better=score.higher_is_better,
             reason=score.reason if score.reason or math.isfinite(score.value) else f"the value is {score.value}",

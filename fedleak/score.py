@@ -17,7 +17,9 @@ class Score:
     per_sample: tuple[float, ...] = ()
     """In the order of the truth; NaN for a sample that no guess was matched to."""
     baseline: float = math.nan
-    """The same metric for the prior, which guesses without the update."""
+    """The same metric for the prior: the best constant guess without the update."""
+    no_gradient: float = math.nan
+    """The same metric for public examples drawn at random; NaN where the adversary has none."""
     unit: str
     higher_is_better: bool
     """Better for the attacker."""

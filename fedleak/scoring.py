@@ -1,6 +1,7 @@
 """Compares guesses with the truth, once an attack is over; nothing that attacks can import this."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,27 +14,42 @@ from fedleak.metric import Metric
 from fedleak.reconstruction import Reconstruction
 from fedleak.score import Score
 
+NOT_GUESSED = Reconstruction.failed("no such guess was made")
 NO_GUESS = -1
 """Stands for "no guess" where a place among the guesses, or a label, is expected."""
 
 
 def score(
-    reconstruction: Reconstruction, truth: Batch, metrics: tuple[Metric, ...], prior: Reconstruction
+    reconstruction: Reconstruction,
+    truth: Batch,
+    metrics: tuple[Metric, ...],
+    prior: Reconstruction,
+    no_gradient: Sequence[Reconstruction] = (),
 ) -> list[Score]:
-    """One score for each metric, with the same metric of the prior's guess as its baseline.
+    """One score for each metric, beside the same metric of blind guesses: the prior's, and the mean of `no_gradient`.
 
     Guessed images are first matched with the true ones; see `match`. A mean is over the true samples that a guess was
-    matched with. Where there is nothing to compare the value is NaN, and `reason` says why.
+    matched with, also that of the blind guesses. Where there is nothing to compare the value is NaN, and `reason` says
+    why.
     """
-    guess, baseline = _Guess.of(reconstruction, truth), _Guess.of(prior, truth)
-    return [_score(metric, _measure(metric, guess, truth), _measure(metric, baseline, truth)) for metric in metrics]
+    guess, constant = _Guess.of(reconstruction, truth), _Guess.of(prior, truth)
+    draws = [_Guess.of(one, truth) for one in no_gradient]
+    return [
+        _score(
+            metric,
+            _measure(metric, guess, truth),
+            _measure(metric, constant, truth),
+            [_measure(metric, draw, truth) for draw in draws],
+        )
+        for metric in metrics
+    ]
 
 
-def _over_the_same(measured: "_Measured", baseline: "_Measured") -> float:
-    """The baseline's mean over the samples that the guess was scored on, or else guessing a few easy ones would pay."""
-    if not measured.applicable or not baseline.per_sample:
-        return baseline.mean
-    pairs = zip(measured.per_sample, baseline.per_sample, strict=True)
+def _over_the_same(measured: "_Measured", blind: "_Measured") -> float:
+    """A blind mean over the samples that the guess was scored on, or else guessing a few easy ones would pay."""
+    if not measured.applicable or not blind.per_sample:
+        return blind.mean
+    pairs = zip(measured.per_sample, blind.per_sample, strict=True)
     return _Measured(tuple(other for value, other in pairs if not math.isnan(value))).mean
 
 
@@ -107,7 +123,7 @@ class _Measured:
         return math.fsum(self.applicable) / len(self.applicable) if self.applicable else math.nan
 
 
-def _score(metric: Metric, measured: _Measured, baseline: _Measured) -> Score:
+def _score(metric: Metric, measured: _Measured, prior: _Measured, draws: list[_Measured]) -> Score:
     best, worst = (max, min) if metric.higher_is_better else (min, max)
     return Score(
         metric=metric.name,
@@ -115,7 +131,8 @@ def _score(metric: Metric, measured: _Measured, baseline: _Measured) -> Score:
         best=best(measured.applicable, default=math.nan),
         worst=worst(measured.applicable, default=math.nan),
         per_sample=measured.per_sample,
-        baseline=_over_the_same(measured, baseline),
+        baseline=_over_the_same(measured, prior),
+        no_gradient=_Measured(tuple(_over_the_same(measured, draw) for draw in draws)).mean,
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         reason=measured.reason,

@@ -28,6 +28,9 @@ class LabelRecall(Metric):
     unit: ClassVar = "share of labels"
     higher_is_better: ClassVar = True
     compares: ClassVar = "labels"
+    bounds: ClassVar = (0.0, 1.0)
+    threshold: ClassVar = 1.0
+    """The label was guessed."""
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         left = Counter(guess.labels.tolist())

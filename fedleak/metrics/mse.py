@@ -25,6 +25,9 @@ class MSE(Metric):
     unit: ClassVar = "squared intensity"
     higher_is_better: ClassVar = False
     compares: ClassVar = "inputs"
+    bounds: ClassVar = (0.0, 1.0)
+    threshold: ClassVar = 0.01
+    """The mean squared error of 20 dB."""
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         return squared_error(guess, truth).tolist()

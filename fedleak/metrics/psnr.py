@@ -26,6 +26,9 @@ class PSNR(Metric):
     unit: ClassVar = "dB"
     higher_is_better: ClassVar = True
     compares: ClassVar = "inputs"
+    bounds: ClassVar = (0.0, CAP)
+    threshold: ClassVar = 20.0
+    """Where people recognise what a small photo shows."""
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         least = 10 ** (-CAP / 10)

@@ -37,6 +37,9 @@ class SSIM(Metric):
     unit: ClassVar = "similarity"
     higher_is_better: ClassVar = True
     compares: ClassVar = "inputs"
+    bounds: ClassVar = (-1.0, 1.0)
+    threshold: ClassVar = 0.5
+    """Half of the structure is there."""
 
     def inapplicable(self, truth: Batch) -> str | None:
         height, width = truth.inputs.shape[2:]

@@ -19,7 +19,7 @@ QUICK = {
     "best-of": {"attack": {"use": "inverting-gradients", "steps": 4}, "restarts": 2},
 }
 NAMES = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
-INFORMED = [name for name in NAMES if name != "prior"]
+INFORMED = [name for name in NAMES if name not in ("prior", "no-gradient")]
 
 
 def quick(name: str) -> Attack:

@@ -1,0 +1,50 @@
+"""What one figure is about, and the rows that it is made from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from fedleak.results import AGGREGATE, Row, Scalar
+
+Sender = Literal["client", "aggregate"]
+"""Whether single updates were attacked, or the sum that secure aggregation revealed."""
+Setting = tuple[tuple[str, Scalar], ...]
+"""As in `Row.setting`, sorted by key."""
+
+
+class Variant(NamedTuple):
+    """An attack, by its label, on one kind of message."""
+
+    task: str
+    setting: Setting
+    defense: str
+    attack: str
+    sender: Sender
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """What one figure is about. Rows of one group differ in seed, round and client only."""
+
+    task: str
+    setting: Setting
+    defense: str
+    attack: str
+    sender: Sender
+    metric: str
+
+    @property
+    def variant(self) -> Variant:
+        """The same for every metric."""
+        return Variant(self.task, self.setting, self.defense, self.attack, self.sender)
+
+
+def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
+    """The rows of each group, in the order of its first row."""
+    members: dict[tuple[Variant, str], list[Row]] = {}
+    for row in rows:  # a Group for each row would take longer than all the rest
+        sender: Sender = "aggregate" if row.client == AGGREGATE else "client"
+        setting = tuple(sorted(row.setting.items()))
+        variant = Variant(row.task, setting, row.defense, row.attack, sender)
+        members.setdefault((variant, row.metric), []).append(row)
+    return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}
