@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Generator
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
 
 from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 
+from .parts.certificate import certify
 from .parts.evidence import defect
 from .parts.first_layer import FirstLayer, find_first_layer
 from .parts.labels import LabelRule, infer_labels, label_defect
 from .parts.neurons import activated_by_one, least_squares
+from .parts.pairing import labels_of
 
 
 @attacks.register("analytic-linear")
@@ -24,6 +27,10 @@ class AnalyticLinear(Attack):
     all neurons. More: each neuron's quotient is a weighted mean of the examples that activate it, and an example
     where that is one alone; two neurons that agree give that away. Where no more were found, fewer guesses come back
     than there are examples.
+
+    A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificate`). Of
+    one example that proves the image: with `dL/db` observed and not zero, `dL/dW = dL/db xᵀ` has one solution x. Of
+    more it proves that no server can tell the guess from the truth by this update; other batches could give it too.
     """
 
     paper: ClassVar = "https://doi.org/10.1109/TIFS.2017.2787987"
@@ -51,9 +58,18 @@ class AnalyticLinear(Attack):
         found = least_squares(weight, bias) if examples == 1 else activated_by_one(weight, bias, examples)
         if not len(found.inputs):
             return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
+        inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
+        labels, certificate = self._labels(observation, inputs)
         return Reconstruction(
-            inputs=found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape),
-            labels=None if label_defect(observation) else infer_labels(observation, self.labels),
-            mismatch=found.mismatch,
-            note=found.note,
+            inputs=inputs, labels=labels, mismatch=found.mismatch, certificate=certificate, note=found.note
         )
+
+    def _labels(
+        self, observation: Observation, inputs: Float[Tensor, "guesses channels height width"]
+    ) -> tuple[Int[Tensor, " guesses"] | None, str | None]:
+        """The labels, and the certificate; labels in the order of the images where they prove each other."""
+        if label_defect(observation):
+            return None, None
+        paired = labels_of(observation, inputs)
+        certificate = None if paired is None else certify(observation, inputs, paired)
+        return paired if certificate else infer_labels(observation, self.labels), certificate

@@ -13,7 +13,7 @@ from fedleak.reconstruction import Reconstruction, TracePoint
 from fedleak.results import Row, figure, finite_or_null
 from fedleak.tensorfile import read_pair, write_pair
 
-FORMAT = "fedleak-cell-1"
+FORMAT = "fedleak-cell-2"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 
@@ -88,6 +88,7 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
     return {
         "mismatch": finite_or_null(guess.mismatch),
         "failure": guess.failure,
+        "certificate": guess.certificate,
         "note": guess.note,
         "trace": [[point.iteration, finite_or_null(point.loss)] for point in guess.trace],
     }
@@ -105,6 +106,7 @@ def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tenso
         labels=tensors.get(f"{prefix}/labels"),
         mismatch=figure(own["mismatch"]),
         failure=own["failure"],
+        certificate=own["certificate"],
         note=own["note"],
         trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in own["trace"]),
     )
