@@ -1,61 +1,96 @@
-"""TensorBoard events of a cell: the attack over its iterations, its scores, and pictures."""
+"""TensorBoard events of a cell: the attack over its iterations, its scores, pictures, and what to compare it by."""
 
-import math
 import shutil
-from pathlib import Path
-
-from torch.utils.tensorboard.writer import SummaryWriter
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from fedleak import scoring
 from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder, stem_name
-from fedleak.campaign.truth import truth_behind
-from fedleak.errors import OutputError, RecordingError
-from fedleak.results import Place
+from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.truth import cohort_of, truth_behind
+from fedleak.errors import RecordingError
+from fedleak.eventfile import Setting, Values, picture, scalar, session, write_events
+from fedleak.vault import withdraw
+
+if TYPE_CHECKING:
+    from fedleak.campaign.cell import Cell
 
 PICTURES = 16
 """Pictures a cell at most."""
 
 
-def events_of(folder: RunFolder, place: Place) -> Path:
-    """`DEFENSE/round-0001/CLIENT/ATTACK` below the run's `tensorboard`."""
-    return folder.tensorboard / place.defense / f"round-{place.round:04d}" / stem_name(place.client) / place.attack
-
-
-def write(folder: RunFolder, place: Place, saved: Saved) -> None:
+def write(folder: RunFolder, cell: "Cell", saved: Saved) -> None:
     """Replaces the events of a cell. Raises `OutputError` where they cannot be written."""
-    path = events_of(folder, place)
+    path = folder.events(cell.place)
+    values = _scalars(saved)
+    values[0] += _pictures(folder, cell, saved)
+    values[0] += session(settings_of(folder, cell), failed=saved.guess.failure is not None)
+    shutil.rmtree(path, ignore_errors=True)
+    write_events(path, values)
+
+
+def settings_of(folder: RunFolder, cell: "Cell") -> dict[str, Setting]:
+    """What to compare cells by: task, attack with its options, defense, message, seed, and how the client trained.
+
+    Keys are those of an experiment file; options of the attack are below `attack`.
+    """
+    place = cell.place
+    return {
+        "task": place.task,
+        "defense": place.defense,
+        "attack": place.attack,
+        "client": str(place.client),
+        "round": place.round,
+        "seed": place.seed,
+        "split": place.split,
+        "adversary.auxiliary": cell.auxiliary,
+        **_training(folder, cell),
+        **place.setting,
+        **dict(_options(cell.table, "attack")),
+    }
+
+
+def _training(folder: RunFolder, cell: "Cell") -> dict[str, Setting]:
+    """How the client, or the first of a cohort, really trained, where the vault still knows."""
+    place = cell.place
     try:
-        shutil.rmtree(path, ignore_errors=True)
-        with SummaryWriter(str(path)) as writer:
-            _write_scalars(writer, saved)
-            _write_pictures(writer, folder, place, saved)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}; free some space or choose another --out") from error
-
-
-def _write_scalars(writer: SummaryWriter, saved: Saved) -> None:
-    for point in saved.guess.trace:
-        _scalar(writer, "attack/own loss", point.loss, point.iteration)
-    for iteration, psnr in saved.quality:
-        _scalar(writer, "attack/psnr", psnr, iteration)
-    for row in saved.rows:
-        _scalar(writer, f"score/{row.metric}", row.value, 0)
-        _scalar(writer, f"prior/{row.metric}", row.baseline, 0)
-
-
-def _scalar(writer: SummaryWriter, tag: str, value: float, iteration: int) -> None:
-    if math.isfinite(value):
-        writer.add_scalar(tag, value, iteration)
-
-
-def _write_pictures(writer: SummaryWriter, folder: RunFolder, place: Place, saved: Saved) -> None:
-    if saved.guess.inputs is None:
-        return
-    try:
-        truth = truth_behind(folder, place.defense, place.round, place.client).inputs
+        client = cohort_of(folder, place)[0]
+        training = withdraw(folder.vault(place.defense, place.federation), place.round, client).training
     except RecordingError:
-        return  # without the truth there is nothing to show beside the guess; the scores say why
+        return {}  # the row has what else is known
+    return {f"federation.{key}": value for key, value in asdict(training).items() if value is not None}
+
+
+def _options(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Setting]]:
+    """The options of a table by dotted key, those of tables within it too."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _options(value, f"{prefix}.{key}")
+        else:
+            yield f"{prefix}.{key}", value if isinstance(value, Setting) else str(value)
+
+
+def _scalars(saved: Saved) -> Values:
+    values: Values = defaultdict(list)
+    for row in saved.rows:
+        values[0] += scalar(f"score/{row.metric}", row.value)
+        values[0] += scalar(f"prior/{row.metric}", row.baseline)
+        values[0] += scalar(f"no gradient/{row.metric}", row.no_gradient)
+    for point in saved.guess.trace:
+        values[point.iteration] += scalar("attack/own loss", point.loss)
+    for iteration, psnr in saved.quality:
+        values[iteration] += scalar("attack/psnr", psnr)
+    return values
+
+
+def _pictures(folder: RunFolder, cell: "Cell", saved: Saved) -> list[Any]:
+    if saved.guess.inputs is None:
+        return []
+    try:
+        truth = truth_behind(folder, cell.place).inputs
+    except RecordingError:
+        return []  # without the truth there is nothing to show beside the guess; the scores say why
     guess = scoring.matched(saved.guess.inputs, truth)
-    for tag, pictures in (("truth", truth), ("guess", guess)):
-        writer.add_images(tag, pictures[:PICTURES].nan_to_num(0.5).clamp(0, 1), 0)
+    return [*picture("truth", truth[:PICTURES]), *picture("guess", guess[:PICTURES])]

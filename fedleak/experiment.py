@@ -17,7 +17,7 @@ from fedleak.tasks import parse_name
 class NamedDefense(Settings):
     """A row of the comparison: a name, and the chain of defenses it stands for."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+ -]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+= -]*$")]
     chain: tuple[Table, ...] = ()
 
 
@@ -27,11 +27,12 @@ class Experiment(PlanSettings):
     name: str
     metrics: tuple[str, ...] = ("mse", "psnr", "ssim", "label-recall")
     attacks: tuple[Table, ...] = ()
+    """`{use = NAME, ...}` with the attack's options, and optionally the `label` that its rows have."""
     defenses: tuple[NamedDefense, ...] = (NamedDefense(name="none"),)
 
     def build_attacks(self) -> tuple[Attack, ...]:
         """The attacks with their hyper-parameters."""
-        return tuple(attacks.from_table(table, f"attacks.{i}") for i, table in enumerate(self.attacks))
+        return tuple(attacks.from_table(unlabelled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
 
     def build_chains(self) -> dict[str, tuple[Defense, ...]]:
         """The chain of each named defense."""
@@ -42,8 +43,18 @@ class Experiment(PlanSettings):
         return tuple(metrics.build(name, {}, f"metrics.{i}") for i, name in enumerate(self.metrics))
 
 
+def unlabelled(table: Table) -> Table:
+    """A table of an attack without its label: what the attack is built from."""
+    return {key: value for key, value in table.items() if key != "label"}
+
+
 def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
-    """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
+    """Reads a file with one experiment; for a grid see `campaign.grid.load_campaign`."""
+    return parse_experiment(read_tree(path, overrides))
+
+
+def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
+    """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
     try:
         tree = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -52,7 +63,7 @@ def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
         _override(tree, override)
-    return parse_experiment(tree)
+    return tree
 
 
 def parse_experiment(tree: Table) -> Experiment:
@@ -62,6 +73,9 @@ def parse_experiment(tree: Table) -> Experiment:
     if len(set(names)) < len(names):
         raise ConfigError(f"defenses: each needs a name of its own, got {', '.join(names)}")
     parse_name(experiment.task)
+    for i, table in enumerate(experiment.attacks):
+        if not isinstance(table.get("label", ""), str):
+            raise ConfigError(f"attacks.{i}.label: expected a name for the attack's rows, got {table['label']!r}")
     experiment.build_attacks()
     experiment.build_chains()
     experiment.build_metrics()

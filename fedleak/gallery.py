@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.folder import RunFolder
-from fedleak.experiment import Experiment
 from fedleak.picture.collect import collect
 from fedleak.picture.draw import draw
 
 
-def draw_gallery(folder: RunFolder, experiment: Experiment) -> Path:
-    """Draws what the cells of a run left on disk; raises `OutputError` where the picture cannot be written."""
-    return draw(collect(folder, experiment), folder.gallery)
+def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
+    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
+    return draw(collect(folder, campaign), folder.gallery)

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from fedleak import __version__
-from fedleak.campaign.address import address_of, experiment_facts
-from fedleak.experiment import Experiment
+from fedleak.campaign.address import address_of
+from fedleak.campaign.campaign import Campaign
+from fedleak.errors import RecordingError
 from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.tensorfile import write_atomically
 
@@ -27,9 +28,9 @@ class Manifest:
     python: str
     torch: str
     packages: dict[str, str]
-    seed: int
+    seeds: tuple[int, ...]
     experiment: str
-    """Content address of the experiment."""
+    """Content address of the campaign."""
     source: str
     """Fingerprint of the source of fedleak: other code, other fingerprint."""
     platform: str
@@ -45,25 +46,46 @@ class Manifest:
     seconds: float | None
     exit_status: int | None
     """None while the run goes on, or when it was killed."""
+    cells_planned: int
+    cells_finished: int
+    """With or without a figure; fewer than planned where the run was interrupted."""
 
-    def ended(self, seconds: float, exit_status: int) -> "Manifest":
+    def ended(self, seconds: float, exit_status: int, cells: int) -> "Manifest":
         """The same for a run that is over."""
-        return replace(self, finished=_now(), seconds=round(seconds, 3), exit_status=exit_status)
+        return replace(
+            self,
+            finished=_now(),
+            seconds=round(seconds, 3),
+            exit_status=exit_status,
+            cells_planned=cells,
+            cells_finished=cells,
+        )
 
     def write(self, path: Path) -> None:
         """Writes the file whole."""
         write_atomically(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
 
-def manifest_of(experiment: Experiment, *, engine: str, jobs: int, resumed: bool) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Reads `manifest.json`; raises `RecordingError` where it is missing or damaged."""
+    try:
+        facts = json.loads(path.read_bytes())
+        return Manifest(**{**facts, "seeds": tuple(facts["seeds"])})
+    except OSError as error:
+        raise RecordingError(f"cannot read {path}: {error.strerror}; is it a run folder?") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"{path} is damaged ({error}); run the experiment again") from error
+
+
+def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, cells: int) -> Manifest:
     """The manifest of a run that starts now on this machine."""
     return Manifest(
         fedleak=__version__,
         python=platform.python_version(),
         torch=torch.__version__,
         packages={name: _version(name) for name in PACKAGES},
-        seed=experiment.seed,
-        experiment=address_of(experiment_facts(experiment)),
+        seeds=tuple(dict.fromkeys(point.experiment.seed for point in campaign.points)),
+        experiment=address_of(campaign.tree),
         source=source_fingerprint(),
         platform=platform.platform(),
         machine=platform.machine(),
@@ -76,6 +98,8 @@ def manifest_of(experiment: Experiment, *, engine: str, jobs: int, resumed: bool
         finished=None,
         seconds=None,
         exit_status=None,
+        cells_planned=cells,
+        cells_finished=0,
     )
 
 

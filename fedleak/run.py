@@ -1,16 +1,23 @@
-"""Runs an experiment: a federation for each defense, then every attack on every message, each a cell of its own."""
+"""Runs a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
 
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
-from fedleak.campaign.federating import Engine
 from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.workers import workers
+from fedleak.campaign.grid import campaign_of
+from fedleak.campaign.jobs import Engine
+from fedleak.campaign.pool import Pool
+from fedleak.campaign.ray_workers import RayWorkers
+from fedleak.campaign.reading import read_run
+from fedleak.campaign.workers import InThisProcess, Workers
 from fedleak.experiment import Experiment
+from fedleak.gallery import draw_gallery
 from fedleak.manifest import manifest_of
+from fedleak.report.page import write_report
 from fedleak.results import Row
 from fedleak.threads import one_thread
 
@@ -29,7 +36,7 @@ class Outcome:
 
 
 def run(
-    experiment: Experiment,
+    what: Campaign | Experiment,
     out: Path,
     *,
     jobs: int = 1,
@@ -37,24 +44,42 @@ def run(
     overwrite: bool = False,
     events: Events | None = None,
 ) -> Outcome:
-    """Runs an experiment into the folder `out`, or goes on with the same one that was started there before.
+    """Runs a campaign into the folder `out`, or goes on with the same one that was started there before.
 
-    Raises `OutputError` where `out` holds something else or cannot be written, and the federation's own error where
-    no federation of the experiment came to anything. Whatever ends it, what was finished stays in `results.jsonl`.
+    Raises `OutputError` where `out` holds something else, is in use or cannot be written, and the federation's own
+    error where no federation came to anything. Whatever ends it, what was finished stays in `results.jsonl`.
     """
-    folder = RunFolder(out)
-    resumed = folder.claim(experiment, overwrite=overwrite)
-    manifest = manifest_of(experiment, engine=engine, jobs=jobs, resumed=resumed)
-    manifest.write(folder.manifest)
-    started = time.perf_counter()
-    with one_thread():
-        execution = Execution(experiment, folder, engine, events or Events())
-        execution.execute(workers(jobs))
-    outcome = Outcome(
+    campaign = campaign_of(what) if isinstance(what, Experiment) else what
+    folder, watching = RunFolder(out), events or Events()
+    with folder.locked():
+        resumed = folder.claim(campaign, overwrite=overwrite)
+        execution = Execution(campaign, folder, engine, watching)
+        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=execution.standing.total)
+        manifest.write(folder.manifest)
+        started = time.perf_counter()
+        with one_thread():
+            execution.execute(_workers(engine, jobs))
+        status = max(execution.problems.values(), default=0)
+        manifest.ended(time.perf_counter() - started, status, execution.standing.done).write(folder.manifest)
+        rows = tuple(execution.ledger.rows())
+        if rows:
+            _draw(folder, campaign, watching)
+    return Outcome(
         folder=folder,
-        rows=tuple(execution.ledger.rows()),
+        rows=rows,
         problems=tuple(execution.problems),
-        exit_status=max(execution.problems.values(), default=0),
+        exit_status=status,
     )
-    manifest.ended(time.perf_counter() - started, outcome.exit_status).write(folder.manifest)
-    return outcome
+
+
+def _workers(engine: Engine, jobs: int) -> Workers:
+    if engine == "ray":
+        return RayWorkers(jobs)
+    return InThisProcess() if jobs == 1 else Pool(jobs)
+
+
+def _draw(folder: RunFolder, campaign: Campaign, events: Events) -> None:
+    events.drawing("gallery")
+    draw_gallery(folder, campaign)
+    events.drawing("report")
+    write_report(read_run(folder.root), folder.report)

@@ -80,7 +80,7 @@ class AdversarySettings(Settings):
 class PlanSettings(Settings):
     """What one federation needs to know: this and nothing else travels in Flower's run config."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     task: str
     federation: FederationSettings = FederationSettings()
     model: ModelSettings = ModelSettings()
@@ -90,24 +90,25 @@ class PlanSettings(Settings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-def parse_settings(model: type[SettingsT], tree: Table) -> SettingsT:
-    """Settings from plain data; raises `ConfigError` with the place, what was expected and what came."""
+def parse_settings(model: type[SettingsT], tree: Any, where: str = "") -> SettingsT:
+    """Settings from plain data; raises `ConfigError` with the place (below `where`), what was expected, what came."""
     try:
         return model.model_validate_json(json.dumps(tree))
     except ValidationError as error:
-        raise ConfigError(_sentence(model, error)) from error
+        raise ConfigError(f"{where}.{_sentence(model, error)}" if where else _sentence(model, error)) from error
     except TypeError as error:
         raise ConfigError(f"{error}; use strings, numbers, booleans, lists and tables") from error
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A typo leaves a needed field missing too; the unknown one tells more.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     place = ".".join(path)
     if first["type"] == "extra_forbidden":
         return f"{place}: unknown field{did_you_mean(path[-1], _fields_at(model, path[:-1]))}"
     if first["type"] == "missing":
-        return f"{place}: missing; an experiment needs it"
+        return f"{place}: missing, and needed"
     return f"{place}: expected {first['msg'].removeprefix('Input should be ')}, got {first['input']!r}"
 
 
@@ -118,4 +119,4 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
         annotation = model.model_fields[name].annotation
         candidates = [annotation, *get_args(annotation)]
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]

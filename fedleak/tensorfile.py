@@ -13,6 +13,9 @@ from safetensors.torch import load, save
 from fedleak.errors import OutputError, RecordingError
 from fedleak.weights import NamedTensors
 
+UNFINISHED_FILES = ".*.[0-9]*"
+"""What `write_atomically` leaves behind where its process is killed, as a pattern."""
+
 
 def write_pair(stem: Path, tensors: NamedTensors, facts: Mapping[str, Any]) -> Path:
     """Writes `stem.safetensors`, then `stem.json`; the JSON file is there only when both are whole."""

@@ -22,6 +22,7 @@ class Check:
     """What came of recomputing one message."""
 
     defense: str
+    """`seed=1/none` where a campaign has several settings, else the defense alone."""
     message: str
     """`round 1, client 0`."""
     verdict: Verdict
@@ -45,14 +46,14 @@ def verify(run: Path) -> list[Check]:
 
 
 def _check(folder: RunFolder, path: Path) -> Check:
-    defense, message = path.parent.parent.name, _spoken(path)
+    where, message = path.parent.parent.relative_to(folder.root / "recordings"), _spoken(path)
     try:
         recording = read_recording(path)
-        truths = [withdraw(folder.vault(defense), recording.round, client) for client in recording.cohort]
+        truths = [withdraw(folder.root / "vault" / where, recording.round, client) for client in recording.cohort]
         verdict, comparison, words = _compared(recording, truths)
     except RecordingError as error:
         verdict, comparison, words = "disagrees", None, str(error)
-    return Check(defense=defense, message=message, verdict=verdict, comparison=comparison, remark=words)
+    return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
 
 
 def _spoken(path: Path) -> str:

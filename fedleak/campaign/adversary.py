@@ -13,11 +13,20 @@ from fedleak.recording import Recording
 from fedleak.results import AGGREGATE, Place, Who
 from fedleak.settings import Table
 
+DRAWS = 8
+"""Blind guesses that are averaged: one alone may be lucky."""
+
 
 def prior_guess(observation: Observation, place: Place) -> Reconstruction:
     """What the adversary would guess without the update; every score is shown beside its score."""
     prior = attacks.build("prior", {})
     return guess(observation, {"use": prior.name, **prior.options()}, place)
+
+
+def blind_guesses(observation: Observation, *words: object) -> list[Reconstruction]:
+    """Public examples drawn at random, several times; the same words, such as seed, round and client, same draws."""
+    blind = attacks.build("no-gradient", {})
+    return [blind.reconstruct(observation, generator("no gradient", *words, draw)) for draw in range(DRAWS)]
 
 
 def observe(recording: Recording, auxiliary: int) -> Observation:

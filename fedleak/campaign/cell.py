@@ -4,19 +4,23 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fedleak import scoring
+from fedleak import board, scoring
 from fedleak.batch import Batch
 from fedleak.campaign import adversary, cellfile
 from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder, stem_name
+from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.truth import truth_of
 from fedleak.errors import FedleakError, OutputError
 from fedleak.metric import Metric, metrics
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
 from fedleak.results import Place
+from fedleak.scoring import NOT_GUESSED
 from fedleak.settings import Table
 from fedleak.threads import one_thread
+
+Section = tuple[int, str]
+"""A point's place in the campaign, and the name of a defense."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class Cell:
     """What a worker needs to know; small, and the same on any machine that has the run folder."""
 
     root: Path
+    point: int
+    """The place of its point in the campaign."""
     place: Place
     table: Table
     """The attack, every option written out."""
@@ -32,18 +38,19 @@ class Cell:
     address: str
 
     @property
-    def recording(self) -> Path:
-        """The message that is attacked, without suffix."""
-        return RunFolder(self.root).recordings(self.place.defense) / self._message
+    def section(self) -> Section:
+        """The part of the results that it belongs to."""
+        return self.point, self.place.defense
 
     @property
-    def stem(self) -> Path:
-        """Where the result lies, without suffix."""
-        return RunFolder(self.root).reconstructions / self.place.defense / self._message / self.place.attack
+    def folder(self) -> RunFolder:
+        """The run that the cell belongs to."""
+        return RunFolder(self.root)
 
-    @property
-    def _message(self) -> str:
-        return f"round-{self.place.round:04d}/{stem_name(self.place.client)}"
+    def lost(self, reason: str) -> Saved:
+        """What is entered where the process died that ran the cell; nothing is on disk, so it is run again."""
+        rows = self.place.failed(_metrics(self), reason)
+        return Saved(rows=tuple(rows), address=self.address).crashed(FedleakError(reason))
 
 
 def run_cell(cell: Cell) -> Saved:
@@ -56,7 +63,8 @@ def run_cell(cell: Cell) -> Saved:
         except Exception as error:  # noqa: BLE001  a bug in one cell is kept with its traceback; the others go on
             rows = cell.place.failed(_metrics(cell), sentence(error))
             saved = Saved(rows=tuple(rows), address=cell.address).crashed(error)
-        cellfile.save(cell.stem, saved)
+        cellfile.save(cell.folder.cell(cell.place), saved)
+        board.write(cell.folder, cell, saved)
     return saved
 
 
@@ -66,7 +74,7 @@ def sentence(error: Exception) -> str:
 
 
 def _attacked(cell: Cell) -> Saved:
-    recording = read_recording(cell.recording)
+    recording = read_recording(cell.folder.recording(cell.place))
     observation = adversary.observe(recording, cell.auxiliary)
     prior = adversary.prior_guess(observation, cell.place)
     saved = Saved(rows=(), address=cell.address, prior=prior)
@@ -76,17 +84,21 @@ def _attacked(cell: Cell) -> Saved:
     except Exception as error:  # noqa: BLE001  the same, but here the prior can still be scored
         saved = replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
     seconds = time.perf_counter() - started
-    truth = truth_of(RunFolder(cell.root).vault(cell.place.defense), recording.round, recording.cohort)
-    scores = scoring.score(saved.guess, truth, _metrics(cell), prior)
-    rows = tuple(cell.place.row(score, seconds=seconds, samples=len(truth)) for score in scores)
-    return replace(saved, rows=rows, quality=_quality(saved.guess, truth, prior))
+    vault = cell.folder.vault(cell.place.defense, cell.place.federation)
+    truth = truth_of(vault, recording.round, recording.cohort)
+    # Not by the defense: every defense of a message stands beside the same blind guesses.
+    blind = adversary.blind_guesses(observation, cell.place.seed, cell.place.round, cell.place.client)
+    scores = scoring.score(saved.guess, truth, _metrics(cell), prior, blind)
+    certified = saved.guess.certificate is not None
+    rows = tuple(cell.place.row(s, seconds=seconds, samples=len(truth), certified=certified) for s in scores)
+    return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
 
 
-def _quality(guess: Reconstruction, truth: Batch, prior: Reconstruction) -> tuple[tuple[int, float], ...]:
+def _quality(guess: Reconstruction, truth: Batch) -> tuple[tuple[int, float], ...]:
     """PSNR of each snapshot: how the guess grew better, which the attacker cannot see."""
     psnr = (metrics.build("psnr", {}),)
     return tuple(
-        (snapshot.iteration, scoring.score(Reconstruction(inputs=snapshot.inputs), truth, psnr, prior)[0].value)
+        (snapshot.iteration, scoring.score(Reconstruction(inputs=snapshot.inputs), truth, psnr, NOT_GUESSED)[0].value)
         for snapshot in guess.snapshots
     )
 

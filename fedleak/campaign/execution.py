@@ -1,138 +1,206 @@
-"""A run while it goes on: federations feed cells to the workers, finished cells fill the ledger."""
+"""A run while it goes on: federations first make messages, cells attack them, finished cells fill the ledger."""
 
-from collections.abc import Callable
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
-from fedleak import board
+from fedleak import board, progress
 from fedleak.campaign import cellfile
-from fedleak.campaign.cell import Cell
+from fedleak.campaign.campaign import Campaign
+from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.cellfile import Saved
 from fedleak.campaign.events import Events
-from fedleak.campaign.federating import Engine, Federated, federate, order_of
+from fedleak.campaign.federating import Federated, Federation, order_of, reusable
+from fedleak.campaign.federation_row import FederationRow
 from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.jobs import Engine, Finished, run_job
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import cells_of, labelled_attacks
+from fedleak.campaign.plan import cells_of, expected_messages, labelled_attacks, place_of
+from fedleak.campaign.standing import Standing
 from fedleak.campaign.workers import Workers
 from fedleak.errors import FedleakError, OutputError
-from fedleak.experiment import Experiment
+from fedleak.experiment import NamedDefense
 from fedleak.federation.outcome import ClientFailure
-from fedleak.gallery import draw_gallery
-from fedleak.results import Place
 
 
 @dataclass
 class Execution:
     """The state of a run while it goes on."""
 
-    experiment: Experiment
+    campaign: Campaign
     folder: RunFolder
     engine: Engine
     events: Events
-    done: int = 0
-    total: int = 0
     problems: dict[str, int] = field(default_factory=dict)
     """Sentence to exit status, in the order they came up; a sentence that comes again is not repeated."""
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(self.folder.results)
+        self._sections: dict[tuple[str, str], list[Section]] = {}
+        self._waiting: deque[Federation] = deque()
+        self._ready: deque[Cell] = deque()
+        self._errors: list[FedleakError] = []
+        self._federated_so_far = 0
+        engine: Literal["loopback", "simulation"] = "simulation" if self.engine == "simulation" else "loopback"
+        total = 0
+        for number, point in enumerate(self.campaign.points):
+            for row in point.experiment.defenses:
+                federation = Federation(root=self.folder.root, point=point, defense=row, engine=engine)
+                if federation.key not in self._sections:
+                    self._waiting.append(federation)
+                self._sections.setdefault(federation.key, []).append((number, row.name))
+                total += len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+        sections = [(n, row.name) for n, point in enumerate(self.campaign.points) for row in point.experiment.defenses]
+        self.ledger = Ledger(self.folder, sections)
+        self.standing = Standing(self.campaign.first.metrics[0] if self.campaign.first.metrics else "", total)
 
     def execute(self, pool: Workers) -> None:
-        """Federations, cells, pictures; the results are written whatever happens."""
+        """Federations and cells; the results are written whatever happens."""
         whole = False
         try:
-            self._federate(pool)
-            for cell, saved in pool.finished(lambda fraction: self.events.cells(self.done + fraction, self.total)):
-                self._finish(cell, saved)
+            self._work(pool)
             whole = True
         finally:
             pool.close(kill=not whole)
             self.ledger.gather()
-            self.ledger.write()
-        self.events.drawing("gallery")
-        draw_gallery(self.folder, self.experiment)
+            self.ledger.close()
+        if self._errors and len(self._errors) == len(self._sections):
+            raise self._errors[0]
 
-    def _federate(self, pool: Workers) -> None:
-        """Runs the federations and queues their cells. One that fails leaves the others alone."""
-        errors: list[FedleakError] = []
-        for row in self.experiment.defenses:
-            try:
-                federated = federate(self.experiment, self.folder, row.name, self.engine, self._replies(row.name))
-            except OutputError:
-                raise
-            except FedleakError as error:
-                errors.append(error)
-                federated = self._failed(error)
-            self.events.federated(row.name, seconds=federated.seconds, reused=federated.reused)
-            self._queue(row.name, federated, pool)
-        if len(errors) == len(self.experiment.defenses):
-            raise errors[0]
+    def _work(self, pool: Workers) -> None:
+        held = self._feed(pool, 0)
+        while held:
+            self._finish(pool.next(self._advance))
+            held = self._feed(pool, held - 1)
 
-    def _replies(self, defense: str) -> Callable[[int, int], None]:
-        return lambda done, total: self.events.federation(defense, done, total)
+    def _feed(self, pool: Workers, held: int) -> int:
+        """Keeps the workers busy, with cells where there are any; how many jobs they hold then."""
+        while held < pool.capacity:
+            if self._ready:
+                pool.submit(self._ready.popleft())
+                held += 1
+            elif self._waiting:
+                held += self._start(self._waiting.popleft(), pool)
+            else:
+                break
+        return held
 
-    def _failed(self, error: FedleakError) -> Federated:
-        """A federation that came to nothing: as if each of its clients had failed in round 1."""
-        clients = range(self.experiment.federation.clients)
-        user = error.exit_status == OutputError.exit_status
-        failures = [ClientFailure(client=c, round=1, reason=str(error), user_error=user) for c in clients]
-        return Federated(messages=[], failures=failures, seconds=0.0, evaluation={}, reused=False)
+    def _start(self, federation: Federation, pool: Workers) -> bool:
+        """Whether there is something to wait for: a federation that is there already needs no worker."""
+        found = reusable(federation)
+        if found is not None:
+            self._federated(federation, found)
+        elif self.engine == "simulation":  # Ray's own processes run it; a worker would only watch them
+            with progress.listening(lambda done, total: self._advance(done / max(total, 1), 0.0)):
+                result = run_job(federation)
+            self._finish(Finished(federation, result))
+        else:
+            pool.submit(federation)
+            return True
+        return False
 
-    def _queue(self, defense: str, federated: Federated, pool: Workers) -> None:
+    def _advance(self, federations: float = 0.0, cells: float = 0.0) -> None:
+        """Says how far everything is, with what is done of the jobs being worked on."""
+        self.events.federations(self._federated_so_far + federations, len(self._sections))
+        self.events.cells(self.standing.progress(cells))
+
+    def _finish(self, finished: Finished) -> None:
+        if isinstance(finished.job, Federation) and isinstance(finished.result, Federated):
+            self._federated(finished.job, finished.result)
+        elif isinstance(finished.job, Cell) and isinstance(finished.result, Saved):
+            self._attacked(finished.job, finished.result)
+
+    def _federated(self, federation: Federation, federated: Federated) -> None:
+        """Queues the cells of every point that shares the federation, and enters who sent nothing."""
+        self._federated_so_far += 1
+        if federated.error is not None:
+            self._errors.append(federated.error)
+        name = " ".join(filter(None, [federation.defense.name, federation.point.federation]))
+        if federated.traceback:
+            self._log(f"federation {name}", federated.traceback)
+        self.events.federated(name, seconds=federated.seconds, reused=federated.reused)
+        for number, _ in self._sections[federation.key]:
+            self._queue(number, federation.defense, federated)
+        self._advance()
+
+    def _queue(self, number: int, row: NamedDefense, federated: Federated) -> None:
         """Enters messages and failures into the ledger, by round and sender, and queues what is not finished."""
-        cells = cells_of(self.experiment, self.folder.root, defense, federated.messages)
+        point = self.campaign.points[number]
+        cells = cells_of(self.campaign, number, self.folder.root, row, federated.messages)
         failed = {(failure.round, failure.client): failure for failure in federated.failures}
-        self.total += len(cells)
+        self.standing.total += (len(federated.messages) + len(failed)) * len(point.experiment.attacks)
+        self.standing.total -= len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+        self.ledger.federated((number, row.name), self._federation_rows(number, row, federated))
         for message in sorted({*federated.messages, *failed}, key=order_of):
             if message in failed:
-                self._record(defense, failed[message])
+                self._record(number, row, failed[message])
             for cell in cells:
                 if (cell.place.round, cell.place.client) == message:
-                    self._start(cell, pool)
-        self.events.cells(float(self.done), self.total)
+                    self._expect(cell)
 
-    def _start(self, cell: Cell, pool: Workers) -> None:
+    def _expect(self, cell: Cell) -> None:
         self.ledger.expect(cell)
-        saved = cellfile.finished(cell.stem, cell.address)
+        saved = cellfile.finished(self.folder.cell(cell.place), cell.address)
         if saved is None:
-            pool.submit(cell)
+            self._ready.append(cell)
             return
-        self.ledger.fill(cell, saved)
-        if not board.events_of(self.folder, cell.place).exists():
-            board.write(self.folder, cell.place, saved)
-        self.done += 1
+        if not self.folder.events(cell.place).exists():
+            board.write(self.folder, cell, saved)
+        self._attacked(cell, saved)
 
-    def _finish(self, cell: Cell, saved: Saved) -> None:
-        self.done += 1
+    def _attacked(self, cell: Cell, saved: Saved) -> None:
+        self.standing.count(saved.rows)
         self.ledger.fill(cell, saved)
         if saved.crash is not None:
             self._crash(cell, saved)
-        board.write(self.folder, cell.place, saved)
-        self.events.cells(float(self.done), self.total)
+        self._advance()
 
     def _crash(self, cell: Cell, saved: Saved) -> None:
         assert saved.crash is not None
         place = cell.place
-        where = f"{place.attack} on {place.defense}, round {place.round}, {place.client}"
+        where = f"{place.attack} on {' '.join(filter(None, [place.defense, place.federation]))}"
+        where += f", round {place.round}, {place.client}"
+        self._log(where, saved.crash.traceback)
+        reason = saved.rows[0].reason if saved.rows else saved.guess.failure
+        self._problem(f"{where}: {reason}", saved.crash.exit_status)
+
+    def _log(self, where: str, traceback: str) -> None:
         try:
             with self.folder.errors.open("a") as log:
-                log.write(f"{where}\n{saved.crash.traceback}\n")
+                log.write(f"{where}\n{traceback}\n")
         except OSError as error:
             raise OutputError(f"cannot write {self.folder.errors}: {error.strerror}") from error
-        self._problem(f"{where}: {saved.rows[0].reason}", saved.crash.exit_status)
 
-    def _record(self, defense: str, failure: ClientFailure) -> None:
+    def _record(self, number: int, row: NamedDefense, failure: ClientFailure) -> None:
         """Rows without a figure for a client that sent nothing."""
-        for label in labelled_attacks(self.experiment):
-            place = Place(
-                attack=label,
-                defense=defense,
-                client=failure.client,
-                round=failure.round,
-                seed=self.experiment.seed,
+        point = self.campaign.points[number]
+        for label in labelled_attacks(point.experiment):
+            place = place_of(point, row.name, (failure.round, failure.client), label)
+            rows = place.failed(point.experiment.build_metrics(), failure.reason)
+            self.ledger.add((number, row.name), rows)
+            self.standing.count(rows)
+        where = " ".join(filter(None, [row.name, point.federation]))
+        status = 2 if failure.user_error else 1
+        self._problem(f"{where}, round {failure.round}, client {failure.client}: {failure.reason}", status)
+
+    def _federation_rows(self, number: int, row: NamedDefense, federated: Federated) -> list[FederationRow]:
+        point = self.campaign.points[number]
+        return [
+            FederationRow(
+                task=point.experiment.task,
+                setting=point.setting,
+                federation=point.federation,
+                split=point.split,
+                defense=row.name,
+                seed=point.experiment.seed,
+                round=round,
+                messages=sum(own == round for own, _ in federated.messages),
+                failures=sum(failure.round == round for failure in federated.failures),
+                accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
+                loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
+                seconds=federated.seconds,
             )
-            self.ledger.add(place.failed(self.experiment.build_metrics(), failure.reason))
-        where = f"{defense}, round {failure.round}, client {failure.client}"
-        self._problem(f"{where}: {failure.reason}", 2 if failure.user_error else 1)
+            for round in range(1, point.experiment.federation.rounds + 1)
+        ]
 
     def _problem(self, sentence: str, exit_status: int) -> None:
         if sentence not in self.problems:

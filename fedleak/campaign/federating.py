@@ -1,99 +1,143 @@
-"""Runs the federation of one defense, once: a finished one is found again by its address."""
+"""Runs the federation of one point under one defense, once: a finished one is found again by its address."""
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from traceback import format_exception
 
-from fedleak.campaign.address import experiment_facts
+from fedleak import progress
+from fedleak.campaign.address import chain_tables
+from fedleak.campaign.campaign import Point
 from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.plan import federation_address
-from fedleak.errors import OutputError
-from fedleak.experiment import Experiment
-from fedleak.federation.engine import run_federation
-from fedleak.federation.outcome import ClientFailure
+from fedleak.campaign.plan import Message, federation_address
+from fedleak.errors import FederationError, FedleakError, OutputError, UserError
+from fedleak.experiment import NamedDefense
+from fedleak.federation.engine import Engine, run_federation
+from fedleak.federation.outcome import ClientFailure, Evaluation
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import find_recordings
 from fedleak.results import AGGREGATE, Who
 from fedleak.settings import PlanSettings
 from fedleak.tensorfile import write_atomically
 
-Engine = Literal["loopback", "ray"]
+
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """What a worker needs to know to run a federation."""
+
+    root: Path
+    point: Point
+    defense: NamedDefense
+    engine: Engine
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Settings and defense: points that share them share the federation."""
+        return self.point.federation, self.defense.name
+
+    @property
+    def recordings(self) -> Path:
+        """Where the server records."""
+        return RunFolder(self.root).recordings(self.defense.name, self.point.federation)
+
+    @property
+    def vault(self) -> Path:
+        """Where the clients keep the truth."""
+        return RunFolder(self.root).vault(self.defense.name, self.point.federation)
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that the federation is over, written last."""
+        return self.recordings / "federation.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Federated:
     """What a federation left: the messages to attack, and the clients that sent none."""
 
-    messages: list[tuple[int, Who]]
-    """Round and sender, in the order of the results."""
+    messages: list[Message]
+    """In the order of the results."""
     failures: list[ClientFailure]
     seconds: float
-    evaluation: dict[int, dict[str, float]]
-    reused: bool
+    evaluation: Evaluation
+    reused: bool = False
+    error: FedleakError | None = None
+    """What ended it, where it came to nothing."""
+    traceback: str = ""
+    """Of an error that is not fedleak's own: a bug in an app, a strategy, a plug-in."""
 
 
-def federate(
-    experiment: Experiment, folder: RunFolder, defense: str, engine: Engine, listener: Callable[[int, int], None]
-) -> Federated:
-    """The federation of one defense: reused where it is there, else run. Raises what `run_federation` raises."""
-    address = federation_address(experiment, defense)
-    marker = folder.recordings(defense) / "federation.json"
-    found = _reusable(marker, address)
-    if found is not None:
-        return found
-    _discard(folder.recordings(defense), folder.vault(defense))
-    report = run_federation(_plan(experiment, folder, defense), engine, listener)
+def run_federation_of(federation: Federation) -> Federated:
+    """Runs it, whatever was there before. One that comes to nothing is a result too; only a full disk is raised."""
+    _discard(federation.recordings, federation.vault)
+    try:
+        report = run_federation(_plan(federation), federation.engine, progress.report)
+    except OutputError:
+        raise
+    except FedleakError as error:
+        return came_to_nothing(federation, error)
+    except Exception as error:  # noqa: BLE001  a bug costs this federation and is kept with its traceback
+        reason = FederationError(f"{type(error).__name__}: {error}")
+        return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
     facts = {
-        "address": address,
-        "messages": [list(message) for message in _messages(folder.recordings(defense))],
+        "address": federation_address(federation.point.experiment, federation.defense),
+        "messages": [list(message) for message in _messages(federation.recordings)],
         "failures": [asdict(failure) for failure in report.failures],
         "seconds": report.seconds,
         "evaluation": report.evaluation,
     }
-    write_atomically(marker, (json.dumps(facts, indent=1) + "\n").encode())
+    write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
     return _federated(facts, reused=False)
 
 
-def _plan(experiment: Experiment, folder: RunFolder, defense: str) -> FederationPlan:
-    chain = next(row["chain"] for row in experiment_facts(experiment)["defenses"] if row["name"] == defense)
-    settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
-    return FederationPlan(
-        **settings,
-        defense=defense,
-        chain=tuple(chain),
-        recordings=str(folder.recordings(defense).resolve()),
-        vault=str(folder.vault(defense).resolve()),
-    )
+def came_to_nothing(federation: Federation, error: FedleakError) -> Federated:
+    """As if each of its clients had failed in round 1."""
+    failures = [
+        ClientFailure(client=client, round=1, reason=str(error), user_error=isinstance(error, UserError))
+        for client in range(federation.point.experiment.federation.clients)
+    ]
+    return Federated(messages=[], failures=failures, seconds=0.0, evaluation={}, error=error)
 
 
-def _messages(recordings: Path) -> list[tuple[int, Who]]:
-    """The messages below a folder by round, then client, the aggregate last."""
-    found: list[tuple[int, Who]] = []
-    for path in find_recordings(recordings):
-        who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
-        found.append((int(path.parent.name.removeprefix("round-")), who))
-    return sorted(found, key=order_of)
+def reusable(federation: Federation) -> Federated | None:
+    """The federation that an earlier run left, where it is the same one and its recordings are still there."""
+    try:
+        facts = json.loads(federation.marker.read_bytes())
+        found = _federated(facts, reused=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    # A client that failed may do better the next time, so such a federation is not finished.
+    address = federation_address(federation.point.experiment, federation.defense)
+    whole = facts["address"] == address and not found.failures
+    return found if whole and _messages(federation.recordings) == found.messages else None
 
 
-def order_of(message: tuple[int, Who]) -> tuple[int, bool, int]:
+def order_of(message: Message) -> tuple[int, bool, int]:
     """Sorts messages by round, then client, the aggregate last."""
     round, who = message
     return (round, who == AGGREGATE, 0 if who == AGGREGATE else who)
 
 
-def _reusable(marker: Path, address: str) -> Federated | None:
-    """The federation that an earlier run left, where it is the same one and its recordings are still there."""
-    try:
-        facts = json.loads(marker.read_bytes())
-        found = _federated(facts, reused=True)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    # A client that failed may do better the next time, so such a federation is not finished.
-    whole = facts["address"] == address and not found.failures
-    return found if whole and _messages(marker.parent) == found.messages else None
+def _plan(federation: Federation) -> FederationPlan:
+    experiment = federation.point.experiment
+    settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
+    return FederationPlan(
+        **settings,
+        defense=federation.defense.name,
+        chain=tuple(chain_tables(federation.defense)),
+        recordings=str(federation.recordings.resolve()),
+        vault=str(federation.vault.resolve()),
+    )
+
+
+def _messages(recordings: Path) -> list[Message]:
+    """The messages below a folder by round, then client, the aggregate last."""
+    found: list[Message] = []
+    for path in find_recordings(recordings):
+        who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
+        found.append((int(path.parent.name.removeprefix("round-")), who))
+    return sorted(found, key=order_of)
 
 
 def _federated(facts: dict[str, object], *, reused: bool) -> Federated:

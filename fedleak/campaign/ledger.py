@@ -1,12 +1,15 @@
-"""The rows of a run in the order of its plan, on disk in a valid file at every moment."""
+"""The rows of a run in the order of its plan, on disk in valid files at every moment."""
 
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 from fedleak.campaign import cellfile
-from fedleak.campaign.cell import Cell
+from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.cellfile import Saved
+from fedleak.campaign.federation_row import FederationRow, write_federations
+from fedleak.campaign.folder import RunFolder
 from fedleak.results import Row, write_results
+from fedleak.results_table import write_parquet
 
 PATIENCE = 1.0
 """Seconds between two writings at least; each cell is on disk anyway."""
@@ -15,49 +18,65 @@ SHARE = 20.0
 
 
 class Ledger:
-    """Slots in plan order; a slot is filled when its cell is finished."""
+    """Sections in plan order, slots in the order of the messages; a slot is filled when its cell is finished."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._slots: dict[tuple[object, ...], tuple[Row, ...]] = {}
+    def __init__(self, folder: RunFolder, sections: list[Section]) -> None:
+        self._folder = folder
+        self._sections: dict[Section, dict[tuple[object, ...], tuple[Row, ...]]] = {key: {} for key in sections}
+        self._federations: dict[Section, list[FederationRow]] = {key: [] for key in sections}
         self._open: dict[tuple[object, ...], Cell] = {}
         self._next_writing = 0.0
 
+    def federated(self, section: Section, rows: list[FederationRow]) -> None:
+        """Enters what a federation was good for."""
+        self._federations[section] = rows
+
     def expect(self, cell: Cell) -> None:
         """Keeps the next place for a cell."""
-        self._slots[_key(cell)] = ()
-        self._open[_key(cell)] = cell
+        self._enter(cell, ())
+        self._open[cell.section, _slot(cell)] = cell
 
     def fill(self, cell: Cell, saved: Saved) -> None:
         """Enters the rows of a finished cell; now and then writes all there are."""
-        self._slots[_key(cell)] = saved.rows
-        del self._open[_key(cell)]
+        del self._open[cell.section, _slot(cell)]
+        self._enter(cell, saved.rows)
         if time.monotonic() >= self._next_writing:
             started = time.monotonic()
             self.write()
             now = time.monotonic()
             self._next_writing = now + max(PATIENCE, SHARE * (now - started))
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, section: Section, rows: list[Row]) -> None:
         """Enters rows that no cell stands for: a client that sent nothing."""
         for row in rows:
-            self._slots[(row.defense, row.round, row.client, row.attack, row.metric)] = (row,)
+            self._sections[section][row.round, row.client, row.attack, row.metric] = (row,)
 
     def gather(self) -> None:
         """Enters the cells that workers finished while nobody listened any more: they are on disk."""
-        for key, cell in self._open.items():
-            saved = cellfile.finished(cell.stem, cell.address)
+        for cell in self._open.values():
+            saved = cellfile.finished(cell.folder.cell(cell.place), cell.address)
             if saved is not None:
-                self._slots[key] = saved.rows
+                self._enter(cell, saved.rows)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> Iterator[Row]:
         """All rows there are, in plan order."""
-        return [row for rows in self._slots.values() for row in rows]
+        for slots in self._sections.values():
+            for rows in slots.values():
+                yield from rows
 
     def write(self) -> None:
-        """Replaces the file by what there is."""
-        write_results(self._path, self.rows())
+        """Replaces `results.jsonl` by what there is."""
+        write_results(self._folder.results, self.rows())
+
+    def close(self) -> None:
+        """Replaces all the files."""
+        self.write()
+        write_federations(self._folder.federations, (row for rows in self._federations.values() for row in rows))
+        write_parquet(self._folder.parquet, list(self.rows()))
+
+    def _enter(self, cell: Cell, rows: tuple[Row, ...]) -> None:
+        self._sections[cell.section][_slot(cell)] = rows
 
 
-def _key(cell: Cell) -> tuple[object, ...]:
-    return (cell.place.defense, cell.place.round, cell.place.client, cell.place.attack)
+def _slot(cell: Cell) -> tuple[object, ...]:
+    return (cell.place.round, cell.place.client, cell.place.attack)

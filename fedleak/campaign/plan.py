@@ -1,22 +1,29 @@
-"""Which cells a run has: every attack on every message, each with the address of all that it depends on."""
+"""Which cells a campaign has: every attack on every message, each with the address of all that it depends on."""
 
+import json
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
-from fedleak.campaign.address import address_of, attack_tables, experiment_facts
+from fedleak.campaign.address import address_of, attack_tables, chain_tables, settings_facts
+from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
-from fedleak.experiment import Experiment
+from fedleak.defense import build_chain, protocol_of
+from fedleak.experiment import Experiment, NamedDefense
 from fedleak.federation.fingerprint import source_fingerprint
-from fedleak.results import Place, Who
+from fedleak.results import AGGREGATE, Place, Who
 from fedleak.settings import Table
 
+Message = tuple[int, Who]
+"""Round and sender."""
 
-def labels_of(tables: list[Table]) -> list[str]:
-    """Names for the rows: the attack's own, and `name-2`, `name-3`, ... where it is used again."""
+
+def labels_of(tables: tuple[Table, ...]) -> list[str]:
+    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again."""
     seen: Counter[str] = Counter()
     labels = []
     for table in tables:
-        name = table["use"]
+        name = str(table.get("label", table["use"]))
         seen[name] += 1
         labels.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return labels
@@ -24,30 +31,71 @@ def labels_of(tables: list[Table]) -> list[str]:
 
 def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
     """The attacks of an experiment by label, every option written out."""
-    tables = attack_tables(experiment)
-    return dict(zip(labels_of(tables), tables, strict=True))
+    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
 
 
-def federation_address(experiment: Experiment, defense: str) -> str:
+def federation_address(experiment: Experiment, row: NamedDefense) -> str:
     """What a federation depends on: its settings, its chain of defenses, and the source of fedleak."""
-    facts = experiment_facts(experiment)
-    settings = {key: value for key, value in facts.items() if key not in ("name", "metrics", "attacks", "defenses")}
-    chain = next(row for row in facts["defenses"] if row["name"] == defense)
-    return address_of([settings, chain, source_fingerprint()])
+    chain = {"name": row.name, "chain": chain_tables(row)}
+    return address_of([settings_facts(experiment), chain, source_fingerprint()])
 
 
-def cells_of(experiment: Experiment, root: Path, defense: str, messages: list[tuple[int, Who]]) -> list[Cell]:
-    """The cells of one federation, in the order of the results: by message (round and sender), then attack."""
-    federation = federation_address(experiment, defense)
+def expected_messages(experiment: Experiment, row: NamedDefense) -> list[Message]:
+    """What the server will have seen if every client takes part in every round and none fails."""
+    senders: list[Who] = list(range(experiment.federation.clients))
+    if _reveals_a_sum(json.dumps(row.chain)):
+        senders.append(AGGREGATE)
+    return [(round, who) for round in range(1, experiment.federation.rounds + 1) for who in senders]
+
+
+@lru_cache(maxsize=1024)
+def _reveals_a_sum(chain: str) -> bool:
+    return protocol_of(build_chain(tuple(json.loads(chain)))) is not None
+
+
+def cells_of(campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: list[Message]) -> list[Cell]:
+    """The cells of one point under one defense, in the order of the results: by message, then attack."""
+    point = campaign.points[number]
+    experiment = point.experiment
+    federation = federation_address(experiment, row)
+    auxiliary = experiment.adversary.auxiliary
+    attacks = labelled_attacks(experiment)
     return [
         Cell(
             root=root,
-            place=Place(attack=label, defense=defense, client=who, round=round, seed=experiment.seed),
+            point=number,
+            place=place_of(point, row.name, (round, who), label),
             table=table,
             metrics=experiment.metrics,
-            auxiliary=experiment.adversary.auxiliary,
-            address=address_of([federation, round, who, label, table, experiment.metrics]),
+            auxiliary=auxiliary,
+            address=address_of([federation, round, who, label, table, experiment.metrics, auxiliary]),
         )
         for round, who in messages
-        for label, table in labelled_attacks(experiment).items()
+        for label, table in attacks.items()
     ]
+
+
+def place_of(point: Point, defense: str, message: Message, attack: str) -> Place:
+    """Where an attack on a message belongs in the results."""
+    round, who = message
+    return Place(
+        task=point.experiment.task,
+        setting=point.setting,
+        federation=point.federation,
+        split=point.split,
+        attack=attack,
+        defense=defense,
+        client=who,
+        round=round,
+        seed=point.experiment.seed,
+    )
+
+
+def counts_of(campaign: Campaign) -> tuple[int, int]:
+    """Federations and cells, if every client takes part in every round."""
+    federations, cells = set(), 0
+    for point in campaign.points:
+        for row in point.experiment.defenses:
+            federations.add((point.federation, row.name))
+            cells += len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+    return len(federations), cells

@@ -7,7 +7,7 @@ import torch
 from fedleak.batch import Batch
 from fedleak.campaign.folder import RunFolder
 from fedleak.recording import read_recording
-from fedleak.results import AGGREGATE, Who
+from fedleak.results import AGGREGATE, Cellular
 from fedleak.vault import withdraw
 
 
@@ -17,13 +17,13 @@ def truth_of(vault: Path, round: int, cohort: tuple[int, ...]) -> Batch:
     return Batch(torch.cat([batch.inputs for batch in batches]), torch.cat([batch.labels for batch in batches]))
 
 
-def truth_behind(folder: RunFolder, defense: str, round: int, who: Who) -> Batch:
-    """The examples behind one message of a run; for the aggregate those of its whole cohort."""
-    return truth_of(folder.vault(defense), round, cohort_of(folder, defense, round, who))
+def truth_behind(folder: RunFolder, of: Cellular) -> Batch:
+    """The examples behind the message of a place or row; for the aggregate those of its whole cohort."""
+    return truth_of(folder.vault(of.defense, of.federation), of.round, cohort_of(folder, of))
 
 
-def cohort_of(folder: RunFolder, defense: str, round: int, who: Who) -> tuple[int, ...]:
+def cohort_of(folder: RunFolder, of: Cellular) -> tuple[int, ...]:
     """The clients in a message."""
-    if who != AGGREGATE:
-        return (who,)
-    return read_recording(folder.recordings(defense) / f"round-{round:04d}" / AGGREGATE).cohort
+    if of.client != AGGREGATE:
+        return (of.client,)
+    return read_recording(folder.recording(of)).cohort

@@ -6,7 +6,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fedleak.campaign.events import Events
+from fedleak.campaign.events import Progress as RunProgress
 
+FEDERATIONS_TOLD = 8
+"""Federations that get a line of their own."""
+SHORT_UNIT = 4
 errors = Console(stderr=True, highlight=False)
 """What is going on."""
 
@@ -28,12 +32,12 @@ def progress_bar() -> Progress:
 
 
 class ConsoleEvents(Events):
-    """Draws a run: a line for each federation, a bar for what is going on."""
+    """Draws a run: a line for each federation while there are few, a bar for what is going on."""
 
     def __init__(self) -> None:
         self._progress = progress_bar()
-        self._federation: TaskID | None = None
-        self._cells: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._printed = 0
 
     def __enter__(self) -> "ConsoleEvents":
         self._progress.start()
@@ -44,28 +48,42 @@ class ConsoleEvents(Events):
     ) -> None:
         self._progress.stop()
 
-    def federation(self, defense: str, done: int, total: int) -> None:
-        if self._federation is None:
-            self._federation = self._progress.add_task(f"federation '{defense}'", total=total, count="")
-        self._progress.update(self._federation, completed=done, total=total, count=f"{done}/{total} replies")
+    def federations(self, done: float, total: int) -> None:
+        self._update("federations", done, total, f"{int(done)}/{total}")
 
-    def federated(self, defense: str, *, seconds: float, reused: bool) -> None:
-        if self._federation is not None:
-            self._progress.remove_task(self._federation)
-            self._federation = None
-        how = "was there already" if reused else f"ran in {seconds:.1f} s"
-        errors.print(f"federation '{defense}' {how}")
-
-    def cells(self, done: float, total: int) -> None:
-        if not total:
+    def federated(self, name: str, *, seconds: float, reused: bool) -> None:
+        self._printed += 1
+        if self._printed > FEDERATIONS_TOLD:
             return
-        if self._cells is None:
-            errors.print("attacking what the server saw")
-            self._cells = self._progress.add_task("attacks", total=total, count="")
-        self._progress.update(self._cells, completed=done, total=total, count=f"{int(done)}/{total} cells")
+        how = "was there already" if reused else f"ran in {seconds:.1f} s"
+        errors.print(f"federation '{name}' {how}", markup=False)
+        if self._printed == FEDERATIONS_TOLD:
+            errors.print("and so on; the bar counts the others")
+
+    def cells(self, progress: RunProgress) -> None:
+        if progress.total:
+            self._update("attacks", progress.done, progress.total, _told(progress))
 
     def problem(self, sentence: str) -> None:
         errors.print(f"problem: {sentence}", style="yellow", markup=False, soft_wrap=True)
 
     def drawing(self, what: str) -> None:
         errors.print(f"drawing the {what}")
+
+    def _update(self, name: str, done: float, total: int, count: str) -> None:
+        """A bar of its own for what begins, and none for what is over."""
+        if name not in self._tasks:
+            self._tasks[name] = self._progress.add_task(name, total=total, count=count)
+        over = done >= total
+        self._progress.update(self._tasks[name], completed=done, total=total, count=count, visible=not over)
+
+
+def _told(progress: RunProgress) -> str:
+    """`12/200 cells, 3 failing, best 37.1, worst 12.0 dB`."""
+    words = [f"{int(progress.done)}/{progress.total} cells"]
+    if progress.failing:
+        words.append(f"{progress.failing} failing")
+    if progress.best is not None and progress.worst is not None:
+        unit = progress.best.unit if len(progress.best.unit) <= SHORT_UNIT else progress.best.metric
+        words.append(f"best {progress.best.value:.3g}, worst {progress.worst.value:.3g} {unit}")
+    return ", ".join(words)

@@ -21,9 +21,12 @@ def demo(
 ) -> None:
     """Run the main job: four clients, five defenses, colour photos; about a minute on two cores."""
     typer.echo("loading PyTorch and Flower", err=True)
+    from fedleak.preload import warm_up
+
+    warm_up(1 if engine == "ray" else jobs)
+    from fedleak.campaign.grid import load_campaign
     from fedleak.cli.running import execute
-    from fedleak.experiment import load_experiment
 
     with as_file(files("fedleak") / "presets" / PRESET) as path:
-        experiment = load_experiment(path)
-    execute(experiment, out, jobs=jobs, engine=engine, overwrite=overwrite)
+        campaign = load_campaign(path)
+    execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)

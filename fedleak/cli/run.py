@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that attack; the results are the same.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work; the results are the same.")]
 EngineName = Annotated[
-    Literal["loopback", "ray"],
-    typer.Option(help="What the federation runs on: this process, or Flower's simulation on Ray."),
+    Literal["loopback", "simulation", "ray"],
+    typer.Option(
+        help="What runs it: processes of this machine; the same with federations in Flower's own simulation; "
+        "or tasks on Ray (RAY_ADDRESS names a cluster)."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for everything; runs/... by default.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that --out holds.")]
@@ -24,9 +27,17 @@ def run(
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
     overwrite: Overwrite = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
 ) -> None:
-    """Run an experiment: federations, attacks, scores, pictures."""
-    from fedleak.cli.running import execute
-    from fedleak.experiment import load_experiment
+    """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
+    from fedleak.preload import warm_up
 
-    execute(load_experiment(experiment, tuple(settings or ())), out, jobs=jobs, engine=engine, overwrite=overwrite)
+    warm_up(1 if plan or engine == "ray" else jobs)
+    from fedleak.campaign.grid import load_campaign
+    from fedleak.cli.running import execute, tell_plan
+
+    campaign = load_campaign(experiment, tuple(settings or ()))
+    if plan:
+        tell_plan(campaign)
+    else:
+        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)

@@ -6,23 +6,50 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from fedleak.campaign.address import address_of, experiment_facts
-from fedleak.campaign.federating import Engine
+from fedleak.campaign.address import address_of
+from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.jobs import Engine
+from fedleak.campaign.plan import counts_of
 from fedleak.cli.console import ConsoleEvents
 from fedleak.cli.table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
-from fedleak.experiment import Experiment
 from fedleak.run import Outcome
-from fedleak.run import run as run_experiment
+from fedleak.run import run as run_campaign
+
+PLAN_LINES = 20
+"""Settings that `--plan` lists."""
 
 
-def execute(experiment: Experiment, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
+def execute(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
-    folder = out or Path("runs") / _folder_name(experiment)
-    with ConsoleEvents() as events:
-        outcome = run_experiment(experiment, folder, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
-    show(outcome, Console(highlight=False), defended=any(row.chain for row in experiment.defenses))
+    outcome = run_quietly(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    defended = any(row.chain for point in campaign.points for row in point.experiment.defenses)
+    show(outcome, Console(highlight=False), defended=defended)
     raise typer.Exit(outcome.exit_status)
+
+
+def run_quietly(campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool) -> Outcome:
+    """Runs with progress on the screen and nothing else."""
+    with ConsoleEvents() as events:
+        return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
+
+
+def tell_plan(campaign: Campaign) -> None:
+    """What a run would do, counted; nothing is computed."""
+    federations, cells = counts_of(campaign)
+    tuning = sum(point.split == "tuning" for point in campaign.points)
+    typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
+    if tuning:
+        typer.echo(f"{tuning} of the settings only tune the attacks")
+    for point in campaign.points[:PLAN_LINES]:
+        typer.echo(f"  {' '.join(filter(None, [point.federation or point.experiment.task, tuned_on(point)]))}")
+    if len(campaign.points) > PLAN_LINES:
+        typer.echo(f"  and {len(campaign.points) - PLAN_LINES} more")
+
+
+def tuned_on(point: Point) -> str:
+    """Marks a setting that only tunes."""
+    return "(tuning)" if point.split == "tuning" else ""
 
 
 def show(outcome: Outcome, console: Console, *, defended: bool) -> None:
@@ -40,22 +67,25 @@ def show(outcome: Outcome, console: Console, *, defended: bool) -> None:
         console.print(f"{len(outcome.problems)} problems{where}:", markup=False)
         for problem in outcome.problems:
             console.print(f"  {problem}", markup=False)
-    for what, path in _files(outcome.folder):
-        console.print(f"{what:<12} {path}", markup=False, soft_wrap=True)
+    for what, path, hint in _files(outcome.folder):
+        if path.exists():
+            console.print(f"{what:<12} {path}{hint}", markup=False, soft_wrap=True)
 
 
-def _files(folder: RunFolder) -> list[tuple[str, str]]:
+def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:
+    """What a run may leave, each with what to do with it; without attacks there is no more than recordings."""
     return [
-        ("gallery", str(folder.gallery)),
-        ("results", str(folder.results)),
-        ("manifest", str(folder.manifest)),
-        ("recordings", f"{folder.root / 'recordings'}   (fedleak attack RECORDING --use NAME)"),
-        ("truth", f"{folder.root / 'vault'}   (fedleak verify {folder.root})"),
-        ("tensorboard", f"tensorboard --logdir {folder.tensorboard}"),
+        ("report", folder.report, ""),
+        ("gallery", folder.gallery, ""),
+        ("results", folder.results, f"   (fedleak query {folder.root})"),
+        ("manifest", folder.manifest, ""),
+        ("recordings", folder.root / "recordings", "   (fedleak attack RECORDING --use NAME)"),
+        ("truth", folder.root / "vault", f"   (fedleak verify {folder.root})"),
+        ("tensorboard", folder.tensorboard, f"   (tensorboard --logdir {folder.tensorboard})"),
     ]
 
 
-def _folder_name(experiment: Experiment) -> str:
-    """The experiment's name with its content address: other settings, other folder."""
-    words = re.sub(r"[^a-z0-9]+", "-", experiment.name.lower()).strip("-")[:40] or "run"
-    return f"{words}-{address_of(experiment_facts(experiment))[:8]}"
+def folder_of(campaign: Campaign) -> Path:
+    """`runs/NAME-ADDRESS`: other settings, other folder."""
+    words = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")[:40] or "run"
+    return Path("runs") / f"{words}-{address_of(campaign.tree)[:8]}"

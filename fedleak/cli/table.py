@@ -1,4 +1,4 @@
-"""The results as tables that fit a terminal: defense by attack, each figure with the prior's beside it."""
+"""The results as tables that fit a terminal: defense by attack, each figure with its interval and both baselines."""
 
 import math
 from collections import Counter
@@ -8,21 +8,27 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.results import AGGREGATE, Row
+from fedleak.results import Row
+from fedleak.statistics.summary import Summary, summarise
+from fedleak.words import figure, setting_in_words
 
 NAMES = 24
 """Width of the column with the attacks."""
-CELL = 17
-"""Width of a figure with its prior, at most."""
-NOTE = "mean over clients (prior: a guess made without the update); ↑ higher, ↓ lower means more leakage"
+CELL = 18
+"""Width of a figure with its baselines, at most."""
+NOTE = (
+    "mean over clients (prior: the best constant guess without the update) no-grad: public examples drawn at random; "
+    "below it the 95% interval; ↑ higher, ↓ lower means more leakage"
+)
 UNTESTED = "these attackers do not adapt to a defense: where one leaves little, read untested, not safe"
 
 
 def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
-    """One table, or several where the metrics do not fit side by side."""
-    metrics = list(dict.fromkeys(row.metric for row in rows))
+    """One table, or several where the metrics do not fit side by side; tuning rows are left out."""
+    summaries = summarise(rows)
+    metrics = list(dict.fromkeys(one.group.metric for one in summaries))
     fitting = max(1, (width - NAMES) // CELL)
-    return [_table(rows, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
+    return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
 
 
 def missing_figures(rows: Iterable[Row]) -> list[str]:
@@ -43,46 +49,44 @@ def _counted(rows: list[Row], what: str) -> list[str]:
     return [f"{len(rows)} {what}:", *lines] if rows else []
 
 
-def _table(rows: Sequence[Row], metrics: list[str]) -> Table:
+def _table(summaries: list[Summary], metrics: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("defense, attack", max_width=NAMES)
     for metric in metrics:
-        table.add_column(_heading(next(row for row in rows if row.metric == metric)), justify="right", no_wrap=True)
-    for defense in dict.fromkeys(row.defense for row in rows):
-        own = [row for row in rows if row.defense == defense]
-        table.add_row(Text(defense, style="bold"))
-        for attack in dict.fromkeys(row.attack for row in own):
-            for on_the_sum in (False, True):
-                chosen = [r for r in own if r.attack == attack and (r.client == AGGREGATE) is on_the_sum]
-                if chosen:
-                    name = f"  {attack}" + ("\n    on the sum" if on_the_sum else "")
-                    table.add_row(Text(name), *(_cell([r for r in chosen if r.metric == m]) for m in metrics))
+        first = next(one for one in summaries if one.group.metric == metric)
+        table.add_column(_heading(first), justify="right", no_wrap=True)
+    settings = dict.fromkeys((one.group.task, one.group.setting) for one in summaries)
+    for task, setting in settings:
+        if len(settings) > 1:
+            table.add_row(Text(" ".join([task, setting_in_words(dict(setting))]), style="bold underline"))
+        own = [one for one in summaries if (one.group.task, one.group.setting) == (task, setting)]
+        _add_defenses(table, own, metrics)
     return table
 
 
-def _heading(row: Row) -> str:
-    arrow = "↑" if row.higher_is_better else "↓"
-    unit = f" {row.unit}" if len(row.unit) <= 4 and row.unit else ""
-    return f"{row.metric}{unit} {arrow}\n(prior)"
+def _add_defenses(table: Table, summaries: list[Summary], metrics: list[str]) -> None:
+    for defense in dict.fromkeys(one.group.defense for one in summaries):
+        table.add_row(Text(defense, style="bold"))
+        own = [one for one in summaries if one.group.defense == defense]
+        for attack, sender in dict.fromkeys((one.group.attack, one.group.sender) for one in own):
+            line = {one.group.metric: one for one in own if (one.group.attack, one.group.sender) == (attack, sender)}
+            remarks = ["on the sum"] * (sender == "aggregate") + ["tuned"] * any(one.tuned for one in line.values())
+            name = f"  {attack}" + "".join(f"\n    {remark}" for remark in remarks)
+            table.add_row(Text(name), *(_cell(line.get(metric)) for metric in metrics))
 
 
-def _cell(rows: list[Row]) -> Text:
-    scored = [row for row in rows if not math.isnan(row.value)]
-    if not scored:
+def _heading(first: Summary) -> str:
+    arrow = "↑" if first.higher_is_better else "↓"
+    unit = f" {first.unit}" if len(first.unit) <= 4 and first.unit else ""
+    return f"{first.group.metric}{unit} {arrow}\n(prior) no-grad"
+
+
+def _cell(summary: Summary | None) -> Text:
+    if summary is None or math.isnan(summary.mean):
         return Text("-", style="dim")
-    value, baseline = _mean(row.value for row in scored), _mean(row.baseline for row in scored)
-    return Text.assemble(_figure(value), (f" ({_figure(baseline)})", "dim"))
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else math.nan
-
-
-def _figure(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    size = abs(value)
-    if size >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if size >= 0.01 or size == 0 else f"{value:.0e}"
+    text = Text.assemble(
+        figure(summary.mean), (f" ({figure(summary.prior)})", "dim"), (f" {figure(summary.no_gradient)}", "dim")
+    )
+    if not math.isnan(summary.interval.low):
+        text.append(f"\n[{figure(summary.interval.low)}, {figure(summary.interval.high)}]", "dim")
+    return text

@@ -19,7 +19,8 @@ from fedleak.recording import find_recordings
 
 SERVER_APP = "fedleak.server.app:app"
 CLIENT_APP = "fedleak.clients.app:app"
-Engine = Literal["loopback", "ray"]
+Engine = Literal["loopback", "simulation"]
+"""This process, or Flower's simulation on Ray."""
 Listener = Callable[[int, int], None]
 
 
@@ -60,11 +61,14 @@ def _loopback(plan: FederationPlan, listener: Listener, total: int) -> None:
         _load(SERVER_APP)(grid, server_context(config))
 
 
-def _ray(plan: FederationPlan, listener: Listener, total: int) -> None:
+def _simulation(plan: FederationPlan, listener: Listener, total: int) -> None:
     simulate(plan, SERVER_APP, CLIENT_APP, lambda done: listener(min(done, total), total))
 
 
-_ENGINES: dict[str, Callable[[FederationPlan, Listener, int], None]] = {"loopback": _loopback, "ray": _ray}
+_ENGINES: dict[str, Callable[[FederationPlan, Listener, int], None]] = {
+    "loopback": _loopback,
+    "simulation": _simulation,
+}
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def simulate(plan: FederationPlan, server_app: str, client_app: str, heard: Call
     `FederationError` when the run comes to no end of its own.
     """
     if importlib.util.find_spec("ray") is None:
-        raise ConfigError("the engine 'ray' needs Ray; install flwr[simulation], or use the engine 'loopback'")
+        raise ConfigError("the engine 'simulation' needs Ray; install flwr[simulation], or use the engine 'loopback'")
     folder = Path(plan.recordings)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fedleak-") as home, (folder / LOG).open("wb") as log:
@@ -116,7 +116,7 @@ def _script(name: str) -> str:
     found = shutil.which(name, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
     if found is None:
         raise ConfigError(
-            f"the engine 'ray' needs Flower's command '{name}', which is not installed beside this Python"
+            f"the engine 'simulation' needs Flower's command '{name}', which is not installed beside this Python"
         )
     return found
 

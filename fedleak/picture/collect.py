@@ -9,16 +9,16 @@ from torch import Tensor
 from fedleak import scoring
 from fedleak.batch import Batch
 from fedleak.campaign import cellfile
+from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder, stem_name
-from fedleak.campaign.plan import labelled_attacks
+from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.plan import labelled_attacks, place_of
 from fedleak.campaign.truth import cohort_of, truth_behind
 from fedleak.errors import RecordingError
-from fedleak.experiment import Experiment
 from fedleak.metric import metrics
 from fedleak.picture.panel import Line, Panel, Picture
 from fedleak.reconstruction import Reconstruction
-from fedleak.results import AGGREGATE, Who
+from fedleak.results import AGGREGATE, Place, Who
 
 COLUMNS = 8
 """Examples shown at most."""
@@ -34,15 +34,17 @@ class Column:
     place: int
 
 
-def collect(folder: RunFolder, experiment: Experiment) -> Panel:
-    """Truth, the prior, a line for each defense and image-guessing attack."""
-    return _Collector(folder, experiment).panel()
+def collect(folder: RunFolder, campaign: Campaign) -> Panel:
+    """Truth, the prior, a line for each defense and image-guessing attack, all in the campaign's first setting."""
+    return _Collector(folder, campaign).panel()
 
 
 class _Collector:
-    def __init__(self, folder: RunFolder, experiment: Experiment) -> None:
+    def __init__(self, folder: RunFolder, campaign: Campaign) -> None:
         self.folder = folder
-        self.experiment = experiment
+        self.campaign = campaign
+        self.point = campaign.points[0]
+        self.experiment = experiment = self.point.experiment
         self.defenses = [row.name for row in experiment.defenses]
         self.truths = self._truths()
         everything = _spread({client: len(batch) for client, batch in self.truths.items()})
@@ -70,9 +72,12 @@ class _Collector:
 
     def _truth(self, defense: str, who: Who) -> Batch | None:
         try:
-            return truth_behind(self.folder, defense, ROUND, who)
+            return truth_behind(self.folder, self._place(defense, who))
         except RecordingError:
             return None  # the client sent nothing under this defense
+
+    def _place(self, defense: str, who: Who, attack: str = "") -> Place:
+        return place_of(self.point, defense, (ROUND, who), attack)
 
     def _cells(self) -> dict[tuple[str, str, Who], Saved]:
         found: dict[tuple[str, str, Who], Saved] = {}
@@ -80,9 +85,8 @@ class _Collector:
             senders: tuple[Who, ...] = (*self.truths, AGGREGATE)
             for who in senders:
                 for label in labelled_attacks(self.experiment):
-                    stem = self.folder.reconstructions / defense / f"round-{ROUND:04d}" / stem_name(who) / label
                     try:
-                        found[defense, label, who] = cellfile.load(stem)
+                        found[defense, label, who] = cellfile.load(self.folder.cell(self._place(defense, who, label)))
                     except RecordingError:
                         continue  # no such message; its column says so
         return found
@@ -120,7 +124,7 @@ class _Collector:
         truth = self._truth(defense, AGGREGATE)
         if truth is None:
             return (Picture(reason="the truth is missing"),) * len(self.columns)
-        cohort = cohort_of(self.folder, defense, ROUND, AGGREGATE)
+        cohort = cohort_of(self.folder, self._place(defense, AGGREGATE))
         pictures = iter(_against(guess, truth))
         by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in cohort}
         return tuple(
@@ -151,6 +155,8 @@ class _Collector:
         notes = []
         if self.hidden:
             notes.append(f"{len(self.columns)} of {len(self.columns) + self.hidden} examples shown")
+        if len(self.campaign.points) > 1:
+            notes.append(f"setting 1 of {len(self.campaign.points)} ({self.point.federation})")
         if self.experiment.federation.rounds > ROUND:
             notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
         return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
@@ -167,7 +173,7 @@ def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
     if guess.inputs is None:
         return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
     images: Tensor = scoring.matched(guess.inputs, truth.inputs)
-    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), guess)[0].per_sample
+    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0].per_sample
     return [
         Picture(reason="no guess for this example")
         if math.isnan(value) or not bool(image.isfinite().all())

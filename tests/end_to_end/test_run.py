@@ -84,8 +84,8 @@ def test_a_run_leaves_everything_it_promises(whole):
     assert (whole.folder.gallery.read_bytes()[:8]) == b"\x89PNG\r\n\x1a\n"
     names = {path.name for path in folder.root.iterdir()}
     assert names == {
-        "experiment.toml", "manifest.json", "results.jsonl", "gallery.png", "tensorboard", "recordings", "vault",
-        "reconstructions",
+        "experiment.toml", "manifest.json", "results.jsonl", "results.parquet", "federations.jsonl", "gallery.png",
+        "report.html", "tensorboard", "recordings", "vault", "reconstructions", ".lock",
     }  # fmt: skip
     assert (folder.reconstructions / "summed" / "round-0001" / "aggregate" / "dlg.safetensors").exists()
 
@@ -118,7 +118,8 @@ def test_the_linear_layer_gives_the_digit_away(whole):
 
 def test_the_manifest_says_what_made_the_run(whole):
     facts = json.loads(whole.folder.manifest.read_text())
-    assert facts["seed"] == 3
+    assert facts["seeds"] == [3]
+    assert facts["cells_planned"] == facts["cells_finished"] == 14
     assert facts["torch"] == torch.__version__
     assert set(facts["packages"]) == set(PACKAGES)
     assert facts["exit_status"] == 0
@@ -158,11 +159,11 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(whole, tmp_path, monke
     written = board.write
     done = []
 
-    def interrupt(folder, place, saved):
-        done.append(place)
+    def interrupt(folder, cell, saved):
+        done.append(cell)
         if len(done) == 3:
             raise KeyboardInterrupt
-        written(folder, place, saved)
+        written(folder, cell, saved)
 
     with monkeypatch.context() as patch:
         patch.setattr(board, "write", interrupt)

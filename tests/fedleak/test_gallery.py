@@ -5,8 +5,8 @@ import torch
 from matplotlib.image import imread
 
 from fedleak.attack import attacks
+from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import OutputError
-from fedleak.experiment import parse_experiment
 from fedleak.picture.collect import COLUMNS, collect
 from fedleak.picture.draw import DOTS, draw
 from fedleak.picture.panel import Line, Panel, Picture
@@ -25,7 +25,7 @@ TREE = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    experiment = parse_experiment(TREE)
+    experiment = parse_campaign(TREE)
     return run(experiment, tmp_path_factory.mktemp("gallery") / "run").folder, experiment
 
 

@@ -4,8 +4,9 @@ import tomllib
 
 import pytest
 
-from fedleak.campaign.address import address_of, experiment_facts, to_toml
-from fedleak.campaign.folder import RunFolder, stem_name, vault_beside
+from fedleak.campaign.address import address_of, experiment_facts
+from fedleak.campaign.folder import RunFolder, file_name, stem_name, vault_beside
+from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import OutputError
 from fedleak.experiment import parse_experiment
 from fedleak.results import AGGREGATE
@@ -18,60 +19,67 @@ TREE = {
 
 
 @pytest.fixture
-def experiment():
-    return parse_experiment(TREE)
+def campaign():
+    return parse_campaign(TREE)
 
 
-def test_the_same_experiment_is_found_again(tmp_path, experiment):
+@pytest.fixture
+def other():
+    return parse_campaign({**TREE, "seed": 1})
+
+
+def test_the_same_experiment_is_found_again(tmp_path, campaign):
     folder = RunFolder(tmp_path / "run")
-    assert folder.claim(experiment) is False
-    assert folder.claim(experiment) is True
+    assert folder.claim(campaign) is False
+    assert folder.claim(campaign) is True
 
 
-def test_another_experiment_is_refused(tmp_path, experiment):
+def test_another_experiment_is_refused(tmp_path, campaign, other):
     folder = RunFolder(tmp_path / "run")
-    folder.claim(experiment)
+    folder.claim(campaign)
     with pytest.raises(OutputError, match=r"holds a different run; choose another --out, or replace it by --overwrite"):
-        folder.claim(experiment.model_copy(update={"seed": 1}))
+        folder.claim(other)
 
 
-def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path, experiment):
+def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path, campaign, other):
     folder = RunFolder(tmp_path / "run")
-    folder.claim(experiment)
+    folder.claim(campaign)
     for path in (folder.results, folder.recordings("none") / "x.json", folder.root / "notes.txt"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    assert folder.claim(experiment.model_copy(update={"seed": 1}), overwrite=True) is False
+    assert folder.claim(other, overwrite=True) is False
     assert sorted(path.name for path in folder.root.iterdir()) == ["experiment.toml", "notes.txt"]
 
 
-def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, experiment):
+def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, campaign):
     (tmp_path / "thesis.tex").write_text("x")
     for overwrite in (False, True):
         with pytest.raises(OutputError, match="holds files that are not a run"):
-            RunFolder(tmp_path).claim(experiment, overwrite=overwrite)
+            RunFolder(tmp_path).claim(campaign, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_file_in_the_way_is_one_sentence(tmp_path, experiment):
+def test_a_file_in_the_way_is_one_sentence(tmp_path, campaign):
     (tmp_path / "run").write_text("x")
     with pytest.raises(OutputError, match="is a file; choose a folder for --out"):
-        RunFolder(tmp_path / "run").claim(experiment)
+        RunFolder(tmp_path / "run").claim(campaign)
 
 
-def test_a_damaged_experiment_is_one_sentence(tmp_path, experiment):
+def test_a_damaged_experiment_is_one_sentence(tmp_path, campaign):
     (tmp_path / "experiment.toml").write_text("name = [")
     with pytest.raises(OutputError, match="cannot read"):
-        RunFolder(tmp_path).claim(experiment)
+        RunFolder(tmp_path).claim(campaign)
 
 
-def test_the_written_experiment_says_everything_and_gives_the_same_run(experiment):
-    again = parse_experiment(tomllib.loads(to_toml(experiment)))
-    assert experiment_facts(again) == experiment_facts(experiment)
-    assert "learning_rate = 0.1" in to_toml(experiment)
+def test_the_written_experiment_says_everything_and_gives_the_same_run(tmp_path, campaign):
+    RunFolder(tmp_path).claim(campaign)
+    written = (tmp_path / "experiment.toml").read_text()
+    assert parse_campaign(tomllib.loads(written)).tree == campaign.tree
+    assert "learning_rate = 0.1" in written
 
 
-def test_spelling_out_a_default_keeps_the_address(experiment):
+def test_spelling_out_a_default_keeps_the_address():
+    experiment = parse_experiment(TREE)
     spelled = parse_experiment({**TREE, "seed": 0, "federation": {"clients": 4}})
     assert address_of(experiment_facts(spelled)) == address_of(experiment_facts(experiment))
     other = parse_experiment({**TREE, "federation": {"clients": 5}})
@@ -88,3 +96,38 @@ def test_the_vault_of_a_run_is_found_from_a_recording(tmp_path):
     (tmp_path / "vault" / "none").mkdir(parents=True)
     assert vault_beside(recording) == tmp_path / "vault" / "none"
     assert vault_beside(tmp_path / "elsewhere" / "client-0000.json") is None
+
+
+def test_the_vault_of_a_campaign_is_found_from_a_recording_of_one_of_its_settings(tmp_path):
+    recording = tmp_path / "recordings" / "seed=1" / "none" / "round-0001" / "client-0000.json"
+    (tmp_path / "vault" / "seed=1" / "none").mkdir(parents=True)
+    assert vault_beside(recording) == tmp_path / "vault" / "seed=1" / "none"
+
+
+def test_a_folder_in_use_is_refused_until_it_is_free_again(tmp_path):
+    one, two = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
+    with one.locked(), pytest.raises(OutputError, match="another run is working in"), two.locked():
+        pass
+    with two.locked():
+        pass
+
+
+def test_what_killed_processes_left_half_written_goes(tmp_path, campaign):
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(campaign)
+    half = folder.recordings("none") / "round-0001" / ".client-0000.json.12345"
+    half.parent.mkdir(parents=True)
+    half.write_text("{")
+    assert folder.claim(campaign) is True
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("label", ["a/b", "x" * 300, "unknown=[]", "dlg steps=100"])
+def test_a_label_becomes_a_name_that_every_file_system_takes(tmp_path, label):
+    (tmp_path / file_name(label)).write_text("x")
+    assert len(file_name(label)) <= 100
+
+
+def test_labels_that_look_alike_as_names_stay_apart():
+    assert file_name("a/b") != file_name("a:b")
+    assert file_name("dlg steps=100") == "dlg steps=100"

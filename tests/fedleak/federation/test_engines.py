@@ -53,10 +53,10 @@ def test_ray_and_the_loopback_record_the_same(tmp_path: Path) -> None:
             ),
             engine,
         )
-        for engine in ("loopback", "ray")
+        for engine in ("loopback", "simulation")
     ]
     assert len(reports[0].recordings) == 8
-    assert files(tmp_path / "loopback") == files(tmp_path / "ray")
+    assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
     assert reports[0].evaluation == reports[1].evaluation
     assert processes() <= running
 
@@ -64,7 +64,7 @@ def test_ray_and_the_loopback_record_the_same(tmp_path: Path) -> None:
 def test_without_ray_the_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs Ray"):
-        run_federation(plan_in(tmp_path), "ray")
+        run_federation(plan_in(tmp_path), "simulation")
 
 
 def test_the_listener_hears_every_update(tmp_path: Path) -> None:

@@ -1,0 +1,307 @@
+"""A campaign: the same results whatever runs it and however often it is killed, and each federation run once."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tomli_w
+from typer.testing import CliRunner
+
+from fedleak.campaign import federating
+from fedleak.campaign.events import Events
+from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.grid import parse_campaign
+from fedleak.campaign.jobs import died, lost
+from fedleak.campaign.plan import cells_of
+from fedleak.campaign.pool import Pool
+from fedleak.campaign.reading import read_run
+from fedleak.campaign.workers import InThisProcess
+from fedleak.cli.app import app
+from fedleak.errors import FedleakError, OutputError, RecordingError
+from fedleak.results import read_results
+from fedleak.run import run
+from fedleak.statistics.summary import summarise
+
+TREE = {
+    "name": "grid",
+    "seed": [1, 2],
+    "task": "digits-mlp",
+    "metrics": ["psnr", "label-recall"],
+    "federation": {"clients": 2, "batch_size": [1, 2]},
+    "adversary": {"auxiliary": 32},
+    "attacks": [{"use": "analytic-linear"}, {"use": "dlg", "steps": [2, 4], "restarts": 1}],
+    "defenses": [{"name": "none"}, {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": 1e-3}]}],
+}
+CELLS = 2 * 2 * 2 * 2 * 3
+
+
+def campaign(**changes):
+    return parse_campaign({**TREE, **changes})
+
+
+def figures(folder):
+    """`results.jsonl` without what may differ between two runs of the same campaign."""
+    rows = [json.loads(line) for line in folder.results.read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return run(campaign(), tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_rows_are_in_plan_order_and_complete(whole):
+    rows = read_results(whole.folder.results)
+    assert len(rows) == CELLS * 2
+    order = [(row.setting["federation.batch_size"], row.seed, row.defense, row.client, row.attack) for row in rows]
+    expected = [
+        (size, seed, defense, client, attack)
+        for size in (1, 2)
+        for seed in (1, 2)
+        for defense in ("none", "noisy")
+        for client in (0, 1)
+        for attack in ("analytic-linear", "dlg steps=2", "dlg steps=4")
+        for _ in range(2)
+    ]
+    assert order == expected
+
+
+def test_a_row_leads_to_its_recording_its_truth_and_its_guess(whole):
+    for row in whole.rows:
+        assert whole.folder.recording(row).with_suffix(".safetensors").exists()
+        assert whole.folder.cell(row).parent.joinpath(f"{row.attack}.json").exists()
+        assert whole.folder.events(row).is_dir()
+
+
+def test_a_run_is_read_back(whole):
+    back = read_run(whole.folder.root)
+    assert [row.facts() for row in back.rows] == [row.facts() for row in whole.rows]
+    assert back.campaign.tree == campaign().tree
+    assert back.unfinished == 0
+    assert [(row.seed, row.defense, row.messages) for row in back.federations[:2]] == [(1, "none", 2), (1, "noisy", 2)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda root: root.rename(root.with_name("elsewhere")), "is no folder"),
+        (lambda root: (root / "experiment.toml").unlink(), "is no run folder"),
+        (lambda root: (root / "results.jsonl").write_text(""), "is an empty run"),
+        (lambda root: (root / "results.jsonl").write_text('{"task": 1'), "is damaged"),
+        (lambda root: (root / "results.jsonl").unlink(), "cannot read"),
+        (lambda root: (root / "manifest.json").write_text("{}"), "is damaged"),
+        (lambda root: (root / "experiment.toml").write_text("x = 1"), "is damaged or of another version"),
+    ],
+)
+def test_what_is_no_whole_run_is_one_sentence(whole, tmp_path, spoil, sentence):
+    root = tmp_path / "run"
+    root.mkdir()
+    for name in ("experiment.toml", "results.jsonl", "manifest.json", "federations.jsonl"):
+        (root / name).write_bytes((whole.folder.root / name).read_bytes())
+    spoil(root)
+    with pytest.raises(RecordingError, match=sentence) as caught:
+        read_run(root)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
+    real, ran = federating.run_federation, []
+
+    def count(plan, engine, listener):
+        ran.append(plan)
+        return real(plan, engine, listener)
+
+    monkeypatch.setattr(federating, "run_federation", count)
+    changes = {"adversary": {"auxiliary": [0, 16, 32]}, "federation": {"clients": 2}}
+    outcome = run(campaign(**changes), tmp_path / "run")
+    assert len(ran) == 2 * 2
+    assert len(outcome.rows) == 3 * 2 * 2 * 2 * 3 * 2
+    run(campaign(**changes), tmp_path / "run")
+    assert len(ran) == 2 * 2
+
+
+def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_path):
+    outcome = run(campaign(adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
+    without = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 0 and not math.isnan(row.value)]
+    assert without
+    assert all(math.isnan(row.no_gradient) and not math.isnan(row.baseline) for row in without)
+    others = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 32 and not math.isnan(row.value)]
+    assert all(not math.isnan(row.no_gradient) for row in others)
+
+
+def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
+    outcome = run(campaign(tuning={"seeds": [8, 9]}, federation={"clients": 2}), tmp_path / "run")
+    assert {row.seed for row in outcome.rows if row.split == "tuning"} == {8, 9}
+    summaries = summarise(outcome.rows)
+    assert {one.seeds for one in summaries if one.messages} == {2}
+    chosen = {one.group.attack for one in summaries if one.tuned and one.group.defense == "none"}
+    assert len(chosen & {"dlg steps=2", "dlg steps=4"}) == 1
+
+
+def test_progress_tells_what_is_done_what_fails_and_the_extremes(tmp_path):
+    told = []
+
+    class Watching(Events):
+        def cells(self, progress):
+            told.append(progress)
+
+    outcome = run(campaign(), tmp_path / "run", events=Watching())
+    last = told[-1]
+    scored = [row.value for row in outcome.rows if row.metric == "psnr" and not math.isnan(row.value)]
+    assert (last.done, last.total) == (CELLS, CELLS)
+    assert (last.best.value, last.worst.value) == (max(scored), min(scored))
+    assert all(one.total == CELLS for one in told)
+    assert [one.done for one in told] == sorted(one.done for one in told)
+
+
+def test_a_worker_that_dies_costs_its_cell_and_the_rest_goes_on(tmp_path, monkeypatch):
+    class Dying(InThisProcess):
+        def next(self, advance):
+            job = self._queue[0]
+            if getattr(job, "table", {}).get("use") == "idlg":
+                return lost(self._queue.popleft(), died("signal 9, SIGKILL"))
+            return super().next(advance)
+
+    monkeypatch.setattr("fedleak.run.InThisProcess", Dying)
+    tree = {"attacks": [{"use": "idlg", "steps": 1}, {"use": "analytic-linear"}], "seed": 1}
+    outcome = run(campaign(**tree), tmp_path / "run")
+    rows = [row for row in outcome.rows if row.attack == "idlg"]
+    assert rows
+    assert all("the process that ran it died (signal 9, SIGKILL)" in row.reason for row in rows)
+    assert any(row.value > 80 for row in outcome.rows if row.attack == "analytic-linear")
+    assert outcome.exit_status == 1
+    monkeypatch.undo()
+    assert run(campaign(**tree), tmp_path / "run").exit_status == 0
+
+
+def test_a_federation_with_a_bug_is_recorded_with_its_traceback(tmp_path, monkeypatch):
+    real = federating.run_federation
+
+    def fail(plan, engine, listener):
+        if plan.defense == "noisy":
+            raise ZeroDivisionError("a bug in a strategy")
+        return real(plan, engine, listener)
+
+    monkeypatch.setattr(federating, "run_federation", fail)
+    outcome = run(campaign(seed=1), tmp_path / "run")
+    assert outcome.exit_status == 1
+    assert {row.reason for row in outcome.rows if row.defense == "noisy"} == {"ZeroDivisionError: a bug in a strategy"}
+    assert "Traceback" in outcome.folder.errors.read_text()
+
+
+def test_two_runs_in_one_folder_at_a_time_are_refused(whole):
+    with whole.folder.locked(), pytest.raises(OutputError, match="another run is working"):
+        run(campaign(), whole.folder.root)
+
+
+def test_a_plan_is_told_without_running_anything(tmp_path):
+    (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
+    said = CliRunner().invoke(app, ["run", str(tmp_path / "grid.toml"), "--plan", "--out", str(tmp_path / "run")])
+    assert said.exit_code == 0, said.stderr
+    assert f"4 settings, 8 federations, {CELLS} cells" in said.stdout
+    assert "seed=1 batch_size=2" in said.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_pool_gives_the_same_results(whole, tmp_path):
+    assert figures(run(campaign(), tmp_path / "run", jobs=2).folder) == figures(whole.folder)
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_results(whole, tmp_path):
+    """In a process of its own: Ray leaves processes behind until the one that began them ends."""
+    (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
+    words = ["run", str(tmp_path / "grid.toml"), "--out", str(tmp_path / "run"), "--engine", "ray", "--jobs", "2"]
+    command = [sys.executable, "-c", "from fedleak.cli import main; main()", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert figures(RunFolder(tmp_path / "run")) == figures(whole.folder)
+
+
+@pytest.mark.slow
+def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(FedleakError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        run(campaign(), tmp_path / "run", engine="ray")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
+@pytest.mark.parametrize("words", [("--jobs", "1"), ("--jobs", "2")], ids=["one process", "a pool"])
+def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, words):
+    """By the command line, killed as soon as so many cells are there."""
+    (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
+    out = tmp_path / "run"
+    command = [sys.executable, "-c", "from fedleak.cli import main; main()", "run", str(tmp_path / "grid.toml")]
+    for cells in (1, 15, 30):
+        with subprocess.Popen([*command, "--out", str(out), *words], stderr=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 120
+            while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < cells and time.monotonic() < deadline:
+                time.sleep(0.005)
+            assert process.poll() is None, "the run was over before it could be killed"
+            process.kill()
+    assert read_run(out).unfinished > 0
+    done = subprocess.run([*command, "--out", str(out), *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert figures(read_run(out).folder) == figures(whole.folder)
+    assert read_run(out).unfinished == 0
+
+
+class _WaitingError(Exception):
+    """Nothing is over yet."""
+
+
+def _stop_waiting(working):
+    def tell(federations, cells):
+        working.append(cells)
+        raise _WaitingError
+
+    return tell
+
+
+def children(process):
+    """The processes that a process forked."""
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def kill_workers():
+    for pid in {one for server in children(os.getpid()) for one in children(server)}:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children of a process are looked up in Linux's /proc")
+def test_a_pool_outlives_a_worker_that_is_killed_at_work_and_all_that_are_killed_idle(whole, tmp_path):
+    shutil.copytree(whole.folder.root, tmp_path / "run")
+    row = whole.rows[0]
+    point = campaign().points[0]
+    (cell, *_) = cells_of(campaign(), 0, tmp_path / "run", point.experiment.defenses[0], [(1, 0)])
+    endless = replace(cell, table={"use": "dlg", "steps": 1_000_000, "restarts": 1, "success": 0.0})
+    workers = Pool(1)
+    try:
+        workers.submit(endless)
+        working = []
+        while not sum(working):
+            with suppress(_WaitingError):
+                workers.next(_stop_waiting(working))
+        kill_workers()
+        finished = workers.next(lambda federations, cells: None)
+        assert "signal 9, SIGKILL" in finished.result.rows[0].reason
+        workers.submit(cell)
+        assert workers.next(lambda federations, cells: None).result.rows[0].value == row.value
+        kill_workers()
+        time.sleep(1.0)  # so that the pool notices
+        workers.submit(cell)
+        assert workers.next(lambda federations, cells: None).result.rows[0].value == row.value
+    finally:
+        workers.close(kill=True)

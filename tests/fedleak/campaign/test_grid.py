@@ -1,0 +1,186 @@
+"""A grid expands into one point for each combination, the same for every spelling, and mistakes are one sentence."""
+
+import tomllib
+
+import pytest
+import tomli_w
+
+from fedleak.campaign.address import address_of, experiment_facts
+from fedleak.campaign.grid import load_campaign, parse_campaign
+from fedleak.campaign.plan import cells_of, counts_of, federation_address, labelled_attacks
+from fedleak.errors import ConfigError
+from fedleak.experiment import parse_experiment
+
+TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}
+
+
+def expand(**changes):
+    return parse_campaign({**TREE, **changes})
+
+
+def labels(campaign):
+    return list(labelled_attacks(campaign.first))
+
+
+def test_one_experiment_is_a_campaign_of_one_point():
+    (point,) = expand().points
+    assert (point.setting, point.federation, point.split) == ({}, "", "test")
+    assert point.experiment == parse_experiment(TREE)
+    assert expand().tree == experiment_facts(parse_experiment(TREE))
+
+
+def test_a_list_where_one_value_is_expected_is_an_axis():
+    campaign = expand(seed=[1, 2], task=["digits-mlp", "digits-lenet"], federation={"batch_size": [1, 4]})
+    found = [
+        (p.experiment.seed, p.experiment.task, p.experiment.federation.batch_size, p.setting) for p in campaign.points
+    ]
+    assert found == [
+        (seed, task, size, {"federation.batch_size": size})
+        for task in ("digits-mlp", "digits-lenet")
+        for size in (1, 4)
+        for seed in (1, 2)
+    ]
+
+
+def test_settings_have_folders_of_their_own_named_for_what_varies():
+    folders = [point.federation for point in expand(seed=[1, 2], federation={"batch_size": [1, 4]}).points]
+    assert folders == ["seed=1 batch_size=1", "seed=2 batch_size=1", "seed=1 batch_size=4", "seed=2 batch_size=4"]
+
+
+def test_a_list_of_one_value_does_not_vary():
+    (point,) = expand(seed=[7], federation={"batch_size": [4]}).points
+    assert (point.experiment.seed, point.setting, point.federation) == (7, {}, "")
+
+
+def test_an_option_of_an_attack_is_an_axis_and_its_variants_are_labelled():
+    campaign = expand(attacks=[{"use": "dlg", "steps": [100, 400]}, {"use": "bias-sign"}])
+    assert labels(campaign) == ["dlg steps=100", "dlg steps=400", "bias-sign"]
+    assert len(campaign.points) == 1
+
+
+def test_options_of_a_nested_attack_and_the_attack_itself_are_axes():
+    nested = {"use": "best-of", "attack": {"use": "dlg", "steps": [3, 4]}, "restarts": [2, 3]}
+    expected = [f"best-of steps={steps} restarts={restarts}" for steps in (3, 4) for restarts in (2, 3)]
+    assert labels(expand(attacks=[nested])) == expected
+    assert labels(expand(attacks=[{"use": ["dlg", "idlg"], "steps": 3}])) == ["dlg", "idlg"]
+
+
+def test_a_label_of_ones_own_names_the_rows():
+    table = {"use": "dlg", "label": "patient dlg", "steps": [3, 4]}
+    assert labels(expand(attacks=[table])) == ["patient dlg steps=3", "patient dlg steps=4"]
+    assert labels(expand(attacks=[{"use": "dlg", "label": "patient"}])) == ["patient"]
+    with pytest.raises(ConfigError, match=r"attacks\.0\.label: expected a name"):
+        expand(attacks=[{"use": "dlg", "label": 3}])
+
+
+def test_an_option_of_a_defense_is_an_axis():
+    chain = [{"use": "clipping", "max_norm": [1.0, 4.0]}]
+    campaign = expand(defenses=[{"name": "none"}, {"name": "clipped", "chain": chain}])
+    assert list(campaign.first.build_chains()) == ["none", "clipped max_norm=1.0", "clipped max_norm=4.0"]
+
+
+def test_where_a_list_is_expected_a_list_of_lists_is_an_axis():
+    campaign = expand(adversary={"unknown": [["epochs"], []]})
+    assert [point.experiment.adversary.unknown for point in campaign.points] == [("epochs",), ()]
+    (point,) = expand(adversary={"unknown": ["epochs"]}).points
+    assert point.experiment.adversary.unknown == ("epochs",)
+
+
+def test_vary_names_combinations_instead_of_multiplying():
+    campaign = expand(
+        federation={"clients": 4},
+        vary=[
+            {"name": "photo", "federation": {"batch_size": 1}},
+            {"name": "batch", "federation": {"batch_size": 8, "clients": 2}, "seed": [1, 2]},
+        ],
+    )
+    facts = [(p.setting["vary"], p.experiment.federation.clients, p.experiment.seed) for p in campaign.points]
+    assert facts == [("photo", 4, 0), ("batch", 2, 1), ("batch", 2, 2)]
+
+
+def test_what_only_the_attacker_holds_shares_a_federation():
+    campaign = expand(adversary={"auxiliary": [0, 32, 64]}, seed=[1, 2])
+    assert counts_of(campaign)[0] == 2
+    addresses = {federation_address(p.experiment, p.experiment.defenses[0]) for p in campaign.points}
+    assert len(addresses) == 2
+
+
+def test_every_cell_has_an_address_of_its_own_and_a_place_of_its_own(tmp_path):
+    campaign = expand(
+        seed=[1, 2], adversary={"auxiliary": [0, 32]}, attacks=[{"use": "dlg", "steps": [1, 2]}, {"use": "idlg"}]
+    )
+    cells = [
+        cell
+        for number, point in enumerate(campaign.points)
+        for cell in cells_of(campaign, number, tmp_path, point.experiment.defenses[0], [(1, 0), (1, 1)])
+    ]
+    assert len(cells) == 2 * 2 * 3 * 2
+    assert len({cell.address for cell in cells}) == len(cells)
+    assert len({cell.folder.cell(cell.place) for cell in cells}) == len(cells)
+
+
+GRIDS = [
+    {"seed": [1, 2], "federation": {"batch_size": [1, 4]}},
+    {"attacks": [{"steps": [3, 4], "use": "dlg"}, {"use": ["idlg", "bias-sign"]}]},
+    {"adversary": {"unknown": [[], ["epochs"]]}, "task": ["digits-lenet", "digits-mlp"]},
+    {"vary": [{"name": "a", "seed": 1}, {"name": "b", "attacks": [{"use": "idlg", "steps": [1, 2]}]}]},
+    {"tuning": {"seeds": [8, 9]}, "attacks": [{"use": "dlg", "steps": [3, 4]}]},
+    {"defenses": [{"name": "x", "chain": [{"use": "top-k", "fraction": [0.1, 0.2]}]}]},
+]
+
+
+@pytest.mark.parametrize("changes", GRIDS)
+def test_the_file_that_is_written_gives_the_same_campaign_again(changes, tmp_path):
+    campaign = expand(**changes)
+    (tmp_path / "experiment.toml").write_text(tomli_w.dumps(campaign.tree))
+    again = load_campaign(tmp_path / "experiment.toml")
+    assert again.tree == campaign.tree
+    assert [point.setting for point in again.points] == [point.setting for point in campaign.points]
+    facts = [experiment_facts(point.experiment) for point in campaign.points]
+    assert [experiment_facts(point.experiment) for point in again.points] == facts
+
+
+def test_the_order_of_lines_in_a_file_means_nothing():
+    one = tomllib.loads('task = ["digits-mlp", "digits-lenet"]\nseed = [1, 2]\nname = "x"')
+    other = tomllib.loads('name = "x"\nseed = [1, 2]\ntask = ["digits-mlp", "digits-lenet"]')
+    assert address_of(parse_campaign(one).tree) == address_of(parse_campaign(other).tree)
+    assert parse_campaign(one).points == parse_campaign(other).points
+
+
+def test_tuning_seeds_are_points_of_their_own():
+    campaign = expand(
+        seed=[1, 2], tuning={"seeds": [8]}, attacks=[{"use": "dlg", "steps": [3, 4]}], federation={"batch_size": [1, 2]}
+    )
+    found = [(point.experiment.seed, point.split) for point in campaign.points]
+    assert found == [(1, "test"), (2, "test"), (1, "test"), (2, "test"), (8, "tuning"), (8, "tuning")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"seed": []}, "seed: expected a value, or a list of values to try in turn, got an empty list"),
+        ({"seed": [1, 1]}, "seed: 1 comes 2 times in the list"),
+        ({"seed": [1, "x"]}, "seed: expected a valid integer, got 'x'"),
+        ({"task": ["digits-mlp", "digits-mpl"]}, "no task is called 'digits-mpl'; did you mean 'digits-mlp'"),
+        ({"federation": {"batch_size": [1, 0]}}, "federation.batch_size: expected greater than or equal to 1"),
+        ({"federation": {"batch_sise": [1, 2]}}, "federation.batch_sise: unknown field; did you mean 'batch_size'"),
+        ({"attacks": [{"use": "dlg", "steps": [3, "x"]}]}, "attacks.0.steps: expected a valid integer"),
+        ({"attacks": [{"use": ["dlg", "idgl"]}]}, "no attack is called 'idgl'; did you mean 'idlg'"),
+        ({"vary": {"name": "x"}}, "vary: expected tables such as [[vary]]"),
+        ({"vary": [{"seed": 1}]}, "vary.0.name: expected a name"),
+        ({"vary": [{"name": "x"}, {"name": "x"}]}, "vary.1.name: 'x' comes twice"),
+        ({"vary": [{"name": "x", "sead": 1}]}, "vary.0.sead: unknown field; did you mean 'seed'"),
+        ({"tuning": {"seeds": [0]}, "attacks": [{"use": "dlg", "steps": [1, 2]}]}, "tuning.seeds: 0 is a seed of the"),
+        ({"tuning": {"seeds": []}, "attacks": [{"use": "dlg", "steps": [1, 2]}]}, "expected at least one seed"),
+        ({"tuning": {"seeds": [5]}}, "tuning: no attack has variants to choose among"),
+        ({"tuning": {"seed": [5]}}, "tuning.seed: unknown field; did you mean 'seeds'"),
+        ({"seed": list(range(1000)), "federation": {"clients": list(range(1, 1000))}}, "the grid has 999000 settings"),
+        ({"metrics": [["psnr"], ["mse"]]}, "metrics"),
+        ({"name": ["a", "b"]}, "name: expected a valid string"),
+    ],
+)
+def test_a_mistake_is_one_sentence(changes, sentence):
+    with pytest.raises(ConfigError) as caught:
+        expand(**changes)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
