@@ -1,0 +1,210 @@
+"""SQL sees a run's rows, fresh ones, and nothing else on this machine."""
+
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fedleak.campaign.federation_row import FederationRow, write_federations
+from fedleak.campaign.folder import RunFolder
+from fedleak.errors import ConfigError, RecordingError
+from fedleak.query import EXAMPLES, open_run
+from fedleak.results import AGGREGATE, write_results
+from fedleak.results_table import write_parquet
+
+FEDERATION = FederationRow(
+    task="digits-mlp", setting={"federation.batch_size": 4}, federation="", split="test", defense="none", seed=0,
+    round=1, messages=4, failures=0, accuracy=0.9, loss=0.5, seconds=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, make_row):
+    """A run with four rows, as one that ended leaves it."""
+    rows = [
+        make_row(20.0, 22.0, setting={"federation.batch_size": 2}),
+        make_row(10.0, client=1, setting={"federation.batch_size": 2}),
+        make_row(15.0, client=AGGREGATE, defense="secure"),
+        make_row(client=2),
+    ]
+    folder = RunFolder(tmp_path / "run")
+    write_results(folder.results, rows)
+    write_parquet(folder.parquet, rows)
+    return folder
+
+
+def values(folder, sql):
+    return list(open_run(folder.root).ask(sql).rows)
+
+
+def test_rows_can_be_asked_for(folder):
+    assert values(folder, "SELECT defense, avg(value), count(*) FROM results GROUP BY ALL ORDER BY ALL") == [
+        ("none", 15.5, 3),
+        ("secure", 15.0, 1),
+    ]
+    assert values(folder, "SELECT sender, client, batch_size FROM results WHERE value IS NOT NULL") == [
+        ("client", 0, 2), ("client", 1, 2), ("aggregate", None, None),
+    ]  # fmt: skip
+    assert values(folder, "SELECT list_max(per_sample) FROM results LIMIT 1") == [(22.0,)]
+
+
+def test_rows_come_in_the_order_of_the_file(tmp_path, make_row):
+    folder = RunFolder(tmp_path)
+    write_results(folder.results, [make_row(float(i)) for i in range(5_000)])
+    assert values(folder, "SELECT value FROM results") == [(float(i),) for i in range(5_000)]
+
+
+def test_the_rows_of_a_killed_run_are_found_without_parquet_and_it_is_made(folder, make_row):
+    folder.parquet.unlink()
+    assert values(folder, "SELECT count(*) FROM results") == [(4,)]
+    assert folder.parquet.exists()
+
+
+def test_an_older_parquet_is_made_anew(folder, make_row):
+    write_results(folder.results, [make_row(1.0)])
+    later = folder.parquet.stat().st_mtime_ns + 10**9
+    os.utime(folder.results, ns=(later, later))
+    assert values(folder, "SELECT value FROM results") == [(1.0,)]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", None])
+def test_a_damaged_or_foreign_parquet_is_made_anew(folder, content):
+    if content is None:
+        pq.write_table(pa.table({"value": [1.0]}), folder.parquet)
+    else:
+        folder.parquet.write_bytes(content)
+    assert values(folder, "SELECT count(defense) FROM results") == [(4,)]
+
+
+def test_a_folder_that_cannot_be_written_can_be_queried(folder, monkeypatch):
+    def refuse(self, data):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    folder.parquet.unlink()
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    assert values(folder, "SELECT count(*) FROM results") == [(4,)]
+    assert not folder.parquet.exists()
+
+
+def test_a_folder_s_own_name_is_no_column(tmp_path, make_row):
+    folder = RunFolder(tmp_path / "colour=red")
+    write_results(folder.results, [make_row(1.0)])
+    open_run(folder.root)
+    assert "colour" not in [column.name for column in open_run(folder.root).describe()]
+
+
+def test_federations_are_a_table_of_their_own(folder):
+    assert values(folder, "SELECT count(*) FROM federations") == [(0,)]
+    write_federations(folder.federations, [FEDERATION])
+    assert values(folder, "SELECT accuracy, batch_size FROM federations") == [(0.9, 4)]
+
+
+def test_the_examples_can_be_asked_and_say_something(folder):
+    write_federations(folder.federations, [FEDERATION])
+    database = open_run(folder.root)
+    for example in EXAMPLES:
+        assert database.ask(example).rows
+
+
+def test_the_columns_are_described(folder):
+    columns = open_run(folder.root).describe()
+    assert list(dict.fromkeys(column.table for column in columns)) == ["results", "federations"]
+    assert all(column.meaning and column.type for column in columns)
+    (batch,) = [column for column in columns if (column.table, column.name) == ("results", "batch_size")]
+    assert (batch.type, batch.meaning) == ("BIGINT", "setting federation.batch_size")
+
+
+def test_a_limit_counts_what_it_leaves_out(folder):
+    database = open_run(folder.root)
+    answer = database.ask("SELECT * FROM results", 3)
+    assert (len(answer.rows), answer.more) == (3, 1)
+    assert database.ask("SELECT range FROM range(25000)", 1).more == 24_999
+
+
+def test_columns_of_one_name_are_told_apart(folder):
+    assert open_run(folder.root).ask("SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a").columns == ("a", "a_1", "a_1_1", "a_2")
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("SELECT valu FROM results", 'Referenced column "valu" not found .*; did you mean "value"'),
+        ("SELECT * FROM reslts", r"Table with name reslts does not exist; did you mean 'results'\?$"),
+        ("SELECT foo(value) FROM results", r'Function with name foo does not exist; did you mean "'),
+        ("SELEC 1", 'Parser Error: syntax error at or near "SELEC"$'),
+        ("SELECT CAST(defense AS INT) FROM results", "Could not convert string 'none' to INT32"),
+        ("", "the SQL is empty; expected a query such as SELECT"),
+        ("-- nothing", "the SQL is empty"),
+    ],
+)
+def test_wrong_sql_is_one_sentence(folder, sql, sentence):
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        values(folder, sql)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY results TO '{path}/copy.csv'", "EXPORT DATABASE '{path}/export'", "ATTACH '{path}/other.db'",
+        "FROM read_csv('{path}/run/results.jsonl')", "FROM read_text('{path}/run/results.jsonl')",
+        "FROM '{path}/run/results.parquet'", "FROM glob('{path}/*')", "FROM read_csv('http://127.0.0.1:9/x.csv')",
+        "INSTALL httpfs", "LOAD httpfs", "SET enable_external_access = true", "RESET enable_external_access",
+        "SET lock_configuration = false", "SET temp_directory = '{path}/spill'",
+        "PRAGMA profiling_output = '{path}/profile'",
+        "CALL enable_logging(storage = 'file', storage_path = '{path}/log')",
+        "CREATE PERSISTENT SECRET (TYPE http)", "IMPORT DATABASE '{path}'", "FROM secret_of_the_caller",
+    ],
+)  # fmt: skip
+def test_nothing_outside_the_tables_can_be_reached(folder, tmp_path, sql):
+    secret_of_the_caller = pa.table({"secret": [1]})
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(ConfigError, match="SQL: "):
+        values(folder, sql.format(path=tmp_path))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert secret_of_the_caller.num_rows == 1
+
+
+def test_changing_a_table_changes_no_file(folder):
+    files = {path: path.read_bytes() for path in folder.root.iterdir()}
+    values(folder, "DELETE FROM results; DROP TABLE federations; CHECKPOINT; SELECT 1")
+    assert {path: path.read_bytes() for path in folder.root.iterdir()} == files
+    assert values(folder, "SELECT count(*) FROM results") == [(4,)]
+
+
+def test_a_missing_run_is_one_sentence(tmp_path):
+    with pytest.raises(RecordingError, match="is it a run folder"):
+        open_run(tmp_path / "nowhere")
+
+
+def test_a_run_without_results_is_one_sentence(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_results(folder.results, [])
+    with pytest.raises(RecordingError, match="holds no results"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["results", "federations"])
+def test_damaged_rows_are_one_sentence(folder, name):
+    path = getattr(folder, name)
+    path.write_text('{"task": ')
+    later = folder.parquet.stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(later, later))
+    with pytest.raises(RecordingError, match=f"{name}.jsonl is damaged"):
+        open_run(folder.root)
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_are_queried_in_under_a_second(tmp_path, make_row):
+    folder = RunFolder(tmp_path)
+    rows = [make_row(float(i % 40), 1.0, seed=i, setting={"federation.batch_size": i % 3}) for i in range(100_000)]
+    folder.results.touch()
+    write_parquet(folder.parquet, rows)
+    started = time.perf_counter()
+    assert (
+        len(values(folder, "SELECT batch_size, avg(value), quantile_cont(value, .95) FROM results GROUP BY ALL")) == 3
+    )
+    assert time.perf_counter() - started < 1
