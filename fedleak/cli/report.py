@@ -1,0 +1,24 @@
+"""`fedleak report`: one page for people."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page; RUN/report.html by default.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
+    from fedleak.campaign.reading import read_run
+    from fedleak.report.page import write_report
+
+    finished = read_run(run)
+    path = write_report(finished, out or finished.folder.report)
+    typer.echo(f"report    {path}")
+    if show:
+        typer.launch(path.resolve().as_uri())

@@ -1,0 +1,143 @@
+"""The matrix: a table for each metric, a row for each defense, a column for each attack."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fedleak.report.conditions import Condition, condition_of, conditions_of, defense_words, metric_named
+from fedleak.report.judgement import Judgement, judge, leaked, shade
+from fedleak.report.pictures import Pictures
+from fedleak.report.strip import Strip, scale_of, strip_of
+from fedleak.report.words import counted, measured, number
+from fedleak.statistics.group import Group
+from fedleak.statistics.summary import Summary
+
+CELLS = 800
+"""Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
+OPEN = 2
+"""Conditions that are shown unfolded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One figure with all that it must be read beside."""
+
+    judgement: Judgement
+    shade: int | None
+    """Step of colour by leakage between guessing and the threshold."""
+    mean: str
+    strip: Strip | None
+    facts: tuple[tuple[str, str], ...]
+    """Terms with their figures: interval, both guesses, share, worst case, proof."""
+    reasons: tuple[str, ...]
+    """Why messages have no figure."""
+    pictures: Pictures | None
+    tuned: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """The cells of one defense, in the order of the columns; None where there is no such cell."""
+
+    title: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """One metric under one condition."""
+
+    metric: str
+    meaning: str
+    attacks: tuple[str, ...]
+    lines: tuple[Line, ...]
+    absent: tuple[str, ...]
+    """Attacks that have no figure under any defense, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """All metrics under one condition."""
+
+    title: str
+    open: bool
+    matrices: tuple[Matrix, ...]
+
+
+def panels(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> tuple[list[Panel], list[str]]:
+    """The panels in the order of the results, and what is left out to keep the page small."""
+    shown: list[Panel] = []
+    left_out: list[str] = []
+    room = CELLS
+    for condition in conditions_of(summaries):
+        own = [summary for summary in summaries if condition_of(summary.group) == condition]
+        room -= len(own)
+        if room < 0 and shown:
+            left_out.append(condition.words)
+        else:
+            shown.append(_panel(condition, own, pictures, is_open=len(shown) < OPEN))
+    return shown, left_out
+
+
+def _panel(
+    condition: Condition, summaries: Sequence[Summary], pictures: Mapping[Group, Pictures], *, is_open: bool
+) -> Panel:
+    names = dict.fromkeys(summary.group.metric for summary in summaries)
+    tables = (_matrix([s for s in summaries if s.group.metric == name], pictures) for name in names)
+    return Panel(title=condition.words, open=is_open, matrices=tuple(tables))
+
+
+def _matrix(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> Matrix:
+    attacks = dict.fromkeys(summary.group.attack for summary in summaries)
+    present = [a for a in attacks if any(s.group.attack == a and not math.isnan(s.mean) for s in summaries)]
+    scale = scale_of(summaries)
+    by_place = {(defense_words(s.group.defense, s.group.sender), s.group.attack): s for s in summaries}
+    lines = []
+    for title in dict.fromkeys(defense for defense, _ in by_place):
+        own = (by_place.get((title, attack)) for attack in present)
+        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in own)
+        lines.append(Line(title=title, cells=tuple(cells)))
+    return Matrix(
+        metric=", ".join(part for part in (summaries[0].group.metric, summaries[0].unit) if part),
+        meaning=_meaning(summaries[0]),
+        attacks=tuple(present),
+        lines=tuple(lines) if present else (),
+        absent=tuple(_absent(summaries, [attack for attack in attacks if attack not in present])),
+    )
+
+
+def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None) -> Cell:
+    return Cell(
+        judgement=judge(summary),
+        shade=shade(summary),
+        mean=measured(summary.mean, summary.unit),
+        strip=strip,
+        facts=() if math.isnan(summary.mean) else tuple(_facts(summary)),
+        reasons=tuple(f"{counted(count, 'message')}: {reason}" for reason, count in summary.failures.items()),
+        pictures=pictures,
+        tuned=summary.tuned,
+    )
+
+
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    low, high = summary.interval.low, summary.interval.high
+    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
+    yield "prior", number(summary.prior)
+    yield "no gradient", number(summary.no_gradient)
+    sign = "≥" if summary.higher_is_better else "≤"
+    yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{leaked(summary)} of {len(summary.samples)}"
+    yield "worst case", number(summary.worst_case)
+    yield "proof", f"{summary.certified} of {summary.messages} certified" if summary.certified else "none: a guess"
+
+
+def _meaning(summary: Summary) -> str:
+    described = getattr(metric_named(summary.group.metric), "__doc__", None) or ""
+    first = described.strip().partition("\n\n")[0]
+    more = "Higher" if summary.higher_is_better else "Lower"
+    return f"{' '.join(first.split())} {more} means more leakage."
+
+
+def _absent(summaries: Sequence[Summary], attacks: Sequence[str]) -> Iterator[str]:
+    for attack in attacks:
+        reasons = {reason for s in summaries if s.group.attack == attack for reason in s.failures}
+        yield f"{attack}: {'; '.join(sorted(reasons)) or 'no message was attacked'}"

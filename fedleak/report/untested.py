@@ -1,0 +1,122 @@
+"""What a run did not test, so that nobody takes its silence for safety."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fedleak.attack import attacks
+from fedleak.campaign.campaign import Campaign
+from fedleak.campaign.reading import FinishedRun
+from fedleak.defense import defenses
+from fedleak.plugin import Plugin
+from fedleak.report.threat import chains_of, distinct
+from fedleak.report.words import counted, listed
+from fedleak.results import Row
+from fedleak.statistics.summary import Summary
+from fedleak.words import setting_in_words
+
+BASELINES = ("prior", "no-gradient")
+"""Attacks that every figure is shown beside."""
+REASONS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """One thing that was not tested."""
+
+    title: str
+    words: str
+
+
+def untested(run: FinishedRun, summaries: Sequence[Summary]) -> list[Gap]:
+    """The gaps, the gravest first."""
+    return [Gap(title=title, words=words) for title, words in _gaps(run, summaries)]
+
+
+def used_plugins(campaign: Campaign) -> list[Plugin]:
+    """Every attack, defense and metric of the campaign with those nested in them, each class once."""
+    found: dict[str, Plugin] = {}
+    for experiment in distinct(campaign):
+        chains = (defense for chain in experiment.build_chains().values() for defense in chain)
+        for plugin in (*experiment.build_attacks(), *chains, *experiment.build_metrics()):
+            for one in _nested(plugin):
+                found.setdefault(one.name, one)
+    return list(found.values())
+
+
+def failures_of(rows: Iterable[Row]) -> Counter[str]:
+    """Why attacked messages have no figure by any metric, counted by attack and reason.
+
+    A message with a figure by another metric has not failed: an attack that guesses no images has no PSNR.
+    """
+    messages: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        where = (
+            row.federation,
+            setting_in_words(row.setting),
+            row.defense,
+            row.attack,
+            row.seed,
+            row.round,
+            row.client,
+        )
+        messages.setdefault(where, []).append(row)
+    failed = (own for own in messages.values() if all(row.value != row.value for row in own))
+    return Counter(f"{own[0].attack} under {own[0].defense}: {own[0].reason or 'no reason given'}" for own in failed)
+
+
+def _nested(plugin: Plugin) -> Iterator[Plugin]:
+    yield plugin
+    for value in vars(plugin).values():
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Plugin):
+                yield from _nested(inner)
+
+
+def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str, str]]:
+    campaign, names = run.campaign, {plugin.name for plugin in used_plugins(run.campaign)}
+    if run.unfinished:
+        yield "Cells that were not run", f"{counted(run.unfinished, 'planned cell')}: the run was interrupted."
+    defended = [name for name, chain in chains_of(campaign).items() if chain]
+    if defended:
+        yield (
+            "An attacker who adapts",
+            (
+                f"None of these attacks was fitted to a defense ({listed(defended)}). Where one leaves little, read "
+                "untested, not safe."
+            ),
+        )
+    for failed, count in failures_of(run.rows).most_common(REASONS):
+        yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
+    yield from _not_run(names)
+    yield from _narrow(campaign, summaries)
+
+
+def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
+    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BASELINES]
+    if rest:
+        yield "Attacks that fedleak has and this run did not use", f"{listed(rest)}."
+    rest = [cls.name for cls in defenses if cls.name not in names]
+    if rest:
+        yield "Defenses that fedleak has and this run did not use", f"{listed(rest)}."
+
+
+def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[str, str]]:
+    """Where the run looked at one case only."""
+    experiments = [point.experiment for point in campaign.points if point.split == "test"]
+    seeds = {experiment.seed for experiment in experiments}
+    if len(seeds) == 1:
+        yield "Chance", f"A single seed ({min(seeds)}): other clients, examples and weights may give other figures."
+    if not any(experiment.model.checkpoint or experiment.model.trained_rounds for experiment in experiments):
+        yield "Trained models", "All weights were fresh; a trained model may leak less, or more."
+    if not any(experiment.adversary.unknown for experiment in experiments):
+        yield "A server that knows less", "Every training fact was known to it: batch size, steps, learning rate, mode."
+    largest = max(experiment.federation.batch_size for experiment in experiments)
+    yield "Larger batches", f"No batch was larger than {counted(largest, 'example')}."
+    if {experiment.federation.rounds for experiment in experiments} == {1}:
+        yield "Later rounds", "Only the first round was attacked, and no two rounds together."
+    if any(summary.tuned for summary in summaries):
+        yield "Other options of the attacks", "Variants were chosen on tuning seeds, kept apart; beyond those, none."
+    else:
+        yield "Tuned attacks", "No options were tuned; an attacker who takes the time may get more."
+    yield "A malicious server", "This server only reads; one that sends changed weights may get more."

@@ -1,0 +1,84 @@
+"""The rank of a fully connected layer's gradient is at most the number of examples."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from fedleak.batch import Batch
+from fedleak.observation import Observation
+from fedleak.report.layers import layer_of, numerical_rank, profile, rank_limit
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+from fedleak.training import LocalTraining, train_locally
+from fedleak.update import Update, UpdateKind
+
+
+def task(width: int = 12) -> Task:
+    torch.manual_seed(0)
+    return Task("tiny", nn.Sequential(nn.Flatten(), nn.Linear(16, width), nn.ReLU(), nn.Linear(width, 9)), (1, 4, 4), 9)
+
+
+def observed(examples: int, **facts) -> Observation:
+    """What a server sees of a client that trained on so many random examples."""
+    tiny, dice = task(), torch.Generator().manual_seed(examples)
+    batch = Batch(torch.rand(examples, 1, 4, 4, generator=dice), torch.arange(examples) % 9)
+    training = LocalTraining(**{"batch_size": examples, **facts})
+    before = weights_of(tiny.network)
+    after = train_locally(tiny, before, batch, training, ("test",))
+    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+    return Observation(
+        task=tiny, before=before, update=Update(delta, UpdateKind.DELTA), num_examples=examples, training=training
+    )
+
+
+@pytest.mark.parametrize("examples", [1, 2, 3, 5])
+def test_the_rank_is_at_most_the_number_of_examples(examples):
+    layers = profile(observed(examples))
+    assert [layer.name for layer in layers] == ["1", "3"]
+    assert all(layer.rank is not None and 1 <= layer.rank <= examples for layer in layers)
+
+
+def test_several_steps_add_their_examples():
+    observation = observed(6, batch_size=2, batches=3)
+    assert rank_limit(observation) == 6
+    assert all(layer.rank is not None and layer.rank <= 6 for layer in profile(observation))
+
+
+def test_one_example_and_noise_fill_the_rank():
+    observation = observed(1)
+    noise = torch.Generator().manual_seed(0)
+    noisy = {name: value + 0.01 * torch.randn(value.shape, generator=noise)
+             for name, value in observation.update.tensors.items()}  # fmt: skip
+    spoilt = Observation(
+        task=observation.task, before=observation.before, update=Update(noisy, UpdateKind.DELTA), num_examples=1
+    )
+    assert [(layer.rank, layer.full) for layer in profile(spoilt)] == [(12, 12), (9, 9)]
+
+
+@given(rank=st.integers(0, 5), seed=st.integers(0, 99))
+def test_the_numerical_rank_sees_through_rounding(rank, seed):
+    dice = torch.Generator().manual_seed(seed)
+    matrix = torch.randn(30, rank, generator=dice).double() @ torch.randn(rank, 20, generator=dice).double()
+    rounded = (matrix + 1e-5 * (2 * torch.rand(30, 20, generator=dice) - 1)).float()
+    assert numerical_rank(rounded, 1e-5) == rank
+
+
+def test_shares_of_energy_add_up_to_one():
+    assert sum(layer.energy for layer in profile(observed(3))) == pytest.approx(1.0)
+
+
+def test_an_update_that_is_zero_has_no_shares():
+    observation = observed(1, learning_rate=0.0)
+    assert all(layer.energy != layer.energy for layer in profile(observation))
+
+
+def test_nobody_can_tell_the_limit_where_weight_decay_adds_the_weights():
+    assert rank_limit(observed(4, batch_size=1, batches=4, weight_decay=0.1)) is None
+    assert rank_limit(observed(4, weight_decay=0.1)) == 4
+
+
+def test_a_parameter_belongs_to_its_layer():
+    assert layer_of("features.0.weight") == "features.0"
+    assert layer_of("scale") == "scale"

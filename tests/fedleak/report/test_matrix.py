@@ -1,0 +1,60 @@
+"""The matrix has every figure beside what it must be read with, and says what it leaves out."""
+
+import math
+
+import pytest
+
+from fedleak.report import matrix
+from fedleak.report.matrix import panels
+
+
+def only(summaries):
+    (panel,), left_out = panels(summaries, {})
+    assert left_out == []
+    return panel.matrices
+
+
+def test_a_cell_has_interval_both_guesses_share_worst_case_and_proof(make_summary):
+    (table,) = only([make_summary(30.0, 18.0, certified=1)])
+    (cell,) = table.lines[0].cells
+    assert dict(cell.facts) == {
+        "95%": "23.0 to 25.0", "prior": "12.0", "no gradient": "9.00", "≥ 20.0 dB": "1 of 2", "worst case": "30.0",
+        "proof": "1 of 2 certified",
+    }  # fmt: skip
+
+
+def test_too_few_is_said_in_place_of_the_interval(make_summary):
+    (table,) = only([make_summary(30.0, half=math.nan)])
+    assert dict(table.lines[0].cells[0].facts)["95%"] == "by hand"
+
+
+def test_an_attack_without_a_figure_anywhere_is_named_with_its_reason(make_summary):
+    (table,) = only([make_summary(30.0), make_summary(attack="bias-sign", failures={"guesses no images": 4})])
+    assert table.attacks == ("dlg",)
+    assert table.absent == ("bias-sign: guesses no images",)
+
+
+def test_sums_have_a_line_of_their_own(make_summary):
+    (table,) = only([make_summary(30.0, defense="masked"), make_summary(9.0, defense="masked", sender="aggregate")])
+    assert [line.title for line in table.lines] == ["masked", "masked (sum)"]
+
+
+def test_more_leakage_is_further_right_whatever_the_metric(make_summary):
+    for metric, leaky, tight in (("psnr", 40.0, 10.0), ("mse", 0.001, 0.2)):
+        (table,) = only([make_summary(leaky, metric=metric), make_summary(tight, metric=metric, defense="noisy")])
+        leaks, keeps = (line.cells[0].strip for line in table.lines)
+        assert leaks.mean > keeps.mean
+
+
+def test_conditions_that_do_not_fit_are_left_out_and_named(make_summary, monkeypatch):
+    monkeypatch.setattr(matrix, "CELLS", 2)
+    every = [make_summary(30.0, setting=(("federation.batch_size", size),)) for size in (1, 2, 4)]
+    shown, left_out = panels(every, {})
+    assert [panel.title for panel in shown] == ["digits-mlp, batch_size=1", "digits-mlp, batch_size=2"]
+    assert left_out == ["digits-mlp, batch_size=4"]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_only_the_first_conditions_are_unfolded(make_summary, count):
+    shown, _ = panels([make_summary(30.0, setting=(("vary", str(i)),)) for i in range(count)], {})
+    assert [panel.open for panel in shown] == [i < matrix.OPEN for i in range(count)]
