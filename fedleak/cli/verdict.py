@@ -1,0 +1,113 @@
+"""The verdict of the gate on the terminal: a line for each rule, and for what is broken all that is needed to look."""
+
+import textwrap
+from collections.abc import Iterator
+
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
+from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, number, p_text, signed
+from fedleak.statistics.intervals import counted
+
+WIDTH = 80
+GROUPS = 8
+"""Broken groups of a rule that are shown; all of them are in the files."""
+
+
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
+    """What the terminal shows, nothing longer than 80 columns but paths."""
+    for rule in verdict.rules:
+        yield from _rule(rule)
+    if verdict.baseline is not None:
+        yield from _baseline(verdict.baseline)
+    for problem in verdict.problems:
+        yield from _wrapped(f"FAIL  {problem}", "      ")
+    if verdict.failed_messages:
+        yield "messages without a figure by any metric:"
+        for line in verdict.failed_messages[:GROUPS]:
+            yield from _wrapped(f"  {line}", "    ")
+        yield from _more(len(verdict.failed_messages), "  ")
+    yield _last(verdict)
+
+
+def _rule(verdict: RuleVerdict) -> Iterator[str]:
+    rule = verdict.rule
+    groups = f"broken in {len(verdict.broken)} of {_groups(verdict)}" if verdict.broken else _groups(verdict)
+    told = "" if verdict.problem else f"  ({groups})"
+    named = "" if rule.name == rule.text else f"{rule.name}: "
+    mark = "PASS" if verdict.passed else "FAIL"
+    yield from _wrapped(f"{mark}  rule {rule.number}  {named}{rule.text}{told}", "              ")
+    if rule.because and not verdict.passed:
+        yield from _wrapped(f"      because {rule.because}", "      ")
+    if verdict.problem:
+        yield from _wrapped(f"      {verdict.problem}", "      ")
+    for finding in verdict.broken[:GROUPS]:
+        yield from _finding(verdict, finding)
+    yield from _more(len(verdict.broken), "      ")
+
+
+def _groups(verdict: RuleVerdict) -> str:
+    return counted(len(verdict.findings), "group")
+
+
+def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
+    own, assertion = finding.measurement, verdict.rule.assertion
+    yield from _wrapped(f"    - {own.subject}", "      ")
+    if own.value == own.value:
+        value = figure(own.value, own.unit, finding.bound)
+        yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(own.interval)}", "        ")
+        bound = f"bound {number(finding.bound, own.value)}"
+        yield from _wrapped(
+            f"      {'; '.join(filter(None, [bound, baselines_text(own), counts_text(own)]))}", "        "
+        )
+    yield from _wrapped(f"      {finding.problem}", "        ")
+    yield from _picture(finding.picture)
+
+
+def _picture(picture: Picture | None) -> Iterator[str]:
+    if picture is not None and picture.path is not None:
+        yield f"      picture {picture.path}"  # not wrapped: a path is there to be copied
+    elif picture is not None:
+        yield from _wrapped(f"      no picture: {picture.reason}", "        ")
+
+
+def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
+    broken = baseline.regressions
+    mark = "FAIL" if broken else "PASS"
+    says = f"{len(broken)} of {counted(len(baseline.changes), 'group')} leak more, beyond noise"
+    yield from _wrapped(f"{mark}  baseline {baseline.old}: {says} (alpha {baseline.alpha:g})", "      ")
+    for change in broken[:GROUPS]:
+        yield from _change(change)
+    yield from _more(len(broken), "      ")
+    if baseline.undecided:
+        yield f"      {counted(baseline.undecided, 'group')} with too few messages to test"
+    if baseline.new_groups:
+        yield f"      {counted(baseline.new_groups, 'group')} without a figure in the baseline, not compared"
+
+
+def _change(change: Change) -> Iterator[str]:
+    own = change.comparison
+    yield from _wrapped(f"    - {own.group.metric} of {change.measurement.subject}", "      ")
+    yield f"      {figure(change.old, change.unit)} before, {figure(change.new, change.unit)} now"
+    difference = f"difference {signed(own.difference)}; {interval_text(own.interval)}"
+    yield from _wrapped(f"      {difference}; {p_text(own.p_value)} ({own.test})", "        ")
+    yield from _picture(change.picture)
+
+
+def _last(verdict: Verdict) -> str:
+    parts = []
+    if verdict.rules:
+        broken = sum(not rule.passed for rule in verdict.rules)
+        parts.append(f"{broken} of {counted(len(verdict.rules), 'rule')} broken")
+    if verdict.baseline is not None:
+        parts.append(counted(len(verdict.baseline.regressions), "regression"))
+    if verdict.problems:
+        parts.append("too little was shown")
+    return f"verdict: {'PASS' if verdict.passed else 'FAIL'} ({', '.join(parts)}), exit status {verdict.exit_status}"
+
+
+def _more(count: int, indent: str) -> Iterator[str]:
+    if count > GROUPS:
+        yield f"{indent}and {count - GROUPS} more; --junit, --sarif and --markdown write all of them"
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

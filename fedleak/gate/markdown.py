@@ -1,0 +1,106 @@
+"""The verdict as Markdown, for the summary of a CI job."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fedleak.errors import OutputError
+from fedleak.gate.verdict import BaselineVerdict, Finding, RuleVerdict, Verdict
+from fedleak.gate.words import figure, number, p_text, signed
+from fedleak.tensorfile import write_atomically
+
+SUMMARY = "GITHUB_STEP_SUMMARY"
+ROWS = 200
+"""Of a table: a job's summary has a limit of 1 MiB."""
+
+
+def write_markdown(verdict: Verdict, path: Path) -> Path:
+    """Writes the file whole; GitHub's step summary belongs to all commands of a step, so it is appended to."""
+    text = "\n".join(_page(verdict)) + "\n"
+    summary = os.environ.get(SUMMARY)
+    if not summary or path.resolve() != Path(summary).resolve():
+        return write_atomically(path, text.encode())
+    try:
+        with path.open("a") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another --markdown") from error
+    return path
+
+
+def _page(verdict: Verdict) -> Iterator[str]:
+    yield f"## {'✅ passed' if verdict.passed else '❌ failed'}: fedleak check `{verdict.run}`"
+    for problem in verdict.problems:
+        yield from ("", f"**{_cell(problem)}**")
+    if verdict.rules:
+        yield from _rules(verdict)
+    for rule in verdict.rules:
+        if not rule.passed:
+            yield from _broken(rule)
+    if verdict.baseline is not None:
+        yield from _baseline(verdict.baseline)
+    if verdict.failed_messages:
+        yield from (
+            "",
+            "Messages without a figure:",
+            "",
+            *(f"- {_cell(line)}" for line in verdict.failed_messages[:ROWS]),
+        )
+
+
+def _rules(verdict: Verdict) -> Iterator[str]:
+    yield from ("", "| | rule | groups | broken in |", "| --- | --- | ---: | ---: |")
+    for one in verdict.rules:
+        name = f"`{one.rule.text}`" if one.rule.name == one.rule.text else f"{one.rule.name}: `{one.rule.text}`"
+        mark = "✅" if one.passed else "❌"
+        yield f"| {mark} | {_cell(name)} | {len(one.findings)} | {len(one.broken)} |"
+
+
+def _broken(verdict: RuleVerdict) -> Iterator[str]:
+    yield from ("", f"### ❌ {_cell(verdict.rule.label)}: `{_cell(verdict.rule.text)}`")
+    if verdict.rule.because:
+        yield from ("", _cell(verdict.rule.because))
+    if verdict.problem:
+        yield from ("", _cell(verdict.problem))
+        return
+    yield from ("", "| where | figure | 95% interval | bound | prior | no gradient | messages | seeds | picture |")
+    yield "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    yield from (_row(finding) for finding in verdict.broken[:ROWS])
+    if len(verdict.broken) > ROWS:
+        yield from ("", f"and {len(verdict.broken) - ROWS} more groups")
+
+
+def _row(finding: Finding) -> str:
+    own = finding.measurement
+    interval = "none" if own.interval is None else f"{number(own.interval.low)} to {number(own.interval.high)}"
+    cells = [
+        str(own.subject),
+        figure(own.value, own.unit, finding.bound),
+        interval,
+        number(finding.bound),
+        *(number(own.baselines[name]) if name in own.baselines else "" for name in ("prior", "no-gradient")),
+        str(own.messages),
+        str(own.seeds),
+        f"`{finding.picture.path}`" if finding.picture and finding.picture.path else str(finding.picture or ""),
+    ]
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
+    broken = baseline.regressions
+    yield from ("", f"### {'❌' if broken else '✅'} against the baseline `{baseline.old}`", "")
+    yield f"{len(baseline.changes)} groups compared, {len(broken)} leak more beyond noise (p < {baseline.alpha:g})."
+    if broken:
+        yield from ("", "| where | metric | before | now | difference | 95% interval | p |")
+        yield "| --- | --- | ---: | ---: | ---: | --- | --- |"
+    for change in broken[:ROWS]:
+        own = change.comparison
+        values = (figure(change.old, change.unit), figure(change.new, change.unit), signed(own.difference))
+        interval = f"{number(own.interval.low)} to {number(own.interval.high)}"
+        cells = (str(change.measurement.subject), own.group.metric, *values, interval, p_text(own.p_value))
+        yield f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Text that keeps a table whole."""
+    return text.replace("|", "\\|").replace("\n", " ")
