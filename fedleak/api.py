@@ -3,7 +3,7 @@
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)
 for figure in score(guess, captured):
-    print(figure.metric, figure.value, "prior", figure.baseline)
+    print(figure.metric, figure.value, "prior", figure.baseline, "no gradient", figure.no_gradient)
 """
 
 import copy
@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from fedleak.attack import attacks
 from fedleak.batch import Batch
+from fedleak.campaign.adversary import blind_guesses
 from fedleak.data import load
 from fedleak.defense import Defense, build_chain, protocol_of
 from fedleak.errors import ConfigError, FederationError
-from fedleak.federation.engine import FederationReport, run_federation
+from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.metric import metrics as metric_registry
 from fedleak.observation import Observation
@@ -40,7 +41,6 @@ from fedleak.update import Update, UpdateKind
 from fedleak.vault import withdraw
 
 METRICS = ("mse", "psnr", "ssim", "label-recall")
-AUXILIARY = 256
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ def capture(
     batch_size=4)`. Under secure aggregation the last capture of a round is the aggregate. Raises `ConfigError` for what
     an experiment file would be refused for, and `FederationError` when a client failed.
     """
+    # Flower takes a while to import, and who attacks a model of their own needs none.
+    from fedleak.federation.engine import run_federation
+
     chain = [plain(part) if isinstance(part, Defense) else part for part in defense]
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
         tree = {
@@ -80,7 +83,7 @@ def capture(
         }
         plan = parse_settings(FederationPlan, tree)
         report = run_federation(plan)
-        _require_every_client(report)
+        _require_every_client(report.failures)
         auxiliary = load(task).auxiliary[torch.arange(min(plan.adversary.auxiliary, len(load(task).auxiliary)))]
         return [_read(path, Path(plan.vault), auxiliary) for path in report.recordings]
 
@@ -91,13 +94,15 @@ def observe(
     labels: Int[Tensor, " batch"],
     *,
     defense: Sequence[Defense | Table] = (),
+    auxiliary: Batch | None = None,
     seed: int = 0,
     **training: Any,
 ) -> Capture:
     """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
 
-    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. Raises
-    `ConfigError` for an unknown or impossible one, and for a defense that needs several clients (use `capture`).
+    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
+    public data of the same kind that the adversary holds. Raises `ConfigError` for an unknown or impossible field, and
+    for a defense that needs several clients (use `capture`).
     """
     chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     protocol = protocol_of(chain)
@@ -123,6 +128,7 @@ def observe(
         num_examples=len(labels),
         training=facts,
         defense=chain,
+        auxiliary=auxiliary,
     )
     return Capture(observation, Batch(inputs, labels))
 
@@ -134,15 +140,15 @@ def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **optio
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] = METRICS) -> list[Score]:
-    """Each metric of a guess against the truth, beside what the prior (no gradient at all) gets."""
-    prior = attacks.build("prior", {}).reconstruct(captured.observation, generator(0, "prior"))
+    """Each metric of a guess against the truth, beside what two blind guesses get: see `Score`."""
     chosen = tuple(metric_registry.build(name, {}) for name in metrics)
-    return compare(guess, captured.truth, chosen, prior)
+    prior = attacks.build("prior", {}).reconstruct(captured.observation, generator(0, "prior"))
+    return compare(guess, captured.truth, chosen, prior, blind_guesses(captured.observation))
 
 
-def _require_every_client(report: FederationReport) -> None:
-    if report.failures:
-        first = report.failures[0]
+def _require_every_client(failures: Sequence[ClientFailure]) -> None:
+    if failures:
+        first = failures[0]
         raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
 
 

@@ -6,10 +6,14 @@ import typer
 
 from fedleak import __version__
 from fedleak.cli.attack import attack
+from fedleak.cli.check import check
 from fedleak.cli.cite import cite
 from fedleak.cli.demo import demo
+from fedleak.cli.doctor import doctor
 from fedleak.cli.errors import Polite
 from fedleak.cli.listing import list_plugins
+from fedleak.cli.query import query
+from fedleak.cli.report import report
 from fedleak.cli.run import run
 from fedleak.cli.verify import verify
 
@@ -26,8 +30,12 @@ app.command()(demo)
 app.command()(run)
 app.command()(attack)
 app.command()(verify)
+app.command()(check)
+app.command()(query)
+app.command()(report)
 app.command(name="list")(list_plugins)
 app.command()(cite)
+app.command()(doctor)
 
 
 def _say_version(wanted: bool) -> bool:

@@ -17,15 +17,13 @@ from fedleak.cli.console import progress_bar
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.metric import metrics
 from fedleak.observation import Observation
+from fedleak.picture.beside import beside
 from fedleak.picture.draw import draw
-from fedleak.picture.panel import Line, Panel, Picture
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import Recording, read_recording
 from fedleak.results import Place
 from fedleak.settings import Table
 from fedleak.threads import one_thread
-
-COLUMNS = 8
 
 
 def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
@@ -37,6 +35,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
     place = Place(
+        task=recording.task.name,
         attack=attack.name,
         defense=recording.defense,
         client=who,
@@ -50,7 +49,9 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     _say(guess, seconds)
     truth = _truth(path, recording)
     if truth is not None:
-        _score(guess, truth, adversary.prior_guess(observation, place))
+        prior = adversary.prior_guess(observation, place)
+        blind = adversary.blind_guesses(observation, place.seed, place.round, place.client)
+        _score(guess, truth, prior, blind)
     if guess.inputs is not None:
         typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
 
@@ -80,6 +81,8 @@ def _guess(observation: Observation, table: Table, place: Place) -> tuple[Recons
 def _say(guess: Reconstruction, seconds: float) -> None:
     loss = "none" if math.isnan(guess.mismatch) else f"{guess.mismatch:.4g}"
     typer.echo(f"own loss  {loss}   ({seconds:.1f} s)")
+    if guess.certificate:
+        typer.echo(f"proved    {guess.certificate}")
     if guess.note:
         typer.echo(f"note      {guess.note}")
     if guess.labels is not None:
@@ -94,33 +97,20 @@ def _truth(path: Path, recording: Recording) -> Batch | None:
     return truth_of(vault, recording.round, recording.cohort)
 
 
-def _score(guess: Reconstruction, truth: Batch, prior: Reconstruction) -> None:
-    for score in scoring.score(guess, truth, tuple(cls() for cls in metrics), prior):
+def _score(guess: Reconstruction, truth: Batch, prior: Reconstruction, blind: list[Reconstruction]) -> None:
+    for score in scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, blind):
         better = "higher" if score.higher_is_better else "lower"
         if math.isnan(score.value):
             typer.echo(f"{score.metric:<13} -  ({score.reason})")
         else:
             figure = f"{score.value:.4g} {score.unit}".strip()
-            typer.echo(f"{score.metric:<13} {figure} (prior {score.baseline:.4g}; {better} means more leakage)")
+            beside = f"prior {score.baseline:.4g}"
+            if not math.isnan(score.no_gradient):
+                beside += f", no gradient {score.no_gradient:.4g}"
+            typer.echo(f"{score.metric:<13} {figure} ({beside}; {better} means more leakage)")
 
 
 def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:
     if path.parent.exists() and not path.parent.is_dir():
         raise OutputError(f"cannot write {path}: {path.parent} is not a folder")
-    images = guess if truth is None else scoring.matched(guess, truth.inputs)
-    lines = [] if truth is None else [_line("truth", truth.inputs)]
-    panel = Panel(
-        title=title,
-        columns=tuple(f"example {i}" for i in range(min(len(images), COLUMNS))),
-        lines=(*lines, _line("guess", images)),
-        note=f"{COLUMNS} of {len(images)} shown" if len(images) > COLUMNS else "",
-    )
-    return draw(panel, path)
-
-
-def _line(title: str, images: Tensor) -> Line:
-    pictures = [
-        Picture(image=image) if bool(image.isfinite().all()) else Picture(reason="no guess for this example")
-        for image in images[:COLUMNS]
-    ]
-    return Line(title=title, pictures=tuple(pictures))
+    return draw(beside(title, guess, truth), path)

@@ -45,6 +45,10 @@ class TorchvisionLoader(Loader):
         """Torchvision's data set, from `root()`."""
 
     @abstractmethod
+    def there(self) -> bool:
+        """Whether there are files to read, whole or not, without a download."""
+
+    @abstractmethod
     def expected(self) -> str:
         """Where the files should be and how to get them, as the end of a sentence."""
 
@@ -89,6 +93,9 @@ class Cifar(TorchvisionLoader):
         from torchvision import datasets
 
         return getattr(datasets, self.torchvision_name)(str(root()), train=train, download=download)
+
+    def there(self) -> bool:
+        return (root() / self.folder).is_dir()
 
     def expected(self) -> str:
         return (
@@ -135,6 +142,9 @@ class FashionMnist(TorchvisionLoader):
 
         _unpack(DEBIAN_FASHION_MNIST, root() / "FashionMNIST" / "raw")
         return FashionMNIST(str(root()), train=train, download=download)
+
+    def there(self) -> bool:
+        return any(DEBIAN_FASHION_MNIST.glob("*-ubyte.gz")) or any((root() / "FashionMNIST" / "raw").glob("*-ubyte*"))
 
     def expected(self) -> str:
         return (

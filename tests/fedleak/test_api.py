@@ -1,10 +1,13 @@
 """Capture, attack and score from Python, also with a model of one's own."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from fedleak.api import attack, capture, observe, score
+from fedleak.batch import Batch
 from fedleak.errors import ConfigError, FederationError
 from fedleak.randomness import generator
 
@@ -58,3 +61,14 @@ def test_a_capture_is_one_for_each_message() -> None:
     assert len(captures[3].truth) == 3
     with pytest.raises(FederationError, match="2 clients or more"):
         capture("digits-mlp", clients=1, defense=[{"use": "secure-aggregation"}])
+
+
+def test_scores_have_both_blind_guesses_beside_them() -> None:
+    public = Batch(torch.rand(9, 1, 5, 5, generator=generator("public")), torch.arange(9) % 3)
+    with_data = observe(model(), IMAGES[:1], LABELS[:1], auxiliary=public)
+    figure = score(attack(with_data, "analytic-linear"), with_data, ["psnr"])[0]
+    assert figure.value > figure.baseline > figure.no_gradient
+    without = observe(model(), IMAGES[:1], LABELS[:1])
+    figure = score(attack(without, "analytic-linear"), without, ["psnr"])[0]
+    assert figure.value > figure.baseline
+    assert math.isnan(figure.no_gradient)

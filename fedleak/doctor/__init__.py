@@ -1,0 +1,1 @@
+"""What this machine can run, looked at without running anything."""
