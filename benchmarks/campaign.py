@@ -112,7 +112,7 @@ def scaling(options: argparse.Namespace) -> None:
     warm_up(2)
     tree = {
         **{"name": "scaling", "task": "photos-convnet", "metrics": ["psnr"], "federation": {"clients": 12}},
-        "attacks": [{"use": "inverting-gradients", "steps": 150}],
+        "attacks": [{"use": "inverting-gradients", "steps": 600}],
     }
     _timed(tree, jobs=2)  # the pool's server and the data are loaded
     pairs = [(_timed(tree, jobs=1), _timed(tree, jobs=2)) for _ in range(options.repeats)]

@@ -76,7 +76,10 @@ class Pool(Workers):
         """All workers were killed while they were idle: a new pool takes over what the old one had not begun."""
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
-            raise FedleakError("worker processes die while they are idle; look for what kills them") from broken
+            raise FedleakError(
+                "worker processes end before they are at work; in a script, start a run with jobs below "
+                "`if __name__ == '__main__':`, else look for what kills them"
+            ) from broken
         self.close(kill=True)
         self._pool = self._started()
         left, self._futures = list(self._futures.values()), {}

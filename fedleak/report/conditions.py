@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fedleak.errors import ConfigError
 from fedleak.metric import Metric, metrics
@@ -62,23 +62,6 @@ def headline(summaries: Iterable[Summary], kind: str) -> str | None:
     return next((metric for metric in measured if kind_of(metric) == kind), None)
 
 
-def with_common_guess(summaries: Sequence[Summary]) -> list[Summary]:
-    """The same with one no-gradient figure for all defenses and attacks on the same messages, their mean.
-
-    A guess without the update knows nothing of either, and is drawn anew each time: of few messages it may be lucky,
-    and a figure that is compared with a lucky or an unlucky guess says more about the guess.
-    """
-    drawn: dict[object, list[tuple[float, int]]] = {}
-    for summary in summaries:
-        if not math.isnan(summary.no_gradient):
-            drawn.setdefault(_guessed_alike(summary.group), []).append((summary.no_gradient, summary.messages))
-    means = {
-        place: math.fsum(value * messages for value, messages in own) / sum(messages for _, messages in own)
-        for place, own in drawn.items()
-    }
-    return [replace(one, no_gradient=means.get(_guessed_alike(one.group), math.nan)) for one in summaries]
-
-
 def eligible(summaries: Sequence[Summary]) -> list[Summary]:
     """Without the variants of an attack that tuning seeds did not choose: the best of many on test seeds is luck."""
     tuned = {_contest(summary.group) for summary in summaries if summary.tuned}
@@ -93,10 +76,6 @@ def strongest(summaries: Sequence[Summary]) -> Summary | None:
 def defense_words(defense: str, who: Who | Sender) -> str:
     """The defense, and whether it is the sum that it revealed: `secure aggregation (sum)`."""
     return f"{defense} (sum)" if who == AGGREGATE else defense
-
-
-def _guessed_alike(group: Group) -> object:
-    return group.task, group.setting, group.sender, group.metric
 
 
 def _contest(group: Group) -> object:

@@ -31,15 +31,23 @@ GRAVITY = tuple(Judgement)
 
 
 def judge(summary: Summary) -> Judgement:
-    """The judgement of one summary: "beyond" is only said where the interval's end that leaks less is beyond."""
-    guess = guessing(summary)
+    """The judgement of one summary: "beyond" is only said where the interval's end that leaks less is beyond.
+
+    Of labels, which are hit or missed, the gain in pairs must be beyond too: what guessing hits of a few is luck as
+    well, and one hit of four looks like leakage beside a guess that had none.
+    """
     if math.isnan(summary.mean):
         return Judgement.MISSING
-    if math.isnan(cautious(summary)) or math.isnan(guess):
+    if any(math.isnan(value) for value in (cautious(summary), guessing(summary), _gain(summary))):
         return Judgement.TOO_FEW
-    if beyond(summary, cautious(summary)) > 0:
+    if beyond(summary, cautious(summary)) > 0 and _gain(summary) > 0:
         return Judgement.LEAKED if leaked(summary) else Judgement.BEYOND
     return Judgement.UNCLEAR if beyond(summary, summary.mean) > 0 else Judgement.NOTHING
+
+
+def _gain(summary: Summary) -> float:
+    """The end of the gain's interval that leaks less, where it decides."""
+    return summary.gain_interval.low if summary.unit.startswith("share") else math.inf
 
 
 def guessing(summary: Summary) -> float:

@@ -114,7 +114,7 @@ def _finding(evidence: Evidence, defense: str) -> Finding:
 def _measure(evidence: Evidence) -> str:
     beyond = (
         "“More than guessing” is said only where the whole 95% interval leaks more than the better of two guesses made "
-        "without the update."
+        "without the update; of labels also that of the gain over it, message by message."
     )
     if _at_worst(evidence):
         beyond = f"{beyond} Of several settings each defense is told by its worst."

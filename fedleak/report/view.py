@@ -12,7 +12,6 @@ from fedleak.report.conditions import (
     headline,
     setting_of,
     strongest,
-    with_common_guess,
 )
 from fedleak.report.curves import Curves, curves
 from fedleak.report.evidence import Evidence
@@ -62,7 +61,7 @@ class Page:
 def page_of(run: FinishedRun) -> Page:
     """The page of a run."""
     rows = [row for row in run.rows if row.split == "test"]
-    summaries = with_common_guess(summarise(run.rows))
+    summaries = summarise(run.rows)
     defended = {name: bool(chain) for name, chain in chains_of(run.campaign).items()}
     reference = _reference(rows, defended)
     comparisons = compare_defenses(rows, reference) if rows else []

@@ -31,6 +31,8 @@ class Summary:
     """Mean of the best constant guess over the same messages."""
     no_gradient: float
     """Mean of public examples drawn at random over the same messages."""
+    gain_interval: Interval
+    """Of how much more leaks than by the better of the two guesses, message by message; positive is more leakage."""
     samples: tuple[float, ...]
     """Every sample's value, in the order of the rows; NaN ones left out."""
     worst_case: float
@@ -76,6 +78,7 @@ def _summary(group: Group, rows: Sequence[Row], threshold: float, *, tuned: bool
         interval=_interval(scored, samples),
         prior=_mean(row.baseline for row in scored),
         no_gradient=_mean(row.no_gradient for row in scored),
+        gain_interval=_gain_interval(scored, higher),
         samples=samples,
         worst_case=(max if higher else min)(samples, default=math.nan),
         threshold=threshold,
@@ -96,6 +99,19 @@ def _interval(scored: Sequence[Row], samples: Sequence[float]) -> Interval:
     interval = of_mean(Units.of([row.value for row in scored], [row.seed for row in scored]))
     low, high = _bounds(scored[0].metric) if scored else (-math.inf, math.inf)
     return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
+
+
+def _gain_interval(scored: Sequence[Row], higher: bool) -> Interval:
+    """In pairs: what a message that is easy to guess gives away is not the update's doing."""
+    sign = 1.0 if higher else -1.0
+    guesses = [[row.baseline for row in scored], [row.no_gradient for row in scored]]
+    better = max(guesses, key=lambda guess: (not math.isnan(_mean(guess)), sign * _mean(guess)))
+    pairs = [
+        (sign * (row.value - guess), row.seed)
+        for row, guess in zip(scored, better, strict=True)
+        if math.isfinite(guess)
+    ]
+    return of_mean(Units.of([gain for gain, _ in pairs], [seed for _, seed in pairs]))
 
 
 def _is_share(scored: Sequence[Row], samples: Sequence[float]) -> bool:

@@ -17,6 +17,11 @@ def group(**changed) -> Group:
     return Group(**{**PLACE, **changed})
 
 
+def gain_interval(mean: float, half: float, guess: float, higher: bool) -> Interval:
+    gain = mean - guess if higher else guess - mean
+    return Interval(low=gain - half, high=gain + half, method="by hand")
+
+
 def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient: float = 9.0, **changed) -> Summary:
     """A summary of these samples whose interval reaches `half` to either side of the mean; NaN: there is none."""
     fields = {key: changed.pop(key) for key in list(changed) if key not in PLACE}
@@ -26,7 +31,9 @@ def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient
     values = {
         "group": group(**changed), "unit": unit, "higher_is_better": higher, "mean": mean,
         "interval": Interval(low=mean - half, high=mean + half, method="by hand"),
-        "prior": prior, "no_gradient": no_gradient, "samples": samples, "threshold": threshold,
+        "prior": prior, "no_gradient": no_gradient,
+        "gain_interval": gain_interval(mean, half, (max if higher else min)(prior, no_gradient), higher),
+        "samples": samples, "threshold": threshold,
         "worst_case": (max if higher else min)(samples, default=math.nan),
         "share": sum(leaked) / len(samples) if samples else math.nan,
         "share_interval": Interval(low=math.nan, high=math.nan, method="by hand"),

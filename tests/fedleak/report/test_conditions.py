@@ -1,27 +1,8 @@
 """Which figures stand for what, and what they are compared with."""
 
-import math
-
 import pytest
 
-from fedleak.report.conditions import Condition, eligible, headline, kind_of, strongest, with_common_guess
-
-
-def test_a_lucky_draw_of_few_messages_is_no_measure_of_guessing(make_summary):
-    """Four draws hit half of the labels here and none there; over all of them one in four."""
-    lucky = make_summary(1.0, 1.0, no_gradient=0.5, metric="label-recall")
-    unlucky = make_summary(0.0, 1.0, no_gradient=0.0, metric="label-recall", defense="noisy")
-    assert [one.no_gradient for one in with_common_guess([lucky, unlucky])] == [0.25, 0.25]
-
-
-def test_guesses_at_other_messages_are_kept_apart(make_summary):
-    both = [make_summary(1.0, no_gradient=5.0), make_summary(1.0, no_gradient=7.0, sender="aggregate")]
-    assert [one.no_gradient for one in with_common_guess(both)] == [5.0, 7.0]
-
-
-def test_without_public_data_there_is_no_such_guess(make_summary):
-    (one,) = with_common_guess([make_summary(1.0, no_gradient=math.nan)])
-    assert math.isnan(one.no_gradient)
+from fedleak.report.conditions import Condition, eligible, headline, kind_of, strongest
 
 
 def test_the_headline_is_the_first_metric_with_a_figure(make_summary):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.report.judgement import SHADES, Judgement, judge, leakage, shade
+from fedleak.statistics.summary import summarise
 
 FIGURES = st.floats(-50, 100)
 
@@ -20,6 +21,22 @@ def test_beyond_guessing_below_the_threshold_is_not_leaked(make_summary):
 
 def test_an_interval_that_reaches_down_to_guessing_is_unclear(make_summary):
     assert judge(make_summary(13.0, 30.0, half=10.0)) is Judgement.UNCLEAR
+
+
+def test_a_guess_without_luck_does_not_turn_one_hit_of_four_into_leakage(make_row):
+    hits = [make_row(hit, client=c, metric="label-recall", unit="share", baseline=0.0, no_gradient=0.0)
+            for c, hit in enumerate((1.0, 0.0, 0.0, 0.0))]  # fmt: skip
+    (one,) = summarise(hits)
+    assert one.interval.low > one.prior
+    assert judge(one) is Judgement.UNCLEAR
+
+
+def test_one_hit_of_one_is_too_few_and_four_of_four_are_not(make_row):
+    hits = [
+        make_row(1.0, client=c, metric="label-recall", unit="share", baseline=0.0, no_gradient=0.1) for c in range(4)
+    ]
+    assert judge(summarise(hits[:1])[0]) is Judgement.TOO_FEW
+    assert judge(summarise(hits)[0]) is Judgement.LEAKED
 
 
 def test_the_better_guess_counts(make_summary):

@@ -139,3 +139,24 @@ def test_twenty_thousand_rows_take_about_a_second(make_row):
     started = time.perf_counter()
     assert len(summarise(rows)) == 200
     assert time.perf_counter() - started < 5  # a busy machine; alone it takes a tenth of that
+
+
+def test_the_gain_is_taken_message_by_message_from_the_better_guess(make_row):
+    values, priors = [20.0, 30.0, 25.0], [10.0, 21.0, 14.0]
+    rows = [
+        make_row(v, client=c, baseline=p, no_gradient=5.0) for c, (v, p) in enumerate(zip(values, priors, strict=True))
+    ]
+    (summary,) = summarise(rows)
+    low, high = stats.ttest_1samp([10.0, 9.0, 11.0], 0.0).confidence_interval()
+    assert (summary.gain_interval.low, summary.gain_interval.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_where_lower_leaks_more_a_lower_figure_is_a_gain(make_row):
+    rows = [make_row(0.01 * c, client=c, baseline=0.5, no_gradient=0.2, **ERROR) for c in (1, 2, 3)]
+    (summary,) = summarise(rows)
+    assert 0 < summary.gain_interval.low < 0.2
+
+
+def test_without_any_guess_there_is_no_gain(make_row):
+    rows = [make_row(9.0, client=c, baseline=math.nan, no_gradient=math.nan) for c in range(3)]
+    assert math.isnan(summarise(rows)[0].gain_interval.low)
