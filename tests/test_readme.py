@@ -6,10 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from fedleak.attack import attacks
+from fedleak.campaign.grid import load_campaign
+from fedleak.campaign.plan import counts_of
+from fedleak.cli.app import app
 from fedleak.defense import defenses
 from fedleak.experiment import load_experiment
+from fedleak.gate.policy import load_policy
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
@@ -34,6 +39,29 @@ def test_the_experiment_is_one(tmp_path: Path) -> None:
     experiment = load_experiment(file, ("federation.batch_size=4",))
     assert experiment.federation.batch_size == 4
     assert list(experiment.build_chains()) == ["none", "clipped and noisy"]
+
+
+def test_the_campaign_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "campaign.toml"
+    file.write_text(next(block for block in blocks("toml") if "[tuning]" in block))
+    campaign = load_campaign(file)
+    assert counts_of(campaign) == (2 * 2 * (5 + 2) * 3, 2 * 2 * (5 + 2) * 3 * 4 * 2)
+    assert list(campaign.first.build_chains()) == ["none", "noisy std=0.0001", "noisy std=0.001"]
+
+
+def test_the_policy_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(next(block for block in blocks("toml") if "rules =" in block))
+    assert len(load_policy(file).rules) == 3
+
+
+def test_every_command_and_option_that_is_shown_exists() -> None:
+    """Each `fedleak COMMAND --option` of the README is known to the command line."""
+    shown = re.findall(r"^fedleak (\w+)(.*)$", "\n".join(blocks("console")), flags=re.MULTILINE)
+    known = get_command(app).commands
+    for name, words in shown:
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", words)) <= options, name
 
 
 @pytest.mark.slow
