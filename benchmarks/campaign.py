@@ -137,6 +137,7 @@ def overhead(options: argparse.Namespace) -> None:
 
 def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
     """Seconds of a run from the first federation to the last result, and those of its attacks."""
+    from fedleak.campaign.claim import claim
     from fedleak.campaign.events import Events
     from fedleak.campaign.execution import Execution
     from fedleak.campaign.folder import RunFolder
@@ -148,7 +149,7 @@ def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
     campaign = parse_campaign(tree)
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder, one_thread():
         run = RunFolder(Path(folder) / "run")
-        run.claim(campaign)
+        claim(run, campaign)
         execution = Execution(campaign, run, "loopback", Events())
         workers = InThisProcess() if jobs == 1 else Pool(jobs)
         started = time.perf_counter()

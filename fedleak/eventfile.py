@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, Sessi
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
-from fedleak.tensorfile import write_atomically
+from fedleak.files import write_atomically
 
 Setting = bool | int | float | str
 Values = dict[int, list[Summary.Value]]

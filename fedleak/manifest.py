@@ -15,7 +15,7 @@ from fedleak.campaign.address import address_of
 from fedleak.campaign.campaign import Campaign
 from fedleak.errors import RecordingError
 from fedleak.federation.fingerprint import source_fingerprint
-from fedleak.tensorfile import write_atomically
+from fedleak.files import write_atomically
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchmetrics", "torchvision", "safetensors")
 

@@ -5,12 +5,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from fedleak.errors import RecordingError
-from fedleak.metric import Metric
+from fedleak.files import write_atomically
 from fedleak.score import Score
-from fedleak.tensorfile import write_atomically
 
 AGGREGATE: Literal["aggregate"] = "aggregate"
 Who = int | Literal["aggregate"]
@@ -90,6 +89,15 @@ class Row:
         return cls(**{**values, "per_sample": tuple(figure(value) for value in values["per_sample"])})
 
 
+@runtime_checkable
+class Measure(Protocol):
+    """What a row needs to know of its metric."""
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+
+
 FIGURES = ("value", "baseline", "no_gradient", "best", "worst")
 """The fields of a row that may be NaN."""
 
@@ -127,7 +135,7 @@ class Place:
             samples=samples,
         )
 
-    def failed(self, metrics: Iterable[Metric], reason: str, *, seconds: float = 0.0) -> list[Row]:
+    def failed(self, metrics: Iterable[Measure], reason: str, *, seconds: float = 0.0) -> list[Row]:
         """A row without a figure for each metric, and why."""
         return [
             self.row(not_scored(metric, reason), seconds=seconds, samples=0)  # no sample was looked at
@@ -135,7 +143,7 @@ class Place:
         ]
 
 
-def not_scored(metric: Metric, reason: str) -> Score:
+def not_scored(metric: Measure, reason: str) -> Score:
     """No figure, and why."""
     return Score(
         metric=metric.name,

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from fedleak.campaign.federation_row import FederationRow
 from fedleak.columns import Column, table_of
+from fedleak.files import write_atomically
 from fedleak.results import AGGREGATE, Row
-from fedleak.tensorfile import write_atomically
 
 TEXT, WHOLE, REAL, TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 

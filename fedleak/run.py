@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.campaign.campaign import Campaign
+from fedleak.campaign.claim import claim, locked
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
 from fedleak.campaign.folder import RunFolder
@@ -51,8 +52,8 @@ def run(
     """
     campaign = campaign_of(what) if isinstance(what, Experiment) else what
     folder, watching = RunFolder(out), events or Events()
-    with folder.locked():
-        resumed = folder.claim(campaign, overwrite=overwrite)
+    with locked(folder):
+        resumed = claim(folder, campaign, overwrite=overwrite)
         execution = Execution(campaign, folder, engine, watching)
         manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=execution.standing.total)
         manifest.write(folder.manifest)

@@ -1,20 +1,16 @@
 """A pair of files, tensors (safetensors) and facts (JSON), written whole or not at all."""
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from fedleak.errors import OutputError, RecordingError
+from fedleak.errors import RecordingError
+from fedleak.files import write_atomically
 from fedleak.weights import NamedTensors
-
-UNFINISHED_FILES = ".*.[0-9]*"
-"""What `write_atomically` leaves behind where its process is killed, as a pattern."""
 
 
 def write_pair(stem: Path, tensors: NamedTensors, facts: Mapping[str, Any]) -> Path:
@@ -38,17 +34,3 @@ def read_pair(path: Path) -> tuple[NamedTensors, dict[str, Any]]:
             f"{stem}.json: expected an object with the facts of a recording, got {type(facts).__name__}"
         )
     return tensors, facts
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes beside `path` and renames, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror}; free some space or choose another --out") from error
-    return path

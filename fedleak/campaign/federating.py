@@ -7,8 +7,8 @@ from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
-from fedleak.campaign.address import chain_tables
 from fedleak.campaign.campaign import Point
+from fedleak.campaign.facts import chain_tables
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.plan import Message, federation_address
 from fedleak.errors import FederationError, FedleakError, OutputError, UserError
@@ -16,10 +16,10 @@ from fedleak.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
 from fedleak.federation.outcome import ClientFailure, Evaluation
 from fedleak.federation.plan import FederationPlan
+from fedleak.files import write_atomically
 from fedleak.recording import find_recordings
 from fedleak.results import AGGREGATE, Who
 from fedleak.settings import PlanSettings
-from fedleak.tensorfile import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fedleak.errors import RecordingError
+from fedleak.files import write_atomically
 from fedleak.results import Scalar, Split, figure, finite_or_null
-from fedleak.tensorfile import write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,21 +1,11 @@
-"""A run folder: where everything lies, and the check that it is ours before anything is computed."""
+"""A run folder: where everything lies."""
 
 import re
-import shutil
-import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
-from filelock import FileLock, Timeout
-
 from fedleak.campaign.address import address_of
-from fedleak.campaign.campaign import Campaign
-from fedleak.errors import OutputError
 from fedleak.results import AGGREGATE, Cellular, Who
-from fedleak.tensorfile import UNFINISHED_FILES, write_atomically
 
 ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
@@ -98,75 +88,6 @@ class RunFolder:
     def events(self, of: Cellular) -> Path:
         """Where the TensorBoard events of a cell lie."""
         return self.tensorboard / of.federation / of.defense / message_name(of) / cell_name(of)
-
-    def claim(self, campaign: Campaign, *, overwrite: bool = False) -> bool:
-        """Makes the folder this campaign's own; true where it already was, so that finished cells can be reused.
-
-        Raises `OutputError` where the folder cannot be written, or holds another run or something else.
-        """
-        if overwrite and self.experiment.exists():
-            self._clear()
-            resumed = False
-        else:
-            resumed = self._holds(campaign)
-            self._sweep()
-        write_atomically(self.experiment, tomli_w.dumps(campaign.tree).encode())
-        return resumed
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps a second run out of the folder; the lock goes with the process, however that ends."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.root / ".lock", timeout=0)
-            lock.acquire()
-        except Timeout as error:
-            raise OutputError(f"another run is working in {self.root}; wait for it or choose another --out") from error
-        except (OSError, NotImplementedError) as error:
-            raise OutputError(f"cannot write {self.root}: {error}; choose another --out") from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _holds(self, campaign: Campaign) -> bool:
-        try:
-            there = tomllib.loads(self.experiment.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            self._require_empty()
-            return False
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise OutputError(f"cannot read {self.experiment}: {error}; choose another --out") from error
-        if there != campaign.tree:
-            raise OutputError(f"{self.root} holds a different run; choose another --out, or replace it by --overwrite")
-        return True
-
-    def _sweep(self) -> None:
-        """Removes the half-written files of processes that were killed."""
-        for stale in self.root.rglob(UNFINISHED_FILES):
-            stale.unlink(missing_ok=True)
-
-    def _files(self) -> tuple[Path, ...]:
-        return (
-            *(self.results, self.parquet, self.federations, self.gallery, self.report),
-            *(self.errors, self.manifest, self.experiment),
-        )
-
-    def _require_empty(self) -> None:
-        if self.root.exists() and not self.root.is_dir():
-            raise OutputError(f"{self.root} is a file; choose a folder for --out")
-        if self.root.is_dir() and any(not child.name.startswith(".") for child in self.root.iterdir()):
-            raise OutputError(f"{self.root} holds files that are not a run; choose another --out")
-
-    def _clear(self) -> None:
-        """Deletes what a run wrote, and nothing else."""
-        try:
-            for name in ("recordings", "vault", "reconstructions", "tensorboard", "evidence"):
-                shutil.rmtree(self.root / name, ignore_errors=not (self.root / name).exists())
-            for file in self._files():
-                file.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot clear {self.root}: {error}; choose another --out") from error
 
 
 def stem_name(who: Who) -> str:

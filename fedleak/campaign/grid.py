@@ -9,9 +9,9 @@ from typing import Any
 
 from fedleak.attack import attacks
 from fedleak.campaign import axes
-from fedleak.campaign.address import experiment_facts
 from fedleak.campaign.axes import Axis
 from fedleak.campaign.campaign import Campaign, Point
+from fedleak.campaign.facts import experiment_facts
 from fedleak.campaign.folder import ATTACKERS_SETTINGS, file_name
 from fedleak.defense import build_chain
 from fedleak.errors import ConfigError, did_you_mean

@@ -5,9 +5,10 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
-from fedleak.campaign.address import address_of, attack_tables, chain_tables, settings_facts
+from fedleak.campaign.address import address_of
 from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
+from fedleak.campaign.facts import attack_tables, chain_tables, settings_facts
 from fedleak.defense import build_chain, protocol_of
 from fedleak.experiment import Experiment, NamedDefense
 from fedleak.federation.fingerprint import source_fingerprint

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedleak import errors
 from fedleak.errors import FederationError, FedleakError, UserError
-from fedleak.tensorfile import write_atomically
+from fedleak.files import write_atomically
 
 FAILURES = "failures.json"
 EVALUATION = "evaluation.json"

@@ -3,9 +3,9 @@
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from fedleak.files import write_atomically
 from fedleak.gate.verdict import BaselineVerdict, RuleVerdict, Verdict
 from fedleak.gate.words import change_text, finding_text
-from fedleak.tensorfile import write_atomically
 
 FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32)))
 """Control characters that XML has no way to write."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedleak.errors import OutputError
+from fedleak.files import write_atomically
 from fedleak.gate.verdict import BaselineVerdict, Finding, RuleVerdict, Verdict
 from fedleak.gate.words import figure, number, p_text, signed
-from fedleak.tensorfile import write_atomically
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ROWS = 200

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from fedleak.files import write_atomically
 from fedleak.picture.panel import Line, Panel, Picture
-from fedleak.tensorfile import write_atomically
 
 SIDE = 1.15
 """Inches of a picture."""

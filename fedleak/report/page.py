@@ -6,8 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fedleak.campaign.reading import FinishedRun
+from fedleak.files import write_atomically
 from fedleak.report.view import Page, page_of
-from fedleak.tensorfile import write_atomically
 from fedleak.threads import one_thread
 
 

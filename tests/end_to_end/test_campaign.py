@@ -17,6 +17,7 @@ import tomli_w
 from typer.testing import CliRunner
 
 from fedleak.campaign import federating
+from fedleak.campaign.claim import locked
 from fedleak.campaign.events import Events
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.grid import parse_campaign
@@ -199,7 +200,7 @@ def test_a_federation_with_a_bug_is_recorded_with_its_traceback(tmp_path, monkey
 
 
 def test_two_runs_in_one_folder_at_a_time_are_refused(whole):
-    with whole.folder.locked(), pytest.raises(OutputError, match="another run is working"):
+    with locked(whole.folder), pytest.raises(OutputError, match="another run is working"):
         run(campaign(), whole.folder.root)
 
 

@@ -5,7 +5,8 @@ import tomllib
 import pytest
 import tomli_w
 
-from fedleak.campaign.address import address_of, experiment_facts
+from fedleak.campaign.address import address_of
+from fedleak.campaign.facts import experiment_facts
 from fedleak.campaign.grid import load_campaign, parse_campaign
 from fedleak.campaign.plan import cells_of, counts_of, federation_address, labelled_attacks
 from fedleak.errors import ConfigError

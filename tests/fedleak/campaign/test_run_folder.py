@@ -4,7 +4,9 @@ import tomllib
 
 import pytest
 
-from fedleak.campaign.address import address_of, experiment_facts
+from fedleak.campaign.address import address_of
+from fedleak.campaign.claim import claim, locked
+from fedleak.campaign.facts import experiment_facts
 from fedleak.campaign.folder import RunFolder, file_name, stem_name, vault_beside
 from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import OutputError
@@ -30,24 +32,27 @@ def other():
 
 def test_the_same_experiment_is_found_again(tmp_path, campaign):
     folder = RunFolder(tmp_path / "run")
-    assert folder.claim(campaign) is False
-    assert folder.claim(campaign) is True
+    assert claim(folder, campaign) is False
+    assert claim(folder, campaign) is True
 
 
 def test_another_experiment_is_refused(tmp_path, campaign, other):
     folder = RunFolder(tmp_path / "run")
-    folder.claim(campaign)
+    claim(folder, campaign)
+    with pytest.raises(OutputError, match=r"holds a different run; choose another --out$"):
+        claim(folder, other)
+    folder.manifest.write_text("{}")
     with pytest.raises(OutputError, match=r"holds a different run; choose another --out, or replace it by --overwrite"):
-        folder.claim(other)
+        claim(folder, other)
 
 
 def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path, campaign, other):
     folder = RunFolder(tmp_path / "run")
-    folder.claim(campaign)
-    for path in (folder.results, folder.recordings("none") / "x.json", folder.root / "notes.txt"):
+    claim(folder, campaign)
+    for path in (folder.results, folder.manifest, folder.recordings("none") / "x.json", folder.root / "notes.txt"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    assert folder.claim(other, overwrite=True) is False
+    assert claim(folder, other, overwrite=True) is False
     assert sorted(path.name for path in folder.root.iterdir()) == ["experiment.toml", "notes.txt"]
 
 
@@ -55,24 +60,24 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, campai
     (tmp_path / "thesis.tex").write_text("x")
     for overwrite in (False, True):
         with pytest.raises(OutputError, match="holds files that are not a run"):
-            RunFolder(tmp_path).claim(campaign, overwrite=overwrite)
+            claim(RunFolder(tmp_path), campaign, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_the_way_is_one_sentence(tmp_path, campaign):
     (tmp_path / "run").write_text("x")
     with pytest.raises(OutputError, match="is a file; choose a folder for --out"):
-        RunFolder(tmp_path / "run").claim(campaign)
+        claim(RunFolder(tmp_path / "run"), campaign)
 
 
 def test_a_damaged_experiment_is_one_sentence(tmp_path, campaign):
     (tmp_path / "experiment.toml").write_text("name = [")
     with pytest.raises(OutputError, match="cannot read"):
-        RunFolder(tmp_path).claim(campaign)
+        claim(RunFolder(tmp_path), campaign)
 
 
 def test_the_written_experiment_says_everything_and_gives_the_same_run(tmp_path, campaign):
-    RunFolder(tmp_path).claim(campaign)
+    claim(RunFolder(tmp_path), campaign)
     written = (tmp_path / "experiment.toml").read_text()
     assert parse_campaign(tomllib.loads(written)).tree == campaign.tree
     assert "learning_rate = 0.1" in written
@@ -106,19 +111,19 @@ def test_the_vault_of_a_campaign_is_found_from_a_recording_of_one_of_its_setting
 
 def test_a_folder_in_use_is_refused_until_it_is_free_again(tmp_path):
     one, two = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "run")
-    with one.locked(), pytest.raises(OutputError, match="another run is working in"), two.locked():
+    with locked(one), pytest.raises(OutputError, match="another run is working in"), locked(two):
         pass
-    with two.locked():
+    with locked(two):
         pass
 
 
 def test_what_killed_processes_left_half_written_goes(tmp_path, campaign):
     folder = RunFolder(tmp_path / "run")
-    folder.claim(campaign)
+    claim(folder, campaign)
     half = folder.recordings("none") / "round-0001" / ".client-0000.json.12345"
     half.parent.mkdir(parents=True)
     half.write_text("{")
-    assert folder.claim(campaign) is True
+    assert claim(folder, campaign) is True
     assert not half.exists()
 
 
@@ -131,3 +136,12 @@ def test_a_label_becomes_a_name_that_every_file_system_takes(tmp_path, label):
 def test_labels_that_look_alike_as_names_stay_apart():
     assert file_name("a/b") != file_name("a:b")
     assert file_name("dlg steps=100") == "dlg steps=100"
+
+
+def test_somebody_s_own_experiment_file_is_not_taken_for_a_run_and_not_overwritten(tmp_path, campaign):
+    mine = tmp_path / "experiment.toml"
+    mine.write_text('name = "mine"\ntask = "digits-mlp"\n')
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="holds a different run"):
+            claim(RunFolder(tmp_path), campaign, overwrite=overwrite)
+    assert mine.read_text().startswith('name = "mine"')
