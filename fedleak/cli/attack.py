@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fedleak.cli.loading import say_loading
+
 
 def attack(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="Either file of a recording.")],
@@ -22,6 +24,7 @@ def attack(
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
+    say_loading()
     from fedleak.cli.attacking import attack_recording
 
     attack_recording(recording, {"use": use, **_options(settings or [])}, seed, auxiliary, out)

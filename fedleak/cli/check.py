@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedleak.cli.loading import say_loading
 from fedleak.cli.run import Jobs
 
 
@@ -50,6 +51,10 @@ def check(
     ] = False,
 ) -> None:
     """Hold a run to a policy. Exit status: 0 kept, 1 broken or not shown, 2 something to mend in what you gave."""
+    say_loading()
+    from fedleak.preload import warm_up
+
+    warm_up(jobs if target.suffix == ".toml" else 1)
     from fedleak.cli.checking import Files, Judgement, check_experiment, check_run_folder
 
     judgement = Judgement(policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished)

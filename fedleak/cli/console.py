@@ -3,10 +3,12 @@
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from fedleak.campaign.events import Events
 from fedleak.campaign.events import Progress as RunProgress
+from fedleak.words import figure
 
 FEDERATIONS_TOLD = 8
 """Federations that get a line of their own."""
@@ -16,15 +18,15 @@ errors = Console(stderr=True, highlight=False)
 
 
 def progress_bar() -> Progress:
-    """A bar with the time that is left."""
+    """A bar with the time that is left; the bar takes what room the words leave, so that 80 columns are enough."""
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[count]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4, max_width=24)),
+        TextColumn("{task.fields[count]}", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
+        TextColumn("left", table_column=Column(no_wrap=True)),
+        expand=True,
         console=errors,
         transient=True,
         disable=not errors.is_terminal,
@@ -79,11 +81,11 @@ class ConsoleEvents(Events):
 
 
 def _told(progress: RunProgress) -> str:
-    """`12/200 cells, 3 failing, best 37.1, worst 12.0 dB`."""
+    """`12/200 cells, 3 failing, worst 12.0, best 37.1 dB`."""
     words = [f"{int(progress.done)}/{progress.total} cells"]
     if progress.failing:
         words.append(f"{progress.failing} failing")
     if progress.best is not None and progress.worst is not None:
         unit = progress.best.unit if len(progress.best.unit) <= SHORT_UNIT else progress.best.metric
-        words.append(f"best {progress.best.value:.3g}, worst {progress.worst.value:.3g} {unit}")
+        words.append(f"worst {figure(progress.worst.value)}, best {figure(progress.best.value)} {unit}")
     return ", ".join(words)

@@ -4,8 +4,7 @@ import os
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import typer
-
+from fedleak.cli.loading import say_loading
 from fedleak.cli.run import EngineName, Jobs, Out, Overwrite
 
 PRESET = "demo.toml"
@@ -20,7 +19,7 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """Run the main job: four clients, five defenses, colour photos; about a minute on two cores."""
-    typer.echo("loading PyTorch and Flower", err=True)
+    say_loading()
     from fedleak.preload import warm_up
 
     warm_up(1 if engine == "ray" else jobs)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedleak.cli.loading import say_loading
+
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
@@ -14,6 +16,7 @@ def report(
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
     """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
+    say_loading()
     from fedleak.campaign.reading import read_run
     from fedleak.report.page import write_report
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from fedleak.cli.loading import say_loading
+
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work; the results are the same.")]
 EngineName = Annotated[
     Literal["loopback", "simulation", "ray"],
@@ -30,6 +32,7 @@ def run(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
 ) -> None:
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
+    say_loading()
     from fedleak.preload import warm_up
 
     warm_up(1 if plan or engine == "ray" else jobs)

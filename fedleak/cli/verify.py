@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedleak.cli.loading import say_loading
+
 
 def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]) -> None:
     """Recompute each recorded update from the truth; exit status 1 where one disagrees."""
@@ -13,6 +15,7 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder o
     from rich.table import Table
     from rich.text import Text
 
+    say_loading()
     from fedleak import progress
     from fedleak.cli.console import progress_bar
     from fedleak.verification import disagreeing
