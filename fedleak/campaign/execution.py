@@ -160,7 +160,7 @@ class Execution:
         where = f"{place.attack} on {' '.join(filter(None, [place.defense, place.federation]))}"
         where += f", round {place.round}, {place.client}"
         self._log(where, saved.crash.traceback)
-        reason = saved.rows[0].reason if saved.rows else saved.guess.failure
+        reason = saved.rows[0].reason if saved.rows else saved.crash.traceback.strip().splitlines()[-1]
         self._problem(f"{where}: {reason}", saved.crash.exit_status)
 
     def _log(self, where: str, traceback: str) -> None:

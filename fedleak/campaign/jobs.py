@@ -24,7 +24,7 @@ class Finished:
 
 def run_job(job: Job) -> Result:
     """Does the job. Raises only what stands in the way of every job: a disk that is full or read-only."""
-    return run_cell(job) if isinstance(job, Cell) else run_federation_of(job)
+    return run_cell(job).told() if isinstance(job, Cell) else run_federation_of(job)
 
 
 def lost(job: Job, reason: str) -> Finished:
