@@ -1,6 +1,7 @@
 """Finds the axes of a grid: every place of an experiment file where a list stands in place of one value."""
 
 import copy
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -55,6 +56,12 @@ def short_names(axes: list[Axis]) -> list[str]:
     last = [str(axis.path[-1]) for axis in axes]
     dotted = [".".join(str(part) for part in axis.path) for axis in axes]
     return [one if last.count(one) == 1 else full for one, full in zip(last, dotted, strict=True)]
+
+
+def product(found: list[Axis]) -> Iterator[dict[Path, Any]]:
+    """Each combination of values, by place; one that places nothing where there is no axis."""
+    for values in itertools.product(*(axis.values for axis in found)):
+        yield dict(zip((axis.path for axis in found), values, strict=True))
 
 
 def placed(tree: Table, values: dict[Path, Any]) -> Table:

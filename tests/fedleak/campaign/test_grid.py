@@ -106,6 +106,16 @@ def test_what_only_the_attacker_holds_shares_a_federation():
     assert len(addresses) == 2
 
 
+def test_combinations_that_name_two_defenses_alike_share_no_federation():
+    def noisy(std):
+        return [{"name": "noisy", "chain": [{"use": "gaussian-noise", "std": std}]}]
+
+    campaign = expand(vary=[{"name": "a", "defenses": noisy(0.1)}, {"name": "b", "defenses": noisy(0.2)}])
+    assert [point.federation for point in campaign.points] == ["vary=a", "vary=b"]
+    alike = expand(vary=[{"name": "a", "attacks": [{"use": "idlg"}]}, {"name": "b", "attacks": [{"use": "dlg"}]}])
+    assert {point.federation for point in alike.points} == {""}
+
+
 def test_every_cell_has_an_address_of_its_own_and_a_place_of_its_own(tmp_path):
     campaign = expand(
         seed=[1, 2], adversary={"auxiliary": [0, 32]}, attacks=[{"use": "dlg", "steps": [1, 2]}, {"use": "idlg"}]
