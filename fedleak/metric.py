@@ -20,6 +20,8 @@ class Metric(Plugin, ABC):
     """The least and the greatest value there can be."""
     threshold: ClassVar[float]
     """From where on a sample counts as leaked; reports show the share of samples at or beyond it."""
+    margin: ClassVar[float]
+    """By how much a sample must beat what guessing gives for it before a report calls it leaked."""
 
     def inapplicable(self, truth: Batch) -> str | None:  # noqa: ARG002
         """Why the metric cannot judge such examples, None where it can."""

@@ -48,6 +48,8 @@ class Row:
     federation: str
     """The folder of the federation below the run's `recordings`; empty where the run has only one."""
     split: Split
+    algorithm: str
+    """The attack's registered name."""
     attack: str
     """The attack's label: its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
     defense: str
@@ -61,12 +63,17 @@ class Row:
     """The same for the prior: the best constant guess without the update."""
     no_gradient: float
     """The same for public examples drawn at random: a natural guess without the update."""
+    certifiable: bool
+    """Whether the attack had a test that its guess could have passed."""
     certified: bool
     """Whether the attack proved its guess; see `Reconstruction.certificate`."""
     unit: str
     higher_is_better: bool
     """Better for the attacker: more leakage."""
     reason: str | None
+    applicable: bool
+    """False where the metric cannot judge what the attack guesses, or such data. Where it can and there is no figure,
+    the attack failed."""
     seconds: float
     """What the attack took, on one thread; the same for every metric of a reconstruction."""
     best: float
@@ -74,6 +81,8 @@ class Row:
     worst: float
     """The sample that leaked least."""
     per_sample: tuple[float, ...]
+    blind_per_sample: tuple[float, ...]
+    """For each sample the better, for the attacker, of the two guesses without the update; NaN where there is none."""
     samples: int
 
     def facts(self) -> dict[str, Any]:
@@ -86,7 +95,9 @@ class Row:
         values = {field.name: facts[field.name] for field in fields(cls)}
         for key in FIGURES:
             values[key] = figure(values[key])
-        return cls(**{**values, "per_sample": tuple(figure(value) for value in values["per_sample"])})
+        for key in ("per_sample", "blind_per_sample"):
+            values[key] = tuple(figure(value) for value in values[key])
+        return cls(**values)
 
 
 @runtime_checkable
@@ -110,13 +121,16 @@ class Place:
     setting: Mapping[str, Scalar] = field(default_factory=dict)
     federation: str = ""
     split: Split = "test"
+    algorithm: str
     attack: str
     defense: str
     client: Who
     round: int
     seed: int
 
-    def row(self, score: Score, *, seconds: float, samples: int, certified: bool = False) -> Row:
+    def row(
+        self, score: Score, *, seconds: float, samples: int, certifiable: bool = False, certified: bool = False
+    ) -> Row:
         """The row of one score."""
         return Row(
             **asdict(self),
@@ -124,14 +138,17 @@ class Place:
             value=score.value,
             baseline=score.baseline,
             no_gradient=score.no_gradient,
+            certifiable=certifiable,
             certified=certified,
             unit=score.unit,
             higher_is_better=score.higher_is_better,
             reason=score.reason if score.reason or math.isfinite(score.value) else f"the value is {score.value}",
+            applicable=score.applicable,
             seconds=seconds,
             best=score.best,
             worst=score.worst,
             per_sample=score.per_sample,
+            blind_per_sample=score.blind_per_sample,
             samples=samples,
         )
 

@@ -4,6 +4,7 @@ A row's `client` becomes two columns: `sender`, which is `client` or `aggregate`
 aggregate. Each key of a row's `setting` becomes a column of its own; see `columns.table_of`.
 """
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,9 +18,12 @@ from fedleak.results import AGGREGATE, Row
 
 TEXT, WHOLE, REAL, TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
+SOURCE = "digest of results.jsonl"
+"""Key of a Parquet file's metadata."""
 RESULTS = (
     Column("task", TEXT, "the public problem: data and model"),
     Column("defense", TEXT, "the defense's name in the experiment"),
+    Column("algorithm", TEXT, "the attack's registered name"),
     Column("attack", TEXT, "the attack's label"),
     Column(
         "sender",
@@ -44,11 +48,14 @@ RESULTS = (
     Column("worst", REAL, "the sample that leaked least"),
     Column("unit", TEXT, "of value, baseline, no_gradient, best, worst and per_sample"),
     Column("higher_is_better", TRUTH, "for the attacker: a higher value is more leakage"),
+    Column("certifiable", TRUTH, "whether the attack had a test that its guess could have passed"),
     Column("certified", TRUTH, "whether the attack proved its guess"),
     Column("reason", TEXT, "why there is no value, or only one over a part of the samples"),
+    Column("applicable", TRUTH, "false where the metric cannot judge what the attack guesses, or such data"),
     Column("seconds", REAL, "what the attack took"),
     Column("samples", WHOLE, "examples behind the message"),
     Column("per_sample", pa.list_(REAL), "the value of each sample; null where no guess was matched to it"),
+    Column("blind_per_sample", pa.list_(REAL), "for each sample the better guess without the update"),
     Column("federation", TEXT, "folder of the federation below the run's recordings"),
 )
 FEDERATIONS = (
@@ -66,6 +73,14 @@ FEDERATIONS = (
 )
 
 
+def digest_of(results: Path) -> str:
+    """Tells whether a table still says what a file says; empty where there is none."""
+    try:
+        return hashlib.blake2b(results.read_bytes(), digest_size=10).hexdigest()
+    except OSError:
+        return ""
+
+
 def results_table(rows: Iterable[Row]) -> pa.Table:
     """The rows of `results.jsonl` as columns."""
     return table_of(RESULTS, tuple(rows))
@@ -77,12 +92,12 @@ def federations_table(rows: Iterable[FederationRow]) -> pa.Table:
 
 
 def write_parquet(path: Path, rows: Iterable[Row]) -> Path:
-    """Writes the rows as `results.parquet`; the file is replaced whole."""
-    return write_table(path, results_table(rows))
+    """Writes the rows as `results.parquet`, beside the `results.jsonl` that has them; the file is replaced whole."""
+    return write_table(path, results_table(rows), digest_of(path.with_name("results.jsonl")))
 
 
-def write_table(path: Path, table: pa.Table) -> Path:
-    """Writes a table as Parquet; the file is replaced whole."""
+def write_table(path: Path, table: pa.Table, source: str) -> Path:
+    """Writes a table as Parquet with the digest of the file that it was made from; the file is replaced whole."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
+    pq.write_table(table.replace_schema_metadata({SOURCE: source}), sink, compression="zstd")
     return write_atomically(path, sink.getvalue().to_pybytes())

@@ -20,7 +20,11 @@ class Score:
     """The same metric for the prior: the best constant guess without the update."""
     no_gradient: float = math.nan
     """The same metric for public examples drawn at random; NaN where the adversary has none."""
+    blind_per_sample: tuple[float, ...] = ()
+    """For each sample the better, for the attacker, of the two guesses without the update; NaN where there is none."""
     unit: str
     higher_is_better: bool
     """Better for the attacker."""
     reason: str | None = None
+    applicable: bool = True
+    """False where the metric cannot judge what the attack guesses, or such data."""

@@ -113,6 +113,8 @@ class _Measured:
 
     per_sample: tuple[float, ...] = ()
     reason: str | None = None
+    fits: bool = True
+    """False where the metric cannot judge such a guess, or such data."""
 
     @property
     def applicable(self) -> list[float]:
@@ -131,12 +133,23 @@ def _score(metric: Metric, measured: _Measured, prior: _Measured, draws: list[_M
         best=best(measured.applicable, default=math.nan),
         worst=worst(measured.applicable, default=math.nan),
         per_sample=measured.per_sample,
+        blind_per_sample=_better(metric, len(measured.per_sample), prior, draws),
         baseline=_over_the_same(measured, prior),
         no_gradient=_Measured(tuple(_over_the_same(measured, draw) for draw in draws)).mean,
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         reason=measured.reason,
+        applicable=measured.fits,
     )
+
+
+def _better(metric: Metric, samples: int, prior: _Measured, draws: list[_Measured]) -> tuple[float, ...]:
+    """For each sample the better guess without the update: the prior's, or the draws' on average."""
+    better = max if metric.higher_is_better else min
+    drawn = [_Measured(tuple(draw.per_sample[i] for draw in draws if draw.per_sample)).mean for i in range(samples)]
+    constant = prior.per_sample[:samples] or (math.nan,) * samples  # nothing where the attack failed
+    pairs = zip(constant, drawn, strict=True)
+    return tuple(better((one for one in pair if not math.isnan(one)), default=math.nan) for pair in pairs)
 
 
 def _measure(metric: Metric, guess: _Guess, truth: Batch) -> _Measured:
@@ -144,7 +157,7 @@ def _measure(metric: Metric, guess: _Guess, truth: Batch) -> _Measured:
         return _Measured(reason=guess.failure)
     unfit = metric.inapplicable(truth)
     if unfit is not None:
-        return _Measured(reason=unfit)
+        return _Measured(reason=unfit, fits=False)
     if metric.compares == "labels":
         return _measure_labels(metric, guess.labels, truth)
     return _measure_inputs(metric, guess.inputs, truth)
@@ -152,7 +165,7 @@ def _measure(metric: Metric, guess: _Guess, truth: Batch) -> _Measured:
 
 def _measure_labels(metric: Metric, labels: Int[Tensor, " guesses"] | None, truth: Batch) -> _Measured:
     if labels is None:
-        return _Measured(reason="the attack guesses no labels")
+        return _Measured(reason="the attack guesses no labels", fits=False)
     guess = Batch(torch.zeros(len(labels), *truth.inputs.shape[1:]), labels)
     return _Measured(tuple(metric.per_sample(guess, truth)))
 
@@ -161,7 +174,7 @@ def _measure_inputs(
     metric: Metric, inputs: Float[Tensor, "batch channels height width"] | None, truth: Batch
 ) -> _Measured:
     if inputs is None:
-        return _Measured(reason="the attack guesses no images")
+        return _Measured(reason="the attack guesses no images", fits=False)
     known = torch.nonzero(finite(inputs)).flatten()
     missing = len(truth) - len(known)
     if not len(known):

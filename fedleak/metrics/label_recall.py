@@ -31,6 +31,7 @@ class LabelRecall(Metric):
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 1.0
     """The label was guessed."""
+    margin: ClassVar = 0.0
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         left = Counter(guess.labels.tolist())

@@ -28,6 +28,7 @@ class MSE(Metric):
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 0.01
     """The mean squared error of 20 dB."""
+    margin: ClassVar = 0.005
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         return squared_error(guess, truth).tolist()

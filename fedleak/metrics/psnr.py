@@ -29,6 +29,7 @@ class PSNR(Metric):
     bounds: ClassVar = (0.0, CAP)
     threshold: ClassVar = 20.0
     """Where people recognise what a small photo shows."""
+    margin: ClassVar = 3.0
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         least = 10 ** (-CAP / 10)

@@ -40,6 +40,7 @@ class SSIM(Metric):
     bounds: ClassVar = (-1.0, 1.0)
     threshold: ClassVar = 0.5
     """Half of the structure is there."""
+    margin: ClassVar = 0.1
 
     def inapplicable(self, truth: Batch) -> str | None:
         height, width = truth.inputs.shape[2:]

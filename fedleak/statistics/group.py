@@ -18,6 +18,7 @@ class Variant(NamedTuple):
     task: str
     setting: Setting
     defense: str
+    algorithm: str
     attack: str
     sender: Sender
 
@@ -29,6 +30,8 @@ class Group:
     task: str
     setting: Setting
     defense: str
+    algorithm: str
+    """The attack's registered name; `attack` is the label of its rows, which tells variants apart."""
     attack: str
     sender: Sender
     metric: str
@@ -36,7 +39,7 @@ class Group:
     @property
     def variant(self) -> Variant:
         """The same for every metric."""
-        return Variant(self.task, self.setting, self.defense, self.attack, self.sender)
+        return Variant(self.task, self.setting, self.defense, self.algorithm, self.attack, self.sender)
 
 
 def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
@@ -45,6 +48,6 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     for row in rows:  # a Group for each row would take longer than all the rest
         sender: Sender = "aggregate" if row.client == AGGREGATE else "client"
         setting = tuple(sorted(row.setting.items()))
-        variant = Variant(row.task, setting, row.defense, row.attack, sender)
+        variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}

@@ -27,7 +27,7 @@ class Interval:
     low: float
     high: float
     method: str
-    """In words: "bootstrap over 5 seeds", "Clopper-Pearson over 32 samples", "too few: 1 message"."""
+    """In words: "bootstrap over 5 seeds", "Student's t over 16 messages of 2 seeds", "too few: 1 message"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,41 +38,46 @@ class Units:
     totals: Float64[np.ndarray, " units"]
     """Sum over a unit's messages."""
     sizes: Float64[np.ndarray, " units"]
-    """Number of a unit's messages."""
+    """Number of a unit's messages, or of their samples where the totals are over samples."""
+    seeds: int | None = None
+    """How many seeds the messages have; None where seeds are the units."""
 
     @classmethod
-    def of(cls, values: Sequence[float], seeds: Sequence[int]) -> "Units":
-        """The units of messages with these values, made under these seeds."""
+    def of(cls, values: Sequence[float], seeds: Sequence[int], sizes: Sequence[int] | None = None) -> "Units":
+        """The units of messages with these values (totals over so many samples, if given), made under these seeds."""
+        totals = np.array(values, dtype=float)
+        counts = np.ones(len(values)) if sizes is None else np.array(sizes, dtype=float)
         numbers = {seed: number for number, seed in enumerate(dict.fromkeys(seeds))}
         if len(numbers) < CLUSTERS:
-            return cls(name="message", totals=np.array(values, dtype=float), sizes=np.ones(len(values)))
+            return cls(name="message", totals=totals, sizes=counts, seeds=len(numbers))
         unit = np.array([numbers[seed] for seed in seeds])
-        return cls(name="seed", totals=np.bincount(unit, weights=values), sizes=np.bincount(unit).astype(float))
+        return cls(name="seed", totals=np.bincount(unit, weights=totals), sizes=np.bincount(unit, weights=counts))
 
     def __len__(self) -> int:
         return len(self.totals)
 
     def __str__(self) -> str:
-        return counted(len(self), self.name)
+        return units_in_words(len(self), self.name, self.seeds)
 
     @property
     def means(self) -> Float64[np.ndarray, " units"]:
-        """Each unit's mean over its messages."""
+        """Each unit's mean."""
         means: Float64[np.ndarray, " units"] = self.totals / self.sizes
         return means
 
 
-def clopper_pearson(successes: int, trials: int, what: str) -> Interval:
+def clopper_pearson(successes: float, trials: int, over: str) -> Interval:
     """Of a share: every share that would not make what was seen improbable (below 2.5% on its side).
 
     Exact for independent trials, and wider than needed for few of them; trials that go together, such as samples of one
-    batch, need more. Source: Clopper and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404.
+    batch, need more. Between whole successes it is the same formula. `over` are the trials in words. Source: Clopper
+    and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404.
     """
     if not trials:
-        return too_few(0, what)
-    low = betaincinv(successes, trials - successes + 1, TAIL) if successes else 0.0
+        return too_few(over)
+    low = betaincinv(successes, trials - successes + 1, TAIL) if successes > 0 else 0.0
     high = betaincinv(successes + 1, trials - successes, 1 - TAIL) if successes < trials else 1.0
-    return Interval(low=float(low), high=float(high), method=f"Clopper-Pearson over {counted(trials, what)}")
+    return Interval(low=float(low), high=float(high), method=f"Clopper-Pearson over {over}")
 
 
 def of_mean(units: Units) -> Interval:
@@ -81,15 +86,17 @@ def of_mean(units: Units) -> Interval:
 
 
 def student(units: Units) -> Interval:
-    """Of the mean of a few messages, by Student's t: wide, and right where they are about normally distributed.
+    """Of the mean of a few units, by Student's t: wide, and right where they are about normally distributed.
 
-    It knows nothing of a metric's range and may leave it. Source: Student 1908, https://doi.org/10.1093/biomet/6.1.1.
+    Units count by their sizes, as in a ratio of two means. It knows nothing of a metric's range and may leave it.
+    Source: Student 1908, https://doi.org/10.1093/biomet/6.1.1.
     """
     if len(units) < 2:
-        return too_few(len(units), units.name)
-    means = units.means
-    half = float(stdtrit(len(units) - 1, 1 - TAIL) * means.std(ddof=1) / math.sqrt(len(units)))
-    return Interval(low=float(means.mean()) - half, high=float(means.mean()) + half, method=f"Student's t over {units}")
+        return too_few(str(units))
+    center = float(units.totals.sum() / units.sizes.sum())
+    deviations = (units.totals - center * units.sizes) / units.sizes.mean()
+    half = float(stdtrit(len(units) - 1, 1 - TAIL) * deviations.std(ddof=1) / math.sqrt(len(units)))
+    return Interval(low=center - half, high=center + half, method=f"Student's t over {units}")
 
 
 def bootstrap(units: Units) -> Interval:
@@ -103,7 +110,7 @@ def bootstrap(units: Units) -> Interval:
     have a generator of their own: the same units, the same interval.
     """
     if len(units) < 2:
-        return too_few(len(units), units.name)
+        return too_few(str(units))
     center = units.totals.sum() / units.sizes.sum()
     deviations = units.totals - center * units.sizes  # equal values give an interval without width, not one of rounding
     means = [draws @ deviations / (draws @ units.sizes) for draws in map(_draws, *_blocks(len(units)))]
@@ -117,9 +124,16 @@ def expanded_tail(units: int) -> float:
     return float(ndtr(stdtrit(units - 1, TAIL) * math.sqrt(units / (units - 1))))
 
 
-def too_few(count: int, what: str) -> Interval:
-    """No interval."""
-    return Interval(low=math.nan, high=math.nan, method=f"too few: {counted(count, what)}")
+def too_few(over: str) -> Interval:
+    """No interval; `over` are the units in words."""
+    return Interval(low=math.nan, high=math.nan, method=f"too few: {over}")
+
+
+def units_in_words(count: int, name: str, seeds: int | None) -> str:
+    """`5 seeds`, `1 message`, `4 messages of one seed`, `16 messages of 2 seeds`."""
+    if seeds is None or count < 2:
+        return counted(count, name)
+    return f"{counted(count, name)} of {'one seed' if seeds == 1 else counted(seeds, 'seed')}"
 
 
 def counted(count: int, what: str) -> str:

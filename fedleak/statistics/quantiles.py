@@ -5,63 +5,65 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.special import bdtr
 
 from fedleak.results import Row
-from fedleak.statistics.intervals import CLUSTERS, Interval, counted, expanded_tail, too_few
+from fedleak.statistics.installed import bounds_of
+from fedleak.statistics.intervals import TAIL, Interval, Units, too_few
 
-RESAMPLES = 1_000
-BLOCK = 2_000_000
-"""Values that are held in memory at once."""
+EXACT = 1e-12
+"""Rounding that may not keep a rank out whose probability is the bound itself."""
 
 
 def percentile_interval(rows: Sequence[Row], percentile: float) -> Interval:
-    """Of a percentile over samples: the quantiles that it has when whole messages are drawn again, with replacement.
+    """Of a percentile over samples, whatever their distribution: two of the ordered samples, counted by units.
 
-    Samples of one message go together, and from 5 seeds on so do the messages of a seed; tails as in `bootstrap`. A
-    resample has no sample beyond the extremes that were seen, so near p0 and p100 the interval is too narrow, and of
-    fewer than 5 units there is none.
+    How many of `n` units lie below a quantile has a binomial law, so the ranks need no resampling and are right for few
+    units too; where even the outermost one is not far enough out, the metric's own bound is. Units of many samples are
+    judged as if all samples of a unit were on one side of the quantile: wider than needed. Limit: where a few units
+    hold most of the samples, there are in truth fewer than it counts. Source: David and Nagaraja 2003, "Order
+    Statistics", ch. 7, https://doi.org/10.1002/0471722162.
     """
-    units, what = _units(rows)
-    if len(units) < CLUSTERS:
-        return too_few(len(units), what)
-    generator = np.random.default_rng([len(units), round(percentile * 1000)])
-    padded = _padded(units)
-    found: list[float] = []
-    while len(found) < RESAMPLES:
-        many = min(RESAMPLES - len(found), max(1, BLOCK // padded.size))
-        drawn = padded[generator.integers(len(units), size=(many, len(units)))].reshape(many, -1)
-        found.extend(_percentiles(drawn, percentile).tolist())
-    tail = expanded_tail(len(units))
-    low, high = np.quantile(found, [tail, 1 - tail])
-    return Interval(low=float(low), high=float(high), method=f"bootstrap over {counted(len(units), what)}")
-
-
-def _units(rows: Sequence[Row]) -> tuple[list[list[float]], str]:
-    """The samples that have a value, message by message or, where there are enough, seed by seed."""
-    by_seed: dict[int, list[float]] = {}
-    by_message = [[value for value in row.per_sample if math.isfinite(value)] for row in rows]
-    for row, samples in zip(rows, by_message, strict=True):
-        by_seed.setdefault(row.seed, []).extend(samples)
-    enough = sum(map(bool, by_seed.values())) >= CLUSTERS
-    units = [*by_seed.values()] if enough else by_message
-    return [unit for unit in units if unit], "seed" if enough else "message"
-
-
-def _padded(units: Sequence[Sequence[float]]) -> Float64[np.ndarray, "units longest"]:
-    """One row a unit, NaN after its last value."""
-    padded = np.full((len(units), max(map(len, units))), math.nan)
-    for row, unit in zip(padded, units, strict=True):
-        row[: len(unit)] = unit
-    return padded
-
-
-def _percentiles(values: Float64[np.ndarray, "rows values"], percentile: float) -> Float64[np.ndarray, " rows"]:
-    """Of each row, NaN left out; between two values by a straight line, as `numpy.percentile` has it."""
-    ordered = np.sort(values, axis=1)  # NaN last
-    place = percentile / 100 * (np.isfinite(values).sum(axis=1) - 1)
-    below = np.floor(place).astype(int)
-    first, second = (
-        np.take_along_axis(ordered, at[:, None], axis=1)[:, 0] for at in (below, np.ceil(place).astype(int))
+    scored = [row for row in rows if any(map(math.isfinite, row.per_sample))]
+    samples = np.array([value for row in scored for value in row.per_sample if math.isfinite(value)])
+    units = Units.of([row.value for row in scored], [row.seed for row in scored])
+    if not scored:
+        return too_few(str(units))
+    lower, upper = ranks(len(units), percentile / 100)
+    least, most = bounds_of(scored[0].metric)
+    return Interval(
+        low=least if lower == 0 else _below(samples, lower, len(units)),
+        high=most if upper > len(units) else _above(samples, upper, len(units)),
+        method=f"order statistics over {units}{_open(lower == 0, upper > len(units))}",
     )
-    between: Float64[np.ndarray, " rows"] = first + (place - below) * (second - first)
-    return between
+
+
+def ranks(units: int, level: float) -> tuple[int, int]:
+    """The ranks, from 1, between which the quantile lies; 0 and `units + 1` where no unit is far enough out.
+
+    With 97.5% each, at least as many units as the lower rank lie below the quantile, and fewer than the upper; of such
+    ranks they are the closest.
+    """
+    at_most = np.array([0.0, *bdtr(np.arange(units), units, level), 1.0])  # of -1, 0, ..., units
+    fewer = at_most[:-1]  # than 0, 1, ..., units
+    lower = int(np.flatnonzero(1 - fewer >= 1 - TAIL - EXACT).max())
+    upper = int(np.flatnonzero(at_most[1:] >= 1 - TAIL - EXACT).min()) + 1
+    return lower, upper
+
+
+def _below(samples: Float64[np.ndarray, " samples"], rank: int, units: int) -> float:
+    if len(samples) == units:
+        return float(np.sort(samples)[rank - 1])
+    return float(np.quantile(samples, (rank - 1) / units, method="lower"))
+
+
+def _above(samples: Float64[np.ndarray, " samples"], rank: int, units: int) -> float:
+    if len(samples) == units:
+        return float(np.sort(samples)[rank - 1])
+    return float(np.quantile(samples, rank / units, method="higher"))
+
+
+def _open(below: bool, above: bool) -> str:
+    sides = [side for side, is_open in (("below", below), ("above", above)) if is_open]
+    bounds = "bounds" if len(sides) > 1 else "bound"
+    return f", open {' and '.join(sides)} to the metric's {bounds}" if sides else ""

@@ -7,9 +7,10 @@ import pytest
 from fedleak.results import Row
 
 PLAIN = {
-    "task": "digits-mlp", "setting": {}, "federation": "", "split": "test", "attack": "dlg", "defense": "none",
-    "client": 0, "round": 1, "seed": 0, "metric": "psnr", "baseline": 10.0, "no_gradient": 9.0, "certified": False,
-    "unit": "dB", "higher_is_better": True, "reason": None, "seconds": 0.5,
+    "task": "digits-mlp", "setting": {}, "federation": "", "split": "test", "algorithm": "dlg", "attack": "dlg",
+    "defense": "none", "client": 0, "round": 1, "seed": 0, "metric": "psnr", "baseline": 10.0, "no_gradient": 9.0,
+    "certifiable": False, "certified": False, "applicable": True, "unit": "dB", "higher_is_better": True,
+    "reason": None, "seconds": 0.5,
 }  # fmt: skip
 
 
@@ -22,7 +23,10 @@ def row(*samples: float, **changed) -> Row:
         "worst": worst(samples, default=math.nan),
         "reason": None if samples else "it raised",
     }
-    return Row(**{**PLAIN, **figures, "per_sample": samples, "samples": len(samples), **changed})
+    blind = {**PLAIN, **changed}
+    better = (max if blind.get("higher_is_better") else min)(blind["baseline"], blind["no_gradient"])
+    guesses = {"per_sample": samples, "blind_per_sample": (better,) * len(samples), "samples": len(samples)}
+    return Row(**{**PLAIN, **figures, **guesses, **changed})
 
 
 @pytest.fixture(scope="session")

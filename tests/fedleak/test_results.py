@@ -12,16 +12,18 @@ from fedleak.results import AGGREGATE, Place, Row, read_results, write_results
 from fedleak.score import Score
 
 PLACE = Place(
-    task="digits-mlp", setting={"federation.batch_size": 4, "vary": "small"}, federation="seed=7", attack="dlg",
-    defense="none", client=2, round=1, seed=7,
+    task="digits-mlp", setting={"federation.batch_size": 4, "vary": "small"}, federation="seed=7",
+    algorithm="dlg", attack="dlg", defense="none", client=2, round=1, seed=7,
 )  # fmt: skip
 SCORE = Score(
-    metric="psnr", value=30.5, best=31.0, worst=30.0, per_sample=(31.0, 30.0), baseline=11.0, no_gradient=9.0,
+    metric="psnr", value=30.5, best=31.0, worst=30.0, per_sample=(31.0, 30.0), blind_per_sample=(11.0, 10.0),
+    baseline=11.0, no_gradient=9.0,
     unit="dB", higher_is_better=True,
 )  # fmt: skip
 KEYS = (
-    "task setting federation split attack defense client round seed metric value baseline no_gradient certified unit "
-    "higher_is_better reason seconds best worst per_sample samples"
+    "task setting federation split algorithm attack defense client round seed metric value baseline no_gradient "
+    "certifiable certified unit higher_is_better reason applicable seconds best worst per_sample blind_per_sample "
+    "samples"
 )
 
 

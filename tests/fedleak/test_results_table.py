@@ -51,10 +51,11 @@ def test_every_value_comes_back(tmp_path_factory, make_row, facts):
     assert set(keys) == {key for row in rows for key in row.setting}
     assert table.num_rows == len(rows)
     for row, held in zip(rows, table.to_pylist(), strict=True):
-        plain = {field.name for field in fields(Row)} - {"client", "setting", "per_sample"}
+        plain = {field.name for field in fields(Row)} - {"client", "setting", "per_sample", "blind_per_sample"}
         assert all(same(getattr(row, name), held[name]) for name in plain)
-        assert len(row.per_sample) == len(held["per_sample"])
-        assert all(map(same, row.per_sample, held["per_sample"]))
+        for name in ("per_sample", "blind_per_sample"):
+            assert len(getattr(row, name)) == len(held[name])
+            assert all(map(same, getattr(row, name), held[name]))
         assert (held["sender"], held["client"]) == (
             (AGGREGATE, None) if row.client == AGGREGATE else ("client", row.client)
         )

@@ -11,10 +11,12 @@ from scipy import stats
 
 from fedleak.errors import ConfigError
 from fedleak.results import AGGREGATE
-from fedleak.statistics.comparison import compare_defenses, compare_runs, holm
+from fedleak.statistics.comparison import compare_defenses, compare_runs
+
+RECALL = {"metric": "label-recall", "unit": "share of labels"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def paired(make_row):
     """Rows under `none` and under `noisy`, one pair of values a client."""
 
@@ -35,7 +37,7 @@ def test_messages_are_paired_as_scipy_does(paired):
     assert found.difference == pytest.approx(np.mean(np.subtract(after, before)))
     low, high = stats.ttest_rel(after, before).confidence_interval()
     assert (found.interval.low, found.interval.high) == (pytest.approx(low), pytest.approx(high))
-    assert (found.pairs, found.test) == (4, "paired t-test over 4 messages")
+    assert (found.pairs, found.test) == (4, "paired t-test over 4 messages of one seed")
     assert (found.group.defense, found.reference.defense) == ("noisy", "none")
 
 
@@ -87,9 +89,10 @@ def test_tuning_rows_are_not_compared(make_row, paired):
     [
         ([0.0, 0.0], 1.0),
         ([1e-13, -2e-13, 3e-13], 1.0),
-        ([2.0, 2.0, 2.0], 0.0),
-        ([0.1, 0.1 + 1e-14, 0.1], 0.0),
-        ([2.0, 2.0], math.nan),
+        ([2.0, 2.0, 2.0], 1 / 4),
+        ([0.1, 0.1 + 1e-14, 0.1], 1 / 4),
+        ([2.0, 2.0], 1 / 2),
+        ([-2.0] * 6, 1 / 32),
         ([2.0], math.nan),
     ],
 )
@@ -124,17 +127,29 @@ def test_without_rows_there_is_nothing_to_compare():
     assert compare_runs([], []) == []
 
 
-def test_runs_are_compared_group_by_group(make_row):
-    groups = [("psnr", "dlg"), ("psnr", "idlg"), ("ssim", "dlg")]
-    old = [make_row(v, client=c, metric=m, attack=a) for m, a in groups for c, v in enumerate((1.0, 2.0, 4.0))]
-    new = [replace(row, value=row.value + row.client + 1) for row in old] + [make_row(1.0, attack="bias-sign")]
-    found = compare_runs(new, old)
-    assert [(comparison.group.metric, comparison.group.attack) for comparison in found] == groups
+@pytest.fixture
+def groups(make_row):
+    """Three groups, and the same a little later."""
+    names = [("psnr", "dlg"), ("psnr", "idlg"), ("ssim", "dlg")]
+    old = [make_row(v, client=c, metric=m, attack=a) for m, a in names for c, v in enumerate((1.0, 2.0, 4.0))]
+    return names, old, [replace(row, value=row.value + row.client + 1) for row in old]
+
+
+ALONE = stats.ttest_rel([2.0, 4.0, 7.0], [1.0, 2.0, 4.0]).pvalue
+
+
+def test_runs_are_compared_group_by_group_as_one_family(make_row, groups):
+    names, old, new = groups
+    found = compare_runs([*new, make_row(1.0, attack="bias-sign")], old)
+    assert [(comparison.group.metric, comparison.group.attack) for comparison in found] == names
     assert all(comparison.group == comparison.reference for comparison in found)
-    alone = stats.ttest_rel([2.0, 4.0, 7.0], [1.0, 2.0, 4.0]).pvalue
-    assert [comparison.p_value for comparison in found] == pytest.approx(
-        [2 * alone, 2 * alone, alone]
-    )  # a family for each metric
+    assert [comparison.p_value for comparison in found] == pytest.approx([3 * ALONE] * 3)
+
+
+def test_defenses_are_compared_in_a_family_for_each_metric(groups):
+    _, old, new = groups
+    found = compare_defenses(old + [replace(row, defense="noisy") for row in new], "none")
+    assert [comparison.p_value for comparison in found] == pytest.approx([2 * ALONE, 2 * ALONE, ALONE])
 
 
 def test_a_run_does_not_differ_from_itself(paired):
@@ -142,20 +157,32 @@ def test_a_run_does_not_differ_from_itself(paired):
     assert [(found.difference, found.p_value) for found in compare_runs(rows, rows)] == [(0.0, 1.0)] * 2
 
 
-def test_holm_as_computed_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.5]) == [1.0, 1.0]
-    assert holm([]) == []
+@given(pairs=st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=12))
+def test_hits_and_misses_of_one_sample_have_mcnemar_s_exact_test(paired, pairs):
+    before, after = zip(*pairs, strict=True)
+    (found,) = compare_defenses(paired(before, after, **RECALL), "none")
+    up, down = sum(b < a for b, a in pairs), sum(b > a for b, a in pairs)
+    assert found.p_value == pytest.approx(stats.binomtest(up, up + down).pvalue if up + down else 1.0)
+    assert found.test == f"exact sign test over {len(pairs)} messages of one seed"
 
 
-def test_a_test_that_could_not_be_made_does_not_count():
-    assert holm([0.02, math.nan, 0.03]) == pytest.approx([0.04, math.nan, 0.04], nan_ok=True)
+def test_shares_of_several_samples_are_not_counted_as_one_hit_each(make_row):
+    hits = [(1.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
+    rows = [
+        make_row(*(own if defense == "none" else (0.0, 0.0)), client=client, defense=defense, **RECALL)
+        for defense in ("none", "noisy") for client, own in enumerate(hits)
+    ]  # fmt: skip
+    (found,) = compare_defenses(rows, "none")
+    assert found.p_value == pytest.approx(stats.ttest_1samp([1, 0.5, 0.5], 0).pvalue)
 
 
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_keeps_the_order_and_lies_between_none_and_bonferroni(p_values):
-    corrected = holm(p_values)
-    for p, c in zip(p_values, corrected, strict=True):
-        assert p <= c <= min(1, p * len(p_values)) or c == pytest.approx(p)
-    order = np.argsort(p_values, kind="stable")
-    assert (np.diff(np.array(corrected)[order]) >= 0).all()
+def test_hits_of_one_seed_go_together(make_row):
+    """Twenty hits of five seeds are five units, so that no test is surer than 2 ** -4."""
+    rows = [
+        make_row(float(defense == "none"), seed=seed, client=client, defense=defense, **RECALL)
+        for defense in ("none", "noisy") for seed in range(5) for client in range(4)
+    ]  # fmt: skip
+    (found,) = compare_defenses(rows, "none")
+    assert (found.p_value, found.test) == (1 / 16, "exact sign-flip test over 5 seeds")
+    (alone,) = compare_defenses([row for row in rows if row.client == 0], "none")
+    assert (alone.p_value, alone.test) == (pytest.approx(1 / 16), "exact sign test over 5 seeds")

@@ -1,0 +1,72 @@
+"""How much more leaks than by guessing without the update, sample by sample."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from scipy.special import betainc
+
+from fedleak.results import Row
+from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
+from fedleak.statistics.samples import Samples
+from fedleak.statistics.shares import hit_or_miss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """What a group leaks beyond guessing; positive is more leakage, also where a lower value leaks more."""
+
+    mean: float
+    """Over messages, each of which is a mean over its samples that have a guess; NaN where none has."""
+    interval: Interval
+    beats_guessing: bool | None
+    """Whether guessing alone would hardly do as well; None where there are too few messages to tell."""
+    leaked: int
+    """Samples at the threshold or past it that beat their guess too; one without a guess need only reach it."""
+
+
+def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: float) -> Gain:
+    """The gain of a group's rows, whose samples are `samples`."""
+    pairs = samples.guessed()
+    places, place, sizes = np.unique(pairs.message, return_inverse=True, return_counts=True)
+    gains = np.bincount(place, weights=pairs.gains, minlength=len(places)) / sizes
+    units = Units.of(gains.tolist(), [rows[place].seed for place in places])
+    interval = of_mean(units)
+    return Gain(
+        mean=float(gains.mean()) if len(gains) else math.nan,
+        interval=interval,
+        beats_guessing=_beats(rows[0].unit, pairs, units, interval),
+        leaked=int((samples.reach(threshold) & ~_guessable(samples.gains, margin)).sum()),
+    )
+
+
+def more_hits_than_guessing(
+    hits: Float64[np.ndarray, " trials"], guesses: Float64[np.ndarray, " trials"]
+) -> bool | None:
+    """A one-sided exact binomial test at 2.5%; None where even hits alone would not pass it.
+
+    The chance of a hit is that of the guesses, with one hit and one miss added (Laplace's rule of succession): what
+    guessing hits of a few is luck too, and against guesses that had none a single hit would prove everything.
+    """
+    trials, found = len(hits), float(hits.sum())
+    chance = (float(guesses.sum()) + 1) / (trials + 2)
+    if chance**trials > TAIL:
+        return None
+    return found > 0 and float(betainc(found, trials - found + 1, chance)) <= TAIL
+
+
+def _guessable(gains: Float64[np.ndarray, " samples"], margin: float) -> Bool[np.ndarray, " samples"]:
+    """Which samples a guess without the update gives away as well; false where there is no guess."""
+    guessable: Bool[np.ndarray, " samples"] = (gains <= 0) | (gains < margin)
+    return guessable
+
+
+def _beats(unit: str, pairs: Samples, units: Units, interval: Interval) -> bool | None:
+    by_interval = None if math.isnan(interval.low) else interval.low > 0
+    one_each = len(pairs.values) == int(units.sizes.sum())
+    if not one_each or not hit_or_miss(unit, pairs.values):
+        return by_interval
+    exact = more_hits_than_guessing(pairs.values, pairs.guesses)
+    return exact if len(units) == len(pairs.values) else exact and by_interval  # messages of a seed go together

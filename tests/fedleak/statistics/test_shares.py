@@ -1,0 +1,108 @@
+"""A share's interval is exact where samples are independent and knows where they are not."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from fedleak.statistics.intervals import Units, of_mean
+from fedleak.statistics.samples import Samples
+from fedleak.statistics.shares import hit_or_miss, mean_share_interval, share_beyond, share_interval
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=30))
+def test_one_sample_a_message_has_scipy_s_exact_interval(hits):
+    theirs = stats.binomtest(sum(hits), len(hits)).proportion_ci(0.95, "exact")
+    ours = share_interval(hits, [1] * len(hits), [0] * len(hits))
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("hits", [[0, 0, 0], [4, 4, 4]])
+def test_messages_that_agree_are_one_trial_each(hits):
+    interval = share_interval(hits, [4] * 3, [0] * 3)
+    theirs = stats.binomtest(sum(hits) // 4, 3).proportion_ci(0.95, "exact")
+    assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high))
+    assert interval.method == "Clopper-Pearson over 3 messages of one seed"
+
+
+def test_messages_that_agree_on_a_half_are_not_sure_of_it():
+    interval = share_interval([2, 2], [4, 4], [0, 0])
+    theirs = stats.binomtest(1, 2).proportion_ci(0.95, "exact")
+    assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_messages_of_several_samples_are_as_sure_as_they_are_alike():
+    interval = share_interval([3, 2, 1], [4, 4, 4], [0, 0, 1])
+    theirs = stats.t.interval(0.95, 2, loc=0.5, scale=stats.sem([0.75, 0.5, 0.25]))
+    assert (interval.low, interval.high) == pytest.approx((max(theirs[0], 0), min(theirs[1], 1)))
+    assert interval.method == "Student's t over 3 messages of 2 seeds"
+
+
+def test_from_five_seeds_on_the_seeds_are_the_units():
+    seeds = [seed for seed in range(5) for _ in range(2)]
+    interval = share_interval([1, 0, 1, 1, 0, 0, 1, 1, 1, 0], [1] * 10, seeds)
+    assert interval == of_mean(Units.of([1.0, 2.0, 0.0, 2.0, 1.0], [*range(5)], [2] * 5))
+    assert interval.method == "bootstrap over 5 seeds"
+    assert share_interval([1, 0, 1, 1, 0], [1] * 5, [*range(5)]).method == "Clopper-Pearson over 5 seeds"
+
+
+def test_one_message_of_several_samples_is_too_few():
+    interval = share_interval([2], [4], [0])
+    assert math.isnan(interval.low)
+    assert interval.method == "too few: 1 message"
+    assert share_interval([0, 2], [0, 4], [0, 0]).method == interval.method
+
+
+def test_a_large_message_counts_more_in_a_share_of_samples_than_in_a_mean_over_messages():
+    sizes = [100, 10, 10]
+    pooled, mean = share_interval([50, 6, 5], sizes, [0] * 3), mean_share_interval([0.5, 0.6, 0.5], sizes, [0] * 3)
+    assert (pooled.low + pooled.high) / 2 == pytest.approx(61 / 120)
+    assert (mean.low + mean.high) / 2 == pytest.approx(1.6 / 3)
+
+
+@given(hits=st.lists(st.integers(0, 6), max_size=12), many=st.booleans())
+def test_no_share_leaves_0_to_1(hits, many):
+    seeds = [client if many else 0 for client in range(len(hits))]
+    interval = share_interval(hits, [6] * len(hits), seeds)
+    assert math.isnan(interval.low) or 0 <= interval.low <= sum(hits) / (6 * len(hits)) + 1e-9
+    assert math.isnan(interval.high) or sum(hits) / (6 * len(hits)) - 1e-9 <= interval.high <= 1
+
+
+def test_the_share_of_samples_that_go_together_is_covered_about_as_often_as_promised():
+    """Eight messages of four samples, each with a chance of its own; Clopper-Pearson over samples holds less."""
+    dice, naive, ours = np.random.default_rng(0), 0, 0
+    for chances in dice.beta(1, 1, size=(400, 8)):
+        hits = dice.binomial(4, chances)
+        interval = share_interval(hits.tolist(), [4] * 8, [0] * 8)
+        pooled = stats.binomtest(int(hits.sum()), 32).proportion_ci(0.95, "exact")
+        ours += interval.low <= 0.5 <= interval.high
+        naive += pooled.low <= 0.5 <= pooled.high
+    assert ours / 400 == pytest.approx(0.96, abs=0.03)
+    assert naive / 400 == pytest.approx(0.90, abs=0.045)
+    assert naive < ours
+
+
+def test_a_threshold_of_one_s_own_counts_from_it_on(make_row):
+    rows = [make_row(17.0, 18.0, 19.0, math.nan), make_row(2.0, client=1), make_row(client=2)]
+    share, interval = share_beyond(rows, Samples.of(rows), 18.0)
+    assert share == 0.5
+    assert interval == share_interval([2, 0], [3, 1], [0, 0])
+    nothing, none = share_beyond(rows[2:], Samples.of(rows[2:]), 18.0)
+    assert math.isnan(nothing)
+    assert none.method == "too few: 0 messages"
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "expected"),
+    [
+        ("share of labels", [0, 1, 1], True),
+        ("dB", [0, 1], False),
+        ("share of it", [0, 0.5], False),
+        ("share", [], False),
+    ],
+)
+def test_what_hits_or_misses_says_so_by_its_unit_too(unit, values, expected):
+    assert hit_or_miss(unit, np.array(values, dtype=float)) is expected
