@@ -10,7 +10,7 @@ from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 
-from .parts.certificate import certify
+from .parts.certificate import certifiable, certify
 from .parts.evidence import defect
 from .parts.first_layer import FirstLayer, find_first_layer
 from .parts.labels import LabelRule, infer_labels, label_defect
@@ -61,7 +61,12 @@ class AnalyticLinear(Attack):
         inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
         labels, certificate = self._labels(observation, inputs)
         return Reconstruction(
-            inputs=inputs, labels=labels, mismatch=found.mismatch, certificate=certificate, note=found.note
+            inputs=inputs,
+            labels=labels,
+            mismatch=found.mismatch,
+            certifiable=certifiable(observation),
+            certificate=certificate,
+            note=found.note,
         )
 
     def _labels(

@@ -34,6 +34,8 @@ class Reconstruction:
     mismatch: float = float("nan")
     """The attacker's own loss for this guess, lower is better; NaN where it has none."""
     failure: str | None = None
+    certifiable: bool = False
+    """Whether the attack had a test for a guess like this one that could have proved it."""
     certificate: str | None = None
     """Where the attack can prove its guess: the test that it passed, in words with its figure. None: a guess."""
     note: str | None = None

@@ -16,6 +16,8 @@ from .objective import in_dtype, mode_of
 
 COMPUTED = 1e-5
 """What computing the gradient in single precision costs a client, relative to the gradient, at most."""
+MARGIN = 10.0
+"""How many times the tolerance each example of a batch must move the gradient by."""
 COARSEST = 1e-3
 """A tolerance beyond which agreement proves nothing: images that people can tell apart would pass."""
 
@@ -37,18 +39,36 @@ def certify(
     There is no test for an update of several steps, under a defense, of several clients, or of unknown facts: nothing
     is certified there, however good the guess.
     """
-    if not _testable(observation) or len(inputs) != observation.examples() or len(labels) != len(inputs):
+    if not certifiable(observation) or len(inputs) != observation.examples() or len(labels) != len(inputs):
         return None
     observed = {name: value.double() for name, value in observation.gradient().items()}
-    length = _norm(observed)
-    tolerance = COMPUTED + 2 * _rounding(observation) / length
-    if tolerance > COARSEST:
-        return None
+    length, tolerance = _norm(observed), _tolerance(observation)
     gradient = _gradient(observation, inputs, labels)
-    if gradient is None:
+    if gradient is None or not _each_matters(observation, inputs, labels, MARGIN * tolerance * length):
         return None
     residual = _norm({name: gradient[name] - value for name, value in observed.items()}) / length
     return f"gradient residual {residual:.0e}, below {tolerance:.0e}" if residual < tolerance else None
+
+
+def certifiable(observation: Observation) -> bool:
+    """Whether there is a test for this update that a guess could pass."""
+    return _testable(observation) and _tolerance(observation) <= COARSEST
+
+
+def _tolerance(observation: Observation) -> float:
+    """The residual that rounding alone may bring, relative to the observed gradient."""
+    return COMPUTED + 2 * _rounding(observation) / _norm(observation.gradient())
+
+
+def _each_matters(observation: Observation, inputs: Tensor, labels: Tensor, least: float) -> bool:
+    """Whether every example's part of the gradient is longer than `least`.
+
+    An example that the model is sure of moves the gradient by less than rounding does: any image would pass for it.
+    """
+    if len(inputs) == 1:
+        return True
+    parts = [_gradient(observation, inputs[i : i + 1], labels[i : i + 1]) for i in range(len(inputs))]
+    return all(part is not None and _norm(part) / len(inputs) > least for part in parts)
 
 
 def _testable(observation: Observation) -> bool:

@@ -6,10 +6,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from fedleak.api import attack, capture
+from fedleak.api import observe as observe_api
 from fedleak.attack import attacks
-from fedleak.attacks.parts.certificate import certify
+from fedleak.attacks.analytic_linear import AnalyticLinear
+from fedleak.attacks.parts.certificate import certifiable, certify
 from fedleak.attacks.parts.pairing import labels_of
 from fedleak.batch import Batch
 from fedleak.defense import build_chain
@@ -204,3 +207,27 @@ def test_the_analytic_attack_certifies_nothing_under_a_defense(chain):
 def test_mixtures_of_a_batch_are_not_certified():
     certified = [attack(one, "analytic-linear").certificate for one in capture("digits-mlp", clients=3, batch_size=8)]
     assert certified == [None] * 3
+
+
+def test_an_example_that_the_model_is_sure_of_certifies_nothing_for_its_batch():
+    """Its gradient is shorter than rounding, so any image that is as sure would pass for it."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 10))
+    with torch.no_grad():
+        network[1].weight.mul_(200)
+    images = torch.rand(2, 1, 4, 4)
+    labels = network(images).argmax(1)
+    labels[0] = (labels[0] + 1) % 10  # one with a gradient, one without
+    assert network(images[1:]).softmax(1).max() > 1 - 1e-7
+    captured = observe_api(network, images, labels)
+    assert certifiable(captured.observation)
+    assert certify(captured.observation, images, labels) is None
+    assert certify(captured.observation, torch.stack([images[0], 1 - images[1]]), labels) is None
+
+
+def test_an_attack_says_whether_there_was_a_test_to_pass(linear_task, observe, batch_of):
+    batch = batch_of(linear_task, 1)
+    guess = AnalyticLinear().reconstruct(observe(linear_task, batch), generator(0))
+    assert guess.certifiable
+    several = observe(linear_task, batch, LocalTraining(batch_size=1, epochs=2))
+    assert not AnalyticLinear().reconstruct(several, generator(0)).certifiable
