@@ -35,6 +35,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
     place = Place(
+        algorithm=attack.name,
         task=recording.task.name,
         attack=attack.name,
         defense=recording.defense,

@@ -29,10 +29,17 @@ def check(
         Path | None, typer.Option(metavar="OLD_RUN", help="Fail where more leaks than there, beyond noise.")
     ] = None,
     alpha: Annotated[
-        float, typer.Option(min=0, max=1, help="What chance alone may call a regression, over all groups together.")
+        float,
+        typer.Option(
+            min=0, max=1, help="What chance alone may call a regression, over all groups and metrics together."
+        ),
     ] = 0.05,
     allow_unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="Judge what there is of a run that is not over.")
+    ] = False,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="Only tell how the baseline differs: settings, figures that are gone."),
     ] = False,
     junit: Annotated[Path | None, typer.Option(metavar="XML", help="Also write JUnit XML.")] = None,
     sarif: Annotated[Path | None, typer.Option(metavar="JSON", help="Also write SARIF 2.1.0.")] = None,
@@ -57,7 +64,9 @@ def check(
     warm_up(jobs if target.suffix == ".toml" else 1)
     from fedleak.cli.checking import Files, Judgement, check_experiment, check_run_folder
 
-    judgement = Judgement(policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished)
+    judgement = Judgement(
+        policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished, allow_changes=allow_changes
+    )
     files = Files(junit=junit, sarif=sarif, markdown=markdown)
     if target.is_dir() or target.suffix != ".toml":
         check_run_folder(target, judgement, files, out=out, settings=tuple(settings or ()))

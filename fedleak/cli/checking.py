@@ -29,6 +29,7 @@ class Judgement:
     baseline: Path | None
     alpha: float
     allow_unfinished: bool
+    allow_changes: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,12 @@ def _conclude(
     run: FinishedRun, policy: Policy | None, baseline: FinishedRun | None, judgement: Judgement, files: Files
 ) -> None:
     verdict = check_run(
-        run, policy, baseline=baseline, alpha=judgement.alpha, allow_unfinished=judgement.allow_unfinished
+        run,
+        policy,
+        baseline=baseline,
+        alpha=judgement.alpha,
+        allow_unfinished=judgement.allow_unfinished,
+        allow_changes=judgement.allow_changes,
     )
     _write(verdict, files)
     for line in verdict_lines(verdict):

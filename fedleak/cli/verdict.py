@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Iterator
 
-from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
-from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, number, p_text, signed
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
+from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, leaked_text, number, p_text, signed
 from fedleak.statistics.intervals import counted
 
 WIDTH = 80
@@ -39,13 +39,16 @@ def _rule(verdict: RuleVerdict) -> Iterator[str]:
         yield from _wrapped(f"      because {rule.because}", "      ")
     if verdict.problem:
         yield from _wrapped(f"      {verdict.problem}", "      ")
+    for note in verdict.notes:
+        yield from _wrapped(f"      note: {note}", "        ")
     for finding in verdict.broken[:GROUPS]:
         yield from _finding(verdict, finding)
     yield from _more(len(verdict.broken), "      ")
 
 
 def _groups(verdict: RuleVerdict) -> str:
-    return counted(len(verdict.findings), "group")
+    alone = "; the figure alone decides" if any(finding.alone for finding in verdict.findings) else ""
+    return f"{counted(len(verdict.findings), 'group')}{alone}"
 
 
 def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
@@ -58,7 +61,8 @@ def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
         yield from _wrapped(
             f"      {'; '.join(filter(None, [bound, baselines_text(own), counts_text(own)]))}", "        "
         )
-    yield from _wrapped(f"      {finding.problem}", "        ")
+    for said in (finding.problem, *finding.notes):
+        yield from _wrapped(f"      {said}", "        ")
     yield from _picture(finding.picture)
 
 
@@ -71,22 +75,47 @@ def _picture(picture: Picture | None) -> Iterator[str]:
 
 def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     broken = baseline.regressions
-    mark = "FAIL" if broken else "PASS"
-    says = f"{len(broken)} of {counted(len(baseline.changes), 'group')} leak more, beyond noise"
+    mark = "PASS" if baseline.passed else "FAIL"
+    groups = counted(len(baseline.changes) + baseline.unchanged, "group")
+    says = f"{len(broken)} of {groups} leak more, {baseline.unchanged} unchanged"
     yield from _wrapped(f"{mark}  baseline {baseline.old}: {says} (alpha {baseline.alpha:g})", "      ")
+    if baseline.problem:
+        yield from _wrapped(f"      {baseline.problem}", "      ")
     for change in broken[:GROUPS]:
         yield from _change(change)
     yield from _more(len(broken), "      ")
+    yield from _differences(baseline)
+    for figures in baseline.new_figures[:GROUPS]:
+        yield from _new(figures)
+    yield from _more(len(baseline.new_figures), "      ")
     if baseline.undecided:
         yield f"      {counted(baseline.undecided, 'group')} with too few messages to test"
     if baseline.new_groups:
-        yield f"      {counted(baseline.new_groups, 'group')} without a figure in the baseline, not compared"
+        yield f"      {counted(baseline.new_groups, 'group')} that the baseline does not have, not compared"
+
+
+def _differences(baseline: BaselineVerdict) -> Iterator[str]:
+    if baseline.differences:
+        allowed = "allowed" if baseline.allow_changes else "--allow-changes only tells them"
+        yield f"      {counted(len(baseline.differences), 'difference')} from the baseline ({allowed}):"
+    for difference in baseline.differences[:GROUPS]:
+        yield from _wrapped(f"    - {difference}", "      ")
+    yield from _more(len(baseline.differences), "      ")
+
+
+def _new(figures: NewFigures) -> Iterator[str]:
+    own = figures.measurement
+    yield from _wrapped(f"    - new: {figures.metric} of {own.subject}", "      ")
+    says = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
+    yield from _wrapped(f"      {says}: not compared, {leaked_text(figures)}", "        ")
+    yield from _picture(figures.picture)
 
 
 def _change(change: Change) -> Iterator[str]:
     own = change.comparison
     yield from _wrapped(f"    - {own.group.metric} of {change.measurement.subject}", "      ")
     yield f"      {figure(change.old, change.unit)} before, {figure(change.new, change.unit)} now"
+    yield from _wrapped(f"      {change.problem}", "        ")
     difference = f"difference {signed(own.difference)}; {interval_text(own.interval)}"
     yield from _wrapped(f"      {difference}; {p_text(own.p_value)} ({own.test})", "        ")
     yield from _picture(change.picture)
@@ -98,8 +127,11 @@ def _last(verdict: Verdict) -> str:
         broken = sum(not rule.passed for rule in verdict.rules)
         parts.append(f"{broken} of {counted(len(verdict.rules), 'rule')} broken")
     if verdict.baseline is not None:
-        parts.append(counted(len(verdict.baseline.regressions), "regression"))
-    if verdict.problems:
+        parts.append(counted(len(verdict.baseline.regressions) + len(verdict.baseline.leaks), "regression"))
+        if verdict.baseline.differences:
+            allowed = ", allowed" if verdict.baseline.allow_changes else ""
+            parts.append(f"{counted(len(verdict.baseline.differences), 'difference')}{allowed}")
+    if verdict.problems or (verdict.baseline is not None and verdict.baseline.problem):
         parts.append("too little was shown")
     return f"verdict: {'PASS' if verdict.passed else 'FAIL'} ({', '.join(parts)}), exit status {verdict.exit_status}"
 

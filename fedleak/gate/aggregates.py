@@ -7,8 +7,10 @@ import numpy as np
 
 from fedleak.gate.language import Aggregate, AggregateName
 from fedleak.results import Row
-from fedleak.statistics.intervals import Interval, clopper_pearson
+from fedleak.statistics.intervals import Interval
 from fedleak.statistics.quantiles import percentile_interval
+from fedleak.statistics.samples import Samples
+from fedleak.statistics.shares import share_beyond
 from fedleak.statistics.summary import Summary
 
 Aggregated = tuple[float, Interval | None]
@@ -23,7 +25,7 @@ def figure(aggregate: Aggregate, summary: Summary, rows: Sequence[Row]) -> Aggre
         "min": lambda: (min(summary.samples, default=math.nan), None),
         "max": lambda: (max(summary.samples, default=math.nan), None),
         "worst": lambda: (summary.worst_case, None),
-        "share": lambda: _share(aggregate.number, summary),
+        "share": lambda: _share(aggregate.number, summary, rows),
     }
     return of[aggregate.name]()
 
@@ -33,9 +35,7 @@ def _percentile(percentile: float, summary: Summary, rows: Sequence[Row]) -> Agg
     return value, percentile_interval(rows, percentile)
 
 
-def _share(threshold: float | None, summary: Summary) -> Aggregated:
+def _share(threshold: float | None, summary: Summary, rows: Sequence[Row]) -> Aggregated:
     if threshold is None:
         return summary.share, summary.share_interval
-    samples = summary.samples
-    leaked = sum(value >= threshold if summary.higher_is_better else value <= threshold for value in samples)
-    return leaked / len(samples) if samples else math.nan, clopper_pearson(leaked, len(samples), "sample")
+    return share_beyond(rows, Samples.of(rows), threshold)

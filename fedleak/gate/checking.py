@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fedleak.campaign import cellfile
 from fedleak.campaign.reading import FinishedRun
-from fedleak.errors import RecordingError
 from fedleak.gate import evidence, regression
 from fedleak.gate.completeness import nothing_measured, unfinished
-from fedleak.gate.judging import judge, reasons_text
+from fedleak.gate.crashes import Crashes
+from fedleak.gate.federations import evaluated_in
+from fedleak.gate.judging import judge
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.measuring import Measured, failed_messages
 from fedleak.gate.policy import Policy
+from fedleak.gate.selection import reasons_text
 from fedleak.gate.subject import Subject
-from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
 from fedleak.gate.vocabulary import Vocabulary, check
-from fedleak.results import Row
 
 ALPHA = 0.05
-"""How often chance alone may call something a regression, over all groups together."""
+"""How often chance alone may call something a regression, over all groups and metrics together."""
 DRAWN = 20
 """Groups of a rule that get a picture; a picture takes a tenth of a second."""
-Shown = TypeVar("Shown", Finding, Change)
+Shown = TypeVar("Shown", Finding, Change, NewFigures)
 
 
 def check_run(
@@ -32,25 +32,24 @@ def check_run(
     baseline: FinishedRun | None = None,
     alpha: float = ALPHA,
     allow_unfinished: bool = False,
+    allow_changes: bool = False,
 ) -> Verdict:
     """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
     if policy is not None:
         check(policy, Vocabulary.of(run.campaign))
-    measured = Measured(run.rows, run.federations, lambda row: _crashed(run, row))
-    old = None if baseline is None else regression.compare(run.rows, baseline.rows, baseline.folder.root, alpha)
+    measured = Measured(run.rows, run.federations, Crashes(run.folder), evaluated_in(run.campaign))
+    old = None
+    if baseline is not None:
+        old = regression.compare_with(run, baseline, alpha, allow_changes=allow_changes)
     evidence.clear(run.folder)
     return Verdict(
         run=run.folder.root,
         policy=policy,
         rules=() if policy is None else _judged(run, policy, measured),
         baseline=None if old is None else _regressions_pictured(run, old),
-        problems=(*nothing_measured(run), *(() if allow_unfinished else unfinished(run)), *_no_test(old)),
+        problems=(*nothing_measured(run), *(() if allow_unfinished else unfinished(run))),
         failed_messages=_failed_messages(measured),
     )
-
-
-def _no_test(baseline: BaselineVerdict | None) -> list[str]:
-    return [baseline.problem] if baseline is not None and baseline.problem else []
 
 
 def _judged(run: FinishedRun, policy: Policy, measured: Measured) -> tuple[RuleVerdict, ...]:
@@ -67,12 +66,17 @@ def _pictured_rule(run: FinishedRun, verdict: RuleVerdict) -> RuleVerdict:
 
 def _regressions_pictured(run: FinishedRun, baseline: BaselineVerdict) -> BaselineVerdict:
     quiet = [change for change in baseline.changes if not change.regressed]
+    harmless = [figures for figures in baseline.new_figures if not figures.leaked]
     regressions = [
         _pictured(run, [change], f"baseline-{metric}", f"{metric} leaks more than in the baseline")[0]
         for change in baseline.regressions
         for metric in [change.comparison.group.metric]
     ]
-    return replace(baseline, changes=(*regressions, *quiet))
+    leaks = [
+        _pictured(run, [figures], f"new-{figures.metric}", f"{figures.metric} had no figure in the baseline")[0]
+        for figures in baseline.leaks
+    ]
+    return replace(baseline, changes=(*regressions, *quiet), new_figures=(*leaks, *harmless))
 
 
 def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) -> list[Shown]:
@@ -82,14 +86,6 @@ def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) ->
         return evidence.picture(run.folder, name, what, measurement)
 
     return [replace(one, picture=picture(place, one.measurement)) for place, one in enumerate(shown)]
-
-
-def _crashed(run: FinishedRun, row: Row) -> bool:
-    """Whether the attack raised; where that is not known, because its files are gone, it may have."""
-    try:
-        return cellfile.load(run.folder.cell(row)).crash is not None
-    except RecordingError:
-        return True
 
 
 def _failed_messages(measured: Measured) -> tuple[str, ...]:

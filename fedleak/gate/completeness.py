@@ -4,8 +4,8 @@ import math
 from collections import Counter
 
 from fedleak.campaign.reading import FinishedRun
-from fedleak.gate.judging import reasons_text
-from fedleak.gate.subject import Subject
+from fedleak.gate.selection import reasons_text
+from fedleak.gate.subject import BLIND, Subject
 from fedleak.results import Row
 
 NAMED = 3
@@ -13,11 +13,12 @@ NAMED = 3
 
 
 def nothing_measured(run: FinishedRun) -> list[str]:
-    """A sentence where no cell has a figure."""
-    if any(math.isfinite(row.value) for row in run.rows if row.split == "test"):
+    """A sentence where no attack that looks at an update has a figure."""
+    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BLIND):
         return []
-    reasons = Counter(row.reason or "no reason given" for row in run.rows)
-    return [f"no cell of this run has a figure, so nothing was shown: {reasons_text(reasons.most_common(NAMED))}"]
+    reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
+    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BLIND)} attacked"
+    return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
 
 
 def unfinished(run: FinishedRun) -> list[str]:

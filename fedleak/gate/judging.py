@@ -1,40 +1,42 @@
 """Holds a rule against every group that it selects, each by itself, so that no average hides anything."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
 
+from fedleak.gate import notes
 from fedleak.gate.language import KEEPS
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.measuring import Measured, measure
 from fedleak.gate.policy import DecideBy, Rule
+from fedleak.gate.selection import reasons_text, select, why_none
 from fedleak.gate.verdict import Finding, RuleVerdict
 from fedleak.gate.words import number
 
 
 def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
-    """The verdict on one rule. A rule that found no figure fails: nothing was shown."""
-    selected = [one for one in measure(rule.assertion.figure, measured) if rule.assertion.selects(one.subject.fields)]
-    figures = [one for one in selected if not math.isnan(one.value)]
-    if not figures:
-        return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {_why(selected)}")
-    seen = {one.subject.place for one in figures}
-    unseen = [one for one in selected if one.subject.place not in seen and any(map(measured.crashed, one.rows))]
-    findings = [*(_unseen(one) for one in unseen), *(_finding(rule, one, decide_by) for one in figures)]
-    return RuleVerdict(rule=rule, findings=tuple(sorted(findings, key=_severity)))
+    """The verdict on one rule. A rule that found no figure fails: nothing was shown.
+
+    A group without a figure is left out where another attack got one from the same messages: a guess that came to
+    nothing is no safety, but neither is it a leak. Where an attack crashed, nobody knows.
+    """
+    measurements = measure(rule.assertion.figure, measured)
+    selected = select(rule.assertion, measurements)
+    judged = [one for one in selected if _is_judged(one)]
+    if not judged:
+        why = why_none(rule.assertion, measurements)
+        return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {why}")
+    seen = {one.subject.place for one in judged if not one.problem and not one.subject.blind}
+    silent = [one for one in selected if not _is_judged(one)]
+    unseen = [_unseen(one) for one in silent if one.subject.place not in seen]
+    findings = [*unseen, *(_finding(rule, one, decide_by) for one in judged)]
+    return RuleVerdict(
+        rule=rule,
+        findings=tuple(sorted(findings, key=_severity)),
+        notes=tuple(notes.of_rule(findings, [one for one in silent if one.subject.place in seen])),
+    )
 
 
-def _why(selected: Sequence[Measurement]) -> str:
-    if not selected:
-        return "it selects no group of this run"
-    reasons = sum((Counter(one.failures) for one in selected), Counter[str]())
-    groups = f"{len(selected)} groups have" if len(selected) > 1 else "the only group has"
-    return f"{groups} no figure ({reasons_text(reasons.items())})"
-
-
-def reasons_text(reasons: Iterable[tuple[str, int]]) -> str:
-    """`4 x the attack guesses no images; 1 x ...`."""
-    return "; ".join(f"{count} x {reason}" for reason, count in reasons) or "no message was attacked"
+def _is_judged(measurement: Measurement) -> bool:
+    return bool(measurement.problem) or not math.isnan(measurement.value)
 
 
 def _unseen(measurement: Measurement) -> Finding:
@@ -43,9 +45,17 @@ def _unseen(measurement: Measurement) -> Finding:
 
 
 def _finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Finding:
+    if math.isnan(measurement.value):
+        return Finding(measurement=measurement, bound=math.nan, problem=measurement.problem)
     bound = rule.assertion.bound.value(measurement.baselines)
-    problem = _problem(rule, measurement, bound, decide_by)
-    return Finding(measurement=measurement, bound=bound, problem=problem)
+    problems = (_problem(rule, measurement, bound, decide_by), measurement.problem)
+    return Finding(
+        measurement=measurement,
+        bound=bound,
+        problem="; ".join(filter(None, problems)),
+        alone=decide_by == "interval" and measurement.interval is None,
+        notes=tuple(notes.of_finding(rule, measurement, decide_by)),
+    )
 
 
 def _problem(rule: Rule, measurement: Measurement, bound: float, decide_by: DecideBy) -> str:
@@ -60,9 +70,9 @@ def _problem(rule: Rule, measurement: Measurement, bound: float, decide_by: Deci
         return ""
     if math.isnan(interval.low):
         return f"it is {wanted}, but has no interval to decide by ({interval.method}); attack more messages or seeds"
-    return (
-        "" if _interval_keeps(rule, interval.low, interval.high, bound) else f"it is {wanted}, but its interval is not"
-    )
+    if _interval_keeps(rule, interval.low, interval.high, bound):
+        return ""
+    return f"it is {wanted}, but its interval is not"
 
 
 def _interval_keeps(rule: Rule, low: float, high: float, bound: float) -> bool:

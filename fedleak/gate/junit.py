@@ -1,11 +1,13 @@
 """The verdict as JUnit XML: a test case for each rule and group, which most CI systems show by themselves."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from fedleak.files import write_atomically
-from fedleak.gate.verdict import BaselineVerdict, RuleVerdict, Verdict
-from fedleak.gate.words import change_text, finding_text
+from fedleak.gate.verdict import BaselineVerdict, Picture, RuleVerdict, Verdict
+from fedleak.gate.words import change_text, finding_text, new_figures_text
+from fedleak.statistics.intervals import counted
 
 FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32)))
 """Control characters that XML has no way to write."""
@@ -37,33 +39,50 @@ def _problems(root: Element, verdict: Verdict) -> None:
 
 def _rule(root: Element, verdict: RuleVerdict) -> None:
     suite = _suite(root, f"rule {verdict.rule.number}: {verdict.rule.name}")
+    _notes(suite, verdict.notes)
     if verdict.problem:
         _case(suite, "something was measured", verdict.problem)
     for finding in verdict.findings:
         text = finding_text(verdict, finding)
-        _case(suite, str(finding.measurement.subject), "" if finding.passed else f"{verdict.rule.text}: {text}", text)
-        if finding.picture is not None:
-            suite[-1][0].text = f"{suite[-1][0].text}\npicture: {finding.picture}"
+        failure = "" if finding.passed else f"{verdict.rule.text}: {text}"
+        _case(suite, str(finding.measurement.subject), failure, text, finding.picture)
 
 
 def _baseline(root: Element, baseline: BaselineVerdict) -> None:
     suite = _suite(root, f"no more leakage than in {baseline.old}")
+    if baseline.problem:
+        _case(suite, "something could be tested", baseline.problem)
+    if baseline.unchanged:
+        _case(
+            suite, f"{counted(baseline.unchanged, 'group')} unchanged", "", "every message has the figure that it had"
+        )
+    for place, difference in enumerate(baseline.differences, 1):
+        _case(suite, f"comparable {place}", "" if baseline.allow_changes else difference, difference)
     for change in baseline.changes:
         text = change_text(change, baseline.alpha)
         name = f"{change.comparison.group.metric} of {change.measurement.subject}"
-        _case(suite, name, text if change.regressed else "", text)
-        if change.picture is not None:
-            suite[-1][0].text = f"{suite[-1][0].text}\npicture: {change.picture}"
+        _case(suite, name, text if change.regressed else "", text, change.picture)
+    for figures in baseline.new_figures:
+        text, name = new_figures_text(figures), f"new: {figures.metric} of {figures.measurement.subject}"
+        _case(suite, name, text if figures.leaked else "", text, figures.picture)
 
 
 def _suite(root: Element, name: str) -> Element:
     return SubElement(root, "testsuite", name=_plain(name))
 
 
-def _case(suite: Element, name: str, failure: str, told: str = "") -> None:
+def _notes(suite: Element, notes: Sequence[str]) -> None:
+    if notes:
+        properties = SubElement(suite, "properties")
+        for note in notes:
+            SubElement(properties, "property", name="note", value=_plain(note))
+
+
+def _case(suite: Element, name: str, failure: str, told: str = "", picture: Picture | None = None) -> None:
     case = SubElement(suite, "testcase", classname=suite.get("name", ""), name=_plain(name))
     if failure:
-        SubElement(case, "failure", message=_plain(failure), type="leak").text = _plain(failure)
+        shown = "" if picture is None else f"\npicture: {picture}"
+        SubElement(case, "failure", message=_plain(failure), type="leak").text = _plain(failure + shown)
     elif told:
         SubElement(case, "system-out").text = _plain(told)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fedleak.errors import OutputError
 from fedleak.files import write_atomically
-from fedleak.gate.verdict import BaselineVerdict, Finding, RuleVerdict, Verdict
-from fedleak.gate.words import figure, number, p_text, signed
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, RuleVerdict, Verdict
+from fedleak.gate.words import figure, new_figures_text, number, p_text, signed
+from fedleak.statistics.intervals import counted
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ROWS = 200
@@ -54,6 +55,9 @@ def _rules(verdict: Verdict) -> Iterator[str]:
         name = f"`{one.rule.text}`" if one.rule.name == one.rule.text else f"{one.rule.name}: `{one.rule.text}`"
         mark = "✅" if one.passed else "❌"
         yield f"| {mark} | {_cell(name)} | {len(one.findings)} | {len(one.broken)} |"
+    notes = [f"- rule {one.rule.number}: {_cell(note)}" for one in verdict.rules for note in one.notes]
+    if notes:
+        yield from ("", *notes)
 
 
 def _broken(verdict: RuleVerdict) -> Iterator[str]:
@@ -63,8 +67,11 @@ def _broken(verdict: RuleVerdict) -> Iterator[str]:
     if verdict.problem:
         yield from ("", _cell(verdict.problem))
         return
-    yield from ("", "| where | figure | 95% interval | bound | prior | no gradient | messages | seeds | picture |")
-    yield "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    yield from (
+        "",
+        "| where | why | figure | 95% interval | bound | prior | no gradient | messages | seeds | picture |",
+    )
+    yield "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |"
     yield from (_row(finding) for finding in verdict.broken[:ROWS])
     if len(verdict.broken) > ROWS:
         yield from ("", f"and {len(verdict.broken) - ROWS} more groups")
@@ -75,6 +82,7 @@ def _row(finding: Finding) -> str:
     interval = "none" if own.interval is None else f"{number(own.interval.low)} to {number(own.interval.high)}"
     cells = [
         str(own.subject),
+        "; ".join((finding.problem, *finding.notes)),
         figure(own.value, own.unit, finding.bound),
         interval,
         number(finding.bound),
@@ -88,17 +96,31 @@ def _row(finding: Finding) -> str:
 
 def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     broken = baseline.regressions
-    yield from ("", f"### {'❌' if broken else '✅'} against the baseline `{baseline.old}`", "")
-    yield f"{len(baseline.changes)} groups compared, {len(broken)} leak more beyond noise (p < {baseline.alpha:g})."
+    yield from ("", f"### {'✅' if baseline.passed else '❌'} against the baseline `{baseline.old}`", "")
+    groups = counted(len(baseline.changes) + baseline.unchanged, "group")
+    tested = f"{baseline.undecided} could not be tested, {baseline.unchanged} unchanged"
+    yield f"{groups} compared, {len(broken)} leak more (beyond noise: p < {baseline.alpha:g}), {tested}."
+    if baseline.problem:
+        yield from ("", f"**{_cell(baseline.problem)}**")
     if broken:
-        yield from ("", "| where | metric | before | now | difference | 95% interval | p |")
-        yield "| --- | --- | ---: | ---: | ---: | --- | --- |"
-    for change in broken[:ROWS]:
-        own = change.comparison
-        values = (figure(change.old, change.unit), figure(change.new, change.unit), signed(own.difference))
-        interval = f"{number(own.interval.low)} to {number(own.interval.high)}"
-        cells = (str(change.measurement.subject), own.group.metric, *values, interval, p_text(own.p_value))
-        yield f"| {' | '.join(map(_cell, cells))} |"
+        yield from ("", "| where | metric | why | before | now | difference | 95% interval | p |")
+        yield "| --- | --- | --- | ---: | ---: | ---: | --- | --- |"
+    yield from (_change(change) for change in broken[:ROWS])
+    if baseline.differences:
+        allowed = "allowed by `--allow-changes`" if baseline.allow_changes else "allow them with `--allow-changes`"
+        yield from ("", f"What makes the two less comparable ({allowed}):", "")
+    yield from (f"- {_cell(difference)}" for difference in baseline.differences[:ROWS])
+    if baseline.new_figures:
+        yield from ("", "New figures, not compared:", "")
+    yield from (f"- {_cell(new_figures_text(figures))}" for figures in baseline.new_figures[:ROWS])
+
+
+def _change(change: Change) -> str:
+    own = change.comparison
+    values = (figure(change.old, change.unit), figure(change.new, change.unit), signed(own.difference))
+    interval = f"{number(own.interval.low)} to {number(own.interval.high)}"
+    subject = (str(change.measurement.subject), own.group.metric, change.problem)
+    return f"| {' | '.join(map(_cell, (*subject, *values, interval, p_text(own.p_value))))} |"
 
 
 def _cell(text: str) -> str:

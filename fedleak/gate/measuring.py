@@ -6,24 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from fedleak.campaign.federation_row import FederationRow
 from fedleak.gate import aggregates
+from fedleak.gate.crashes import never
+from fedleak.gate.federations import Evaluated, always, measure_federations
 from fedleak.gate.language import Aggregate, Figure
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.results import Row
 from fedleak.statistics.group import Group, Variant, group_rows
-from fedleak.statistics.intervals import Units, of_mean
 from fedleak.statistics.summary import Summary, summarise
 
 COUNT = "messages"
-
-
-def never(row: Row) -> bool:  # noqa: ARG001
-    """No attack crashed."""
-    return False
+Message = tuple[int, int, object]
+"""Seed, round and sender."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +28,9 @@ class Measured:
 
     rows: tuple[Row, ...]
     federations: tuple[FederationRow, ...] = ()
-    crashed: Callable[[Row], bool] = never
-    """Whether the attack behind a row raised: then its missing figure says nothing of the defense. Asked only where an
-    attack has no figure at all."""
+    crashed: Callable[[Row], str] = never
+    """See `Crashes`; asked only where an attack has no figure."""
+    evaluated: Evaluated = always
 
     @cached_property
     def summaries(self) -> list[Summary]:
@@ -62,17 +58,26 @@ def measure(figure: Figure, measured: Measured) -> list[Measurement]:
     of: dict[str, Callable[[], list[Measurement]]] = {
         "certified": lambda: [_certified(*one, measured.crashed) for one in measured.variants.items()],
         "failed": lambda: [_failed(*one) for one in measured.variants.items()],
-        "accuracy": lambda: _of_federations(measured, lambda row: row.accuracy, "share of the test split"),
-        "loss": lambda: _of_federations(measured, lambda row: row.loss, ""),
+        "accuracy": lambda: measure_federations("accuracy", measured.federations, measured.evaluated),
+        "loss": lambda: measure_federations("loss", measured.federations, measured.evaluated),
     }
     return of[figure.name]()
 
 
+def failures(rows: Sequence[Row]) -> dict[Message, Row]:
+    """A row for each message that some metric could judge and none has a figure for."""
+    scored = {message_of(row) for row in rows if math.isfinite(row.value)}
+    return {message_of(row): row for row in rows if row.applicable and message_of(row) not in scored}
+
+
 def failed_messages(rows: Sequence[Row]) -> dict[str, int]:
-    """Messages that have no figure by any metric: why, counted."""
-    reasons = {_message(row): row.reason or "no reason given" for row in rows}
-    scored = {_message(row) for row in rows if math.isfinite(row.value)}
-    return dict(Counter(reason for message, reason in reasons.items() if message not in scored))
+    """Why messages have failed, counted."""
+    return dict(Counter(row.reason or "no reason given" for row in failures(rows).values()))
+
+
+def message_of(row: Row) -> Message:
+    """Which message of its group a row is about."""
+    return row.seed, row.round, row.client
 
 
 def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Measurement]:
@@ -89,65 +94,70 @@ def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Me
                     interval=interval,
                     baselines={"prior": summary.prior, "no-gradient": summary.no_gradient},
                     messages=summary.messages,
+                    gap=_gap(rows),
                     seeds=summary.seeds,
                     failures=dict(summary.failures),
+                    applicable=bool(summary.messages) or all(row.applicable for row in rows),
+                    problem=_crashes(rows, measured.crashed),
                     rows=rows,
                 )
             )
     return found
 
 
-def _certified(variant: Variant, rows: Sequence[Row], crashed: Callable[[Row], bool]) -> Measurement:
-    """None where the attack always crashed: it did not get to prove anything."""
-    tried = any(math.isfinite(row.value) for row in rows) or not all(map(crashed, rows))
-    return _count(variant, rows, float(len({_message(row) for row in rows if row.certified})) if tried else math.nan)
+def _certified(variant: Variant, rows: Sequence[Row], crashed: Callable[[Row], str]) -> Measurement:
+    return _count(
+        variant,
+        rows,
+        len({message_of(row) for row in rows if row.certified}),
+        gap=_gap(rows),
+        problem=_crashes(rows, crashed),
+        certifiable=len({message_of(row) for row in rows if row.certifiable}),
+    )
 
 
 def _failed(variant: Variant, rows: Sequence[Row]) -> Measurement:
-    return _count(variant, rows, float(sum(failed_messages(rows).values())))
+    return _count(variant, rows, len(failures(rows)))
 
 
-def _count(variant: Variant, rows: Sequence[Row], count: float) -> Measurement:
+def _count(
+    variant: Variant,
+    rows: Sequence[Row],
+    count: int,
+    *,
+    gap: str = "",
+    problem: str = "",
+    certifiable: int | None = None,
+) -> Measurement:
     return Measurement(
         subject=_subject(variant),
-        value=count,
+        value=float(count),
         unit=COUNT,
         interval=None,
-        messages=len({_message(row) for row in rows}),
+        messages=len({message_of(row) for row in rows}),
+        gap=gap,
         seeds=len({row.seed for row in rows}),
         failures=failed_messages(rows),
+        problem=problem,
+        certifiable=certifiable,
         rows=tuple(rows),
     )
 
 
-def _of_federations(measured: Measured, value: Callable[[FederationRow], float], unit: str) -> list[Measurement]:
-    """The mean over seeds of what each federation came to in its last evaluated round."""
-    last: dict[Subject, dict[int, float]] = {}
-    for row in sorted(measured.federations, key=lambda row: row.round):
-        if row.split == "test":
-            setting = tuple(sorted(row.setting.items()))
-            own = last.setdefault(Subject(task=row.task, setting=setting, defense=row.defense), {})
-            if math.isfinite(value(row)):
-                own[row.seed] = value(row)
-    return [_over_seeds(subject, own, unit) for subject, own in last.items()]
+def _crashes(rows: Sequence[Row], crashed: Callable[[Row], str]) -> str:
+    """Of a group with messages on which the attack crashed: how many, and the first one's reason."""
+    found = [(row, how) for row in failures(rows).values() if (how := crashed(row))]
+    if not found:
+        return ""
+    first, how = found[0]
+    messages = len({message_of(row) for row in rows})
+    return f"{first.attack} {how} on {len(found)} of {messages} messages, first: {first.reason or 'no reason given'}"
 
 
-def _over_seeds(subject: Subject, by_seed: dict[int, float], unit: str) -> Measurement:
-    values = list(by_seed.values())
-    return Measurement(
-        subject=subject,
-        value=math.fsum(values) / len(values) if values else math.nan,
-        unit=unit,
-        interval=of_mean(Units(name="seed", totals=np.array(values, dtype=float), sizes=np.ones(len(values)))),
-        messages=0,
-        seeds=len(values),
-        failures={} if values else {"no round was evaluated; set federation.fraction_evaluate": 1},
-    )
+def _gap(rows: Sequence[Row]) -> str:
+    failed, messages = len(failures(rows)), len({message_of(row) for row in rows})
+    return f"{failed} of {messages} messages have no figure" if failed else ""
 
 
 def _subject(variant: Variant) -> Subject:
     return Subject(**variant._asdict())
-
-
-def _message(row: Row) -> tuple[int, int, object]:
-    return row.seed, row.round, row.client

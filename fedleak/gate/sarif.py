@@ -5,15 +5,15 @@ Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedleak import __version__
 from fedleak.files import write_atomically
 from fedleak.gate.measurement import Measurement
-from fedleak.gate.verdict import Change, Finding, Picture, RuleVerdict, Verdict
-from fedleak.gate.words import change_text, finding_text
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
+from fedleak.gate.words import change_text, finding_text, new_figures_text
 from fedleak.results import finite_or_null
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -35,23 +35,24 @@ def write_sarif(verdict: Verdict, path: Path) -> Path:
 
 
 def _rules(verdict: Verdict) -> Iterator[Facts]:
-    yield _rule(
-        RUN, "enough was measured", "Every cell has run, some have a figure, and a baseline can be tested against."
-    )
+    yield _rule(RUN, "enough was measured", "Every cell has run, and some have a figure.")
     for one in verdict.rules:
-        yield _rule(f"rule-{one.rule.number}", one.rule.name, one.rule.because or one.rule.text, one.rule.text)
+        yield _rule(
+            f"rule-{one.rule.number}", one.rule.name, one.rule.because or one.rule.text, one.rule.text, one.notes
+        )
     if verdict.baseline is not None:
-        yield _rule(BASELINE, "no regression", f"No group leaks more than in {verdict.baseline.old}, beyond noise.")
+        why = f"No group leaks more than in {verdict.baseline.old}, beyond noise, and all that was seen there was seen."
+        yield _rule(BASELINE, "no regression", why)
 
 
-def _rule(id: str, name: str, why: str, text: str = "") -> Facts:
+def _rule(id: str, name: str, why: str, text: str = "", notes: Sequence[str] = ()) -> Facts:
     return {
         "id": id,
         "name": name,
         "shortDescription": {"text": name},
         "fullDescription": {"text": why},
         "defaultConfiguration": {"level": "error"},
-        "properties": {"assert": text} if text else {},
+        "properties": {**({"assert": text} if text else {}), **({"notes": list(notes)} if notes else {})},
     }
 
 
@@ -64,13 +65,27 @@ def _results(verdict: Verdict) -> Iterator[Facts]:
             yield _result(f"rule-{rule.rule.number}", f"{rule.rule.text}: {rule.problem}", rule.rule.text, location)
         for finding in rule.broken:
             yield _finding(rule, finding, location)
-    for change in verdict.baseline.regressions if verdict.baseline is not None else ():
-        yield _regression(verdict.baseline.alpha if verdict.baseline else 0.0, change, _location(verdict, 1))
+    if verdict.baseline is not None:
+        yield from _against(verdict.baseline, _location(verdict, 1))
+
+
+def _against(baseline: BaselineVerdict, location: Facts) -> Iterator[Facts]:
+    problems = [baseline.problem] if baseline.problem else []
+    for problem in (*problems, *(() if baseline.allow_changes else baseline.differences)):
+        yield _result(BASELINE, problem, problem, location)
+    for change in baseline.regressions:
+        yield _regression(baseline.alpha, change, location)
+    for figures in baseline.leaks:
+        message = f"{new_figures_text(figures)}{_picture_text(figures.picture)}"
+        properties = {"leaked": figures.leaked, **_figures(figures.measurement, figures.picture)}
+        key = f"new {figures.metric} {figures.measurement.subject}"
+        yield _result(BASELINE, message, key, location, properties)
 
 
 def _finding(rule: RuleVerdict, finding: Finding, location: Facts) -> Facts:
     message = f"{rule.rule.text}: {finding_text(rule, finding)}{_picture_text(finding.picture)}"
-    properties = {"bound": finding.bound, **_figures(finding.measurement, finding.picture)}
+    figures = _figures(finding.measurement, finding.picture)
+    properties = {"bound": finding.bound, **figures, **({"notes": list(finding.notes)} if finding.notes else {})}
     key = f"{rule.rule.text} {finding.measurement.subject}"
     return _result(f"rule-{rule.rule.number}", message, key, location, properties)
 

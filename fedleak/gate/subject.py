@@ -11,6 +11,8 @@ from fedleak.words import setting_in_words
 OF_A_FEDERATION = ("task", "defense")
 OF_AN_ATTACK = (*OF_A_FEDERATION, "attack", "sender")
 """The fields that every group has beside its setting."""
+BLIND = ("prior", "no-gradient")
+"""Attacks that never look at an update: what they get is no leakage, and that they got nothing shows nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +22,16 @@ class Subject:
     task: str
     setting: Setting
     defense: str
+    algorithm: str | None = None
+    """The attack's registered name."""
     attack: str | None = None
+    """Its label."""
     sender: Sender | None = None
+
+    @property
+    def blind(self) -> bool:
+        """Whether what was attacked was never looked at."""
+        return self.algorithm in BLIND
 
     @property
     def place(self) -> "Subject":

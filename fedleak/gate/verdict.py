@@ -1,5 +1,6 @@
 """What the gate found: each rule in each group that it is about, what a baseline says, and the exit status."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,10 @@ class Finding:
     bound: float
     problem: str
     """Why the rule is broken here, as a clause; empty where it is kept."""
+    notes: tuple[str, ...] = ()
+    """What to know of the figure, kept or not: a clause each."""
+    alone: bool = False
+    """Whether the figure decided where an interval should have: there is none."""
     picture: Picture | None = None
     """None where the rule is kept: nothing to look at."""
 
@@ -44,6 +49,8 @@ class RuleVerdict:
     findings: tuple[Finding, ...]
     problem: str = ""
     """Why the rule fails whatever the figures: it found nothing to judge."""
+    notes: tuple[str, ...] = ()
+    """Where it shows less than it seems to: a clause each."""
 
     @property
     def passed(self) -> bool:
@@ -65,9 +72,31 @@ class Change:
     old: float
     """Mean over the messages that both runs have."""
     new: float
-    regressed: bool
-    """Whether it leaks more, beyond noise."""
+    problem: str
+    """Why it fails, as a clause: it leaks more, beyond noise or, untested, beyond the metric's margin; empty where it
+    does not."""
     measurement: Measurement
+    picture: Picture | None = None
+
+    @property
+    def regressed(self) -> bool:
+        """Whether it fails."""
+        return bool(self.problem)
+
+    @property
+    def tested(self) -> bool:
+        """Whether there were enough pairs for a test."""
+        return not math.isnan(self.comparison.p_value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFigures:
+    """Messages of one group that had no figure in the baseline and have one now: nothing to compare with."""
+
+    measurement: Measurement
+    metric: str
+    leaked: int
+    """Samples that leaked; see `Summary.leaked`."""
     picture: Picture | None = None
 
 
@@ -78,22 +107,45 @@ class BaselineVerdict:
     old: Path
     alpha: float
     changes: tuple[Change, ...]
+    """The groups that changed, those that fail first."""
+    unchanged: int = 0
+    """Groups in which each message that both runs have has the figure that it had."""
     new_groups: int
-    """Groups that have a figure now and none in the older run: not compared."""
-    undecided: int
-    """Groups with too few messages for a test."""
+    """Groups that the older run does not have: not compared."""
+    new_figures: tuple[NewFigures, ...] = ()
+    """The ones that leaked first."""
+    differences: tuple[str, ...] = ()
+    """What makes the two runs less comparable, a clause each: other settings, groups and figures that are gone."""
+    allow_changes: bool = False
+    """Whether those are only told."""
+
+    @property
+    def undecided(self) -> int:
+        """Groups with too few messages for a test."""
+        return sum(not change.tested for change in self.changes)
 
     @property
     def problem(self) -> str:
         """Why the comparison shows nothing; empty where it shows something."""
-        if self.undecided < len(self.changes):
+        if self.unchanged or self.undecided < len(self.changes):
             return ""
         return f"no group has enough messages for a test against {self.old}; run more clients, rounds or seeds"
 
     @property
     def regressions(self) -> tuple[Change, ...]:
-        """The groups that leak more, beyond noise."""
+        """The groups that fail."""
         return tuple(change for change in self.changes if change.regressed)
+
+    @property
+    def leaks(self) -> tuple[NewFigures, ...]:
+        """The new figures with samples that leaked."""
+        return tuple(figures for figures in self.new_figures if figures.leaked)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing leaks more than before as far as was seen, and all of it was seen."""
+        comparable = self.allow_changes or not self.differences
+        return comparable and not (self.problem or self.regressions or self.leaks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +164,8 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether everything holds."""
-        regressed = self.baseline is not None and bool(self.baseline.regressions)
-        return not self.problems and not regressed and all(rule.passed for rule in self.rules)
+        compared = self.baseline is None or self.baseline.passed
+        return not self.problems and compared and all(rule.passed for rule in self.rules)
 
     @property
     def exit_status(self) -> int:

@@ -12,6 +12,7 @@ from fedleak.gate.grammar import COUNTED
 from fedleak.gate.language import Comparison
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.subject import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
+from fedleak.gate.tails import refuse_quiet_tail
 from fedleak.metric import metrics
 from fedleak.results import Scalar
 
@@ -51,7 +52,7 @@ class Vocabulary:
 
 
 def check(policy: Policy, vocabulary: Vocabulary) -> None:
-    """Raises `ConfigError` for the first name in the policy that is a typo.
+    """Raises `ConfigError` for the first name in the policy that is a typo, or rule that guards the wrong end.
 
     What follows `where` must exist, or else the rule would be about nothing. What follows `unless` need not exist, so
     that one policy fits several runs, but must not look like a slip of what does.
@@ -59,6 +60,7 @@ def check(policy: Policy, vocabulary: Vocabulary) -> None:
     for rule in policy.rules:
         where = f"{policy.path}: {rule.label}"
         _check_figure(rule, vocabulary, where)
+        refuse_quiet_tail(rule, where)
         for clause, must_exist in ((rule.assertion.where, True), (rule.assertion.unless, False)):
             for comparison in clause.comparisons() if clause is not None else ():
                 _check_field(rule, comparison, vocabulary, where)

@@ -3,7 +3,7 @@
 import math
 
 from fedleak.gate.measurement import Measurement
-from fedleak.gate.verdict import Change, Finding, RuleVerdict
+from fedleak.gate.verdict import Change, Finding, NewFigures, RuleVerdict
 from fedleak.statistics.intervals import Interval, counted
 
 
@@ -46,7 +46,7 @@ def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
     if math.isnan(own.value):
         return f"{verdict.rule.assertion.figure} of {own.subject}: {finding.problem}"
     says = f"{verdict.rule.assertion.figure} of {own.subject} is {figure(own.value, own.unit, finding.bound)}"
-    beside = "; ".join(part for part in (baselines_text(own), counts_text(own)) if part)
+    beside = "; ".join(part for part in (baselines_text(own), counts_text(own), *finding.notes) if part)
     end = f": {finding.problem}" if finding.problem else ""
     return f"{says} ({interval_text(own.interval)}; {beside}){end}"
 
@@ -56,8 +56,21 @@ def change_text(change: Change, alpha: float) -> str:
     own = change.comparison
     says = f"{own.group.metric} of {change.measurement.subject}: {figure(change.old, change.unit)} before"
     now = f"{figure(change.new, change.unit)} now, a difference of {signed(own.difference)}"
-    decided = "leaks more, beyond noise" if change.regressed else "no more leakage than noise allows"
+    decided = change.problem or ("no more leakage than noise allows" if change.tested else "too few messages to test")
     return f"{says}, {now} ({interval_text(own.interval)}; {p_text(own.p_value)}, {own.test}): {decided} at {alpha:g}"
+
+
+def new_figures_text(figures: NewFigures) -> str:
+    """What was found where the baseline has no figure, as one sentence."""
+    own = figures.measurement
+    says = f"{figures.metric} of {own.subject}: {figure(own.value, own.unit)} now, no figure in the baseline"
+    beside = f"{baselines_text(own)}; {counts_text(own)}"
+    return f"{says} ({beside}): new figures, not compared; {leaked_text(figures)}"
+
+
+def leaked_text(figures: NewFigures) -> str:
+    """How many samples leaked among the new figures."""
+    return f"{counted(figures.leaked, 'sample')} leaked" if figures.leaked else "none leaked"
 
 
 def signed(value: float) -> str:

@@ -26,6 +26,9 @@ use = "analytic-linear"
 [[attacks]]
 use = "bias-sign"
 [[attacks]]
+use = "inverting-gradients"
+steps = 3
+[[attacks]]
 use = "prior"
 [[defenses]]
 name = "none"
@@ -44,6 +47,10 @@ name = "noise hides the digits"
 assert = 'psnr.mean < prior + 1 where defense = "gaussian noise"'
 because = "a digit that can be read is somebody's"
 """
+
+
+def plain(said):
+    return " ".join(said.stdout.split())
 
 
 def invoke(*words):
@@ -170,19 +177,25 @@ def test_what_leaks_more_than_the_baseline_fails(kept, leaking, tmp_path):
     words = " ".join(said.stdout.split())
     assert "label-recall of bias-sign on single updates under 'gaussian noise' (digits-mlp)" in words
     assert re.search(
-        r"before, 1 \(share of labels\) now difference \+[\d.]+; 95% interval .*; p (=|<) 0.0\d+ "
-        r"\(paired t-test over 6 messages\)",
+        r"before, 1 \(share of labels\) now leaks more, beyond noise difference \+[\d.]+; 95% interval .*; "
+        r"p (=|<) 0.0\d+ \(paired t-test over 6 messages of 3 seeds\)",
         words,
     )
-    assert "(1 regression), exit status 1" in words
-    assert junitparser.JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 1
+    assert re.search(r"new: psnr of analytic-linear on .* not compared, \d+ samples leaked picture ", words)
+    assert "(5 regressions), exit status 1" in words
+    assert junitparser.JUnitXml.fromfile(str(tmp_path / "junit.xml")).failures == 5
 
 
 def test_a_run_that_leaks_no_more_than_its_baseline_passes(kept, leaking):
-    for new, old in ((kept[0], leaking[0]), (leaking[0], leaking[0])):
-        said = invoke("check", new, "--baseline", old)
-        assert said.exit_code == 0
-        assert "PASS  baseline" in said.stdout
+    said = invoke("check", leaking[0], "--baseline", leaking[0])
+    assert said.exit_code == 0
+    assert "PASS  baseline" in said.stdout
+    gone = invoke("check", kept[0], "--baseline", leaking[0])
+    assert gone.exit_code == 1
+    assert "6 messages had a figure in the baseline and none has one now (6 x none of 128" in plain(gone)
+    allowed = invoke("check", kept[0], "--baseline", leaking[0], "--allow-changes")
+    assert allowed.exit_code == 0
+    assert "PASS  baseline" in allowed.stdout
 
 
 def test_an_unfinished_run_fails_unless_that_is_allowed(copy, folder):
@@ -193,7 +206,7 @@ def test_an_unfinished_run_fails_unless_that_is_allowed(copy, folder):
     (copy / "results.jsonl").write_text("".join(gone))
     said = invoke("check", copy, "--policy", folder / "policy.toml")
     assert said.exit_code == 1
-    assert "FAIL  12 of 36 cells have not run; finish the run" in said.stdout
+    assert "FAIL  16 of 48 cells have not run; finish the run" in said.stdout
     assert "too little was shown" in said.stdout
     assert invoke("check", copy, "--policy", folder / "policy.toml", "--allow-unfinished").exit_code == 0
 
@@ -209,28 +222,111 @@ def test_a_federation_that_left_nothing_is_no_proof_of_safety(copy, folder):
 
 def test_a_run_without_a_figure_fails(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
-    empty = [{**row, "value": None, "per_sample": [], "reason": "it raised"} for row in rows]
+    empty = [{**row, "value": None, "per_sample": [], "blind_per_sample": [], "reason": "it raised"} for row in rows]
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in empty))
     (tmp_path / "policy.toml").write_text("rules = ['failed < 1000']")
     said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
     assert said.exit_code == 1
-    assert "no cell of this run has a figure, so nothing was shown: 72 x it raised" in said.stdout
+    assert "no cell of this run has a figure from an update, so nothing was shown: 96 x it raised" in plain(said)
 
 
-def test_a_defense_under_which_every_attack_crashed_fails(copy, tmp_path):
+def test_a_defense_under_which_an_attack_crashed_fails(copy, tmp_path):
     """What crashed is found in the cells: an attack that only gave up leaves no traceback."""
     (tmp_path / "policy.toml").write_text("rules = ['psnr.worst < 1000']")
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
     for row in rows:
-        if row["defense"] == "gaussian noise":
-            row |= {"value": None, "per_sample": [], "reason": "RuntimeError: bug"}
+        if row["defense"] == "gaussian noise" and row["attack"] == "inverting-gradients" and row["client"] == 1:
+            row |= {"value": None, "per_sample": [], "blind_per_sample": [], "reason": "RuntimeError: bug"}
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert invoke("check", copy, "--policy", tmp_path / "policy.toml").exit_code == 0
-    for path in copy.glob("reconstructions/*/gaussian noise/*/*/prior.json"):
+    for path in copy.glob("reconstructions/*/gaussian noise/*/client-0001/inverting-gradients.json"):
         path.write_text(json.dumps({**json.loads(path.read_text()), "crash": {"exit_status": 1, "traceback": "..."}}))
     said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
     assert said.exit_code == 1
-    assert "nothing was measured here: 6 x RuntimeError: bug" in said.stdout
+    assert "inverting-gradients crashed on 3 of 6 messages, first: RuntimeError: bug" in plain(said)
+
+
+def test_what_no_attack_could_read_is_no_proof_of_safety(copy, tmp_path):
+    """Nothing crashed: all that looks at the update gave up under the noise, and the prior never looks."""
+    rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if row["attack"] != "inverting-gradients"]
+    (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "policy.toml").write_text("rules = ['psnr.worst < 1000']")
+    said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
+    assert said.exit_code == 1
+    assert re.search(
+        r"analytic-linear on single updates under 'gaussian noise' .* nothing was measured here", plain(said)
+    )
+
+
+def test_a_client_that_sent_nothing_is_no_crash(copy, tmp_path):
+    (tmp_path / "policy.toml").write_text("rules = ['psnr.worst < 1000']")
+    rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
+    for row in rows:
+        if row["client"] == 1:
+            row |= {
+                "value": None,
+                "per_sample": [],
+                "blind_per_sample": [],
+                "reason": "it is offline",
+                "applicable": True,
+            }
+    (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for part in ("reconstructions", "recordings"):
+        for path in copy.glob(f"{part}/**/client-0001*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
+    assert said.exit_code == 0, said.output
+    assert "3 of 6 messages have no figure" in plain(said)
+    shutil.rmtree(copy / "recordings")
+    said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
+    assert said.exit_code == 1
+    assert "may have crashed (its files are gone or damaged) on 3 of 6 messages, first: it is offline" in plain(said)
+
+
+def test_a_rule_that_shows_nothing_says_so(kept):
+    assert "no attack here had a test that can prove a guess (0 of 18 messages), so this rule" in plain(kept[1])
+
+
+def test_a_last_round_without_an_accuracy_is_broken(copy, tmp_path):
+    (tmp_path / "policy.toml").write_text("rules = ['accuracy >= 0']")
+    rows = [json.loads(line) for line in (copy / "federations.jsonl").read_text().splitlines()]
+    rows[0]["accuracy"] = None
+    (copy / "federations.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
+    assert said.exit_code == 1
+    assert "the last round has no finite accuracy in 1 of 3 seeds, first: seed 1, round 1" in plain(said)
+
+
+def test_an_accuracy_that_was_never_measured_says_what_to_set(folder, tmp_path):
+    (tmp_path / "policy.toml").write_text("rules = ['accuracy >= 0']")
+    words = ("--set", "federation.fraction_evaluate=0.0", "--set", "seed=1", "--out", tmp_path / "run")
+    said = invoke("check", folder / "experiment.toml", "--policy", tmp_path / "policy.toml", *words)
+    assert said.exit_code == 1
+    assert "nothing was measured for it" in plain(said)
+    assert "no round was evaluated; set federation.fraction_evaluate" in plain(said)
+
+
+def test_another_experiment_is_no_baseline_without_a_word(kept, folder, tmp_path):
+    other = ("--set", "metrics=['psnr']", "--set", "attacks.2.restarts=2", "--out", tmp_path / "other")
+    assert invoke("run", folder / "experiment.toml", *other).exit_code == 0
+    said = invoke("check", tmp_path / "other", "--baseline", kept[0])
+    assert said.exit_code == 1
+    assert "attacks.2.restarts: 1 in the baseline, 2 here" in plain(said)
+    assert "metrics: [psnr, label-recall] in the baseline, [psnr] here" in plain(said)
+    assert "label-recall of bias-sign on single updates under 'none' (digits-mlp): in the baseline and" in plain(said)
+    allowed = invoke("check", tmp_path / "other", "--baseline", kept[0], "--allow-changes", "--alpha", "0")
+    assert allowed.exit_code == 0, allowed.output
+    assert "differences, allowed)" in plain(allowed)
+
+
+def test_a_baseline_that_is_not_finished_fails(kept, copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "exit_status": None}))
+    said = invoke("check", kept[0], "--baseline", copy)
+    assert said.exit_code == 1
+    assert "the baseline is not finished: 1 of 48 cells have not run" in plain(said)
+    assert invoke("check", kept[0], "--baseline", copy, "--allow-changes").exit_code == 0
 
 
 def refused(said, sentence):

@@ -19,6 +19,10 @@ def federation(accuracy, **changed):
     return FederationRow(**{**facts, **changed})
 
 
+def crashed(row):
+    return "crashed"
+
+
 def value_of(verdict):
     (finding,) = verdict.findings
     return finding.measurement.value
@@ -103,17 +107,80 @@ def test_a_rule_that_finds_no_figure_fails(judged, make_row):
 
 
 def test_an_attack_that_does_not_apply_is_left_out_where_another_does(judged, make_row):
-    verdict = judged("psnr < 18", [make_row(1.0), make_row(attack="bias-sign")])
+    verdict = judged("psnr < 18", [make_row(1.0), make_row(attack="bias-sign", applicable=False)])
     assert verdict.passed
     assert [finding.measurement.subject.attack for finding in verdict.findings] == ["dlg"]
 
 
 def test_a_defense_under_which_attacks_crashed_is_not_safe_for_it(judged, make_row):
-    rows = [make_row(1.0), make_row(defense="noise")]
+    rows = [make_row(1.0), make_row(1.0, defense="noise", attack="idlg"), make_row(defense="noise")]
     assert judged("psnr < 18", rows).passed
-    verdict = judged("psnr < 18", rows, crashed=lambda row: row.defense == "noise")
-    assert not verdict.passed
+    verdict = judged("psnr < 18", rows, crashed=crashed)
+    assert [finding.problem for finding in verdict.broken] == ["dlg crashed on 1 of 1 messages, first: it raised"]
+    assert len(verdict.findings) == 3
+
+
+def test_one_crash_among_many_messages_breaks_every_rule_about_them(judged, make_row):
+    rows = [*(make_row(1.0, client=client) for client in range(7)), *(make_row(client=client) for client in (7, 8, 9))]
+    for rule in ("psnr < 18", "certified == 0"):
+        (finding,) = judged(rule, rows, crashed=crashed).broken
+        assert finding.problem == "dlg crashed on 3 of 10 messages, first: it raised"
+    assert judged("failed <= 3", rows, crashed=crashed).passed
+
+
+def test_a_crash_does_not_hide_what_leaked(judged, make_row):
+    (finding,) = judged("psnr < 18", [make_row(40.0), make_row(client=1)], crashed=crashed).broken
+    assert finding.problem == "it is not < 18; dlg crashed on 1 of 2 messages, first: it raised"
+
+
+def test_a_message_without_a_figure_is_said_where_the_rule_is_kept(judged, make_row):
+    verdict = judged("psnr < 18", [*(make_row(1.0, client=client) for client in range(7)), make_row(client=8)])
+    assert verdict.passed
+    assert verdict.findings[0].notes == ("1 of 8 messages have no figure",)
+    assert verdict.notes == (
+        "figures are missing in 1 of 1 group, first dlg on single updates under 'none' (digits-mlp): "
+        "1 of 8 messages have no figure",
+    )
+
+
+def test_a_place_that_no_attack_has_a_figure_for_keeps_no_rule(judged, make_row):
+    """Whether or not anything crashed: a rule that holds elsewhere says nothing of it."""
+    rows = [make_row(1.0), make_row(defense="noise"), make_row(defense="noise", attack="idlg")]
+    verdict = judged("psnr < 18", rows)
+    assert [finding.problem for finding in verdict.broken] == ["nothing was measured here: 1 x it raised"] * 2
+    seen = judged("psnr < 18", [*rows, make_row(2.0, defense="noise", attack="other")])
+    assert seen.passed
+    assert seen.notes[0].startswith("2 groups without a figure left out, for another attack on the same messages has")
+
+
+@pytest.mark.parametrize("change", [{"client": AGGREGATE}, {"setting": {"federation.batch_size": 4}}, {"task": "x"}])
+def test_a_figure_of_one_place_does_not_stand_for_another(judged, make_row, change):
+    verdict = judged("psnr < 18", [make_row(1.0, attack="idlg"), make_row(1.0, **change), make_row()])
+    assert verdict.passed
+    assert not judged("psnr < 18", [make_row(1.0, attack="idlg", **change), make_row()]).passed
+
+
+@pytest.mark.parametrize("blind", ["prior", "no-gradient"])
+def test_a_guess_without_the_update_has_not_seen_a_place(judged, make_row, blind):
+    guess = make_row(9.0, algorithm=blind, attack="constant", defense="noise")
+    verdict = judged("psnr < 18", [make_row(1.0), make_row(defense="noise"), guess])
     assert verdict.broken[0].problem == "nothing was measured here: 1 x it raised"
+
+
+def test_a_guess_without_the_update_is_judged_only_where_it_is_named(judged, make_row):
+    rows = [make_row(1.0), make_row(40.0, algorithm="prior", attack="prior")]
+    assert judged("psnr < 18", rows).passed
+    assert judged("psnr < 18 where attack != 'idlg'", rows).passed
+    assert not judged("psnr < 18 where attack = 'prior'", rows).passed
+    assert not judged("psnr < 18 where attack in ['dlg', 'prior'] and defense = 'none'", rows).passed
+    assert "it selects only prior, which never look" in judged("psnr < 18 unless attack = 'dlg'", rows).problem
+
+
+def test_what_a_metric_cannot_judge_is_left_out_and_may_crash_elsewhere(judged, make_row):
+    labels = [make_row(attack="bias-sign", applicable=False), make_row(attack="bias-sign", client=1)]
+    verdict = judged("psnr < 18", [make_row(1.0), *labels], crashed=crashed)
+    assert verdict.passed
+    assert verdict.notes == ()
 
 
 def test_tuning_rows_decide_nothing(judged, make_row):
@@ -130,7 +197,22 @@ def test_certified_counts_messages_not_metrics(judged, make_row):
 def test_an_attack_that_gave_up_proved_nothing_but_one_that_crashed_did_not_try(judged, make_row):
     rows = [make_row(), make_row(**RECALL)]
     assert judged("certified == 0", rows).passed
-    assert not judged("certified == 0", rows, crashed=lambda row: True).passed
+    assert not judged("certified == 0", rows, crashed=crashed).passed
+
+
+def test_a_count_of_proofs_says_where_there_could_be_none(judged, make_row):
+    able = [make_row(1.0, client=client, certifiable=client < 2) for client in range(3)]
+    unable = [make_row(1.0, client=client, defense="noise") for client in range(4)]
+    assert judged("certified == 0", able).notes == ()
+    verdict = judged("certified == 0", unable)
+    assert verdict.passed
+    assert verdict.notes == (
+        "no attack here had a test that can prove a guess (0 of 4 messages), so this rule shows nothing",
+    )
+    assert judged("certified == 0", [*able, *unable]).notes == (
+        "in 1 of 2 groups no attack had a test that can prove a guess, so this rule shows nothing there",
+    )
+    assert judged("psnr < 18", unable).notes == ()
 
 
 def test_failed_counts_messages_that_no_metric_has_a_figure_for(judged, make_row):
@@ -141,8 +223,8 @@ def test_failed_counts_messages_that_no_metric_has_a_figure_for(judged, make_row
     assert not verdict.passed
 
 
-def test_accuracy_is_the_mean_over_seeds_of_the_last_evaluated_round(judged, make_row):
-    rows = [federation(0.1), federation(0.8, round=2), federation(math.nan, round=3), federation(0.9, seed=1)]
+def test_accuracy_is_the_mean_over_seeds_of_the_last_round(judged, make_row):
+    rows = [federation(0.1), federation(0.8, round=2), federation(0.9, seed=1)]
     rows += [federation(0.0, split="tuning", seed=2), federation(0.5, defense="noise")]
     verdict = judged("accuracy >= .8 unless defense = 'noise'", [make_row(1.0)], rows)
     assert value_of(verdict) == pytest.approx(0.85)
@@ -152,13 +234,30 @@ def test_accuracy_is_the_mean_over_seeds_of_the_last_evaluated_round(judged, mak
 
 
 def test_a_model_that_was_never_evaluated_keeps_no_accuracy(judged, make_row):
-    verdict = judged("accuracy >= .8", [make_row(1.0)], [federation(math.nan)])
+    verdict = judged("accuracy >= .8", [], [federation(math.nan)], evaluated=lambda row: False)
     assert not verdict.passed
     assert "no round was evaluated; set federation.fraction_evaluate" in verdict.problem
 
 
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_no_earlier_round_or_other_seed_stands_in_for_a_last_round_without_a_figure(judged, loss):
+    rows = [federation(0.9), federation(math.nan, round=2, loss=loss, failures=2), federation(0.9, seed=1, round=2)]
+    for rule in ("accuracy >= .8", "loss < 2"):
+        (finding,) = judged(rule, [], rows).broken
+        assert "in 1 of 2 seeds, first: seed 0, round 2, where 2 clients sent nothing" in finding.problem
+    assert not judged("accuracy >= .8", [], [*rows, federation(0.9, defense="noise")]).passed
+
+
+def test_a_setting_that_was_not_evaluated_is_not_hidden_by_one_that_was(judged):
+    rows = [federation(0.9), federation(math.nan, setting={"federation.fraction_evaluate": 0.0})]
+    verdict = judged("accuracy >= .8", [], rows, evaluated=lambda row: not row.setting)
+    assert "set federation.fraction_evaluate" in verdict.broken[0].problem
+    assert judged("accuracy >= .8 unless fraction_evaluate = 0", [], rows, evaluated=lambda row: not row.setting).passed
+
+
 def test_a_share_has_the_interval_of_clopper_and_pearson(judged, make_row):
-    (finding,) = judged("psnr.share(18) < 1", [make_row(*SAMPLES)]).findings
+    rows = [make_row(value, client=client) for client, value in enumerate(SAMPLES)]
+    (finding,) = judged("psnr.share(18) < 1", rows).findings
     exact = binomtest(3, 5).proportion_ci(method="exact")
     assert finding.measurement.interval.low == pytest.approx(exact.low)
     assert finding.measurement.interval.high == pytest.approx(exact.high)
@@ -186,7 +285,12 @@ def test_one_message_is_too_few_for_an_interval_to_decide(judged, make_row):
 
 def test_counts_and_extremes_decide_by_themselves(judged, make_row):
     for rule in ("certified == 0", "failed == 0", "psnr.worst < 18", "psnr.max < 18"):
-        assert judged(rule, [make_row(1.0)], decide_by="interval").passed
+        verdict = judged(rule, [make_row(1.0)], decide_by="interval")
+        assert verdict.passed
+        name = rule.split()[0]
+        assert verdict.findings[0].notes == (f"the figure alone decided: {name} has no interval",)
+        assert verdict.findings[0].alone
+        assert not judged(rule, [make_row(1.0)]).findings[0].notes
 
 
 def test_an_accuracy_is_as_sure_as_its_seeds_agree(judged, make_row):

@@ -38,6 +38,14 @@ VOCABULARY = Vocabulary.of(CAMPAIGN)
         "psnr < 1 unless defense = 'top-k 20'",
         "accuracy > 0 where task = 'digits-mlp' and partition != 'iid'",
         "certified == 0",
+        "mse.p5 > .01",
+        "mse.min > .01",
+        "mse.median > .01",
+        "mse.p50 > .01",
+        "mse.p95 < .9",  # asks that something leaks, as a check of the attack may
+        "psnr.p5 > 3",
+        "psnr.p50 < 18",
+        "psnr.share < .1",
     ],
 )
 def test_what_the_run_has_may_be_named(make_policy, rule):
@@ -61,6 +69,14 @@ def test_what_the_run_has_may_be_named(make_policy, rule):
         ("psnr < 1 unless defense = 'Gausian Noise'", "did you mean 'gaussian noise'?"),
         ("psnr < 1 unless sender = 'clients'", "did you mean 'client'?"),
         ("accuracy < 1 where attack = 'dlg'", "accuracy is a federation's and has no attack"),
+        ("mse.p95 > .01",
+         "column 1: mse leaks more when lower; p95 is the samples that leak least: did you mean p5 or worst?"),
+        ("mse.max >= .01",
+         "mse leaks more when lower; max is the samples that leak least: did you mean min or worst?"),
+        ("psnr.p2.5 < 18",
+         "psnr leaks more when higher; p2.5 is the samples that leak least: did you mean p97.5 or worst?"),
+        ("psnr.min <= 18",
+         "psnr leaks more when higher; min is the samples that leak least: did you mean max or worst?"),
     ],
 )  # fmt: skip
 def test_a_typo_is_an_error(make_policy, rule, sentence):
