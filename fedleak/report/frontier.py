@@ -7,8 +7,9 @@ from statistics import fmean
 
 from fedleak.campaign.federation_row import FederationRow
 from fedleak.report.chart import Axis, Label, Tick, axis_over, spread
-from fedleak.report.conditions import Condition, condition_of, conditions_of, strongest
-from fedleak.report.judgement import guessing, more
+from fedleak.report.conditions import Condition, condition_of, conditions_of
+from fedleak.report.judgement import guessing, hits, more, portion
+from fedleak.report.standing import strongest
 from fedleak.report.words import measured, number, percent
 from fedleak.statistics.summary import Summary
 
@@ -51,10 +52,13 @@ class Trade:
     worst: Summary
 
     def beaten_by(self, other: "Trade") -> bool:
-        """Whether `other` leaks no more, is at least as accurate, and is better in one of them."""
-        leak = more(self.worst, self.worst.mean, other.worst.mean)
-        gain = other.accuracy - self.accuracy
-        return leak >= 0 and gain >= 0 and (leak > 0 or gain > 0)
+        """Whether `other` leaks no more, in the mean and in samples, is as accurate, and is better in one of them."""
+        better = (
+            more(self.worst, self.worst.mean, other.worst.mean),
+            portion(self.worst) - portion(other.worst),
+            other.accuracy - self.accuracy,
+        )
+        return min(better) >= 0 and max(better) > 0
 
 
 def frontiers(summaries: Sequence[Summary], federations: Sequence[FederationRow]) -> list[Frontier]:
@@ -134,4 +138,5 @@ def _says(name: str, trade: Trade) -> str:
     figure = f"{worst.group.metric} {measured(worst.mean, worst.unit)} by {worst.group.attack}"
     low, high = worst.interval.low, worst.interval.high
     spread_words = "" if math.isnan(low) else f" (95%: {number(low)} to {number(high)})"
-    return f"{name}: accuracy {percent(trade.accuracy)}, {figure}{spread_words}"
+    leaked = f", {hits(worst)} of {len(worst.samples)} leaked"
+    return f"{name}: accuracy {percent(trade.accuracy)}, {figure}{spread_words}{leaked}"

@@ -38,25 +38,33 @@ class Hero:
     caption: str
 
 
-def hero(files: Files, focus: Sequence[Row], chosen: Row | None) -> Hero | None:
-    """The middle image of `chosen`, under every defense; None where there is no picture of it."""
+def hero(files: Files, focus: Sequence[Row], chosen: Row | None, *, exception: bool = False) -> Hero | None:
+    """The middle image of `chosen`, or the one that leaked most where only exceptions leak, under every defense.
+
+    None where there is no picture of it.
+    """
     truth = None if chosen is None else files.truth(chosen)
     if chosen is None or truth is None or files.guessed(chosen, truth) is None:
         return None
     places = [place for place, value in enumerate(chosen.per_sample) if not math.isnan(value) and place < len(truth)]
     if not places:
         return None
-    place = sorted(places, key=lambda i: chosen.per_sample[i])[len(places) // 2]
+    order = sorted(places, key=lambda i: chosen.per_sample[i], reverse=chosen.higher_is_better)
+    place = order[0 if exception else len(order) // 2]
     same = [row for row in focus if row.attack == chosen.attack]
     frames = (*_knowns(files, chosen, truth, place), *_guesses(files, same, truth.inputs[place]))
     whom = whose(Sample(row=chosen, place=place, value=chosen.per_sample[place]))
     return Hero(
         frames=frames[:WIDTH],
         caption=(
-            f"A typical image (the middle one under “{chosen.defense}”: {whom}), as {chosen.attack} guessed it from "
-            f"what the server received under each defense; below each guess its {chosen.metric}."
+            f"{_which(exception)} under “{chosen.defense}” ({whom}), as {chosen.attack} guessed it from what "
+            f"the server received under each defense; below each guess its {chosen.metric}."
         ),
     )
+
+
+def _which(exception: bool) -> str:
+    return "The image that leaked most" if exception else "A typical image, the middle one"
 
 
 def _knowns(files: Files, chosen: Row, truth: Batch, place: int) -> Iterator[Frame]:

@@ -3,67 +3,92 @@
 import math
 from enum import StrEnum
 
+from fedleak.report.kinds import kind_of
 from fedleak.statistics.summary import Summary
 
 SHADES = 5
 """Steps of the matrix's colour, none to full."""
+BLIND = frozenset({"prior", "no-gradient"})
+"""Attacks that ignore the update: what they get is guessing, and never a finding."""
 
 
 class Judgement(StrEnum):
     """What a summary allows one to say, in the words that stand in its cell."""
 
     LEAKED = "leaked"
-    """Beyond guessing, and at least one sample at the metric's threshold or past it."""
+    """At least one image was rebuilt, or a guess was proved; of labels, more were read than guessing explains."""
     BEYOND = "beyond guessing"
-    """Beyond guessing, but no sample at the threshold."""
+    """No image was rebuilt, but guessing alone would hardly come as near."""
     UNCLEAR = "unclear"
-    """More than guessing on average, but the interval reaches down to it."""
+    """Better than guessing on average, which chance may explain."""
     TOO_FEW = "too few to tell"
-    """A mean without an interval, or nothing to compare it with."""
+    """Too few messages, or nothing to compare with."""
     NOTHING = "not beyond guessing"
-    """No more than guessing on average."""
+    """No better than guessing on average."""
     MISSING = "no figure"
     """Nothing was measured."""
+    BLIND = "a blind guess"
+    """An attack that ignores the update."""
 
 
 GRAVITY = tuple(Judgement)
 """From the worst news to none."""
+FOUND = (Judgement.LEAKED, Judgement.BEYOND)
+"""Something was found; the others are clean bills or none."""
 
 
 def judge(summary: Summary) -> Judgement:
-    """The judgement of one summary: "beyond" is only said where the interval's end that leaks less is beyond.
+    """The judgement of one summary: first of its samples, then of its mean.
 
-    Of labels, which are hit or missed, the gain in pairs must be beyond too: what guessing hits of a few is luck as
-    well, and one hit of four looks like leakage beside a guess that had none.
+    An image that was rebuilt has leaked whatever the mean says. A label is hit or missed, and guessing hits some, so
+    labels have leaked only where guessing would hardly hit as many.
     """
     if math.isnan(summary.mean):
         return Judgement.MISSING
-    if any(math.isnan(value) for value in (cautious(summary), guessing(summary), _gain(summary))):
+    if summary.group.algorithm in BLIND:
+        return Judgement.BLIND
+    if leaks(summary):
+        return Judgement.LEAKED
+    if math.isnan(summary.gain) or summary.beats_guessing is None:
         return Judgement.TOO_FEW
-    if beyond(summary, cautious(summary)) > 0 and _gain(summary) > 0:
-        return Judgement.LEAKED if leaked(summary) else Judgement.BEYOND
-    return Judgement.UNCLEAR if beyond(summary, summary.mean) > 0 else Judgement.NOTHING
+    if summary.beats_guessing:
+        return Judgement.BEYOND
+    return Judgement.UNCLEAR if summary.gain > 0 else Judgement.NOTHING
 
 
-def _gain(summary: Summary) -> float:
-    """The end of the gain's interval that leaks less, where it decides."""
-    return summary.gain_interval.low if summary.unit.startswith("share") else math.inf
+def leaks(summary: Summary) -> bool:
+    """Whether single samples leaked: an image that was rebuilt or proved is no matter of chance, a label may be.
+
+    A certified guess includes its labels, so where all of them are right, that is no luck either.
+    """
+    found = hits(summary)
+    if not of_labels(summary):
+        return found > 0 or summary.certified > 0
+    proved = summary.certified == summary.messages and found == len(summary.samples)
+    return found > 0 and (summary.beats_guessing is True or proved)
+
+
+def of_labels(summary: Summary) -> bool:
+    """Whether the samples are labels, hit or missed."""
+    return kind_of(summary.group.metric) == "labels"
+
+
+def hits(summary: Summary) -> int:
+    """Images that were rebuilt, which guessing does not do for them; labels that were right."""
+    return reached(summary) if of_labels(summary) else summary.leaked
+
+
+def reached(summary: Summary) -> int:
+    """Samples at the threshold or beyond it, whatever guessing gives for them."""
+    return 0 if math.isnan(summary.share) else round(summary.share * len(summary.samples))
 
 
 def guessing(summary: Summary) -> float:
-    """What the better of the two guesses without the update gives, NaN where there is neither."""
+    """What guessing gives for these messages, for each sample the better of two guesses; NaN where there is none."""
+    if not math.isnan(summary.gain):
+        return summary.mean - summary.gain if summary.higher_is_better else summary.mean + summary.gain
     known = [value for value in (summary.prior, summary.no_gradient) if not math.isnan(value)]
     return (max if summary.higher_is_better else min)(known, default=math.nan)
-
-
-def cautious(summary: Summary) -> float:
-    """The end of the interval that leaks less."""
-    return summary.interval.low if summary.higher_is_better else summary.interval.high
-
-
-def beyond(summary: Summary, value: float) -> float:
-    """By how much `value` leaks more than guessing; negative where it leaks less."""
-    return more(summary, value, guessing(summary))
 
 
 def more(summary: Summary, value: float, other: float) -> float:
@@ -71,29 +96,32 @@ def more(summary: Summary, value: float, other: float) -> float:
     return value - other if summary.higher_is_better else other - value
 
 
-def leaked(summary: Summary) -> int:
-    """Samples at the threshold or beyond it."""
-    return 0 if math.isnan(summary.share) else round(summary.share * len(summary.samples))
+def portion(summary: Summary) -> float:
+    """The share of the samples that leaked."""
+    return hits(summary) / len(summary.samples) if summary.samples else 0.0
 
 
 def leakage(summary: Summary) -> float:
-    """0: guessing does as well; 1: a mean sample counts as leaked. NaN where nothing can be said."""
-    gain, whole = beyond(summary, summary.mean), beyond(summary, summary.threshold)
-    if math.isnan(gain):
-        return math.nan
+    """From 0, guessing does as well, to 1, every sample leaked; at least 3/4 where single ones did, else at most half.
+
+    Below that it is the gain, as a part of what a mean sample would need to reach the threshold.
+    """
+    if judge(summary) is Judgement.LEAKED:
+        return 0.75 + 0.25 * portion(summary)
+    whole = more(summary, summary.threshold, guessing(summary))
     if math.isnan(whole) or whole <= 0:
-        return float(gain > 0)
-    return min(max(gain / whole, 0.0), 1.0)
+        return 0.5 if summary.gain > 0 else 0.0
+    return 0.5 * min(max(summary.gain / whole, 0.0), 1.0)
 
 
 def shade(summary: Summary) -> int | None:
     """The step of colour, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW):
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
         return None
     return round(leakage(summary) * (SHADES - 1))
 
 
-def badness(summary: Summary) -> tuple[int, float]:
+def badness(summary: Summary) -> tuple[int, float, float]:
     """Sorts summaries, the one that leaked most first."""
-    gain = beyond(summary, summary.mean)
-    return GRAVITY.index(judge(summary)), -gain if not math.isnan(gain) else math.inf
+    gain = summary.gain
+    return GRAVITY.index(judge(summary)), -portion(summary), -gain if not math.isnan(gain) else math.inf

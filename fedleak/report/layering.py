@@ -11,7 +11,7 @@ from fedleak.recording import read_recording
 from fedleak.report.conditions import defense_words
 from fedleak.report.layers import Layer, profile, rank_limit
 from fedleak.report.pictures import message_words
-from fedleak.report.words import percent
+from fedleak.report.words import counted, percent
 from fedleak.results import AGGREGATE, Row
 
 LAYERS = 12
@@ -62,7 +62,7 @@ def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
     return Profile(
         message=f"{rows[0].task}, {message_words(rows[0])}",
         columns=tuple(observed),
-        limits=tuple("unknown" if limit is None else str(limit) for limit in limits),
+        limits=tuple("number of examples unknown" if limit is None else counted(limit, "example") for limit in limits),
         lines=tuple(lines),
         masked=tuple(masked),
     )

@@ -54,12 +54,18 @@ def profile(observation: Observation) -> list[Layer]:
 
 
 def rank_limit(observation: Observation) -> int | None:
-    """The examples that the update was made from, each step's counted; None where nobody can tell.
+    """The examples that the update was made from, each step's counted; None where no rank can be held against them.
 
-    Several steps with weight decay add the weights themselves, which have full rank.
+    Weight decay adds the weights themselves, which have full rank. Of one step they can be taken off again by whoever
+    knows the learning rate, of several they cannot; nor can anybody say whether they are there who does not know the
+    decay. Without the learning rate it is not known either how much of a delta is rounding of the weights.
     """
     training = observation.training
-    if training.steps is None or training.batch_size is None or (training.weight_decay and training.steps > 1):
+    if training.steps is None or training.batch_size is None or training.weight_decay is None:
+        return None
+    if training.weight_decay and (training.steps > 1 or training.learning_rate is None):
+        return None
+    if training.learning_rate is None and observation.update.kind is UpdateKind.DELTA:
         return None
     if training.steps == 1:
         return observation.examples()

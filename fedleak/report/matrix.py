@@ -4,12 +4,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.conditions import Condition, condition_of, conditions_of, defense_words, metric_named
-from fedleak.report.judgement import Judgement, judge, leaked, shade
+from fedleak.report.conditions import Condition, condition_of, conditions_of, defense_words
+from fedleak.report.facts import count_words, facts
+from fedleak.report.judgement import Judgement, judge, shade
+from fedleak.report.kinds import NOUNS, VERBS, kind_of
 from fedleak.report.pictures import Pictures
 from fedleak.report.strip import Strip, scale_of, strip_of
-from fedleak.report.words import counted, measured, number
+from fedleak.report.words import counted
 from fedleak.statistics.group import Group
+from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary
 
 CELLS = 800
@@ -24,11 +27,12 @@ class Cell:
 
     judgement: Judgement
     shade: int | None
-    """Step of colour by leakage between guessing and the threshold."""
-    mean: str
+    """Step of colour by leakage; the two darkest where single samples leaked."""
+    count: str
+    """`2 of 4`: samples that leaked; the mean of a blind guess, or where there is nothing to count."""
     strip: Strip | None
     facts: tuple[tuple[str, str], ...]
-    """Terms with their figures: interval, both guesses, share, worst case, proof."""
+    """Terms with their figures: mean, interval, both guesses, worst case, proof."""
     reasons: tuple[str, ...]
     """Why messages have no figure."""
     pictures: Pictures | None
@@ -110,31 +114,22 @@ def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None) -> C
     return Cell(
         judgement=judge(summary),
         shade=shade(summary),
-        mean=measured(summary.mean, summary.unit),
+        count=count_words(summary),
         strip=strip,
-        facts=() if math.isnan(summary.mean) else tuple(_facts(summary)),
+        facts=() if math.isnan(summary.mean) else tuple(facts(summary)),
         reasons=tuple(f"{counted(count, 'message')}: {reason}" for reason, count in summary.failures.items()),
         pictures=pictures,
         tuned=summary.tuned,
     )
 
 
-def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    low, high = summary.interval.low, summary.interval.high
-    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
-    yield "prior", number(summary.prior)
-    yield "no gradient", number(summary.no_gradient)
-    sign = "≥" if summary.higher_is_better else "≤"
-    yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{leaked(summary)} of {len(summary.samples)}"
-    yield "worst case", number(summary.worst_case)
-    yield "proof", f"{summary.certified} of {summary.messages} certified" if summary.certified else "none: a guess"
-
-
 def _meaning(summary: Summary) -> str:
-    described = getattr(metric_named(summary.group.metric), "__doc__", None) or ""
+    described = getattr(installed(summary.group.metric), "__doc__", None) or ""
     first = described.strip().partition("\n\n")[0]
     more = "Higher" if summary.higher_is_better else "Lower"
-    return f"{' '.join(first.split())} {more} means more leakage."
+    kind = kind_of(summary.group.metric)
+    counted_words = f" Counted first: {NOUNS[kind]}s that were {VERBS[kind]}." if kind in NOUNS else ""
+    return f"{' '.join(first.split())} {more} means more leakage.{counted_words}"
 
 
 def _absent(summaries: Sequence[Summary], attacks: Sequence[str]) -> Iterator[str]:

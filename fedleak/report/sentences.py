@@ -1,97 +1,153 @@
-"""One figure as a sentence: what the attack did, the figures, and how they compare with no defense."""
+"""One figure as a sentence: how many leaked, the mean beside guessing, and how that compares with no defense."""
 
 import math
+from collections.abc import Iterator
 
-from fedleak.report.conditions import condition_of, kind_of
+from fedleak.report.comparing import change, where
 from fedleak.report.evidence import Evidence
-from fedleak.report.judgement import Judgement, guessing, judge, leaked
-from fedleak.report.words import counted, measured, number, opening, p_value
+from fedleak.report.judgement import FOUND, Judgement, guessing, hits, judge, of_labels, reached
+from fedleak.report.kinds import NOUNS, VERBS, kind_of
+from fedleak.report.words import counted, measured, number, opening
 from fedleak.statistics.summary import Summary
-
-NOUNS = {"inputs": "image", "labels": "label"}
-VERBS = {"inputs": "rebuilt", "labels": "read"}
-SIGNIFICANT = 0.05
 
 
 def sentence(evidence: Evidence, summary: Summary) -> str:
-    """All that is to be said of the strongest attack on one kind of message."""
+    """All that is to be said of the figure with the gravest judgement on one kind of message."""
+    if judge(summary) is Judgement.MISSING:
+        return opening(f"{where(evidence, summary)}{found(evidence, summary)}{failures(summary)}.")
+    told = f"{found(evidence, summary)}{_certificate(summary)}{_by_whom(summary)}: {figures(summary)}"
+    return opening(f"{where(evidence, summary)}{told}{''.join(_more(evidence, summary))}.")
+
+
+def found(evidence: Evidence, summary: Summary) -> str:
+    """What the attack did, counts first, without other figures."""
     kind = kind_of(summary.group.metric)
-    told = f"{found(summary, kind)}{_figures(summary)}{_outlier(summary, kind)}"
-    return opening(f"{_where(evidence, summary)}{told}{_change(evidence, summary)}.")
-
-
-def found(summary: Summary, kind: str) -> str:
-    """What the strongest attack did, without figures."""
-    noun, verb, who, total = NOUNS[kind], VERBS[kind], summary.group.attack, len(summary.samples)
+    noun, verb, few = NOUNS[kind], VERBS[kind], counted(summary.messages, "message")
+    by = "" if evidence.in_first_metric(summary) is None else f" by {summary.group.metric}"
+    who = _attack(evidence, summary)
+    did = f"{who} {verb} {hits(summary) or 'none'} of {total(summary)}{by}"
     match judge(summary):
+        case Judgement.LEAKED if hits(summary):
+            return did
         case Judgement.LEAKED:
-            return f"{who} {verb} {leaked(summary)} of {counted(total, noun)}"
+            proved = f"{who} proved its guess in {summary.certified} of {few}"
+            return (
+                f"{proved}, though {verb} {'is' if len(summary.samples) == 1 else 'are'} none of {total(summary)}{by}"
+            )
         case Judgement.BEYOND:
-            return f"{who} recovered more than guessing, but {verb} none of {counted(total, noun)}"
+            return f"{did}, but came nearer than guessing does"
         case Judgement.UNCLEAR:
-            return f"{who} was better than guessing on average over {counted(total, noun)}, but not reliably"
+            luck = "which luck may explain" if of_labels(summary) else "and came no nearer than luck may explain"
+            return f"{did}, {luck}"
+        case Judgement.TOO_FEW if math.isnan(summary.gain):
+            return f"{did}, and there is no guess to compare that with"
         case Judgement.TOO_FEW:
-            messages, few = counted(summary.messages, "message"), "is" if summary.messages == 1 else "are"
-            return f"{messages} {few} too few to tell whether {who} recovered more {noun}s than guessing"
+            return f"{did}; {few} {'is' if summary.messages == 1 else 'are'} too few to tell that from guessing"
+        case Judgement.NOTHING if of_labels(summary):
+            return f"no attacker read more of {total(summary)} than guessing does"
         case Judgement.NOTHING:
-            return f"on average no attacker recovered more than guessing of {counted(total, noun)}"
-        case Judgement.MISSING:
+            return f"no attacker {verb} any of {total(summary)}{by} or came nearer than guessing does on average"
+        case _:
             return f"no attack has a figure for the {noun}s"
 
 
+def _by_whom(summary: Summary) -> str:
+    """Whose figure follows where the counts spoke of all attackers."""
+    return f"; the strongest, {summary.group.attack}" if judge(summary) is Judgement.NOTHING else ""
+
+
+def total(summary: Summary) -> str:
+    """What the counts are out of: only what has a figure counts."""
+    things = counted(len(summary.samples), NOUNS[kind_of(summary.group.metric)])
+    if not summary.failed:
+        return things
+    return f"the {things} that {'has' if len(summary.samples) == 1 else 'have'} a figure"
+
+
+def failures(summary: Summary) -> str:
+    """The messages that the metric could judge and that have no figure."""
+    return f"; {counted(summary.failed, 'message')} failed" if summary.failed else ""
+
+
 def aside(summary: Summary) -> str:
-    """The figure and what guessing gives, in brackets; for labels the counts say it all."""
-    if judge(summary) is Judgement.MISSING or kind_of(summary.group.metric) != "inputs":
-        return ""
-    mean, guess = measured(summary.mean, summary.unit), measured(guessing(summary), summary.unit)
-    return f" ({summary.group.metric} {mean}, guessing gives {guess})"
-
-
-def _figures(summary: Summary) -> str:
+    """The mean and what guessing gives, in brackets."""
     if judge(summary) is Judgement.MISSING:
         return ""
-    interval, unit = summary.interval, summary.unit
-    spread = "" if math.isnan(interval.low) else f" (95%: {number(interval.low)} to {number(interval.high)})"
-    mean = f"{summary.group.metric} {measured(summary.mean, unit)}"
-    return f": {mean}{spread}, guessing gives {measured(guessing(summary), unit)}"
+    guess = measured(guessing(summary), summary.unit)
+    mean = "" if of_labels(summary) else f"{_mean(summary)}{', certified' if summary.certified else ''}; "
+    return f" ({mean}guessing gives {guess}{failures(summary)})"
 
 
-def _outlier(summary: Summary, kind: str) -> str:
-    """A mean that says nothing leaked can hide an image that did. Of labels a few are right by chance."""
-    if kind != "inputs" or judge(summary) in (Judgement.LEAKED, Judgement.MISSING):
+def once(summary: Summary) -> str:
+    """What a single message does not tell."""
+    return (
+        "how often that happens one message does not tell" if summary.messages == 1 and judge(summary) in FOUND else ""
+    )
+
+
+def figures(summary: Summary) -> str:
+    """The mean, and how it compares with guessing: the gain of the same messages, in pairs."""
+    gain, low, high = summary.gain, summary.gain_interval.low, summary.gain_interval.high
+    if math.isnan(gain):
+        return _mean(summary)
+    if of_labels(summary):  # judged by an exact test of the hits; an interval of means would tell another story
+        return f"{_mean(summary)}, guessing gives {measured(guessing(summary), summary.unit)}"
+    than = "better than guessing"
+    if gain < 0:
+        gain, low, high, than = -gain, -high, -low, "worse than guessing"
+    spread = "" if math.isnan(low) else f" (95%: {number(low)} to {number(high)})"
+    return f"{_mean(summary)}, {measured(gain, summary.unit)} {than}{spread}"
+
+
+def _mean(summary: Summary) -> str:
+    mean = "mean " if len(summary.samples) > 1 else ""
+    return f"{mean}{summary.group.metric} {measured(summary.mean, summary.unit)}"
+
+
+def _attack(evidence: Evidence, summary: Summary) -> str:
+    chosen = evidence.chosen(summary)
+    return summary.group.attack if chosen is None else f"{summary.group.attack}, which tuning did not choose,"
+
+
+def _certificate(summary: Summary) -> str:
+    """Of a batch the certificate says that it explains the update, not that no other does."""
+    if not summary.certified:
         return ""
-    if leaked(summary):
-        return f"; yet {leaked(summary)} of {len(summary.samples)} reached {measured(summary.threshold, summary.unit)}"
-    return f", and the image that leaked most {measured(summary.worst_case, summary.unit)}"
+    many = len(summary.samples) > summary.messages
+    what = "the batch explains the whole update, which another may too" if many else "explains the whole update"
+    part = "" if summary.certified >= summary.messages else f" in {summary.certified} of {summary.messages} messages"
+    return f" (certified{part}: {what})"
 
 
-def _where(evidence: Evidence, summary: Summary) -> str:
-    """In a campaign of several conditions: in how many, and in which most."""
-    settings = evidence.settings
-    if settings < 2:
+def _more(evidence: Evidence, summary: Summary) -> Iterator[str]:
+    yield _nearest(summary)
+    if (first := evidence.in_first_metric(summary)) is not None:
+        yield f"; {figures(first)}"
+    chosen = evidence.chosen(summary)
+    if chosen is not None and chosen.messages:
+        yield f"; {chosen.group.attack}, which it chose, got {measured(chosen.mean, chosen.unit)}"
+    yield failures(summary)
+    yield f"; {once(summary)}" if once(summary) else ""
+    yield change(evidence, summary)
+
+
+def _nearest(summary: Summary) -> str:
+    """Where nothing was rebuilt: the image that leaked most, and those that guessing does as well."""
+    if of_labels(summary):
         return ""
-    own = (summary.group.defense, summary.group.sender)
-    same = [s for s in evidence.of(kind_of(summary.group.metric)) if (s.group.defense, s.group.sender) == own]
-    beyond = {condition_of(s.group) for s in same if judge(s) in (Judgement.LEAKED, Judgement.BEYOND)}
-    where = condition_of(summary.group).words
-    if not beyond:
-        return f"beyond guessing in none of {settings} settings; most leaked with {where}: "
-    return f"beyond guessing in {len(beyond)} of {settings} settings; most leaked with {where}: "
+    easy = reached(summary) - summary.leaked
+    where = measured(summary.threshold, summary.unit)
+    known = f"; {easy} of {len(summary.samples)} reached {where}, but guessing comes about as near" if easy > 0 else ""
+    if judge(summary) is Judgement.LEAKED or len(summary.samples) == 1:
+        return known
+    return f", the nearest image {measured(summary.worst_case, summary.unit)}{known}"
 
 
-def _change(evidence: Evidence, summary: Summary) -> str:
-    """How the same attack fared on the same messages under the reference."""
-    paired = next((c for c in evidence.comparisons if c.group == summary.group), None)
-    if paired is None or not paired.pairs:
-        return ""
-    other = paired.reference.defense
-    than = f"under {other}" if evidence.defended.get(other, True) else "without a defense"
-    over = f"over {counted(paired.pairs, 'pair')}"
-    if paired.difference == 0:
-        return f"; the same as {than} {over}"
-    size = f"{measured(abs(paired.difference), summary.unit)} {'lower' if paired.difference < 0 else 'higher'}"
-    if math.isnan(paired.p_value):
-        return f"; {size} than {than}, {over} too few to test"
-    chance = ", which chance may explain" if paired.p_value >= SIGNIFICANT else ""
-    p = p_value(paired.p_value)
-    return f"; {size} than {than}{chance} (p {p if p.startswith('<') else f'= {p}'} {over})"
+def tally(place_words: str, summary: Summary) -> str:
+    """A defense with its counts, in one bracket: `secure aggregation (sum, 2 of 4)`."""
+    parts = ["sum"] if summary.group.sender == "aggregate" else []
+    if judge(summary) is Judgement.LEAKED:
+        parts.append(f"{hits(summary)} of {len(summary.samples)}")
+    if summary.failed:
+        parts.append(f"{counted(summary.failed, 'message')} failed")
+    return f"{place_words} ({', '.join(parts)})" if parts else place_words

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 from fedleak.campaign.campaign import Campaign
-from fedleak.defense import Defense
 from fedleak.experiment import Experiment
 from fedleak.report.words import counted, listed, options_words
 from fedleak.settings import TrainingFact
@@ -30,15 +29,6 @@ def threat_model(campaign: Campaign) -> list[Fact]:
     experiments = [point.experiment for point in campaign.points]
     chains = dict.fromkeys(words for experiment in distinct(campaign) for words in _chains(experiment))
     return [Fact(term=term, words=words) for term, words in _facts(experiments, tuple(chains))]
-
-
-def chains_of(campaign: Campaign) -> dict[str, tuple[Defense, ...]]:
-    """The chain of each defense in the campaign by name; where points differ, the first that has it."""
-    found: dict[str, tuple[Defense, ...]] = {}
-    for experiment in distinct(campaign):
-        for name, chain in experiment.build_chains().items():
-            found.setdefault(name, chain)
-    return found
 
 
 def distinct(campaign: Campaign) -> list[Experiment]:

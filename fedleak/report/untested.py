@@ -1,5 +1,6 @@
 """What a run did not test, so that nobody takes its silence for safety."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,14 @@ from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.reading import FinishedRun
 from fedleak.defense import defenses
 from fedleak.plugin import Plugin
-from fedleak.report.threat import chains_of, distinct
+from fedleak.report.conditions import defended_in
+from fedleak.report.judgement import BLIND
+from fedleak.report.threat import distinct
 from fedleak.report.words import counted, listed
 from fedleak.results import Row
 from fedleak.statistics.summary import Summary
 from fedleak.words import setting_in_words
 
-BASELINES = ("prior", "no-gradient")
-"""Attacks that every figure is shown beside."""
 REASONS = 12
 
 
@@ -45,9 +46,10 @@ def used_plugins(campaign: Campaign) -> list[Plugin]:
 
 
 def failures_of(rows: Iterable[Row]) -> Counter[str]:
-    """Why attacked messages have no figure by any metric, counted by attack and reason.
+    """Why attacked messages lack a figure, counted by attack and reason.
 
-    A message with a figure by another metric has not failed: an attack that guesses no images has no PSNR.
+    A metric that does not apply is no failure where another gave a figure: an attack that guesses no images has no
+    PSNR. One that applies and has no figure is.
     """
     messages: dict[tuple[object, ...], list[Row]] = {}
     for row in rows:
@@ -61,8 +63,16 @@ def failures_of(rows: Iterable[Row]) -> Counter[str]:
             row.client,
         )
         messages.setdefault(where, []).append(row)
-    failed = (own for own in messages.values() if all(row.value != row.value for row in own))
-    return Counter(f"{own[0].attack} under {own[0].defense}: {own[0].reason or 'no reason given'}" for own in failed)
+    failed = [one for own in messages.values() if (one := _failed(own)) is not None]
+    return Counter(f"{one.attack} under {one.defense}: {one.reason or 'no reason given'}" for one in failed)
+
+
+def _failed(rows: Sequence[Row]) -> Row | None:
+    """The row that tells why a message lacks a figure, None where it has all that there can be."""
+    without = [row for row in rows if math.isnan(row.value)]
+    if len(without) == len(rows):
+        return rows[0]
+    return next((row for row in without if row.applicable), None)
 
 
 def _nested(plugin: Plugin) -> Iterator[Plugin]:
@@ -77,7 +87,7 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
     campaign, names = run.campaign, {plugin.name for plugin in used_plugins(run.campaign)}
     if run.unfinished:
         yield "Cells that were not run", f"{counted(run.unfinished, 'planned cell')}: the run was interrupted."
-    defended = [name for name, chain in chains_of(campaign).items() if chain]
+    defended = dict.fromkeys(name for (_, name), chain in defended_in(campaign).items() if chain)
     if defended:
         yield (
             "An attacker who adapts",
@@ -86,14 +96,14 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
                 "untested, not safe."
             ),
         )
-    for failed, count in failures_of(run.rows).most_common(REASONS):
+    for failed, count in failures_of(row for row in run.rows if row.split == "test").most_common(REASONS):
         yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
     yield from _not_run(names)
     yield from _narrow(campaign, summaries)
 
 
 def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
-    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BASELINES]
+    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BLIND]
     if rest:
         yield "Attacks that fedleak has and this run did not use", f"{listed(rest)}."
     rest = [cls.name for cls in defenses if cls.name not in names]

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.conditions import defense_words
-from fedleak.report.evidence import Evidence
+from fedleak.report.conditions import condition_of, defense_words
+from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import GRAVITY, Judgement, judge
-from fedleak.report.sentences import NOUNS, VERBS, aside, found, sentence
+from fedleak.report.kinds import NOUNS
+from fedleak.report.sentences import aside, found, once, sentence, tally
+from fedleak.report.standing import measured_metrics
 from fedleak.report.words import listed, measured, opening
-from fedleak.statistics.group import Sender
+from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary
 
 
@@ -44,7 +46,7 @@ def verdict(evidence: Evidence) -> Verdict:
     """The lead, then a finding for each defense."""
     return Verdict(
         lead=tuple(_lead(evidence)),
-        findings=tuple(_finding(evidence, defense) for defense in evidence.defended),
+        findings=tuple(_finding(evidence, label) for label in evidence.labels),
         measure=_measure(evidence),
     )
 
@@ -53,51 +55,66 @@ def _lead(evidence: Evidence) -> Iterator[str]:
     """What happens without a defense, then under the others: a paragraph for images, one for labels."""
     worst = {kind: evidence.worst(kind) for kind in evidence.kinds}
     if not worst:
-        yield "No attack has a figure, so nothing can be said about what leaks."
-    place: tuple[str, Sender] = (evidence.bare or "", "client")
-    bare = [(kind, own.pop(place)) for kind, own in worst.items() if place in own]
+        yield "No attack that uses the update has a figure, so nothing can be said about what leaks."
+    place: Place = (BARE, "client")
+    bare = [own.pop(place) for own in worst.values() if place in own]
     if bare:
-        said = (found(summary, kind) + aside(summary) for kind, summary in bare)
-        clauses = _without_repeating(bare[0][1].group.attack, list(said))
-        yield f"Without a defense, {_at_worst(evidence)}{clauses}."
+        clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
+        rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
+        yield f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}"
     for kind, own in worst.items():
         sentences = list(_grouped(kind, own))
         if sentences:
             yield " ".join(sentences)
 
 
-def _grouped(kind: str, worst: Mapping[tuple[str, Sender], Summary]) -> Iterator[str]:
+def _grouped(kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
     """A sentence for all the defenses of which the same can be said."""
     for judgement in GRAVITY:
-        names = [defense_words(*place) for place, summary in worst.items() if judge(summary) is judgement]
+        names = [tally(label, summary) for (label, _), summary in worst.items() if judge(summary) is judgement]
         if names:
-            yield opening(_SAID[judgement].format(names=listed(names), noun=NOUNS[kind], verb=VERBS[kind]))
+            yield opening(_SAID[kind][judgement].format(names=listed(names)))
 
 
 def _at_worst(evidence: Evidence) -> str:
-    return f"in the worst of {evidence.settings} settings, " if evidence.settings > 1 else ""
+    settings = {condition_of(s.group) for kind in evidence.kinds for s in evidence.of(kind)
+                if evidence.label(s.group) == BARE}  # fmt: skip
+    return f"in the worst of {len(settings)} settings, " if len(settings) > 1 else ""
 
 
-def _without_repeating(attack: str, clauses: Sequence[str]) -> str:
-    return listed([clauses[0], *(clause.removeprefix(f"{attack} ") for clause in clauses[1:])])
+def _without_repeating(clauses: Sequence[str]) -> str:
+    """Of two clauses about one attack, the second does without its name."""
+    who = clauses[0].partition(" ")[0]
+    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
 
 
+_UNTESTED = "none of them adapts to the defense: untested, not safe."
 _SAID = {
-    Judgement.LEAKED: "{noun}s were {verb} under {names}.",
-    Judgement.BEYOND: "Under {names} more than guessing was recovered, but no {noun} in full.",
-    Judgement.UNCLEAR: "Under {names} the {noun}s cannot be told from guessing: the interval reaches down to it.",
-    Judgement.TOO_FEW: "Under {names} there are too few messages to tell about the {noun}s.",
-    Judgement.NOTHING: (
-        "Under {names} these attackers recovered, on average, nothing of the {noun}s beyond guessing; "
-        "none of them adapts to the defense: untested, not safe."
-    ),
-    Judgement.MISSING: "Under {names} no attack has a figure for the {noun}s.",
+    "inputs": {
+        Judgement.LEAKED: "Images were rebuilt under {names}.",
+        Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
+        Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
+        Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
+        Judgement.NOTHING: (
+            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; "
+            f"{_UNTESTED}"
+        ),
+        Judgement.MISSING: "Under {names} no attack has a figure for the images.",
+    },
+    "labels": {
+        Judgement.LEAKED: "Labels were read under {names}.",
+        Judgement.BEYOND: "Under {names} more of the labels was read than guessing gives.",
+        Judgement.UNCLEAR: "Under {names} luck may explain the labels that were read.",
+        Judgement.TOO_FEW: "Under {names} there are too few labels to tell reading from guessing.",
+        Judgement.NOTHING: f"Under {{names}} these attackers read no more labels than guessing does; {_UNTESTED}",
+        Judgement.MISSING: "Under {names} no attack has a figure for the labels.",
+    },
 }
 
 
-def _finding(evidence: Evidence, defense: str) -> Finding:
+def _finding(evidence: Evidence, label: str) -> Finding:
     return Finding(
-        title=f"Under {defense}" if evidence.defended[defense] else "Without a defense",
+        title="Without a defense" if label == BARE else f"Under {label}",
         remarks=tuple(
             Remark(
                 what=defense_words(f"{NOUNS[kind]}s", sender),
@@ -106,21 +123,31 @@ def _finding(evidence: Evidence, defense: str) -> Finding:
             )
             for kind in evidence.kinds
             for (own, sender), summary in evidence.worst(kind).items()
-            if own == defense
+            if own == label
         ),
     )
 
 
 def _measure(evidence: Evidence) -> str:
-    beyond = (
-        "“More than guessing” is said only where the whole 95% interval leaks more than the better of two guesses made "
-        "without the update; of labels also that of the gain over it, message by message."
-    )
-    if _at_worst(evidence):
-        beyond = f"{beyond} Of several settings each defense is told by its worst."
-    images = evidence.of("inputs")
-    if not images:
-        return beyond
-    one, noun, verb = images[0], NOUNS["inputs"], VERBS["inputs"]
-    way = "on" if one.higher_is_better else "down"
-    return f"An {noun} counts as {verb} from {measured(one.threshold, one.unit)} {way} ({one.group.metric}). {beyond}"
+    words = [
+        *_thresholds(evidence),
+        "Guessing is, for each image or label, the better of two guesses made without the update.",
+        "“Beyond guessing” is said where guessing alone would do as well in less than 1 of 40 such runs.",
+        "What is said of a defense is the worst over all attacks, their variants and the metrics.",
+    ]
+    if len({condition_of(s.group) for s in evidence.summaries}) > 1:
+        words.append("Of several settings each defense is told by its worst.")
+    return " ".join(words)
+
+
+def _thresholds(evidence: Evidence) -> Iterator[str]:
+    """From where on an image counts as rebuilt, by every metric that has a figure."""
+    parts = []
+    for name in measured_metrics(evidence.of("inputs"), "inputs"):
+        metric = installed(name)
+        if metric is not None:
+            way = "or more" if metric.higher_is_better else "or less"
+            least, by = measured(metric.threshold, metric.unit), measured(metric.margin, metric.unit)
+            parts.append(f"{name} {least} {way} ({by} better than guessing)")
+    if parts:
+        yield f"An image counts as rebuilt from {listed(parts, 'or')}."

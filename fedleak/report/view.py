@@ -1,34 +1,29 @@
 """Everything the page shows, as plain values: what the templates draw is decided here and below, not in them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedleak.campaign.reading import FinishedRun
 from fedleak.report.citations import Citation, citations
-from fedleak.report.conditions import (
-    Condition,
-    eligible,
-    headline,
-    setting_of,
-    strongest,
-)
+from fedleak.report.conditions import condition_of, condition_of_row, defended_in
 from fedleak.report.curves import Curves, curves
 from fedleak.report.evidence import Evidence
 from fedleak.report.files import Files
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.hero import Hero, hero
+from fedleak.report.judgement import BLIND, portion
 from fedleak.report.layering import Profile, layer_profile
 from fedleak.report.matrix import Panel, panels
-from fedleak.report.paired import Pair, pairs
+from fedleak.report.paired import Pair, comparisons_of, pairs, references_of
 from fedleak.report.pictures import Album
 from fedleak.report.reproduce import Recipe, recipe
-from fedleak.report.threat import Fact, chains_of, threat_model
+from fedleak.report.standing import attackers, headline, strongest
+from fedleak.report.threat import Fact, threat_model
 from fedleak.report.untested import Gap, failures_of, untested, used_plugins
 from fedleak.report.verdict import Verdict, verdict
-from fedleak.report.words import counted
+from fedleak.report.words import counted, listed
 from fedleak.results import AGGREGATE, Row
-from fedleak.statistics.comparison import compare_defenses
 from fedleak.statistics.group import group_rows
 from fedleak.statistics.summary import Summary, summarise
 
@@ -62,13 +57,13 @@ def page_of(run: FinishedRun) -> Page:
     """The page of a run."""
     rows = [row for row in run.rows if row.split == "test"]
     summaries = summarise(run.rows)
-    defended = {name: bool(chain) for name, chain in chains_of(run.campaign).items()}
-    reference = _reference(rows, defended)
-    comparisons = compare_defenses(rows, reference) if rows else []
-    images = [summary for summary in summaries if summary.group.metric == headline(summaries, "inputs")]
-    worst = _worst_under(reference, images)
-    typical = _typical(rows, worst)
-    focus = _focus(rows, typical or next(iter(rows), None))
+    references = references_of(rows, defended_in(run.campaign))
+    comparisons = comparisons_of(rows, references)
+    images = [s for s in summaries if s.group.metric == headline(attackers(summaries) or summaries, "inputs")]
+    worst = strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
+    exception = worst is not None and 0 < portion(worst) < 0.5
+    telling = _telling(rows, worst, exception=exception)
+    focus = _focus(rows, telling or next(iter(rows), None))
     files = Files(run.folder)
     album = Album(files)
     album.fill(images, [row for row in rows if images and row.metric == images[0].group.metric])
@@ -78,16 +73,16 @@ def page_of(run: FinishedRun) -> Page:
         name=run.campaign.name,
         about=_about(run, rows),
         warnings=tuple(_warnings(run, rows)),
-        verdict=verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=defended)),
-        hero=hero(files, focus, typical),
+        verdict=verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=defended_in(run.campaign))),
+        hero=hero(files, focus, telling, exception=exception),
         threat=tuple(threat_model(run.campaign)),
         panels=tuple(shown),
         left_out=tuple(left_out),
         pictures_left_out=album.left_out,
         pairs=tuple(lines),
         pairs_left_out=more,
-        reference=reference,
-        frontiers=tuple(frontiers(eligible(images or summaries), run.federations)),
+        reference=listed(dict.fromkeys(references.values()), "or"),
+        frontiers=tuple(frontiers(images or _of_first_metric(summaries), run.federations)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(run.folder, focus),
         untested=tuple(untested(run, summaries)),
@@ -96,22 +91,17 @@ def page_of(run: FinishedRun) -> Page:
     )
 
 
-def _reference(rows: Sequence[Row], defended: Mapping[str, bool]) -> str:
-    """The defense that the others are compared with: none at all where the run has that, else its first."""
-    present = dict.fromkeys(row.defense for row in rows)
-    bare = (name for name in present if not defended.get(name, True))
-    return next(bare, next(iter(present), ""))
+def _of_first_metric(summaries: Sequence[Summary]) -> list[Summary]:
+    return [summary for summary in summaries if summary.group.metric == summaries[0].group.metric]
 
 
-def _worst_under(defense: str, images: Sequence[Summary]) -> Summary | None:
-    return strongest([s for s in eligible(images) if s.group.defense == defense and s.samples])
-
-
-def _typical(rows: Sequence[Row], worst: Summary | None) -> Row | None:
-    """The middle message of the attack that leaked most: neither the most telling one nor the least."""
+def _telling(rows: Sequence[Row], worst: Summary | None, *, exception: bool) -> Row | None:
+    """The middle message of the attack that leaked most; where fewer than half its images leaked, the worst one."""
     if worst is None:
         return None
     scored = [row for row in group_rows(rows)[worst.group] if not math.isnan(row.value)]
+    if exception:
+        return (max if worst.higher_is_better else min)(scored, key=lambda row: row.best)
     return sorted(scored, key=lambda row: row.value)[len(scored) // 2]
 
 
@@ -127,13 +117,8 @@ def _focus(rows: Sequence[Row], first: Row | None) -> list[Row]:
     ]
 
 
-def condition_of_row(row: Row) -> Condition:
-    """Where a row was measured."""
-    return Condition(task=row.task, setting=setting_of(row))
-
-
 def _about(run: FinishedRun, rows: Sequence[Row]) -> str:
-    attacks = len({row.attack for row in rows})
+    attacks = len({row.attack for row in rows if row.algorithm not in BLIND})
     defenses = len({row.defense for row in rows})
     messages = len({(row.federation, row.defense, row.seed, row.round, row.client) for row in rows})
     seeds = len({row.seed for row in rows})
@@ -152,12 +137,12 @@ def _warnings(run: FinishedRun, rows: Sequence[Row]) -> Iterator[str]:
     failed = sum(failures_of(rows).values())
     if failed:
         messages = counted(failed, "attacked message")
-        yield f"{messages} {_has(failed)} no figure at all; “What was not tested” says why."
+        yield f"{messages} {_lacks(failed)} a figure; “What was not tested” says why."
 
 
 def _were(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _has(count: int) -> str:
-    return "has" if count == 1 else "have"
+def _lacks(count: int) -> str:
+    return "lacks" if count == 1 else "lack"

@@ -4,41 +4,43 @@ import math
 
 import pytest
 
+from fedleak.metric import metrics
 from fedleak.statistics.comparison import Comparison
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
 
-PLACE = {"task": "digits-mlp", "setting": (), "defense": "none", "attack": "dlg", "sender": "client", "metric": "psnr"}
-UNITS = {"psnr": ("dB", True, 20.0), "mse": ("squared intensity", False, 0.01), "label-recall": ("share", True, 1.0)}
+PLACE = {"task": "digits-mlp", "setting": (), "defense": "none", "algorithm": "dlg", "attack": "dlg",
+         "sender": "client", "metric": "psnr"}  # fmt: skip
 
 
 def group(**changed) -> Group:
-    return Group(**{**PLACE, **changed})
-
-
-def gain_interval(mean: float, half: float, guess: float, higher: bool) -> Interval:
-    gain = mean - guess if higher else guess - mean
-    return Interval(low=gain - half, high=gain + half, method="by hand")
+    return Group(**{**PLACE, "algorithm": changed.get("attack", "dlg").partition(" ")[0], **changed})
 
 
 def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient: float = 9.0, **changed) -> Summary:
-    """A summary of these samples whose interval reaches `half` to either side of the mean; NaN: there is none."""
+    """A summary of these samples, one a message, whose intervals reach `half` to either side; NaN: there is none."""
     fields = {key: changed.pop(key) for key in list(changed) if key not in PLACE}
-    unit, higher, threshold = UNITS[changed.get("metric", "psnr")]
+    metric = metrics.get(changed.get("metric", "psnr"))
+    higher = metric.higher_is_better
+    sign = 1.0 if higher else -1.0
     mean = math.fsum(samples) / len(samples) if samples else math.nan
-    leaked = [value >= threshold if higher else value <= threshold for value in samples]
+    guess = (max if higher else min)(prior, no_gradient)
+    reached = [value for value in samples if sign * value >= sign * metric.threshold]
+    gain = sign * (mean - guess)
     values = {
-        "group": group(**changed), "unit": unit, "higher_is_better": higher, "mean": mean,
+        "group": group(**changed), "unit": metric.unit, "higher_is_better": higher, "mean": mean,
         "interval": Interval(low=mean - half, high=mean + half, method="by hand"),
-        "prior": prior, "no_gradient": no_gradient,
-        "gain_interval": gain_interval(mean, half, (max if higher else min)(prior, no_gradient), higher),
-        "samples": samples, "threshold": threshold,
+        "prior": prior, "no_gradient": no_gradient, "gain": gain,
+        "gain_interval": Interval(low=gain - half, high=gain + half, method="by hand"),
+        "beats_guessing": None if math.isnan(gain - half) else gain > half,
+        "samples": samples, "threshold": metric.threshold,
+        "leaked": len([value for value in reached if sign * (value - guess) >= metric.margin]),
         "worst_case": (max if higher else min)(samples, default=math.nan),
-        "share": sum(leaked) / len(samples) if samples else math.nan,
+        "share": len(reached) / len(samples) if samples else math.nan,
         "share_interval": Interval(low=math.nan, high=math.nan, method="by hand"),
-        "messages": len(samples), "seeds": 1, "failures": {} if samples else {"it raised": 2}, "certified": 0,
-        "tuned": False,
+        "messages": len(samples), "failed": 0 if samples else 2, "seeds": 1,
+        "failures": {} if samples else {"it raised": 2}, "certifiable": 0, "certified": 0, "tuned": False,
     }  # fmt: skip
     return Summary(**{**values, **fields})
 

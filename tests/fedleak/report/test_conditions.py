@@ -1,30 +1,13 @@
-"""Which figures stand for what, and what they are compared with."""
+"""Where a defense was tried, and whether it does anything there."""
 
 import pytest
 
-from fedleak.report.conditions import Condition, eligible, headline, kind_of, strongest
+from fedleak.campaign.campaign import Campaign, Point
+from fedleak.experiment import parse_experiment
+from fedleak.report.conditions import Condition, defended_in
 
-
-def test_the_headline_is_the_first_metric_with_a_figure(make_summary):
-    summaries = [make_summary(metric="psnr"), make_summary(0.1, metric="mse"), make_summary(1.0, metric="label-recall")]
-    assert (headline(summaries, "inputs"), headline(summaries, "labels")) == ("mse", "label-recall")
-    assert headline(summaries[:1], "inputs") is None
-
-
-def test_a_metric_that_is_not_installed_is_of_no_kind():
-    assert kind_of("someone-else-s") == "unknown"
-
-
-def test_only_the_variants_that_tuning_chose_are_eligible(make_summary):
-    chosen, lucky = make_summary(1.0, attack="dlg", tuned=True), make_summary(9.0, attack="dlg steps=9")
-    other = make_summary(2.0, attack="idlg")
-    assert eligible([chosen, lucky, other]) == [chosen, other]
-
-
-def test_the_strongest_is_the_one_that_is_beyond_guessing_not_the_highest(make_summary):
-    sure, wild = make_summary(15.0), make_summary(19.0, half=30.0, attack="wild")
-    assert strongest([wild, sure]) == sure
-    assert strongest([]) is None
+TREE = {"name": "x", "task": "digits-mlp", "metrics": ["psnr"], "federation": {}, "attacks": [{"use": "dlg"}]}
+NOISE = [{"use": "gaussian-noise", "std": 1e-2}]
 
 
 @pytest.mark.parametrize(
@@ -36,3 +19,16 @@ def test_the_strongest_is_the_one_that_is_beyond_guessing_not_the_highest(make_s
 )
 def test_a_condition_in_words(setting, words):
     assert Condition(task="digits-mlp", setting=setting).words == words
+
+
+def test_a_name_may_mean_nothing_in_one_setting_and_noise_in_another():
+    points = tuple(
+        Point(
+            experiment=parse_experiment({**TREE, "defenses": [{"name": "ours", "chain": chain}]}), setting={"vary": v}
+        )
+        for v, chain in (("plain", []), ("noisy", NOISE))
+    )
+    assert defended_in(Campaign(points=points, tree={})) == {
+        (Condition(task="digits-mlp", setting=(("vary", "plain"),)), "ours"): False,
+        (Condition(task="digits-mlp", setting=(("vary", "noisy"),)), "ours"): True,
+    }

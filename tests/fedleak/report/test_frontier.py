@@ -27,6 +27,20 @@ def test_a_defense_that_leaks_more_and_is_less_accurate_is_off_the_frontier(make
     assert members(trades) == {"none", "good"}
 
 
+def test_a_defense_whose_mean_hides_a_rebuilt_image_does_not_beat_another(make_summary):
+    hidden = Trade(accuracy=0.9, worst=make_summary(8.0, 8.0, 8.0, 21.0))
+    plain = Trade(accuracy=0.8, worst=make_summary(13.0, 13.0))
+    assert hidden.worst.mean < plain.worst.mean
+    assert members({"hidden": hidden, "plain": plain}) == {"hidden", "plain"}
+
+
+def test_blind_guesses_have_no_mark_and_variants_all_count(make_summary):
+    blind = make_summary(40.0, attack="no-gradient")
+    chosen, other = make_summary(11.0, attack="dlg", tuned=True), make_summary(14.3, half=9.0, attack="dlg steps=9")
+    (chart,) = frontiers([blind, chosen, other], [federation()])
+    assert "psnr 14.3 dB by dlg steps=9" in chart.marks[0].says
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 60)), min_size=1, max_size=6))
 def test_some_defense_is_always_on_it_and_equals_are_together(make_summary, pairs):
     trades = {str(i): Trade(accuracy=a, worst=make_summary(leak)) for i, (a, leak) in enumerate(pairs)}

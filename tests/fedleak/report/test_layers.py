@@ -1,5 +1,7 @@
 """The rank of a fully connected layer's gradient is at most the number of examples."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -77,6 +79,30 @@ def test_an_update_that_is_zero_has_no_shares():
 def test_nobody_can_tell_the_limit_where_weight_decay_adds_the_weights():
     assert rank_limit(observed(4, batch_size=1, batches=4, weight_decay=0.1)) is None
     assert rank_limit(observed(4, weight_decay=0.1)) == 4
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"weight_decay": None},
+        {"weight_decay": 0.1, "learning_rate": None},
+        {"weight_decay": 0.1, "batches": None},
+        {"learning_rate": None},
+        {"batch_size": None},
+    ],
+)
+def test_what_is_unknown_leaves_no_limit(facts):
+    observation = observed(4)
+    guess = replace(observation, training=replace(observation.training, **facts))
+    assert rank_limit(observation) == 4
+    assert rank_limit(guess) is None
+
+
+def test_a_gradient_needs_no_learning_rate():
+    observation = observed(4)
+    update = Update(observation.gradient(), UpdateKind.GRADIENT)
+    blind = replace(observation, update=update, training=replace(observation.training, learning_rate=None))
+    assert rank_limit(blind) == 4
 
 
 def test_a_parameter_belongs_to_its_layer():

@@ -14,13 +14,32 @@ def only(summaries):
     return panel.matrices
 
 
-def test_a_cell_has_interval_both_guesses_share_worst_case_and_proof(make_summary):
-    (table,) = only([make_summary(30.0, 18.0, certified=1)])
+def test_a_cell_has_counts_mean_interval_both_guesses_worst_case_and_proof(make_summary):
+    (table,) = only([make_summary(30.0, 18.0, certifiable=2, certified=1)])
     (cell,) = table.lines[0].cells
+    assert cell.count == "1 of 2"
     assert dict(cell.facts) == {
-        "95%": "23.0 to 25.0", "prior": "12.0", "no gradient": "9.00", "≥ 20.0 dB": "1 of 2", "worst case": "30.0",
-        "proof": "1 of 2 certified",
+        "mean": "24.0 dB", "95%": "23.0 to 25.0", "prior": "12.0", "no gradient": "9.00", "worst case": "30.0",
+        "proof": "proved 1 of 2",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("certifiable", "words"), [(0, "none possible here"), (2, "none: a guess")])
+def test_what_could_not_be_proved_is_not_called_unproved(make_summary, certifiable, words):
+    (table,) = only([make_summary(30.0, 18.0, certifiable=certifiable)])
+    assert dict(table.lines[0].cells[0].facts)["proof"] == words
+
+
+def test_an_image_that_guessing_comes_near_is_in_the_share_and_not_in_the_count(make_summary):
+    (table,) = only([make_summary(30.0, 22.0, prior=21.0)])
+    (cell,) = table.lines[0].cells
+    assert (cell.count, dict(cell.facts)["≥ 20.0 dB"]) == ("1 of 2", "2 of 2")
+
+
+def test_a_blind_guess_is_shown_with_its_mean_and_no_colour(make_summary):
+    (table,) = only([make_summary(30.0), make_summary(25.0, attack="no-gradient")])
+    _, blind = table.lines[0].cells
+    assert (blind.judgement.value, blind.count, blind.shade) == ("a blind guess", "25.0 dB", None)
 
 
 def test_too_few_is_said_in_place_of_the_interval(make_summary):

@@ -103,10 +103,26 @@ def test_links_within_the_page_lead_somewhere(text):
 
 def test_it_shows_what_leaked_and_with_which_pictures(text, finished):
     page = page_of(finished)
-    assert page.verdict.lead[0].startswith("Without a defense, analytic-linear rebuilt 2 of 2 images (psnr 100.0 dB")
+    assert page.verdict.lead[0].startswith(
+        "Without a defense, analytic-linear rebuilt 2 of 2 images (mean psnr 100.0 dB, certified; "
+    )
     assert page.hero is not None
     assert [frame.title for frame in page.hero.frames] == ["truth", "prior", *DEFENSES]
     assert text.count("<img") > 8
+
+
+def test_where_only_an_exception_leaked_it_is_the_exception_that_is_shown(finished):
+    weak = {"value": 12.0, "best": 12.0, "worst": 12.0, "per_sample": (12.0,), "certified": False}
+    bare = [
+        row for row in finished.rows if (row.defense, row.metric, row.algorithm) == ("none", "psnr", "analytic-linear")
+    ]
+    one, other = bare
+    doubled = [replace(other, **weak), replace(other, client=7, **weak), replace(one, certified=False)]
+    rows = [row for row in finished.rows if row not in bare]
+    page = page_of(replace(finished, rows=(*doubled, *rows)))
+    assert page.hero is not None
+    assert page.hero.caption.startswith("The image that leaked most under “none” (client")
+    assert page.hero.frames[2].caption == "100.0 dB"
 
 
 def test_it_is_small(text):
@@ -141,7 +157,7 @@ def test_failed_messages_are_counted_with_their_reason(finished):
         for row in finished.rows
     )
     page = page_of(replace(finished, rows=rows))
-    assert any("no figure at all" in warning for warning in page.warnings)
+    assert any("lack a figure" in warning for warning in page.warnings)
     assert any(reason in gap.words for gap in page.untested)
 
 

@@ -4,41 +4,125 @@ import math
 
 import pytest
 
+from fedleak.report.conditions import Condition, conditions_of
 from fedleak.report.evidence import Evidence
 from fedleak.report.judgement import Judgement
 from fedleak.report.verdict import verdict
+from fedleak.statistics.summary import summarise
 
 DEFENDED = {"none": False, "noisy": True}
+SMALL, LARGE = (("federation.batch_size", 1),), (("federation.batch_size", 8),)
 
 
-def lead(*summaries, defended=None):
-    return " ".join(verdict(Evidence(summaries=summaries, comparisons=(), defended=defended or DEFENDED)).lead)
+def drawn(*summaries, comparisons=(), defended=None):
+    where = conditions_of(summaries) or [Condition(task="digits-mlp")]
+    known = defended or {(condition, name): chain for condition in where for name, chain in DEFENDED.items()}
+    return verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=known))
 
 
-def sentence(*summaries, comparisons=(), defense="noisy"):
-    found = verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=DEFENDED)).findings
-    return found[list(DEFENDED).index(defense)].remarks[0].sentence
+def lead(*summaries):
+    return " ".join(drawn(*summaries).lead)
+
+
+def remark(*summaries, comparisons=(), defense="noisy"):
+    return drawn(*summaries, comparisons=comparisons).findings[list(DEFENDED).index(defense)].remarks[0]
+
+
+def sentence(*summaries, **other):
+    return remark(*summaries, **other).sentence
+
+
+def labels(make_summary, *hits, **changed):
+    return make_summary(*hits, half=0.2, prior=0.1, no_gradient=0.1, metric="label-recall", **changed)
+
+
+def from_rows(make_row, values, **changed):
+    return summarise([make_row(value, client=i, **changed) for i, value in enumerate(values)])
 
 
 def test_what_leaks_without_a_defense_comes_first_with_what_guessing_gives(make_summary):
     assert lead(make_summary(30.0, 36.0)) == (
-        "Without a defense, dlg rebuilt 2 of 2 images (psnr 33.0 dB, guessing gives 12.0 dB)."
+        "Without a defense, dlg rebuilt 2 of 2 images (mean psnr 33.0 dB; guessing gives 12.0 dB)."
     )
 
 
 def test_images_and_labels_are_one_sentence(make_summary):
-    labels = make_summary(1.0, 1.0, half=0.2, prior=0.1, no_gradient=0.1, metric="label-recall")
-    assert lead(make_summary(30.0, 36.0), labels).endswith("guessing gives 12.0 dB) and read 2 of 2 labels.")
+    words = lead(make_summary(30.0, 36.0), labels(make_summary, 1.0, 1.0))
+    assert words.endswith("guessing gives 12.0 dB) and read 2 of 2 labels (guessing gives 0.10).")
+
+
+@pytest.mark.parametrize(("values", "count"), [([11.7, 10.1, 11.2, 70.6], "1 of 4"), ([8.0] * 11 + [45.0], "1 of 12")])
+def test_an_image_that_leaked_is_not_hidden_by_the_mean(make_row, values, count):
+    rows = from_rows(make_row, values, baseline=11.2, defense="noisy")
+    assert lead(*rows) == f"Images were rebuilt under noisy ({count})."
+    assert sentence(*rows).startswith(f"Dlg rebuilt {count} images: mean psnr ")
+
+
+def test_one_message_is_enough_to_say_what_was_rebuilt(make_row):
+    rows = summarise([make_row(*[100.0] * 64, certifiable=True, certified=True)])
+    assert lead(*rows) == (
+        "Without a defense, dlg rebuilt 64 of 64 images (mean psnr 100.0 dB, certified; guessing gives 10.0 dB). "
+        "How often that happens one message does not tell."
+    )
+    assert sentence(*rows, defense="none").startswith(
+        "Dlg rebuilt 64 of 64 images (certified: the batch explains the whole update, which another may too): mean psnr"
+    )
+
+
+def test_a_single_proved_image_is_said_to_be_proved(make_row):
+    words = sentence(*summarise([make_row(100.0, certifiable=True, certified=True)]), defense="none")
+    assert words == (
+        "Dlg rebuilt 1 of 1 image (certified: explains the whole update): psnr 100.0 dB, 90.0 dB better than guessing; "
+        "how often that happens one message does not tell."
+    )
+
+
+def test_a_proof_without_an_image_is_no_image(make_summary):
+    words = sentence(make_summary(15.0, 11.0, certifiable=2, certified=1, defense="noisy"))
+    assert words.startswith(
+        "Dlg proved its guess in 1 of 2 messages, though rebuilt are none of 2 images (certified in"
+    )
+
+
+def test_labels_are_read_only_where_guessing_would_hardly_do_as_well(make_row):
+    label = {"metric": "label-recall", "unit": "share of labels", "no_gradient": 0.0, "defense": "noisy"}
+    lucky = remark(*from_rows(make_row, [1.0, 0.0, 0.0, 0.0], baseline=0.0, **label))
+    assert lucky.judgement is Judgement.UNCLEAR
+    assert lucky.sentence.startswith("Dlg read 1 of 4 labels, which luck may explain")
+    read = remark(*from_rows(make_row, [1.0] * 4, baseline=0.1, **label))
+    assert read.judgement is Judgement.LEAKED
+    assert read.sentence.startswith("Dlg read 4 of 4 labels: mean label-recall 1.00, guessing gives 0.10")
+
+
+def test_an_image_that_guessing_comes_near_is_not_called_rebuilt(make_row):
+    words = sentence(*from_rows(make_row, [22.2] * 4, baseline=21.0, defense="noisy"))
+    assert words.startswith(
+        "Dlg rebuilt none of 4 images, but came nearer than guessing does: mean psnr 22.2 dB, 1.20 dB"
+    )
+    assert "4 of 4 reached 20.0 dB, but guessing comes about as near" in words
+
+
+def test_the_metric_that_decides_is_named_beside_the_first(make_row):
+    structure = from_rows(
+        make_row, [0.1, 0.2, 0.1, 0.2], metric="ssim", unit="similarity", baseline=0.3, no_gradient=0.3, defense="noisy"
+    )
+    error = from_rows(make_row, [30.0, 31.0, 34.0, 35.0], defense="noisy")
+    told = remark(*structure, *error)
+    assert told.judgement is Judgement.LEAKED
+    assert told.sentence.startswith(
+        "Dlg rebuilt 4 of 4 images by psnr: mean psnr 32.5 dB, 22.5 dB better than guessing"
+    )
+    assert "; mean ssim 0.15, 0.15 worse than guessing" in told.sentence
 
 
 @pytest.mark.parametrize(
     ("samples", "half", "words"),
     [
-        ((30.0, 31.0), 1.0, "Images were rebuilt under noisy."),
-        ((15.0, 16.0), 1.0, "more than guessing was recovered, but no image in full"),
-        ((13.0, 16.0), 9.0, "cannot be told from guessing"),
+        ((30.0, 31.0), 1.0, "Images were rebuilt under noisy (2 of 2)."),
+        ((15.0, 16.0), 1.0, "no image was rebuilt, but more than guessing was recovered"),
+        ((13.0, 16.0), 9.0, "no image was rebuilt, and what was recovered luck may explain"),
         ((11.0, 12.0), 9.0, "none of them adapts to the defense: untested, not safe"),
-        ((36.0,), math.nan, "too few messages to tell about the images"),
+        ((16.0,), math.nan, "no image was rebuilt, and there are too few messages to tell more"),
     ],
 )
 def test_a_defense_has_the_sentence_of_its_judgement(make_summary, samples, half, words):
@@ -47,31 +131,36 @@ def test_a_defense_has_the_sentence_of_its_judgement(make_summary, samples, half
 
 def test_a_defense_without_a_figure_is_not_called_safe(make_summary):
     words = lead(make_summary(33.0, 33.0), make_summary(defense="noisy"))
-    assert "Under noisy no attack has a figure for the images." in words
+    assert "Under noisy (2 messages failed) no attack has a figure for the images." in words
     assert "safe" not in words
 
 
 def test_nothing_measured_is_said():
-    assert lead() == "No attack has a figure, so nothing can be said about what leaks."
+    assert lead().startswith("No attack that uses the update has a figure, so nothing can be said")
 
 
-def test_the_strongest_attack_stands_for_a_defense(make_summary):
-    weak, strong = make_summary(10.0, defense="noisy"), make_summary(30.0, defense="noisy", attack="inverting")
-    assert sentence(weak, strong).startswith("Inverting rebuilt 1 of 1 image: psnr 30.0 dB (95%: 29.0 to 31.0)")
+def test_blind_guesses_alone_are_no_finding(make_summary):
+    blind = [make_summary(40.0, attack=name) for name in ("prior", "no-gradient")]
+    assert lead(*blind) == lead()
+    assert lead(*blind, make_summary(30.0, 30.0)).startswith("Without a defense, dlg rebuilt 2 of 2 images")
+
+
+def test_what_failed_is_not_in_the_count_and_is_said(make_summary):
+    some = make_summary(30.0, 31.0, 9.0, half=20.0, failed=7, failures={"it raised": 7}, defense="noisy")
+    assert "Dlg rebuilt 2 of the 3 images that have a figure: " in sentence(some)
+    assert "; 7 messages failed" in sentence(some)
+    assert lead(some) == "Images were rebuilt under noisy (2 of 3, 7 messages failed)."
 
 
 def test_a_sum_does_not_hide_behind_its_masked_messages(make_summary):
     masked = make_summary(5.0, 5.0, defense="noisy")
     revealed = make_summary(30.0, 30.0, defense="noisy", sender="aggregate")
-    found = verdict(Evidence(summaries=(masked, revealed), comparisons=(), defended=DEFENDED)).findings[1]
+    found = drawn(masked, revealed).findings[1]
     assert [(one.what, one.judgement) for one in found.remarks] == [
         ("images", Judgement.NOTHING),
         ("images (sum)", Judgement.LEAKED),
     ]
-
-
-def test_an_image_that_leaked_is_not_hidden_by_the_mean(make_summary):
-    assert "yet 1 of 3 reached 20.0 dB" in sentence(make_summary(5.0, 5.0, 25.0, half=9.0, defense="noisy"))
+    assert "Images were rebuilt under noisy (sum, 2 of 2)." in lead(masked, revealed)
 
 
 @pytest.mark.parametrize(
@@ -91,26 +180,57 @@ def test_a_change_is_only_called_one_where_chance_does_not_explain_it(
     assert words in sentence(own, comparisons=(make_comparison(difference, p_value, defense="noisy"),))
 
 
+def test_a_comparison_with_a_weaker_attack_says_so(make_summary, make_comparison):
+    own, bare = make_summary(15.0, 16.0, defense="noisy"), make_summary(40.0, 41.0, attack="inverting")
+    words = sentence(own, bare, comparisons=(make_comparison(-9.0, 0.01, defense="noisy"),))
+    assert "; for this attack 9.00 dB lower than without a defense (p = 0.010" in words
+
+
 def test_a_campaign_says_in_how_many_settings(make_summary):
-    small, large = (("federation.batch_size", 1),), (("federation.batch_size", 8),)
-    rows = (make_summary(30.0, setting=small), make_summary(10.0, setting=large))
+    rows = (make_summary(30.0, setting=SMALL), make_summary(10.0, setting=LARGE))
     assert sentence(*rows, defense="none").startswith(
-        "Beyond guessing in 1 of 2 settings; most leaked with digits-mlp, batch_size=1: dlg rebuilt 1 of 1 image"
+        "Beyond guessing in 1 of 2 settings; most with digits-mlp, batch_size=1: dlg rebuilt 1 of 1 image"
     )
 
 
 def test_the_lead_of_a_campaign_says_that_it_tells_of_the_worst_setting(make_summary):
-    rows = [make_summary(30.0, setting=(("federation.batch_size", size),)) for size in (1, 8)]
-    assert lead(*rows).startswith("Without a defense, in the worst of 2 settings, dlg rebuilt 1 of 1 image")
+    rows = [make_summary(30.0, 31.0, setting=setting) for setting in (SMALL, LARGE)]
+    assert lead(*rows).startswith("Without a defense, in the worst of 2 settings, dlg rebuilt 2 of 2 images")
 
 
-def test_a_variant_that_tuning_did_not_choose_has_no_say(make_summary):
-    chosen = make_summary(15.0, attack="dlg steps=10", tuned=True)
-    lucky = make_summary(40.0, attack="dlg steps=99")
-    assert sentence(lucky, chosen, defense="none").startswith("Dlg steps=10 recovered more than guessing")
+def test_a_name_that_means_nothing_in_one_setting_only_is_told_twice(make_summary):
+    small, large = Condition(task="digits-mlp", setting=SMALL), Condition(task="digits-mlp", setting=LARGE)
+    rows = [make_summary(value, value, setting=s, defense="ours") for value, s in ((30.0, SMALL), (15.0, LARGE))]
+    told = drawn(*rows, defended={(small, "ours"): False, (large, "ours"): True})
+    assert [(one.title, one.remarks[0].judgement) for one in told.findings] == [
+        ("Without a defense", Judgement.LEAKED),
+        ("Under ours", Judgement.BEYOND),
+    ]
+
+
+def test_a_clean_bill_holds_over_variants_that_tuning_did_not_choose(make_summary):
+    chosen = make_summary(11.0, 11.0, attack="dlg steps=10", tuned=True, defense="noisy")
+    other = make_summary(14.0, 14.6, half=9.0, attack="dlg steps=99", defense="noisy")
+    told = remark(other, chosen)
+    assert told.judgement is Judgement.UNCLEAR
+    assert told.sentence.startswith("Dlg steps=99, which tuning did not choose, rebuilt none of 2 images")
+    assert "mean psnr 14.3 dB" in told.sentence
+    assert "; dlg steps=10, which it chose, got 11.0 dB" in told.sentence
+
+
+def test_where_the_chosen_variant_found_as_much_it_speaks(make_summary):
+    chosen, lucky = make_summary(30.0, attack="dlg steps=10", tuned=True), make_summary(40.0, attack="dlg steps=99")
+    assert sentence(lucky, chosen, defense="none").startswith("Dlg steps=10 rebuilt 1 of 1 image")
 
 
 def test_a_defense_without_rows_has_no_remark(make_summary):
-    found = verdict(Evidence(summaries=(make_summary(30.0),), comparisons=(), defended=DEFENDED)).findings
+    found = drawn(make_summary(30.0)).findings
     assert found[1].title == "Under noisy"
     assert found[1].remarks == ()
+
+
+def test_the_note_says_from_where_on_an_image_counts(make_summary):
+    structure = make_summary(0.1, metric="ssim", prior=0.2, no_gradient=0.2)
+    assert drawn(make_summary(30.0), structure).measure.startswith(
+        "An image counts as rebuilt from psnr 20.0 dB or more (3.00 dB better than guessing) or ssim 0.50 or more"
+    )
