@@ -151,9 +151,8 @@ def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
         run = RunFolder(Path(folder) / "run")
         claim(run, campaign)
         execution = Execution(campaign, run, "loopback", Events())
-        workers = InThisProcess() if jobs == 1 else Pool(jobs)
         started = time.perf_counter()
-        execution.execute(workers)
+        execution.execute(lambda: InThisProcess() if jobs == 1 else Pool(jobs))
         seconds = time.perf_counter() - started
         first = campaign.first.metrics[0]
         return seconds, sum(row.seconds for row in execution.ledger.rows() if row.metric == first)
@@ -171,7 +170,11 @@ def plan(options: argparse.Namespace) -> None:
         started = time.perf_counter()
         campaign = parse_campaign(tree)
         cells = sum(
-            len(cells_of(campaign, number, Path("run"), row, expected_messages(point.experiment, row)))
+            len(
+                cells_of(
+                    campaign, number, Path("run"), row, dict.fromkeys(expected_messages(point.experiment, row), "")
+                )
+            )
             for number, point in enumerate(campaign.points)
             for row in point.experiment.defenses
         )

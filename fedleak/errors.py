@@ -12,7 +12,11 @@ FedleakError            exit status 1: something failed
 
 import difflib
 from collections.abc import Iterable
+from textwrap import shorten
 from typing import ClassVar
+
+LONGEST_REASON = 300
+"""Characters of an error that is not ours; the whole is in its traceback."""
 
 
 class FedleakError(Exception):
@@ -58,3 +62,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; there is {', '.join(names)}" if names else ""
+
+
+def sentence(error: BaseException) -> str:
+    """An exception as a reason: our own errors are sentences already, others get their type and their first line."""
+    if isinstance(error, FedleakError):
+        return str(error)
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {shorten(first, LONGEST_REASON, placeholder=' …')}"

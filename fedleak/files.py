@@ -6,13 +6,13 @@ from pathlib import Path
 
 from fedleak.errors import OutputError
 
-UNFINISHED_FILES = ".*.[0-9]*"
+UNFINISHED_FILES = ".*.part"
 """What `write_atomically` leaves behind where its process is killed, as a pattern."""
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
     """Writes beside `path` and renames, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)

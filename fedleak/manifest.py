@@ -50,15 +50,15 @@ class Manifest:
     cells_finished: int
     """With or without a figure; fewer than planned where the run was interrupted."""
 
-    def ended(self, seconds: float, exit_status: int, cells: int) -> "Manifest":
-        """The same for a run that is over."""
+    def ended(self, seconds: float, exit_status: int | None, *, planned: int, finished: int) -> "Manifest":
+        """The same for a run that is over, or was interrupted (None)."""
         return replace(
             self,
             finished=_now(),
             seconds=round(seconds, 3),
             exit_status=exit_status,
-            cells_planned=cells,
-            cells_finished=cells,
+            cells_planned=planned,
+            cells_finished=finished,
         )
 
     def write(self, path: Path) -> None:

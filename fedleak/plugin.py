@@ -8,9 +8,9 @@ class Plugin:
     """A named algorithm; its hyper-parameters are keyword-only dataclass fields with the paper's defaults."""
 
     name: ClassVar[str]
-    paper: ClassVar[str]
+    paper: ClassVar[str] = ""
     """Link to the source that the implementation follows."""
-    bibtex: ClassVar[str]
+    bibtex: ClassVar[str] = ""
     """BibTeX of that source."""
 
     def options(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fedleak.campaign.folder import RunFolder
 from fedleak.database import Database
 from fedleak.errors import OutputError, RecordingError
 from fedleak.results import read_results
-from fedleak.results_table import RESULTS, federations_table, results_table, write_table
+from fedleak.results_table import RESULTS, SOURCE, digest_of, federations_table, results_table, write_table
 
 EXAMPLES = (
     "SELECT defense, attack, metric, avg(value), avg(baseline), count(value)\n"
@@ -37,22 +37,23 @@ def open_run(root: Path) -> Database:
 
 def _results(folder: RunFolder) -> pa.Table:
     """`results.parquet`, or where a killed run left none or an older one, what `results.jsonl` has."""
-    table = _fresh_parquet(folder)
+    source = digest_of(folder.results)
+    table = _fresh_parquet(folder, source)
     if table is None:
         table = results_table(read_results(folder.results))
         with suppress(OutputError):  # a folder that cannot be written to can be queried all the same
-            write_table(folder.parquet, table)
+            write_table(folder.parquet, table, source)
     if not table.num_rows:
         raise RecordingError(f"{folder.results} holds no results; the run has no finished cell yet, go on with it")
     return table
 
 
-def _fresh_parquet(folder: RunFolder) -> pa.Table | None:
-    """None where it is missing, older than the rows, or not whole: it can be made again."""
+def _fresh_parquet(folder: RunFolder, source: str) -> pa.Table | None:
+    """None where it is missing, made from other rows, or not whole: it can be made again."""
     try:
-        if folder.parquet.stat().st_mtime_ns < folder.results.stat().st_mtime_ns:
-            return None
-        table = pq.read_table(folder.parquet, partitioning=None)
+        table = pq.ParquetFile(folder.parquet).read()
     except (OSError, pa.ArrowException):
+        return None
+    if (table.schema.metadata or {}).get(SOURCE.encode()) != source.encode():
         return None
     return table if {column.name for column in RESULTS} <= {*table.column_names} else None

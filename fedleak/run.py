@@ -1,10 +1,13 @@
 """Runs a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.campaign.campaign import Campaign
+from fedleak.campaign.cell import BUGS
 from fedleak.campaign.claim import claim, locked
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
@@ -15,10 +18,9 @@ from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.reading import read_run
 from fedleak.campaign.workers import InThisProcess, Workers
+from fedleak.errors import FedleakError, OutputError
 from fedleak.experiment import Experiment
-from fedleak.gallery import draw_gallery
-from fedleak.manifest import manifest_of
-from fedleak.report.page import write_report
+from fedleak.manifest import Manifest, manifest_of
 from fedleak.results import Row
 from fedleak.threads import one_thread
 
@@ -55,22 +57,33 @@ def run(
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
         execution = Execution(campaign, folder, engine, watching)
-        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=execution.standing.total)
+        planned = execution.standing.total
+        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=planned)
         manifest.write(folder.manifest)
-        started = time.perf_counter()
-        with one_thread():
-            execution.execute(_workers(engine, jobs))
-        status = max(execution.problems.values(), default=0)
-        manifest.ended(time.perf_counter() - started, status, execution.standing.done).write(folder.manifest)
+        with _ending(execution, manifest), one_thread():
+            execution.execute(lambda: _workers(engine, jobs))
         rows = tuple(execution.ledger.rows())
         if rows:
-            _draw(folder, campaign, watching)
+            _draw(execution)
     return Outcome(
-        folder=folder,
-        rows=rows,
-        problems=tuple(execution.problems),
-        exit_status=status,
+        folder=folder, rows=rows, problems=tuple(execution.problems), exit_status=execution.problems.exit_status
     )
+
+
+@contextmanager
+def _ending(execution: Execution, manifest: Manifest) -> Iterator[None]:
+    """Writes into the manifest how the block ended: by itself, by an error of ours, or interrupted."""
+    started, status = time.perf_counter(), None
+    try:
+        yield
+        status = execution.problems.exit_status
+    except FedleakError as error:
+        status = error.exit_status
+        raise
+    finally:
+        seconds, standing = time.perf_counter() - started, execution.standing
+        ended = manifest.ended(seconds, status, planned=standing.total, finished=standing.done)
+        ended.write(execution.folder.manifest)
 
 
 def _workers(engine: Engine, jobs: int) -> Workers:
@@ -79,8 +92,18 @@ def _workers(engine: Engine, jobs: int) -> Workers:
     return InThisProcess() if jobs == 1 else Pool(jobs)
 
 
-def _draw(folder: RunFolder, campaign: Campaign, events: Events) -> None:
-    events.drawing("gallery")
-    draw_gallery(folder, campaign)
-    events.drawing("report")
-    write_report(read_run(folder.root), folder.report)
+def _draw(execution: Execution) -> None:
+    """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
+    from fedleak.gallery import draw_gallery  # these load what only they need
+    from fedleak.report.page import write_report
+
+    folder, events = execution.folder, execution.events
+    try:
+        events.drawing("gallery")
+        draw_gallery(folder, execution.campaign)
+        events.drawing("report")
+        write_report(read_run(folder.root), folder.report)
+    except BUGS as error:
+        if isinstance(error, OutputError):
+            raise
+        execution.broke("the pictures could not be drawn", error)

@@ -10,7 +10,7 @@ from fedleak.campaign import adversary, cellfile
 from fedleak.campaign.cellfile import Saved
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.truth import truth_of
-from fedleak.errors import FedleakError, OutputError
+from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.metric import Metric, metrics
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
@@ -19,6 +19,8 @@ from fedleak.scoring import NOT_GUESSED
 from fedleak.settings import Table
 from fedleak.threads import one_thread
 
+BUGS = (Exception, SystemExit)
+"""What an attack of somebody's may raise: also its wish to end the process."""
 Section = tuple[int, str]
 """A point's place in the campaign, and the name of a defense."""
 
@@ -57,20 +59,18 @@ def run_cell(cell: Cell) -> Saved:
     """Attacks, scores and saves. An attack that raises is a result too; only a full or read-only disk is raised."""
     with one_thread():
         try:
-            saved = _attacked(cell)
+            return _saved(cell, _attacked(cell))
         except OutputError:
             raise
-        except Exception as error:  # noqa: BLE001  a bug in one cell is kept with its traceback; the others go on
+        except BUGS as error:  # a bug in one cell is kept with its traceback; the others go on
             rows = cell.place.failed(_metrics(cell), sentence(error))
-            saved = Saved(rows=tuple(rows), address=cell.address).crashed(error)
-        cellfile.save(cell.folder.cell(cell.place), saved)
-        board.write(cell.folder, cell, saved)
+            return _saved(cell, Saved(rows=tuple(rows), address=cell.address).crashed(error))
+
+
+def _saved(cell: Cell, saved: Saved) -> Saved:
+    cellfile.save(cell.folder.cell(cell.place), saved)
+    board.write(cell.folder, cell, saved)
     return saved
-
-
-def sentence(error: Exception) -> str:
-    """An exception as a reason: our own errors are sentences already, others get their type."""
-    return str(error) if isinstance(error, FedleakError) else f"{type(error).__name__}: {error}"
 
 
 def _attacked(cell: Cell) -> Saved:
@@ -81,7 +81,7 @@ def _attacked(cell: Cell) -> Saved:
     started = time.perf_counter()
     try:
         saved = replace(saved, guess=adversary.guess(observation, cell.table, cell.place))
-    except Exception as error:  # noqa: BLE001  the same, but here the prior can still be scored
+    except BUGS as error:  # the same, but here the prior can still be scored
         saved = replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
     seconds = time.perf_counter() - started
     vault = cell.folder.vault(cell.place.defense, cell.place.federation)
@@ -89,8 +89,8 @@ def _attacked(cell: Cell) -> Saved:
     # Not by the defense: every defense of a message stands beside the same blind guesses.
     blind = adversary.blind_guesses(observation, cell.place.seed, cell.place.round, cell.place.client)
     scores = scoring.score(saved.guess, truth, _metrics(cell), prior, blind)
-    certified = saved.guess.certificate is not None
-    rows = tuple(cell.place.row(s, seconds=seconds, samples=len(truth), certified=certified) for s in scores)
+    proof = {"certifiable": saved.guess.certifiable, "certified": saved.guess.certificate is not None}
+    rows = tuple(cell.place.row(score, seconds=seconds, samples=len(truth), **proof) for score in scores)
     return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from fedleak.errors import FedleakError, RecordingError
 from fedleak.reconstruction import Reconstruction, TracePoint
 from fedleak.results import Row, figure, finite_or_null
-from fedleak.tensorfile import read_pair, write_pair
+from fedleak.tensorfile import FACTS, beside, read_pair, write_pair
 
-FORMAT = "fedleak-cell-2"
+FORMAT = "fedleak-cell-3"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 
@@ -41,7 +41,7 @@ class Saved:
         """What whoever waits for the cell needs to hear; pictures stay on disk, and out of pipes and memory."""
         return replace(self, guess=NOT_RUN, prior=NOT_RUN, quality=())
 
-    def crashed(self, error: Exception) -> "Saved":
+    def crashed(self, error: BaseException) -> "Saved":
         """The same with the traceback of what went wrong."""
         status = error.exit_status if isinstance(error, FedleakError) else 1
         return replace(self, crash=Crash(exit_status=status, traceback="".join(traceback.format_exception(error))))
@@ -63,7 +63,7 @@ def save(stem: Path, saved: Saved) -> None:
 
 def load(stem: Path) -> Saved:
     """Reads both files; raises `RecordingError` where they are missing or damaged."""
-    tensors, facts = read_pair(Path(f"{stem}.json"))
+    tensors, facts = read_pair(beside(stem, FACTS))
     try:
         return Saved(
             rows=tuple(Row.from_facts(row) for row in facts["rows"]),
@@ -80,7 +80,7 @@ def load(stem: Path) -> Saved:
 def finished(stem: Path, address: str) -> Saved | None:
     """What an earlier run left at `stem`, where it is whole, did not crash and has the same address."""
     try:
-        if json.loads(Path(f"{stem}.json").read_bytes())["address"] != address:
+        if json.loads(beside(stem, FACTS).read_bytes())["address"] != address:
             return None
         saved = load(stem)
     except (OSError, ValueError, KeyError, TypeError, RecordingError):
@@ -92,6 +92,7 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
     return {
         "mismatch": finite_or_null(guess.mismatch),
         "failure": guess.failure,
+        "certifiable": guess.certifiable,
         "certificate": guess.certificate,
         "note": guess.note,
         "trace": [[point.iteration, finite_or_null(point.loss)] for point in guess.trace],
@@ -110,6 +111,7 @@ def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tenso
         labels=tensors.get(f"{prefix}/labels"),
         mismatch=figure(own["mismatch"]),
         failure=own["failure"],
+        certifiable=own["certifiable"],
         certificate=own["certificate"],
         note=own["note"],
         trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in own["trace"]),

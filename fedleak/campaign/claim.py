@@ -67,7 +67,8 @@ def _require_same(folder: RunFolder, campaign: Campaign) -> None:
 
 
 def _sweep(folder: RunFolder) -> None:
-    """Removes the half-written files of processes that were killed."""
+    """Removes the half-written files of processes that were killed, and tracebacks of cells that are run again."""
+    folder.errors.unlink(missing_ok=True)
     for stale in folder.root.rglob(UNFINISHED_FILES):
         stale.unlink(missing_ok=True)
 

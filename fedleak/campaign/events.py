@@ -13,7 +13,7 @@ class Progress:
     """Cells that are over, with fractions for those being worked on."""
     total: int
     failing: int
-    """Cells over without any figure."""
+    """Cells over without any figure that could have had one."""
     best: Row | None
     """The figure that leaked most so far, by the campaign's first metric."""
     worst: Row | None

@@ -1,7 +1,9 @@
 """A run while it goes on: federations first make messages, cells attack them, finished cells fill the ledger."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from traceback import format_exception
 from typing import Literal
 
 from fedleak import board, progress
@@ -15,10 +17,11 @@ from fedleak.campaign.federation_row import FederationRow
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.jobs import Engine, Finished, run_job
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import cells_of, expected_messages, labelled_attacks, place_of
+from fedleak.campaign.plan import Message, cells_of, expected_messages, labelled_attacks, place_of
+from fedleak.campaign.problems import Problems
 from fedleak.campaign.standing import Standing
 from fedleak.campaign.workers import Workers
-from fedleak.errors import FedleakError, OutputError
+from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.experiment import NamedDefense
 from fedleak.federation.outcome import ClientFailure
 
@@ -31,8 +34,7 @@ class Execution:
     folder: RunFolder
     engine: Engine
     events: Events
-    problems: dict[str, int] = field(default_factory=dict)
-    """Sentence to exit status, in the order they came up; a sentence that comes again is not repeated."""
+    problems: Problems = field(default_factory=Problems)
 
     def __post_init__(self) -> None:
         self._sections: dict[tuple[str, str], list[Section]] = {}
@@ -53,24 +55,38 @@ class Execution:
         self.ledger = Ledger(self.folder, sections)
         self.standing = Standing(self.campaign.first.metrics[0] if self.campaign.first.metrics else "", total)
 
-    def execute(self, pool: Workers) -> None:
+    def execute(self, workers: Callable[[], Workers]) -> None:
         """Federations and cells; the results are written whatever happens."""
-        whole = False
         try:
-            self._work(pool)
-            whole = True
+            self._take_up()
+            self.ledger.open()
+            if self._ready or self._waiting:
+                self._work(workers())
         finally:
-            pool.close(kill=not whole)
-            self.ledger.gather()
             self.ledger.close()
         if self._errors and len(self._errors) == len(self._sections):
             raise self._errors[0]
 
+    def _take_up(self) -> None:
+        """Enters all that an earlier start left, before anything new is begun."""
+        for _ in range(len(self._waiting)):
+            federation = self._waiting.popleft()
+            found = reusable(federation)
+            if found is None:
+                self._waiting.append(federation)
+            else:
+                self._federated(federation, found)
+
     def _work(self, pool: Workers) -> None:
-        held = self._feed(pool, 0)
-        while held:
-            self._finish(pool.next(self._advance))
-            held = self._feed(pool, held - 1)
+        whole = False
+        try:
+            held = self._feed(pool, 0)
+            while held:
+                self._finish(pool.next(self._advance))
+                held = self._feed(pool, held - 1)
+            whole = True
+        finally:
+            pool.close(kill=not whole)
 
     def _feed(self, pool: Workers, held: int) -> int:
         """Keeps the workers busy, with cells where there are any; how many jobs they hold then."""
@@ -85,11 +101,8 @@ class Execution:
         return held
 
     def _start(self, federation: Federation, pool: Workers) -> bool:
-        """Whether there is something to wait for: a federation that is there already needs no worker."""
-        found = reusable(federation)
-        if found is not None:
-            self._federated(federation, found)
-        elif self.engine == "simulation":  # Ray's own processes run it; a worker would only watch them
+        """Whether there is something to wait for: Flower's simulation has processes of its own, and is run here."""
+        if self.engine == "simulation":
             with progress.listening(lambda done, total: self._advance(done / max(total, 1), 0.0)):
                 result = run_job(federation)
             self._finish(Finished(federation, result))
@@ -130,12 +143,14 @@ class Execution:
         self.standing.total += (len(federated.messages) + len(failed)) * len(point.experiment.attacks)
         self.standing.total -= len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
         self.ledger.federated((number, row.name), self._federation_rows(number, row, federated))
+        attacked: dict[Message, list[Cell]] = {}
+        for cell in cells:
+            attacked.setdefault((cell.place.round, cell.place.client), []).append(cell)
         for message in sorted({*federated.messages, *failed}, key=order_of):
             if message in failed:
                 self._record(number, row, failed[message])
-            for cell in cells:
-                if (cell.place.round, cell.place.client) == message:
-                    self._expect(cell)
+            for cell in attacked.get(message, []):
+                self._expect(cell)
 
     def _expect(self, cell: Cell) -> None:
         self.ledger.expect(cell)
@@ -160,8 +175,13 @@ class Execution:
         where = f"{place.attack} on {' '.join(filter(None, [place.defense, place.federation]))}"
         where += f", round {place.round}, {place.client}"
         self._log(where, saved.crash.traceback)
-        reason = saved.rows[0].reason if saved.rows else saved.crash.traceback.strip().splitlines()[-1]
-        self._problem(f"{where}: {reason}", saved.crash.exit_status)
+        reason = (saved.rows[0].reason if saved.rows else None) or saved.crash.traceback.strip().splitlines()[-1]
+        self._problem(f"{where}: {reason}", (place.attack, reason), saved.crash.exit_status)
+
+    def broke(self, what: str, error: BaseException) -> None:
+        """Something beside the cells has a bug: its traceback is kept, and the run has a problem."""
+        self._log(what, "".join(format_exception(error)))
+        self._problem(f"{what}: {sentence(error)}", (what,), 1)
 
     def _log(self, where: str, traceback: str) -> None:
         try:
@@ -173,14 +193,15 @@ class Execution:
     def _record(self, number: int, row: NamedDefense, failure: ClientFailure) -> None:
         """Rows without a figure for a client that sent nothing."""
         point = self.campaign.points[number]
-        for label in labelled_attacks(point.experiment):
-            place = place_of(point, row.name, (failure.round, failure.client), label)
+        for label, table in labelled_attacks(point.experiment).items():
+            place = place_of(point, row.name, (failure.round, failure.client), label, table["use"])
             rows = place.failed(point.experiment.build_metrics(), failure.reason)
             self.ledger.add((number, row.name), rows)
             self.standing.count(rows)
         where = " ".join(filter(None, [row.name, point.federation]))
         status = 2 if failure.user_error else 1
-        self._problem(f"{where}, round {failure.round}, client {failure.client}: {failure.reason}", status)
+        said = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
+        self._problem(said, (row.name, failure.client, failure.reason), status)
 
     def _federation_rows(self, number: int, row: NamedDefense, federated: Federated) -> list[FederationRow]:
         point = self.campaign.points[number]
@@ -202,7 +223,6 @@ class Execution:
             for round in range(1, point.experiment.federation.rounds + 1)
         ]
 
-    def _problem(self, sentence: str, exit_status: int) -> None:
-        if sentence not in self.problems:
-            self.problems[sentence] = exit_status
-            self.events.problem(sentence)
+    def _problem(self, said: str, kind: tuple[object, ...], exit_status: int) -> None:
+        if self.problems.add(said, kind, exit_status):
+            self.events.problem(said)

@@ -1,5 +1,6 @@
 """Runs the federation of one point under one defense, once: a finished one is found again by its address."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -9,9 +10,9 @@ from traceback import format_exception
 from fedleak import progress
 from fedleak.campaign.campaign import Point
 from fedleak.campaign.facts import chain_tables
-from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.folder import RunFolder, stem_name
 from fedleak.campaign.plan import Message, federation_address
-from fedleak.errors import FederationError, FedleakError, OutputError, UserError
+from fedleak.errors import FederationError, FedleakError, OutputError, UserError, sentence
 from fedleak.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
 from fedleak.federation.outcome import ClientFailure, Evaluation
@@ -20,6 +21,7 @@ from fedleak.files import write_atomically
 from fedleak.recording import find_recordings
 from fedleak.results import AGGREGATE, Who
 from fedleak.settings import PlanSettings
+from fedleak.tensorfile import FACTS, TENSORS, beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,8 @@ class Federation:
 class Federated:
     """What a federation left: the messages to attack, and the clients that sent none."""
 
-    messages: list[Message]
-    """In the order of the results."""
+    messages: dict[Message, str]
+    """In the order of the results, each with a digest of what was recorded: what a cell depends on."""
     failures: list[ClientFailure]
     seconds: float
     evaluation: Evaluation
@@ -78,11 +80,12 @@ def run_federation_of(federation: Federation) -> Federated:
     except FedleakError as error:
         return came_to_nothing(federation, error)
     except Exception as error:  # noqa: BLE001  a bug costs this federation and is kept with its traceback
-        reason = FederationError(f"{type(error).__name__}: {error}")
+        reason = FederationError(sentence(error))
         return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
+    messages = _messages(federation.recordings)
     facts = {
         "address": federation_address(federation.point.experiment, federation.defense),
-        "messages": [list(message) for message in _messages(federation.recordings)],
+        "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
         "failures": [asdict(failure) for failure in report.failures],
         "seconds": report.seconds,
         "evaluation": report.evaluation,
@@ -97,7 +100,7 @@ def came_to_nothing(federation: Federation, error: FedleakError) -> Federated:
         ClientFailure(client=client, round=1, reason=str(error), user_error=isinstance(error, UserError))
         for client in range(federation.point.experiment.federation.clients)
     ]
-    return Federated(messages=[], failures=failures, seconds=0.0, evaluation={}, error=error)
+    return Federated(messages={}, failures=failures, seconds=0.0, evaluation={}, error=error)
 
 
 def reusable(federation: Federation) -> Federated | None:
@@ -110,7 +113,7 @@ def reusable(federation: Federation) -> Federated | None:
     # A client that failed may do better the next time, so such a federation is not finished.
     address = federation_address(federation.point.experiment, federation.defense)
     whole = facts["address"] == address and not found.failures
-    return found if whole and _messages(federation.recordings) == found.messages else None
+    return found if whole and _messages(federation.recordings) == list(found.messages) else None
 
 
 def order_of(message: Message) -> tuple[int, bool, int]:
@@ -140,10 +143,20 @@ def _messages(recordings: Path) -> list[Message]:
     return sorted(found, key=order_of)
 
 
+def _digest(recordings: Path, message: Message) -> str:
+    """Of both files of a recording: a federation that is run again after a client failed may record other updates."""
+    round, who = message
+    stem = recordings / f"round-{round:04d}" / stem_name(who)
+    digest = hashlib.blake2b(digest_size=10)
+    for suffix in (FACTS, TENSORS):
+        digest.update(beside(stem, suffix).read_bytes())
+    return digest.hexdigest()
+
+
 def _federated(facts: dict[str, object], *, reused: bool) -> Federated:
     plain = json.loads(json.dumps(facts))
     return Federated(
-        messages=[(round, who) for round, who in plain["messages"]],
+        messages={(round, who): digest for round, who, digest in plain["messages"]},
         failures=[ClientFailure(**failure) for failure in plain["failures"]],
         seconds=plain["seconds"],
         evaluation={int(round): values for round, values in plain["evaluation"].items()},

@@ -36,4 +36,5 @@ def lost(job: Job, reason: str) -> Finished:
 
 def died(how: str) -> str:
     """The reason that is kept where a worker process died."""
-    return f"the process that ran it died ({how}), most likely for want of memory; run again with fewer --jobs"
+    memory = "; most likely for want of memory: run again with fewer --jobs" if "SIGKILL" in how else ""
+    return f"the process that ran it died ({how}){memory}"

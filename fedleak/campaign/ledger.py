@@ -26,6 +26,12 @@ class Ledger:
         self._federations: dict[Section, list[FederationRow]] = {key: [] for key in sections}
         self._open: dict[tuple[object, ...], Cell] = {}
         self._next_writing = 0.0
+        self._complete = False
+
+    def open(self) -> None:
+        """What an earlier start left has been entered: from now on the files may be replaced, and none gets shorter."""
+        self._complete = True
+        self.write()
 
     def federated(self, section: Section, rows: list[FederationRow]) -> None:
         """Enters what a federation was good for."""
@@ -40,7 +46,7 @@ class Ledger:
         """Enters the rows of a finished cell; now and then writes all there are."""
         del self._open[cell.section, _slot(cell)]
         self._enter(cell, saved.rows)
-        if time.monotonic() >= self._next_writing:
+        if self._complete and time.monotonic() >= self._next_writing:
             started = time.monotonic()
             self.write()
             now = time.monotonic()
@@ -69,7 +75,10 @@ class Ledger:
         write_results(self._folder.results, self.rows())
 
     def close(self) -> None:
-        """Replaces all the files."""
+        """Replaces all the files, unless what they hold has not been read yet."""
+        if not self._complete:
+            return
+        self.gather()
         self.write()
         write_federations(self._folder.federations, (row for rows in self._federations.values() for row in rows))
         write_parquet(self._folder.parquet, list(self.rows()))

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,8 +55,13 @@ def _reveals_a_sum(chain: str) -> bool:
     return protocol_of(build_chain(tuple(json.loads(chain)))) is not None
 
 
-def cells_of(campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: list[Message]) -> list[Cell]:
-    """The cells of one point under one defense, in the order of the results: by message, then attack."""
+def cells_of(
+    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[Message, str]
+) -> list[Cell]:
+    """The cells of one point under one defense, in the order of the results: by message, then attack.
+
+    `messages` have a digest of what was recorded, which is part of the cell's address.
+    """
     point = campaign.points[number]
     experiment = point.experiment
     federation = federation_address(experiment, row)
@@ -65,18 +71,18 @@ def cells_of(campaign: Campaign, number: int, root: Path, row: NamedDefense, mes
         Cell(
             root=root,
             point=number,
-            place=place_of(point, row.name, (round, who), label),
+            place=place_of(point, row.name, (round, who), label, table["use"]),
             table=table,
             metrics=experiment.metrics,
             auxiliary=auxiliary,
-            address=address_of([federation, round, who, label, table, experiment.metrics, auxiliary]),
+            address=address_of([federation, digest, round, who, label, table, experiment.metrics, auxiliary]),
         )
-        for round, who in messages
+        for (round, who), digest in messages.items()
         for label, table in attacks.items()
     ]
 
 
-def place_of(point: Point, defense: str, message: Message, attack: str) -> Place:
+def place_of(point: Point, defense: str, message: Message, attack: str, algorithm: str) -> Place:
     """Where an attack on a message belongs in the results."""
     round, who = message
     return Place(
@@ -84,6 +90,7 @@ def place_of(point: Point, defense: str, message: Message, attack: str) -> Place
         setting=point.setting,
         federation=point.federation,
         split=point.split,
+        algorithm=algorithm,
         attack=attack,
         defense=defense,
         client=who,

@@ -1,16 +1,17 @@
 """A pool of processes on this machine, one thread each; a process that dies costs the job that it was at."""
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextvars import ContextVar
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
 from threadpoolctl import threadpool_limits
 
 from fedleak import progress
@@ -21,74 +22,116 @@ from fedleak.errors import FedleakError
 from fedleak.preload import worker_context
 
 WAIT_SECONDS = 0.2
-MOST_RESTARTS = 3
-"""How often a pool that broke as a whole is set up again, before its jobs count as lost."""
+TELL_SECONDS = 0.1
+"""Between two messages of a worker that say how far its job is."""
+MOST_STILLBORN = 3
+"""Workers in a row that end before they are ready: something is wrong with all of them."""
+READY, BEGUN = "ready", "begun"
+
+
+@dataclass
+class Worker:
+    """A process, the pipe to it, and the job that it is at."""
+
+    process: Any
+    pipe: Connection
+    ready: bool = False
+    job: Job | None = None
+    begun: bool = False
+    """Whether it has said that the job reached it; one that did not is not lost with it."""
+    fraction: float = 0.0
 
 
 class Pool(Workers):
-    """`jobs` processes that start when there is something to do."""
+    """`jobs` processes. One pipe each: what a worker said before it died is read before its end is noticed."""
 
     def __init__(self, jobs: int) -> None:
         self.capacity = 2 * jobs
-        self._jobs = jobs
         self._context = worker_context()
-        # For each worker how far its federation is, then for each how far its cell is.
-        self._fractions = self._context.Array("d", 2 * jobs, lock=False)
-        self._restarts = 0
-        self._futures: dict[Future[Result], Job] = {}
-        self._pool = self._started()
+        self._queue: deque[Job] = deque()
+        self._stillborn = 0
+        self._workers = [self._started() for _ in range(jobs)]
 
     def submit(self, job: Job) -> None:
-        try:
-            future = self._pool.schedule(_run, args=(job,))
-        except RuntimeError as error:  # the pool broke while nobody looked
-            self._restart(error)
-            future = self._pool.schedule(_run, args=(job,))
-        self._futures[future] = job
+        self._queue.append(job)
+        self._hand_out()
 
     def next(self, advance: Advance) -> Finished:
         while True:
-            over, _ = wait(self._futures, timeout=WAIT_SECONDS, return_when=FIRST_COMPLETED)
-            if over:
-                future = over.pop()
-                try:
-                    return self._finished(future)
-                except BrokenProcessPool as error:
-                    self._restart(error)
-            advance(sum(self._fractions[: self._jobs]), sum(self._fractions[self._jobs :]))
+            by_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in self._workers}
+            for pipe in wait(list(by_pipe), timeout=WAIT_SECONDS):
+                finished = self._heard(by_pipe[pipe])
+                if finished is not None:
+                    return finished
+            self._hand_out()
+            cells = [isinstance(worker.job, Cell) for worker in self._workers]
+            done = [worker.fraction for worker in self._workers]
+            advance(
+                math.fsum(one for one, cell in zip(done, cells, strict=True) if not cell),
+                math.fsum(one for one, cell in zip(done, cells, strict=True) if cell),
+            )
 
     def close(self, *, kill: bool) -> None:
-        if kill:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-        else:
-            self._pool.close()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        for worker in self._workers:
+            if kill:
+                worker.process.kill()
+            worker.pipe.close()  # an idle worker ends when nobody can send it anything any more
+        for worker in self._workers:
+            worker.process.join()
+            worker.process.close()
+        self._workers, self._queue = [], deque()
 
-    def _finished(self, future: "Future[Result]") -> Finished:
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if worker.ready and worker.job is None and self._queue:
+                worker.job, worker.begun = self._queue.popleft(), False
+                try:
+                    worker.pipe.send(worker.job)
+                except OSError:  # it died while it was idle; its end is noticed when it is heard
+                    self._queue.appendleft(worker.job)
+                    worker.job = None
+
+    def _heard(self, worker: Worker) -> Finished | None:
         try:
-            result = future.result()
-        except ProcessExpired as error:
-            self._fractions[:] = [0.0] * len(self._fractions)  # it can no longer take back what it had said
-            return lost(self._futures.pop(future), died(_how(error.exitcode)))
-        return Finished(self._futures.pop(future), result)
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            return self._buried(worker)
+        if message == READY:
+            worker.ready, self._stillborn = True, 0
+        elif isinstance(message, str):
+            worker.begun = True
+        elif isinstance(message, float):
+            worker.fraction = message
+        elif isinstance(message, BaseException):
+            raise message
+        elif worker.job is not None:
+            job, worker.job, worker.fraction = worker.job, None, 0.0
+            return Finished(job, message)
+        return None
 
-    def _restart(self, broken: RuntimeError) -> None:
-        """All workers were killed while they were idle: a new pool takes over what the old one had not begun."""
-        self._restarts += 1
-        if self._restarts > MOST_RESTARTS:
+    def _buried(self, worker: Worker) -> Finished | None:
+        """Puts another in the place of a worker that died; what its job came to."""
+        worker.process.join()
+        how = _how(worker.process.exitcode)
+        worker.pipe.close()
+        if worker.job is not None and not worker.begun:
+            self._queue.appendleft(worker.job)
+            worker.job = None
+        self._stillborn += not worker.ready
+        if self._stillborn >= MOST_STILLBORN:
             raise FedleakError(
-                "worker processes end before they are at work; in a script, start a run with jobs below "
+                f"worker processes end before they are at work ({how}); in a script, start a run with jobs below "
                 "`if __name__ == '__main__':`, else look for what kills them"
-            ) from broken
-        self.close(kill=True)
-        self._pool = self._started()
-        left, self._futures = list(self._futures.values()), {}
-        for job in left:
-            self.submit(job)
+            )
+        self._workers[self._workers.index(worker)] = self._started()
+        return None if worker.job is None else lost(worker.job, died(how))
 
-    def _started(self) -> ProcessPool:
-        slots = self._context.Value("i", 0)
-        return ProcessPool(self._jobs, 0, _initialise, (slots, self._fractions), self._context)
+    def _started(self) -> Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs,), daemon=True)
+        process.start()
+        theirs.close()  # so that the pipe ends when the worker does
+        return Worker(process=process, pipe=ours)
 
 
 def _how(exitcode: int | None) -> str:
@@ -97,39 +140,46 @@ def _how(exitcode: int | None) -> str:
     return f"signal {-exitcode}, {signal.Signals(-exitcode).name}"
 
 
-Tell = Callable[[Job, float], None]
-_tell: ContextVar[Tell] = ContextVar("where a worker says how far its job is")
-
-
-def _initialise(slots: Any, fractions: Any) -> None:
-    """In a worker: takes a slot for its progress, one thread, leaves Ctrl-C to the parent, and dies with it."""
-    with slots.get_lock():
-        slot = slots.value
-        slots.value += 1
-
-    jobs = len(fractions) // 2
-
-    def tell(job: Job, fraction: float) -> None:
-        fractions[slot % jobs + jobs * isinstance(job, Cell)] = fraction
-
-    _tell.set(tell)
-    threadpool_limits(1)
+def _work(pipe: Connection) -> None:
+    """In a worker: one job after another, on one thread, until the pipe ends. Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    pipe.send(READY)
+    while True:
+        try:
+            job: Job = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(BEGUN)
+        pipe.send(_done(job, pipe))
+
+
+def _done(job: Job, pipe: Connection) -> Result | FedleakError:
+    """What the job came to, or what stands in the way of every job."""
+    try:
+        with progress.listening(_teller(pipe)):
+            return run_job(job)
+    except FedleakError as error:
+        return error
+
+
+def _teller(pipe: Connection) -> Callable[[int, int], None]:
+    """Says how far a job is, now and then."""
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TELL_SECONDS:
+            last = time.monotonic()
+            pipe.send(done / max(total, 1))
+
+    return tell
 
 
 def _die_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for."""
+    """A worker whose parent was killed has nobody to work for, however long its job still takes."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _run(job: Job) -> Result:
-    tell = _tell.get()
-    with progress.listening(lambda done, total: tell(job, done / max(total, 1))):
-        try:
-            return run_job(job)
-        finally:
-            tell(job, 0.0)

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import secrets
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import fedleak
 from fedleak.campaign.jobs import Finished, Job, Result, died, lost, run_job
 from fedleak.campaign.workers import Advance, Workers
-from fedleak.errors import ConfigError, FedleakError
+from fedleak.errors import ConfigError, FedleakError, sentence
 from fedleak.federation.fingerprint import source_fingerprint
 
 WAIT_SECONDS = 0.2
@@ -26,10 +27,14 @@ class RayWorkers(Workers):
             raise ConfigError("the engine 'ray' needs Ray; install ray, or use --jobs for a pool on this machine")
         _require_reachable(os.environ.get("RAY_ADDRESS", ""))
         os.environ.update({"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"})
+        options = _start_options(jobs)  # sets what Ray reads when it is imported
         import ray
 
         self._ray = ray
-        ray.init(**_start_options(jobs), log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            raise ConfigError(f"RAY_ADDRESS: {sentence(error)}; start the cluster or unset it") from error
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.capacity = 2 * max(1, int(resources.get("CPU", 1)))
         self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
@@ -65,8 +70,11 @@ def _start_options(jobs: int) -> dict[str, Any]:
     environment = {"env_vars": {**ONE_THREAD, "PYTHONPATH": _search_path()}}
     if os.environ.get("RAY_ADDRESS"):
         return {"runtime_env": environment}
+    # Ray listens on every interface whatever it is told, and does what it is asked: so only to who has the token.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.update(ONE_THREAD)
-    return {"num_cpus": jobs, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    return {"num_cpus": jobs, "include_dashboard": False}
 
 
 def _search_path() -> str:

@@ -22,9 +22,10 @@ class Standing:
 
     def count(self, rows: Iterable[Row]) -> None:
         """Enters a cell that is over."""
+        rows = tuple(rows)
         scored = [row for row in rows if not math.isnan(row.value)]
         self.done += 1
-        self.failing += not scored
+        self.failing += not scored and any(row.applicable for row in rows)
         for row in scored:
             if row.metric == self.metric and row.split == "test":
                 self.best = row if self.best is None or _leaks_more(row, self.best) else self.best

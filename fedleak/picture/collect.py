@@ -77,7 +77,7 @@ class _Collector:
             return None  # the client sent nothing under this defense
 
     def _place(self, defense: str, who: Who, attack: str = "") -> Place:
-        return place_of(self.point, defense, (ROUND, who), attack)
+        return place_of(self.point, defense, (ROUND, who), attack, algorithm="")
 
     def _cells(self) -> dict[tuple[str, str, Who], Saved]:
         found: dict[tuple[str, str, Who], Saved] = {}

@@ -16,7 +16,8 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from fedleak.campaign import federating
+from fedleak.campaign import cell as cells
+from fedleak.campaign import cellfile, federating
 from fedleak.campaign.claim import locked
 from fedleak.campaign.events import Events
 from fedleak.campaign.folder import RunFolder
@@ -27,7 +28,9 @@ from fedleak.campaign.pool import Pool
 from fedleak.campaign.reading import read_run
 from fedleak.campaign.workers import InThisProcess
 from fedleak.cli.app import app
+from fedleak.clients import client as client_module
 from fedleak.errors import FedleakError, OutputError, RecordingError
+from fedleak.reply import reply_weights
 from fedleak.results import read_results
 from fedleak.run import run
 from fedleak.statistics.summary import summarise
@@ -39,7 +42,7 @@ TREE = {
     "metrics": ["psnr", "label-recall"],
     "federation": {"clients": 2, "batch_size": [1, 2]},
     "adversary": {"auxiliary": 32},
-    "attacks": [{"use": "analytic-linear"}, {"use": "dlg", "steps": [2, 4], "restarts": 1}],
+    "attacks": [{"use": "analytic-linear"}, {"use": "dlg", "steps": 3, "success": [1e-6, 0.5], "restarts": 1}],
     "defenses": [{"name": "none"}, {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": 1e-3}]}],
 }
 CELLS = 2 * 2 * 2 * 2 * 3
@@ -70,7 +73,7 @@ def test_rows_are_in_plan_order_and_complete(whole):
         for seed in (1, 2)
         for defense in ("none", "noisy")
         for client in (0, 1)
-        for attack in ("analytic-linear", "dlg steps=2", "dlg steps=4")
+        for attack in ("analytic-linear", "dlg success=1e-06", "dlg success=0.5")
         for _ in range(2)
     ]
     assert order == expected
@@ -81,6 +84,68 @@ def test_a_row_leads_to_its_recording_its_truth_and_its_guess(whole):
         assert whole.folder.recording(row).with_suffix(".safetensors").exists()
         assert whole.folder.cell(row).parent.joinpath(f"{row.attack}.json").exists()
         assert whole.folder.events(row).is_dir()
+
+
+def test_every_cell_has_files_of_its_own_and_a_finished_one_is_not_run_again(whole, tmp_path, monkeypatch):
+    assert len(list(whole.folder.reconstructions.rglob("*.json"))) == CELLS
+    assert len(list(whole.folder.tensorboard.rglob("events.*"))) == CELLS
+    for row in whole.rows:
+        assert [kept.facts() for kept in cellfile.load(whole.folder.cell(row)).rows if kept.metric == row.metric] == [
+            row.facts()
+        ]
+    shutil.copytree(whole.folder.root, tmp_path / "run")
+    monkeypatch.setattr(cells, "_attacked", lambda cell: pytest.fail("a finished cell was run again"))
+    assert figures(run(campaign(), tmp_path / "run").folder) == figures(whole.folder)
+
+
+def test_results_never_get_shorter_while_a_run_is_taken_up_again(whole, tmp_path, monkeypatch):
+    shutil.copytree(whole.folder.root, tmp_path / "run")
+    entered = []
+
+    class Interrupting(Events):
+        def cells(self, progress):
+            entered.append(progress)
+            if len(entered) == 10:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(campaign(), tmp_path / "run", events=Interrupting())
+    assert figures(RunFolder(tmp_path / "run")) == figures(whole.folder)
+
+
+def test_a_cell_is_run_again_when_what_was_recorded_has_changed(tmp_path, monkeypatch):
+    """A client that failed in round 1 changes the model of round 2: other updates, so other cells."""
+    tree = {"seed": 1, "federation": {"clients": 2, "rounds": 2}, "defenses": [{"name": "none"}]}
+    fresh = run(campaign(**tree), tmp_path / "fresh")
+
+    def fail(*arguments):
+        if arguments[-1][2:] == (1, 1):
+            raise RuntimeError("a cosmic ray")
+        return reply_weights(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client_module, "reply_weights", fail)
+        assert run(campaign(**tree), tmp_path / "run").exit_status == 1
+    assert figures(run(campaign(**tree), tmp_path / "run").folder) == figures(fresh.folder)
+
+
+def test_a_run_that_ends_by_an_error_says_so_in_its_manifest(tmp_path):
+    with pytest.raises(FedleakError, match="100000"):
+        run(campaign(federation={"clients": 2, "batch_size": 100_000}), tmp_path / "run")
+    facts = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert facts["exit_status"] == 2
+
+
+def test_a_page_that_cannot_be_drawn_is_a_problem_and_not_the_end(tmp_path, monkeypatch):
+    def fail(run, path):
+        raise ZeroDivisionError("a bug in the page")
+
+    monkeypatch.setattr("fedleak.report.page.write_report", fail)
+    outcome = run(campaign(seed=1), tmp_path / "run")
+    assert outcome.exit_status == 1
+    assert outcome.problems == ("the pictures could not be drawn: ZeroDivisionError: a bug in the page",)
+    assert "Traceback" in outcome.folder.errors.read_text()
+    assert outcome.rows
 
 
 def test_a_run_is_read_back(whole):
@@ -145,7 +210,7 @@ def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     summaries = summarise(outcome.rows)
     assert {one.seeds for one in summaries if one.messages} == {2}
     chosen = {one.group.attack for one in summaries if one.tuned and one.group.defense == "none"}
-    assert len(chosen & {"dlg steps=2", "dlg steps=4"}) == 1
+    assert len(chosen & {"dlg success=1e-06", "dlg success=0.5"}) == 1
 
 
 def test_progress_tells_what_is_done_what_fails_and_the_extremes(tmp_path):
@@ -244,10 +309,10 @@ def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(wh
     (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
     out = tmp_path / "run"
     command = [sys.executable, "-c", "from fedleak.cli import main; main()", "run", str(tmp_path / "grid.toml")]
-    for cells in (1, 15, 30):
+    for many in (1, 15, 30):
         with subprocess.Popen([*command, "--out", str(out), *words], stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 120
-            while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < cells and time.monotonic() < deadline:
+            while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < many and time.monotonic() < deadline:
                 time.sleep(0.005)
             assert process.poll() is None, "the run was over before it could be killed"
             process.kill()
@@ -286,7 +351,7 @@ def test_a_pool_outlives_a_worker_that_is_killed_at_work_and_all_that_are_killed
     shutil.copytree(whole.folder.root, tmp_path / "run")
     row = whole.rows[0]
     point = campaign().points[0]
-    (cell, *_) = cells_of(campaign(), 0, tmp_path / "run", point.experiment.defenses[0], [(1, 0)])
+    (cell, *_) = cells_of(campaign(), 0, tmp_path / "run", point.experiment.defenses[0], {(1, 0): "a"})
     endless = replace(cell, table={"use": "dlg", "steps": 1_000_000, "restarts": 1, "success": 0.0})
     workers = Pool(1)
     try:
@@ -301,7 +366,6 @@ def test_a_pool_outlives_a_worker_that_is_killed_at_work_and_all_that_are_killed
         workers.submit(cell)
         assert workers.next(lambda federations, cells: None).result.rows[0].value == row.value
         kill_workers()
-        time.sleep(1.0)  # so that the pool notices
         workers.submit(cell)
         assert workers.next(lambda federations, cells: None).result.rows[0].value == row.value
     finally:

@@ -42,6 +42,7 @@ def cell_in(root: Path, **place: Any) -> Cell:
         **{
             "task": "digits-mlp",
             "setting": {"federation.batch_size": 3, "vary": "small"},
+            "algorithm": "best-of",
             "attack": "best-of",
             "defense": "none",
             "client": 1,

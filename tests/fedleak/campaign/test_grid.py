@@ -123,7 +123,7 @@ def test_every_cell_has_an_address_of_its_own_and_a_place_of_its_own(tmp_path):
     cells = [
         cell
         for number, point in enumerate(campaign.points)
-        for cell in cells_of(campaign, number, tmp_path, point.experiment.defenses[0], [(1, 0), (1, 1)])
+        for cell in cells_of(campaign, number, tmp_path, point.experiment.defenses[0], {(1, 0): "a", (1, 1): "b"})
     ]
     assert len(cells) == 2 * 2 * 3 * 2
     assert len({cell.address for cell in cells}) == len(cells)

@@ -120,7 +120,7 @@ def test_a_folder_in_use_is_refused_until_it_is_free_again(tmp_path):
 def test_what_killed_processes_left_half_written_goes(tmp_path, campaign):
     folder = RunFolder(tmp_path / "run")
     claim(folder, campaign)
-    half = folder.recordings("none") / "round-0001" / ".client-0000.json.12345"
+    half = folder.recordings("none") / "round-0001" / ".client-0000.json.12345.part"
     half.parent.mkdir(parents=True)
     half.write_text("{")
     assert claim(folder, campaign) is True
