@@ -11,12 +11,19 @@ UNFINISHED_FILES = ".*.part"
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes beside `path` and renames, so that a reader never sees half a file."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Writes beside `path` and renames, so that a reader never sees half a file; what a link points to is replaced.
+
+    A device or a pipe, such as /dev/stdout, is written to as it is.
+    """
+    target = path.resolve()
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return path
+        target.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)
-        beside.replace(path)
+        beside.replace(target)
     except OSError as error:
         with suppress(OSError):
             beside.unlink()

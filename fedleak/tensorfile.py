@@ -35,7 +35,7 @@ def read_pair(path: Path) -> tuple[NamedTensors, dict[str, Any]]:
         tensors = load(beside(stem, TENSORS).read_bytes())
     except OSError as error:
         raise RecordingError(f"cannot read {error.filename or stem}: {error.strerror}") from error
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordingError(f"{stem}.* is truncated or not written by fedleak ({error}); record it again") from error
     if not isinstance(facts, dict):
         raise RecordingError(

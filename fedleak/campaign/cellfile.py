@@ -83,7 +83,7 @@ def finished(stem: Path, address: str) -> Saved | None:
         if json.loads(beside(stem, FACTS).read_bytes())["address"] != address:
             return None
         saved = load(stem)
-    except (OSError, ValueError, KeyError, TypeError, RecordingError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, RecordingError):
         return None  # missing or damaged: the cell is simply run again
     return None if saved.crash else saved
 

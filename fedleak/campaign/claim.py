@@ -13,6 +13,9 @@ from fedleak.campaign.folder import RunFolder
 from fedleak.errors import OutputError
 from fedleak.files import UNFINISHED_FILES, write_atomically
 
+OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence")
+"""The subfolders that a run makes."""
+
 
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
@@ -69,14 +72,16 @@ def _require_same(folder: RunFolder, campaign: Campaign) -> None:
 def _sweep(folder: RunFolder) -> None:
     """Removes the half-written files of processes that were killed, and tracebacks of cells that are run again."""
     folder.errors.unlink(missing_ok=True)
-    for stale in folder.root.rglob(UNFINISHED_FILES):
-        stale.unlink(missing_ok=True)
+    for place in (folder.root.glob, *((folder.root / name).rglob for name in OURS)):
+        for stale in place(UNFINISHED_FILES):
+            if stale.is_file():
+                stale.unlink(missing_ok=True)
 
 
 def _clear(folder: RunFolder) -> None:
     """Deletes what a run wrote, and nothing else."""
     try:
-        for name in ("recordings", "vault", "reconstructions", "tensorboard", "evidence"):
+        for name in OURS:
             shutil.rmtree(folder.root / name, ignore_errors=not (folder.root / name).exists())
         for file in (
             *(folder.results, folder.parquet, folder.federations, folder.gallery, folder.report),

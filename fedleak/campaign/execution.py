@@ -1,5 +1,6 @@
 """A run while it goes on: federations first make messages, cells attack them, finished cells fill the ledger."""
 
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -201,7 +202,7 @@ class Execution:
         where = " ".join(filter(None, [row.name, point.federation]))
         status = 2 if failure.user_error else 1
         said = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
-        self._problem(said, (row.name, failure.client, failure.reason), status)
+        self._problem(said, (row.name, re.sub(r"\d+", "", failure.reason)), status)  # but for whose it is, the same
 
     def _federation_rows(self, number: int, row: NamedDefense, federated: Federated) -> list[FederationRow]:
         point = self.campaign.points[number]

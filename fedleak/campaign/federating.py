@@ -22,6 +22,7 @@ from fedleak.recording import find_recordings
 from fedleak.results import AGGREGATE, Who
 from fedleak.settings import PlanSettings
 from fedleak.tensorfile import FACTS, TENSORS, beside
+from fedleak.vault import stem_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +109,12 @@ def reusable(federation: Federation) -> Federated | None:
     try:
         facts = json.loads(federation.marker.read_bytes())
         found = _federated(facts, reused=True)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     address = federation_address(federation.point.experiment, federation.defense)
     whole = facts["address"] == address and not found.failures
-    return found if whole and _messages(federation.recordings) == list(found.messages) else None
+    return found if whole and _intact(federation, found) else None
 
 
 def order_of(message: Message) -> tuple[int, bool, int]:
@@ -141,6 +142,17 @@ def _messages(recordings: Path) -> list[Message]:
         who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
         found.append((int(path.parent.name.removeprefix("round-")), who))
     return sorted(found, key=order_of)
+
+
+def _intact(federation: Federation, found: Federated) -> bool:
+    """Whether every message is still what was recorded, and the truth of every client is there."""
+    try:
+        same = all(_digest(federation.recordings, message) == digest for message, digest in found.messages.items())
+    except OSError:
+        return False
+    clients = [(round, who) for round, who in found.messages if who != AGGREGATE]
+    truths = (stem_of(federation.vault, round, int(who)) for round, who in clients)
+    return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
 
 
 def _digest(recordings: Path, message: Message) -> str:

@@ -43,14 +43,18 @@ class Worker:
 
 
 class Pool(Workers):
-    """`jobs` processes. One pipe each: what a worker said before it died is read before its end is noticed."""
+    """Up to `jobs` processes, as there is work for them.
+
+    One pipe each: what a worker said before it died is read before its end is noticed.
+    """
 
     def __init__(self, jobs: int) -> None:
         self.capacity = 2 * jobs
         self._context = worker_context()
         self._queue: deque[Job] = deque()
         self._stillborn = 0
-        self._workers = [self._started() for _ in range(jobs)]
+        self._most = jobs
+        self._workers: list[Worker] = []
 
     def submit(self, job: Job) -> None:
         self._queue.append(job)
@@ -82,6 +86,9 @@ class Pool(Workers):
         self._workers, self._queue = [], deque()
 
     def _hand_out(self) -> None:
+        starting = sum(not worker.ready for worker in self._workers)
+        if len(self._queue) > starting and len(self._workers) < self._most and not self._idle():
+            self._workers.append(self._started())
         for worker in self._workers:
             if worker.ready and worker.job is None and self._queue:
                 worker.job, worker.begun = self._queue.popleft(), False
@@ -90,6 +97,9 @@ class Pool(Workers):
                 except OSError:  # it died while it was idle; its end is noticed when it is heard
                     self._queue.appendleft(worker.job)
                     worker.job = None
+
+    def _idle(self) -> bool:
+        return any(worker.ready and worker.job is None for worker in self._workers)
 
     def _heard(self, worker: Worker) -> Finished | None:
         try:

@@ -1,10 +1,27 @@
 """The command line, one command a file; nothing here imports torch before a command needs it."""
 
+import os
+import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
 
 from fedleak.cli.app import app
+from fedleak.cli.errors import TerminatedError
 
 
 def main() -> None:
     """The entry point of the `fedleak` command."""
+    # Closed by whoever started us, they are None, which not every library expects.
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # tests put other things there
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # an arrow must not end a run in ASCII
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(app())
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Ends like Ctrl-C does: what was finished is written first."""
+    raise TerminatedError

@@ -1,6 +1,9 @@
 """Progress on stderr, results on stdout; whoever pipes the results gets them alone."""
 
+import sys
+from contextlib import suppress
 from types import TracebackType
+from typing import IO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -13,7 +16,29 @@ from fedleak.words import figure
 FEDERATIONS_TOLD = 8
 """Federations that get a line of their own."""
 SHORT_UNIT = 4
-errors = Console(stderr=True, highlight=False)
+
+
+class Forgiving:
+    """Standard error, whatever it is at the moment; closed or full, it loses words and ends nothing."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr is not None and sys.stderr.isatty()
+
+    @property
+    def encoding(self) -> str:
+        return getattr(sys.stderr, "encoding", None) or "utf-8"
+
+
+errors = Console(file=cast(IO[str], Forgiving()), highlight=False)
 """What is going on."""
 
 

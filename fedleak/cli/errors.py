@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -11,8 +12,12 @@ from typer.core import TyperGroup
 
 from fedleak.errors import FedleakError, OutputError
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM)."""
 
 
 class Polite(TyperGroup):
@@ -24,8 +29,9 @@ class Polite(TyperGroup):
             return super().invoke(ctx)
         except FedleakError as error:
             _leave(ctx, str(error), error.exit_status)
-        except KeyboardInterrupt:
-            _leave(ctx, "interrupted; what was finished is kept, and the same command goes on from there", INTERRUPTED)
+        except KeyboardInterrupt as error:
+            status = TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+            _leave(ctx, "interrupted; what was finished is kept, and the same command goes on from there", status)
         except BrokenPipeError:
             # Whoever read our output has enough of it; Python would complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -38,7 +44,9 @@ class Polite(TyperGroup):
 
 
 def _leave(ctx: click.Context, sentence: str, status: int) -> None:
-    if ctx.params.get("debug") and status != INTERRUPTED:
+    interrupted = status in (INTERRUPTED, TERMINATED)
+    if ctx.params.get("debug") and not interrupted:
         raise
-    typer.echo(f"error: {sentence}" if status != INTERRUPTED else sentence, err=True)
+    with suppress(OSError):  # where nobody can hear it, the exit status says it
+        typer.echo(sentence if interrupted else f"error: {sentence}", err=True)
     ctx.exit(status)

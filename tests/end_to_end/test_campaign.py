@@ -129,6 +129,15 @@ def test_a_cell_is_run_again_when_what_was_recorded_has_changed(tmp_path, monkey
     assert figures(run(campaign(**tree), tmp_path / "run").folder) == figures(fresh.folder)
 
 
+@pytest.mark.parametrize("lost", ["vault", "recordings/seed=1 batch_size=1/none/round-0001/client-0000.safetensors"])
+def test_what_was_lost_of_a_federation_is_made_again(whole, tmp_path, lost):
+    root = tmp_path / "run"
+    shutil.copytree(whole.folder.root, root)
+    shutil.rmtree(root / lost) if (root / lost).is_dir() else (root / lost).write_bytes(b"half")
+    shutil.rmtree(root / "reconstructions")
+    assert figures(run(campaign(), root).folder) == figures(whole.folder)
+
+
 def test_a_run_that_ends_by_an_error_says_so_in_its_manifest(tmp_path):
     with pytest.raises(FedleakError, match="100000"):
         run(campaign(federation={"clients": 2, "batch_size": 100_000}), tmp_path / "run")

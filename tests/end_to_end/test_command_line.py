@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -260,3 +261,38 @@ def test_ctrl_c_keeps_what_is_there(experiment, tmp_path):
     assert "interrupted; what was finished is kept" in said
     assert "Traceback" not in said
     assert len((out / "results.jsonl").read_text().splitlines()) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="descriptors and signals are POSIX")
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_run_that_nobody_listens_to_still_runs(experiment, tmp_path, stderr):
+    words = f"run {experiment} --out {tmp_path / 'run'} {stderr}"
+    command = ["bash", "-c", f'"{sys.executable}" -c "from fedleak.cli import main; main()" {words}']
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0
+    assert "results" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_terminal_without_unicode_loses_the_arrows_and_not_the_table(experiment, tmp_path):
+    done = say("run", experiment, "--out", tmp_path / "run", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "analytic-linear" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="SIGTERM is POSIX")
+def test_a_run_that_is_asked_to_end_keeps_what_it_has(experiment, tmp_path):
+    experiment.write_text(EXPERIMENT + '[[attacks]]\nuse = "dlg"\nsteps = 100000\nrestarts = 100\n')
+    command = [sys.executable, "-c", "from fedleak.cli import main; main()", "run", str(experiment)]
+    out = tmp_path / "run"
+    with subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(out.glob("reconstructions/*/*/*/bias-sign.json")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "interrupted; what was finished is kept" in said
+    assert (out / "results.jsonl").read_text()

@@ -145,3 +145,14 @@ def test_somebody_s_own_experiment_file_is_not_taken_for_a_run_and_not_overwritt
         with pytest.raises(OutputError, match="holds a different run"):
             claim(RunFolder(tmp_path), campaign, overwrite=overwrite)
     assert mine.read_text().startswith('name = "mine"')
+
+
+def test_dotfiles_of_others_are_left_alone(tmp_path, campaign):
+    """A home or a checkout may be chosen for --out by mistake."""
+    others = [tmp_path / ".bashrc.2024", tmp_path / ".config" / ".app.2.part", tmp_path / ".git" / ".index.7"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("precious")
+    for _ in range(2):
+        claim(RunFolder(tmp_path), campaign)
+    assert all(path.read_text() == "precious" for path in others)
