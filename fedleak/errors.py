@@ -17,6 +17,8 @@ from typing import ClassVar
 
 LONGEST_REASON = 300
 """Characters of an error that is not ours; the whole is in its traceback."""
+LONGEST_ECHO = 80
+"""Characters of a user's value that are said back."""
 
 
 class FedleakError(Exception):
@@ -62,6 +64,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; there is {', '.join(names)}" if names else ""
+
+
+def echo(value: object) -> str:
+    """A user's value in one line, as long as a sentence bears."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_ECHO else f"{text[: LONGEST_ECHO - 2]} …"
 
 
 def sentence(error: BaseException) -> str:

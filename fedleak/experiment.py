@@ -1,30 +1,42 @@
 """The frozen description of one run, parsed once from TOML; past this file no dict and no string dispatch."""
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from fedleak.attack import Attack, attacks
 from fedleak.defense import Defense, build_chain
-from fedleak.errors import ConfigError, DataError
+from fedleak.errors import ConfigError, DataError, echo
 from fedleak.metric import Metric, metrics
-from fedleak.settings import PlanSettings, Settings, Table, parse_settings
+from fedleak.overrides import override
+from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
 from fedleak.tasks import parse_name
+
+MOST_LEVELS = 32
+"""Tables and lists within each other in a file."""
+
+
+def _some_name(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("name", "a name that is not empty")
+    return value
 
 
 class NamedDefense(Settings):
     """A row of the comparison: a name, and the chain of defenses it stands for."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+= -]*$")]
+    name: Name
     chain: tuple[Table, ...] = ()
 
 
 class Experiment(PlanSettings):
     """One run: a federation for each defense, each recording attacked by each attack, scored by each metric."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_some_name)]
     metrics: tuple[str, ...] = ("mse", "psnr", "ssim", "label-recall")
     attacks: tuple[Table, ...] = ()
     """`{use = NAME, ...}` with the attack's options, and optionally the `label` that its rows have."""
@@ -50,19 +62,26 @@ def unlabelled(table: Table) -> Table:
 
 def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
     """Reads a file with one experiment; for a grid see `campaign.grid.load_campaign`."""
-    return parse_experiment(read_tree(path, overrides))
+    tree = read_tree(path, overrides)
+    check_labels(tree)
+    return parse_experiment(tree)
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
     """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
     try:
-        tree = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read the experiment {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for override in overrides:
-        _override(tree, override)
+    for setting in overrides:
+        override(tree, setting)
+    _require_shallow(tree, path)
     return tree
 
 
@@ -74,43 +93,40 @@ def parse_experiment(tree: Table) -> Experiment:
         raise ConfigError(f"defenses: each needs a name of its own, got {', '.join(names)}")
     parse_name(experiment.task)
     for i, table in enumerate(experiment.attacks):
-        if not isinstance(table.get("label", ""), str):
-            raise ConfigError(f"attacks.{i}.label: expected a name for the attack's rows, got {table['label']!r}")
+        if "label" in table and (not isinstance(table["label"], str) or not table["label"]):
+            raise ConfigError(f"attacks.{i}.label: expected {A_NAME}, got {echo(table['label'])}")
+    for metric, times in Counter(experiment.metrics).items():
+        if times > 1:
+            raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
     experiment.build_attacks()
     experiment.build_chains()
     experiment.build_metrics()
     return experiment
 
 
-def _override(tree: Table, override: str) -> None:
-    """Sets `a.b.0.c=value` in the parsed file; a value that is not TOML counts as a string."""
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {override}: expected key=value, as in --set federation.clients=8")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parents, last = key.strip().split(".")
-    node: Any = tree
-    for depth, part in enumerate(parents):
-        node = _child(node, part, ".".join(parents[: depth + 1]))
-    if isinstance(node, list):
-        node[_place(node, last, key)] = value
-    else:
-        node[last] = value
+def check_labels(tree: Table) -> None:
+    """Refuses labels, as a file has them, that cannot name rows or stand for two attacks."""
+    written = tree.get("attacks")
+    owners: dict[str, tuple[int, Table]] = {}
+    for i, table in enumerate(written if isinstance(written, list) else []):
+        if not isinstance(table, dict) or "label" not in table:
+            continue
+        label = table["label"]
+        if not is_name(label):
+            raise ConfigError(f"attacks.{i}.label: expected {A_NAME}, got {echo(label)}")
+        first, same = owners.setdefault(label, (i, table))
+        if same != table:
+            raise ConfigError(
+                f"attacks.{i}.label: '{label}' names attacks.{first} too, which is another attack or has other options"
+            )
 
 
-def _child(node: Any, part: str, place: str) -> Any:
-    if isinstance(node, list):
-        return node[_place(node, part, place)]
-    child = node.setdefault(part, {})
-    if not isinstance(child, dict | list):
-        raise ConfigError(f"--set {place}: expected a table or a list there, got {child!r}")
-    return child
-
-
-def _place(node: list[Any], part: str, place: str) -> int:
-    if not part.isdigit() or int(part) >= len(node):
-        raise ConfigError(f"--set {place}: expected a place from 0 to {len(node) - 1} in the list, got '{part}'")
-    return int(part)
+def _require_shallow(tree: Table, path: Path) -> None:
+    """Dotted keys nest without end, where whatever walks through them does not."""
+    level: list[Any] = [tree]
+    for _ in range(MOST_LEVELS):
+        inner = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels")

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from fedleak import __version__
 from fedleak.campaign.address import address_of
@@ -66,15 +67,19 @@ class Manifest:
         write_atomically(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
 
 
+_ADAPTER = TypeAdapter(Manifest)
+
+
 def read_manifest(path: Path) -> Manifest:
     """Reads `manifest.json`; raises `RecordingError` where it is missing or damaged."""
     try:
-        facts = json.loads(path.read_bytes())
-        return Manifest(**{**facts, "seeds": tuple(facts["seeds"])})
+        return _ADAPTER.validate_json(path.read_bytes(), strict=True)
     except OSError as error:
         raise RecordingError(f"cannot read {path}: {error.strerror}; is it a run folder?") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged ({error}); run the experiment again") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        why = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+        raise RecordingError(f"{path} is damaged ({why}); run the experiment again") from error
 
 
 def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, cells: int) -> Manifest:

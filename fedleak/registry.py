@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from fedleak.errors import ConfigError, did_you_mean
+from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.plugin import Plugin
 
 PluginT = TypeVar("PluginT", bound=Plugin)
@@ -82,7 +82,8 @@ class Registry(Generic[PluginT]):
         """An instance from a table of an experiment, `{use = "name", ...}`."""
         if not isinstance(table.get("use"), str):
             raise ConfigError(
-                f'{where}: expected a table such as {{use = "NAME"}} that names its {self.kind}, got {dict(table)}'
+                f'{where}: expected a table such as {{use = "NAME"}} that names its {self.kind}, '
+                f"got {echo(dict(table))}"
             )
         self.get(table["use"], f"{where}.use" if where else "")
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
@@ -115,4 +116,4 @@ def explain(error: ValidationError) -> str:
     """The first complaint of pydantic as one clause: what was expected, and what came."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"expected {message}, got {first['input']!r}"
+    return f"expected {message}, got {echo(first['input'])}"

@@ -3,12 +3,24 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
-from fedleak.errors import RecordingError
 from fedleak.files import write_atomically
+from fedleak.rowfile import (
+    FIGURE,
+    FLAG,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    check_choice,
+    check_figures,
+    check_folders,
+    check_kinds,
+    check_setting,
+    read_rows,
+)
 from fedleak.score import Score
 
 AGGREGATE: Literal["aggregate"] = "aggregate"
@@ -91,8 +103,9 @@ class Row:
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "Row":
-        """The row that `facts` was made from."""
-        values = {field.name: facts[field.name] for field in fields(cls)}
+        """The row that `facts` was made from; raises `KeyError` or `TypeError` where they are no row's."""
+        _check(facts)
+        values = {name: facts[name] for name in KINDS}
         for key in FIGURES:
             values[key] = figure(values[key])
         for key in ("per_sample", "blind_per_sample"):
@@ -111,6 +124,18 @@ class Measure(Protocol):
 
 FIGURES = ("value", "baseline", "no_gradient", "best", "worst")
 """The fields of a row that may be NaN."""
+KINDS = {
+    **dict.fromkeys(("task", "federation", "split", "algorithm", "attack", "defense", "metric", "unit"), TEXT),
+    **dict.fromkeys(("certifiable", "certified", "higher_is_better", "applicable"), FLAG),
+    **dict.fromkeys(("round", "seed", "samples"), WHOLE),
+    **dict.fromkeys(FIGURES, FIGURE),
+    **dict.fromkeys(("per_sample", "blind_per_sample"), (list, tuple)),
+    "setting": (dict,),
+    "client": (int, str),
+    "reason": (str, type(None)),
+    "seconds": NUMBER,
+}
+"""What each field of a row is in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,12 +203,21 @@ def write_results(path: Path, rows: Iterable[Row]) -> Path:
 
 def read_results(path: Path) -> list[Row]:
     """Reads `results.jsonl`; raises `RecordingError` where it is missing or damaged."""
-    try:
-        return [Row.from_facts(json.loads(line)) for line in path.read_text().splitlines()]
-    except OSError as error:
-        raise RecordingError(f"cannot read {path}: {error.strerror}; is it a run folder?") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged ({error}); run the experiment again") from error
+    return read_rows(path, Row.from_facts)
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    check_kinds(facts, KINDS)
+    check_setting(facts["setting"])
+    check_choice(facts, "split", ("test", "tuning"))
+    check_folders(facts, ("federation", "defense"))
+    for name in ("per_sample", "blind_per_sample"):
+        check_figures(facts, name)
+    if isinstance(facts["client"], str):
+        check_choice(facts, "client", (AGGREGATE,))
+    own, blind = len(facts["per_sample"]), len(facts["blind_per_sample"])
+    if own != blind:
+        raise TypeError(f"blind_per_sample: expected {own} figures as in per_sample, got {blind}")
 
 
 def finite_or_null(value: Any) -> Any:

@@ -1,11 +1,22 @@
 """The tables of an experiment file that a federation is run from, parsed with one sentence for what is wrong."""
 
 import json
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from fedleak.errors import ConfigError, did_you_mean
+from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.training import LocalTraining, Mode
 
 Count = Annotated[int, Field(ge=1)]
@@ -14,6 +25,32 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Table = dict[str, Any]
 TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
+MOST_STEPS = 10_000_000
+"""Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
+A_NAME = "a name of letters, digits, spaces and . _ + = -"
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value can name rows and folders."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+= -]*", value) is not None
+
+
+def _checked_name(value: str) -> str:
+    if not is_name(value):
+        raise PydanticCustomError("name", A_NAME)
+    return value
+
+
+def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raise PydanticCustomError("batches", 'a whole number above 0 or "all"') from error
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
 
 
 class Settings(BaseModel):
@@ -34,7 +71,7 @@ class FederationSettings(Settings):
     strategy_options: Table = {}
     """Keyword arguments of the strategy's constructor, as Flower names them."""
     batch_size: Count = 1
-    batches: Count | Literal["all"] = 1
+    batches: Batches = 1
     """Batches of one epoch; "all" takes a client's whole share."""
     epochs: Count = 1
     learning_rate: Rate = 0.1
@@ -43,6 +80,13 @@ class FederationSettings(Settings):
     mode: Mode = "train"
     fraction_evaluate: Share = 0.0
     """Share of the clients that evaluate the new model each round."""
+
+    @model_validator(mode="after")
+    def _few_steps(self) -> "FederationSettings":
+        batches = self.batches if isinstance(self.batches, int) else 1
+        if batches * self.epochs > MOST_STEPS:
+            raise PydanticCustomError("steps", f"batches x epochs of at most {MOST_STEPS} local steps a round")
+        return self
 
     def training(self, batches: int | None = None) -> LocalTraining:
         """The facts of local training; `batches` resolves "all" once a client knows its share."""
@@ -88,6 +132,8 @@ class PlanSettings(Settings):
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+TABLE_WANTED = ("model_type", "dict_type")
+"""What pydantic says where a table is wanted."""
 
 
 def parse_settings(model: type[SettingsT], tree: Any, where: str = "") -> SettingsT:
@@ -95,21 +141,31 @@ def parse_settings(model: type[SettingsT], tree: Any, where: str = "") -> Settin
     try:
         return model.model_validate_json(json.dumps(tree))
     except ValidationError as error:
-        raise ConfigError(f"{where}.{_sentence(model, error)}" if where else _sentence(model, error)) from error
-    except TypeError as error:
+        raise ConfigError(_sentence(model, error, where)) from error
+    except (TypeError, ValueError) as error:  # a date, or a number of thousands of digits
         raise ConfigError(f"{error}; use strings, numbers, booleans, lists and tables") from error
 
 
-def _sentence(model: type[BaseModel], error: ValidationError) -> str:
+def dotted(*parts: object) -> str:
+    """A place in a file as it is written there; a part that is no plain word stands in quotes."""
+    words = [str(part) for part in parts]
+    return ".".join(word if re.fullmatch(r"[\w-]{1,80}", word) else echo(word) for word in words)
+
+
+def _sentence(model: type[BaseModel], error: ValidationError, where: str) -> str:
     # A typo leaves a needed field missing too; the unknown one tells more.
     first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
-    place = ".".join(path)
+    place = ".".join(filter(None, [where, dotted(*path)]))
+    prefix = f"{place}: " if place else ""
     if first["type"] == "extra_forbidden":
-        return f"{place}: unknown field{did_you_mean(path[-1], _fields_at(model, path[:-1]))}"
+        return f"{prefix}unknown field{did_you_mean(path[-1], _fields_at(model, path[:-1]))}"
     if first["type"] == "missing":
-        return f"{place}: missing, and needed"
-    return f"{place}: expected {first['msg'].removeprefix('Input should be ')}, got {first['input']!r}"
+        return f"{prefix}missing, and needed"
+    if first["type"] == "json_invalid":
+        return f"{prefix}expected tables and lists of a few levels, got some that are nested too deeply"
+    wanted = "a table" if first["type"] in TABLE_WANTED else first["msg"].removeprefix("Input should be ")
+    return f"{prefix}expected {wanted}, got {echo(first['input'])}"
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """How a client trains: the facts, and the training itself (clients run it, verification and attacks replay it)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -67,14 +68,12 @@ class LocalTraining:
         )
 
 
-def batch_order(examples: int, training: LocalTraining, rng: Generator) -> list[Int[Tensor, " batch"]]:
+def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Iterator[Int[Tensor, " batch"]]:
     """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller)."""
     assert training.batch_size is not None
     assert training.epochs is not None
-    order: list[Tensor] = []
     for _ in range(training.epochs):
-        order += torch.split(torch.randperm(examples, generator=rng), training.batch_size)
-    return order
+        yield from torch.split(torch.randperm(examples, generator=rng), training.batch_size)
 
 
 def train_locally(
@@ -88,7 +87,10 @@ def train_locally(
     assert training.learning_rate is not None
     after = before.clone()
     velocity = {name: torch.zeros_like(value) for name, value in after.parameters.items()}
+    assert training.batch_size is not None
+    assert training.epochs is not None
     order = batch_order(len(examples), training, generator(*dice, "order"))
+    steps = -(-len(examples) // training.batch_size) * training.epochs
     with global_dice(*dice, "dropout"):
         for step, chosen in enumerate(order, start=1):
             batch = examples[chosen]
@@ -96,7 +98,7 @@ def train_locally(
             for name, gradient in gradients.items():
                 if not torch.isfinite(gradient).all():
                     raise NonFiniteError(
-                        f"the model's gradient for '{name}' is not finite in local step {step} of {len(order)}; "
+                        f"the model's gradient for '{name}' is not finite in local step {step} of {steps}; "
                         "lower federation.learning_rate or check the model and its checkpoint"
                     )
                 parameter = after.parameters[name]

@@ -2,9 +2,7 @@
 
 import copy
 import itertools
-import json
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -13,10 +11,10 @@ from pydantic import BaseModel
 
 from fedleak.attack import attacks
 from fedleak.defense import defenses
-from fedleak.errors import ConfigError
+from fedleak.errors import ConfigError, echo
 from fedleak.plugin import Plugin
 from fedleak.registry import Registry
-from fedleak.settings import PlanSettings, Table
+from fedleak.settings import PlanSettings, Table, dotted
 
 Path = tuple[str | int, ...]
 """Where a value lies in the file: `("attacks", 0, "steps")`."""
@@ -88,7 +86,8 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
 
 def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
     use = table.get("use")
-    classes = [registry.get(name) for name in use if isinstance(name, str)] if isinstance(use, list) else []
+    where = dotted(*path, "use")
+    classes = [registry.get(name, where) for name in use if isinstance(name, str)] if isinstance(use, list) else []
     if isinstance(use, list):
         yield Axis((*path, "use"), tuple(use))
     elif isinstance(use, str) and use in {cls.name for cls in registry}:
@@ -132,10 +131,21 @@ def _tables(value: Any) -> list[Table]:
 
 
 def _check(axis: Axis) -> None:
-    where = ".".join(str(part) for part in axis.path)
+    where = dotted(*axis.path)
     if not axis.values:
         raise ConfigError(f"{where}: expected a value, or a list of values to try in turn, got an empty list")
-    counted = Counter(json.dumps(value, sort_keys=True, default=str) for value in axis.values)
-    text, times = counted.most_common(1)[0]
-    if times > 1:
-        raise ConfigError(f"{where}: {text} comes {times} times in the list; name each value once")
+    alike: dict[Hashable, list[Any]] = {}
+    for value in axis.values:
+        alike.setdefault(canonical(value), []).append(value)
+    same = max(alike.values(), key=len)
+    if len(same) > 1:
+        raise ConfigError(f"{where}: {echo(same[0])} comes {len(same)} times in the list; name each value once")
+
+
+def canonical(value: Any) -> Hashable:
+    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
+    if isinstance(value, dict):
+        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
+    if isinstance(value, list | tuple):
+        return ("list", tuple(canonical(inner) for inner in value))
+    return (type(value) is bool, value)

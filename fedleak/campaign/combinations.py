@@ -3,9 +3,9 @@
 import copy
 from typing import Any
 
-from fedleak.errors import ConfigError, did_you_mean
+from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.experiment import Experiment
-from fedleak.settings import Table
+from fedleak.settings import A_NAME, Table, dotted, is_name
 
 
 def combinations_of(entries: Any) -> dict[str, Table]:
@@ -17,15 +17,15 @@ def combinations_of(entries: Any) -> dict[str, Table]:
     named: dict[str, Table] = {}
     for i, entry in enumerate(entries):
         name = entry.get("name")
-        if not isinstance(name, str) or not name:
-            raise ConfigError(f"vary.{i}.name: expected a name for the combination, got {name!r}")
+        if not is_name(name):
+            raise ConfigError(f"vary.{i}.name: expected {A_NAME}, got {echo(name)}")
         if name in named:
             raise ConfigError(f"vary.{i}.name: '{name}' comes twice; each combination needs a name of its own")
         changes = {key: value for key, value in entry.items() if key != "name"}
         unknown = [key for key in changes if key not in Experiment.model_fields]
         if unknown:
             raise ConfigError(
-                f"vary.{i}.{unknown[0]}: unknown field{did_you_mean(unknown[0], Experiment.model_fields)}"
+                f"{dotted('vary', i, unknown[0])}: unknown field{did_you_mean(unknown[0], Experiment.model_fields)}"
             )
         named[name] = changes
     return named

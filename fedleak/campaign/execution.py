@@ -18,7 +18,7 @@ from fedleak.campaign.federation_row import FederationRow
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.jobs import Engine, Finished, run_job
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import Message, cells_of, expected_messages, labelled_attacks, place_of
+from fedleak.campaign.plan import Message, cells_of, expected_count, labelled_attacks, place_of
 from fedleak.campaign.problems import Problems
 from fedleak.campaign.standing import Standing
 from fedleak.campaign.workers import Workers
@@ -51,7 +51,7 @@ class Execution:
                 if federation.key not in self._sections:
                     self._waiting.append(federation)
                 self._sections.setdefault(federation.key, []).append((number, row.name))
-                total += len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+                total += expected_count(point.experiment, row) * len(point.experiment.attacks)
         sections = [(n, row.name) for n, point in enumerate(self.campaign.points) for row in point.experiment.defenses]
         self.ledger = Ledger(self.folder, sections)
         self.standing = Standing(self.campaign.first.metrics[0] if self.campaign.first.metrics else "", total)
@@ -141,15 +141,15 @@ class Execution:
         point = self.campaign.points[number]
         cells = cells_of(self.campaign, number, self.folder.root, row, federated.messages)
         failed = {(failure.round, failure.client): failure for failure in federated.failures}
-        self.standing.total += (len(federated.messages) + len(failed)) * len(point.experiment.attacks)
-        self.standing.total -= len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+        self.standing.total += len({*federated.messages, *failed}) * len(point.experiment.attacks)
+        self.standing.total -= expected_count(point.experiment, row) * len(point.experiment.attacks)
         self.ledger.federated((number, row.name), self._federation_rows(number, row, federated))
         attacked: dict[Message, list[Cell]] = {}
         for cell in cells:
             attacked.setdefault((cell.place.round, cell.place.client), []).append(cell)
         for message in sorted({*federated.messages, *failed}, key=order_of):
             if message in failed:
-                self._record(number, row, failed[message])
+                self._failed(number, row, failed[message], sent=message in federated.messages)
             for cell in attacked.get(message, []):
                 self._expect(cell)
 
@@ -191,18 +191,23 @@ class Execution:
         except OSError as error:
             raise OutputError(f"cannot write {self.folder.errors}: {error.strerror}") from error
 
+    def _failed(self, number: int, row: NamedDefense, failure: ClientFailure, *, sent: bool) -> None:
+        """A problem; and rows without a figure, unless the client sent its update and failed after it."""
+        point = self.campaign.points[number]
+        if not sent:
+            self._record(number, row, failure)
+        where = " ".join(filter(None, [row.name, point.federation]))
+        status = 2 if failure.user_error else 1
+        said = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
+        self._problem(said, (row.name, re.sub(r"\d+", "", failure.reason)), status)  # but for whose it is, the same
+
     def _record(self, number: int, row: NamedDefense, failure: ClientFailure) -> None:
-        """Rows without a figure for a client that sent nothing."""
         point = self.campaign.points[number]
         for label, table in labelled_attacks(point.experiment).items():
             place = place_of(point, row.name, (failure.round, failure.client), label, table["use"])
             rows = place.failed(point.experiment.build_metrics(), failure.reason)
             self.ledger.add((number, row.name), rows)
             self.standing.count(rows)
-        where = " ".join(filter(None, [row.name, point.federation]))
-        status = 2 if failure.user_error else 1
-        said = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
-        self._problem(said, (row.name, re.sub(r"\d+", "", failure.reason)), status)  # but for whose it is, the same
 
     def _federation_rows(self, number: int, row: NamedDefense, federated: Federated) -> list[FederationRow]:
         point = self.campaign.points[number]

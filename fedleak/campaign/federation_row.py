@@ -2,13 +2,32 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fedleak.errors import RecordingError
 from fedleak.files import write_atomically
 from fedleak.results import Scalar, Split, figure, finite_or_null
+from fedleak.rowfile import (
+    FIGURE,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    check_choice,
+    check_folders,
+    check_kinds,
+    check_setting,
+    read_rows,
+)
+
+KINDS = {
+    **dict.fromkeys(("task", "federation", "split", "defense"), TEXT),
+    **dict.fromkeys(("seed", "round", "messages", "failures"), WHOLE),
+    **dict.fromkeys(("accuracy", "loss"), FIGURE),
+    "setting": (dict,),
+    "seconds": NUMBER,
+}
+"""What each field of a row is in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +58,12 @@ class FederationRow:
 
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "FederationRow":
-        """The row that `facts` was made from."""
-        values = {field.name: facts[field.name] for field in fields(cls)}
+        """The row that `facts` was made from; raises `KeyError` or `TypeError` where they are no row's."""
+        check_kinds(facts, KINDS)
+        check_setting(facts["setting"])
+        check_choice(facts, "split", ("test", "tuning"))
+        check_folders(facts, ("federation", "defense"))
+        values = {name: facts[name] for name in KINDS}
         return cls(**{**values, "accuracy": figure(values["accuracy"]), "loss": figure(values["loss"])})
 
 
@@ -51,9 +74,4 @@ def write_federations(path: Path, rows: Iterable[FederationRow]) -> Path:
 
 def read_federations(path: Path) -> list[FederationRow]:
     """Reads `federations.jsonl`; raises `RecordingError` where it is missing or damaged."""
-    try:
-        return [FederationRow.from_facts(json.loads(line)) for line in path.read_text().splitlines()]
-    except OSError as error:
-        raise RecordingError(f"cannot read {path}: {error.strerror}; is it a run folder?") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{path} is damaged ({error}); run the experiment again") from error
+    return read_rows(path, FederationRow.from_facts)

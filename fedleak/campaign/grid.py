@@ -1,6 +1,6 @@
 """Expands an experiment file: lists become axes, `[[vary]]` names combinations, `[tuning]` adds seeds."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,12 @@ from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.combinations import combinations_of, merged
 from fedleak.campaign.facts import experiment_facts
 from fedleak.campaign.naming import Draft, named
+from fedleak.campaign.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.campaign.variants import with_variants
 from fedleak.errors import ConfigError
-from fedleak.experiment import Experiment, parse_experiment, read_tree
+from fedleak.experiment import Experiment, check_labels, parse_experiment, read_tree
 from fedleak.settings import PlanSettings, Settings, Table, parse_settings
 from fedleak.tasks import parse_name
-
-MOST_POINTS = 100_000
-"""A grid beyond this is a mistake, and would fill the memory before it fills the disk."""
-PLAN_FIELDS = tuple(PlanSettings.model_fields)
 
 
 class Tuning(Settings):
@@ -37,7 +34,11 @@ def parse_campaign(tree: Table) -> Campaign:
     base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
     combinations = combinations_of(tree.get("vary"))
     tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
-    drafts = [draft for name, changes in combinations.items() for draft in _drafts(name, merged(base, changes), tuning)]
+    parts = [Part.of(name, merged(base, changes)) for name, changes in combinations.items()]
+    require_fewer(parts, tuning.seeds if tuning is not None else ())
+    firsts = [_first(part) for part in parts]
+    _require_different(parts, firsts)
+    drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
     return Campaign(points=tuple(named(drafts)), tree=_spelled_out(tree, base, next(iter(combinations.values()))))
 
 
@@ -46,17 +47,29 @@ def campaign_of(experiment: Experiment) -> Campaign:
     return Campaign(points=(Point(experiment=experiment),), tree=experiment_facts(experiment))
 
 
-def _drafts(vary: str, tree: Table, tuning: Tuning | None) -> Iterator[Draft]:
+def _first(part: Part) -> Experiment:
+    """The first point of a combination."""
+    check_labels(part.tree)
+    at_first = axes.placed(part.tree, {axis.path: axis.values[0] for axis in part.settings})
+    return parse_experiment(with_variants(at_first, part.found))
+
+
+def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Draft]:
     """The points of one combination: the product of its axes, the first one slowest; then the tuning seeds."""
-    found = axes.axes_of(tree)
-    settings = [axis for axis in found if axis.path[0] in PLAN_FIELDS]
-    at_first = axes.placed(tree, {axis.path: axis.values[0] for axis in settings})
-    first = parse_experiment(with_variants(at_first, found))
-    _require_fewer(settings, tuning)
-    for values in axes.product(settings):
-        yield vary, _at(first, values), "test"
+    for values in axes.product(part.settings):
+        yield part.name, _at(first, values), "test"
     if tuning is not None:
-        yield from _tuning_drafts(vary, first, settings, tuning)
+        yield from _tuning_drafts(part.name, first, part.settings, tuning)
+
+
+def _require_different(parts: list[Part], firsts: list[Experiment]) -> None:
+    """Two combinations with the same points would be one under two names."""
+    owners: dict[Hashable, str] = {}
+    for i, (part, first) in enumerate(zip(parts, firsts, strict=True)):
+        varying = [(axis.path, axis.values) for axis in part.settings if len(axis.values) > 1]
+        owner = owners.setdefault(axes.canonical([experiment_facts(first), varying]), part.name)
+        if owner != part.name:
+            raise ConfigError(f"vary.{i}: '{part.name}' has the same settings as '{owner}'; leave one of them out")
 
 
 def _tuning_drafts(vary: str, first: Experiment, settings: list[Axis], tuning: Tuning) -> Iterator[Draft]:
@@ -81,15 +94,6 @@ def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
     plan = parse_settings(PlanSettings, axes.placed(tree, values))
     parse_name(plan.task)
     return first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
-
-
-def _require_fewer(settings: list[Axis], tuning: Tuning | None) -> None:
-    points = 1
-    for axis in settings:
-        points *= len(axis.values) + (len(tuning.seeds) if tuning and axis.path == ("seed",) else 0)
-    if points > MOST_POINTS:
-        what = " x ".join(f"{len(axis.values)} {'.'.join(map(str, axis.path))}" for axis in settings)
-        raise ConfigError(f"the grid has {points} settings ({what}); expected at most {MOST_POINTS}, split it")
 
 
 def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:

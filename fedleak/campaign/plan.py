@@ -1,9 +1,9 @@
 """Which cells a campaign has: every attack on every message, each with the address of all that it depends on."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 from fedleak.campaign.address import address_of
@@ -21,14 +21,21 @@ Message = tuple[int, Who]
 
 
 def labels_of(tables: tuple[Table, ...]) -> list[str]:
-    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again."""
-    seen: Counter[str] = Counter()
-    labels = []
-    for table in tables:
-        name = str(table.get("label", table["use"]))
-        seen[name] += 1
-        labels.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return labels
+    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
+
+    A number that would give the name of another attack is left out.
+    """
+    names = [str(table.get("label", table["use"])) for table in tables]
+    given = set(names)
+    numbered: dict[str, Iterator[str]] = {}
+    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
+
+
+def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:
+    """A name where it comes first; whoever comes later takes one from `numbered`."""
+    others = (f"{name}-{number}" for number in count(2))
+    numbered[name] = (other for other in others if other not in given)
+    return name
 
 
 def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
@@ -48,6 +55,12 @@ def expected_messages(experiment: Experiment, row: NamedDefense) -> list[Message
     if _reveals_a_sum(json.dumps(row.chain)):
         senders.append(AGGREGATE)
     return [(round, who) for round in range(1, experiment.federation.rounds + 1) for who in senders]
+
+
+def expected_count(experiment: Experiment, row: NamedDefense) -> int:
+    """How many messages that is."""
+    federation = experiment.federation
+    return federation.rounds * (federation.clients + _reveals_a_sum(json.dumps(row.chain)))
 
 
 @lru_cache(maxsize=1024)
@@ -105,5 +118,5 @@ def counts_of(campaign: Campaign) -> tuple[int, int]:
     for point in campaign.points:
         for row in point.experiment.defenses:
             federations.add((point.federation, row.name))
-            cells += len(expected_messages(point.experiment, row)) * len(point.experiment.attacks)
+            cells += expected_count(point.experiment, row) * len(point.experiment.attacks)
     return len(federations), cells

@@ -7,6 +7,7 @@ from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.federation_row import FederationRow, read_federations
 from fedleak.campaign.folder import RunFolder
 from fedleak.campaign.grid import load_campaign
+from fedleak.campaign.whole import cell_of, require_federations, require_whole
 from fedleak.errors import RecordingError, UserError
 from fedleak.manifest import Manifest, read_manifest
 from fedleak.results import Row, read_results
@@ -26,8 +27,8 @@ class FinishedRun:
     def unfinished(self) -> int:
         """Cells that were planned and have no result: a run that was interrupted, or still goes on."""
         if self.manifest.exit_status is not None:
-            return 0
-        return max(1, self.manifest.cells_planned - len({_cell(row) for row in self.rows}))
+            return max(0, self.manifest.cells_planned - self.manifest.cells_finished)
+        return max(1, self.manifest.cells_planned - len({cell_of(row) for row in self.rows}))
 
 
 def read_run(root: Path) -> FinishedRun:
@@ -40,13 +41,11 @@ def read_run(root: Path) -> FinishedRun:
     rows = tuple(read_results(folder.results))
     if not rows:
         raise RecordingError(f"{root} is an empty run: results.jsonl has no rows; run the experiment again")
-    return FinishedRun(
-        folder=folder,
-        campaign=_campaign(folder),
-        rows=rows,
-        federations=tuple(read_federations(folder.federations)) if folder.federations.exists() else (),
-        manifest=read_manifest(folder.manifest),
-    )
+    campaign, manifest = _campaign(folder), read_manifest(folder.manifest)
+    require_whole(rows, campaign, manifest, folder.results)
+    federations = tuple(read_federations(folder.federations)) if folder.federations.exists() else ()
+    require_federations(federations, campaign, manifest, folder.federations)
+    return FinishedRun(folder=folder, campaign=campaign, rows=rows, federations=federations, manifest=manifest)
 
 
 def _campaign(folder: RunFolder) -> Campaign:
@@ -54,7 +53,3 @@ def _campaign(folder: RunFolder) -> Campaign:
         return load_campaign(folder.experiment)
     except UserError as error:
         raise RecordingError(f"{folder.experiment} is damaged or of another version: {error}") from error
-
-
-def _cell(row: Row) -> tuple[object, ...]:
-    return (row.federation, *sorted(row.setting.items()), row.defense, row.round, row.client, row.attack)

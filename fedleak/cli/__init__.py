@@ -14,7 +14,7 @@ from fedleak.cli.errors import TerminatedError
 def main() -> None:
     """The entry point of the `fedleak` command."""
     # Closed by whoever started us, they are None, which not every library expects.
-    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))
+    sys.stdout, sys.stderr = (stream or Path(os.devnull).open("w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # tests put other things there
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # an arrow must not end a run in ASCII

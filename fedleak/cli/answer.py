@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.cli.query import Format
-from fedleak.database import Answer, Database
+from fedleak.database import MOST_COUNTED, Answer, Database, Stream
 from fedleak.query import EXAMPLES
 from fedleak.results import finite_or_null
+from fedleak.typography import escaped, printable
 
 WIDEST = 60
 """Width of a column of a table, at most."""
@@ -26,11 +28,18 @@ BETWEEN = 3
 """What a table puts between two columns."""
 
 
-def write(answer: Answer, form: Format) -> None:
+def write(database: Database, sql: str, form: Format, limit: int | None) -> None:
     """The answer on stdout; in a form for pipes what was left out is said on stderr."""
-    WRITERS[form](answer)
-    if answer.more:
-        typer.echo(f"… {_counted(answer.more, 'more row')}", err=form != "table")
+    if form in STREAMS:
+        STREAMS[form](database.stream(sql, limit))
+        more = database.more()
+    else:
+        answer = database.ask(sql, limit)
+        WHOLE[form](answer)
+        more = answer.more
+    if more:
+        least = "at least " if more >= MOST_COUNTED else ""
+        typer.echo(f"… {least}{_counted(more, 'more row')}", err=form != "table")
 
 
 def explain(database: Database, run: Path) -> None:
@@ -45,7 +54,7 @@ def explain(database: Database, run: Path) -> None:
         table.add_row(Text(name, style="bold"))
         for column in described:
             if column.table == name:
-                table.add_row(Text(f"  {column.name}"), Text(column.type.lower()), Text(column.meaning))
+                table.add_row(*map(Text, map(printable, (f"  {column.name}", column.type.lower(), column.meaning))))
     console.print(table)
     for example in EXAMPLES:
         console.print(f'fedleak query {shlex.quote(str(run))} "{example}"\n', markup=False, soft_wrap=True)
@@ -53,17 +62,18 @@ def explain(database: Database, run: Path) -> None:
 
 def _table(answer: Answer) -> None:
     console = Console(highlight=False)
-    texts = [[_shown(value) for value in column] for column in zip(*answer.rows, strict=True)]
+    texts = [[printable(_shown(value)) for value in column] for column in zip(*answer.rows, strict=True)]
     texts = texts or [[] for _ in answer.columns]
-    fitting = _fitting(answer.columns, texts, console.width)
+    names = [printable(name) for name in answer.columns]
+    fitting = _fitting(names, texts, console.width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(answer.columns[:fitting]):
+    for i, name in enumerate(names[:fitting]):
         numbers = any(isinstance(row[i], int | float | Decimal) for row in answer.rows)
         table.add_column(Text(name), justify="right" if numbers else "left", no_wrap=True, max_width=WIDEST)
     for row in zip(*texts[:fitting], strict=True):
         table.add_row(*(Text(text) for text in row))
     console.print(table)
-    left = answer.columns[fitting:]
+    left = names[fitting:]
     if left:
         console.print(f"… {_counted(len(left), 'more column')}: {', '.join(left)}", markup=False)
 
@@ -79,31 +89,36 @@ def _fitting(names: Sequence[str], texts: Sequence[Sequence[str]], width: int) -
     return len(names)
 
 
-def _csv(answer: Answer) -> None:
+def _csv(stream: Stream) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows([_field(value) for value in row] for row in answer.rows)
+    writer.writerow(stream.columns)
+    for batch in stream.batches:
+        writer.writerows([_field(value) for value in row] for row in batch)
 
 
-def _json(answer: Answer) -> None:
-    lines = [
-        json.dumps(dict(zip(answer.columns, map(_plain, row), strict=True)), ensure_ascii=False) for row in answer.rows
-    ]
-    typer.echo("[\n" + ",\n".join(lines) + "\n]" if lines else "[]")
+def _json(stream: Stream) -> None:
+    before = "[\n"
+    for row in chain.from_iterable(stream.batches):
+        facts = dict(zip(stream.columns, map(_plain, row), strict=True))
+        sys.stdout.write(f"{before}{json.dumps(facts, ensure_ascii=False)}")
+        before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def _markdown(answer: Answer) -> None:
-    typer.echo(_line(answer.columns))
+    typer.echo(_line([escaped(name) for name in answer.columns]))
     typer.echo(_line(["---"] * len(answer.columns)))
     for row in answer.rows:
-        typer.echo(_line([_shown(value) for value in row]))
+        typer.echo(_line([escaped(_shown(value)) for value in row]))
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
-WRITERS: dict[Format, Callable[[Answer], None]] = {"table": _table, "csv": _csv, "json": _json, "markdown": _markdown}
+STREAMS: dict[Format, Callable[[Stream], None]] = {"csv": _csv, "json": _json}
+"""For pipes: however many rows there are, a batch of them is held."""
+WHOLE: dict[Format, Callable[[Answer], None]] = {"table": _table, "markdown": _markdown}
 
 
 def _shown(value: Any) -> str:

@@ -27,22 +27,15 @@ def attack(
     say_loading()
     from fedleak.cli.attacking import attack_recording
 
-    attack_recording(recording, {"use": use, **_options(settings or [])}, seed, auxiliary, out)
+    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out)
 
 
-def _options(settings: list[str]) -> dict[str, Any]:
-    """`option=value` with values as TOML has them; what is not TOML counts as a string."""
-    import tomllib
-
+def _options(settings: list[str], use: str) -> dict[str, Any]:
+    """The options of the attack; which one it is, `--use` alone says."""
     from fedleak.errors import ConfigError
+    from fedleak.overrides import key_and_value
 
-    options: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {setting}: expected option=value, as in --set steps=400")
-        try:
-            options[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[key.strip()] = text
+    options = dict(key_and_value(setting, "option=value, as in --set steps=400") for setting in settings)
+    if "use" in options:
+        raise ConfigError(f"--set use: the attack is named by --use {use}; leave one of the two out")
     return options

@@ -30,9 +30,7 @@ def check(
     ] = None,
     alpha: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="What chance alone may call a regression, over all groups and metrics together."
-        ),
+        typer.Option(help="What chance alone may call a regression, over all groups and metrics together; 0 to 1."),
     ] = 0.05,
     allow_unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="Judge what there is of a run that is not over.")

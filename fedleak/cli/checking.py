@@ -64,6 +64,8 @@ def check_experiment(
 
 
 def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
+    if not 0 < judgement.alpha < 1:  # false for NaN too
+        raise ConfigError(f"--alpha: expected a number between 0 and 1, as in 0.05, got {judgement.alpha:g}")
     if judgement.policy is None and judgement.baseline is None:
         raise ConfigError("nothing to hold the run to: name a --policy (see --example), a --baseline or both")
     policy = None if judgement.policy is None else load_policy(judgement.policy)

@@ -31,4 +31,4 @@ def query(
         explain(database, run)
         return
     text = sys.stdin.read() if sql == "-" else sql
-    write(database.ask(text, SHOWN if limit is None and form == "table" else limit), form)
+    write(database, text, form, SHOWN if limit is None and form == "table" else limit)

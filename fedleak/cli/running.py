@@ -8,7 +8,7 @@ from rich.console import Console
 
 from fedleak.campaign.address import address_of
 from fedleak.campaign.campaign import Campaign, Point
-from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.folder import ATTACKERS_SETTINGS, RunFolder
 from fedleak.campaign.jobs import Engine
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.console import ConsoleEvents
@@ -42,9 +42,16 @@ def tell_plan(campaign: Campaign) -> None:
     if tuning:
         typer.echo(f"{tuning} of the settings only tune the attacks")
     for point in campaign.points[:PLAN_LINES]:
-        typer.echo(f"  {' '.join(filter(None, [point.federation or point.experiment.task, tuned_on(point)]))}")
+        typer.echo(f"  {' '.join(filter(None, [_told(point), tuned_on(point)]))}")
     if len(campaign.points) > PLAN_LINES:
         typer.echo(f"  and {len(campaign.points) - PLAN_LINES} more")
+
+
+def _told(point: Point) -> str:
+    """A setting by its federation's name, and what of it the federation does not know."""
+    held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in ATTACKERS_SETTINGS if key in point.setting]
+    federation = point.federation or point.experiment.task
+    return " ".join([federation, *(one for one in held if one not in federation)])
 
 
 def tuned_on(point: Point) -> str:

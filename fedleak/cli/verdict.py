@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
 from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, leaked_text, number, p_text, signed
 from fedleak.statistics.intervals import counted
+from fedleak.typography import printable
 
 WIDTH = 80
 GROUPS = 8
@@ -13,7 +14,11 @@ GROUPS = 8
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """What the terminal shows, nothing longer than 80 columns but paths."""
+    """What the terminal shows, nothing longer than 80 columns but paths, and nothing that steers the terminal."""
+    return map(printable, _lines(verdict))
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
     for rule in verdict.rules:
         yield from _rule(rule)
     if verdict.baseline is not None:

@@ -9,6 +9,7 @@ from fedleak.files import write_atomically
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, RuleVerdict, Verdict
 from fedleak.gate.words import figure, new_figures_text, number, p_text, signed
 from fedleak.statistics.intervals import counted
+from fedleak.typography import code, escaped
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ROWS = 200
@@ -30,9 +31,9 @@ def write_markdown(verdict: Verdict, path: Path) -> Path:
 
 
 def _page(verdict: Verdict) -> Iterator[str]:
-    yield f"## {'✅ passed' if verdict.passed else '❌ failed'}: fedleak check `{verdict.run}`"
+    yield f"## {'✅ passed' if verdict.passed else '❌ failed'}: fedleak check {code(str(verdict.run))}"
     for problem in verdict.problems:
-        yield from ("", f"**{_cell(problem)}**")
+        yield from ("", f"**{escaped(problem)}**")
     if verdict.rules:
         yield from _rules(verdict)
     for rule in verdict.rules:
@@ -45,27 +46,28 @@ def _page(verdict: Verdict) -> Iterator[str]:
             "",
             "Messages without a figure:",
             "",
-            *(f"- {_cell(line)}" for line in verdict.failed_messages[:ROWS]),
+            *(f"- {escaped(line)}" for line in verdict.failed_messages[:ROWS]),
         )
 
 
 def _rules(verdict: Verdict) -> Iterator[str]:
     yield from ("", "| | rule | groups | broken in |", "| --- | --- | ---: | ---: |")
     for one in verdict.rules:
-        name = f"`{one.rule.text}`" if one.rule.name == one.rule.text else f"{one.rule.name}: `{one.rule.text}`"
+        text = _code_cell(one.rule.text)
+        name = text if one.rule.name == one.rule.text else f"{escaped(one.rule.name)}: {text}"
         mark = "✅" if one.passed else "❌"
-        yield f"| {mark} | {_cell(name)} | {len(one.findings)} | {len(one.broken)} |"
-    notes = [f"- rule {one.rule.number}: {_cell(note)}" for one in verdict.rules for note in one.notes]
+        yield f"| {mark} | {name} | {len(one.findings)} | {len(one.broken)} |"
+    notes = [f"- rule {one.rule.number}: {escaped(note)}" for one in verdict.rules for note in one.notes]
     if notes:
         yield from ("", *notes)
 
 
 def _broken(verdict: RuleVerdict) -> Iterator[str]:
-    yield from ("", f"### ❌ {_cell(verdict.rule.label)}: `{_cell(verdict.rule.text)}`")
+    yield from ("", f"### ❌ {escaped(verdict.rule.label)}: {code(verdict.rule.text)}")
     if verdict.rule.because:
-        yield from ("", _cell(verdict.rule.because))
+        yield from ("", escaped(verdict.rule.because))
     if verdict.problem:
-        yield from ("", _cell(verdict.problem))
+        yield from ("", escaped(verdict.problem))
         return
     yield from (
         "",
@@ -89,19 +91,20 @@ def _row(finding: Finding) -> str:
         *(number(own.baselines[name]) if name in own.baselines else "" for name in ("prior", "no-gradient")),
         str(own.messages),
         str(own.seeds),
-        f"`{finding.picture.path}`" if finding.picture and finding.picture.path else str(finding.picture or ""),
     ]
-    return f"| {' | '.join(map(_cell, cells))} |"
+    picture = finding.picture
+    shown = _code_cell(str(picture.path)) if picture and picture.path else escaped(str(picture or ""))
+    return f"| {' | '.join([*map(escaped, cells), shown])} |"
 
 
 def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     broken = baseline.regressions
-    yield from ("", f"### {'✅' if baseline.passed else '❌'} against the baseline `{baseline.old}`", "")
+    yield from ("", f"### {'✅' if baseline.passed else '❌'} against the baseline {code(str(baseline.old))}", "")
     groups = counted(len(baseline.changes) + baseline.unchanged, "group")
     tested = f"{baseline.undecided} could not be tested, {baseline.unchanged} unchanged"
     yield f"{groups} compared, {len(broken)} leak more (beyond noise: p < {baseline.alpha:g}), {tested}."
     if baseline.problem:
-        yield from ("", f"**{_cell(baseline.problem)}**")
+        yield from ("", f"**{escaped(baseline.problem)}**")
     if broken:
         yield from ("", "| where | metric | why | before | now | difference | 95% interval | p |")
         yield "| --- | --- | --- | ---: | ---: | ---: | --- | --- |"
@@ -109,10 +112,10 @@ def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     if baseline.differences:
         allowed = "allowed by `--allow-changes`" if baseline.allow_changes else "allow them with `--allow-changes`"
         yield from ("", f"What makes the two less comparable ({allowed}):", "")
-    yield from (f"- {_cell(difference)}" for difference in baseline.differences[:ROWS])
+    yield from (f"- {escaped(difference)}" for difference in baseline.differences[:ROWS])
     if baseline.new_figures:
         yield from ("", "New figures, not compared:", "")
-    yield from (f"- {_cell(new_figures_text(figures))}" for figures in baseline.new_figures[:ROWS])
+    yield from (f"- {escaped(new_figures_text(figures))}" for figures in baseline.new_figures[:ROWS])
 
 
 def _change(change: Change) -> str:
@@ -120,9 +123,8 @@ def _change(change: Change) -> str:
     values = (figure(change.old, change.unit), figure(change.new, change.unit), signed(own.difference))
     interval = f"{number(own.interval.low)} to {number(own.interval.high)}"
     subject = (str(change.measurement.subject), own.group.metric, change.problem)
-    return f"| {' | '.join(map(_cell, (*subject, *values, interval, p_text(own.p_value))))} |"
+    return f"| {' | '.join(map(escaped, (*subject, *values, interval, p_text(own.p_value))))} |"
 
 
-def _cell(text: str) -> str:
-    """Text that keeps a table whole."""
-    return text.replace("|", "\\|").replace("\n", " ")
+def _code_cell(text: str) -> str:
+    return code(text).replace("|", "\\|")

@@ -70,7 +70,7 @@ def label_of(number: int, name: str) -> str:
 def load_policy(path: Path) -> Policy:
     """Reads a policy; raises `DataError` where it cannot be read and `ConfigError` for anything wrong in it."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8-sig")
         settings = parse_settings(PolicySettings, tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the policy {path}: {error}") from error

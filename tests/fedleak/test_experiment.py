@@ -8,6 +8,7 @@ import pytest
 
 from fedleak.errors import ConfigError, DataError
 from fedleak.experiment import Experiment, load_experiment, parse_experiment
+from fedleak.settings import A_NAME
 
 GOOD: dict[str, Any] = {
     "name": "test",
@@ -49,6 +50,17 @@ def test_a_good_experiment_builds() -> None:
             "defenses.0.chain.0: defense 'clipping' needs max_norm",
         ),
         ({"defenses": [{"name": "../x"}]}, "defenses.0.name: expected"),
+        ({"defenses": [{"name": "a/b"}]}, f"defenses.0.name: expected {A_NAME}, got 'a/b'"),
+        ({"metrics": ["psnr", "mse", "psnr"]}, 'metrics: "psnr" comes twice; name it once'),
+        ({"federation": {"batches": "al"}}, "federation.batches: expected a whole number above 0 or \"all\", got 'al'"),
+        ({"federation": {"batches": 0}}, 'federation.batches: expected a whole number above 0 or "all", got 0'),
+        ({"federation": {"epochs": 10**12}}, "federation: expected batches x epochs of at most 10000000 local steps"),
+        ({"federation": {"batches": 4000, "epochs": 4000}}, "federation: expected batches x epochs of at most"),
+        ({"federation": 3}, "federation: expected a table, got 3"),
+        ({"": 3}, "'': unknown field"),
+        ({"a\nb": 3}, "'a\\nb': unknown field"),
+        ({"name": " "}, "name: expected a name that is not empty, got ' '"),
+        ({"seed": int("9" * 4300) * 10}, "Exceeds the limit"),
         ({"task": "digits-mpl"}, "task: no task is called 'digits-mpl'; did you mean 'digits-mlp'?"),
     ],
 )
@@ -57,6 +69,14 @@ def test_what_is_wrong_is_said_in_one_sentence(change: dict[str, Any], sentence:
         parse_experiment({**GOOD, **change})
     assert str(caught.value).startswith(sentence)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"seed": "x" * 10**6}, {"attacks": [{"use": "dlg", "steps": "x" * 10**6}]}])
+def test_a_long_value_is_not_said_back_whole(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment({**GOOD, **change})
+    assert "got 'xxx" in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("missing", ["name", "task"])
@@ -87,6 +107,15 @@ def test_overrides_reach_into_tables_and_lists(tmp_path: Path) -> None:
         ("seed", "--set seed: expected key=value"),
         ("attacks.3.steps=1", "--set attacks.3: expected a place from 0 to 0 in the list, got '3'"),
         ("name.x=1", "--set name: expected a table or a list there, got 'x'"),
+        ("attacks.².use=dlg", "--set attacks.²: expected a place from 0 to 0 in the list, got '²'"),
+        (f"attacks.{'1' * 5000}.use=dlg", "--set attacks.'1111"),
+        ("seed=1\nname = 'y'", "--set seed: expected one value, got"),
+        ("seed=1\n[x]", "--set seed: expected one value, got"),
+        (f"seed={'[' * 5000}", "--set seed: expected a value of a few levels, got one that is nested too deeply"),
+        (f"seed={'[' * 100}1{']' * 100}", ""),
+        (f"{'a.' * 5000}b=1", ""),
+        (f"seed={'1' * 5000}", "seed: expected a valid integer, got '111"),
+        ("=3", "'': unknown field"),
         ("federation.cliens=1", "federation.cliens: unknown field; did you mean 'clients'?"),
     ],
 )
@@ -94,7 +123,29 @@ def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence:
     path = write(tmp_path, 'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\n')
     with pytest.raises(ConfigError) as caught:
         load_experiment(path, (override,))
-    assert str(caught.value).startswith(sentence)
+    assert str(caught.value).startswith(sentence or f"{path} is nested too deeply; expected at most 32 levels")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("text", [f"seed = {'[' * 5000}", f"{'a.' * 5000}b = 1", f"seed = {'[' * 40}1{']' * 40}"])
+def test_a_file_that_nests_too_deeply_is_one_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"is nested too deeply; expected at most 32 levels$"):
+        load_experiment(write(tmp_path, text))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.toml"
+    path.write_text('name = "münzen"\ntask = "digits-mlp"\n', encoding="utf-8-sig")
+    assert load_experiment(path).name == "münzen"
+
+
+@pytest.mark.parametrize("label", ["", "a/b", "../x", " x", "x\ty"])
+def test_a_label_is_a_name(tmp_path: Path, label: str) -> None:
+    text = f'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\nlabel = {json.dumps(label)}\n'
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(write(tmp_path, text))
+    assert str(caught.value) == f"attacks.0.label: expected {A_NAME}, got {label!r}"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -102,3 +153,5 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_experiment(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_experiment(write(tmp_path, "name = "))
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load_experiment(write(tmp_path, f"seed = {'1' * 5000}"))

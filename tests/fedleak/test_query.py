@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fedleak import database
 from fedleak.campaign.federation_row import FederationRow, write_federations
 from fedleak.campaign.folder import RunFolder
 from fedleak.errors import ConfigError, RecordingError
@@ -104,9 +105,9 @@ def test_federations_are_a_table_of_their_own(folder):
 
 def test_the_examples_can_be_asked_and_say_something(folder):
     write_federations(folder.federations, [FEDERATION])
-    database = open_run(folder.root)
+    opened = open_run(folder.root)
     for example in EXAMPLES:
-        assert database.ask(example).rows
+        assert opened.ask(example).rows
 
 
 def test_the_columns_are_described(folder):
@@ -118,10 +119,10 @@ def test_the_columns_are_described(folder):
 
 
 def test_a_limit_counts_what_it_leaves_out(folder):
-    database = open_run(folder.root)
-    answer = database.ask("SELECT * FROM results", 3)
+    opened = open_run(folder.root)
+    answer = opened.ask("SELECT * FROM results", 3)
     assert (len(answer.rows), answer.more) == (3, 1)
-    assert database.ask("SELECT range FROM range(25000)", 1).more == 24_999
+    assert opened.ask("SELECT range FROM range(25000)", 1).more == 24_999
 
 
 def test_columns_of_one_name_are_told_apart(folder):
@@ -144,6 +145,34 @@ def test_wrong_sql_is_one_sentence(folder, sql, sentence):
     with pytest.raises(ConfigError, match=sentence) as caught:
         values(folder, sql)
     assert "\n" not in str(caught.value)
+
+
+def test_rows_are_counted_up_to_a_cap(folder, monkeypatch):
+    monkeypatch.setattr(database, "MOST_COUNTED", 30_000)
+    assert 30_000 <= open_run(folder.root).ask("SELECT range FROM range(1_000_000_000)", 1).more < 50_000
+
+
+def test_an_answer_of_any_size_can_be_read_in_batches(folder):
+    stream = open_run(folder.root).stream("SELECT range FROM range(10_000_000_000)", 25_000)
+    assert [len(batch) for batch in stream.batches] == [10_000, 10_000, 5_000]
+
+
+def test_a_time_with_a_zone_is_text(folder):
+    sql = (
+        "SELECT TIMESTAMPTZ '2020-01-02 03:04:05+01' AS a, 1 AS a, [TIMESTAMPTZ '2020-01-02 02:04:05+00'] AS l -- x\n;"
+    )
+    when = "2020-01-02 02:04:05+00"
+    answer = open_run(folder.root).ask(sql)
+    assert (answer.columns, answer.rows) == (("a", "a_1", "l"), ((when, 1, f"['{when}']"),))
+    assert values(folder, "SELECT 1; SELECT typeof(now()), now() > TIMESTAMPTZ '2020-01-01'") == [
+        ("TIMESTAMP WITH TIME ZONE", True)
+    ]
+
+
+def test_a_query_cannot_take_all_the_memory(folder):
+    assert values(folder, "SELECT current_setting('memory_limit')") == [("1.8 GiB",)]
+    with pytest.raises(ConfigError, match="SQL: "):
+        values(folder, "SET memory_limit = '100GB'")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -69,4 +70,50 @@ def test_a_damaged_file_is_one_sentence(tmp_path, content):
 
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(RecordingError, match="is it a run folder"):
+        read_results(tmp_path / "results.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"value": "30.5"}, "value: expected int or float or null, got str"),
+        ({"certified": 1}, "certified: expected bool, got int"),
+        ({"round": True}, "round: expected int, got bool"),
+        ({"seed": 2**63}, "seed: expected a number of at most 64 bits"),
+        ({"client": "somebody"}, "client: expected aggregate, got 'somebody'"),
+        ({"client": None}, "client: expected int or str, got NoneType"),
+        ({"split": "train"}, "split: expected test or tuning, got 'train'"),
+        ({"federation": "../.."}, "federation: expected the plain name of a folder"),
+        ({"federation": ".."}, "federation: expected the plain name of a folder"),
+        ({"federation": "a\0b"}, "federation: expected the plain name of a folder"),
+        ({"defense": "/etc"}, "defense: expected the plain name of a folder"),
+        ({"setting": {"a": [1]}}, "setting.a: expected a scalar, got list"),
+        ({"per_sample": [1.0, "2"]}, "per_sample: expected a list of numbers and null"),
+        ({"per_sample": "ab"}, "per_sample: expected list or tuple, got str"),
+        ({"per_sample": [1.0]}, "blind_per_sample: expected 1 figures as in per_sample, got 2"),
+    ],
+)
+def test_a_row_of_another_kind_is_refused_by_its_line(tmp_path, changed, sentence):
+    good = PLACE.row(SCORE, seconds=1.5, samples=2).facts()
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(good) + "\n" + json.dumps({**good, **changed}) + "\n")
+    with pytest.raises(RecordingError, match="is damaged \\(line 2: " + re.escape(sentence)) as caught:
+        read_results(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"setting":' * 100_000, "1" * 5_000, '"\ud800', "\x00"])
+def test_a_line_that_no_reader_can_bear_is_one_sentence(tmp_path, line):
+    path = tmp_path / "results.jsonl"
+    path.write_text(line, errors="surrogatepass")
+    with pytest.raises(RecordingError, match="is damaged") as caught:
+        read_results(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named(tmp_path):
+    facts = PLACE.row(SCORE, seconds=1.5, samples=2).facts()
+    del facts["unit"]
+    (tmp_path / "results.jsonl").write_text(json.dumps(facts))
+    with pytest.raises(RecordingError, match="line 1: unit is missing"):
         read_results(tmp_path / "results.jsonl")

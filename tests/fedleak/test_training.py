@@ -78,11 +78,24 @@ def test_a_model_that_overflows_is_one_sentence() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 3))
 def test_every_epoch_uses_every_example_once(count: int, size: int, epochs: int) -> None:
-    order = batch_order(count, LocalTraining(batch_size=size, epochs=epochs), generator(0))
+    order = list(batch_order(count, LocalTraining(batch_size=size, epochs=epochs), generator(0)))
     per_epoch = len(order) // epochs
     for epoch in range(epochs):
         seen = torch.cat(order[epoch * per_epoch : (epoch + 1) * per_epoch])
         assert sorted(seen.tolist()) == list(range(count))
+
+
+def test_the_order_of_endless_epochs_is_drawn_as_it_is_used() -> None:
+    order = batch_order(4, LocalTraining(batch_size=3, epochs=10**12), generator(0))
+    assert [len(next(order)) for _ in range(4)] == [3, 1, 3, 1]
+
+
+def test_what_is_not_finite_is_told_with_the_number_of_all_steps() -> None:
+    task = small_task()
+    before = weights_of(task.network)
+    before.parameters["1.weight"].fill_(float("nan"))
+    with pytest.raises(NonFiniteError, match="in local step 1 of 6; lower"):
+        train_locally(task, before, examples(), LocalTraining(batch_size=4, epochs=3), (0,))
 
 
 @given(st.sampled_from([0.0, 0.01]), st.sampled_from([0.0, 0.9]))

@@ -1,5 +1,6 @@
 """A grid expands into one point for each combination, the same for every spelling, and mistakes are one sentence."""
 
+import time
 import tomllib
 
 import pytest
@@ -8,9 +9,18 @@ import tomli_w
 from fedleak.campaign.address import address_of
 from fedleak.campaign.facts import experiment_facts
 from fedleak.campaign.grid import load_campaign, parse_campaign
-from fedleak.campaign.plan import cells_of, counts_of, federation_address, labelled_attacks
+from fedleak.campaign.plan import (
+    cells_of,
+    counts_of,
+    expected_count,
+    expected_messages,
+    federation_address,
+    labelled_attacks,
+)
+from fedleak.cli.running import tell_plan
 from fedleak.errors import ConfigError
 from fedleak.experiment import parse_experiment
+from fedleak.settings import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}
 
@@ -72,6 +82,38 @@ def test_a_label_of_ones_own_names_the_rows():
     assert labels(expand(attacks=[{"use": "dlg", "label": "patient"}])) == ["patient"]
     with pytest.raises(ConfigError, match=r"attacks\.0\.label: expected a name"):
         expand(attacks=[{"use": "dlg", "label": 3}])
+
+
+def test_numbered_names_leave_given_ones_alone():
+    tables = [{"use": "dlg", "label": label} for label in ("x", "x", "x-2", "x")]
+    assert labels(expand(attacks=tables)) == ["x", "x-3", "x-2", "x-4"]
+    unlabelled = [{"use": "dlg", "steps": steps} for steps in (1, 2)]
+    assert labels(expand(attacks=unlabelled)) == ["dlg", "dlg-2"]
+
+
+def test_messages_are_counted_without_being_listed():
+    experiment = expand(
+        federation={"clients": 3, "rounds": 2},
+        defenses=[{"name": "none"}, {"name": "s", "chain": [{"use": "secure-aggregation"}]}],
+    ).first
+    counts = [expected_count(experiment, row) for row in experiment.defenses]
+    assert counts == [6, 8]
+    assert counts == [len(expected_messages(experiment, row)) for row in experiment.defenses]
+
+
+def test_a_plan_tells_combinations_apart_that_share_a_federation(capsys):
+    varied = [{"name": "few", "attacks": [{"use": "idlg"}]}, {"name": "many", "attacks": [{"use": "dlg"}]}]
+    tell_plan(expand(vary=varied, adversary={"auxiliary": [0, 32]}))
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"  digits-mlp vary={name} auxiliary={number}" for name in ("few", "many") for number in (0, 32)
+    ]
+
+
+def test_a_grid_that_is_too_large_is_refused_at_once():
+    started = time.process_time()
+    with pytest.raises(ConfigError, match="the grid has 1000000000000000000 cells"):
+        expand(federation={"clients": 10**9, "rounds": 10**9})
+    assert time.process_time() - started < 1
 
 
 def test_an_option_of_a_defense_is_an_axis():
@@ -187,6 +229,36 @@ def test_tuning_seeds_are_points_of_their_own():
         ({"tuning": {"seed": [5]}}, "tuning.seed: unknown field; did you mean 'seeds'"),
         ({"seed": list(range(1000)), "federation": {"clients": list(range(1, 1000))}}, "the grid has 999000 settings"),
         ({"metrics": [["psnr"], ["mse"]]}, "metrics"),
+        ({"federation": {"learning_rate": [1, 1.0]}}, "federation.learning_rate: 1 comes 2 times in the list"),
+        ({"federation": {"momentum": [0.5, 0, 0.0, -0.0]}}, "federation.momentum: 0 comes 3 times in the list"),
+        ({"vary": [{"name": "a", "seed": 1}, {"name": "b", "seed": 1}]}, "vary.1: 'b' has the same settings as 'a'"),
+        ({"vary": [{"name": "a"}, {"name": "b", "seed": [0]}]}, "vary.1: 'b' has the same settings as 'a'"),
+        ({"vary": [{"name": "a/b"}]}, f"vary.0.name: expected {A_NAME}, got 'a/b'"),
+        ({"vary": [{"name": "x", "": 1}]}, "vary.0.'': unknown field"),
+        ({"tuning": 3}, "tuning: expected a table, got 3"),
+        ({"attacks": [{"use": ["dlg", "dgl"]}]}, "attacks.0.use: no attack is called 'dgl'; did you mean 'dlg'?"),
+        ({"attacks": [{"use": "dlg", "label": "a/b", "steps": [1, 2]}]}, f"attacks.0.label: expected {A_NAME}"),
+        (
+            {"attacks": [{"use": "dlg", "label": "x", "steps": 1}, {"use": "dlg", "label": "x", "steps": 2}]},
+            "attacks.1.label: 'x' names attacks.0 too",
+        ),
+        ({"federation": {"rounds": 10**12}}, "(at most 1 settings x 1 attacks x 1 defenses x 4 clients x 10000"),
+        ({"federation": {"clients": 10**12}}, "the grid has 1000000000000 cells"),
+        ({"federation": {"clients": [10**6, 1]}}, "the grid has 1000001 cells"),
+        (
+            {"attacks": [{"use": "dlg", "steps": list(range(1, 1001)), "seed": list(range(1000))}]},
+            "attacks.0.seed: unknown field",
+        ),
+        ({"attacks": [{"use": "dlg", "steps": list(range(1, 300_001))}]}, "(at most 1 settings x 300000 attacks"),
+        (
+            {"defenses": [{"name": "c", "chain": [{"use": "clipping", "max_norm": list(range(1, 300_001))}]}]},
+            "the grid has 1200000 cells",
+        ),
+        (
+            {"vary": [{"name": "a", "seed": list(range(60_000))}, {"name": "b", "seed": list(range(1, 60_001))}]},
+            "the grid has 120000 settings (60000 seed, the largest of 2 combinations)",
+        ),
+        ({"tuning": {"seeds": list(range(-100_000, 0))}}, "the grid has 100001 settings"),
         ({"name": ["a", "b"]}, "name: expected a valid string"),
     ],
 )

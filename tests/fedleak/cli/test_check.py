@@ -198,6 +198,63 @@ def test_a_run_that_leaks_no_more_than_its_baseline_passes(kept, leaking):
     assert "PASS  baseline" in allowed.stdout
 
 
+def keep(root, wanted, cells):
+    """The run as if it had had these rows only."""
+    rows = (root / "results.jsonl").read_text().splitlines(keepends=True)
+    (root / "results.jsonl").write_text("".join(line for line in rows if wanted(json.loads(line))))
+    manifest = json.loads((root / "manifest.json").read_text())
+    counts = {"cells_planned": cells, "cells_finished": cells}
+    (root / "manifest.json").write_text(json.dumps({**manifest, **counts}))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "sentence"),
+    [
+        ("results", lambda lines: lines[:-2], "results.jsonl is damaged: 47 of 48 cells have rows; run the experiment"),
+        ("results", lambda lines: lines[2:], "47 of 48 cells have rows"),
+        ("results", lambda lines: lines[:-1], "a cell has no row for label-recall"),
+        ("results", lambda lines: [*lines, lines[5]], "twice"),
+        (
+            "results",
+            lambda lines: [line.replace('"setting": {}', '"setting": {"x": 1}') for line in lines],
+            "no setting",
+        ),
+        ("federations", lambda lines: lines[:-1], "federations.jsonl is damaged: 5 of 6 rounds have rows"),
+        ("federations", lambda lines: [], "0 of 6 rounds have rows"),
+        ("federations", lambda lines: [*lines, lines[0]], "twice"),
+    ],
+)
+def test_rows_that_are_gone_between_two_lines_are_missed(copy, folder, name, spoil, sentence):
+    path = copy / f"{name}.jsonl"
+    path.write_text("".join(spoil(path.read_text().splitlines(keepends=True))))
+    refused(invoke("check", copy, "--policy", folder / "policy.toml"), sentence)
+
+
+def test_a_client_that_failed_after_its_update_has_rows_of_both(copy, folder):
+    lines = (copy / "results.jsonl").read_text().splitlines(keepends=True)
+    blank = {"value": None, "per_sample": [], "blind_per_sample": [], "samples": 0, "reason": "it went away"}
+    lines += [json.dumps({**json.loads(line), **blank}) + "\n" for line in lines[:2]]
+    (copy / "results.jsonl").write_text("".join(lines))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    counts = {"cells_planned": 49, "cells_finished": 49}
+    (copy / "manifest.json").write_text(json.dumps({**manifest, **counts}))
+    assert invoke("check", copy, "--policy", folder / "policy.toml").exit_code == 0
+    (copy / "results.jsonl").write_text("".join(lines[:-2]))
+    refused(invoke("check", copy, "--policy", folder / "policy.toml"), "48 of 49 cells have rows")
+
+
+@pytest.mark.parametrize("alpha", ["nan", "inf", "0", "1", "-0.1"])
+def test_alpha_is_a_probability_between_0_and_1(kept, alpha):
+    refused(invoke("check", kept[0], "--baseline", kept[0], f"--alpha={alpha}"), "--alpha: expected a number between")
+
+
+@pytest.mark.parametrize("value", ["12", None, -1.5])
+def test_a_manifest_of_other_types_is_one_sentence(copy, folder, value):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "cells_finished": value}))
+    refused(invoke("check", copy, "--policy", folder / "policy.toml"), "manifest.json is damaged (cells_finished: ")
+
+
 def test_an_unfinished_run_fails_unless_that_is_allowed(copy, folder):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps({**manifest, "exit_status": None}))
@@ -212,8 +269,7 @@ def test_an_unfinished_run_fails_unless_that_is_allowed(copy, folder):
 
 
 def test_a_federation_that_left_nothing_is_no_proof_of_safety(copy, folder):
-    rows = (copy / "results.jsonl").read_text().splitlines(keepends=True)
-    (copy / "results.jsonl").write_text("".join(line for line in rows if json.loads(line)["defense"] == "none"))
+    keep(copy, lambda row: row["defense"] == "none", cells=24)
     (copy / "policy.toml").write_text("rules = ['psnr.worst < 1000']")
     said = invoke("check", copy, "--policy", copy / "policy.toml")
     assert said.exit_code == 1
@@ -248,9 +304,7 @@ def test_a_defense_under_which_an_attack_crashed_fails(copy, tmp_path):
 
 def test_what_no_attack_could_read_is_no_proof_of_safety(copy, tmp_path):
     """Nothing crashed: all that looks at the update gave up under the noise, and the prior never looks."""
-    rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
-    rows = [row for row in rows if row["attack"] != "inverting-gradients"]
-    (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    keep(copy, lambda row: row["attack"] != "inverting-gradients", cells=36)
     (tmp_path / "policy.toml").write_text("rules = ['psnr.worst < 1000']")
     said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
     assert said.exit_code == 1
@@ -315,7 +369,7 @@ def test_another_experiment_is_no_baseline_without_a_word(kept, folder, tmp_path
     assert "attacks.2.restarts: 1 in the baseline, 2 here" in plain(said)
     assert "metrics: [psnr, label-recall] in the baseline, [psnr] here" in plain(said)
     assert "label-recall of bias-sign on single updates under 'none' (digits-mlp): in the baseline and" in plain(said)
-    allowed = invoke("check", tmp_path / "other", "--baseline", kept[0], "--allow-changes", "--alpha", "0")
+    allowed = invoke("check", tmp_path / "other", "--baseline", kept[0], "--allow-changes", "--alpha", "1e-9")
     assert allowed.exit_code == 0, allowed.output
     assert "differences, allowed)" in plain(allowed)
 

@@ -79,6 +79,19 @@ def test_markdown_is_a_table_and_bars_are_escaped(root):
     ]  # fmt: skip
 
 
+def test_what_steers_a_terminal_is_left_out(root):
+    said = invoke(root, "SELECT chr(27) || '[31mred' || chr(155) AS \"a\x1bb\", chr(0) || 'x' AS c")
+    assert "[31mred" in said.stdout
+    assert not {"\x1b", "\x9b", "\0"} & {*said.stdout}
+    assert "\\`a\\`" in invoke(root, "SELECT '`a`' AS b", "-f", "markdown").stdout
+
+
+def test_the_time_can_be_asked_for(root):
+    said = invoke(root, "SELECT now() AS now", "-f", "json")
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)[0]["now"].endswith("+00")
+
+
 def test_sql_comes_from_a_pipe_too(root):
     said = invoke(root, "-", "-f", "csv", input="SELECT count(*) AS n\nFROM results\n")
     assert said.stdout == "n\n61\n"

@@ -102,6 +102,20 @@ def test_markdown_keeps_its_tables_whole(verdict, tmp_path):
     assert "1 x it raised" in text
 
 
+def test_markdown_shows_names_as_they_are(make_verdict, make_row, tmp_path):
+    verdict = make_verdict(["psnr < 1"], [make_row(9.0, defense="a `b` <i>*c*")])
+    verdict = replace(verdict, run=Path("runs/`x` y"))
+    page = write_markdown(verdict, tmp_path / "summary.md").read_text()
+    assert page.startswith("## ❌ failed: fedleak check ``runs/`x` y``\n")
+    assert r"'a \`b\` \<i\>\*c\*'" in page
+
+
+def test_what_steers_a_terminal_is_left_out(make_verdict, make_row):
+    lines = list(verdict_lines(make_verdict(["psnr < 1"], [make_row(9.0, defense="a\x1b[31mb\0c\x9b")])))
+    assert any("'a[31mbc'" in line for line in lines)
+    assert not {"\x1b", "\x9b", "\0"} & {*"".join(lines)}
+
+
 NOTE = "no attack here had a test that can prove a guess (0 of 1 message), so this rule shows nothing"
 
 

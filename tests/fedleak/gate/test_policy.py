@@ -74,3 +74,9 @@ def test_a_policy_that_cannot_be_read_is_one_sentence(tmp_path):
         load_policy(tmp_path / "nowhere.toml")
     with pytest.raises(DataError, match="cannot read the policy"):
         load_policy(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_policy(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text("rules = ['psnr < 18']", encoding="utf-8-sig")
+    assert [rule.line for rule in load_policy(path).rules] == [1]
