@@ -129,6 +129,21 @@ def test_a_cell_is_run_again_when_what_was_recorded_has_changed(tmp_path, monkey
     assert figures(run(campaign(**tree), tmp_path / "run").folder) == figures(fresh.folder)
 
 
+def test_a_client_that_fails_after_its_update_costs_no_figure(tmp_path, monkeypatch):
+    def fail(self, content):
+        raise RuntimeError("the battery is empty")
+
+    monkeypatch.setattr(client_module.Client, "evaluate", fail)
+    tree = {"seed": 1, "federation": {"clients": 2, "fraction_evaluate": 1.0}, "defenses": [{"name": "none"}]}
+    outcome = run(campaign(**tree), tmp_path / "run")
+    assert outcome.exit_status == 1
+    assert any("the battery is empty" in problem for problem in outcome.problems)
+    back = read_run(tmp_path / "run")
+    assert len(back.rows) == len({(row.client, row.attack, row.metric) for row in back.rows}) == 2 * 3 * 2
+    assert back.manifest.cells_finished == back.manifest.cells_planned == 2 * 3
+    assert all(math.isnan(row.accuracy) for row in back.federations)
+
+
 @pytest.mark.parametrize("lost", ["vault", "recordings/seed=1 batch_size=1/none/round-0001/client-0000.safetensors"])
 def test_what_was_lost_of_a_federation_is_made_again(whole, tmp_path, lost):
     root = tmp_path / "run"

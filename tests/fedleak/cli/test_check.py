@@ -230,19 +230,6 @@ def test_rows_that_are_gone_between_two_lines_are_missed(copy, folder, name, spo
     refused(invoke("check", copy, "--policy", folder / "policy.toml"), sentence)
 
 
-def test_a_client_that_failed_after_its_update_has_rows_of_both(copy, folder):
-    lines = (copy / "results.jsonl").read_text().splitlines(keepends=True)
-    blank = {"value": None, "per_sample": [], "blind_per_sample": [], "samples": 0, "reason": "it went away"}
-    lines += [json.dumps({**json.loads(line), **blank}) + "\n" for line in lines[:2]]
-    (copy / "results.jsonl").write_text("".join(lines))
-    manifest = json.loads((copy / "manifest.json").read_text())
-    counts = {"cells_planned": 49, "cells_finished": 49}
-    (copy / "manifest.json").write_text(json.dumps({**manifest, **counts}))
-    assert invoke("check", copy, "--policy", folder / "policy.toml").exit_code == 0
-    (copy / "results.jsonl").write_text("".join(lines[:-2]))
-    refused(invoke("check", copy, "--policy", folder / "policy.toml"), "48 of 49 cells have rows")
-
-
 @pytest.mark.parametrize("alpha", ["nan", "inf", "0", "1", "-0.1"])
 def test_alpha_is_a_probability_between_0_and_1(kept, alpha):
     refused(invoke("check", kept[0], "--baseline", kept[0], f"--alpha={alpha}"), "--alpha: expected a number between")
