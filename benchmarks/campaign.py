@@ -191,6 +191,7 @@ def query(options: argparse.Namespace) -> None:
     from fedleak.results import write_results
     from fedleak.results_table import write_parquet
     from fedleak.run import run
+    from fedleak.statistics.summary import summarise
 
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
         outcome = run(parse_campaign({**TINY, "seed": [0]}), Path(folder) / "run")
@@ -201,7 +202,12 @@ def query(options: argparse.Namespace) -> None:
         write_parquet(RunFolder(Path(folder) / "run").parquet, rows)
         written = time.perf_counter() - started
         taken = [_queried(open_run, Path(folder) / "run") for _ in range(options.repeats)]
-    say(f"query     {len(rows)} rows in {statistics.median(taken):.2f} s, opening included; parquet {written:.1f} s")
+        started = time.perf_counter()
+        summarise(rows)
+        summed = time.perf_counter() - started
+    say(
+        f"query     {len(rows)} rows in {statistics.median(taken):.2f} s, opening included; parquet {written:.1f} s, summaries {summed:.1f} s"
+    )
 
 
 def _queried(open_run: Callable[[Path], Any], run: Path) -> float:

@@ -203,6 +203,7 @@ def test_what_is_no_whole_run_is_one_sentence(whole, tmp_path, spoil, sentence):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
     real, ran = federating.run_federation, []
 
@@ -219,6 +220,7 @@ def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
     assert len(ran) == 2 * 2
 
 
+@pytest.mark.slow
 def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_path):
     outcome = run(campaign(adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
     without = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 0 and not math.isnan(row.value)]
@@ -228,6 +230,7 @@ def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_pa
     assert all(not math.isnan(row.no_gradient) for row in others)
 
 
+@pytest.mark.slow
 def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     outcome = run(campaign(tuning={"seeds": [8, 9]}, federation={"clients": 2}), tmp_path / "run")
     assert {row.seed for row in outcome.rows if row.split == "tuning"} == {8, 9}

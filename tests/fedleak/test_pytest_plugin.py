@@ -232,6 +232,7 @@ def test_a_test_run_that_does_not_use_it_imports_nothing_of_fedleak(tmp_path: Pa
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.slow
 def test_attacking_a_model_of_one_s_own_imports_no_flower() -> None:
     code = "import sys, fedleak.pytest_fixture; sys.exit(len({'flwr', 'matplotlib', 'ray'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

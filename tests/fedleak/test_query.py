@@ -1,7 +1,6 @@
 """SQL sees a run's rows, fresh ones, and nothing else on this machine."""
 
 import os
-import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -224,16 +223,3 @@ def test_damaged_rows_are_one_sentence(folder, name):
     os.utime(path, ns=(later, later))
     with pytest.raises(RecordingError, match=f"{name}.jsonl is damaged"):
         open_run(folder.root)
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_rows_are_queried_in_under_a_second(tmp_path, make_row):
-    folder = RunFolder(tmp_path)
-    rows = [make_row(float(i % 40), 1.0, seed=i, setting={"federation.batch_size": i % 3}) for i in range(100_000)]
-    folder.results.touch()
-    write_parquet(folder.parquet, rows)
-    started = time.perf_counter()
-    assert (
-        len(values(folder, "SELECT batch_size, avg(value), quantile_cont(value, .95) FROM results GROUP BY ALL")) == 3
-    )
-    assert time.perf_counter() - started < 1

@@ -42,7 +42,15 @@ def plan_for(folder: Path, name: str, options: dict[str, Any], **changes: Any) -
     return parse_settings(FederationPlan, {**tree, "federation": federation, **changes})
 
 
-@pytest.mark.parametrize(("name", "options"), OPTIONS.items(), ids=OPTIONS)
+SLOW = ("Bulyan", "QFedAvg")
+"""They take seconds to aggregate."""
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param(*item, marks=[pytest.mark.slow] * (item[0] in SLOW)) for item in OPTIONS.items()],
+    ids=OPTIONS,
+)
 def test_it_runs(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     report = run_federation(plan_for(tmp_path, name, options))
     assert len(report.recordings) == 8
