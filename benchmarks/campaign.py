@@ -205,9 +205,8 @@ def query(options: argparse.Namespace) -> None:
         started = time.perf_counter()
         summarise(rows)
         summed = time.perf_counter() - started
-    say(
-        f"query     {len(rows)} rows in {statistics.median(taken):.2f} s, opening included; parquet {written:.1f} s, summaries {summed:.1f} s"
-    )
+    asked = f"{len(rows)} rows in {statistics.median(taken):.2f} s, opening included"
+    say(f"query     {asked}; parquet {written:.1f} s, summaries {summed:.1f} s")
 
 
 def _queried(open_run: Callable[[Path], Any], run: Path) -> float:
