@@ -13,7 +13,7 @@ from fedleak.campaign.facts import attack_tables, chain_tables, settings_facts
 from fedleak.defense import build_chain, protocol_of
 from fedleak.experiment import Experiment, NamedDefense
 from fedleak.federation.fingerprint import source_fingerprint
-from fedleak.results import AGGREGATE, Place, Who
+from fedleak.results import Place, Who
 from fedleak.settings import Table
 
 Message = tuple[int, Who]
@@ -49,16 +49,8 @@ def federation_address(experiment: Experiment, row: NamedDefense) -> str:
     return address_of([settings_facts(experiment), chain, source_fingerprint()])
 
 
-def expected_messages(experiment: Experiment, row: NamedDefense) -> list[Message]:
-    """What the server will have seen if every client takes part in every round and none fails."""
-    senders: list[Who] = list(range(experiment.federation.clients))
-    if _reveals_a_sum(json.dumps(row.chain)):
-        senders.append(AGGREGATE)
-    return [(round, who) for round in range(1, experiment.federation.rounds + 1) for who in senders]
-
-
 def expected_count(experiment: Experiment, row: NamedDefense) -> int:
-    """How many messages that is."""
+    """How many messages the server will have seen if every client takes part in every round and none fails."""
     federation = experiment.federation
     return federation.rounds * (federation.clients + _reveals_a_sum(json.dumps(row.chain)))
 

@@ -8,7 +8,7 @@ import typer
 from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.grid import load_campaign
 from fedleak.campaign.reading import FinishedRun, read_run
-from fedleak.cli.running import folder_of, run_quietly
+from fedleak.cli.running import folder_of, run_with_progress
 from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
 from fedleak.gate.checking import check_run
@@ -73,7 +73,7 @@ def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
 
 
 def _run(campaign: Campaign, out: Path | None, jobs: int) -> FinishedRun:
-    outcome = run_quietly(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
     return read_run(outcome.folder.root)
 
 

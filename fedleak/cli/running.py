@@ -22,14 +22,14 @@ PLAN_LINES = 20
 
 def execute(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
-    outcome = run_quietly(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
     defended = any(row.chain for point in campaign.points for row in point.experiment.defenses)
     show(outcome, Console(highlight=False), defended=defended)
     raise typer.Exit(outcome.exit_status)
 
 
-def run_quietly(campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool) -> Outcome:
-    """Runs with progress on the screen and nothing else."""
+def run_with_progress(campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool) -> Outcome:
+    """Runs with progress on the screen and prints nothing else."""
     with ConsoleEvents() as events:
         return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
 

@@ -34,7 +34,7 @@ def processes() -> set[str]:
 
 
 @pytest.mark.slow
-def test_ray_and_the_loopback_record_the_same(tmp_path: Path) -> None:
+def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) -> None:
     settings = {
         "clients": 4,
         "rounds": 2,
@@ -61,7 +61,7 @@ def test_ray_and_the_loopback_record_the_same(tmp_path: Path) -> None:
     assert processes() <= running
 
 
-def test_without_ray_the_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_simulation_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="needs Ray"):
         run_federation(plan_in(tmp_path), "simulation")
