@@ -10,10 +10,11 @@ from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 
+from .auto_labels import AutoLabels
 from .parts.certificate import certifiable, certify
 from .parts.evidence import defect
 from .parts.first_layer import FirstLayer, find_first_layer
-from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.label_rule import LabelRule
 from .parts.neurons import activated_by_one, least_squares
 from .parts.pairing import labels_of
 
@@ -41,10 +42,10 @@ class AnalyticLinear(Attack):
   pages = {1333--1345}, year = {2018},
   url = {https://doi.org/10.1109/TIFS.2017.2787987}
 }"""
-    labels: LabelRule = "auto"
+    labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         layer = find_first_layer(observation.task)
         if not isinstance(layer, FirstLayer):
             return Reconstruction.failed(layer)
@@ -59,7 +60,7 @@ class AnalyticLinear(Attack):
         if not len(found.inputs):
             return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
         inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
-        labels, certificate = self._labels(observation, inputs)
+        labels, certificate = self._labels(observation, inputs, rng)
         return Reconstruction(
             inputs=inputs,
             labels=labels,
@@ -70,11 +71,12 @@ class AnalyticLinear(Attack):
         )
 
     def _labels(
-        self, observation: Observation, inputs: Float[Tensor, "guesses channels height width"]
+        self, observation: Observation, inputs: Float[Tensor, "guesses channels height width"], rng: Generator
     ) -> tuple[Int[Tensor, " guesses"] | None, str | None]:
         """The labels, and the certificate; labels in the order of the images where they prove each other."""
-        if label_defect(observation):
-            return None, None
         paired = labels_of(observation, inputs)
         certificate = None if paired is None else certify(observation, inputs, paired)
-        return paired if certificate else infer_labels(observation, self.labels), certificate
+        if certificate:
+            return paired, certificate
+        inferred = self.labels.infer(observation, rng)
+        return None if isinstance(inferred, str) else inferred, None

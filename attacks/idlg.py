@@ -10,8 +10,9 @@ from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count
 
+from .auto_labels import AutoLabels
 from .parts.deep_leakage import deep_leakage
-from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.label_rule import LabelRule
 from .parts.restarts import best_of
 from .parts.starts import grey
 
@@ -38,14 +39,14 @@ class IDLG(Attack):
     """Attempts at most; a further one is made only while the mismatch is above `success`."""
     success: Amount = 1e-6
     """Mismatch (relative squared distance) at which an attempt counts as successful."""
-    labels: LabelRule = "auto"
+    labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = label_defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
-        labels = infer_labels(observation, self.labels)
+        inferred = self.labels.infer(observation, rng)
+        if isinstance(inferred, str):
+            return Reconstruction.failed(inferred)
+        labels = inferred
         matching = deep_leakage(observation, self.steps)
 
         def attempt(rng: Generator) -> Reconstruction:

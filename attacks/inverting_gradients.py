@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
+from .auto_labels import AutoLabels
 from .parts.distances import cosine
-from .parts.labels import LabelRule, infer_labels, label_defect
+from .parts.label_rule import LabelRule
 from .parts.lbfgs import lbfgs
 from .parts.matching import Matching
 from .parts.optimisers import signed_adam
@@ -52,22 +53,20 @@ class InvertingGradients(Attack):
     """Attempts; the one of lowest loss counts."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
     """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
-    labels: LabelRule = "auto"
+    labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = label_defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        labels = self.labels.infer(observation, rng)
+        if isinstance(labels, str):
+            return Reconstruction.failed(labels)
         smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
-        guess = self._best(self._matching(smooth), observation, rng)
+        guess = self._best(self._matching(smooth), observation, labels, rng)
         if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):
-            guess = self._best(self._matching(smooth=False), observation, rng)
+            guess = self._best(self._matching(smooth=False), observation, labels, rng)
         return guess
 
-    def _best(self, matching: Matching, observation: Observation, rng: Generator) -> Reconstruction:
-        labels = infer_labels(observation, self.labels)
-
+    def _best(self, matching: Matching, observation: Observation, labels: Tensor, rng: Generator) -> Reconstruction:
         def attempt(rng: Generator) -> Reconstruction:
             return matching.run(observation, grey(len(labels), observation.task.shape, rng), labels, rng)
 

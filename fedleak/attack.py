@@ -1,6 +1,7 @@
 """The contract of an attack, and the registry that finds attacks by name."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from torch import Generator
 
@@ -10,12 +11,21 @@ from fedleak.reconstruction import Reconstruction
 from fedleak.registry import Registry
 
 
+Want = Literal["others", "candidates"]
+"""A field of an `Observation` that costs something to fill and is left empty unless an attack wants it."""
+
+
 class Attack(Plugin, ABC):
     """Turns an observation into a guess, without ever touching the truth.
 
     The same observation and an equally seeded `rng` give the same guess. The observation is not changed. Where the
     attack does not apply or diverges it returns `Reconstruction.failed(reason)`; an exception is a bug.
     """
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        """What else the attack works on than one message and public data."""
+        return frozenset()
 
     @abstractmethod
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:

@@ -34,6 +34,12 @@ class Observation:
     """Whether the update is still under its pairwise masks, so uniformly random to who lacks the keys."""
     auxiliary: Batch | None = None
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
+    others: tuple["Observation", ...] = ()
+    """What else the adversary holds of the same run: other clients' messages, those of earlier rounds. Only for attacks
+    that say they want them, see `Attack.wants`."""
+    candidates: Batch | None = None
+    """Records that the adversary is asked about, members and others: which of them are behind the update? Only for
+    attacks that say so in `Attack.wants`."""
 
     def gradient(self) -> NamedTensors:
         """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""
@@ -42,6 +48,11 @@ class Observation:
     def examples(self) -> int:
         """How many examples to guess: as reported, else one batch for each client of the cohort."""
         return self.num_examples or (self.training.batch_size or 1) * len(self.cohort)
+
+    def earlier(self) -> tuple["Observation", ...]:
+        """The messages of the same cohort in earlier rounds, oldest first."""
+        same = [one for one in self.others if one.cohort == self.cohort and one.round < self.round]
+        return tuple(sorted(same, key=lambda one: one.round))
 
     def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
         """The same observation for an adversary who also holds public data."""

@@ -1,6 +1,7 @@
 """What an attack returns: its guess, its own loss, and how it got there."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -22,11 +23,23 @@ class Snapshot:
     inputs: Float[Tensor, "batch channels height width"]
 
 
+Trouble = Literal["diverged", "plateau", "labels", "mode", "buffers", "rank"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What most likely went wrong, told from what the attacker holds: never from the truth."""
+
+    trouble: Trouble
+    words: str
+    """One sentence: what was seen, and what to do about it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """A guess. `inputs` or `labels` is None where the attack does not guess them.
+    """A guess. `inputs`, `labels` or `membership` is None where the attack does not guess them.
 
-    A failed attack has neither and says why in `failure`; it is scored NaN, never as a black image.
+    A failed attack has none and says why in `failure`; it is scored NaN, never as a black image.
     """
 
     inputs: Float[Tensor, "batch channels height width"] | None = None
@@ -40,6 +53,10 @@ class Reconstruction:
     """Where the attack can prove its guess: the test that it passed, in words with its figure. None: a guess."""
     note: str | None = None
     """What to know about a guess that did not fail: how sure it is, or that the attack broke off after it."""
+    diagnosis: Diagnosis | None = None
+    """Where the attacker can tell by its own figures that this guess is no match: the likeliest cause."""
+    membership: Float[Tensor, " candidates"] | None = None
+    """For each of the observation's candidates how surely it is behind the update; only the order means something."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -91,6 +91,8 @@ class Registry(Generic[PluginT]):
     def _parse(self, value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, Mapping) and "use" in value:
             value = self.from_table(value, where)
+        if isinstance(value, str) and isinstance(hint, type) and issubclass(hint, Plugin):
+            value = self.build(value, {}, where)  # a plug-in by name, with its defaults
         if isinstance(value, list):
             value = tuple(value)
         try:

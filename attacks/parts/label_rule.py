@@ -1,0 +1,22 @@
+"""The contract of a rule that reads labels off an update: an attack of its own, and a part of matching attacks."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.attack import Attack
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+
+
+class LabelRule(Attack, ABC):
+    """Guesses labels alone, by a closed rule; any attack that needs labels takes one: `labels = "ilrg"`."""
+
+    @abstractmethod
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+        """The labels in ascending order, one for each example unless the rule tells less; or why it cannot tell."""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        found = self.infer(observation, rng)
+        return Reconstruction.failed(found) if isinstance(found, str) else Reconstruction(labels=found)
