@@ -6,19 +6,17 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.attack import Attack, attacks
+from fedleak.attack import attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
-from fedleak.settings import Amount, Count
 
-from .parts.deep_leakage import deep_leakage
-from .parts.restarts import best_of
-from .parts.starts import grey
+from .parts.deep_leakage import DeepLeakage, l2
+from .parts.gradient_match import GradientMatch, pixels
 
 
 @attacks.register("dlg")
 @dataclass(frozen=True, kw_only=True)
-class DLG(Attack):
+class DLG(DeepLeakage):
     """Moves dummy images and soft labels, together, until their gradient is the observed one in the L2 sense.
 
     Differences from the paper: float64, a strong-Wolfe line search and a magnified loss (float32 with fixed steps
@@ -34,19 +32,11 @@ class DLG(Attack):
   booktitle = {Advances in Neural Information Processing Systems}, volume = {32}, year = {2019},
   url = {https://arxiv.org/abs/1906.08935}
 }"""
-    steps: Count = 500
-    """L-BFGS iterations of one attempt."""
-    restarts: Count = 2
-    """Attempts at most; a further one is made only while the mismatch is above `success`."""
-    success: Amount = 1e-6
-    """Mismatch (relative squared distance) at which an attempt counts as successful."""
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        matching = deep_leakage(observation, self.steps)
-        task, examples = observation.task, observation.examples()
-
-        def attempt(rng: Generator) -> Reconstruction:
-            images = grey(examples, task.shape, rng)
-            return matching.run(observation, images, torch.randn(examples, task.classes, generator=rng), rng)
-
-        return best_of(attempt, self.restarts, rng, tolerance=self.success)
+    def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        dtype = self.dtype(torch.float64)
+        objective = GradientMatch.of(
+            observation, l2(observation), pixels(None), box=False, dtype=dtype, device=self.device
+        )
+        starts = self.starts(observation, observation.examples(), dtype, rng, soft=True)
+        return self.descend(objective, starts, rng)

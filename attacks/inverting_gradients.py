@@ -4,23 +4,24 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
+from fedleak.attack import attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels
 from .parts.distances import cosine
+from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule
 from .parts.lbfgs import lbfgs
 from .parts.matching import Matching
+from .parts.matching_attack import MatchingAttack
 from .parts.optimisers import signed_adam
-from .parts.priors import total_variation
-from .parts.restarts import best_of
+from .parts.priors import on_images, total_variation
 from .parts.smoothness import is_smooth
-from .parts.starts import grey
 
 NOISE_FLOOR = 1e-8
 """Cosine mismatch below which float32 rounding, not a defense, is what remains."""
@@ -28,7 +29,7 @@ NOISE_FLOOR = 1e-8
 
 @attacks.register("inverting-gradients")
 @dataclass(frozen=True, kw_only=True)
-class InvertingGradients(Attack):
+class InvertingGradients(MatchingAttack):
     """Moves dummy images until their gradient points where the observed one does (cosine), and keeps them smooth (TV).
 
     Differences from the paper: some hundred steps instead of 24,000, possible because the rate goes down to zero along
@@ -49,41 +50,42 @@ class InvertingGradients(Attack):
     """First rate of signed Adam, in units of a pixel's range; L-BFGS has none."""
     total_variation: Amount | None = None
     """Weight of the mean absolute difference of neighbouring pixels; None: 0.01 for signed Adam, 0 for L-BFGS."""
-    restarts: Count = 1
-    """Attempts; the one of lowest loss counts."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
     """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+    def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
         if isinstance(labels, str):
             return Reconstruction.failed(labels)
         smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
-        guess = self._best(self._matching(smooth), observation, labels, rng)
+        guess = self._descend(observation, labels, smooth, rng)
         if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):
-            guess = self._best(self._matching(smooth=False), observation, labels, rng)
+            guess = self._descend(observation, labels, False, rng)
         return guess
 
-    def _best(self, matching: Matching, observation: Observation, labels: Tensor, rng: Generator) -> Reconstruction:
-        def attempt(rng: Generator) -> Reconstruction:
-            return matching.run(observation, grey(len(labels), observation.task.shape, rng), labels, rng)
-
-        return best_of(attempt, self.restarts, rng)
-
-    def _matching(self, smooth: bool) -> Matching:
+    def _descend(
+        self, observation: Observation, labels: Int[Tensor, " guesses"], smooth: bool, rng: Generator
+    ) -> Reconstruction:
+        dtype = self.dtype(torch.float64 if smooth else torch.float32)
         usual = 0.0 if smooth else 0.01
-        weight = usual if self.total_variation is None else self.total_variation
-        return Matching(
-            distance=cosine,
-            priors=((weight, total_variation),),
+        objective = GradientMatch.of(
+            observation,
+            cosine,
+            pixels(labels.to(self.device)),
+            terms=((usual if self.total_variation is None else self.total_variation, on_images(total_variation)),),
+            box=not smooth,
+            dtype=dtype,
+            device=self.device,
+        )
+        engine = Matching(
             optimiser=lbfgs() if smooth else signed_adam(self.learning_rate),
             steps=self.steps,
-            box=not smooth,
-            dtype=torch.float64 if smooth else torch.float32,
             patience=100 if smooth else None,
+            compiled=self.compiled,
         )
+        return engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)
 
 
 def _fits_noise(guess: Reconstruction, observation: Observation) -> bool:

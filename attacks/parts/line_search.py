@@ -1,7 +1,7 @@
 """How far to go along a direction: a step that satisfies the strong Wolfe conditions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -20,33 +20,37 @@ class Trial:
     gradient: Tensor
 
 
-def strong_wolfe(along: Callable[[float], Trial], start: Trial, step: float, trials: int = 25) -> Trial:
-    """The first trial with enough decrease and a slope that is flat enough; else the lowest, which may be the start.
+Search = Generator[float, Trial, Trial]
+"""Yields how far along the direction it wants to look, is sent what is there, and returns the trial it settles on."""
+
+
+def strong_wolfe(start: Trial, step: float, trials: int = 25) -> Search:
+    """Settles on the first trial with enough decrease and a slope that is flat enough; else on the lowest.
 
     `step` is tried first. A loss that is not finite counts as too far. Source: algorithms 3.5 and 3.6 of Nocedal and
     Wright, https://doi.org/10.1007/978-0-387-40065-5
     """
     previous = lowest = start
     for number in range(trials):
-        trial = along(step)
+        trial = yield step
         lowest = min(lowest, trial, key=_height)
         too_high = not trial.loss <= start.loss + DECREASE * step * start.slope
         if too_high or (number > 0 and trial.loss >= previous.loss):
-            return _zoom(along, start, previous, trial, lowest, trials - number - 1)
+            return (yield from _zoom(start, previous, trial, lowest, trials - number - 1))
         if abs(trial.slope) <= -CURVATURE * start.slope:
             return trial
         if trial.slope >= 0:
-            return _zoom(along, start, trial, previous, lowest, trials - number - 1)
+            return (yield from _zoom(start, trial, previous, lowest, trials - number - 1))
         farther = _cubic_minimum(previous, trial)
         step = min(max(farther, 1.1 * step), 10 * step) if math.isfinite(farther) else 2 * step
         previous = trial
     return lowest
 
 
-def _zoom(along: Callable[[float], Trial], start: Trial, low: Trial, high: Trial, lowest: Trial, trials: int) -> Trial:
+def _zoom(start: Trial, low: Trial, high: Trial, lowest: Trial, trials: int) -> Search:
     """Narrows an interval that must hold a good step; `low` is its better end."""
     for _ in range(trials):
-        trial = along(_inside(low, high))
+        trial = yield _inside(low, high)
         lowest = min(lowest, trial, key=_height)
         if not trial.loss <= start.loss + DECREASE * trial.step * start.slope or trial.loss >= low.loss:
             high = trial

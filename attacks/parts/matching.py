@@ -1,150 +1,94 @@
-"""The one loop of every gradient-matching attack: move dummy data until its gradient is the observed one."""
+"""The one loop of every matching attack: move variables until what they stand for explains what was observed."""
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Num
-from torch import Generator, Tensor
+from torch import Generator
 
-from fedleak.observation import Observation
 from fedleak.progress import report
 from fedleak.randomness import global_dice
-from fedleak.reconstruction import Reconstruction, Snapshot, TracePoint
+from fedleak.reconstruction import Reconstruction
 
-from .distances import DistanceTo
-from .evidence import defect
+from .attempt import Attempt
+from .evaluation import TOGETHER, Evaluate, one_by_one, together
 from .objective import Objective
 from .optimisers import Optimiser
-from .priors import Prior
-
-SNAPSHOTS = 10
-TRACE_POINTS = 100
+from .variables import Layout, Variables
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """What is minimised and how; a matching attack is a choice of these, a start and a rule for the labels."""
+    """How the variables are moved, and when that is over; what is minimised is an `Objective`."""
 
-    distance: DistanceTo
     optimiser: Optimiser
     steps: int
-    priors: tuple[tuple[float, Prior], ...] = ()
-    """Weighted terms on the dummy images, added to the distance."""
-    box: bool = True
-    """Whether dummy pixels are put back into [0, 1] after every iteration."""
-    dtype: torch.dtype = torch.float32
-    tolerance: float = -math.inf
-    """A loss at which the attempt has succeeded and ends early."""
+    success: float = -math.inf
+    """A loss at which an attempt has found the data: it goes on to its end, and no other does."""
     patience: int | None = None
     """Iterations in which the lowest loss must fall by 1%, or else the attempt has converged and ends early."""
+    compiled: bool = False
+    """Whether the loss is compiled first (`torch.compile`): tens of seconds that pay for long runs and many starts."""
 
-    def run(
-        self,
-        observation: Observation,
-        inputs: Float[Tensor, "batch channels height width"],
-        labels: Num[Tensor, "batch *classes"],
-        rng: Generator,
-    ) -> Reconstruction:
-        """One attempt from a start; returns the images (and labels) of its lowest loss.
+    def run(self, objective: Objective, starts: Sequence[Variables], rng: Generator) -> Reconstruction:
+        """An attempt from each start; returns the guess of the lowest loss of all.
 
-        Integer `labels` are kept; floating-point ones are logits of soft labels and are optimised with the images.
-        `rng` rolls dice only where the network itself does (dropout).
+        Four starts or more advance together, in one call an iteration, where the objective can; fewer go one after the
+        other. `rng` rolls dice only where the network itself does (dropout).
         """
-        problem = defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
-        objective = Objective(observation, self.distance, self.priors, self.dtype)
-        attempt = _Attempt(objective, inputs, labels)
+        if self.compiled and not objective.vectorises:
+            return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
+        layout = Layout.of(starts[0], objective.units)
+        attempts = [Attempt(objective, layout, self.optimiser, self.steps, layout.vector(start)) for start in starts]
         with global_dice("matching", int(torch.randint(2**62, (), generator=rng))):
-            self._descend(attempt)
-        return attempt.reconstruction()
+            problem = self._advance(attempts, objective, layout)
+        return _reconstruction(attempts, problem)
 
-    def _descend(self, attempt: "_Attempt") -> None:
-        attempt.problem = attempt.objective.refusal(attempt.inputs)
-        if attempt.problem:
-            return
-        attempt.record(0, self.steps)
-        for iteration in self.optimiser(attempt.variables, attempt.evaluate, self.steps):
-            if self.box:
-                attempt.inputs.data.clamp_(0.0, 1.0)
-            attempt.record(iteration, self.steps)
-            report(iteration, self.steps)
-            if not torch.isfinite(attempt.inputs).all():
-                attempt.problem = f"the dummy data diverged after {iteration} of {self.steps} iterations"
-                return
-            if attempt.best <= self.tolerance or attempt.stalled(iteration, self.patience):
-                return
+    def _advance(self, attempts: list[Attempt], objective: Objective, layout: Layout) -> str | None:
+        """Moves all attempts to their ends; returns why the loss cannot be computed, where it cannot."""
+        vectorised = self.compiled or (objective.vectorises and len(attempts) >= TOGETHER)
+        evaluate = together(objective, layout, self.compiled) if vectorised else one_by_one(objective, layout)
+        groups = [attempts] if vectorised else [[attempt] for attempt in attempts]
+        for number, group in enumerate(groups):
+            problem = self._run_group(group, evaluate, number * self.steps, len(groups) * self.steps)
+            if problem:
+                return problem
+            if any(attempt.best <= self.success for attempt in group):
+                break
+        report(len(groups) * self.steps, len(groups) * self.steps)
+        return None
 
-
-@dataclass
-class _Attempt:
-    """The dummy data on its way, and the best of it so far."""
-
-    objective: Objective
-    inputs: Tensor
-    labels: Tensor
-    loss: float = math.nan
-    best: float = math.inf
-    milestone: tuple[int, float] = (0, math.inf)
-    """When the lowest loss last fell by 1%, and to what."""
-    problem: str | None = None
-    trace: list[TracePoint] = field(default_factory=list)
-    snapshots: list[Snapshot] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        device, dtype = self.objective.device, self.objective.dtype
-        self.inputs = self.inputs.detach().to(device, dtype, copy=True).requires_grad_()
-        soft = self.labels.is_floating_point()
-        self.labels = self.labels.detach().to(device, dtype if soft else torch.long, copy=True).requires_grad_(soft)
-        self.variables = [self.inputs, self.labels] if soft else [self.inputs]
-        self.best_variables = [value.detach().clone() for value in self.variables]
-
-    def evaluate(self) -> Tensor:
-        """The loss here, its gradient in each variable's `grad`; remembers the best place."""
-        soft = self.labels.requires_grad
-        loss = self.objective(self.inputs, self.labels.softmax(-1) if soft else self.labels)
-        gradients = torch.autograd.grad(loss, self.variables)
-        for variable, gradient in zip(self.variables, gradients, strict=True):
-            variable.grad = gradient
-        self.loss = loss.item()
-        if self.loss < self.best:
-            self.best = self.loss
-            for kept, variable in zip(self.best_variables, self.variables, strict=True):
-                kept.copy_(variable.detach())
-        return loss.detach()
-
-    def stalled(self, iteration: int, patience: int | None) -> bool:
-        """Whether the lowest loss has not fallen by 1% for `patience` iterations."""
-        if self.best < 0.99 * self.milestone[1]:
-            self.milestone = (iteration, self.best)
-        return patience is not None and iteration - self.milestone[0] >= patience
-
-    def record(self, iteration: int, steps: int) -> None:
-        """A trace point and a snapshot, each when its turn has come."""
-        if iteration and _due(iteration, steps, TRACE_POINTS, self.trace):
-            self.trace.append(TracePoint(iteration, self.loss))
-        if _due(iteration, steps, SNAPSHOTS, self.snapshots):
-            self.snapshots.append(Snapshot(iteration, _picture(self.best_variables[0])))
-
-    def reconstruction(self) -> Reconstruction:
-        """The best guess, or why there is none."""
-        if not math.isfinite(self.best):
-            return Reconstruction.failed(self.problem or f"the loss is {self.loss} from the first iteration on")
-        labels = self.best_variables[1].argmax(-1) if self.labels.requires_grad else self.labels
-        return Reconstruction(
-            inputs=_picture(self.best_variables[0]),
-            labels=labels.detach().cpu(),
-            mismatch=self.best,
-            note=self.problem and f"{self.problem}; this is the best guess before that",
-            trace=tuple(self.trace),
-            snapshots=tuple(self.snapshots),
-        )
+    def _run_group(self, running: list[Attempt], evaluate: Evaluate, before: int, total: int) -> str | None:
+        while running:
+            try:
+                told = evaluate([attempt.asked for attempt in running])
+            except (ValueError, RuntimeError) as error:
+                if running[0].losses:
+                    raise  # it could be computed before, so this is a bug
+                return f"the loss of the dummy data cannot be computed: {str(error).splitlines()[0]}"
+            going = [
+                attempt
+                for attempt, (loss, gradient) in zip(running, told, strict=True)
+                if attempt.tell(loss, gradient) and not attempt.over(self.patience)
+            ]
+            report(before + min(attempt.iteration for attempt in running), total)
+            found = [attempt for attempt in running if len(running) > 1 and attempt.best <= self.success]
+            running = [attempt for attempt in going if not found or attempt in found]
+        return None
 
 
-def _due(iteration: int, steps: int, points: int, taken: list[TracePoint] | list[Snapshot]) -> bool:
-    return not taken or iteration - taken[-1].iteration >= steps / points or iteration == steps
-
-
-def _picture(inputs: Tensor) -> Tensor:
-    return inputs.detach().clamp(0.0, 1.0).to("cpu", torch.float32, copy=True)
+def _reconstruction(attempts: list[Attempt], problem: str | None) -> Reconstruction:
+    """The best guess, or why there is none."""
+    best = min(attempts, key=lambda attempt: float(attempt.best))
+    if problem or not math.isfinite(float(best.best)):
+        return Reconstruction.failed(problem or best.problem or "the loss is not finite from the first iteration on")
+    guess = best.objective.guess(best.layout.variables(best.best_point))
+    return Reconstruction(
+        inputs=best.picture(best.best_point),
+        labels=None if guess.labels is None else guess.labels.detach().cpu(),
+        mismatch=float(best.best),
+        note=best.problem and f"{best.problem}; this is the best guess before that",
+        trace=best.trace(),
+        snapshots=best.snapshots(),
+    )

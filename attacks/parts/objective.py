@@ -1,62 +1,69 @@
-"""What a matching attack minimises: the distance of its dummy gradient to the observed one, plus priors."""
+"""The contract of what a matching attack minimises, and the state of the model it is computed on."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.observation import Observation
 from fedleak.weights import NamedTensors, Weights
 
-from .distances import DistanceTo
-from .priors import Prior
+from .variables import Variables
+
+Loss = Callable[[NamedTensors], Tensor]
+Gradient = Callable[[Loss, NamedTensors], NamedTensors]
+"""From a loss of the parameters, and parameters, to its gradient there: one that can be differentiated again."""
 
 
-class Objective:
-    """`distance(gradient of (inputs, labels)) + Σ weight * prior(inputs)`, differentiable twice over.
+@dataclass(frozen=True)
+class Guess:
+    """What variables stand for: images, in any order, and their labels where the attack has a say in them."""
 
-    Weights are converted once and are the objective's own: BatchNorm may write to its buffers, not the observation's.
+    inputs: Float[Tensor, "batch channels height width"]
+    labels: Int[Tensor, " batch"] | None = None
+
+
+class Objective(ABC):
+    """A loss over named variables, zero (but for priors) at the truth; the engine moves the variables.
+
+    Pure: the same variables give the same loss (but for dropout), so that many starts can be evaluated in one call.
     """
 
-    def __init__(
-        self,
-        observation: Observation,
-        distance: DistanceTo,
-        priors: tuple[tuple[float, Prior], ...] = (),
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        gradient = observation.gradient()
-        self.task = observation.task
-        self.mode = mode_of(observation)
-        self.dtype = dtype
-        self.weights = in_dtype(observation.before, dtype)
-        for parameter in self.weights.parameters.values():
-            parameter.requires_grad_()
-        self.parameters = list(self.weights.parameters.values())
-        self.device = self.parameters[0].device
-        self.distance = distance([gradient[name].to(dtype) for name in self.weights.parameters])
-        self.priors = tuple((weight, prior) for weight, prior in priors if weight)
+    units: Mapping[str, float] = {}
+    """The unit of a variable in which the optimiser's rate counts, where that is not 1; see `Layout`."""
 
-    def __call__(
-        self, inputs: Float[Tensor, "batch channels height width"], labels: Num[Tensor, "batch *classes"]
-    ) -> Float[Tensor, ""]:
-        """The loss of a dummy batch; labels are class indices or probabilities."""
-        loss = self.task.loss(self.weights, inputs, labels, mode=self.mode)
-        gradients = torch.autograd.grad(loss, self.parameters, create_graph=True, materialize_grads=True)
-        total = self.distance(gradients)
-        for weight, prior in self.priors:
-            total = total + weight * prior(inputs)
-        return total
+    @property
+    @abstractmethod
+    def vectorises(self) -> bool:
+        """Whether the loss can be computed for many starts at once (`torch.func.vmap`) and be compiled."""
 
-    def refusal(self, inputs: Float[Tensor, "batch channels height width"]) -> str | None:
-        """Why the network cannot run on a dummy batch (BatchNorm in train mode wants more than one value), if so."""
-        try:
-            with torch.no_grad():
-                self.task.logits(self.weights, inputs, mode=self.mode)
-        except (ValueError, RuntimeError) as error:
-            return f"the network does not run on a dummy batch of {len(inputs)} in {self.mode} mode: {error}"
-        return None
+    @abstractmethod
+    def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
+        """The loss; inner gradients are taken with `gradient`, so that it can be differentiated in either way."""
+
+    @abstractmethod
+    def guess(self, variables: Variables) -> Guess:
+        """What the variables stand for."""
+
+    @abstractmethod
+    def project(self, variables: Variables) -> None:
+        """Puts variables back where they may be, in place: they are views of the optimiser's point."""
+
+
+def by_autograd(loss: Loss, at: NamedTensors) -> NamedTensors:
+    """The gradient on torch's tape: the fastest for one start. `at` must require gradients."""
+    values = torch.autograd.grad(loss(at), list(at.values()), create_graph=True, materialize_grads=True)
+    return dict(zip(at, values, strict=True))
+
+
+def by_function(loss: Loss, at: NamedTensors) -> NamedTensors:
+    """The gradient by a function transform: what `torch.func.vmap` and `torch.compile` can see through."""
+    gradient: NamedTensors = torch.func.grad(loss)(at)
+    return gradient
 
 
 def mode_of(observation: Observation) -> Literal["train", "eval"]:

@@ -1,15 +1,19 @@
-"""Ways down: each is a generator that moves the variables in place and yields how many iterations are over."""
+"""Ways down: each says where it wants the loss and its gradient, is told, and goes on from there."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-Evaluate = Callable[[], Tensor]
-"""Computes the loss at the variables' present values and leaves its gradient in their `grad`."""
-Optimiser = Callable[[Sequence[Tensor], Evaluate, int], Iterator[int]]
-"""From variables, evaluation and a number of iterations to the run of them."""
+Told = tuple[Float[Tensor, ""], Float[Tensor, " entries"]]
+"""The loss at a point and its gradient there."""
+Way = Generator[tuple[int, Float[Tensor, " entries"]], Told, None]
+"""Yields how many iterations are over and the next point to evaluate. It may move the point it yielded in place, and
+whoever evaluates may project it in place first."""
+Optimiser = Callable[[Float[Tensor, " entries"], int], Way]
+"""From a start, which it may write to, and a number of iterations to the way from there."""
 
 
 def signed_adam(learning_rate: float) -> Optimiser:
@@ -18,16 +22,22 @@ def signed_adam(learning_rate: float) -> Optimiser:
     Only the direction of each pixel's gradient counts, so the tiny gradients of a cosine distance do no harm.
     Sources: https://arxiv.org/abs/2003.14053, https://arxiv.org/abs/1412.6980
     """
+    return adam(learning_rate, signed=True)
 
-    def run(variables: Sequence[Tensor], evaluate: Evaluate, steps: int) -> Iterator[int]:
-        averages = [(torch.zeros_like(value), torch.zeros_like(value)) for value in variables]
+
+def adam(learning_rate: float, *, signed: bool = False, warm_up: int = 0) -> Optimiser:
+    """Adam, the rate rising along a line over `warm_up` iterations, then going down to zero along a half cosine.
+
+    Source: https://arxiv.org/abs/1412.6980
+    """
+
+    def run(point: Tensor, steps: int) -> Way:
+        mean, square = torch.zeros_like(point), torch.zeros_like(point)
         for step in range(steps):
-            evaluate()
-            rate = learning_rate * cosine_decay(step, steps)
-            for variable, (mean, square) in zip(variables, averages, strict=True):
-                assert variable.grad is not None
-                _adam(variable.data, variable.grad.sign(), mean, square, rate, step + 1)
-            yield step + 1
+            _, gradient = yield step, point
+            rise = min(1.0, (step + 1) / (warm_up + 1))
+            rate = learning_rate * rise * cosine_decay(step, steps)
+            _adam(point, gradient.sign() if signed else gradient, mean, square, rate, step + 1)
 
     return run
 

@@ -5,8 +5,19 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
+from .gradient_match import Dummy, Term
+
 Prior = Callable[[Float[Tensor, "batch channels height width"]], Float[Tensor, ""]]
 """From a dummy batch to a penalty, lower for what is more plausible."""
+
+
+def on_images(prior: Prior) -> Term:
+    """The prior as a term of a gradient-matching objective."""
+
+    def term(dummy: Dummy) -> Tensor:
+        return prior(dummy.inputs)
+
+    return term
 
 
 def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
