@@ -44,12 +44,13 @@ class InvertingGradients(MatchingAttack):
   booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020},
   url = {https://arxiv.org/abs/2003.14053}
 }"""
-    steps: Count = 500
+    steps: Count = 300
     """Iterations of one attempt."""
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; L-BFGS has none."""
     total_variation: Amount | None = None
-    """Weight of the mean absolute difference of neighbouring pixels; None: 0.01 for signed Adam, 0 for L-BFGS."""
+    """Weight of the mean absolute difference of neighbouring pixels; None: for signed Adam 0.01 for one
+    image and 0.02 for a batch, 0 for L-BFGS."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
     """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
     labels: LabelRule = AutoLabels()
@@ -69,7 +70,7 @@ class InvertingGradients(MatchingAttack):
         self, observation: Observation, labels: Int[Tensor, " guesses"], smooth: bool, rng: Generator
     ) -> Reconstruction:
         dtype = self.dtype(torch.float64 if smooth else torch.float32)
-        usual = 0.0 if smooth else 0.01
+        usual = 0.0 if smooth else 0.01 if len(labels) == 1 else 0.02
         objective = GradientMatch.of(
             observation,
             cosine,
