@@ -1,187 +1,172 @@
-"""How much the attacks recover, how fast, and what the loop adds: a Markdown table, from real data drawn by seed.
+"""How much the attacks recover and how fast, beside what is asked of them: a Markdown table, from real data by seed.
 
-    python benchmarks/attacks.py [--quick] [--seed N]
+    python benchmarks/attacks.py [--quick] [--seed N] [--only WORDS]
 
 No defense; the gradient comes out of a float32 weight difference at learning rate 0.1, as a server sees it. A seed
-draws the examples among the clients' and the untrained weights. Seconds are of processor time, on one thread.
+draws the examples among the clients' and the untrained weights. Seconds are of processor time, on one thread. A draw
+without a guess has no figure: it is counted beside the mean, which is over the others.
 """
 
 import argparse
-import copy
 import math
+import resource
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 
 import torch
-import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
+from measuring import Case, Draw, accuracy, draws_of, trained
 
-from fedleak.attack import attacks
-from fedleak.attacks.parts import distances, optimisers, priors, starts
-from fedleak.attacks.parts.matching import Matching
-from fedleak.batch import Batch
-from fedleak.data import load
-from fedleak.observation import Observation
-from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
+Figure = Callable[[Draw], float]
+FEDAVG = {"batch_size": 4, "batches": 2, "epochs": 5}
 
-MATCHING = (
-    ("inverting-gradients", "photos-convnet", 1, 8),
-    ("inverting-gradients", "photos-convnet", 4, 3),
-    ("inverting-gradients", "photos-lenet", 1, 20),
-    ("dlg", "photos-lenet", 1, 20),
-    ("idlg", "photos-lenet", 1, 8),
-    ("analytic-linear", "digits-mlp", 1, 20),
-    ("analytic-linear", "digits-mlp", 8, 20),
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of the table: a case, what is asked of it, and what figure shows it."""
+
+    asked: str
+    figure: Figure
+    unit: str
+    case: Case
+
+
+def share_at_20(draw: Draw) -> float:
+    """Share of the images that were matched at 20 dB or more."""
+    return statistics.mean(value >= 20 for value in draw.psnr)
+
+
+def error(draw: Draw) -> float:
+    return draw.error
+
+
+def mean_psnr(draw: Draw) -> float:
+    return draw.mean
+
+
+def recall(draw: Draw) -> float:
+    return draw.recall
+
+
+def images(asked: str, attack: str, task: str, examples: int, draws: int, **case: object) -> Line:
+    """A line in dB."""
+    given = Case(attack=attack, task=task, examples=examples, draws=draws, **case)  # type: ignore[arg-type]
+    return Line(asked=asked, figure=mean_psnr, unit="dB", case=given)
+
+
+def counts(asked: str, task: str, examples: int, draws: int = 20, **case: object) -> Line:
+    """A line of label recall."""
+    given = Case(attack="auto-labels", task=task, examples=examples, draws=draws, **case)  # type: ignore[arg-type]
+    return Line(asked=asked, figure=recall, unit="", case=given)
+
+
+LINES = (
+    images("35 dB in 19 of 20, mean under 4 s", "dlg", "photos-lenet", 1, 20),
+    images("mean 40 dB, under 2 s", "inverting-gradients", "photos-lenet", 1, 20),
+    images("", "idlg", "photos-lenet", 1, 20),
+    images("32 dB in 4 s", "inverting-gradients", "photos-convnet", 1, 20),
+    images("", "inverting-gradients", "photos-convnet", 4, 10),
+    images("24 dB in 16 s", "inverting-gradients", "photos-deep-convnet", 4, 10),
+    images("44 dB, under 30 s and 1 GB", "r-gap", "photos-cnn6", 1, 10),
+    Line(
+        asked="below 1e-5, certified, 10 of 10, under 60 s",
+        figure=error,
+        unit="relative error",
+        case=Case(attack="spear", task="photos-wide-mlp", examples=8, draws=10),
+    ),
+    Line(
+        asked="80% of images at 20 dB",
+        figure=share_at_20,
+        unit="of images at 20 dB",
+        case=Case(attack="cocktail-party", task="photos-wide-mlp", examples=32, draws=10),
+    ),
+    images("", "april", "photos-vit", 1, 10),
+    images("", "analytic-linear", "digits-mlp", 1, 20),
+    images("", "analytic-linear", "digits-mlp", 8, 20),
+    counts("1", "photos-convnet", 1),
+    counts(".93", "photos-lenet", 16),
+    counts(".99", "photos-convnet", 16),
+    counts(".95", "photos-resnet18", 16, 10),
+    counts(".99", "digits-mlp", 16),
+    counts(".75", "digits-mlp", 32, epochs=20, public=256),
+    counts(".75", "digits-lenet", 32, epochs=60, public=256),
+    counts(".75", "photos-convnet", 32, epochs=15, public=256),
+    images("", "inverting-gradients", "photos-convnet", 8, 5, training=FEDAVG),
+    images("3 dB more than matching one gradient", "surrogate-model", "photos-convnet", 8, 5, training=FEDAVG),
 )
-COUNTED = ("digits-mlp", "digits-lenet", "photos-lenet", "photos-convnet", "photos-resnet18")
-LOOPS = (("photos-lenet", 60), ("photos-convnet", 40), ("photos-resnet18", 4))
 
 
-def observed(task_name: str, examples: int, seed: int) -> tuple[Observation, Batch]:
-    """An observation of one client's single step, and the truth behind it."""
-    task, private = task_named(task_name), load(task_name).clients
-    batch = private[torch.randperm(len(private), generator=generator("benchmark", task_name, seed))[:examples]]
-    before, training = initial_weights(task, seed), LocalTraining(batch_size=examples, learning_rate=0.1)
-    after = train_locally(task, before, batch, training, ("benchmark", seed))
-    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
-    observation = Observation(
-        task=task,
-        before=before,
-        update=Update(delta, UpdateKind.DELTA),
-        buffers_after=after.buffers or None,
-        num_examples=examples,
-        training=training,
+def row(line: Line, seed: int) -> str:
+    """The line as measured, in a process of its own so that its memory can be told."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        draws, peak = pool.submit(measured, line.case, seed).result()
+    values = [value for draw in draws if not math.isnan(value := line.figure(draw))]
+    labels = line.figure is recall
+    return (
+        "| "
+        + " | ".join(
+            (
+                line.case.attack,
+                line.case.setting + trained_to(line.case, seed),
+                line.asked or "-",
+                figures(values, line.unit, labels or line.unit == "of images at 20 dB"),
+                passing(line, draws),
+                f"{statistics.mean(draw.prior_recall if labels else draw.prior for draw in draws):.3g}",
+                f"{statistics.mean(d.seconds for d in draws):.2f} s, at most {max(d.seconds for d in draws):.2f} s",
+                f"{peak:.0f} MB",
+            )
+        )
+        + " |"
     )
-    return observation, batch
 
 
-def psnr(guess: Reconstruction, truth: Batch) -> float:
-    """Mean PSNR in dB, after matching guesses with the truth; an example that no guess was found for counts 0 dB."""
-    if guess.inputs is None:
-        return math.nan
-    errors = (guess.inputs[:, None] - truth.inputs[None]).square().flatten(2).mean(2).clamp_min(1e-12)
-    decibel = -10 * torch.log10(errors)
-    rows, columns = linear_sum_assignment(-decibel.numpy())
-    return float(decibel[rows, columns].sum()) / len(truth)
+def measured(case: Case, seed: int) -> tuple[list[Draw], float]:
+    """The draws, and the most memory that this process held, in megabytes."""
+    torch.set_num_threads(1)
+    draws = draws_of(case, seed)
+    return draws, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def recall(guess: Reconstruction, truth: Batch, classes: int) -> float:
-    """Share of the labels that were named, as a multiset."""
-    if guess.labels is None:
-        return math.nan
-    counts = [torch.bincount(labels, minlength=classes) for labels in (guess.labels, truth.labels)]
-    return float(torch.minimum(*counts).sum()) / len(truth)
+def figures(values: Sequence[float], unit: str, high_is_share: bool) -> str:
+    """Mean and worst of the draws that have a figure."""
+    if not values:
+        return "no guess"
+    shape = ".3f" if high_is_share else ".1e" if unit == "relative error" else ".1f"
+    worst = max(values) if unit == "relative error" else min(values)
+    return f"{statistics.mean(values):{shape}} {unit}, worst {worst:{shape}}".replace("  ", " ")
 
 
-def images(name: str, task: str, examples: int, draws: int, seed: int) -> str:
-    """A row: PSNR of an attack over several draws."""
-    values, named, seconds = [], [], []
-    for draw in range(seed, seed + draws):
-        observation, truth = observed(task, examples, draw)
-        started = time.process_time()
-        guess = attacks.build(name, {}).reconstruct(observation, generator("attack", draw))
-        seconds.append(time.process_time() - started)
-        values.append(psnr(guess, truth))
-        named.append(recall(guess, truth, observation.task.classes))
-    figures = f"{statistics.mean(values):.1f} dB | {min(values):.1f} dB | {statistics.mean(named):.3f}"
-    return f"| {name} | {task} | {examples} | {draws} | {figures} | {statistics.mean(seconds):.2f} s |"
+def passing(line: Line, draws: Sequence[Draw]) -> str:
+    """How many draws had a guess, were proved, and, for DLG's line, reached 35 dB."""
+    guessed = sum(not draw.failure for draw in draws)
+    words = [f"{guessed} of {len(draws)}"]
+    if any(draw.certified for draw in draws):
+        words.append(f"{sum(draw.certified for draw in draws)} certified")
+    if line.unit == "dB":
+        words.append(f"{sum(draw.mean >= 35 for draw in draws)} at 35 dB")
+    return ", ".join(words)
 
 
-def counts(name: str, task: str, examples: int, draws: int, public: bool, seed: int) -> str:
-    """A row: label recall over several draws, with or without public data."""
-    values, seconds = [], []
-    for draw in range(seed, seed + draws):
-        observation, truth = observed(task, examples, draw)
-        pool = load(task).auxiliary
-        held = pool[torch.arange(min(256, len(pool)))] if public else None
-        started = time.process_time()
-        guess = attacks.build(name, {}).reconstruct(observation.with_auxiliary(held), generator("attack", draw))
-        seconds.append(time.process_time() - started)
-        values.append(recall(guess, truth, observation.task.classes))
-    label = f"{name}{', 256 public' if public else ''}"
-    figures = f"- | - | {statistics.mean(values):.3f} (worst {min(values):.2f})"
-    return f"| {label} | {task} | {examples} | {draws} | {figures} | {statistics.mean(seconds):.2f} s |"
-
-
-def engine(observation: Observation, truth: Batch, steps: int) -> None:
-    """The loop under test."""
-    prior, rng = ((0.01, priors.total_variation),), generator("loop")
-    loop = Matching(distance=distances.cosine, optimiser=optimisers.signed_adam(0.1), steps=steps, priors=prior)
-    loop.run(observation, starts.grey(len(truth), observation.task.shape, rng), truth.labels, rng)
-
-
-def by_hand(observation: Observation, truth: Batch, steps: int) -> None:
-    """The same mathematics written straight down: a double backward and `torch.optim.Adam`."""
-    network = copy.deepcopy(observation.task.network).train()
-    network.load_state_dict(observation.before.state_dict())
-    parameters, target = list(network.parameters()), list(observation.gradient().values())
-    length = sum((t * t).sum() for t in target) ** 0.5
-    dummy = starts.grey(len(truth), observation.task.shape, generator("loop")).requires_grad_()
-    adam = torch.optim.Adam([dummy], lr=0.1)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    for _ in range(steps):
-        loss = F.cross_entropy(network(dummy), truth.labels)
-        gradients = torch.autograd.grad(loss, parameters, create_graph=True)
-        dot = sum((g * t).sum() for g, t in zip(gradients, target, strict=True))
-        norm = sum((g * g).sum() for g in gradients) ** 0.5
-        rough = (dummy[..., 1:, :] - dummy[..., :-1, :]).abs().mean() + (dummy[..., 1:] - dummy[..., :-1]).abs().mean()
-        (slope,) = torch.autograd.grad(1 - dot / (norm * length) + 0.01 * rough, dummy)
-        dummy.grad = slope.sign()
-        adam.step()
-        schedule.step()
-        dummy.data.clamp_(0, 1)
-
-
-def overhead(task: str, steps: int, pairs: int, seed: int) -> str:
-    """A row: processor time of the engine over the hand-written loop, pair by pair in one process."""
-    observation, truth = observed(task, 1, seed)
-    engine(observation, truth, 2)
-    by_hand(observation, truth, 2)
-
-    def seconds(loop: Callable[[Observation, Batch, int], None]) -> float:
-        started = time.process_time()
-        loop(observation, truth, steps)
-        return time.process_time() - started
-
-    ratios, each = [], []
-    for _ in range(pairs):
-        mine, theirs = seconds(engine), seconds(by_hand)
-        ratios.append(mine / theirs)
-        each.append(1000 * mine / steps)
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return f"| {task} | {pairs} of {steps} steps | {statistics.median(ratios):.2f} | {spread} | {min(each):.1f} ms |"
-
-
-def rows(quick: bool, seed: int) -> Iterator[str]:
-    """The tables, line by line, as they are measured."""
-    share = 5 if quick else 1
-    yield "| attack | task | batch | draws | PSNR, mean | worst draw | label recall | mean CPU time |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for name, task, examples, draws in MATCHING:
-        yield images(name, task, examples, max(draws // share, 2), seed)
-    for task in COUNTED:
-        yield counts("bias-sign", task, 1, 20 // share, False, seed)
-        for public in (False, True):
-            yield counts("batch-counts", task, 16, 20 // share, public, seed)
-    yield "\n| loop | pairs | engine / by hand, median | range | an engine step |"
-    yield "|---|---|---|---|---|"
-    for task, steps in LOOPS:
-        yield overhead(task, steps, 3 if quick else 9, seed)
+def trained_to(case: Case, seed: int) -> str:
+    """The accuracy that the first draw's model has on test examples, where it was trained."""
+    return f" (test accuracy {accuracy(case.task, trained(case.task, case.epochs, seed)):.2f})" if case.epochs else ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a fifth of the draws: one or two minutes")
+    parser.add_argument("--quick", action="store_true", help="a fifth of the draws: some minutes")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of the draws")
+    parser.add_argument("--only", default="", help="only lines whose attack or setting contains this")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for row in rows(options.quick, options.seed):
-        print(row, flush=True)  # noqa: T201
+    print("| attack | setting | asked | measured | guesses | prior | processor time | process |")  # noqa: T201
+    print("|---|---|---|---|---|---|---|---|")  # noqa: T201
+    for line in LINES:
+        if options.only in f"{line.case.attack} {line.case.setting}":
+            fewer = replace(line.case, draws=max(line.case.draws // 5, 2)) if options.quick else line.case
+            print(row(replace(line, case=fewer), options.seed), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

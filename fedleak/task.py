@@ -16,7 +16,8 @@ from fedleak.weights import NamedTensors, Weights
 class Task:
     """A classification problem on images in [0, 1] with mean cross-entropy; holds no data.
 
-    `network` is the architecture only: every method takes the weights, and the network's own are never read.
+    `network` is the architecture only: every method takes the weights, and the network's own are never read. All its
+    modules are in one mode.
     """
 
     name: str
@@ -38,7 +39,8 @@ class Task:
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
         """The network's outputs. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
-        self.network.train(mode == "train")
+        if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
+            self.network.train(mode == "train")
         result: Tensor = functional_call(self.network, weights.state_dict(), (inputs,))
         return result
 

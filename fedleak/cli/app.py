@@ -12,6 +12,7 @@ from fedleak.cli.demo import demo
 from fedleak.cli.doctor import doctor
 from fedleak.cli.errors import Polite
 from fedleak.cli.listing import list_plugins
+from fedleak.cli.profile import profile
 from fedleak.cli.query import query
 from fedleak.cli.report import report
 from fedleak.cli.run import run
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(run)
 app.command()(attack)
+app.command()(profile)
 app.command()(verify)
 app.command()(check)
 app.command()(query)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fedleak.campaign.folder import RunFolder
 from fedleak.errors import RecordingError
 from fedleak.observation import Observation
+from fedleak.profile.layers import Layer, layers_of, rank_limit
 from fedleak.recording import read_recording
 from fedleak.report.conditions import defense_words
-from fedleak.report.layers import Layer, profile, rank_limit
 from fedleak.report.pictures import message_words
 from fedleak.report.words import counted, percent
 from fedleak.results import AGGREGATE, Row
@@ -49,7 +49,7 @@ def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
     observed, masked = _observations(folder, rows)
     if not observed:
         return None
-    layers = {title: profile(observation) for title, observation in observed.items()}
+    layers = {title: layers_of(observation) for title, observation in observed.items()}
     first = next(iter(layers.values()))
     kept = _kept(first)
     names = [layer for layer in first if layer.name in kept]

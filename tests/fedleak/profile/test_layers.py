@@ -10,7 +10,7 @@ from torch import nn
 
 from fedleak.batch import Batch
 from fedleak.observation import Observation
-from fedleak.report.layers import layer_of, numerical_rank, profile, rank_limit
+from fedleak.profile.layers import layer_of, layers_of, numerical_rank, rank_limit
 from fedleak.task import Task
 from fedleak.tasks import weights_of
 from fedleak.training import LocalTraining, train_locally
@@ -37,7 +37,7 @@ def observed(examples: int, **facts) -> Observation:
 
 @pytest.mark.parametrize("examples", [1, 2, 3, 5])
 def test_the_rank_is_at_most_the_number_of_examples(examples):
-    layers = profile(observed(examples))
+    layers = layers_of(observed(examples))
     assert [layer.name for layer in layers] == ["1", "3"]
     assert all(layer.rank is not None and 1 <= layer.rank <= examples for layer in layers)
 
@@ -45,7 +45,7 @@ def test_the_rank_is_at_most_the_number_of_examples(examples):
 def test_several_steps_add_their_examples():
     observation = observed(6, batch_size=2, batches=3)
     assert rank_limit(observation) == 6
-    assert all(layer.rank is not None and layer.rank <= 6 for layer in profile(observation))
+    assert all(layer.rank is not None and layer.rank <= 6 for layer in layers_of(observation))
 
 
 def test_one_example_and_noise_fill_the_rank():
@@ -56,7 +56,7 @@ def test_one_example_and_noise_fill_the_rank():
     spoilt = Observation(
         task=observation.task, before=observation.before, update=Update(noisy, UpdateKind.DELTA), num_examples=1
     )
-    assert [(layer.rank, layer.full) for layer in profile(spoilt)] == [(12, 12), (9, 9)]
+    assert [(layer.rank, layer.full) for layer in layers_of(spoilt)] == [(12, 12), (9, 9)]
 
 
 @given(rank=st.integers(0, 5), seed=st.integers(0, 99))
@@ -68,12 +68,12 @@ def test_the_numerical_rank_sees_through_rounding(rank, seed):
 
 
 def test_shares_of_energy_add_up_to_one():
-    assert sum(layer.energy for layer in profile(observed(3))) == pytest.approx(1.0)
+    assert sum(layer.energy for layer in layers_of(observed(3))) == pytest.approx(1.0)
 
 
 def test_an_update_that_is_zero_has_no_shares():
     observation = observed(1, learning_rate=0.0)
-    assert all(layer.energy != layer.energy for layer in profile(observation))
+    assert all(layer.energy != layer.energy for layer in layers_of(observation))
 
 
 def test_nobody_can_tell_the_limit_where_weight_decay_adds_the_weights():

@@ -12,6 +12,8 @@ from fedleak.update import UpdateKind
 
 WIDEST = 2048
 """Shorter side of a matrix beyond which its singular values would take too long."""
+COMPUTED = 10.0
+"""Last bits of a typical entry that a client's own arithmetic is taken to be off by, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class Layer:
     """The greatest rank that a matrix of its shape can have."""
 
 
-def profile(observation: Observation) -> list[Layer]:
+def layers_of(observation: Observation) -> list[Layer]:
     """The layers of an update, in the order of the network.
 
     A fully connected layer's gradient is `dL/dW = Σᵢ δᵢ xᵢᵀ`, one outer product for each example, so its rank is at
@@ -78,11 +80,14 @@ def layer_of(parameter: str) -> str:
 
 
 def numerical_rank(matrix: Float[Tensor, "rows columns"], rounding: float) -> int:
-    """Singular values above what independent errors of up to `rounding` an entry make: about (√m + √n) rounding."""
+    """Singular values above what independent errors of up to `rounding` an entry make: about (√m + √n) rounding.
+
+    The client's own arithmetic in single precision adds errors of a few last bits of a typical entry.
+    """
     values = torch.linalg.svdvals(matrix.double())
-    noise = rounding * sum(math.sqrt(side) for side in matrix.shape)
-    own = torch.finfo(torch.float32).eps * max(matrix.shape) * float(values[0])
-    return int((values > max(noise, own)).sum())
+    typical = float(values.square().sum().sqrt()) / math.sqrt(matrix.numel())
+    error = max(rounding, COMPUTED * torch.finfo(torch.float32).eps * typical)
+    return int((values > error * sum(math.sqrt(side) for side in matrix.shape)).sum())
 
 
 def _rank(observation: Observation, gradient: Tensor, name: str) -> int | None:

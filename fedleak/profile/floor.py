@@ -1,0 +1,100 @@
+"""How far each entry of the gradient that a server sees is off, before anybody attacks it."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fedleak.defense import Defense
+from fedleak.profile.subject import Subject
+from fedleak.randomness import global_dice
+from fedleak.update import UpdateKind
+from fedleak.weights import NamedTensors, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floor:
+    """Root mean squares over all entries, in units of the gradient; independent of each other."""
+
+    rounding: float
+    """Of the weights after training to their last bit, seen through the difference of weights."""
+    arithmetic: float
+    """Of the client's own computation in single precision; NaN where the truth is not at hand to repeat it."""
+    noise: float
+    """What the client adds on purpose."""
+
+    @property
+    def total(self) -> float:
+        """All of them together."""
+        return math.sqrt(sum(part**2 for part in (self.rounding, self.arithmetic, self.noise) if part == part))
+
+
+def floor_of(subject: Subject) -> Floor:
+    """The floor under an update."""
+    noise = noise_in(subject.observation.defense) / scale_of(subject)
+    return Floor(rounding=_rounding(subject), arithmetic=_arithmetic(subject), noise=noise)
+
+
+def scale_of(subject: Subject) -> float:
+    """What a gradient is multiplied by to become the delta that is sent: learning rate times effective steps."""
+    training = subject.training
+    if subject.observation.update.kind is UpdateKind.GRADIENT:
+        return 1.0
+    if training.learning_rate is None or training.effective_steps is None:
+        return 1.0  # as `Update.as_gradient` does: of an unknown length only the direction counts
+    return training.learning_rate * training.effective_steps
+
+
+def noise_in(chain: tuple[Defense, ...]) -> float:
+    """The standard deviation on the delta of a chain's Gaussian and Laplace noise; of other defenses none is known."""
+    options = [(defense.name, defense.options()) for defense in chain]
+    variances = [values["std"] ** 2 for name, values in options if name == "gaussian-noise"]
+    variances += [2 * values["scale"] ** 2 for name, values in options if name == "laplace-noise"]
+    return math.sqrt(sum(variances))
+
+
+def _rounding(subject: Subject) -> float:
+    """A number rounded to the nearest of a grid of spacing u is off by u / √12, root mean square."""
+    observation = subject.observation
+    if observation.update.kind is UpdateKind.GRADIENT:
+        return 0.0
+    after = [(observation.before.parameters[n] + delta).abs() for n, delta in observation.update.tensors.items()]
+    spacings = [torch.nextafter(value, torch.full_like(value, math.inf)) - value for value in after]
+    return _root_mean_square(spacings) / math.sqrt(12) / scale_of(subject)
+
+
+def _arithmetic(subject: Subject) -> float:
+    """The gradient at the truth, computed as a client does and in double precision: the root mean square difference.
+
+    It is far above rounding where the network has BatchNorm on small batches, or activations about zero.
+    """
+    if subject.truth is None:
+        return math.nan
+    single = gradient_at_truth(subject, torch.float32)
+    double = gradient_at_truth(subject, torch.float64)
+    return _root_mean_square([single[name].double() - value for name, value in double.items()])
+
+
+def gradient_at_truth(subject: Subject, dtype: torch.dtype) -> NamedTensors:
+    """The mean gradient of the true examples at the weights that the server sent."""
+    assert subject.truth is not None
+    weights = in_dtype(subject.observation.before, dtype)
+    with global_dice("profile"):  # for dropout
+        return subject.observation.task.gradients(
+            weights, subject.truth.inputs.to(dtype), subject.truth.labels, mode=subject.training.mode or "train"
+        )
+
+
+def in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
+    """A copy of the weights in another precision; counters stay whole."""
+    return Weights(
+        {name: value.detach().clone().to(dtype) for name, value in weights.parameters.items()},
+        {name: value.clone().to(dtype if value.is_floating_point() else value.dtype)
+         for name, value in weights.buffers.items()},
+    )  # fmt: skip
+
+
+def _root_mean_square(parts: list[Tensor]) -> float:
+    squares = sum(float(part.double().square().sum()) for part in parts)
+    return math.sqrt(squares / sum(part.numel() for part in parts))

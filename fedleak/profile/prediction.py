@@ -1,0 +1,176 @@
+"""Indicators of a run's messages held against what its attacks really got beyond guessing."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fedleak import progress
+from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.reading import FinishedRun
+from fedleak.errors import ConfigError, RecordingError, did_you_mean
+from fedleak.profile.correlation import Correlation, spearman
+from fedleak.profile.indicators import INDICATORS, Indicator, values_of
+from fedleak.profile.measuring import Effort, profile
+from fedleak.profile.subject import recorded
+from fedleak.results import AGGREGATE, Row
+from fedleak.statistics.intervals import CLUSTERS
+from fedleak.statistics.samples import Samples
+
+QUICK = Effort(operations=3e11, steps=32, probes=8)
+"""Many messages are profiled, and ranks need no more."""
+
+
+class Message(NamedTuple):
+    """What was attacked."""
+
+    federation: str
+    defense: str
+    round: int
+    client: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One attack on one message: its indicators by name, and what it got beyond the better blind guess."""
+
+    attack: str
+    task: str
+    setting: str
+    """Task, settings and defense: messages that have it in common are near repetitions of each other."""
+    message: Message
+    values: dict[str, float]
+    gain: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """How well the indicators foretold a metric's gain."""
+
+    metric: str
+    unit: str
+    points: tuple[Point, ...]
+    correlations: Mapping[tuple[str, str], Correlation]
+    """By indicator and attack, over all tasks."""
+    within: Mapping[tuple[str, str], Correlation]
+    """The same within each task alone: an indicator may do no more than tell tasks apart, as their name does."""
+    left_out: tuple[str, ...]
+    """What is not among the points, counted, and why."""
+
+    @property
+    def attacks(self) -> tuple[str, ...]:
+        """Those with points, in their order."""
+        return tuple(dict.fromkeys(point.attack for point in self.points))
+
+    def correlation(self, indicator: Indicator, attack: str) -> Correlation:
+        """Over the points of an attack where the indicator applies."""
+        return self.correlations[indicator.name, attack]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those with points, in their order."""
+        return tuple(dict.fromkeys(point.task for point in self.points))
+
+    def telling(self) -> tuple[Indicator, ...]:
+        """The indicators that vary among the points of some attack."""
+        return tuple(
+            one for one in INDICATORS if any(not math.isnan(self.correlation(one, a).value) for a in self.attacks)
+        )
+
+
+def predict(run: FinishedRun, metric: str) -> Prediction:
+    """Profiles every client's message that was attacked, and joins it with the rows by the metric.
+
+    Raises `ConfigError` where the run has no such metric, and `RecordingError` where it kept no recordings.
+    """
+    rows = [row for row in run.rows if row.metric == metric and row.split == "test"]
+    if not rows:
+        metrics = {row.metric for row in run.rows}
+        raise ConfigError(f"--metric: the run has no figures by '{metric}'{did_you_mean(metric, metrics)}")
+    scored = [row for row in rows if row.client != AGGREGATE and not math.isnan(_gain(row))]
+    failed = [row for row in rows if row.client != AGGREGATE and math.isnan(_gain(row))]
+    indicators, missing = _indicators(run.folder, scored)
+    points = [_point(row, indicators[key]) for row in scored if (key := _message(row)) in indicators]
+    aggregates = sum(row.client == AGGREGATE for row in rows)
+    sums = [f"{aggregates} on sums, which are no one client's"] if aggregates else []
+    return Prediction(
+        metric=metric,
+        unit=rows[0].unit,
+        points=tuple(points),
+        correlations=correlations_of(points),
+        within=correlations_of(points, within_tasks=True),
+        left_out=(*_failures(failed), *missing, *sums),
+    )
+
+
+def correlations_of(points: Sequence[Point], *, within_tasks: bool = False) -> dict[tuple[str, str], Correlation]:
+    """Of each indicator with the gain of each attack. Settings are the units from five on, else messages."""
+    found = {}
+    for attack in dict.fromkeys(point.attack for point in points):
+        for indicator in INDICATORS:
+            own = [p for p in points if p.attack == attack and not math.isnan(p.values[indicator.name])]
+            by_setting = len({point.setting for point in own}) >= CLUSTERS
+            found[indicator.name, attack] = spearman(
+                [point.values[indicator.name] for point in own],
+                [point.gain for point in own],
+                [point.setting if by_setting else point.message for point in own],
+                "setting" if by_setting else "message",
+                [point.task for point in own] if within_tasks else None,
+            )
+    return found
+
+
+def _indicators(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[Message, dict[str, float]], list[str]]:
+    """The indicators of each message; and which could not be profiled."""
+    found: dict[Message, dict[str, float]] = {}
+    missing: dict[str, int] = {}
+    messages = {_message(row): row for row in rows}
+    for place, (key, row) in enumerate(messages.items()):
+        progress.report(place, len(messages))
+        try:
+            subject = recorded(folder.recording(row).with_suffix(".json"))
+            with progress.listening(None):
+                found[key] = values_of(profile(subject, effort=QUICK))
+        except RecordingError as error:
+            missing[_kind(error)] = missing.get(_kind(error), 0) + 1
+    if not found and missing:
+        raise RecordingError(f"{folder.root}: no message can be profiled: {next(iter(missing))}")
+    return found, [f"{count} messages: {reason}" for reason, count in missing.items()]
+
+
+def _kind(error: RecordingError) -> str:
+    """The error without the message that it names, so that equal reasons are counted together."""
+    words = str(error)
+    return words.partition(": ")[2] or words
+
+
+def _point(row: Row, values: dict[str, float]) -> Point:
+    settings = sorted(f"{key}={value}" for key, value in row.setting.items())
+    return Point(
+        attack=row.attack,
+        task=row.task,
+        setting=" ".join([row.task, *settings, row.defense]),
+        message=_message(row),
+        values=values,
+        gain=_gain(row),
+    )
+
+
+def _gain(row: Row) -> float:
+    """The mean over a message's samples of what each got beyond its better blind guess; NaN where none has both."""
+    gains = Samples.of([row]).guessed().gains
+    return float(gains.mean()) if len(gains) else math.nan
+
+
+def _message(row: Row) -> Message:
+    assert row.client != AGGREGATE
+    return Message(row.federation, row.defense, row.round, row.client)
+
+
+def _failures(rows: Iterable[Row]) -> list[str]:
+    """Attacks without a figure, counted: they are no points, and certainly none at zero."""
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = (row.attack, row.reason or "no reason given")
+        counts[key] = counts.get(key, 0) + 1
+    return [f"{count} by {attack}: {reason}" for (attack, reason), count in counts.items()]

@@ -1,0 +1,58 @@
+"""ReLUs and the examples that switch them on, against counting by hand."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from fedleak.batch import Batch
+from fedleak.profile.activity import activity, sparsity
+from fedleak.profile.singletons import alone, expected_alone
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+
+
+@given(examples=st.integers(1, 6), units=st.integers(1, 12), seed=st.integers(0, 99))
+def test_alone_is_what_brute_force_finds(examples, units, seed):
+    active = torch.rand(examples, units, generator=torch.Generator().manual_seed(seed)) < 0.4
+    table = active.tolist()
+    expected = sum(
+        any(table[i][u] and not any(table[j][u] for j in range(examples) if j != i) for u in range(units))
+        for i in range(examples)
+    )
+    assert alone(active) == expected
+
+
+def test_activity_is_the_sign_of_what_goes_into_the_relu(make_task, make_batch):
+    task, batch = make_task("mlp"), make_batch(3)
+    found = activity(task, weights_of(task.network), batch.inputs, "train")
+    before = task.network[1](batch.inputs.flatten(1))
+    assert list(found) == ["1"]
+    assert torch.equal(found["1"], before > 0)
+    assert sparsity(found["1"]) == pytest.approx(float((before <= 0).double().mean()))
+
+
+def test_batch_norm_between_counts_for_the_convolution_and_other_activations_for_nothing(make_task, make_batch):
+    normed, sigmoid = make_task("batch-norm"), make_task("conv")
+    found = activity(normed, weights_of(normed.network), make_batch(2).inputs, "train")
+    assert {name: tuple(value.shape) for name, value in found.items()} == {"0": (2, 96)}
+    assert activity(sigmoid, weights_of(sigmoid.network), make_batch(2).inputs, "train") == {}
+
+
+def test_nothing_keeps_watching(make_task, make_batch):
+    task = make_task("mlp")
+    activity(task, weights_of(task.network), make_batch(1).inputs, "train")
+    assert not any(module._forward_hooks for module in task.network.modules())
+
+
+def test_expected_alone_is_the_mean_over_batches_of_that_size():
+    """Each of four one-hot images switches on a neuron of its own."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.eye(4))
+        network[1].bias.fill_(-0.5)
+    task = Task("one-hot", network, (1, 2, 2), 2)
+    public = Batch(torch.eye(4).reshape(4, 1, 2, 2), torch.zeros(4, dtype=torch.int64))
+    dice = torch.Generator().manual_seed(0)
+    assert expected_alone(task, weights_of(network), public, "1", 3, "train", dice) == 3.0
