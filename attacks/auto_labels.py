@@ -9,14 +9,21 @@ from torch import Generator, Tensor
 from fedleak.attack import attacks
 from fedleak.observation import Observation
 
+from .batch_counts import BatchCounts
+from .bias_sign import BiasSign
+from .learned_counts import LearnedCounts
 from .parts.label_rule import LabelRule
-from .parts.labels import infer_labels, label_defect
 
 
 @attacks.register("auto-labels")
 @dataclass(frozen=True, kw_only=True)
 class AutoLabels(LabelRule):
-    """Picks a rule by batch size, known features and public data: signs for one example, else counts."""
+    """Picks a rule by the size of the batch and by public data.
+
+    One example: the sign rule, exact. More: what was learned from public examples where there are some, else counts
+    from the gradient alone. Both know whether features can be negative and whether the network is trained, and look at
+    the weights before and after several local steps. Name a rule to have that rule alone.
+    """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     bibtex: ClassVar = """@inproceedings{ma2023instance,
@@ -26,6 +33,12 @@ class AutoLabels(LabelRule):
   url = {https://openreview.net/forum?id=FIrQfNSOoTr}
 }"""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = label_defect(observation)
-        return problem or infer_labels(observation)
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+        rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
+        reasons = []
+        for rule in rules:
+            found = rule.infer(observation, rng)
+            if not isinstance(found, str):
+                return found
+            reasons.append(found)
+        return reasons[-1]

@@ -3,24 +3,27 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Generator
+from jaxtyping import Int
+from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
+from fedleak.attack import attacks
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
 
-from .parts.head import find_head, head_gradient
-from .parts.labels import bias_gradient, label_defect, present
+from .parts.bias_gradient import bias_gradient
+from .parts.head import head_gradient
+from .parts.label_rule import LabelRule
+from .parts.labels import refusal
+from .parts.presence import LOUD
 
 
 @attacks.register("bias-sign")
 @dataclass(frozen=True, kw_only=True)
-class BiasSign(Attack):
+class BiasSign(LabelRule):
     """Names the classes whose last-layer bias gradient is negative, each once; of one example, exactly its label.
 
     `g_b,i` is the mean of `p_i - y_i`, so a negative entry proves that class i is there. Classes that are there more
-    than once, or that the network expected more of, are not told: see `batch-counts`. Without a bias the rows of the
-    last layer's weight take its place.
+    than once, or that the network expected more of, are not told: see `auto-labels`. Without a bias the rows of the
+    last layer's weight take its place. Negative is what noise does not explain; where nothing is, the lowest counts.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
@@ -31,11 +34,13 @@ class BiasSign(Attack):
   url = {https://arxiv.org/abs/2001.02610}
 }"""
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        problem, head = label_defect(observation), find_head(observation.task)
-        if problem or head is None:
-            return Reconstruction.failed(problem or "the network has no last linear layer")
-        gradient = head_gradient(observation, head)
-        most_negative_first = bias_gradient(gradient).argsort(stable=True)
-        guesses = most_negative_first[: int(present(gradient).sum())][: observation.examples()]
-        return Reconstruction(labels=guesses.sort().values)
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
+        problem = refusal(observation)
+        if problem:
+            return problem
+        gradient = head_gradient(observation)
+        bias = bias_gradient(gradient)
+        # Without a bias the rows stand for it, and their noise adds up over the features.
+        floor = LOUD * gradient.noise() if gradient.bias is not None else 0.0
+        negative = max(int((bias < -floor).sum()), 1)
+        return bias.argsort(stable=True)[:negative][: observation.examples()].sort().values

@@ -10,6 +10,8 @@ from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 
+from .parts.blind import no_preference, public_majority
+
 
 @attacks.register("no-gradient")
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +20,8 @@ class NoGradient(Attack):
 
     The second baseline of every score, beside `prior`: a mean image has a low squared error and no structure at all, so
     measures of structure and of perception need a blind guess that looks like an example. The draws are independent.
-    Without public data there is no such guess.
+    Without public data there is no such guess. Of candidates and properties it knows what the prior knows: drawn at
+    random, answers to a question are right as often as equal ones in the mean, and only less even.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
@@ -34,4 +37,9 @@ class NoGradient(Attack):
         if public is None or not len(public):
             return Reconstruction.failed("the adversary holds no public examples to guess from")
         drawn = public[torch.randint(len(public), (observation.examples(),), generator=rng)]
-        return Reconstruction(inputs=drawn.inputs, labels=drawn.labels)
+        return Reconstruction(
+            inputs=drawn.inputs,
+            labels=drawn.labels,
+            membership=no_preference(observation),
+            properties=public_majority(observation),
+        )

@@ -10,6 +10,7 @@ from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 
+from .parts.blind import no_preference, public_majority
 from .parts.labels import as_labels, whole_counts
 
 
@@ -19,7 +20,8 @@ class Prior(Attack):
     """Guesses the mean public image for every example and the labels by their public frequency; ignores the update.
 
     The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-grey and
-    all classes count as equally frequent.
+    all classes count as equally frequent. Candidates are all as likely to it, and a property is as probable as by its
+    public frequency.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
@@ -40,4 +42,6 @@ class Prior(Attack):
         return Reconstruction(
             inputs=image.expand(examples, *task.shape).clone(),
             labels=as_labels(whole_counts(examples * frequency, examples)),
+            membership=no_preference(observation),
+            properties=public_majority(observation),
         )

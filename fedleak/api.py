@@ -9,7 +9,7 @@ for figure in score(guess, captured):
 import copy
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 
 from fedleak.attack import attacks
 from fedleak.batch import Batch
-from fedleak.campaign.adversary import blind_guesses
-from fedleak.data import load
+from fedleak.campaign.adversary import blind_guesses, public_examples, shown
+from fedleak.campaign.surroundings import Surroundings
+from fedleak.campaign.truth import truth_of
+from fedleak.challenge import Challenge, Question, some_of
 from fedleak.defense import Defense, build_chain, protocol_of
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.outcome import ClientFailure
@@ -38,9 +40,11 @@ from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.task import Task
 from fedleak.tasks import weights_of
 from fedleak.update import Update, UpdateKind
-from fedleak.vault import withdraw
 
 METRICS = ("mse", "psnr", "ssim", "label-recall")
+"""What a guess at the examples is scored by."""
+INFERENCE = ("membership-auc", "membership-tpr", "source-auc", "property-accuracy", "property-brier")
+"""What an answer to questions about them is scored by."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class Capture:
 
     observation: Observation
     truth: Batch
+    others: tuple[Observation, ...] = ()
+    """What else the server had seen by then, for attacks that want it."""
+    question: Question | None = None
+    """Whose examples the truth could be mistaken for, for attacks that are asked about candidates."""
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The candidates, and which of them are behind the update; the same each time."""
+        return None if self.question is None else self.question.challenge()
 
 
 def capture(
@@ -84,8 +97,10 @@ def capture(
         plan = parse_settings(FederationPlan, tree)
         report = run_federation(plan)
         _require_every_client(report.failures)
-        auxiliary = load(task).auxiliary[torch.arange(min(plan.adversary.auxiliary, len(load(task).auxiliary)))]
-        return [_read(path, Path(plan.vault), auxiliary) for path in report.recordings]
+        around = Surroundings(recordings=Path(plan.recordings), vault=Path(plan.vault))
+        auxiliary = public_examples(task, plan.adversary.auxiliary)
+        captures = [_read(path, around, Path(plan.vault), auxiliary) for path in report.recordings]
+    return [replace(one, others=_before(one.observation, captures)) for one in captures]
 
 
 def observe(
@@ -95,14 +110,16 @@ def observe(
     *,
     defense: Sequence[Defense | Table] = (),
     auxiliary: Batch | None = None,
+    strangers: Batch | None = None,
     seed: int = 0,
     **training: Any,
 ) -> Capture:
     """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
 
     `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
-    public data of the same kind that the adversary holds. Raises `ConfigError` for an unknown or impossible field, and
-    for a defense that needs several clients (use `capture`).
+    public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
+    attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
+    an unknown or impossible field, and for a defense that needs several clients (use `capture`).
     """
     chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     protocol = protocol_of(chain)
@@ -130,20 +147,48 @@ def observe(
         defense=chain,
         auxiliary=auxiliary,
     )
-    return Capture(observation, Batch(inputs, labels))
+    truth = Batch(inputs, labels)
+    return Capture(observation, truth, question=None if strangers is None else _question(truth, strangers, seed))
 
 
 def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
-    """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone."""
-    observation = captured.observation if isinstance(captured, Capture) else captured
-    return attacks.build(name, options).reconstruct(observation, generator(seed, "attack", name))
+    """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone.
+
+    Of a capture it also sees what it wants: other messages of the federation, and candidates to be asked about.
+    """
+    chosen = attacks.build(name, options)
+    dice = generator(seed, "attack", name)
+    if isinstance(captured, Observation):
+        return chosen.reconstruct(captured, dice)
+    challenge = captured.challenge if "candidates" in chosen.wants else None
+    return chosen.reconstruct(shown(captured.observation, chosen, captured.others, challenge), dice)
 
 
-def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] = METRICS) -> list[Score]:
-    """Each metric of a guess against the truth, beside what two blind guesses get: see `Score`."""
-    chosen = tuple(metric_registry.build(name, {}) for name in metrics)
-    prior = attacks.build("prior", {}).reconstruct(captured.observation, generator(0, "prior"))
-    return compare(guess, captured.truth, chosen, prior, blind_guesses(captured.observation))
+def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:
+    """Each metric of a guess against the truth, beside what two blind guesses get: see `Score`.
+
+    Without `metrics` those that judge what was guessed: examples (`METRICS`), or answers to questions (`INFERENCE`).
+    """
+    chosen = tuple(metric_registry.build(name, {}) for name in (metrics or _fitting(guess)))
+    challenge = None if guess.membership is None else captured.challenge
+    asked = (
+        captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
+    )
+    prior = attacks.build("prior", {}).reconstruct(asked, generator(0, "prior"))
+    return compare(guess, captured.truth, chosen, prior, blind_guesses(asked), challenge)
+
+
+def _fitting(guess: Reconstruction) -> list[str]:
+    if guess.failure or (guess.membership is None and guess.properties is None):
+        return list(METRICS)
+    given = {"membership": guess.membership, "properties": guess.properties}
+    return [name for name in INFERENCE if given[metric_registry.get(name).compares] is not None]
+
+
+def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
+    nobody = truth[torch.zeros(0, dtype=torch.int64)]
+    asked = some_of(strangers, generator(seed, "strangers"))
+    return Question(members=truth, rivals=nobody, strangers=asked, dice=(seed, "observe"))
 
 
 def _require_every_client(failures: Sequence[ClientFailure]) -> None:
@@ -152,8 +197,14 @@ def _require_every_client(failures: Sequence[ClientFailure]) -> None:
         raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
 
 
-def _read(path: Path, vault: Path, auxiliary: Batch) -> Capture:
-    observation = read_recording(path).observation().with_auxiliary(auxiliary)
-    truths = [withdraw(vault, observation.round, client).examples for client in observation.cohort]
-    truth = Batch(torch.cat([t.inputs for t in truths]), torch.cat([t.labels for t in truths]))
-    return Capture(observation, truth)
+def _read(path: Path, around: Surroundings, vault: Path, auxiliary: Batch | None) -> Capture:
+    recording = read_recording(path)
+    observation = recording.observation().with_auxiliary(auxiliary)
+    truth = truth_of(vault, observation.round, observation.cohort)
+    return Capture(observation, truth, question=around.question(recording))
+
+
+def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
+    """As `Surroundings.others`, of what is in memory."""
+    known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
+    return tuple(one for one in known if one.round <= observation.round)

@@ -10,7 +10,6 @@ from fedleak.plugin import Plugin
 from fedleak.reconstruction import Reconstruction
 from fedleak.registry import Registry
 
-
 Want = Literal["others", "candidates"]
 """A field of an `Observation` that costs something to fill and is left empty unless an attack wants it."""
 
@@ -24,8 +23,9 @@ class Attack(Plugin, ABC):
 
     @property
     def wants(self) -> frozenset[Want]:
-        """What else the attack works on than one message and public data."""
-        return frozenset()
+        """What else the attack works on than one message and public data: what the attacks within it want."""
+        inner = [value for value in vars(self).values() if isinstance(value, Attack)]
+        return frozenset(want for attack in inner for want in attack.wants)
 
     @abstractmethod
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:

@@ -35,11 +35,12 @@ class Observation:
     auxiliary: Batch | None = None
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()
-    """What else the adversary holds of the same run: other clients' messages, those of earlier rounds. Only for attacks
-    that say they want them, see `Attack.wants`."""
+    """What else the adversary held of the same run when this message came: those of other clients, those of earlier
+    rounds. Only for attacks that say they want them, see `Attack.wants`."""
     candidates: Batch | None = None
-    """Records that the adversary is asked about, members and others: which of them are behind the update? Only for
-    attacks that say so in `Attack.wants`."""
+    """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
+    examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
+    so in `Attack.wants`."""
 
     def gradient(self) -> NamedTensors:
         """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""
@@ -53,6 +54,11 @@ class Observation:
         """The messages of the same cohort in earlier rounds, oldest first."""
         same = [one for one in self.others if one.cohort == self.cohort and one.round < self.round]
         return tuple(sorted(same, key=lambda one: one.round))
+
+    def rivals(self) -> tuple["Observation", ...]:
+        """The messages of other clients in the same round, as far as they can be read."""
+        same = [one for one in self.others if one.round == self.round and not one.masked]
+        return tuple(one for one in same if not set(one.cohort) & set(self.cohort))
 
     def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
         """The same observation for an adversary who also holds public data."""

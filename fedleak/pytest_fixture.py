@@ -38,7 +38,7 @@ class Fedleak:
         defense: Sequence[Defense | Table] = (),
         auxiliary: tuple[Tensor, Tensor] | None = None,
         training: Table | None = None,
-        metrics: Sequence[str] = api.METRICS,
+        metrics: Sequence[str] | None = None,
         seed: int = 0,
         **options: Any,
     ) -> Leak:

@@ -23,7 +23,7 @@ class Snapshot:
     inputs: Float[Tensor, "batch channels height width"]
 
 
-Trouble = Literal["diverged", "plateau", "labels", "mode", "buffers", "rank"]
+Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """A guess. `inputs`, `labels` or `membership` is None where the attack does not guess them.
+    """A guess. `inputs`, `labels`, `membership` or `properties` is None where the attack does not guess them.
 
     A failed attack has none and says why in `failure`; it is scored NaN, never as a black image.
     """
@@ -57,6 +57,8 @@ class Reconstruction:
     """Where the attacker can tell by its own figures that this guess is no match: the likeliest cause."""
     membership: Float[Tensor, " candidates"] | None = None
     """For each of the observation's candidates how surely it is behind the update; only the order means something."""
+    properties: Float[Tensor, " properties"] | None = None
+    """For each of `fedleak.properties` how probable it is that most examples behind the update have it; NaN: no say."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -39,6 +39,12 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
     write_pair(stem_of(vault, truth.round, truth.client), tensors, facts)
 
 
+def deposited(vault: Path) -> list[tuple[int, int]]:
+    """Round and client of each truth that a vault holds."""
+    paths = sorted(vault.glob("round-*/client-*.json"))
+    return [(int(path.parent.name.removeprefix("round-")), int(path.stem.removeprefix("client-"))) for path in paths]
+
+
 def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
     """Reads the truth of one client and round; raises `RecordingError` where it is missing or damaged."""
     stem = stem_of(vault, round, client)

@@ -9,6 +9,7 @@ import torch
 
 from fedleak.attack import Attack, attacks
 from fedleak.batch import Batch
+from fedleak.challenge import Question
 from fedleak.data.loader import loaders
 from fedleak.defense import Defense, defenses
 from fedleak.errors import ConfigError
@@ -16,9 +17,11 @@ from fedleak.metric import Metric, metrics
 from fedleak.model import models
 from fedleak.observation import Observation
 from fedleak.plugin import Plugin
+from fedleak.properties import of_most
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.registry import Registry
+from fedleak.scoring import score
 from fedleak.tasks import initial_weights, task_named
 from fedleak.training import LocalTraining, train_locally
 from fedleak.update import Update, UpdateKind
@@ -63,9 +66,11 @@ def observation() -> Observation:
     training = LocalTraining(batch_size=2)
     after = train_locally(task, before, batch, training, (0,))
     delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
-    return Observation(
+    own = Observation(
         task=task, before=before, update=Update(delta, UpdateKind.DELTA), num_examples=2, training=training
     )
+    other = dataclasses.replace(own, cohort=(1,), update=own.update.with_vector(-own.update.vector()))
+    return dataclasses.replace(own, others=(other,), candidates=batch)
 
 
 @pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
@@ -117,8 +122,12 @@ def test_an_attack_gives_the_same_guess_for_the_same_seed_and_leaves_the_observa
 
 
 def same(one: Reconstruction, two: Reconstruction) -> bool:
-    pairs = [(one.inputs, two.inputs), (one.labels, two.labels)]
-    equal = all((a is None and b is None) or (a is not None and b is not None and torch.equal(a, b)) for a, b in pairs)
+    pairs = [(getattr(one, name), getattr(two, name)) for name in ("inputs", "labels", "membership", "properties")]
+    equal = all(
+        (a is None and b is None)
+        or (a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
+        for a, b in pairs
+    )
     return equal and repr(one.mismatch) == repr(two.mismatch) and one.failure == two.failure
 
 
@@ -130,7 +139,8 @@ def test_an_attack_survives_a_degenerate_update(cls: type[Attack], observation: 
     guess = attack.reconstruct(dataclasses.replace(observation, update=filled), generator(5))
     if guess.inputs is not None:
         assert torch.isfinite(guess.inputs).all()
-    assert guess.failure or guess.inputs is not None or guess.labels is not None
+    guessed = (guess.inputs, guess.labels, guess.membership, guess.properties)
+    assert guess.failure or any(one is not None for one in guessed)
 
 
 @pytest.mark.parametrize("cls", shipped(defenses), ids=lambda cls: cls.name)
@@ -146,8 +156,19 @@ def test_a_defense_is_deterministic_and_leaves_its_input_alone(cls: type[Defense
 @pytest.mark.parametrize("cls", shipped(metrics), ids=lambda cls: cls.name)
 def test_a_metric_prefers_the_truth(cls: type[Metric]) -> None:
     metric = metrics.build(cls.name, {})
-    truth = Batch(torch.rand(3, 1, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))
-    wrong = Batch(1 - truth.inputs, torch.tensor([5, 5, 5]))
-    right, bad = metric.per_sample(truth, truth), metric.per_sample(wrong, truth)
+    truth = Batch(torch.rand(3, 3, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))
+    others = Batch(torch.rand(100, 3, 28, 28, generator=generator(1)), torch.zeros(100, dtype=torch.int64))
+    question = Question(members=truth, rivals=others[torch.arange(2)], strangers=others, dice=())
+    answer = torch.zeros(105).index_fill(0, question.challenge().members, 1.0)
+    known = Reconstruction(
+        inputs=truth.inputs, labels=truth.labels, membership=answer, properties=of_most(truth.inputs)
+    )
+    wrong = Reconstruction(
+        inputs=1 - truth.inputs, labels=torch.full((3,), 5), membership=-answer, properties=1 - of_most(truth.inputs)
+    )
+    right, bad = (
+        score(guess, truth, (metric,), wrong, (), question.challenge())[0].per_sample for guess in (known, wrong)
+    )
     sign = 1 if metric.higher_is_better else -1
+    assert len(right) == 3
     assert all(sign * a > sign * b for a, b in zip(right, bad, strict=True))

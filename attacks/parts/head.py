@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,7 +32,10 @@ def find_head(task: Task) -> Head | None:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadGradient:
-    """The head's part of the mean gradient, and its weights at the start and end of training, all in float64."""
+    """The head's part of the mean gradient, and its weights at the start and end of training, all in float64.
+
+    Row i is `Σ_j (p_ji - y_ji) h_jᵀ / K` over K examples with features h, posteriors p and one-hot labels y.
+    """
 
     weight: Float[Tensor, "classes features"]
     bias: Float[Tensor, " classes"] | None
@@ -39,17 +43,24 @@ class HeadGradient:
     after: tuple[Float[Tensor, "classes features"], Float[Tensor, " classes"] | None]
     """The same as `before` where the update is a gradient."""
 
+    def noise(self) -> float:
+        """Root mean square error of an entry, told by a law: p and y sum to 1, so the rows of a gradient sum to zero.
 
-def head_gradient(observation: Observation, head: Head) -> HeadGradient:
-    """The head's gradient and weights out of an observation."""
-    names = (head.weight, head.bias)
+        What they do sum to is rounding, a defense's noise, or what else is no gradient.
+        """
+        entries = self.weight if self.bias is None else torch.cat([self.weight, self.bias[:, None]], 1)
+        return float((entries.sum(0).square().mean() / len(entries)).sqrt())
+
+
+def head_gradient(observation: Observation) -> HeadGradient:
+    """The head's gradient and weights out of an observation of a task that has one (see `find_head`)."""
+    head = find_head(observation.task)
+    assert head is not None
     gradient, before = observation.gradient(), observation.before.parameters
     after = weights_after(observation).parameters
-    weight, bias = (gradient[name].double() if name else None for name in names)
-    assert weight is not None
     return HeadGradient(
-        weight=weight,
-        bias=bias,
+        weight=gradient[head.weight].double(),
+        bias=gradient[head.bias].double() if head.bias else None,
         before=(before[head.weight].double(), before[head.bias].double() if head.bias else None),
         after=(after[head.weight].double(), after[head.bias].double() if head.bias else None),
     )
@@ -61,3 +72,11 @@ def weights_after(observation: Observation) -> Weights:
         return observation.before
     before, delta = observation.before, observation.update.tensors
     return Weights({name: value + delta[name] for name, value in before.parameters.items()}, before.buffers)
+
+
+def ends(observation: Observation) -> list[Weights]:
+    """The weights that local steps were made from, as far as the server knows them: at the start, and if there were
+    several steps, at the end."""
+    if observation.training.steps in {1, None}:
+        return [observation.before]
+    return [observation.before, weights_after(observation)]

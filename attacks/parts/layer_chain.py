@@ -1,85 +1,88 @@
-"""A network as a chain of layers, each linear and then an activation that can be undone; for attacks that go back."""
+"""A network as a chain of linear maps with activations between, which can be walked from its end to its start."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from fedleak.task import Task
 
-Undo = Callable[[Float[Tensor, " outputs"]], Float[Tensor, " outputs"]]
+Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Activation:
-    """An elementwise activation: its inverse, and its derivative as a function of its output."""
-
-    inverse: Undo
-    slope: Undo
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Link:
-    """A linear or convolutional layer, the shape of one example's input to it, and the activation after it."""
+    """A convolution or linear layer, the shape of one example's input to it, and the activation behind it."""
 
     name: str
-    layer: nn.Linear | nn.Conv2d
-    shape: tuple[int, ...]
-    activation: Activation
+    module: nn.Conv2d | nn.Linear
+    shape: Shape
+    outputs: Shape
+    activation: nn.Module
+    """`nn.Identity()` where there is none."""
+
+    @property
+    def weight(self) -> str:
+        return f"{self.name}.weight" if self.name else "weight"
+
+    @property
+    def bias(self) -> str | None:
+        prefix = f"{self.name}." if self.name else ""
+        return None if self.module.bias is None else f"{prefix}bias"
+
+    @property
+    def inputs(self) -> int:
+        return prod(self.shape)
 
 
-def chain_of(task: Task) -> list[Link] | str:
-    """The links from the input to the logits; or what stands in the way, in words."""
-    if not isinstance(task.network, nn.Sequential):
-        return f"'{task.name}' is not a plain sequence of layers"
+INVERTIBLE = (nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.Tanh)
+"""Activations that can be turned round; ReLU where it lets something through."""
+
+
+def find_chain(task: Task) -> tuple[Link, ...] | str:
+    """The links from input to output; or why the network is no such chain, in words."""
+    if not isinstance(task.network, nn.Sequential | nn.Linear):
+        return f"'{task.name}' is a {type(task.network).__name__}, not a plain chain of layers: try gradient matching"
+    leaves = [(name, module) for name, module in task.network.named_modules() if not list(module.children())]
     links: list[Link] = []
-    shape: tuple[int, ...] = task.shape
-    for name, module in task.network.named_children():
-        if isinstance(module, nn.Flatten):
-            shape = (torch.Size(shape).numel(),)
-        elif isinstance(module, nn.Linear | nn.Conv2d):
-            if isinstance(module, nn.Conv2d) and (module.groups != 1 or module.padding_mode != "zeros"):
-                return f"layer '{name}' of '{task.name}' is a convolution with groups or padding that is not zeros"
-            links.append(Link(name, module, shape, LINEAR))
-            shape = _shape_after(module, shape)
-        else:
-            activation = _activation(module)
-            if activation is None or not links or links[-1].activation is not LINEAR:
-                return f"layer '{name}' of '{task.name}', {type(module).__name__}, cannot be undone"
-            links[-1] = Link(links[-1].name, links[-1].layer, links[-1].shape, activation)
-    if not links or not isinstance(links[-1].layer, nn.Linear) or links[-1].activation is not LINEAR:
-        return f"'{task.name}' does not end in a linear layer"
-    return links
+    shape: Shape = task.shape
+    for name, module in leaves:
+        problem = _refusal(module) or _misplaced(module, links)
+        if problem:
+            return f"layer '{name}' of '{task.name}' {problem}"
+        after = _output_shape(module, shape)
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            links.append(Link(name=name, module=module, shape=shape, outputs=after, activation=nn.Identity()))
+        elif not isinstance(module, nn.Flatten):
+            links[-1] = replace(links[-1], activation=module)
+        shape = after
+    if not links or not isinstance(links[-1].module, nn.Linear) or not isinstance(links[-1].activation, nn.Identity):
+        return f"'{task.name}' does not end in a linear layer without activation: try gradient matching"
+    return tuple(links)
 
 
-def _shape_after(layer: nn.Linear | nn.Conv2d, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _refusal(module: nn.Module) -> str | None:
+    """Why a layer cannot be walked through backwards, in words."""
+    if isinstance(module, nn.Conv2d):
+        plain = module.groups == 1 and module.padding_mode == "zeros" and not isinstance(module.padding, str)
+        return None if plain else "is a convolution with groups or a padding other than of zeros"
+    if isinstance(module, (nn.Linear, nn.Flatten, *INVERTIBLE)):
+        return None
+    return f"is a {type(module).__name__}, which cannot be turned round: try gradient matching"
+
+
+def _misplaced(module: nn.Module, links: list[Link]) -> str | None:
+    """Why an activation cannot be where it is, in words."""
+    if not isinstance(module, INVERTIBLE[1:]):
+        return None
+    if not links:
+        return "comes before the first linear map"
+    return None if isinstance(links[-1].activation, nn.Identity) else "is a second activation behind the same layer"
+
+
+def _output_shape(module: nn.Module, shape: Shape) -> Shape:
+    if not isinstance(module, nn.Conv2d | nn.Linear | nn.Flatten):
+        return shape
     with torch.no_grad():
-        blank = torch.zeros(1, *shape, dtype=layer.weight.dtype)
-        result: Tensor = layer(blank)
-    return tuple(result.shape[1:])
-
-
-def _activation(module: nn.Module) -> Activation | None:
-    """None for what loses information (ReLU, pooling) or changes from call to call."""
-    if isinstance(module, nn.LeakyReLU) and module.negative_slope > 0:
-        slope = module.negative_slope
-        return Activation(
-            lambda output: torch.where(output > 0, output, output / slope),
-            lambda output: torch.where(output > 0, 1.0, slope).to(output),
-        )
-    if isinstance(module, nn.Sigmoid):
-        return Activation(
-            lambda output: torch.logit(output, eps=1e-12),
-            lambda output: output * (1 - output),
-        )
-    if isinstance(module, nn.Tanh):
-        return Activation(
-            lambda output: torch.atanh(output.clamp(-1 + 1e-12, 1 - 1e-12)),
-            lambda output: 1 - output**2,
-        )
-    return None
-
-
-LINEAR = Activation(lambda output: output, torch.ones_like)
+        return tuple(module(torch.zeros(1, *shape)).shape[1:])

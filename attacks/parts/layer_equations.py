@@ -1,138 +1,142 @@
-"""The input of a convolution out of what is known behind it: linear equations, and their least-squares solution."""
+"""The linear equations that a convolution and its gradient set for its input, as sparse matrices.
 
-import math
+For one example with input x, output z and derivative d = dL/dz, the weights W give `W * x = z`, and the gradient gives
+`Σ_p d[o, p] x[c, p + tap] = dL/dW[o, c, tap]` for each filter o, channel c and tap. The second kind is the same matrix
+for every channel. Source: https://arxiv.org/abs/2010.07733
+"""
+
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-RIDGE = 1e-13
-"""Added to the normal equations, relative to their mean diagonal, so that they can be factored."""
-GRADIENT_WEIGHT = 0.3
-"""Of a gradient's equation beside a weight's, which has no rounding of its own: of 0.03, 0.3, 1, 3 and 30 the one whose
-worst of three photos was best (15, 34, 18, 14 and 9 dB)."""
-REFINEMENTS = 30
-BLOCK = 256
-"""Columns of the normal matrix that are computed at once."""
+from .layer_chain import Shape
+
+Vector = NDArray[np.float64]
+DEFICIENT = 1e-12
+"""Share of the largest pivot of the normal equations below which one is zero: singular values of 1e-6 of the largest."""
 
 
-@dataclass(frozen=True)
-class Solved:
-    """The solution, and what says how far it can be trusted."""
-
-    inputs: Float[Tensor, " unknowns"]
-    unknowns: int
-    equations: int
-    """Independent ones: of all rows, a square of output channels follows from the others, as `W dL/dWᵀ = dL/dz zᵀ`."""
-    residual: float
-    """Of the scaled equations, relative to their right-hand side."""
-
-    @property
-    def deficit(self) -> int:
-        """Unknowns that there are more than equations: the least that has to be made up."""
-        return max(0, self.unknowns - self.equations)
+def taps(module: nn.Conv2d, shape: Shape) -> Int[Tensor, "channel_taps places"]:
+    """Which input entry each tap of the kernel reads for each output place; -1 in the padding."""
+    numbers = torch.arange(1, prod(shape) + 1, dtype=torch.float64).reshape(1, *shape)
+    kernel, dilation, padding, stride = (
+        module.kernel_size, module.dilation, module.padding, module.stride,
+    )  # fmt: skip
+    read: Tensor = F.unfold(numbers, kernel, dilation=dilation, padding=padding, stride=stride)[0].long() - 1  # type: ignore[arg-type]
+    return read
 
 
-def solve_convolution(
-    layer: nn.Conv2d,
-    weight: Float[Tensor, "outputs channels height width"],
-    shape: tuple[int, ...],
-    before_activation: Float[Tensor, "outputs rows columns"],
-    output_gradient: Float[Tensor, "outputs rows columns"],
-    weight_gradient: Float[Tensor, "outputs channels height width"],
-) -> Solved:
-    """The input x of a convolution, from `weight * x = z` and `dL/dW = dL/dz ⋆ x`, both linear in x.
+def weight_matrix(module: nn.Conv2d, weight: Tensor, shape: Shape) -> scipy.sparse.csr_array:
+    """The convolution as a matrix (filters x places, inputs)."""
+    read = taps(module, shape).numpy()
+    return _scattered(weight.detach().flatten(1).numpy(), read, rows_are_taps=False, columns=prod(shape))
 
-    The equations are sparse; their normal matrix is factored once, and conjugate gradients with it as preconditioner
-    take back what squaring the condition number cost. Source: https://arxiv.org/abs/2010.07733
-    """
-    places = _places(layer, shape)
-    unknowns = math.prod(shape)
-    known = (
-        _scaled(_forward(weight, places, unknowns), before_activation, 1.0),
-        _scaled(_correlated(output_gradient, places, unknowns), weight_gradient, GRADIENT_WEIGHT),
+
+def derivative_matrix(module: nn.Conv2d, derivative: Tensor, shape: Shape) -> scipy.sparse.csr_array:
+    """What one channel of the input has to fulfil: (filters x taps of one channel, pixels)."""
+    read = taps(module, (1, *shape[1:])).numpy()
+    return _scattered(derivative.flatten(1).numpy(), read, rows_are_taps=True, columns=prod(shape[1:]))
+
+
+def _scattered(
+    values: Vector, read: NDArray[np.int64], *, rows_are_taps: bool, columns: int
+) -> scipy.sparse.csr_array:
+    """For each filter its values along one side of the taps-by-places table, a row for each entry of the other side."""
+    tap, place = np.nonzero(read >= 0)
+    row, value = (tap, place) if rows_are_taps else (place, tap)
+    height = read.shape[0] if rows_are_taps else read.shape[1]
+    filters = np.arange(len(values))[:, None]
+    rows = (filters * height + row).ravel()
+    where = np.broadcast_to(read[tap, place], (len(values), len(tap))).ravel()
+    return scipy.sparse.csr_array((values[:, value].ravel(), (rows, where)), shape=(len(values) * height, columns))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equations:
+    """Both kinds, each divided by the root mean square of its right side so that they weigh alike."""
+
+    weights: scipy.sparse.csr_array
+    outputs: Vector
+    derivatives: scipy.sparse.csr_array
+    gradient: Vector
+    """(filters x taps, channels)"""
+
+    def residuals(self, inputs: Vector) -> tuple[Vector, Vector]:
+        """What the inputs leave of both right sides."""
+        channels = inputs.reshape(self.gradient.shape[1], -1)
+        return self.outputs - self.weights @ inputs, self.gradient - self.derivatives @ channels.T
+
+    def back(self, outputs: Vector, gradient: Vector) -> Vector:
+        """The transposed matrices applied to residuals."""
+        moved: Vector = self.weights.T @ outputs + (self.derivatives.T @ gradient).T.reshape(-1)
+        return moved
+
+    def normal(self) -> Vector:
+        """The normal equations' matrix; dense, the size of the input squared."""
+        matrix: Vector = (self.weights.T @ self.weights).toarray(order="F")
+        block = (self.derivatives.T @ self.derivatives).toarray()
+        for start in range(0, len(matrix), len(block)):
+            matrix[start : start + len(block), start : start + len(block)] += block
+        return matrix
+
+
+class Factor:
+    """The pivoted Cholesky factor of normal equations: their rank, and their solution."""
+
+    def __init__(self, matrix: Vector) -> None:
+        largest = float(matrix.diagonal().max(initial=0.0))
+        self.size = len(matrix)
+        self._lower, pivots, self.rank, _ = scipy.linalg.lapack.dpstrf(
+            matrix, tol=DEFICIENT * max(largest, 1e-300), lower=1, overwrite_a=1
+        )
+        self._order = pivots[: self.rank] - 1
+
+    def solve(self, right: Vector) -> Vector:
+        """A solution; zero in the directions that the equations leave free."""
+        solution = np.zeros_like(right)
+        lower = self._lower[: self.rank, : self.rank]
+        half = scipy.linalg.solve_triangular(lower, right[self._order], lower=True, check_finite=False)
+        solution[self._order] = scipy.linalg.solve_triangular(lower, half, lower=True, trans="T", check_finite=False)
+        return solution
+
+
+def least_squares(equations: Equations, factor: Factor, turns: int = 3) -> Vector:
+    """The input that fits both kinds best; refined, for normal equations square what rounding does."""
+    inputs = np.zeros(factor.size)
+    for _ in range(turns):
+        inputs = inputs + factor.solve(equations.back(*equations.residuals(inputs)))
+    return inputs
+
+
+def equations_of(
+    module: nn.Conv2d,
+    shape: Shape,
+    weight: Float[Tensor, "filters channels height width"],
+    gradient: Float[Tensor, "filters channels height width"],
+    outputs: Float[Tensor, "filters rows columns"],
+    known: Bool[Tensor, "filters rows columns"],
+    derivative: Float[Tensor, "filters rows columns"],
+) -> Equations:
+    """The equations for the input, from the outputs that are known and the derivative by all of them."""
+    seen = known.flatten().numpy()
+    right = outputs.flatten().numpy()[seen]
+    observed = gradient.flatten(2).transpose(1, 2).flatten(0, 1).numpy()
+    one, two = _size(right), _size(observed)
+    return Equations(
+        weights=weight_matrix(module, weight, shape)[seen] / one,
+        outputs=right / one,
+        derivatives=derivative_matrix(module, derivative, shape) / two,
+        gradient=observed / two,
     )
-    matrix = scipy.sparse.vstack([rows for rows, _ in known]).tocsr()
-    wanted = np.concatenate([values for _, values in known])
-    solution = _least_squares(matrix, wanted)
-    rest = float(np.linalg.norm(matrix @ solution - wanted)) / max(float(np.linalg.norm(wanted)), 1e-300)
-    return Solved(torch.from_numpy(solution), unknowns, matrix.shape[0] - len(weight) ** 2, rest)
 
 
-def _places(layer: nn.Conv2d, shape: tuple[int, ...]) -> Int[Tensor, "taps positions"]:
-    """Which unknown each tap of the kernel meets at each output position, from 1 on; 0 is padding."""
-    numbers = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64).reshape(1, *shape)
-    assert not isinstance(layer.padding, str)
-    kernel = (layer.kernel_size[0], layer.kernel_size[1])
-    met = F.unfold(numbers, kernel, layer.dilation, layer.padding, layer.stride)[0]
-    return met.round().long()
-
-
-def _forward(weight: Tensor, places: Tensor, unknowns: int) -> scipy.sparse.csr_matrix:
-    """Rows that give the outputs of the convolution: one for each channel and position."""
-    outputs, positions = len(weight), places.shape[1]
-    values = weight.reshape(outputs, -1, 1).expand(-1, -1, positions)
-    rows = torch.arange(outputs * positions).reshape(outputs, 1, positions).expand_as(values)
-    return _sparse(values, rows, places.expand_as(values), (outputs * positions, unknowns))
-
-
-def _correlated(output_gradient: Tensor, places: Tensor, unknowns: int) -> scipy.sparse.csr_matrix:
-    """Rows that give the weight gradient: one for each output channel and tap."""
-    gradient = output_gradient.reshape(len(output_gradient), 1, -1)
-    outputs, (taps, _) = len(gradient), places.shape
-    values = gradient.expand(-1, taps, -1)
-    rows = torch.arange(outputs * taps).reshape(outputs, taps, 1).expand_as(values)
-    return _sparse(values, rows, places.expand_as(values), (outputs * taps, unknowns))
-
-
-def _sparse(values: Tensor, rows: Tensor, places: Tensor, shape: tuple[int, int]) -> scipy.sparse.csr_matrix:
-    met = places.reshape(-1) > 0
-    entries = (values.reshape(-1)[met], rows.reshape(-1)[met], places.reshape(-1)[met] - 1)
-    value, row, column = entries[0].numpy(), *(entry.int().numpy() for entry in entries[1:])
-    return scipy.sparse.csr_matrix((value, (row, column)), shape=shape)
-
-
-def _scaled(rows: scipy.sparse.csr_matrix, values: Tensor, weight: float) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
-    """Equations in units in which a row's root mean square length is `weight`."""
-    length = scipy.sparse.linalg.norm(rows) / math.sqrt(rows.shape[0])
-    scale = weight / length if length > 0 else 0.0
-    return rows * scale, values.reshape(-1).numpy() * scale
-
-
-def _normal(matrix: scipy.sparse.csr_matrix) -> np.ndarray:
-    """`matrixᵀ matrix`, which is dense; some columns at a time, so that its sparse form never lies beside it."""
-    columns, transposed = matrix.tocsc(), matrix.T.tocsr()
-    normal = np.empty((matrix.shape[1], matrix.shape[1]), order="F")
-    for first in range(0, len(normal), BLOCK):
-        part = slice(first, first + BLOCK)
-        normal[:, part] = (transposed @ columns[:, part]).toarray()
-    return normal
-
-
-def _least_squares(matrix: scipy.sparse.csr_matrix, wanted: np.ndarray) -> np.ndarray:
-    normal = _normal(matrix)
-    normal[np.diag_indices_from(normal)] += RIDGE * normal.trace() / len(normal)
-    factor = scipy.linalg.cho_factor(normal, overwrite_a=True, check_finite=False)
-    solution = np.zeros(len(normal))
-    rest = wanted.copy()
-    downhill = direction = scipy.linalg.cho_solve(factor, matrix.T @ rest, check_finite=False)
-    slope = float((matrix.T @ rest) @ downhill)
-    for _ in range(REFINEMENTS):
-        along = matrix @ direction
-        if slope <= 0 or not np.isfinite(slope) or not along.any():
-            break
-        step = slope / float(along @ along)
-        solution += step * direction
-        rest -= step * along
-        gradient = matrix.T @ rest
-        downhill = scipy.linalg.cho_solve(factor, gradient, check_finite=False)
-        steeper = float(gradient @ downhill)
-        if steeper < 1e-30 * slope:
-            break
-        direction, slope = downhill + (steeper / slope) * direction, steeper
-    return solution
+def _size(values: Vector) -> float:
+    return max(float(np.sqrt(np.square(values).mean())), 1e-300) if values.size else 1.0

@@ -42,6 +42,46 @@ def adam(learning_rate: float, *, signed: bool = False, warm_up: int = 0) -> Opt
     return run
 
 
+def flat_adam(learning_rate: float, share: float) -> Optimiser:
+    """Signed Adam that also goes where the slope is less: gradient regularisation, at two evaluations a step.
+
+    The sign that counts is `(1 - share)` of the gradient's here and `share` of that one step of the rate uphill, which
+    to first order adds a penalty on the length of the gradient. Source: https://arxiv.org/abs/2202.03599
+    """
+
+    def run(point: Tensor, steps: int) -> Way:
+        mean, square = torch.zeros_like(point), torch.zeros_like(point)
+        for step in range(steps):
+            rate = learning_rate * cosine_decay(step, steps)
+            _, here = yield step, point
+            _, uphill = yield step, point + rate * here.sign()
+            blend = (1 - share) * here.sign() + share * uphill.sign()
+            _adam(point, blend, mean, square, rate, step + 1)
+
+    return run
+
+
+def langevin(optimiser: Optimiser, deviation: float, rng: torch.Generator) -> Optimiser:
+    """An optimiser that moves its point in place, plus N(0, deviation²) noise that goes down along a half cosine.
+
+    Source: https://arxiv.org/abs/2104.07586
+    """
+
+    def run(point: Tensor, steps: int) -> Way:
+        way = optimiser(point, steps)
+        step, asked = next(way)
+        while True:
+            told = yield step, asked
+            try:
+                step, asked = way.send(told)
+            except StopIteration:
+                return
+            noise = torch.randn(asked.shape, generator=rng).to(asked)
+            asked.add_(noise, alpha=deviation * cosine_decay(step, steps))
+
+    return run
+
+
 def cosine_decay(step: int, steps: int) -> float:
     """1 at the start, 0 after the last step, along a half cosine."""
     return 0.5 * (1.0 + math.cos(math.pi * step / steps))

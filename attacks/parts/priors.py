@@ -28,3 +28,11 @@ def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Flo
     rows = (inputs[..., 1:, :] - inputs[..., :-1, :]).abs().mean()
     columns = (inputs[..., :, 1:] - inputs[..., :, :-1]).abs().mean()
     return rows + columns
+
+
+def towards_grey(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
+    """Mean squared distance from mid-grey: the L2 prior of images in [0, 1].
+
+    Source: https://arxiv.org/abs/2104.07586
+    """
+    return (inputs - 0.5).square().mean()

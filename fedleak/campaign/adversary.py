@@ -1,11 +1,16 @@
-"""What the adversary brings to a recording: public data, and dice of its own."""
+"""What the adversary brings to a recording: public data, other messages, the question it is asked, dice of its own."""
+
+from dataclasses import replace
 
 import torch
 from torch import Generator
 
 from fedleak import data
-from fedleak.attack import attacks
+from fedleak.attack import Attack, attacks
+from fedleak.batch import Batch
 from fedleak.campaign.address import address_of
+from fedleak.campaign.surroundings import Surroundings
+from fedleak.challenge import Challenge
 from fedleak.observation import Observation
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
@@ -29,12 +34,37 @@ def blind_guesses(observation: Observation, *words: object) -> list[Reconstructi
     return [blind.reconstruct(observation, generator("no gradient", *words, draw)) for draw in range(DRAWS)]
 
 
-def observe(recording: Recording, auxiliary: int) -> Observation:
-    """What an attack is given: the message, and the first `auxiliary` public examples of the task."""
-    public = data.load(recording.task.name).auxiliary if auxiliary else None
-    if public is not None:
-        public = public[torch.arange(min(auxiliary, len(public)))]
-    return recording.observation().with_auxiliary(public)
+def observe(
+    recording: Recording, auxiliary: int, attack: Attack, around: Surroundings
+) -> tuple[Observation, Challenge | None]:
+    """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it wants.
+
+    The answer to the question that it is asked, if it is asked one, is for scoring alone.
+    """
+    question = around.question(recording) if "candidates" in attack.wants else None
+    challenge = None if question is None else question.challenge()
+    others = around.others(recording) if "others" in attack.wants else ()
+    observation = recording.observation().with_auxiliary(public_examples(recording.task.name, auxiliary))
+    return shown(observation, attack, others, challenge), challenge
+
+
+def shown(
+    observation: Observation, attack: Attack, others: tuple[Observation, ...], challenge: Challenge | None
+) -> Observation:
+    """The observation with what the attack wants, and with nothing else."""
+    return replace(
+        observation,
+        others=others if "others" in attack.wants else (),
+        candidates=challenge.candidates if challenge is not None and "candidates" in attack.wants else None,
+    )
+
+
+def public_examples(task: str, count: int) -> Batch | None:
+    """The first examples of a task's public split; None where the adversary holds none."""
+    if not count:
+        return None
+    public = data.load(task).auxiliary
+    return public[torch.arange(min(count, len(public)))]
 
 
 def who_sent(recording: Recording) -> Who:

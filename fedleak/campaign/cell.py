@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedleak import board, scoring
+from fedleak.attack import attacks
 from fedleak.batch import Batch
 from fedleak.campaign import adversary, cellfile
 from fedleak.campaign.cellfile import Saved
 from fedleak.campaign.folder import RunFolder
+from fedleak.campaign.surroundings import Surroundings
 from fedleak.campaign.truth import truth_of
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.metric import Metric, metrics
@@ -75,7 +77,9 @@ def _saved(cell: Cell, saved: Saved) -> Saved:
 
 def _attacked(cell: Cell) -> Saved:
     recording = read_recording(cell.folder.recording(cell.place))
-    observation = adversary.observe(recording, cell.auxiliary)
+    vault = cell.folder.vault(cell.place.defense, cell.place.federation)
+    around = Surroundings(recordings=cell.folder.recordings(cell.place.defense, cell.place.federation), vault=vault)
+    observation, challenge = adversary.observe(recording, cell.auxiliary, attacks.from_table(cell.table), around)
     prior = adversary.prior_guess(observation, cell.place)
     saved = Saved(rows=(), address=cell.address, prior=prior)
     started = time.perf_counter()
@@ -84,11 +88,10 @@ def _attacked(cell: Cell) -> Saved:
     except BUGS as error:  # the same, but here the prior can still be scored
         saved = replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
     seconds = time.perf_counter() - started
-    vault = cell.folder.vault(cell.place.defense, cell.place.federation)
     truth = truth_of(vault, recording.round, recording.cohort)
     # Not by the defense: every defense of a message stands beside the same blind guesses.
     blind = adversary.blind_guesses(observation, cell.place.seed, cell.place.round, cell.place.client)
-    scores = scoring.score(saved.guess, truth, _metrics(cell), prior, blind)
+    scores = scoring.score(saved.guess, truth, _metrics(cell), prior, blind, challenge)
     proof = {"certifiable": saved.guess.certifiable, "certified": saved.guess.certificate is not None}
     rows = tuple(cell.place.row(score, seconds=seconds, samples=len(truth), **proof) for score in scores)
     return replace(saved, rows=rows, quality=_quality(saved.guess, truth))

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from fedleak.errors import FedleakError, RecordingError
-from fedleak.reconstruction import Reconstruction, TracePoint
+from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.results import Row, figure, finite_or_null
 from fedleak.tensorfile import FACTS, beside, read_pair, write_pair
 
-FORMAT = "fedleak-cell-3"
+FORMAT = "fedleak-cell-4"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 
@@ -95,13 +95,19 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
         "certifiable": guess.certifiable,
         "certificate": guess.certificate,
         "note": guess.note,
+        "diagnosis": guess.diagnosis and vars(guess.diagnosis),
         "trace": [[point.iteration, finite_or_null(point.loss)] for point in guess.trace],
     }
 
 
 def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
-    both = {f"{prefix}/inputs": guess.inputs, f"{prefix}/labels": guess.labels}
-    return {key: value.detach() for key, value in both.items() if value is not None}
+    every = {
+        f"{prefix}/inputs": guess.inputs,
+        f"{prefix}/labels": guess.labels,
+        f"{prefix}/membership": guess.membership,
+        f"{prefix}/properties": guess.properties,
+    }
+    return {key: value.detach() for key, value in every.items() if value is not None}
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
@@ -109,10 +115,13 @@ def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tenso
     return Reconstruction(
         inputs=tensors.get(f"{prefix}/inputs"),
         labels=tensors.get(f"{prefix}/labels"),
+        membership=tensors.get(f"{prefix}/membership"),
+        properties=tensors.get(f"{prefix}/properties"),
         mismatch=figure(own["mismatch"]),
         failure=own["failure"],
         certifiable=own["certifiable"],
         certificate=own["certificate"],
         note=own["note"],
+        diagnosis=Diagnosis(**own["diagnosis"]) if own["diagnosis"] else None,
         trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in own["trace"]),
     )

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
+from fedleak.attack import attacks
 from fedleak.campaign.address import address_of
 from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
@@ -65,13 +66,17 @@ def cells_of(
 ) -> list[Cell]:
     """The cells of one point under one defense, in the order of the results: by message, then attack.
 
-    `messages` have a digest of what was recorded, which is part of the cell's address.
+    `messages` have a digest of what was recorded, which is part of the cell's address; those of all messages are where
+    an attack wants more than its own.
     """
     point = campaign.points[number]
     experiment = point.experiment
     federation = federation_address(experiment, row)
     auxiliary = experiment.adversary.auxiliary
-    attacks = labelled_attacks(experiment)
+    tables = labelled_attacks(experiment)
+    known = (federation, experiment.metrics, auxiliary)
+    every = list(messages.values())
+    more = {label: [every] if attacks.from_table(table).wants else [] for label, table in tables.items()}
     return [
         Cell(
             root=root,
@@ -80,10 +85,10 @@ def cells_of(
             table=table,
             metrics=experiment.metrics,
             auxiliary=auxiliary,
-            address=address_of([federation, digest, round, who, label, table, experiment.metrics, auxiliary]),
+            address=address_of([*known, digest, round, who, label, table, *more[label]]),
         )
         for (round, who), digest in messages.items()
-        for label, table in attacks.items()
+        for label, table in tables.items()
     ]
 
 

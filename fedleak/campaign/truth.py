@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import torch
-
 from fedleak.batch import Batch
 from fedleak.campaign.folder import RunFolder
+from fedleak.challenge import joined
 from fedleak.recording import read_recording
 from fedleak.results import AGGREGATE, Cellular
 from fedleak.vault import withdraw
@@ -13,8 +12,7 @@ from fedleak.vault import withdraw
 
 def truth_of(vault: Path, round: int, cohort: tuple[int, ...]) -> Batch:
     """The examples of a cohort, client after client in its order."""
-    batches = [withdraw(vault, round, client).examples for client in cohort]
-    return Batch(torch.cat([batch.inputs for batch in batches]), torch.cat([batch.labels for batch in batches]))
+    return joined(withdraw(vault, round, client).examples for client in cohort)
 
 
 def truth_behind(folder: RunFolder, of: Cellular) -> Batch:

@@ -2,17 +2,20 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import typer
 from torch import Tensor
 
 from fedleak import progress, scoring
-from fedleak.attack import attacks
+from fedleak.attack import Attack, attacks
 from fedleak.batch import Batch
 from fedleak.campaign import adversary
 from fedleak.campaign.folder import stem_name, vault_beside
+from fedleak.campaign.surroundings import Surroundings
 from fedleak.campaign.truth import truth_of
+from fedleak.challenge import Challenge
 from fedleak.cli.console import progress_bar
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.metric import metrics
@@ -22,6 +25,7 @@ from fedleak.picture.draw import draw
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import Recording, read_recording
 from fedleak.results import Place
+from fedleak.score import Score
 from fedleak.settings import Table
 from fedleak.threads import one_thread
 
@@ -43,27 +47,30 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
         round=recording.round,
         seed=recording.seed if seed is None else seed,
     )
-    observation = _observe(recording, auxiliary)
+    around = Surroundings(recordings=path.resolve().parent.parent, vault=vault_beside(path))
+    observation, challenge = _observe(recording, auxiliary, attack, around)
     guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
     if guess.failure is not None:
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _say(guess, seconds)
-    truth = _truth(path, recording)
+    truth = _truth(around, recording)
     if truth is not None:
         prior = adversary.prior_guess(observation, place)
         blind = adversary.blind_guesses(observation, place.seed, place.round, place.client)
-        _score(guess, truth, prior, blind)
+        _score(scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, blind, challenge))
     if guess.inputs is not None:
         typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
 
 
-def _observe(recording: Recording, auxiliary: int) -> Observation:
-    """Public data is a help, not a need: a machine without the data set can still attack."""
+def _observe(
+    recording: Recording, auxiliary: int, attack: Attack, around: Surroundings
+) -> tuple[Observation, Challenge | None]:
+    """Public data is a help, not a need: a machine without the data set can still attack, but nobody can be asked."""
     try:
-        return adversary.observe(recording, auxiliary)
+        return adversary.observe(recording, auxiliary, attack, around)
     except DataError as error:
         typer.echo(f"no public data for the adversary: {error}", err=True)
-        return adversary.observe(recording, 0)
+        return adversary.observe(recording, 0, attack, replace(around, vault=None))
 
 
 def _guess(observation: Observation, table: Table, place: Place) -> tuple[Reconstruction, float]:
@@ -90,25 +97,25 @@ def _say(guess: Reconstruction, seconds: float) -> None:
         typer.echo(f"labels    {' '.join(str(label) for label in guess.labels.tolist())}")
 
 
-def _truth(path: Path, recording: Recording) -> Batch | None:
-    vault = vault_beside(path)
-    if vault is None:
+def _truth(around: Surroundings, recording: Recording) -> Batch | None:
+    if around.vault is None:
         typer.echo("no vault beside the recording, so no scores: the attacker's own loss is all there is")
         return None
-    return truth_of(vault, recording.round, recording.cohort)
+    return truth_of(around.vault, recording.round, recording.cohort)
 
 
-def _score(guess: Reconstruction, truth: Batch, prior: Reconstruction, blind: list[Reconstruction]) -> None:
-    for score in scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, blind):
+def _score(scores: list[Score]) -> None:
+    """What the metrics say that can judge such a guess, or of none of them why not."""
+    for score in [one for one in scores if one.applicable] or scores:
         better = "higher" if score.higher_is_better else "lower"
         if math.isnan(score.value):
-            typer.echo(f"{score.metric:<13} -  ({score.reason})")
+            typer.echo(f"{score.metric:<17} -  ({score.reason})")
         else:
             figure = f"{score.value:.4g} {score.unit}".strip()
             beside = f"prior {score.baseline:.4g}"
             if not math.isnan(score.no_gradient):
                 beside += f", no gradient {score.no_gradient:.4g}"
-            typer.echo(f"{score.metric:<13} {figure} ({beside}; {better} means more leakage)")
+            typer.echo(f"{score.metric:<17} {figure} ({beside}; {better} means more leakage)")
 
 
 def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:

@@ -76,7 +76,8 @@ def _worst(rows: Sequence[Row]) -> list[Sample] | str:
     pictured = [row for row in scored if _of_images(row.metric)]
     if not pictured:
         names = " and ".join(dict.fromkeys(row.metric for row in scored))
-        return f"{names} is about labels only" if names else "there is no guess to show"
+        about = "labels only" if names == "label-recall" else "no images"
+        return f"{names} is about {about}" if names else "there is no guess to show"
     pictured = [row for row in pictured if row.metric == pictured[0].metric]
     samples = [Sample(row, i, v) for row in pictured for i, v in enumerate(row.per_sample) if math.isfinite(v)]
     sign = -1 if pictured[0].higher_is_better else 1

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedleak.batch import Batch
-from fedleak.metric import Metric, metrics
+from fedleak.metric import ExampleMetric, metrics
 
 
 @metrics.register("label-recall")
 @dataclass(frozen=True, kw_only=True)
-class LabelRecall(Metric):
+class LabelRecall(ExampleMetric):
     """The share of the true labels that were guessed, each guess counting once: |guess ∩ truth| / |truth| as multisets.
 
     Of one sample it is 1 or 0: whether a guess is left over for its label. Where a label was guessed too few times,

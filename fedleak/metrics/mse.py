@@ -7,12 +7,12 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from fedleak.batch import Batch
-from fedleak.metric import Metric, metrics
+from fedleak.metric import ExampleMetric, metrics
 
 
 @metrics.register("mse")
 @dataclass(frozen=True, kw_only=True)
-class MSE(Metric):
+class MSE(ExampleMetric):
     """Mean over an image's values of the squared difference, the guess clamped to [0, 1] first; 0 is perfect."""
 
     paper: ClassVar = "https://doi.org/10.1109/MSP.2008.930649"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedleak.batch import Batch
-from fedleak.metric import Metric, metrics
+from fedleak.metric import ExampleMetric, metrics
 from fedleak.metrics.mse import squared_error
 
 CAP = 100.0
@@ -13,7 +13,7 @@ CAP = 100.0
 
 @metrics.register("psnr")
 @dataclass(frozen=True, kw_only=True)
-class PSNR(Metric):
+class PSNR(ExampleMetric):
     """-10 log10 of the mean squared error, at most 100 dB; the range is [0, 1] and the guess is clamped to it."""
 
     paper: ClassVar = "https://doi.org/10.1049/el:20080522"

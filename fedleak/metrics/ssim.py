@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.batch import Batch
-from fedleak.metric import Metric, metrics
+from fedleak.metric import ExampleMetric, metrics
 
 SIGMA = 1.5
 RADIUS = 5
@@ -20,7 +20,7 @@ CONTRAST = 0.03**2
 
 @metrics.register("ssim")
 @dataclass(frozen=True, kw_only=True)
-class SSIM(Metric):
+class SSIM(ExampleMetric):
     """Mean structural similarity under a Gaussian window of 11x11, over all pixels and channels; 1 is perfect.
 
     The images are mirrored at their borders, so that images smaller than the window can be judged; below 6x6 there is

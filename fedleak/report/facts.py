@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from fedleak.report.judgement import Judgement, hits, judge, of_labels, reached
+from fedleak.report.judgement import Judgement, by_luck, hits, judge, reached
 from fedleak.report.words import measured, number
 from fedleak.statistics.summary import Summary
 
@@ -25,7 +25,7 @@ def facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if reached(summary) != hits(summary):
         sign = "≥" if summary.higher_is_better else "≤"
         yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
-    if not of_labels(summary):
+    if not by_luck(summary):
         yield "worst case", number(summary.worst_case)
     yield "proof", _proof(summary)
 

@@ -3,7 +3,7 @@
 import math
 from enum import StrEnum
 
-from fedleak.report.kinds import kind_of
+from fedleak.report.kinds import HIT_OR_MISS, kind_of
 from fedleak.statistics.summary import Summary
 
 SHADES = 5
@@ -41,7 +41,7 @@ def judge(summary: Summary) -> Judgement:
     """The judgement of one summary: first of its samples, then of its mean.
 
     An image that was rebuilt has leaked whatever the mean says. A label is hit or missed, and guessing hits some, so
-    labels have leaked only where guessing would hardly hit as many.
+    labels have leaked only where guessing would hardly hit as many; so have members and answers to questions.
     """
     if math.isnan(summary.mean):
         return Judgement.MISSING
@@ -62,7 +62,7 @@ def leaks(summary: Summary) -> bool:
     A certified guess includes its labels, so where all of them are right, that is no luck either.
     """
     found = hits(summary)
-    if not of_labels(summary):
+    if not by_luck(summary):
         return found > 0 or summary.certified > 0
     proved = summary.certified == summary.messages and found == len(summary.samples)
     return found > 0 and (summary.beats_guessing is True or proved)
@@ -73,9 +73,14 @@ def of_labels(summary: Summary) -> bool:
     return kind_of(summary.group.metric) == "labels"
 
 
+def by_luck(summary: Summary) -> bool:
+    """Whether guessing hits some of the samples too, so that what counts is how many."""
+    return kind_of(summary.group.metric) in HIT_OR_MISS
+
+
 def hits(summary: Summary) -> int:
-    """Images that were rebuilt, which guessing does not do for them; labels that were right."""
-    return reached(summary) if of_labels(summary) else summary.leaked
+    """Images that were rebuilt, which guessing does not do for them; labels and answers that were right; members."""
+    return reached(summary) if by_luck(summary) else summary.leaked
 
 
 def reached(summary: Summary) -> int:

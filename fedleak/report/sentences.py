@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from fedleak.report.comparing import change, where
 from fedleak.report.evidence import Evidence
-from fedleak.report.judgement import FOUND, Judgement, guessing, hits, judge, of_labels, reached
+from fedleak.report.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, of_labels, reached
 from fedleak.report.kinds import NOUNS, VERBS, kind_of
 from fedleak.report.words import counted, measured, number, opening
 from fedleak.statistics.summary import Summary
@@ -34,17 +34,19 @@ def found(evidence: Evidence, summary: Summary) -> str:
             return (
                 f"{proved}, though {verb} {'is' if len(summary.samples) == 1 else 'are'} none of {total(summary)}{by}"
             )
+        case Judgement.BEYOND if by_luck(summary):
+            return f"{did}, but on average does better than guessing"
         case Judgement.BEYOND:
             return f"{did}, but came nearer than guessing does"
         case Judgement.UNCLEAR:
-            luck = "which luck may explain" if of_labels(summary) else "and came no nearer than luck may explain"
+            luck = "which luck may explain" if by_luck(summary) else "and came no nearer than luck may explain"
             return f"{did}, {luck}"
         case Judgement.TOO_FEW if math.isnan(summary.gain):
             return f"{did}, and there is no guess to compare that with"
         case Judgement.TOO_FEW:
             return f"{did}; {few} {'is' if summary.messages == 1 else 'are'} too few to tell that from guessing"
-        case Judgement.NOTHING if of_labels(summary):
-            return f"no attacker read more of {total(summary)} than guessing does"
+        case Judgement.NOTHING if by_luck(summary):
+            return f"no attacker {verb} more of {total(summary)} than guessing does"
         case Judgement.NOTHING:
             return f"no attacker {verb} any of {total(summary)}{by} or came nearer than guessing does on average"
         case _:
@@ -133,7 +135,7 @@ def _more(evidence: Evidence, summary: Summary) -> Iterator[str]:
 
 def _nearest(summary: Summary) -> str:
     """Where nothing was rebuilt: the image that leaked most, and those that guessing does as well."""
-    if of_labels(summary):
+    if by_luck(summary):
         return ""
     easy = reached(summary) - summary.leaked
     where = measured(summary.threshold, summary.unit)

@@ -7,6 +7,7 @@ from fedleak.report.conditions import condition_of, defense_words
 from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import GRAVITY, Judgement, judge
 from fedleak.report.kinds import NOUNS
+from fedleak.report.said import SAID
 from fedleak.report.sentences import aside, found, once, sentence, tally
 from fedleak.report.standing import measured_metrics
 from fedleak.report.words import listed, measured, opening
@@ -52,7 +53,7 @@ def verdict(evidence: Evidence) -> Verdict:
 
 
 def _lead(evidence: Evidence) -> Iterator[str]:
-    """What happens without a defense, then under the others: a paragraph for images, one for labels."""
+    """What happens without a defense, then under the others: a paragraph for images, one for labels, and so on."""
     worst = {kind: evidence.worst(kind) for kind in evidence.kinds}
     if not worst:
         yield "No attack that uses the update has a figure, so nothing can be said about what leaks."
@@ -73,7 +74,7 @@ def _grouped(kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
     for judgement in GRAVITY:
         names = [tally(label, summary) for (label, _), summary in worst.items() if judge(summary) is judgement]
         if names:
-            yield opening(_SAID[kind][judgement].format(names=listed(names)))
+            yield opening(SAID[kind][judgement].format(names=listed(names)))
 
 
 def _at_worst(evidence: Evidence) -> str:
@@ -86,30 +87,6 @@ def _without_repeating(clauses: Sequence[str]) -> str:
     """Of two clauses about one attack, the second does without its name."""
     who = clauses[0].partition(" ")[0]
     return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
-
-
-_UNTESTED = "none of them adapts to the defense: untested, not safe."
-_SAID = {
-    "inputs": {
-        Judgement.LEAKED: "Images were rebuilt under {names}.",
-        Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
-        Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
-        Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
-        Judgement.NOTHING: (
-            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; "
-            f"{_UNTESTED}"
-        ),
-        Judgement.MISSING: "Under {names} no attack has a figure for the images.",
-    },
-    "labels": {
-        Judgement.LEAKED: "Labels were read under {names}.",
-        Judgement.BEYOND: "Under {names} more of the labels was read than guessing gives.",
-        Judgement.UNCLEAR: "Under {names} luck may explain the labels that were read.",
-        Judgement.TOO_FEW: "Under {names} there are too few labels to tell reading from guessing.",
-        Judgement.NOTHING: f"Under {{names}} these attackers read no more labels than guessing does; {_UNTESTED}",
-        Judgement.MISSING: "Under {names} no attack has a figure for the labels.",
-    },
-}
 
 
 def _finding(evidence: Evidence, label: str) -> Finding:
@@ -131,7 +108,7 @@ def _finding(evidence: Evidence, label: str) -> Finding:
 def _measure(evidence: Evidence) -> str:
     words = [
         *_thresholds(evidence),
-        "Guessing is, for each image or label, the better of two guesses made without the update.",
+        "Guessing is, for each image, label, member or question, the better of two guesses made without the update.",
         "“Beyond guessing” is said where guessing alone would do as well in less than 1 of 40 such runs.",
         "What is said of a defense is the worst over all attacks, their variants and the metrics.",
     ]
@@ -151,3 +128,8 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
             parts.append(f"{name} {least} {way} ({by} better than guessing)")
     if parts:
         yield f"An image counts as rebuilt from {listed(parts, 'or')}."
+    members = measured_metrics(evidence.of("membership"), "membership")
+    known = [(name, metric) for name in members if (metric := installed(name)) is not None]
+    if known:
+        parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in known]
+        yield f"A member counts as found from {listed(parts, 'or')}."

@@ -93,3 +93,24 @@ def with_update() -> Callable[..., Observation]:
         return replace(observation, update=observation.update.with_vector(vector))
 
     return replaced
+
+
+@pytest.fixture(scope="session")
+def trained() -> tuple[Task, Callable[..., Batch]]:
+    """A perceptron trained to 94 in a hundred on four noisy patterns, and examples of those patterns by seed."""
+    patterns = torch.rand(4, 1, 6, 6, generator=generator("patterns"))
+
+    def drawn(examples: int, seed: object = 0, only: int | None = None) -> Batch:
+        rng = generator("pattern", seed)
+        labels = torch.randint(4, (examples,), generator=rng)
+        labels = labels if only is None else torch.full_like(labels, only)
+        noise = torch.rand(examples, 1, 6, 6, generator=rng)
+        return Batch(0.35 * patterns[labels] + 0.65 * noise, labels)
+
+    with global_dice("trained task"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4))
+    task = Task("tiny-trained", network, (1, 6, 6), 4)
+    training = LocalTraining(batch_size=50, epochs=10, learning_rate=0.2, momentum=0.9)
+    after = train_locally(task, weights_of(network), drawn(200, "train"), training, ("trained",))
+    network.load_state_dict(after.state_dict())
+    return task, drawn

@@ -5,15 +5,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from fedleak.attack import Attack, attacks
 from fedleak.campaign import cellfile
 from fedleak.campaign.cell import run_cell
+from fedleak.campaign.cellfile import Saved
 from fedleak.campaign.federating import Federation, run_federation_of
 from fedleak.campaign.grid import parse_campaign
 from fedleak.campaign.plan import cells_of
 from fedleak.errors import LONGEST_REASON, sentence
-from fedleak.reconstruction import Reconstruction, TracePoint
+from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
 
 
 @attacks.register("test-odd")
@@ -78,3 +80,19 @@ def test_what_is_told_holds_no_pictures(federated):
 def test_a_reason_is_the_first_line_of_an_error():
     assert sentence(ValueError("one\ntwo")) == "ValueError: one"
     assert sentence(ValueError()) == "ValueError: "
+
+
+def test_every_part_of_a_guess_is_kept(tmp_path):
+    guess = Reconstruction(
+        inputs=torch.rand(2, 1, 3, 3),
+        labels=torch.tensor([1, 0]),
+        membership=torch.rand(5),
+        properties=torch.tensor([float("nan"), 0.5]),
+        diagnosis=Diagnosis("plateau", "it does not get better"),
+        note="unsure",
+    )
+    cellfile.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
+    kept = cellfile.load(tmp_path / "cell").guess
+    for name in ("inputs", "labels", "membership", "properties"):
+        assert torch.equal(getattr(kept, name).nan_to_num(-1), getattr(guess, name).nan_to_num(-1))
+    assert (kept.diagnosis, kept.note) == (guess.diagnosis, guess.note)

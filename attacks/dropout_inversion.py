@@ -1,0 +1,74 @@
+"""The Dropout Inversion Attack."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Generator
+
+from fedleak.attack import attacks
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+from fedleak.settings import Amount, Count, Rate
+
+from .auto_labels import AutoLabels
+from .parts.distances import cosine
+from .parts.dropout_masks import InBox, masked_network
+from .parts.gradient_match import GradientMatch, pixels
+from .parts.label_rule import LabelRule
+from .parts.matching import Matching
+from .parts.matching_attack import MatchingAttack
+from .parts.optimisers import signed_adam
+from .parts.priors import on_images, total_variation
+
+
+@attacks.register("dropout-inversion")
+@dataclass(frozen=True, kw_only=True)
+class DropoutInversion(MatchingAttack):
+    """Moves dummy images and the dropout masks of the client, together, until their gradient is the observed one.
+
+    Without the masks a matcher compares gradients of two different networks. A mask is relaxed to [0, 1], starts as a
+    draw and is kept near its expected mean. Differences from the paper: hundreds of steps with a cosine schedule
+    instead of 20,000 with plateaus, masks move by the sign of their gradient as images do, and labels are inferred.
+    Sees dropout in `nn.Dropout` layers only, and says so where a network rolls other dice.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2208.06163"
+    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
+  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
+  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
+  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
+  url = {https://arxiv.org/abs/2208.06163}
+}"""
+    steps: Count = 1000
+    """Iterations of one attempt."""
+    learning_rate: Rate = 0.1
+    """First rate of signed Adam, in units of a pixel's range and of a mask's."""
+    total_variation: Amount = 0.01
+    """Weight of the mean absolute difference of neighbouring pixels."""
+    mask_prior: Amount = 1e-4
+    """Weight of how far the mean of a layer's masks is from its expectation."""
+    labels: LabelRule = AutoLabels()
+    """The rule that the labels are inferred by."""
+
+    def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        network = masked_network(observation, rng)
+        labels = self.labels.infer(observation, rng)
+        if isinstance(network, str) or isinstance(labels, str):
+            return Reconstruction.failed(network if isinstance(network, str) else str(labels))
+        dtype = self.dtype(torch.float32)
+        match = GradientMatch.of(
+            replace(observation, task=network.task),
+            cosine,
+            pixels(labels.to(self.device)),
+            simulate=network.simulate,
+            terms=((self.total_variation, on_images(total_variation)), (self.mask_prior, network.unlikely)),
+            dtype=dtype,
+            device=self.device,
+        )
+        starts = self.starts(observation, len(labels), dtype, rng)
+        for start in starts:
+            masks = network.masks(len(labels), rng)
+            start.update({name: mask.to(self.device, dtype) for name, mask in masks.items()})
+        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        return engine.run(InBox(match, tuple(masks)), starts, rng)

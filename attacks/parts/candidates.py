@@ -1,0 +1,13 @@
+"""The records that an adversary is asked about."""
+
+from fedleak.batch import Batch
+from fedleak.observation import Observation
+
+from .evidence import defect
+
+
+def candidates_of(observation: Observation) -> Batch | str:
+    """The candidates, or why nothing can be said of any."""
+    if observation.candidates is None or not len(observation.candidates):
+        return "nobody was asked about: the attack needs candidates, which come with a message whose truth is known"
+    return defect(observation) or observation.candidates

@@ -1,0 +1,88 @@
+"""Several reconstructions that pull each other together: group consistency.
+
+Where reconstructions from different starts agree, the update speaks; where they do not, chance does. Source:
+https://arxiv.org/abs/2104.07586
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from .evaluation import TOGETHER
+from .objective import Gradient, Guess, Objective, by_autograd, by_function
+from .registration import registered
+from .variables import Variables
+
+
+@dataclass(frozen=True, eq=False)
+class Group(Objective):
+    """Mean loss of several members, plus `weight` times their mean squared distance from what they agree on.
+
+    A variable holds the members along its first axis. Four members or more are evaluated in one call where the inner
+    objective can, fewer one after the other.
+    """
+
+    inner: Objective
+    labels: Int[Tensor, " batch"]
+    """Members agree image by image; which is which among images of one label is settled by likeness."""
+    weight: float
+    reach: int
+    """Pixels that an image may be moved to be laid over another."""
+
+    @property
+    def vectorises(self) -> bool:
+        return False  # what the members agree on is settled by sorting
+
+    def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
+        total = self._losses(variables, gradient).mean()
+        if not self.weight:
+            return total
+        images = variables["inputs"]
+        with torch.no_grad():
+            targets = torch.stack(self._targets(images.detach()))
+        return total + self.weight * (images - targets).square().mean()
+
+    def guess(self, variables: Variables) -> Guess:
+        """The member that explains the update best."""
+        losses = self._losses(variables, by_autograd)
+        return self.inner.guess(_member(variables, int(losses.argmin())))
+
+    def project(self, variables: Variables) -> None:
+        self.inner.project(variables)
+
+    def _losses(self, variables: Variables, gradient: Gradient) -> Float[Tensor, " members"]:
+        count = len(variables["inputs"])
+        if self.inner.vectorises and count >= TOGETHER:
+            each = torch.func.vmap(lambda member: self.inner.loss(member, by_function))
+            losses: Tensor = each(variables)
+            return losses
+        return torch.stack([self.inner.loss(_member(variables, number), gradient) for number in range(count)])
+
+    def _targets(self, images: Float[Tensor, "members batch channels height width"]) -> list[Tensor]:
+        """What each member's images are drawn to: the mean of all, each laid over the first member's."""
+        orders = [self._order(images[0], member) for member in images]
+        laid = [registered(member[order], images[0], self.reach) for member, order in zip(images, orders, strict=True)]
+        agreed = torch.stack(laid).mean(0)
+        return [
+            registered(agreed, member[order], self.reach)[order.argsort()]
+            for member, order in zip(images, orders, strict=True)
+        ]
+
+    def _order(self, reference: Tensor, member: Tensor) -> Int[Tensor, " batch"]:
+        """Which image of a member stands for each of the reference."""
+        costs = (reference[:, None] - member[None]).square().flatten(2).sum(2)
+        costs = costs + (self.labels[:, None] != self.labels[None]) * (costs.max() + 1) * len(costs)
+        return torch.as_tensor(linear_sum_assignment(costs.cpu().numpy())[1], device=member.device)
+
+
+def _member(variables: Variables, number: int) -> Variables:
+    return {name: value[number] for name, value in variables.items()}
+
+
+def as_group(starts: Sequence[Variables]) -> Variables:
+    """The starts of the members as one."""
+    return {name: torch.stack([start[name] for start in starts]) for name in starts[0]}

@@ -1,0 +1,75 @@
+"""Updates that the server would see if clients trained on examples that it holds: what learned attacks learn from."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from fedleak.batch import Batch
+from fedleak.defense import protect
+from fedleak.observation import Observation
+from fedleak.training import LocalTraining, train_locally
+from fedleak.update import Update, UpdateKind
+from fedleak.weights import NamedTensors
+
+from .objective import mode_of
+
+
+def shadow_update(observation: Observation, examples: Batch, rng: Generator) -> Update:
+    """The update of a cohort like the observed one that trains on `examples`: same weights, training and defenses.
+
+    The examples are dealt out to as many clients as the cohort has; each trains, defends its update with dice of the
+    adversary's own (`rng`), and what comes back is rounded as a weight difference in the message's precision is. The
+    sum is weighted by examples. What is unknown of the training counts as `assumed_training` says. Raises
+    `NonFiniteError` where training diverges.
+    """
+    parts = torch.arange(len(examples)).tensor_split(min(len(observation.cohort), len(examples)))
+    sent = [(len(part) / len(examples), _sent(observation, examples[part], rng)) for part in parts]
+    mean = {name: sum(share * update.tensors[name] for share, update in sent) for name in observation.update.tensors}
+    return Update(mean, observation.update.kind)
+
+
+def assumed_training(observation: Observation, examples: int) -> LocalTraining:
+    """How one client of the cohort trains on `examples`: as known, else plain SGD in one step over all of them."""
+    usual = LocalTraining(batch_size=examples, batches=1, epochs=1, mode=mode_of(observation))
+    return observation.training.known_or(usual)
+
+
+def shadow_vectors(observation: Observation, batches: list[Batch], rng: Generator) -> Float[Tensor, "batches entries"]:
+    """The shadow update of each batch as one row."""
+    return torch.stack([shadow_update(observation, batch, rng).vector() for batch in batches])
+
+
+def draw_batches(examples: Batch, size: int, count: int, rng: Generator) -> list[Batch]:
+    """`count` batches of `size` examples: permutations dealt out one after the other, so each example comes as often.
+
+    A batch holds no example twice unless there are fewer than `size`.
+    """
+    return [examples[chosen] for chosen in _dealt(len(examples), size, count, rng)]
+
+
+def _dealt(examples: int, size: int, count: int, rng: Generator) -> list[Int[Tensor, " size"]]:
+    if size > examples:
+        return list(torch.randint(examples, (count, size), generator=rng))
+    each = examples // size
+    deals = [torch.randperm(examples, generator=rng)[: each * size] for _ in range(-(-count // each))]
+    return list(torch.cat(deals).reshape(-1, size)[:count])
+
+
+def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
+    """What one client of the cohort sends."""
+    before, dice = observation.before, ("shadow", int(torch.randint(2**62, (), generator=rng)))
+    if observation.update.kind is UpdateKind.GRADIENT:
+        mode = mode_of(observation)
+        gradient = observation.task.gradients(before.clone(), examples.inputs, examples.labels, mode=mode)
+        return protect(Update(gradient, UpdateKind.GRADIENT), observation.defense, rng)
+    after = train_locally(
+        observation.task, before, examples, assumed_training(observation, len(examples)), dice
+    ).parameters
+    delta = _difference(after, before.parameters)
+    sent = protect(Update(delta, UpdateKind.DELTA), observation.defense, rng).tensors
+    arrived = {name: value + sent[name] for name, value in before.parameters.items()}
+    return Update(_difference(arrived, before.parameters), UpdateKind.DELTA)
+
+
+def _difference(one: NamedTensors, other: NamedTensors) -> NamedTensors:
+    return {name: value - other[name] for name, value in one.items()}

@@ -1,0 +1,57 @@
+"""Membership by how well a candidate's own gradient goes with the update."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator
+
+from fedleak.attack import Attack, Want, attacks
+from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
+from fedleak.settings import Rate
+
+from .parts.candidates import candidates_of
+from .parts.example_gradients import Sketch, example_gradients
+from .parts.whitened import Whitened
+
+
+@attacks.register("update-cosine")
+@dataclass(frozen=True, kw_only=True)
+class UpdateCosine(Attack):
+    """Scores each candidate by the cosine of its gradient with the update.
+
+    Gradients of different examples are nearly orthogonal, so the update goes best with those that are in it. What all
+    gradients have in common hides that; with public examples it is discounted (`whiten`), which in a batch of 32 photos
+    finds half of the members where the plain cosine of the paper finds one in thirty (`benchmarks/inference.py`).
+    """
+
+    paper: ClassVar = "https://openreview.net/forum?id=QsCSLPP55Ku"
+    bibtex: ClassVar = """@inproceedings{li2023effective,
+  title = {Effective Passive Membership Inference Attacks in Federated Learning against Overparameterized Models},
+  author = {Li, Jiacheng and Li, Ninghui and Ribeiro, Bruno},
+  booktitle = {International Conference on Learning Representations}, year = {2023},
+  url = {https://openreview.net/forum?id=QsCSLPP55Ku}
+}"""
+    whiten: bool = True
+    """Whether to discount what public gradients have in common, where there are any."""
+    ridge: Rate = 0.01
+    """How much is not discounted, as a share of the mean variance of the public gradients."""
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        return frozenset({"candidates"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        asked = candidates_of(observation)
+        if isinstance(asked, str):
+            return Reconstruction.failed(asked)
+        gradient = observation.gradient()
+        sketch = Sketch.of(sum(value.numel() for value in gradient.values()), rng)
+        update = sketch(gradient)
+        public = torch.zeros(0, len(update))
+        if self.whiten and observation.auxiliary is not None and len(observation.auxiliary):
+            public = torch.cat(list(example_gradients(observation, observation.auxiliary, sketch)))
+        product = Whitened.by(public, self.ridge)
+        scores = [product.cosines(group, update) for group in example_gradients(observation, asked, sketch)]
+        return Reconstruction(membership=torch.cat(scores).float())

@@ -1,0 +1,38 @@
+"""How many questions about a batch are answered right."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.metric import PropertyMetric, metrics
+
+
+@metrics.register("property-accuracy")
+@dataclass(frozen=True, kw_only=True)
+class PropertyAccuracy(PropertyMetric):
+    """The share of questions about a batch, such as whether most of its images are warm, that are answered right.
+
+    A probability above 0.5 is a yes; at 0.5 it is half an answer. The prior answers by what is commonest in public.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1805.04049"
+    bibtex: ClassVar = """@inproceedings{melis2019exploiting,
+  title = {Exploiting Unintended Feature Leakage in Collaborative Learning},
+  author = {Melis, Luca and Song, Congzheng and De Cristofaro, Emiliano and Shmatikov, Vitaly},
+  booktitle = {IEEE Symposium on Security and Privacy}, year = {2019},
+  url = {https://arxiv.org/abs/1805.04049}
+}"""
+    unit: ClassVar = "share of questions"
+    higher_is_better: ClassVar = True
+    bounds: ClassVar = (0.0, 1.0)
+    threshold: ClassVar = 1.0
+    margin: ClassVar = 0.0
+
+    def per_property(
+        self, guess: Float[Tensor, " properties"], truth: Float[Tensor, " properties"]
+    ) -> Float[Tensor, " properties"]:
+        right = ((guess > 0.5) == (truth > 0.5)).to(guess.dtype)
+        return torch.where(guess == 0.5, 0.5, right)

@@ -1,0 +1,36 @@
+"""How far off the answers to questions about a batch are."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.metric import PropertyMetric, metrics
+
+
+@metrics.register("property-brier")
+@dataclass(frozen=True, kw_only=True)
+class PropertyBrier(PropertyMetric):
+    """The squared error of the probability of yes to a question about a batch, the Brier score.
+
+    0 is sure and right, 0.25 undecided, 1 sure and wrong; below 0.25 counts as answered.
+    """
+
+    paper: ClassVar = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"
+    bibtex: ClassVar = """@article{brier1950verification,
+  title = {Verification of Forecasts Expressed in Terms of Probability},
+  author = {Brier, Glenn W.},
+  journal = {Monthly Weather Review}, volume = {78}, number = {1}, pages = {1--3}, year = {1950},
+  url = {https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2}
+}"""
+    unit: ClassVar = ""
+    higher_is_better: ClassVar = False
+    bounds: ClassVar = (0.0, 1.0)
+    threshold: ClassVar = 0.25
+    margin: ClassVar = 0.0
+
+    def per_property(
+        self, guess: Float[Tensor, " properties"], truth: Float[Tensor, " properties"]
+    ) -> Float[Tensor, " properties"]:
+        return (guess - truth).square()

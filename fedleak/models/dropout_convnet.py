@@ -1,0 +1,44 @@
+"""A small ReLU ConvNet with dropout."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from fedleak.model import Model, models
+from fedleak.settings import Share
+from fedleak.source import Shape
+
+
+@models.register("dropout-convnet")
+@dataclass(frozen=True, kw_only=True)
+class DropoutConvNet(Model):
+    """The `convnet` with dropout after its second convolution and before its classifier."""
+
+    paper: ClassVar = "https://arxiv.org/abs/1207.0580"
+    bibtex: ClassVar = """@article{hinton2012improving,
+  title = {Improving neural networks by preventing co-adaptation of feature detectors},
+  author = {Hinton, Geoffrey E. and Srivastava, Nitish and Krizhevsky, Alex and Sutskever, Ilya and
+    Salakhutdinov, Ruslan R.},
+  journal = {arXiv preprint arXiv:1207.0580}, year = {2012},
+  url = {https://arxiv.org/abs/1207.0580}
+}"""
+    width: int = 32
+    rate: Share = 0.25
+    """Share of the features that is dropped in training."""
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        width, (depth, height, breadth) = self.width, shape
+        features = 2 * width * -(-height // 4) * -(-breadth // 4)
+        return nn.Sequential(
+            nn.Conv2d(depth, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Dropout(self.rate),
+            nn.Conv2d(2 * width, 2 * width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(self.rate),
+            nn.Linear(features, classes),
+        )

@@ -1,0 +1,41 @@
+"""A perceptron with dropout."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from torch import nn
+
+from fedleak.model import Model, models
+from fedleak.settings import Share
+from fedleak.source import Shape
+
+
+@models.register("dropout-mlp")
+@dataclass(frozen=True, kw_only=True)
+class DropoutMLP(Model):
+    """Flatten, two hidden ReLU layers with dropout after each, a linear classifier."""
+
+    paper: ClassVar = "https://arxiv.org/abs/2208.06163"
+    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
+  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
+  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
+  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
+  url = {https://arxiv.org/abs/2208.06163}
+}"""
+    hidden: int = 512
+    rate: Share = 0.25
+    """Share of the features that is dropped in training."""
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        width = self.hidden
+        return nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(prod(shape), width),
+            nn.ReLU(),
+            nn.Dropout(self.rate),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Dropout(self.rate),
+            nn.Linear(width, classes),
+        )

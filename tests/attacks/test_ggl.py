@@ -1,0 +1,107 @@
+"""Batches found in the latent space of a generator of public images."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fedleak.attacks.ggl import GGL
+from fedleak.attacks.parts.autoencoder import learn_autoencoder
+from fedleak.attacks.parts.distances import squared
+from fedleak.attacks.parts.evolution import cma_es
+from fedleak.attacks.parts.sent_entries import on_sent_entries
+from fedleak.batch import Batch
+from fedleak.defense import protect
+from fedleak.defenses.gaussian_noise import GaussianNoise
+from fedleak.defenses.top_k import TopK
+from fedleak.randomness import generator
+
+QUICK = GGL(training_steps=300, latent=6, restarts=2)
+
+
+def blobs(examples, seed):
+    """A bright spot of random place and size on 6x6 pixels; the label is the quarter it is in."""
+    rng = generator("blobs", seed)
+    places, radii = 5 * torch.rand(examples, 2, generator=rng), 1 + torch.rand(examples, generator=rng)
+    grid = torch.stack(torch.meshgrid(torch.arange(6.0), torch.arange(6.0), indexing="ij"))
+    distances = (grid - places[:, :, None, None]).square().sum(1)
+    images = torch.exp(-distances / radii[:, None, None] ** 2)[:, None]
+    return Batch(images, (places > 2.5).long() @ torch.tensor([2, 1]))
+
+
+def ratio(guess, batch, public):
+    blind = (public.inputs.mean(0) - batch.inputs).square().mean()
+    return float((guess.inputs - batch.inputs).square().mean() / blind)
+
+
+def defended(seen, defense, public, dice):
+    update = protect(seen.update, defense, generator(dice))
+    return replace(seen, update=update, defense=defense, auxiliary=public)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defense", [(), (TopK(fraction=0.05),), (GaussianNoise(std=1e-3),)], ids=repr)
+@pytest.mark.parametrize("kind", ["linear_task", "smooth_task"])
+def test_it_is_nearer_than_the_mean_public_image(kind, defense, request, observe):
+    task, public = request.getfixturevalue(kind), blobs(200, "public")
+    ratios = []
+    for seed in range(3):
+        batch = blobs(1, seed)
+        guess = QUICK.reconstruct(defended(observe(task, batch), defense, public, seed), generator(seed))
+        ratios.append(ratio(guess, batch, public))
+    # Behind sigmoids, noise drowns the image: there it may only not be worse than the mean image.
+    assert sum(ratios) / 3 < (1.5 if kind == "smooth_task" and defense and "Noise" in repr(defense) else 0.25)
+
+
+def test_evolution_finds_the_same_batch_without_gradients(linear_task, observe):
+    public, batch = blobs(200, "public"), blobs(1, 0)
+    attack = replace(QUICK, search="cma-es", steps=60, restarts=1)
+    seen = replace(observe(linear_task, batch), auxiliary=public)
+    assert ratio(attack.reconstruct(seen, generator(0)), batch, public) < 0.3
+
+
+def test_without_public_data_it_says_so(linear_task, observe):
+    failure = QUICK.reconstruct(observe(linear_task, blobs(1, 0)), generator(0)).failure
+    assert failure == "a generator needs public images, at least 20, and there are 0"
+
+
+def test_the_decoder_draws_held_out_images_from_their_codes(linear_task):
+    trained = learn_autoencoder(linear_task, blobs(200, "public"), 6, 300, generator(0))
+    other = blobs(50, "other")
+    codes, _ = trained.encoder(other.inputs, other.labels)
+    drawn = trained.decoder(codes, other.labels)
+    assert (drawn - other.inputs).square().mean() < 0.15 * (other.inputs - other.inputs.mean(0)).square().mean()
+    assert not any(parameter.requires_grad for parameter in trained.decoder.parameters())
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 7), (3, 8, 8), (1, 25, 25)])
+def test_an_autoencoder_takes_any_shape(shape, linear_task):
+    task = replace(linear_task, shape=shape)
+    public = Batch(torch.rand(4, *shape, generator=generator(0)), torch.tensor([0, 1, 2, 3]))
+    trained = learn_autoencoder(task, public, 3, 1, generator(0))
+    assert trained.decoder(torch.zeros(4, 3), public.labels).shape == public.inputs.shape
+
+
+def test_evolution_reaches_the_bottom_of_a_narrow_valley():
+    scales = torch.tensor([1.0, 30.0, 1000.0]).double()
+    way = cma_es(generator(0))(torch.ones(3).double(), 150)
+    _, point = next(way)
+    losses = []
+    try:
+        while True:
+            losses.append((scales * (point - 0.3).square()).sum())
+            _, point = way.send((losses[-1], torch.zeros(3).double()))
+    except StopIteration:
+        assert min(losses) < 1e-10
+
+
+def test_only_entries_that_were_sent_are_compared(linear_task, observe, batch_of):
+    seen = observe(linear_task, batch_of(linear_task, 1))
+    observed = list(seen.gradient().values())
+    everywhere = [value + 1.0 for value in observed]
+    kept = defended(seen, (TopK(fraction=0.1),), None, 0)
+    target = list(kept.gradient().values())
+    elsewhere = [value + (value == 0) for value in target]
+    assert on_sent_entries(kept, squared)(target)(elsewhere) == 0
+    assert on_sent_entries(kept, squared)(target)(everywhere) > 0
+    assert on_sent_entries(seen, squared)(observed)(everywhere) == squared(observed)(everywhere)
