@@ -40,7 +40,7 @@ class DropoutInversion(MatchingAttack):
   booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
   url = {https://arxiv.org/abs/2208.06163}
 }"""
-    steps: Count = 1000
+    steps: Count = 500
     """Iterations of one attempt."""
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range and of a mask's."""
@@ -50,6 +50,10 @@ class DropoutInversion(MatchingAttack):
     """Weight of how far the mean of a layer's masks is from its expectation."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        # A diagnosis computes the gradient of the guess with dice of its own, where this guess goes with its masks.
+        return replace(super().reconstruct(observation, rng), diagnosis=None)
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         network = masked_network(observation, rng)

@@ -60,7 +60,7 @@ class GradInversion(MatchingAttack):
     """Weight of the mean squared distance from mid-grey."""
     statistics: Amount = 0.1
     """Weight of the lengths of the differences of BatchNorm statistics, summed over layers."""
-    consistency: Amount = 0.01
+    consistency: Amount = 1.0
     """Weight of the mean squared distance from what the batches agree on."""
     reach: Count = 4
     """Pixels that an image may be moved by registration."""

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
+from fedleak.settings import Count
 from fedleak.weights import NamedTensors
 
 from .parts.certificate import certifiable, certify
@@ -45,6 +46,9 @@ class RGAP(Attack):
   url = {https://arxiv.org/abs/2010.07733}
 }"""
 
+    largest: Count = 6_000
+    """Inputs that a convolution may have; its equations take 8 bytes times their square, and a minute at 20,000."""
+
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         chain = find_chain(observation.task)
         if isinstance(chain, str):
@@ -57,8 +61,9 @@ class RGAP(Attack):
             )
         weights = in_dtype(observation.before, torch.float64).parameters
         gradient = {name: value.double() for name, value in observation.gradient().items()}
-        if not gradient[chain[-1].weight].any():
-            return Reconstruction.failed(f"the gradient of '{chain[-1].weight}' is zero: there is nowhere to start")
+        problem = _unfit(observation, chain, gradient, self.largest)
+        if problem:
+            return Reconstruction.failed(problem)
         guesses = [self._guess(observation, chain, weights, gradient, head) for head in _heads(observation, chain)]
         return min(guesses, key=lambda guess: (guess.failure is not None, guess.mismatch))
 
@@ -88,6 +93,24 @@ class RGAP(Attack):
             certificate=certify(observation, images, labels),
             note=rank_words(walk.steps),
         )
+
+
+def _unfit(observation: Observation, chain: tuple[Link, ...], gradient: NamedTensors, largest: int) -> str | None:
+    """Why there is no walk back, in words; None where one can be tried."""
+    last = chain[-1]
+    widest = max(
+        (link for link in chain if isinstance(link.module, nn.Conv2d)), key=lambda link: link.inputs, default=last
+    )
+    if isinstance(widest.module, nn.Conv2d) and widest.inputs > largest:
+        return (
+            f"layer '{widest.name}' has {widest.inputs} inputs, and {largest} are allowed: "
+            "raise largest if there is the memory, or try gradient matching"
+        )
+    if not gradient[last.weight].any():
+        return f"the gradient of '{last.weight}' is zero: there is nowhere to start from"
+    if length_unknown(observation) and last.bias is None and observation.task.classes == 2:
+        return "two classes, a last layer without bias and an update of unknown length leave the features' length open"
+    return None
 
 
 def _heads(observation: Observation, chain: tuple[Link, ...]) -> tuple[HeadFeatures, ...]:

@@ -1,8 +1,10 @@
 """What the last linear layer of one example saw, read off its gradient: where a walk back through the layers starts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -10,8 +12,8 @@ POINTS = 2001
 """Lengths that are tried at once."""
 ROOT = 1e-2
 """Relative misfit below which a length may be the right one."""
-MOST = 3
-"""Lengths that are handed on: of two classes the equation may have two roots."""
+MOST = 4
+"""Readings that are handed on: of two classes the label is open, and the equation may have two roots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,29 +44,35 @@ def head_features(
     fix the posterior as well. The label's entry alone is negative, which tells label and sign.
     """
     left, values, right = torch.linalg.svd(weight_gradient, full_matrices=False)
-    toward, along = left[:, 0], right[0]
-    if (toward < 0).sum() > (toward > 0).sum():
-        toward, along = -toward, -along
-    label = int(toward.argmin())
-    one_hot = torch.zeros_like(toward)
-    one_hot[label] = 1.0
-    if bias_gradient is not None:
-        lengths = [float(along @ (weight_gradient.T @ bias_gradient) / bias_gradient.square().sum())]
-    else:
-        strength = float(values[0]) if length_known else None
-        lengths = _roots(weight @ along, bias, toward, one_hot, strength)
+    strength = float(values[0]) if length_known else None
     found = []
-    for length in lengths:
-        features = length * along
-        logits = weight @ features + (0.0 if bias is None else bias)
-        derivative = logits.softmax(0) - one_hot
-        explained = derivative[:, None] * features
-        scale = 1.0 if length_known else float((explained * weight_gradient).sum() / weight_gradient.square().sum())
-        misfit = float((explained - scale * weight_gradient).norm() / explained.norm().clamp_min(1e-300))
-        found.append(
-            HeadFeatures(features=features, derivative=derivative, label=label, scale=scale, misfit=misfit)
-        )
-    return tuple(sorted(found, key=lambda one: one.misfit))
+    for toward, along in _orientations(left[:, 0], right[0]):
+        one_hot = F.one_hot(toward.argmin(), len(toward)).to(toward)
+        if bias_gradient is not None:
+            lengths = [float(along @ (weight_gradient.T @ bias_gradient) / bias_gradient.square().sum())]
+        else:
+            lengths = _roots(weight @ along, bias, toward, one_hot, strength)
+        for length in lengths:
+            features = length * along
+            logits = weight @ features + (0.0 if bias is None else bias)
+            derivative = logits.softmax(0) - one_hot
+            explained = derivative[:, None] * features
+            scale = 1.0 if length_known else float((explained * weight_gradient).sum() / values.square().sum())
+            misfit = float((explained - scale * weight_gradient).norm() / explained.norm().clamp_min(1e-300))
+            label = int(one_hot.argmax())
+            found.append(
+                HeadFeatures(features=features, derivative=derivative, label=label, scale=scale, misfit=misfit)
+            )
+    best = sorted(found, key=lambda one: one.misfit)
+    return tuple(one for one in best if one.misfit < max(ROOT, 10 * best[0].misfit))[:MOST]
+
+
+def _orientations(toward: Tensor, along: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Both factors with their signs as they must be, for one entry alone is negative; of two classes either way."""
+    if len(toward) == 2:
+        return [(toward, along), (-toward, -along)]
+    sign = 1.0 if (toward < 0).sum() <= (toward > 0).sum() else -1.0
+    return [(sign * toward, sign * along)]
 
 
 def _roots(
@@ -96,7 +104,7 @@ def _roots(
     return good or roots[:1]
 
 
-def _closer(misfit, low: float, high: float) -> float:  # type: ignore[no-untyped-def]
+def _closer(misfit: Callable[[Tensor], Tensor], low: float, high: float) -> float:
     """The least misfit between two lengths, by ever finer grids."""
     middle = low
     for _ in range(4):

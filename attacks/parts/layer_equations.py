@@ -46,9 +46,7 @@ def derivative_matrix(module: nn.Conv2d, derivative: Tensor, shape: Shape) -> sc
     return _scattered(derivative.flatten(1).numpy(), read, rows_are_taps=True, columns=prod(shape[1:]))
 
 
-def _scattered(
-    values: Vector, read: NDArray[np.int64], *, rows_are_taps: bool, columns: int
-) -> scipy.sparse.csr_array:
+def _scattered(values: Vector, read: NDArray[np.int64], *, rows_are_taps: bool, columns: int) -> scipy.sparse.csr_array:
     """For each filter its values along one side of the taps-by-places table, a row for each entry of the other side."""
     tap, place = np.nonzero(read >= 0)
     row, value = (tap, place) if rows_are_taps else (place, tap)

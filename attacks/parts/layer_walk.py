@@ -99,4 +99,6 @@ def _convolution(link: Link, weights: NamedTensors, gradient: NamedTensors, behi
 
 def _error(solved: Solved) -> float:
     """The larger root mean square residual of the two kinds of equations, whose right sides have one of 1."""
-    return max(float(np.sqrt(np.square(part).mean())) for part in solved.equations.residuals(solved.inputs) if part.size)
+    return max(
+        float(np.sqrt(np.square(part).mean())) for part in solved.equations.residuals(solved.inputs) if part.size
+    )

@@ -54,4 +54,6 @@ def rank_words(steps: tuple[Step, ...]) -> str:
     if not short:
         return f"the equations of all {len(steps)} layers have full rank, so the image is determined up to noise"
     named = ", ".join(f"'{step.name}' {step.rank} of {step.unknowns}" for step in short)
-    return f"too few equations to determine the input of {named}: what they leave free is lost, and all before it suffers"
+    return (
+        f"too few equations to determine the input of {named}: what they leave free is lost, and all before it suffers"
+    )

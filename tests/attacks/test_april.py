@@ -45,7 +45,7 @@ def test_one_image_is_found_and_certified(embedding, observe, batch_of):
 
 def test_derivatives_computed_at_the_guess_make_it_sharper(observe, batch_of):
     with global_dice("sharper"):
-        task = Task("vit", ViT(width=64).network((1, 12, 12), 4), (1, 12, 12), 4)
+        task = Task("vit", ViT().network((1, 28, 28), 4), (1, 28, 28), 4)
     errors = []
     for seed in range(3):
         batch = batch_of(task, 1, seed)

@@ -1,0 +1,86 @@
+"""What BatchNorm gives away makes a reconstruction better."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from fedleak.attack import attacks
+from fedleak.batch import Batch
+from fedleak.randomness import generator, global_dice
+from fedleak.task import Task
+from fedleak.training import LocalTraining
+
+OPTIONS = {"steps": 150, "total_variation": 0.0}
+
+
+@pytest.fixture
+def bn_task() -> Task:
+    """A ConvNet with two BatchNorm layers on 1x6x6 images."""
+    with global_dice("bn task"):
+        layers = (nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+        head = (nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
+        return Task("tiny-two-bn", nn.Sequential(*layers, *head), (1, 6, 6), 4)
+
+
+def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
+
+
+def test_statistics_help(bn_task, observe, batch_of):
+    gained = []
+    for seed in range(3):
+        batch = batch_of(bn_task, 1, seed)
+        observation = observe(bn_task, batch)
+        blind, informed = (
+            attacks.build("batch-norm-inversion", OPTIONS | {"statistics": weight}).reconstruct(
+                observation, generator(0)
+            )
+            for weight in (0.0, 1.0)
+        )
+        gained.append(psnr(informed.inputs, batch.inputs) - psnr(blind.inputs, batch.inputs))
+    assert sum(gained) / len(gained) > 3
+
+
+def test_no_statistics_is_inverting_gradients(bn_task, observe, batch_of):
+    observation = observe(bn_task, batch_of(bn_task, 2))
+    plain = attacks.build("inverting-gradients", {"steps": 20, "total_variation": 0.0})
+    blind = attacks.build("batch-norm-inversion", {"steps": 20, "total_variation": 0.0, "statistics": 0.0})
+    one, other = (attack.reconstruct(observation, generator(0)) for attack in (plain, blind))
+    assert torch.allclose(one.inputs, other.inputs, atol=1e-3)
+
+
+def test_a_network_without_batch_norm_is_refused(smooth_task, observe, batch_of):
+    guess = attacks.build("batch-norm-inversion", {}).reconstruct(
+        observe(smooth_task, batch_of(smooth_task, 1)), generator(0)
+    )
+    assert "no BatchNorm layer" in guess.failure
+
+
+def test_withheld_buffers_are_said_and_stood_in_for(bn_task, observe, batch_of):
+    observation = replace(observe(bn_task, batch_of(bn_task, 2)), buffers_after=None)
+    attack = attacks.build("batch-norm-inversion", {"steps": 3})
+    assert "not sent back" in attack.reconstruct(observation, generator(0)).failure
+    trained = observation.before.clone()
+    for name, value in trained.buffers.items():
+        if name.endswith("running_mean"):
+            value += 0.1
+    guess = attack.reconstruct(replace(observation, before=trained), generator(0))
+    assert guess.inputs is not None
+    assert "stood in" in guess.note
+
+
+def test_eval_mode_matches_the_running_statistics_also_with_many_starts(bn_task, observe, batch_of):
+    batch = batch_of(bn_task, 2)
+    task = Task(bn_task.name, bn_task.network, bn_task.shape, bn_task.classes)
+    with torch.no_grad():
+        task.network[1].running_mean += 0.2
+    observation = observe(task, Batch(batch.inputs, batch.labels), LocalTraining(batch_size=2, mode="eval"))
+    one, many = (
+        attacks.build("batch-norm-inversion", {"steps": 5, "restarts": restarts}).reconstruct(observation, generator(0))
+        for restarts in (1, 4)
+    )
+    assert "eval mode" in one.note
+    assert many.mismatch <= one.mismatch + 1e-6
