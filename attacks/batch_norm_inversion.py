@@ -12,7 +12,8 @@ from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels
-from .parts.batch_statistics import Gauge, relatively_apart, target_statistics
+from .parts.batch_statistics import Gauge, relatively_apart
+from .parts.batch_targets import target_statistics
 from .parts.distances import cosine
 from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule

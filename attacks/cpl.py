@@ -26,8 +26,9 @@ class CPL(DeepLeakage):
     """Moves patterned dummy images until gradient (L2) and a low loss on their labels agree with the update.
 
     Differences from the paper: the label term is the cross-entropy that clients train on instead of the squared error
-    of the outputs, the L2 distance counts relative to the observed length, and those of `dlg` except the start: float64,
-    a line search, length ignored where it is unknown. For smooth activations.
+    of the outputs, and is off by default as in the authors' notebooks; the L2 distance counts relative to the observed
+    length; and those of `dlg` but for the start: float64, a line search, length ignored where it is unknown. For smooth
+    activations.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2004.10397"

@@ -27,7 +27,7 @@ from .parts.public_model import PublicModel
 from .parts.remembering import Remembering
 from .parts.unrolled import LOG_RATE
 
-SEARCH_SHARE = 10
+SEARCH_SHARE = 4
 """A possible way of training is tried for one iteration in so many."""
 
 

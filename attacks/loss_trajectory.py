@@ -44,12 +44,16 @@ class LossTrajectory(Attack):
         asked = candidates_of(observation)
         if isinstance(asked, str):
             return Reconstruction.failed(asked)
-        rounds = [_beyond_others(one, observation, asked) for one in (*observation.earlier(), observation)]
-        *earlier, last = [_standardised(one) for one in rounds if torch.isfinite(one).all()] or [None]
-        if last is None or not torch.isfinite(rounds[-1]).all():
+        last = _beyond_others(observation, observation, asked)
+        if not torch.isfinite(last).all():
             return Reconstruction.failed("the loss of some candidates is not finite under the weights that came back")
-        weights = [max(0.0, float((one * last).mean())) for one in earlier]
-        return Reconstruction(membership=(last + sum(w * one for w, one in zip(weights, earlier, strict=True))).float())
+        last = _standardised(last)
+        total = last.clone()
+        for one in observation.earlier():
+            drop = _beyond_others(one, observation, asked)
+            if torch.isfinite(drop).all():
+                total += _standardised(drop) * (_standardised(drop) * last).mean().clamp_min(0.0)
+        return Reconstruction(membership=total.float())
 
 
 def _beyond_others(own: Observation, of: Observation, asked: Batch) -> Float[Tensor, " candidates"]:

@@ -39,9 +39,9 @@ class SPEAR(Attack):
 
     Beyond the paper: thresholds from the noise of rounding (or of a defense) as the spectrum's tail tells it; mixtures
     are split further; where luck would take too long, descents to sparse columns, whose cost does not double with each
-    example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the whole image
-    with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients and weak noise
-    are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
+    example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the whole
+    image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients and
+    weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2403.03945"

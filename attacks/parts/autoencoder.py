@@ -105,7 +105,8 @@ def _negative_bound(encoder: Encoder, decoder: Decoder, batch: Batch, rng: Gener
     latents = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=rng)
     squares = (decoder(latents, batch.labels) - batch.inputs).square().flatten(1).sum(1)
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1)
-    return (squares / (2 * PIXEL_NOISE**2) + divergence).mean()
+    bound: Tensor = (squares / (2 * PIXEL_NOISE**2) + divergence).mean()
+    return bound
 
 
 def _one_hot(labels: Int[Tensor, " batch"], classes: int) -> Tensor:

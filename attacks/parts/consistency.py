@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .evaluation import TOGETHER
 from .objective import Gradient, Guess, Objective, by_autograd, by_function
-from .registration import registered
+from .registration import distances_when_registered, registered
 from .variables import Variables
 
 
@@ -39,12 +39,12 @@ class Group(Objective):
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
         total = self._losses(variables, gradient).mean()
-        if not self.weight:
-            return total
         images = variables["inputs"]
+        if not self.weight or len(images) == 1:
+            return total
         with torch.no_grad():
             targets = torch.stack(self._targets(images.detach()))
-        return total + self.weight * (images - targets).square().mean()
+        return total * (1 + self.weight * (images - targets).square().mean())
 
     def guess(self, variables: Variables) -> Guess:
         """The member that explains the update best."""
@@ -74,8 +74,8 @@ class Group(Objective):
 
     def _order(self, reference: Tensor, member: Tensor) -> Int[Tensor, " batch"]:
         """Which image of a member stands for each of the reference."""
-        costs = (reference[:, None] - member[None]).square().flatten(2).sum(2)
-        costs = costs + (self.labels[:, None] != self.labels[None]) * (costs.max() + 1) * len(costs)
+        costs = distances_when_registered(member, reference, self.reach)
+        costs = costs + (self.labels[:, None] != self.labels[None]) * (costs.abs().max() + 1) * len(costs)
         return torch.as_tensor(linear_sum_assignment(costs.cpu().numpy())[1], device=member.device)
 
 

@@ -47,7 +47,7 @@ def squared_up_to_length(observed: Sequence[Tensor]) -> Distance:
 
 
 def gaussian(width: float) -> DistanceTo:
-    """`mean over tensors of 1 - exp(-|g - o|² / (width |o|)²)`: each adapts to its own length and none outweighs others.
+    """`mean over tensors of 1 - exp(-|g - o|² / (width |o|)²)`: each adapts to its own length, none outweighs others.
 
     Nearly flat where a tensor is further off than its width, so that what cannot be matched yet does not pull.
     Source: https://arxiv.org/abs/2009.06228
@@ -67,7 +67,7 @@ def gaussian(width: float) -> DistanceTo:
 
 
 def up_to_length(distance: DistanceTo) -> DistanceTo:
-    """The distance after the dummy gradient is drawn to the observed length: for an update whose length says nothing."""
+    """The distance once the dummy gradient has the observed length: for an update whose length says nothing."""
 
     def to(observed: Sequence[Tensor]) -> Distance:
         near, square = distance(observed), inner(observed, observed)

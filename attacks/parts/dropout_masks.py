@@ -34,7 +34,7 @@ class Masked(nn.Module):
         self.register_buffer("mask", torch.ones(()))
 
     def forward(self, features: Float[Tensor, "batch *features"]) -> Float[Tensor, "batch *features"]:
-        mask, shape = self.mask, features.shape[1:]
+        mask, shape = self.get_buffer("mask"), features.shape[1:]
         if mask.ndim == 0:  # nobody gave one yet: remember how large one is
             self.shapes.append((shape[0], *(1 for _ in shape[1:])) if self.channelwise else tuple(shape))
         return features * mask / (1 - self.rate)

@@ -54,7 +54,8 @@ class _Population:
         variances, self.axes = torch.linalg.eigh(self.shape)
         self.lengths = variances.clamp_min(1e-20).sqrt()
         dice = torch.randn(self.size, len(self.mean), generator=rng, dtype=torch.float64)
-        return self.mean + self.step * (dice * self.lengths) @ self.axes.T
+        points: Tensor = self.mean + self.step * (dice * self.lengths) @ self.axes.T
+        return points
 
     def learn(self, points: Float64[Tensor, "points entries"], losses: list[float]) -> None:
         """Moves, lengthens and turns the distribution."""

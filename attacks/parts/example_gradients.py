@@ -53,9 +53,9 @@ def example_gradients(
     In eval mode, where no example depends on its neighbours, and one backward pass each: grouping those too (`vmap`)
     was ten times slower on convolutions.
     """
-    for group in torch.arange(len(examples)).split(GROUP):
+    for group in torch.split(torch.arange(len(examples)), GROUP):
         report(int(group[0]), len(examples))
-        yield torch.stack([sketch(_gradient(observation, examples[place])) for place in group.split(1)])
+        yield torch.stack([sketch(_gradient(observation, examples[place])) for place in torch.split(group, 1)])
 
 
 def _gradient(observation: Observation, one: Batch) -> NamedTensors:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.observation import Observation
@@ -59,7 +59,8 @@ def inputs_of(layer: Layer, columns: list[Column]) -> Float[Tensor, "rank featur
 def agreement(layer: Layer, columns: list[Column], inputs: Float[Tensor, "rank features"]) -> Float[Tensor, " rank"]:
     """For each input the share of neurons that it wakes where, and only where, its column is not zero.
 
-    A neuron without any gradient is asleep to all. Those that noise leaves a doubt about are not counted. The paper's sparsity matching, for each example alone.
+    A neuron without any gradient is asleep to all. Those that noise leaves a doubt about are not counted. The paper's
+    sparsity matching, for each example alone.
     """
     awake = layer.factors.awake
     sums = inputs @ layer.weight.T + layer.bias

@@ -89,7 +89,8 @@ def _roots(
         derivative = (lengths[:, None] * logits + shift).softmax(1) - one_hot
         size = derivative @ toward if strength is None else strength / lengths
         left: Tensor = (derivative - size[:, None] * toward).norm(dim=1)
-        return left / derivative.norm(dim=1).clamp_min(1e-300)
+        share: Tensor = left / derivative.norm(dim=1).clamp_min(1e-300)
+        return share
 
     unit = 1.0 / logits.abs().max().clamp_min(1e-300)
     grid = unit * torch.logspace(-5, 3, POINTS, dtype=logits.dtype)

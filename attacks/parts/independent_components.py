@@ -28,7 +28,8 @@ def independent(samples: Float[Tensor, "rows samples"], rng: Generator) -> Float
 def whiten(samples: Float[Tensor, "rows samples"]) -> Float[Tensor, "rows rows"]:
     """A matrix after which the rows are uncorrelated and of variance 1."""
     values, axes = torch.linalg.eigh(samples @ samples.T / samples.shape[1])
-    return (axes / values.clamp_min(1e-14 * float(values[-1])).sqrt()).T
+    whitening: Tensor = (axes / values.clamp_min(1e-14 * float(values[-1])).sqrt()).T
+    return whitening
 
 
 def fixed_point(white: Float[Tensor, "rows samples"], rng: Generator) -> Float[Tensor, "rows rows"]:

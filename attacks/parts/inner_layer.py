@@ -1,15 +1,16 @@
 """The first linear layer of a network, wherever it is: what goes into it, and how its derivatives are made."""
 
-from dataclasses import dataclass
+from math import prod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from fedleak.observation import Observation
 from fedleak.randomness import global_dice
 from fedleak.task import Task
 
+from .first_layer import FirstLayer
 from .head import find_head
 from .objective import in_dtype, mode_of
 
@@ -19,17 +20,8 @@ EXACT = 1e-9
 """Relative error of double precision at most, where a formula holds."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class InnerLayer:
-    """Names of the module and its parameters."""
-
-    name: str
-    weight: str
-    bias: str
-
-
-def find_inner_layer(task: Task) -> InnerLayer | str:
-    """The first linear layer, where it has a bias; else why not, in words."""
+def find_inner_layer(task: Task) -> FirstLayer | str:
+    """The first linear layer, behind whatever other layers, where it has a bias; else why not, in words."""
     layers = [(name, module) for name, module in task.network.named_modules() if isinstance(module, nn.Linear)]
     if not layers:
         return f"'{task.name}' has no linear layer, and the attack reads one: try gradient matching"
@@ -37,53 +29,97 @@ def find_inner_layer(task: Task) -> InnerLayer | str:
     if layer.bias is None:
         return f"the first linear layer of '{task.name}' has no bias, so its inputs are known only up to factors"
     prefix = f"{name}." if name else ""
-    return InnerLayer(name=name, weight=f"{prefix}weight", bias=f"{prefix}bias")
+    return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="")
 
 
 class Front:
-    """The network up to the layer's input, as a function of images; its weights are constants, in double precision."""
+    """The network up to a linear layer's input, as a function of images; its weights are constants."""
 
-    def __init__(self, observation: Observation, layer: InnerLayer, dtype: torch.dtype = torch.float64) -> None:
-        self.task, self.layer, self.mode = observation.task, layer, mode_of(observation)
+    def __init__(self, observation: Observation, layer: FirstLayer, dtype: torch.dtype = torch.float64) -> None:
+        self.task, self.layer, self.mode, self.dtype = observation.task, layer, mode_of(observation), dtype
         self.weights = in_dtype(observation.before, dtype)
-        self.dtype = dtype
-        self.module = self.task.network.get_submodule(layer.name)
+        self.module = self.task.network.get_submodule(layer.weight.removesuffix("weight").removesuffix("."))
 
     def __call__(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch *features"]:
         """What goes into the layer."""
-        seen: list[Tensor] = []
-        handle = self.module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
-        try:
-            with global_dice("front"):
-                self.task.logits(self.weights, images.to(self.dtype), mode=self.mode)
-        finally:
-            handle.remove()
-        return seen[0]
+        return self._run(images)[-1]
 
     def refusal(self) -> str | None:
         """Why the layer cannot be attacked, in words: it must see one vector an image."""
         try:
-            with torch.no_grad():
-                features = self(torch.full((2, *self.task.shape), 0.5))
+            features = self(self._grey())
         except (ValueError, RuntimeError) as error:
-            return f"the network does not run in double precision: {error}"
+            return f"the network does not run on two images in {self.mode} mode and double precision: {error}"
         if features.dim() != 2:
             return (
-                f"the first linear layer of '{self.task.name}' sees {features.dim() - 1}-dimensional features of each "
-                "image (tokens, say), and the attack needs one vector an image"
+                f"the first linear layer of '{self.task.name}' sees {tuple(features.shape[1:])} of each image (tokens, "
+                "say), and the attack needs one vector"
             )
         return None
 
+    def is_empty(self) -> bool:
+        """Whether the layer sees the image itself."""
+        grey = self._grey()
+        features = self(grey)
+        return features.shape == grey.flatten(1).shape and bool((features == grey.flatten(1)).all())
 
-def head_behind_relu(
-    observation: Observation, layer: InnerLayer, front: Front, rng: Generator
-) -> Float[Tensor, "neurons classes"] | None:
+    def shape(self) -> tuple[int, ...]:
+        """The features of one image as they were before they were flattened: (channels, height, width) where that is
+        what they were, else their number."""
+        *maps, features = self._run(self._grey())
+        shapes = [tuple(one.shape[1:]) for one in maps if one.dim() == 4 and one[0].numel() == features.shape[1]]
+        return shapes[-1] if shapes else tuple(features.shape[1:])
+
+    def derivatives(
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch neurons"]:
+        """The mean loss's derivative by the layer's outputs, for each example."""
+        seen: list[Tensor] = []
+
+        def note(_: nn.Module, __: object, output: Tensor) -> Tensor:
+            seen.append(output.detach().requires_grad_())
+            return seen[0]
+
+        handle = self.module.register_forward_hook(note)
+        try:
+            with global_dice("front"):
+                loss = self.task.loss(self.weights, images.to(self.dtype), labels, mode=self.mode)
+        finally:
+            handle.remove()
+        (derivative,) = torch.autograd.grad(loss, seen)
+        return derivative
+
+    def _grey(self) -> Float[Tensor, "2 channels height width"]:
+        shades = torch.linspace(0.25, 0.75, 2 * prod(self.task.shape), dtype=self.dtype)
+        return shades.reshape(2, *self.task.shape)
+
+    def _run(self, images: Tensor) -> list[Tensor]:
+        """The images, the outputs of the modules in their order, and the layer's input."""
+        seen: list[Tensor] = [images]
+        result: list[Tensor] = []
+
+        def note(_: nn.Module, __: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                seen.append(output)
+
+        handles = [module.register_forward_hook(note) for module in self.task.network.modules()]
+        handles.append(self.module.register_forward_pre_hook(lambda _, arguments: result.extend((*seen, arguments[0]))))
+        try:
+            with global_dice("front"):
+                self.task.logits(self.weights, images.to(self.dtype), mode=self.mode)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return result
+
+
+def head_behind_relu(observation: Observation, front: Front, rng: Generator) -> Float[Tensor, "neurons classes"] | None:
     """The head's weight J, where a ReLU and the head are all that is behind the layer; None where it is otherwise.
 
     Then an example's derivative at a neuron is `J e` where it wakes it and zero where not, for e = (p - y) / K. Told by
     trying it on random images, not by the modules' names.
     """
-    task, head = observation.task, find_head(observation.task)
+    task, layer, head = observation.task, front.layer, find_head(observation.task)
     weight = front.weights.parameters[layer.weight]
     if head is None or head.weight == layer.weight or front.weights.parameters[head.weight].shape[1] != len(weight):
         return None

@@ -66,7 +66,7 @@ def learn(known: Pairs, held_out: Pairs, training: Training, rng: Generator, rou
         if epoch == int(CALM * training.epochs):
             for group in optimiser.param_groups:
                 group["lr"] *= 0.1
-        for chosen in torch.randperm(len(known.features), generator=rng).split(GROUP):
+        for chosen in torch.split(torch.randperm(len(known.features), generator=rng), GROUP):
             optimiser.zero_grad()
             error = unordered_error(network(known.features[chosen]).view(-1, batch, pixels), known.images[chosen])
             error.backward()  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from .layer_chain import Shape
 
 Vector = NDArray[np.float64]
 DEFICIENT = 1e-12
-"""Share of the largest pivot of the normal equations below which one is zero: singular values of 1e-6 of the largest."""
+"""Share of the largest pivot of the normal equations below which one is zero: singular values of 1e-6."""
 
 
 def taps(module: nn.Conv2d, shape: Shape) -> Int[Tensor, "channel_taps places"]:

@@ -42,7 +42,7 @@ class Solved:
     def variance(self) -> float:
         """The squared residual per equation that is to spare."""
         equations = len(self.equations.outputs) + self.equations.gradient.size
-        return self.left / max(equations - self.factor.rank, 1)
+        return float(self.left / max(equations - self.factor.rank, 1))
 
 
 def solve(layer: Layer, turned: Turned) -> Solved:

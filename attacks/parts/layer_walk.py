@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -90,11 +91,10 @@ def _convolution(link: Link, weights: NamedTensors, gradient: NamedTensors, behi
     below = kink(link.activation)
     solved = solve(layer, turned(link.activation, layer.features)) if below is None else settle(layer, below)
     inputs = torch.from_numpy(solved.inputs).reshape(link.shape)
-    derivative = torch.nn.grad.conv2d_input(
-        (1, *link.shape), layer.weight, (layer.derivative * solved.turned.slope)[None],
-        link.module.stride, link.module.padding, link.module.dilation,
-    )[0]  # type: ignore[arg-type]  # fmt: skip
-    return Behind(features=inputs, derivative=derivative, error=_error(solved)), solved.factor.rank
+    module, blank = link.module, torch.zeros(1, *link.shape, dtype=layer.weight.dtype, requires_grad=True)
+    outputs = F.conv2d(blank, layer.weight, None, module.stride, module.padding, module.dilation)
+    (derivative,) = torch.autograd.grad(outputs, blank, (layer.derivative * solved.turned.slope)[None])
+    return Behind(features=inputs, derivative=derivative[0], error=_error(solved)), solved.factor.rank
 
 
 def _error(solved: Solved) -> float:

@@ -83,4 +83,5 @@ def outside(
 ) -> Float[Tensor, " guesses"]:
     """The share of each input's length that is outside the span of orthonormal rows."""
     rest = inputs - inputs @ span.T @ span
-    return rest.norm(dim=1) / inputs.norm(dim=1).clamp_min(1e-300)
+    share: Tensor = rest.norm(dim=1) / inputs.norm(dim=1).clamp_min(1e-300)
+    return share

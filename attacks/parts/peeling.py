@@ -10,7 +10,7 @@ from fedleak.progress import report
 
 from .edges import Contrast
 from .independent_components import independent
-from .proved_columns import Columns
+from .proved_columns import Columns, Proved
 
 SAME = 1e-5
 """One minus the cosine of two derivatives that are one example's."""
@@ -51,10 +51,10 @@ class Mixture:
 
 @dataclass(frozen=True, kw_only=True)
 class Peeled:
-    """The unmixing matrix, and how many of its first rows are proved."""
+    """The unmixing matrix, and the labels of its first rows: of those that are proved."""
 
     unmixing: Float[Tensor, "rank rank"]
-    proved: int
+    labels: tuple[int, ...]
 
 
 class Peeling:
@@ -69,11 +69,12 @@ class Peeling:
         self.proved = mixture.left.new_zeros(0, mixture.rank)
         self.guesses = mixture.left.new_zeros(0, mixture.rank)
         """The rows of U that the proofs were found from."""
+        self.labels: list[int] = []
 
     def run(self) -> Peeled:
         """Peels until all is proved or nothing new is."""
         if self.mixture.jacobian is None:
-            return Peeled(unmixing=self._separate(), proved=0)
+            return Peeled(unmixing=self._separate(), labels=())
         columns = Columns(self.mixture.left, self.mixture.noise, self.mixture.jacobian, self.rng)
         idle = 0
         while len(self.proved) < self.mixture.rank and idle < PATIENCE:
@@ -86,7 +87,7 @@ class Peeling:
             before = len(self.proved)
             self._prove(columns, torch.cat([rows, self._mixtures(rows, idle)]) if idle else rows)
             idle = 0 if len(self.proved) > before else idle + 1
-        return Peeled(unmixing=self._unmixing(), proved=len(self.proved))
+        return Peeled(unmixing=self._unmixing(), labels=tuple(self.labels))
 
     def _separate(self) -> Float[Tensor, "rest rank"]:
         """Rows of U for what is not proved, as independent components of what is orthogonal to the proved."""
@@ -107,7 +108,7 @@ class Peeling:
         width = (0.5 + 0.5 * idle) * torch.rand(self.searches, 1, generator=self.rng, dtype=rows.dtype)
         drift = torch.randn(self.searches, rest, generator=self.rng, dtype=rows.dtype)
         weights = near + width * drift / rest**0.5
-        mixed = weights / weights.sum(1, keepdim=True) @ rows
+        mixed: Tensor = weights / weights.sum(1, keepdim=True) @ rows
         low, high = self.mixture.bounds
         reach = (self.mixture.inputs(mixed) - (low + high) / 2).abs().amax(1)
         return mixed[reach < RANGE * (high - low)] if high < float("inf") else mixed
@@ -115,12 +116,16 @@ class Peeling:
     def _prove(self, columns: Columns, rows: Float[Tensor, "guesses rank"]) -> None:
         for row, sums in zip(rows, self._sums(rows), strict=True):
             found = columns.find(sums)
-            if found is None or self._known(found):
+            if found is None or self._known(found.a):
                 continue
-            self.proved = torch.cat([self.proved, found[None]])
-            self.guesses = torch.cat([self.guesses, row[None]])
+            self._keep(found, row)
             if len(self.proved) == self.mixture.rank:
                 return
+
+    def _keep(self, found: Proved, guess: Float[Tensor, " rank"]) -> None:
+        self.proved = torch.cat([self.proved, found.a[None]])
+        self.guesses = torch.cat([self.guesses, guess[None]])
+        self.labels.append(found.label)
 
     def _known(self, found: Float[Tensor, " rank"]) -> bool:
         one, others = self.mixture.left @ found, self.proved @ self.mixture.left.T
@@ -137,13 +142,13 @@ class Peeling:
         sums = self._sums(row)[0]
         space = columns.fit(torch.nonzero(sums < 0)[:, 0], torch.nonzero(sums > 0)[:, 0])
         if space is not None:
-            self.proved = torch.cat([self.proved, space.columns[:, :1].T])
-            self.guesses = torch.cat([self.guesses, row])
+            self._keep(columns.proved(space), row[0])
 
     def _unmixing(self) -> Float[Tensor, "rank rank"]:
         """All rows: exact where all is proved, else each the guess that agrees with the proofs there are."""
         if len(self.proved) == self.mixture.rank:
-            return torch.linalg.pinv(self.proved).T
+            unmixing: Tensor = torch.linalg.pinv(self.proved).T
+            return unmixing
         rest = self._rest()
         rows = self._separate()
         if not len(self.proved):

@@ -40,6 +40,14 @@ class Space:
         return int((self.errors < NOISE).sum())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proved:
+    """One example: its derivatives are `L a`, up to a factor, and its label."""
+
+    a: Float[Tensor, " rank"]
+    label: int
+
+
 class Columns:
     """The equations of a layer, in units of the noise."""
 
@@ -51,7 +59,7 @@ class Columns:
         rng: Generator,
     ) -> None:
         self.left, self.rng = left / noise, rng
-        neurons, classes = jacobian.shape
+        classes = jacobian.shape[1]
         self.rank = left.shape[1]
         # Residuals sum to zero, so one unknown less.
         self.free = torch.linalg.svd(torch.ones(1, classes, dtype=left.dtype)).Vh[1:].T
@@ -59,8 +67,8 @@ class Columns:
         self.all_but = 0
         """Equations that a proof may leave broken."""
 
-    def find(self, sums: Float[Tensor, " neurons"]) -> Float[Tensor, " rank"] | None:
-        """The proved a of the example whose neurons sum up to about `sums`; None where no proof is found."""
+    def find(self, sums: Float[Tensor, " neurons"]) -> Proved | None:
+        """The example whose neurons sum up to about `sums`; None where no proof is found."""
         asleep, awake = sums.argsort()[: int((sums < 0).sum())], sums.argsort(descending=True)[: int((sums >= 0).sum())]
         for share in SHARES:
             zero, other = asleep[: int(share * len(asleep))], awake[: int(share * len(awake))]
@@ -87,7 +95,13 @@ class Columns:
         residuals = torch.linalg.solve_triangular(triangle, basis.T @ (awake @ columns), upper=True)
         return Space(errors=values.clamp_min(0.0).sqrt(), columns=columns, residuals=residuals)
 
-    def _prove(self, space: Space) -> Float[Tensor, " rank"] | None:
+    def proved(self, space: Space) -> Proved:
+        """The best vector of a space; its residual `p - y` has one entry of its own sign, that of the label."""
+        residual = self.free @ space.residuals[:, 0]
+        lone = residual.argmax() if int((residual > 0).sum()) == 1 else residual.argmin()
+        return Proved(a=space.columns[:, 0], label=int(lone))
+
+    def _prove(self, space: Space) -> Proved | None:
         """Shrinks a space of candidates to one that meets an equation at every neuron.
 
         Examples that wake nearly the same neurons are candidates together, and so is all between them. Each alone meets
@@ -104,7 +118,7 @@ class Columns:
             if refitted is None or not 0 < refitted.candidates <= candidates:
                 return None
             if refitted.candidates == 1 and self._holds(refitted.columns[:, 0], refitted.residuals[:, 0]):
-                return refitted.columns[:, 0]
+                return self.proved(refitted)
             if candidates == 1:
                 return None
             space, candidates = refitted, min(refitted.candidates, candidates - 1)

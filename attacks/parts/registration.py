@@ -1,4 +1,8 @@
-"""Lays images over each other: reconstructions from several starts may show the same thing at different places."""
+"""Lays images over each other: reconstructions from several starts may show the same thing at different places.
+
+By translation alone, round the edges and within a reach: the peak of the circular cross-correlation. Enough for small
+images, where GradInversion uses RANSAC-flow. Source: https://arxiv.org/abs/2104.07586
+"""
 
 from functools import lru_cache
 
@@ -12,13 +16,9 @@ def registered(
     references: Float[Tensor, "batch channels height width"],
     reach: int,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Each image moved, by at most `reach` pixels each way and round the edges, to where it correlates best.
-
-    Translation alone, by the peak of the circular cross-correlation: enough for small images, where GradInversion uses
-    RANSAC-flow. An image stays where it is unless another place correlates better.
-    """
-    shifts = best_shifts(images, references, reach)
-    return torch.stack([image.roll((int(down), int(right)), (1, 2)) for image, (down, right) in zip(images, shifts)])
+    """Each image moved, by at most `reach` pixels each way, to where it is nearest to its reference."""
+    shifts = best_shifts(images, references, reach).tolist()
+    return torch.stack([image.roll(shift, (1, 2)) for image, shift in zip(images, shifts, strict=True)])
 
 
 def best_shifts(
@@ -26,19 +26,35 @@ def best_shifts(
     references: Float[Tensor, "batch channels height width"],
     reach: int,
 ) -> Int[Tensor, "batch 2"]:
-    """How far down and right each image has to be moved."""
+    """How far down and right each image has to be moved; of equally good moves the shortest."""
+    correlation = _correlation(images, references, reach)
+    return _moves(reach, *images.shape[-2:])[correlation.argmax(-1).cpu()]
+
+
+def distances_when_registered(
+    images: Float[Tensor, "batch channels height width"],
+    references: Float[Tensor, "batch channels height width"],
+    reach: int,
+) -> Float[Tensor, "batch batch"]:
+    """Squared distance of each reference (row) from each image (column), each pair laid over each other."""
+    peaks = _correlation(images[None], references[:, None], reach).amax(-1)
+    lengths = [one.square().flatten(1).sum(1) for one in (references, images)]
+    return lengths[0][:, None] + lengths[1][None] - 2 * peaks
+
+
+def _correlation(images: Tensor, references: Tensor, reach: int) -> Float[Tensor, "*batch moves"]:
+    """The inner product of images with their references after each of the moves."""
     height, width = images.shape[-2:]
-    centred = [one - one.mean((-2, -1), keepdim=True) for one in (references, images)]
-    reference, image = (torch.fft.rfft2(one) for one in centred)
-    correlation = torch.fft.irfft2(reference * image.conj(), s=(height, width)).sum(1)
-    offsets = _offsets(reach, height, width)
-    peaks = correlation[:, offsets[:, 0] % height, offsets[:, 1] % width].argmax(1)
-    return offsets[peaks.cpu()]
+    spectrum = torch.fft.rfft2(references) * torch.fft.rfft2(images).conj()
+    everywhere = torch.fft.irfft2(spectrum.sum(-3), s=(height, width))
+    moves = _moves(reach, height, width)
+    chosen: Tensor = everywhere[..., moves[:, 0] % height, moves[:, 1] % width]
+    return chosen
 
 
 @lru_cache(maxsize=16)
-def _offsets(reach: int, height: int, width: int) -> Int[Tensor, "places 2"]:
-    """All moves within reach, the shortest first, so that ties go to the shortest."""
+def _moves(reach: int, height: int, width: int) -> Int[Tensor, "moves 2"]:
+    """All moves within reach, the shortest first."""
     down, right = min(reach, (height - 1) // 2), min(reach, (width - 1) // 2)
-    places = [(y, x) for y in range(-down, down + 1) for x in range(-right, right + 1)]
-    return torch.tensor(sorted(places, key=lambda place: place[0] ** 2 + place[1] ** 2))
+    moves = [(y, x) for y in range(-down, down + 1) for x in range(-right, right + 1)]
+    return torch.tensor(sorted(moves, key=lambda move: move[0] ** 2 + move[1] ** 2))

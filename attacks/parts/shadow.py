@@ -24,7 +24,10 @@ def shadow_update(observation: Observation, examples: Batch, rng: Generator) -> 
     """
     parts = torch.arange(len(examples)).tensor_split(min(len(observation.cohort), len(examples)))
     sent = [(len(part) / len(examples), _sent(observation, examples[part], rng)) for part in parts]
-    mean = {name: sum(share * update.tensors[name] for share, update in sent) for name in observation.update.tensors}
+    mean = {
+        name: torch.stack([share * update.tensors[name] for share, update in sent]).sum(0)
+        for name in observation.update.tensors
+    }
     return Update(mean, observation.update.kind)
 
 

@@ -25,6 +25,8 @@ FEWEST = 0.05
 """The share of zeros below which a direction is not looked at twice."""
 FAINT = 1e-2
 """Share of a column's largest derivative below which one is faint."""
+KEPT = 300
+"""Columns that are kept, the sparsest."""
 CHANCE = 0.05
 """Share of a mixture's zeros that may be there by chance."""
 PARTS = 1000
@@ -58,6 +60,7 @@ class Column:
     zero: Bool[Tensor, " rows"]
     clear: Bool[Tensor, " rows"]
     """Where the derivative is zero or surely not: the rows that noise leaves no doubt about."""
+    sparsity: int
 
 
 def sparsity(size: Float[Tensor, "*columns rows"], noise: float) -> Int[Tensor, "*columns"]:
@@ -91,7 +94,9 @@ def column(rows: Rows, direction: Float[Tensor, " rank"]) -> Column:
     derivative = rows.raw @ direction
     size = derivative.abs()
     zero = size < ZERO * rows.noise
-    return Column(direction=direction, derivative=derivative, zero=zero, clear=zero | (size > CLEAR * rows.noise))
+    clear = zero | (size > CLEAR * rows.noise)
+    sparse = int(sparsity(size, rows.noise))
+    return Column(direction=direction, derivative=derivative, zero=zero, clear=clear, sparsity=sparse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,14 +140,14 @@ def parts(rows: Rows, fit: Fit, rng: Generator) -> list[Float[Tensor, " rank"]]:
 
 
 def sparsest_basis(rows: Rows, columns: list[Column]) -> list[Column]:
-    """Independent columns, the sparsest first.
+    """Independent columns, the sparsest first; fewer than the rank where some are missing.
 
     A mixture is zero only where its parts are, so a part is always taken before it: greedy is right once every column
     is among the candidates. A column is independent where more of it than noise is outside the span of the others.
     """
     basis: list[Column] = []
     spanned = torch.zeros(len(rows.raw), 0, dtype=rows.raw.dtype)
-    for one in sorted(columns, key=lambda one: -int(sparsity(one.derivative.abs(), rows.noise))):
+    for one in sorted(columns, key=lambda one: -one.sparsity):
         rest = one.derivative
         for _ in range(2):  # twice is enough: the second pass takes off what rounding left
             rest = rest - spanned @ (spanned.T @ rest)
@@ -171,6 +176,7 @@ class Pool:
                 self.columns += [column(self.rows, one.null[0]) for one in found if one is not None]
             elif fit is not None:
                 self.columns.append(column(self.rows, fit.null[0]))
+        self.columns = sorted(self.columns, key=lambda one: -one.sparsity)[:KEPT]
 
     def _promising(self, candidates: Float[Tensor, "candidates rank"], most: int) -> Float[Tensor, "some rank"]:
         rows = self.rows
@@ -195,4 +201,5 @@ class Pool:
 
 
 def _unit(rows: Float[Tensor, "*rows rank"]) -> Float[Tensor, "*rows rank"]:
-    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+    unit: Tensor = rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+    return unit

@@ -56,4 +56,5 @@ def expected_samples(rank: int, asleep: float) -> float:
 
 def _unit(directions: Float[Tensor, "candidates rank"]) -> Float[Tensor, "candidates rank"]:
     finite = torch.nan_to_num(directions, posinf=0.0, neginf=0.0)
-    return finite / finite.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    unit: Tensor = finite / finite.norm(dim=1, keepdim=True).clamp_min(1e-300)
+    return unit

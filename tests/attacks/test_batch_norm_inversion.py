@@ -13,7 +13,7 @@ from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
 from fedleak.training import LocalTraining
 
-OPTIONS = {"steps": 150, "total_variation": 0.0}
+OPTIONS = {"steps": 80, "total_variation": 0.0}
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
 
 def test_statistics_help(bn_task, observe, batch_of):
     gained = []
-    for seed in range(3):
+    for seed in range(2):
         batch = batch_of(bn_task, 1, seed)
         observation = observe(bn_task, batch)
         blind, informed = (

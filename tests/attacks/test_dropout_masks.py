@@ -45,14 +45,14 @@ def test_masks_have_the_shape_of_what_is_dropped_and_its_rate(dropout_task, obse
 
 @pytest.mark.parametrize("gradient", [by_autograd, by_function])
 def test_under_the_client_s_masks_the_gradient_is_the_client_s(gradient, dropout_task, observe, batch_of):
-    batch = batch_of(dropout_task, 2)
+    batch = batch_of(dropout_task, 1)
     observation = observe(dropout_task, batch)
     network = masked_network(observation, generator(0))
     assert isinstance(network, MaskedNetwork)
     with global_dice("test", "dropout"):  # the dice of the client in `observe`
         masks = {
-            PREFIX + "2": F.dropout2d(torch.ones(2, 4, 6, 6), 0.5)[..., :1, :1] * 0.5,
-            PREFIX + "4": F.dropout(torch.ones(2, 144), 0.25) * 0.75,
+            PREFIX + "2": F.dropout2d(torch.ones(1, 4, 6, 6), 0.5)[..., :1, :1] * 0.5,
+            PREFIX + "4": F.dropout(torch.ones(1, 144), 0.25) * 0.75,
         }
     model = PublicModel.of(replace(observation, task=network.task), torch.float32)
     assert model.stateless

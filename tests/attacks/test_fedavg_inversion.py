@@ -171,6 +171,24 @@ def test_many_steps_are_declined_in_words(smooth_task, observe, batch_of):
     assert "surrogate-model" in guess.failure
 
 
+def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalised_task, observe, batch_of):
+    seen = observe(normalised_task, batch_of(normalised_task, 5), UNEVEN)
+    for hidden in ((), ("learning_rate",), ("mode", "momentum")):
+        one = replace(seen, training=seen.training.hiding(hidden))
+        guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 2}).reconstruct(one, generator(0))
+        assert guess.failure is None
+        assert guess.inputs.shape == (5, 1, 6, 6)
+        assert len(guess.labels) == 5
+
+
+def test_attempts_can_advance_together(smooth_task, observe, batch_of):
+    seen = observe(smooth_task, batch_of(smooth_task, 5), UNEVEN)
+    blind = replace(seen, training=seen.training.hiding(("learning_rate",)))
+    guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 4}).reconstruct(blind, generator(0))
+    assert guess.inputs.shape == (5, 1, 6, 6)
+    assert "was learned" in guess.note
+
+
 @pytest.fixture
 def walked(linear_task, observe, batch_of):
     """Four steps of one image each, and what was seen of them."""

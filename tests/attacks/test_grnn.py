@@ -24,15 +24,17 @@ def test_it_finds_a_smooth_image_and_its_label(smooth_task, observe):
         assert guess.labels.tolist() == [seed]
 
 
-def test_restarts_start_elsewhere_and_the_lowest_loss_counts(linear_task, observe, batch_of):
+def test_more_steps_and_restarts_lower_the_loss(linear_task, observe, batch_of):
     seen = observe(linear_task, batch_of(linear_task, 1))
     one, four = (GRNN(steps=5, restarts=count).reconstruct(seen, generator(0)) for count in (1, 4))
-    assert four.mismatch < one.mismatch
+    assert four.mismatch <= one.mismatch + 1e-6
+    assert GRNN(steps=60).reconstruct(seen, generator(0)).mismatch < 0.99 * one.mismatch
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 6, 6), (3, 8, 8), (1, 25, 25), (1, 28, 28), (3, 32, 20)])
 def test_a_generator_makes_images_of_any_shape(shape):
-    images, labels = untrained_generator(shape, 4, generator(0))(torch.randn(2, INPUT, generator=generator(1)))
+    network = untrained_generator(shape, 4, generator(0)).requires_grad_(False)
+    images, labels = network(torch.randn(2, INPUT, generator=generator(1)))
     assert images.shape == (2, *shape)
     assert float(images.min()) > 0
     assert float(images.max()) < 1

@@ -51,9 +51,10 @@ def test_it_is_much_nearer_than_the_mean_public_image_through_any_defense(linear
         assert guess.labels.tolist() == batch.labels.tolist() or defense
         assert "public examples that it did not learn from" in guess.note
         ratios.append(error(guess, batch) / blind(public, batch))
-    assert sum(ratios) / 2 < 0.3
+    assert sum(ratios) / 2 < 0.5
 
 
+@pytest.mark.slow
 def test_an_unknown_rate_does_no_harm(linear_task, observe):
     public, batch = stripes(200, "public"), stripes(1, 0)
     seen = replace(observe(linear_task, batch), auxiliary=public)
@@ -62,6 +63,16 @@ def test_an_unknown_rate_does_no_harm(linear_task, observe):
     one, two = (QUICK.reconstruct(observation, generator(0)) for observation in (seen, longer))
     assert torch.allclose(one.inputs, two.inputs, atol=1e-4)
     assert error(one, batch) < 0.5 * blind(public, batch)
+
+
+def test_the_same_dice_give_the_same_guess(linear_task, observe):
+    seen = replace(
+        observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=(GaussianNoise(std=1e-3),)
+    )
+    one, two = (LTI(shadows=40, epochs=2, hidden=8).reconstruct(seen, generator(4)) for _ in range(2))
+    assert torch.equal(one.inputs, two.inputs)
+    assert one.mismatch == two.mismatch
+    assert one.inputs.shape == (3, 1, 6, 6)
 
 
 def test_without_public_data_or_under_masks_it_says_so(linear_task, observe):

@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.attacks.parts.registration import best_shifts, registered
+from fedleak.attacks.parts.registration import best_shifts, distances_when_registered, registered
 from fedleak.randomness import generator
 
 
@@ -27,3 +27,11 @@ def test_no_move_is_longer_than_the_reach():
     reference = images()
     assert best_shifts(reference.roll((4, 4), (2, 3)), reference, 2).abs().max() <= 2
     assert best_shifts(torch.rand(1, 1, 1, 1), torch.rand(1, 1, 1, 1), 4).tolist() == [[0, 0]]
+
+
+def test_distances_are_those_of_the_registered_pairs():
+    reference, moved = images(), images().roll((1, 2), (2, 3))
+    told = distances_when_registered(moved, reference, 3)
+    assert torch.allclose(told.diagonal(), torch.zeros(2), atol=1e-3)
+    by_hand = (reference[0] - registered(moved[1:], reference[:1], 3)[0]).square().sum()
+    assert torch.allclose(told[0, 1], by_hand, rtol=1e-3)
