@@ -15,6 +15,7 @@ from .parts.certificate import certifiable, certify
 from .parts.evidence import defect
 from .parts.first_layer import FirstLayer, find_first_layer
 from .parts.label_rule import LabelRule
+from .parts.low_rank import low_rank, rounding_of
 from .parts.neurons import activated_by_one, least_squares
 from .parts.pairing import labels_of
 
@@ -26,7 +27,8 @@ class AnalyticLinear(Attack):
 
     Neuron i has `dL/dW_i = Σ_j c_ij x_j` and `dL/db_i = Σ_j c_ij`. One example: x is the least-squares quotient over
     all neurons. More: each neuron's quotient is a weighted mean of the examples that activate it, and an example
-    where that is one alone; two neurons that agree give that away. Where no more were found, fewer guesses come back
+    where that is one alone; neurons that agree give that away, and make one least-squares quotient, so that noise
+    averages out as it does for one example. Where no more were found, fewer guesses come back
     than there are examples.
 
     A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificate`). Of
@@ -56,7 +58,13 @@ class AnalyticLinear(Attack):
         weight, bias = gradient[layer.weight].double(), gradient[layer.bias].double()
         if not bias.any():
             return Reconstruction.failed(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
-        found = least_squares(weight, bias) if examples == 1 else activated_by_one(weight, bias, examples)
+        if examples == 1:
+            found = least_squares(weight, bias)
+        else:
+            rounding = rounding_of(observation, layer.weight)
+            # Of a defense's noise the gradient's own spectrum tells the size; without one rounding is all there is.
+            noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
+            found = activated_by_one(weight, bias, examples, noise)
         if not len(found.inputs):
             return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
         inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)

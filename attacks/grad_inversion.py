@@ -62,8 +62,8 @@ class GradInversion(MatchingAttack):
     """Weight of the mean squared distance from mid-grey."""
     statistics: Amount = 0.1
     """Weight of the lengths of the differences of BatchNorm statistics, summed over layers."""
-    consistency: Amount = 1.0
-    """Weight of the mean squared distance from what the batches agree on."""
+    consistency: Amount = 30.0
+    """Weight of the mean squared distance from what the batches agree on, as a multiple of their loss."""
     reach: Share = 0.1
     """Share of its height and width that an image may be moved by registration; rounded down to pixels."""
     target: Literal["auto", "inferred", "running"] = "auto"
@@ -75,6 +75,8 @@ class GradInversion(MatchingAttack):
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
         if isinstance(labels, str):
             return Reconstruction.failed(labels)
+        if self.compiled:
+            return Reconstruction.failed("agreement between batches is settled by sorting, which cannot be compiled")
         gauge = Gauge.of(observation)
         found = target_statistics(observation, gauge, self.target) if gauge else "there is no BatchNorm layer"
         known = found if isinstance(found, Target) else Target([], f"no BatchNorm statistics were matched: {found}")

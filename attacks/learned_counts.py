@@ -35,7 +35,7 @@ class LearnedCounts(LabelRule):
     On trained networks much better than any closed rule, above all where a client has few classes. Where a linear
     regression on the bias gradient does better in rehearsal (untrained networks), that is used. Differs from the
     paper, which learns whole images: gradient-boosted trees, on sketches of the last layer's gradient alone, and
-    several local steps count as half before, half after training. Noise as in the observed gradient is rehearsed too.
+    several local steps count as half before, half after training. Noise that a defense adds is rehearsed too.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2210.10880"
@@ -46,7 +46,7 @@ class LearnedCounts(LabelRule):
   url = {https://arxiv.org/abs/2210.10880}
 }"""
     batches: Count = 2000
-    """Batches to rehearse; fewer where there are more than ten classes."""
+    """Batches to rehearse; fewer where there are more than some ten classes, and 200 at least."""
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
         problem = refusal(observation, public=True)

@@ -77,7 +77,7 @@ class LTI(Attack):
     epochs: Count | None = None
     """Passes over the shadow updates; None: 20, in the paper 200."""
     learning_rate: Rate | None = None
-    """Adam's; a tenth of it in the last quarter. None: 1e-3, in the paper 1e-4."""
+    """Adam's first, falling to zero along a half cosine. None: 1e-3, in the paper 1e-4."""
     shadows: Count = 2000
     """Public batches that updates are made of; a batch can come again, with other dice of the defense."""
     mixed: Share | None = None

@@ -106,6 +106,8 @@ def _unfit(observation: Observation, chain: tuple[Link, ...], gradient: NamedTen
             f"layer '{widest.name}' has {widest.inputs} inputs, and {largest} are allowed: "
             "raise largest if there is the memory, or try gradient matching"
         )
+    if observation.training.steps not in {1, None}:
+        return f"R-GAP needs the gradient of one local step, and this update is of {observation.training.steps}"
     if not gradient[last.weight].any():
         return f"the gradient of '{last.weight}' is zero: there is nowhere to start from"
     if length_unknown(observation) and last.bias is None and observation.task.classes == 2:

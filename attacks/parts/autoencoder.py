@@ -1,6 +1,5 @@
 """A small conditional variational autoencoder of public images: its decoder is a prior on what images look like."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +8,12 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from fedleak.batch import Batch
+from fedleak.progress import report
 from fedleak.randomness import global_dice
 from fedleak.task import Task
+
+from .fitting import fit
+from .optimisers import adam
 
 GROUP = 32
 """Images of one step of training."""
@@ -89,14 +92,13 @@ def learn_autoencoder(task: Task, public: Batch, latent: int, steps: int, rng: G
     with global_dice("autoencoder", int(torch.randint(2**62, (), generator=rng))):
         encoder = Encoder(task.shape, task.classes, latent)
         decoder = Decoder(task.shape, task.classes, latent)
-    optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=RATE)
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+    def negative_bound() -> Tensor:
         batch = public[torch.randint(len(public), (min(GROUP, len(public)),), generator=rng)]
-        optimiser.zero_grad()
-        _negative_bound(encoder, decoder, batch, rng).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        return _negative_bound(encoder, decoder, batch, rng)
+
+    for step in fit(nn.ModuleList([encoder, decoder]), negative_bound, adam(RATE), steps):
+        report(step, steps)
     return Autoencoder(encoder.requires_grad_(False), decoder.requires_grad_(False))
 
 

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from fedleak.randomness import global_dice
+
 from .evaluation import TOGETHER
 from .objective import Gradient, Guess, Objective, by_autograd, by_function
 from .registration import distances_when_registered, registered
@@ -20,8 +22,9 @@ from .variables import Variables
 
 @dataclass(frozen=True, eq=False)
 class Group(Objective):
-    """Mean loss of several members, plus `weight` times their mean squared distance from what they agree on.
+    """Mean loss of several members, times 1 plus `weight` times their mean squared distance from what they agree on.
 
+    As a multiple of the loss agreement pulls no harder when little is left to match, where it would hold members back.
     A variable holds the members along its first axis. Four members or more are evaluated in one call where the inner
     objective can, fewer one after the other.
     """
@@ -48,7 +51,8 @@ class Group(Objective):
 
     def guess(self, variables: Variables) -> Guess:
         """The member that explains the update best."""
-        losses = self._losses(variables, by_autograd)
+        with global_dice("best member"):  # dropout would make the choice depend on who rolled dice before
+            losses = self._losses(variables, by_autograd)
         return self.inner.guess(_member(variables, int(losses.argmin())))
 
     def project(self, variables: Variables) -> None:

@@ -81,8 +81,13 @@ def _split(count: int, most: int) -> list[int]:
 
 def _too_few(rows: Rows, basis: list[Column], budget: Budget) -> str:
     asleep = sum(float(one.zero.double().mean()) for one in basis) / len(basis) if basis else 0.5
+    needed = expected_samples(rows.rank, asleep)
+    cause = (
+        f"noise of {rows.noise:.0e} an entry hides the others, or there is no ReLU behind the layer"
+        if needed < budget.samples
+        else f"sampling alone takes about {needed:.0e}: raise samples or descents"
+    )
     return (
         f"found {len(basis)} of {rows.rank} sparse columns by {budget.samples} samples and {budget.descents} descents; "
-        f"where examples leave {asleep:.0%} of the neurons asleep, sampling takes about "
-        f"{expected_samples(rows.rank, asleep):.0e}: raise samples or descents, if there is a ReLU behind the layer"
+        f"where examples leave {asleep:.0%} of the neurons asleep, {cause}"
     )

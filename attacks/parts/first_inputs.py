@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fedleak.observation import Observation
 
 from .first_layer import FirstLayer
+from .head import ends
 from .low_rank import LowRank, low_rank, rounding_of
 from .objective import in_dtype, mode_of
 from .sparse_columns import Column
@@ -25,20 +26,31 @@ class Layer:
 
     gradient: Float[Tensor, "neurons features"]
     bias_gradient: Float[Tensor, " neurons"]
-    weight: Float[Tensor, "neurons features"]
-    bias: Float[Tensor, " neurons"]
+    ends: tuple[tuple[Float[Tensor, "neurons features"], Float[Tensor, " neurons"]], ...]
+    """Weights and biases that local steps were made from: at the start, and of several steps at the end."""
     factors: LowRank
+
+    @property
+    def weight(self) -> Float[Tensor, "neurons features"]:
+        """At the start."""
+        return self.ends[0][0]
+
+    @property
+    def bias(self) -> Float[Tensor, " neurons"]:
+        """At the start."""
+        return self.ends[0][1]
 
 
 def read_layer(observation: Observation, names: FirstLayer) -> Layer:
     """The layer as the observation shows it; defined where the update is finite."""
-    gradient, before = observation.gradient(), observation.before.parameters
-    rounding = rounding_of(observation, names.weight)
+    gradient, rounding = observation.gradient(), rounding_of(observation, names.weight)
     return Layer(
         gradient=gradient[names.weight].double(),
         bias_gradient=gradient[names.bias].double(),
-        weight=before[names.weight].double(),
-        bias=before[names.bias].double(),
+        ends=tuple(
+            (weights.parameters[names.weight].double(), weights.parameters[names.bias].double())
+            for weights in ends(observation)
+        ),
         factors=low_rank(gradient[names.weight], observation.examples(), rounding),
     )
 
@@ -59,17 +71,41 @@ def inputs_of(layer: Layer, columns: list[Column]) -> Float[Tensor, "rank featur
 def agreement(layer: Layer, columns: list[Column], inputs: Float[Tensor, "rank features"]) -> Float[Tensor, " rank"]:
     """For each input the share of neurons that it wakes where, and only where, its column is not zero.
 
-    A neuron without any gradient is asleep to all. Those that noise leaves a doubt about are not counted. The paper's
-    sparsity matching, for each example alone.
+    A neuron without any gradient is asleep to all. Not counted are those that noise leaves a doubt about, and those
+    that may have changed sides between several local steps. The paper's sparsity matching, for each example alone.
     """
+    asleep, counted = _asleep(layer, inputs)
+    zero, clear = _patterns(layer, columns)
+    counted &= clear
+    share: Tensor = ((asleep == zero) & counted).sum(1) / counted.sum(1).clamp_min(1)
+    return share
+
+
+def contradictions(layer: Layer, columns: list[Column], inputs: Float[Tensor, "rank features"]) -> int:
+    """Neurons that an input leaves asleep and that yet have a derivative for it, above any noise."""
+    asleep, counted = _asleep(layer, inputs)
+    zero, clear = _patterns(layer, columns)
+    return int((asleep & ~zero & counted & clear).sum())
+
+
+def _asleep(
+    layer: Layer, inputs: Float[Tensor, "rank features"]
+) -> tuple[Bool[Tensor, "rank neurons"], Bool[Tensor, "rank neurons"]]:
+    """Which neurons each input leaves asleep, and whether that is sure."""
+    sums = torch.stack([inputs @ weight.T + bias for weight, bias in layer.ends])
+    moved = sums.amax(0) - sums.amin(0)
+    far = sums.abs().amin(0) > torch.maximum(moved, MARGIN * sums.abs().mean())
+    return sums[0] <= 0, far
+
+
+def _patterns(layer: Layer, columns: list[Column]) -> tuple[Bool[Tensor, "rank neurons"], Bool[Tensor, "rank neurons"]]:
+    """Where each column is zero, and where that is clear, over all neurons."""
     awake = layer.factors.awake
-    sums = inputs @ layer.weight.T + layer.bias
-    zero, clear = torch.ones_like(sums, dtype=torch.bool), torch.ones_like(sums, dtype=torch.bool)
+    zero = torch.ones(len(columns), len(awake), dtype=torch.bool)
+    clear = zero.clone()
     zero[:, awake] = torch.stack([one.zero for one in columns])
     clear[:, awake] = torch.stack([one.clear for one in columns])
-    counted = clear & (sums.abs() > MARGIN * sums.abs().mean())
-    share: Tensor = (((sums <= 0) == zero) & counted).sum(1) / counted.sum(1).clamp_min(1)
-    return share
+    return zero, clear
 
 
 def polished(

@@ -35,8 +35,12 @@ def view(
 ) -> HeadView:
     """Runs the network (at the weights sent, or at others) on images, in batches of the clients' size.
 
-    So BatchNorm in train mode sees what it would see there. Not finite outputs count as zero.
+    So BatchNorm in train mode sees what it would see there; a single image it sees twice. Not finite outputs count as
+    zero.
     """
+    if len(inputs) == 1:
+        twice = view(observation, inputs.repeat(2, 1, 1, 1), weights)
+        return HeadView(features=None if twice.features is None else twice.features[:1], logits=twice.logits[:1])
     weights = weights or observation.before
     seen: list[Tensor] = []
     logits: list[Tensor] = []

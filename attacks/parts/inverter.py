@@ -1,6 +1,7 @@
 """A network that learns to turn features of an update into the images behind it."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +13,11 @@ from torch import Generator, Tensor, nn
 from fedleak.progress import report
 from fedleak.randomness import global_dice
 
+from .fitting import fit
+from .optimisers import adam
+
 GROUP = 64
 """Updates of one step of training."""
-CALM = 0.75
-"""Share of the epochs after which the rate falls to a tenth."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """A perceptron with two hidden layers and sigmoid outputs, and Adam on it."""
+    """A perceptron with two hidden layers and sigmoid outputs, and Adam on it, its rate falling along a half cosine."""
 
     hidden: int
     epochs: int
@@ -60,21 +62,21 @@ def learn(known: Pairs, held_out: Pairs, training: Training, rng: Generator, rou
     batch, pixels = known.images.shape[1:]
     with global_dice("inverter", int(torch.randint(2**62, (), generator=rng))):
         network = _perceptron(known.features.shape[1], training.hidden, batch * pixels)
-    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    groups = [group for _ in range(training.epochs) for group in _groups(len(known.features), rng)]
+    order, steps = iter(groups), len(groups) // training.epochs
+
+    def error() -> Tensor:
+        chosen = next(order)
+        return unordered_error(network(known.features[chosen]).view(-1, batch, pixels), known.images[chosen])
+
     best, kept = math.inf, _state(network)
-    for epoch in range(training.epochs):
-        if epoch == int(CALM * training.epochs):
-            for group in optimiser.param_groups:
-                group["lr"] *= 0.1
-        for chosen in torch.split(torch.randperm(len(known.features), generator=rng), GROUP):
-            optimiser.zero_grad()
-            error = unordered_error(network(known.features[chosen]).view(-1, batch, pixels), known.images[chosen])
-            error.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+    for step in fit(network, error, adam(training.learning_rate), len(groups)):
+        if step % steps:
+            continue
         found = float(unordered_error(Inverter(network, best)(held_out.features, batch), held_out.images))
         if found < best:
             best, kept = found, _state(network)
-        report(rounds[0] * training.epochs + epoch + 1, rounds[1] * training.epochs)
+        report(rounds[0] * training.epochs + step // steps, rounds[1] * training.epochs)
     network.load_state_dict(kept)
     return Inverter(network, best)
 
@@ -92,6 +94,11 @@ def unordered_error(
 def _pairing(errors: Float[Tensor, "updates batch batch"]) -> Int[Tensor, "updates batch"]:
     """For each image the guess it is paired with."""
     return torch.from_numpy(np.stack([linear_sum_assignment(one)[1] for one in errors.detach().numpy()]))
+
+
+def _groups(pairs: int, rng: Generator) -> Iterable[Int[Tensor, " group"]]:
+    """Every pair once, in groups at random."""
+    return torch.split(torch.randperm(pairs, generator=rng), GROUP)
 
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Module:

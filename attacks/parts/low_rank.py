@@ -41,23 +41,34 @@ class LowRank:
 def low_rank(weight: Float[Tensor, "neurons features"], examples: int, rounding: float) -> LowRank:
     """The part of the gradient above its noise, of rank `examples` at most; `rounding` is what is known of the noise.
 
-    Beyond as many singular values as there are examples there is nothing but noise, so their energy tells its size;
-    the largest singular value of noise on n x m entries is about `(√n + √m)` times its standard deviation.
+    Beyond as many singular values as there are examples there should be nothing but noise, and their median tells its
+    size (a few that are more do not move it). The largest singular value of noise on n x m entries is about
+    `(√n + √m)` times its standard deviation.
     """
     awake = weight.any(1)
     seen = weight.any(0)
     matrix = weight[awake][:, seen].double()
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     rows, columns = matrix.shape
-    free = (rows - examples) * (columns - examples)
-    spread = float((values[examples:].square().sum() / free).sqrt()) if min(rows, columns) > examples else 0.0
-    noise = max(spread, rounding)
+    noise = max(_noise(values[examples:], rows - examples, columns - examples), rounding)
     edge = noise * (sqrt(rows) + sqrt(columns))
     rank = int((values[:examples] > CLEAR * edge).sum())
     whole = torch.zeros(rank, weight.shape[1], dtype=torch.float64)
     whole[:, seen] = right[:rank]
     tail = float(values[examples]) / max(edge, 1e-300) if len(values) > examples else 0.0
     return LowRank(left=left[:, :rank] * values[:rank], right=whole, awake=awake, noise=noise, tail=tail)
+
+
+def _noise(tail: Float[Tensor, " some"], rows: int, columns: int) -> float:
+    """The standard deviation of noise of that shape whose singular values have that median.
+
+    By the law of Marchenko and Pastur the squared median is nearly `1 - 0.35 β` times the longer side for a ratio of
+    sides β. Source: https://doi.org/10.1109/TIT.2014.2323359
+    """
+    if min(rows, columns) <= 0:
+        return 0.0
+    share = 1.0 - 0.35 * min(rows, columns) / max(rows, columns)
+    return float(tail.median()) / sqrt(share * max(rows, columns))
 
 
 def rounding_of(observation: Observation, parameter: str) -> float:

@@ -12,6 +12,8 @@ LOUD = 1e-3
 """Share of the largest bias gradient below which a neuron's quotient is rounding noise."""
 MARGIN = 0.02
 """How far outside [0, 1] a quotient may lie and still be an image."""
+FAR = 4.0
+"""Standard deviations of noise that it may lie further outside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +35,24 @@ def least_squares(weight: Float[Tensor, "neurons features"], bias: Float[Tensor,
 
 
 def activated_by_one(
-    weight: Float[Tensor, "neurons features"], bias: Float[Tensor, " neurons"], examples: int
+    weight: Float[Tensor, "neurons features"], bias: Float[Tensor, " neurons"], examples: int, noise: float = 0.0
 ) -> Found:
     """At most `examples` inputs: first quotients that several neurons agree on, then the loudest that are images.
 
-    Neurons that see a mixture mix each in its own proportion, so agreement tells an example from a mixture.
+    Neurons that see a mixture mix each in its own proportion, so agreement tells an example from a mixture. All that
+    agree make one least-squares quotient. `noise` is the standard deviation of each entry of the gradient: it spreads
+    a neuron's quotient by `noise / |bias|`, and neurons that it spreads by more than a tenth say nothing.
     """
     loud = bias.abs().argsort(descending=True, stable=True)
-    loud = loud[bias[loud].abs() > LOUD * bias.abs().max()]
-    quotients = weight[loud] / bias[loud, None]
-    quotients = quotients[((quotients > -MARGIN) & (quotients < 1 + MARGIN)).all(1)]
-    groups = agreeing(quotients)
+    loud = loud[bias[loud].abs() > max(LOUD * float(bias.abs().max()), 10 * noise)]
+    quotients, spread = weight[loud] / bias[loud, None], noise / bias[loud].abs()
+    margin = (MARGIN + FAR * spread)[:, None]
+    images = ((quotients > -margin) & (quotients < 1 + margin)).all(1)
+    loud, quotients, spread = loud[images], quotients[images], spread[images]
+    groups = agreeing(quotients, spread)
     largest = sorted(groups, key=len, reverse=True)[:examples]
-    inputs = quotients[[group[0] for group in largest]]
+    joined = [least_squares(weight[loud[group]], bias[loud[group]]).inputs for group in largest]
+    inputs = torch.cat([quotients[:0], *joined])
     agreed = sum(len(group) > 1 for group in largest)
     guessed = len(inputs) - agreed
     return Found(
@@ -55,13 +62,16 @@ def activated_by_one(
     )
 
 
-def agreeing(quotients: Float[Tensor, "neurons features"]) -> list[list[int]]:
-    """The rows in groups of (nearly) equal ones; the first of a group is the loudest."""
+def agreeing(quotients: Float[Tensor, "neurons features"], spread: Float[Tensor, " neurons"]) -> list[list[int]]:
+    """The rows in groups of (nearly) equal ones, each off by `spread`; the first of a group is the loudest."""
     groups: list[list[int]] = []
     free = torch.ones(len(quotients), dtype=torch.bool)
     for row in range(len(quotients)):
         if free[row]:
-            same = free & ((quotients - quotients[row]).square().mean(1).sqrt() < AGREEMENT)
+            apart = (quotients - quotients[row]).square().mean(1)
+            # Over many pixels the mean square of noise hardly varies, so a little more than its size is far.
+            noise = 1.2 * (spread.square() + spread[row].square())
+            same = free & (apart < AGREEMENT**2 + noise)
             groups.append(torch.nonzero(same).flatten().tolist())
             free &= ~same
     return groups

@@ -39,7 +39,7 @@ def refitted(
 def _robust(
     derivatives: Float[Tensor, "neurons batch"], gradient: Float[Tensor, "neurons features"]
 ) -> Float[Tensor, "batch features"]:
-    """Least absolute rather than least squares over the neurons: one that is wrongly taken for asleep spoils nothing."""
+    """Least absolute, not least squares, over the neurons: one that is wrongly taken for asleep spoils nothing."""
     weight = torch.ones(len(gradient), 1, dtype=gradient.dtype)
     for _ in range(REWEIGHTINGS):
         solution: Tensor = torch.linalg.lstsq(weight * derivatives, weight * gradient, driver="gelsd").solution

@@ -7,12 +7,14 @@ from torch import Tensor
 from fedleak.observation import Observation
 
 from .evidence import defect
-from .first_inputs import Layer, agreement
+from .first_inputs import Layer, agreement, contradictions
 from .low_rank import CLEAR, outside
 from .sparse_columns import column, evened
 
 ROUNDED = 1e-6
 """What single precision takes off an image, relative to it."""
+AGREED = 0.99
+"""Share of the neurons that must be as each image says: a derivative may be below noise at one that is awake."""
 LOOSE = 10.0
 """How many times its standard deviation an error may be."""
 
@@ -27,8 +29,8 @@ def certify_span(observation: Observation, layer: Layer, inputs: Float[Tensor, "
 
     - Rank: the weight gradient has as many singular values above its noise as there are images, and no more.
     - Row space: each image is a combination of the gradient's rows, as every true input is, up to noise.
-    - Neurons: with the images given, the derivatives are too, `D = G X⁺`; each is zero where its image leaves a neuron
-      asleep and nowhere else, at every neuron that noise leaves no doubt about.
+    - Neurons: with the images given, the derivatives are too, `D = G X⁺`. At no neuron that an image leaves asleep is
+      its derivative above noise, and at next to none that it wakes is it zero.
 
     Together they prove that the layer's gradient is `Σ_j d_j x_jᵀ` over just these images, each consistent with the
     network. Another set that passes would have to lie in the same few dimensions and mix these images without turning
@@ -48,10 +50,10 @@ def certify_span(observation: Observation, layer: Layer, inputs: Float[Tensor, "
     directions = torch.linalg.pinv(within)
     columns = [column(rows, direction / direction.norm()) for direction in directions.T]
     agreed = agreement(layer, columns, inputs)
-    asleep = len(layer.bias) - max(int((one.clear & ~one.zero).sum()) for one in columns)
-    if float(agreed.min()) < 1.0 or asleep <= factors.rank:
+    asleep = len(layer.bias_gradient) - max(int((one.clear & ~one.zero).sum()) for one in columns)
+    if contradictions(layer, columns, inputs) or float(agreed.min()) < AGREED or asleep <= factors.rank:
         return None
     return (
         f"first layer: rank {factors.rank}, images within {float(away.max()):.0e} of its row space, "
-        f"each waking exactly its neurons"
+        f"each waking its own neurons ({float(agreed.min()):.2%} agree)"
     )

@@ -19,6 +19,8 @@ CLEAR = 20.0
 """Standard deviations of noise above which it is surely none."""
 NEAR = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 0.0, 0.0)
 """What counts as zero while a direction is refined, in units of its median derivative (never below noise)."""
+PLANE = (0.3, 0.1, 1e-2, 1e-3, 1e-5, 0.0)
+"""The same for a second direction along with it, in units of its largest derivative."""
 TIGHT = 1e-4
 """The same in a first look: tight, for examples of one class nearly cancel where both are awake."""
 FEWEST = 0.05
@@ -31,8 +33,6 @@ CHANCE = 0.05
 """Share of a mixture's zeros that may be there by chance."""
 PARTS = 1000
 """Null vectors that are tried for the parts of a mixture."""
-SAME = 1e-10
-"""One minus the cosine of two directions that are one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +101,12 @@ def column(rows: Rows, direction: Float[Tensor, " rank"]) -> Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """The directions that are zero where one direction is."""
+    """A direction fitted to its zeros, and all directions that are zero there."""
 
+    direction: Float[Tensor, " rank"]
     zero: Bool[Tensor, " rows"]
     null: Float[Tensor, "dimension rank"]
-    """Orthonormal; the first is the best. More than one dimension: a mixture, whose parts lie in there."""
+    """Orthonormal. More than one dimension: perhaps a mixture, whose parts lie in there."""
 
 
 def fitted(rows: Rows, direction: Float[Tensor, " rank"]) -> Fit | None:
@@ -120,11 +121,34 @@ def fitted(rows: Rows, direction: Float[Tensor, " rank"]) -> Fit | None:
         zero = size < max(ZERO * rows.noise, near * float(size.median()))
         if zero.sum() <= max(rows.rank, FEWEST * len(zero)):
             return None
-        _, _, axes = torch.linalg.svd(rows.raw[zero], full_matrices=False)
+        axes = _axes(rows.raw[zero])
         best = axes[-1]
-    loud = ((rows.raw[zero] @ axes.T).abs() > ZERO * rows.noise).sum(0) > CHANCE * int(zero.sum())
-    dimension = max(int(loud.flip(0).long().argmax()), 1)
-    return Fit(zero=zero, null=axes[-dimension:].flip(0))
+    null = _plane(rows, rows.raw[zero])
+    return Fit(direction=best, zero=zero, null=best[None] if null is None else null)
+
+
+def _plane(rows: Rows, zeros: Float[Tensor, "zeros rank"]) -> Float[Tensor, "dimension rank"] | None:
+    """The directions that nearly all of these rows leave free, the freest first; None where that is one or less.
+
+    A single row that is a zero by chance turns the second-freest direction away from all others, so the loudest rows
+    are left out in turn.
+    """
+    kept = torch.ones(len(zeros), dtype=torch.bool)
+    for near in PLANE if rows.rank > 1 else ():
+        size = (zeros @ _axes(zeros[kept])[-2]).abs()
+        kept = size < max(ZERO * rows.noise, near * float(size.max()))
+        if kept.sum() < max(float(rows.rank), (1 - CHANCE) * len(zeros)):
+            return None
+    axes = _axes(zeros[kept])
+    loud = ((zeros[kept] @ axes.T).abs() > ZERO * rows.noise).any(0)
+    dimension = int(loud.flip(0).long().argmax())
+    return axes[-dimension:].flip(0) if dimension > 1 else None
+
+
+def _axes(some: Float[Tensor, "some rank"]) -> Float[Tensor, "axes rank"]:
+    """The right singular vectors, the strongest first."""
+    axes: Tensor = torch.linalg.svd(some, full_matrices=False)[2]
+    return axes
 
 
 def parts(rows: Rows, fit: Fit, rng: Generator) -> list[Float[Tensor, " rank"]]:
@@ -136,7 +160,22 @@ def parts(rows: Rows, fit: Fit, rng: Generator) -> list[Float[Tensor, " rank"]]:
     directions = _unit(null_vectors(inside, PARTS, rng) @ fit.null)
     size = (directions @ rows.raw.T).abs()
     order = sparsity(size, rows.noise).argsort(descending=True, stable=True)
-    return list(directions[order[: 4 * len(fit.null)]])
+    return list(directions[_unseen(size < ZERO * rows.noise, order, set(), 4 * len(fit.null))])
+
+
+def _unseen(
+    zero: Bool[Tensor, "directions rows"], order: Int[Tensor, " some"], seen: set[bytes], most: int
+) -> list[int]:
+    """The first places in an order whose pattern of zeros is not among those seen, which it is added to."""
+    chosen: list[int] = []
+    for place in order.tolist():
+        pattern = zero[place].numpy().tobytes()
+        if pattern not in seen:
+            seen.add(pattern)
+            chosen.append(place)
+        if len(chosen) == most:
+            break
+    return chosen
 
 
 def sparsest_basis(rows: Rows, columns: list[Column]) -> list[Column]:
@@ -166,37 +205,36 @@ class Pool:
         self.rows = rows
         self.columns: list[Column] = []
         self._patterns: set[bytes] = set()
+        self._glimpses: set[bytes] = set()
 
     def add(self, candidates: Float[Tensor, "candidates rank"], rng: Generator, most: int = 64) -> None:
         """Takes in the columns near the sparsest of the candidates (directions of the even rows), and their parts."""
         for direction in self._promising(candidates, most):
             fit = self._new(direction)
             if fit is not None and len(fit.null) > 1:
-                found = [self._new(part) for part in parts(self.rows, fit, rng)]
-                self.columns += [column(self.rows, one.null[0]) for one in found if one is not None]
-            elif fit is not None:
-                self.columns.append(column(self.rows, fit.null[0]))
+                for part in parts(self.rows, fit, rng):
+                    self._new(part)
         self.columns = sorted(self.columns, key=lambda one: -one.sparsity)[:KEPT]
 
-    def _promising(self, candidates: Float[Tensor, "candidates rank"], most: int) -> Float[Tensor, "some rank"]:
+    def _promising(self, candidates: Float[Tensor, "candidates rank"], most: int) -> list[Float[Tensor, " rank"]]:
+        """The sparsest candidates, one for each pattern of zeros that was not seen before."""
         rows = self.rows
         directions = _unit(candidates @ rows.change.T)
         size = (directions @ rows.raw[:: max(1, len(rows.raw) // 256)].T).abs()
-        limit = (TIGHT * size.mean(1, keepdim=True)).clamp_min(ZERO * rows.noise)
-        zeros = (size < limit).sum(1)
-        promising = zeros > FEWEST * size.shape[1]
-        order = zeros[promising].argsort(descending=True, stable=True)[:most]
-        best = directions[promising][order]
-        equal = (1 - (best @ best.T).abs() < SAME).tril(-1).any(1)
-        return best[~equal]
+        zero = size < (TIGHT * size.mean(1, keepdim=True)).clamp_min(ZERO * rows.noise)
+        zeros = zero.sum(1)
+        order = zeros.argsort(descending=True, stable=True)
+        order = order[zeros[order] > FEWEST * size.shape[1]]
+        return list(directions[_unseen(zero, order, self._glimpses, most)])
 
     def _new(self, direction: Float[Tensor, " rank"]) -> Fit | None:
-        """The fit to a direction, if it was not seen before."""
+        """The fit to a direction, if it was not seen before; its column is taken in."""
         fit = fitted(self.rows, direction)
         pattern = b"" if fit is None else fit.zero.numpy().tobytes()
-        if pattern in self._patterns:
+        if fit is None or pattern in self._patterns:
             return None
         self._patterns.add(pattern)
+        self.columns.append(column(self.rows, fit.direction))
         return fit
 
 

@@ -1,9 +1,12 @@
 """Inputs read off a linear layer's gradient."""
 
+from dataclasses import replace
+
 import torch
 
 from fedleak.attack import attacks
 from fedleak.attacks.parts.neurons import activated_by_one, least_squares
+from fedleak.defense import build_chain
 from fedleak.randomness import generator
 
 
@@ -38,6 +41,32 @@ def test_examples_that_have_a_neuron_to_themselves_are_found():
     distances = torch.cdist(images, found.inputs).min(1).values
     assert distances[:2].max() < 1e-9
     assert "2 of 3 examples agreed on" in found.note
+
+
+def test_neurons_that_agree_average_noise_away():
+    rng = generator("noisy batch")
+    images = torch.rand(2, 400, generator=rng).double()
+    alone = torch.zeros(80, 2).double()
+    alone[:40, 0] = 1 + torch.rand(40, generator=rng).double()
+    alone[40:, 1] = 1 + torch.rand(40, generator=rng).double()
+    weight = alone @ images + 0.05 * torch.randn(80, 400, generator=rng)
+    found = activated_by_one(weight, alone.sum(1), 2, noise=0.05)
+    errors = torch.cdist(images, found.inputs).min(1).values / 20
+    assert "2 of 2 examples agreed on" in found.note
+    assert errors.max() < 0.01  # of a single neuron it is about 0.03
+    assert len(activated_by_one(weight, alone.sum(1), 2).inputs) == 0  # who knows of no noise takes none for an image
+
+
+def test_a_noisy_update_of_one_example_is_read_by_least_squares(linear_task, observe, batch_of, with_update):
+    batch = batch_of(linear_task, 1)
+    observation = observe(linear_task, batch)
+    vector = observation.update.vector()
+    noise = 1e-5 * torch.randn(vector.shape, generator=generator("noise"))
+    noisy = with_update(observation, vector + noise)
+    guess = reconstruct(replace(noisy, defense=build_chain(({"use": "gaussian-noise", "std": 1e-5},))))
+    gradient = noisy.gradient()
+    weight, bias = gradient["1.weight"].double(), gradient["1.bias"].double()
+    assert torch.allclose(guess.inputs.flatten().double(), (bias @ weight / bias.dot(bias)).clamp(0, 1), atol=1e-6)
 
 
 def test_other_networks_get_a_reason(smooth_task, observe, batch_of):

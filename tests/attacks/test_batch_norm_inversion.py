@@ -13,7 +13,7 @@ from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
 from fedleak.training import LocalTraining
 
-OPTIONS = {"steps": 80, "total_variation": 0.0}
+OPTIONS = {"steps": 60, "total_variation": 0.0}
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ def test_the_label_term_leads_away_from_the_truth(smooth_task, observe, batch_of
     batch = batch_of(smooth_task, 1)
     errors = [
         (
-            attacks.build("cpl", {"task_loss": weight}).reconstruct(observe(smooth_task, batch), generator(0)).inputs
+            attacks.build("cpl", {"task_loss": weight, "steps": 40})
+            .reconstruct(observe(smooth_task, batch), generator(0))
+            .inputs
             - batch.inputs
         ).square()
         for weight in (0.0, 1.0)

@@ -26,11 +26,11 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_it_succeeds_where_naive_matching_fails(seed, dropout_task, observe, batch_of):
     batch = batch_of(dropout_task, 1, seed)
     observation = observe(dropout_task, batch)
-    options = {"steps": 300, "total_variation": 0.0}
+    options = {"steps": 200, "total_variation": 0.0}
     naive, joint = (
         attacks.build(name, options).reconstruct(observation, generator(0))
         for name in ("inverting-gradients", "dropout-inversion")

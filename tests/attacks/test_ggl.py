@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.attacks.batch_counts import BatchCounts
 from fedleak.attacks.ggl import GGL
 from fedleak.attacks.parts.autoencoder import learn_autoencoder
 from fedleak.attacks.parts.distances import squared
@@ -73,7 +74,7 @@ def test_evolution_finds_the_same_batch_without_gradients(linear_task, observe):
 
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = defended(observe(linear_task, blobs(3, 0)), (GaussianNoise(std=1e-3),), blobs(40, "public"), 0)
-    one, two = (GGL(training_steps=3, steps=3).reconstruct(seen, generator(4)) for _ in range(2))
+    one, two = (GGL(training_steps=3, steps=3, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2))
     assert torch.equal(one.inputs, two.inputs)
     assert one.mismatch == two.mismatch
     assert one.inputs.shape == (3, 1, 6, 6)

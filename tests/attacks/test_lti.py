@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.attacks.batch_counts import BatchCounts
 from fedleak.attacks.lti import LTI
 from fedleak.attacks.parts.inverter import Pairs, Training, learn, unordered_error
 from fedleak.attacks.parts.mixing import mixed
@@ -69,7 +70,9 @@ def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = replace(
         observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=(GaussianNoise(std=1e-3),)
     )
-    one, two = (LTI(shadows=40, epochs=2, hidden=8).reconstruct(seen, generator(4)) for _ in range(2))
+    one, two = (
+        LTI(shadows=40, epochs=2, hidden=8, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2)
+    )
     assert torch.equal(one.inputs, two.inputs)
     assert one.mismatch == two.mismatch
     assert one.inputs.shape == (3, 1, 6, 6)
