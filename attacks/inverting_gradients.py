@@ -44,8 +44,8 @@ class InvertingGradients(MatchingAttack):
   booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020},
   url = {https://arxiv.org/abs/2003.14053}
 }"""
-    steps: Count = 300
-    """Iterations of one attempt."""
+    steps: Count | None = None
+    """Iterations of one attempt; None: 300 of signed Adam, 500 of L-BFGS."""
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; L-BFGS has none."""
     total_variation: Amount | None = None
@@ -82,7 +82,7 @@ class InvertingGradients(MatchingAttack):
         )
         engine = Matching(
             optimiser=lbfgs() if smooth else signed_adam(self.learning_rate),
-            steps=self.steps,
+            steps=self.steps or (500 if smooth else 300),
             patience=100 if smooth else None,
             compiled=self.compiled,
         )
