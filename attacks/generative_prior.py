@@ -11,6 +11,7 @@ from fedleak.attack import attacks
 from fedleak.batch import Batch
 from fedleak.errors import NonFiniteError
 from fedleak.observation import Observation
+from fedleak.randomness import global_dice
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
@@ -76,6 +77,10 @@ class GGL(MatchingAttack):
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        with global_dice("generative prior", int(torch.randint(2**62, (), generator=rng))):  # for the network's dropout
+            return self._match(observation, rng)
+
+    def _match(self, observation: Observation, rng: Generator) -> Reconstruction:
         public = observation.auxiliary
         if public is None or len(public) < FEWEST:
             there = len(public or ())
