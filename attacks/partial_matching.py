@@ -47,8 +47,8 @@ class PartialMatching(MatchingAttack):
     """Share of each tensor's entries that is matched, the largest first; at least one entry."""
     regularisation: Share = 0.3
     """Share of the gradient taken one step uphill in the direction that images are moved."""
-    total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    total_variation: Amount | None = None
+    """Weight of the mean absolute difference of neighbouring pixels; None: 0.01 for one image and 0.02 for a batch."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
@@ -56,11 +56,13 @@ class PartialMatching(MatchingAttack):
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
         if isinstance(labels, str):
             return Reconstruction.failed(labels)
+        usual = 0.01 if len(labels) == 1 else 0.02
+        smoothness = usual if self.total_variation is None else self.total_variation
         objective = GradientMatch.of(
             observation,
             on_largest(self.matched, cosine),
             pixels(labels.to(self.device)),
-            terms=((self.total_variation, on_images(total_variation)),),
+            terms=((smoothness, on_images(total_variation)),),
             dtype=dtype,
             device=self.device,
         )

@@ -9,7 +9,7 @@ from torch import Generator
 from fedleak.attack import attacks
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
-from fedleak.settings import Rate
+from fedleak.settings import Count, Rate
 
 from .parts.deep_leakage import DeepLeakage
 from .parts.distances import gaussian, up_to_length
@@ -24,9 +24,9 @@ class SAPAG(DeepLeakage):
 
     The kernel `1 - exp(-|d|² / σ²)` adapts to each layer: σ is `width` times the length of the layer's observed
     gradient, so layers of short gradients count like those of long ones. Differences from the paper: that choice of σ
-    (the paper takes the variance of the entries, which leaves the kernel flat almost everywhere once a layer has many),
-    equal weights of all layers, and those of `dlg` (float64, L-BFGS with a line search, a start near mid-grey, length
-    ignored where it is unknown). For smooth activations.
+    (the variance of the entries, which papers that cite it give, leaves the kernel flat almost everywhere once a layer
+    has many; the paper itself was not at hand in full), equal weights of all layers, and those of `dlg` (float64,
+    L-BFGS with a line search, a start near mid-grey, length ignored where it is unknown). For smooth activations.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2009.06228"
@@ -37,6 +37,8 @@ class SAPAG(DeepLeakage):
   journal = {arXiv preprint arXiv:2009.06228}, year = {2020},
   url = {https://arxiv.org/abs/2009.06228}
 }"""
+    steps: Count = 2000
+    """L-BFGS iterations of one attempt; four times those of `dlg`, as layers that count alike are harder to fit."""
     width: Rate = 1.0
     """Width of the kernel, as a multiple of the length of a layer's observed gradient."""
 

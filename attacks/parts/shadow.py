@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 from fedleak.batch import Batch
 from fedleak.defense import protect
 from fedleak.observation import Observation
+from fedleak.randomness import global_dice
 from fedleak.training import LocalTraining, train_locally
 from fedleak.update import Update, UpdateKind
 from fedleak.weights import NamedTensors
@@ -63,7 +64,8 @@ def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
     before, dice = observation.before, ("shadow", int(torch.randint(2**62, (), generator=rng)))
     if observation.update.kind is UpdateKind.GRADIENT:
         mode = mode_of(observation)
-        gradient = observation.task.gradients(before.clone(), examples.inputs, examples.labels, mode=mode)
+        with global_dice(*dice):  # for dropout
+            gradient = observation.task.gradients(before.clone(), examples.inputs, examples.labels, mode=mode)
         return protect(Update(gradient, UpdateKind.GRADIENT), observation.defense, rng)
     after = train_locally(
         observation.task, before, examples, assumed_training(observation, len(examples)), dice
