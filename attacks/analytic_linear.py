@@ -80,7 +80,7 @@ class AnalyticLinear(Attack):
 
     def _labels(
         self, observation: Observation, inputs: Float[Tensor, "guesses channels height width"], rng: Generator
-    ) -> tuple[Int[Tensor, " guesses"] | None, str | None]:
+    ) -> tuple[Int[Tensor, " labels"] | None, str | None]:
         """The labels, and the certificate; labels in the order of the images where they prove each other."""
         paired = labels_of(observation, inputs)
         certificate = None if paired is None else certify(observation, inputs, paired)
