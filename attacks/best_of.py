@@ -7,7 +7,7 @@ from torch import Generator
 
 from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 from fedleak.settings import Count
 
 from .parts.restarts import best_of
@@ -32,6 +32,10 @@ class BestOf(Attack):
     """The attack that is repeated."""
     restarts: Count = 8
     """How often."""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return self.attack.answers
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         return best_of(lambda dice: self.attack.reconstruct(observation, dice), self.restarts, rng)

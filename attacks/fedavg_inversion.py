@@ -43,6 +43,7 @@ class FedAvgInversion(MatchingAttack):
     rate is learned; the note says so. Costs as many times a step of gradient matching as there are local steps.
     """
 
+    follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2206.12395"
     bibtex: ClassVar = """@article{dimitrov2022data,
   title = {Data Leakage in Federated Averaging},

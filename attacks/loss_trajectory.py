@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fedleak.attack import Attack, Want, attacks
 from fedleak.batch import Batch
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 
 from .parts.candidates import candidates_of
 from .parts.losses import drops
@@ -35,6 +35,10 @@ class LossTrajectory(Attack):
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2025},
   url = {https://arxiv.org/abs/2402.06289}
 }"""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"membership"})
 
     @property
     def wants(self) -> frozenset[Want]:

@@ -12,7 +12,7 @@ from fedleak.attack import Attack, attacks
 from fedleak.observation import Observation
 from fedleak.progress import report
 from fedleak.properties import of_most
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 from fedleak.settings import Count
 
 from .parts.classifiers import Classifier, classify, coordinates
@@ -50,6 +50,10 @@ class PropertyInference(Attack):
     """Public batches that updates are made of."""
     classifier: Classifier = "logistic"
     """What tells updates apart; the paper has both."""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"properties"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         problem = defect(observation) or _too_few(observation)

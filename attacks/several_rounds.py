@@ -37,6 +37,7 @@ class SeveralRounds(MatchingAttack):
     the paper: cosine distance, signed Adam, and a robust loss in place of a trimmed mean of gradients.
     """
 
+    follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2306.07883"
     bibtex: ClassVar = """@article{li2023temporal,
   title = {Temporal Gradient Inversion Attacks with Robust Optimization},

@@ -8,7 +8,7 @@ from torch import Generator
 
 from fedleak.attack import Attack, Want, attacks
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 
 from .parts.candidates import candidates_of
 from .parts.losses import losses, weights_after
@@ -31,6 +31,10 @@ class SourceInference(Attack):
   booktitle = {IEEE International Conference on Data Mining}, pages = {1102--1107}, year = {2021},
   url = {https://arxiv.org/abs/2109.05659}
 }"""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"membership"})
 
     @property
     def wants(self) -> frozenset[Want]:

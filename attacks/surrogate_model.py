@@ -34,6 +34,7 @@ class SurrogateModel(MatchingAttack):
     never exact.
     """
 
+    follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2306.00127"
     bibtex: ClassVar = """@inproceedings{zhu2023surrogate,
   title = {Surrogate Model Extension ({SME}): A Fast and Accurate Weight Update Attack on Federated Learning},

@@ -8,7 +8,7 @@ from torch import Generator
 
 from fedleak.attack import Attack, Want, attacks
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 from fedleak.settings import Rate
 
 from .parts.candidates import candidates_of
@@ -38,6 +38,10 @@ class UpdateCosine(Attack):
     """Whether to discount what public gradients have in common, where there are any."""
     ridge: Rate = 0.01
     """How much is not discounted, as a share of the mean variance of the public gradients."""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"membership"})
 
     @property
     def wants(self) -> frozenset[Want]:

@@ -45,6 +45,7 @@ def train(message: Message, context: Context) -> Message:
     """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss."""
     client = Client.of(message, context)
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
+    wire.keep(context, trained.kept)
     if client.masking is not None:
         return wire.answer(message, arrays=masked(client, client.masking, message.content, trained))
     return wire.answer(

@@ -1,6 +1,6 @@
 """One client in one round: what it was asked, what it does, what it keeps to itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
@@ -8,20 +8,20 @@ import torch
 from flwr.app import Context, Message, RecordDict
 
 from fedleak.batch import Batch
+from fedleak.client_round import with_own
 from fedleak.data import load
-from fedleak.defense import Defense
+from fedleak.defense import Defense, withheld_from
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
 from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.plan import FederationPlan
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.task import Task
-from fedleak.tasks import task_named
 from fedleak.threads import one_thread
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
-from fedleak.weights import Weights
+from fedleak.weights import NamedTensors, Weights
 
 from .share import examples_of, pretraining_of
 
@@ -38,6 +38,8 @@ class Trained:
     examples: int
     loss: float
     """Mean loss on the round's examples of the weights that were received."""
+    kept: NamedTensors = field(default_factory=dict)
+    """What the client's defenses keep for its next round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ class Client:
     partition: int
     round: int
     pretraining: bool
+    kept: NamedTensors = field(default_factory=dict)
+    """What its defenses kept of earlier rounds."""
 
     @classmethod
     def of(cls, message: Message, context: Context) -> "Client":
@@ -68,11 +72,12 @@ class Client:
             partition=int(context.node_config[wire.PARTITION]),
             round=wire.round_of(message.content),
             pretraining=bool(config.get(wire.PRETRAINING, False)),
+            kept=wire.kept_of(context),
         )
 
     @property
     def task(self) -> Task:
-        return task_named(self.plan.task)
+        return self.plan.public_task()
 
     @property
     def dice(self) -> tuple[int | str, ...]:
@@ -90,7 +95,12 @@ class Client:
         examples, training = examples_of(self.plan, self.partition, self.round)
         trained = self._train(content, examples, training, self.plan.defenses())
         truth = PrivateBatch(
-            examples=examples, training=training, dice=self.dice, client=self.partition, round=self.round
+            examples=examples,
+            training=training,
+            dice=self.dice,
+            client=self.partition,
+            round=self.round,
+            kept=self.kept,
         )
         deposit(Path(self.plan.vault), truth)
         return trained
@@ -101,9 +111,10 @@ class Client:
         return self._train(content, examples, training, ())
 
     def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
-        """Mean loss, accuracy and number of examples of the task's test split."""
+        """Mean loss, accuracy and number of examples of the task's test split, with the layers it has of its own."""
         test = load(self.plan.task).test
-        loss, accuracy = mean_loss(self.task, self._weights(content), test)
+        weights = with_own(self._weights(content), withheld_from(self.task, self.plan.defenses()), self.kept)
+        loss, accuracy = mean_loss(self.task, weights, test)
         return loss, accuracy, len(test)
 
     def _train(
@@ -116,9 +127,9 @@ class Client:
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
                 "lower federation.learning_rate or check the model and its checkpoint"
             )
-        after = reply_weights(self.task, before, examples, training, chain, self.dice)
-        after.require_finite(f"client {self.partition}, round {self.round}")
-        return Trained(before=before, after=after, examples=len(examples), loss=loss)
+        sent = reply(self.task, before, examples, training, chain, self.dice, self.kept)
+        sent.weights.require_finite(f"client {self.partition}, round {self.round}")
+        return Trained(before=before, after=sent.weights, examples=len(examples), loss=loss, kept=sent.kept)
 
     def _weights(self, content: RecordDict) -> Weights:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))

@@ -27,7 +27,7 @@ def share_of(plan: FederationPlan, client: int) -> Batch:
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a recorded round, and how."""
     share = share_of(plan, client)
-    settings = plan.federation
+    settings = plan.training()
     if settings.batches == "all":
         return share, settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches

@@ -13,6 +13,7 @@ from typing import Any
 from fedleak.attack import attacks
 from fedleak.campaign.adversary import blind_guesses, shown
 from fedleak.captures import Capture, capture, observe
+from fedleak.fitting import METRICS_FOR
 from fedleak.metric import metrics as metric_registry
 from fedleak.observation import Observation
 from fedleak.randomness import generator
@@ -22,9 +23,9 @@ from fedleak.scoring import score as compare
 
 __all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
 
-METRICS = ("mse", "psnr", "ssim", "label-recall")
+METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
 """What a guess at the examples is scored by."""
-INFERENCE = ("membership-auc", "membership-tpr", "source-auc", "property-accuracy", "property-brier")
+INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
 """What an answer to questions about them is scored by."""
 
 

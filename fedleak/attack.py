@@ -7,7 +7,7 @@ from torch import Generator
 
 from fedleak.observation import Observation
 from fedleak.plugin import Plugin
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 from fedleak.registry import Registry
 
 Want = Literal["others", "candidates"]
@@ -26,6 +26,11 @@ class Attack(Plugin, ABC):
         """What else the attack works on than one message and public data: what the attacks within it want."""
         inner = [value for value in vars(self).values() if isinstance(value, Attack)]
         return frozenset(want for attack in inner for want in attack.wants)
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        """What it guesses: an experiment that names no metrics is scored by those that judge this."""
+        return frozenset({"inputs", "labels"})
 
     @abstractmethod
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:

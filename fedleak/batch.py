@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images in [0, 1] and class indices; public data when the adversary holds it."""
+    """Images in [0, 1] and their labels; public data when the adversary holds it."""
 
     inputs: Float[Tensor, "batch channels height width"]
-    labels: Int[Tensor, " batch"]
+    labels: Num[Tensor, "batch *classes"]
+    """Class indices; probabilities only on a client whose defense mixes examples."""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -16,15 +16,15 @@ from fedleak.campaign.adversary import public_examples
 from fedleak.campaign.surroundings import Surroundings
 from fedleak.campaign.truth import truth_of
 from fedleak.challenge import Challenge, Question, some_of
-from fedleak.defense import Defense, build_chain, protocol_of
+from fedleak.defense import Defense, build_chain, protocol_of, public_task, trained_with
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.observation import Observation
 from fedleak.plugin import plain
-from fedleak.randomness import generator
+from fedleak.randomness import generator, global_dice
 from fedleak.recording import read_recording
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.task import Task
 from fedleak.tasks import weights_of
@@ -114,13 +114,15 @@ def observe(
     size = training.get("batch_size", len(labels))
     batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
     settings = {"batch_size": size, "batches": batches, **training}
-    facts = parse_settings(FederationSettings, settings).training()
+    facts = trained_with(parse_settings(FederationSettings, settings), chain).training()
     network = copy.deepcopy(model).eval()
     with torch.no_grad():
         classes = network(inputs[:1]).shape[1]
     task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
-    before = weights_of(model)
-    after = reply_weights(task, before, Batch(inputs, labels), facts, chain, (seed, "observe"))
+    with global_dice(seed, "initial weights"):  # of layers that a defense puts in
+        task = public_task(task, chain)
+    before = weights_of(task.network)
+    after = reply(task, before, Batch(inputs, labels), facts, chain, (seed, "observe")).weights
     observation = Observation(
         task=task,
         before=before,

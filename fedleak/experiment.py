@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from fedleak.attack import Attack, attacks
 from fedleak.defense import Defense, build_chain
 from fedleak.errors import ConfigError, DataError, echo
+from fedleak.fitting import metrics_for, require_judged
 from fedleak.metric import Metric, metrics
 from fedleak.overrides import override
 from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
@@ -37,7 +38,8 @@ class Experiment(PlanSettings):
     """One run: a federation for each defense, each recording attacked by each attack, scored by each metric."""
 
     name: Annotated[str, AfterValidator(_some_name)]
-    metrics: tuple[str, ...] = ("mse", "psnr", "ssim", "label-recall")
+    metrics: tuple[str, ...] = ()
+    """Where a file names none, `parse_experiment` takes those that judge what the attacks answer with."""
     attacks: tuple[Table, ...] = ()
     """`{use = NAME, ...}` with the attack's options, and optionally the `label` that its rows have."""
     defenses: tuple[NamedDefense, ...] = (NamedDefense(name="none"),)
@@ -87,6 +89,13 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
 
 def parse_experiment(tree: Table) -> Experiment:
     """An experiment from parsed TOML; every name and option in it is checked here, before anything runs."""
+    experiment = parse_unjudged(tree)
+    require_judged(experiment.build_attacks(), experiment.build_metrics())
+    return experiment
+
+
+def parse_unjudged(tree: Table) -> Experiment:
+    """The same where the attacks are not all there yet, so that metrics may still have nothing to judge."""
     experiment = parse_settings(Experiment, tree)
     names = [row.name for row in experiment.defenses]
     if len(set(names)) < len(names):
@@ -98,6 +107,8 @@ def parse_experiment(tree: Table) -> Experiment:
     for metric, times in Counter(experiment.metrics).items():
         if times > 1:
             raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
+    if "metrics" not in experiment.model_fields_set:
+        experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks())})
     experiment.build_attacks()
     experiment.build_chains()
     experiment.build_metrics()

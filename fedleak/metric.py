@@ -8,10 +8,8 @@ from torch import Tensor
 
 from fedleak.batch import Batch
 from fedleak.plugin import Plugin
+from fedleak.reconstruction import Kind
 from fedleak.registry import Registry
-
-Kind = Literal["inputs", "labels", "membership", "properties"]
-"""What of a reconstruction a metric judges."""
 
 
 class Metric(Plugin, ABC):

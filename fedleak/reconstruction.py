@@ -23,6 +23,8 @@ class Snapshot:
     inputs: Float[Tensor, "batch channels height width"]
 
 
+Kind = Literal["inputs", "labels", "membership", "properties"]
+"""What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
 
 

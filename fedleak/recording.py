@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedleak.defense import Defense, build_chain
+from fedleak.defense import Defense, build_chain, withheld_from
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
 from fedleak.observation import Observation
 from fedleak.task import Task
-from fedleak.tasks import task_named
+from fedleak.tasks import hardened
 from fedleak.tensorfile import read_pair, write_pair
 from fedleak.training import LocalTraining
 from fedleak.update import Update, UpdateKind
@@ -59,9 +59,9 @@ class Recording:
     def observation(self) -> Observation:
         """What an attack is given."""
         before = self.before.state_dict()
-        masked = self.kind == "masked"
+        masked, withheld = self.kind == "masked", withheld_from(self.task, self.chain)
         delta = self._read_masked() if masked else {n: self.payload[n] - before[n] for n in self.before.parameters}
-        after = {n: self.payload[n] for n in self.before.buffers if n in self.payload}
+        after = {n: self.payload[n] for n in self.before.buffers if n in self.payload and n not in withheld}
         return Observation(
             task=self.task,
             before=self.before,
@@ -127,8 +127,9 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
+    chain = build_chain(tuple(facts["chain"]))
     return Recording(
-        task=task_named(facts["task"]),
+        task=hardened(facts["task"], chain),
         before=Weights(
             {name: tensors[f"before/{name}"] for name in facts["parameters"]},
             {name: tensors[f"before/{name}"] for name in facts["buffers"]},
@@ -139,7 +140,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         round=facts["round"],
         num_examples=facts["num_examples"],
         training=LocalTraining(**facts["training"]),
-        chain=build_chain(tuple(facts["chain"])),
+        chain=chain,
         defense=facts["defense"],
         seed=facts["seed"],
         metrics=facts["metrics"],

@@ -14,6 +14,7 @@ from fedleak.rowfile import (
     NUMBER,
     TEXT,
     WHOLE,
+    WORDS,
     check_choice,
     check_figures,
     check_folders,
@@ -79,6 +80,12 @@ class Row:
     """Whether the attack had a test that its guess could have passed."""
     certified: bool
     """Whether the attack proved its guess; see `Reconstruction.certificate`."""
+    certificate: str | None
+    """The test that the guess passed, in words; None: not certified."""
+    trouble: str | None
+    """The likeliest cause, in a word, where the attacker can tell that its guess does not fit; see `Diagnosis`."""
+    diagnosis: str | None
+    """The same in a sentence: what was seen, and what to do about it."""
     unit: str
     higher_is_better: bool
     """Better for the attacker: more leakage."""
@@ -132,10 +139,23 @@ KINDS = {
     **dict.fromkeys(("per_sample", "blind_per_sample"), (list, tuple)),
     "setting": (dict,),
     "client": (int, str),
-    "reason": (str, type(None)),
+    **dict.fromkeys(("certificate", "trouble", "diagnosis", "reason"), WORDS),
     "seconds": NUMBER,
 }
 """What each field of a row is in the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remarks:
+    """What an attack said of its guess; as in a row."""
+
+    certifiable: bool = False
+    certificate: str | None = None
+    trouble: str | None = None
+    diagnosis: str | None = None
+
+
+SILENT = Remarks()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +173,7 @@ class Place:
     round: int
     seed: int
 
-    def row(
-        self, score: Score, *, seconds: float, samples: int, certifiable: bool = False, certified: bool = False
-    ) -> Row:
+    def row(self, score: Score, *, seconds: float, samples: int, said: Remarks = SILENT) -> Row:
         """The row of one score."""
         return Row(
             **asdict(self),
@@ -163,8 +181,8 @@ class Place:
             value=score.value,
             baseline=score.baseline,
             no_gradient=score.no_gradient,
-            certifiable=certifiable,
-            certified=certified,
+            certified=said.certificate is not None,
+            **asdict(said),
             unit=score.unit,
             higher_is_better=score.higher_is_better,
             reason=score.reason if score.reason or math.isfinite(score.value) else f"the value is {score.value}",

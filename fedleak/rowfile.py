@@ -14,6 +14,7 @@ Kinds = Mapping[str, tuple[type, ...]]
 """The types that a field may have in the file, to the letter: true is no number."""
 TEXT, FLAG, WHOLE, NUMBER = (str,), (bool,), (int,), (int, float)
 FIGURE = (int, float, type(None))
+WORDS = (str, type(None))
 
 
 def read_rows(path: Path, parse: Callable[[dict[str, Any]], AnyRow]) -> list[AnyRow]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from fedleak.defense import Defense, public_task
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.model import models
 from fedleak.randomness import global_dice
@@ -42,6 +43,12 @@ def task_named(name: str) -> Task:
     return Task(name, network, source.shape, source.classes)
 
 
+@lru_cache(maxsize=32)
+def hardened(name: str, chain: tuple[Defense, ...]) -> Task:
+    """The task of that name as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
+    return public_task(task_named(name), chain)
+
+
 def parse_name(name: str) -> tuple[Source, str]:
     """The data source and the model that a task's name stands for."""
     kind, colon, path = name.partition(":")
@@ -55,12 +62,15 @@ def parse_name(name: str) -> tuple[Source, str]:
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
 
 
-def initial_weights(task: Task, seed: int) -> Weights:
-    """Fresh weights by the architecture's own initialisation; the same seed gives the same weights."""
+def initial_weights(task: Task, seed: int, chain: tuple[Defense, ...] = ()) -> Weights:
+    """Fresh weights by the architecture's own initialisation; the same seed gives the same weights.
+
+    `task` is the one of that name or hardened by `chain`, whose layers come last: the others are as without it.
+    """
     with global_dice(seed, "initial weights", task.name):
         source, model = parse_name(task.name)
         network = models.build(model, {}, "task").network(source.shape, source.classes)
-    return weights_of(network)
+        return weights_of(public_task(Task(task.name, network, source.shape, source.classes), chain).network)
 
 
 def weights_of(network: nn.Module) -> Weights:

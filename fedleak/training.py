@@ -1,6 +1,6 @@
 """How a client trains: the facts, and the training itself (clients run it, verification and attacks replay it)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from fedleak.batch import Batch
 from fedleak.errors import NonFiniteError
 from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
-from fedleak.weights import Weights
+from fedleak.weights import NamedTensors, Weights
 
 Mode = Literal["train", "eval"]
 
@@ -68,6 +68,25 @@ class LocalTraining:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One local step: the weights it starts from, and the examples it is about."""
+
+    task: Task
+    weights: Weights
+    """BatchNorm writes to these buffers in train mode."""
+    examples: Batch
+    mode: Mode
+
+    def gradient(self) -> NamedTensors:
+        """The mean gradient of the examples, by parameter."""
+        return self.task.gradients(self.weights, self.examples.inputs, self.examples.labels, mode=self.mode)
+
+
+StepGradient = Callable[[Step], NamedTensors]
+"""What a local step follows in place of the plain gradient."""
+
+
 def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Iterator[Int[Tensor, " batch"]]:
     """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller)."""
     assert training.batch_size is not None
@@ -77,7 +96,13 @@ def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Itera
 
 
 def train_locally(
-    task: Task, before: Weights, examples: Batch, training: LocalTraining, dice: tuple[object, ...]
+    task: Task,
+    before: Weights,
+    examples: Batch,
+    training: LocalTraining,
+    dice: tuple[object, ...],
+    *,
+    gradient: StepGradient = Step.gradient,
 ) -> Weights:
     """SGD from `before` over the examples; returns the weights after. `dice` seeds the batch order and dropout.
 
@@ -93,16 +118,16 @@ def train_locally(
     steps = -(-len(examples) // training.batch_size) * training.epochs
     with global_dice(*dice, "dropout"):
         for step, chosen in enumerate(order, start=1):
-            batch = examples[chosen]
-            gradients = task.gradients(after, batch.inputs, batch.labels, mode=training.mode or "train")
-            for name, gradient in gradients.items():
-                if not torch.isfinite(gradient).all():
+            mode = training.mode or "train"
+            gradients = gradient(Step(task=task, weights=after, examples=examples[chosen], mode=mode))
+            for name, slope in gradients.items():
+                if not torch.isfinite(slope).all():
                     raise NonFiniteError(
                         f"the model's gradient for '{name}' is not finite in local step {step} of {steps}; "
                         "lower federation.learning_rate or check the model and its checkpoint"
                     )
                 parameter = after.parameters[name]
-                direction = gradient + (training.weight_decay or 0.0) * parameter
+                direction = slope + (training.weight_decay or 0.0) * parameter
                 velocity[name] = (training.momentum or 0.0) * velocity[name] + direction
                 after.parameters[name] = parameter - training.learning_rate * velocity[name]
     return after

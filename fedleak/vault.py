@@ -1,12 +1,13 @@
 """The truth: what clients really trained on. Only clients write it, only scoring and verification read it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fedleak.batch import Batch
 from fedleak.errors import RecordingError
 from fedleak.tensorfile import read_pair, write_pair
 from fedleak.training import LocalTraining
+from fedleak.weights import NamedTensors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,8 @@ class PrivateBatch:
     """What seeded the client's batch order, dropout and defenses: never on the wire, needed to recompute the update."""
     client: int
     round: int
+    kept: NamedTensors = field(default_factory=dict)
+    """What the client's defenses had kept of earlier rounds when this one began."""
 
 
 def stem_of(vault: Path, round: int, client: int) -> Path:
@@ -35,7 +38,8 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "dice": list(truth.dice),
         "training": asdict(truth.training),
     }
-    tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels}
+    kept = {f"kept/{name}": value for name, value in truth.kept.items()}
+    tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept}
     write_pair(stem_of(vault, truth.round, truth.client), tensors, facts)
 
 
@@ -56,6 +60,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
             dice=tuple(facts["dice"]),
             client=facts["client"],
             round=facts["round"],
+            kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},
         )
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the truth of a client ({error!r} is missing or wrong)") from error

@@ -14,7 +14,7 @@ from fedleak.federation import wire
 from fedleak.federation.outcome import ClientFailure, Evaluation, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.randomness import global_dice
-from fedleak.tasks import initial_weights, task_named
+from fedleak.tasks import initial_weights
 from fedleak.weights import Weights
 
 from .recorder import Recorder
@@ -53,9 +53,9 @@ def _run(plan: FederationPlan, grid: Grid, failures: list[ClientFailure], evalua
 
 
 def _first_weights(plan: FederationPlan) -> Weights:
-    task = task_named(plan.task)
+    task = plan.public_task()
     if plan.model.checkpoint is None:
-        return initial_weights(task, plan.seed)
+        return initial_weights(task, plan.seed, plan.defenses())
     return load_checkpoint(task, Path(plan.model.checkpoint))
 
 
@@ -83,7 +83,7 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     masking = masking_of(plan.defenses())
     if masking is None:
         return grid
-    return SecureAggregationLayer(grid, roster, masking, task_named(plan.task), recorder)
+    return SecureAggregationLayer(grid, roster, masking, plan.public_task(), recorder)
 
 
 def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int) -> Evaluation:

@@ -15,7 +15,6 @@ from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import RING, Payload, Recording, write_recording
 from fedleak.task import Task
-from fedleak.tasks import task_named
 from fedleak.training import LocalTraining
 from fedleak.weights import NamedTensors, Weights
 
@@ -85,14 +84,14 @@ class Recorder:
 
     def _known_training(self, examples: int | None) -> LocalTraining:
         """The facts that the adversary knows; a client that trains on its whole share gives its batches away."""
-        training = self.plan.federation.training()
+        training = self.plan.training().training()
         if training.batches is None and examples is not None:
-            training = replace(training, batches=ceil(examples / self.plan.federation.batch_size))
+            training = replace(training, batches=ceil(examples / (training.batch_size or 1)))
         return training.hiding(self.plan.adversary.unknown)
 
     @cached_property
     def _task(self) -> Task:
-        return task_named(self.plan.task)
+        return self.plan.public_task()
 
     @cached_property
     def _chain(self) -> tuple[Defense, ...]:

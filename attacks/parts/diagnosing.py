@@ -28,8 +28,9 @@ FLAT = 0.05
 def diagnose(observation: Observation, guess: Reconstruction) -> Diagnosis | None:
     """The likeliest cause of a poor match by one local step; None where the guess explains the update.
 
-    In this order: it diverged; the clients' mode or BatchNorm buffers were others than assumed; labels are wrong;
-    there were several local steps; the update says too little for so many pixels; too few iterations; a plateau.
+    In this order: it diverged; the clients' mode or BatchNorm buffers were others than assumed; there were several
+    local steps, which no labels can make one; labels are wrong; the update says too little for so many pixels; too few
+    iterations; a plateau.
     """
     if guess.note and "diverged" in guess.note:
         return Diagnosis("diverged", "the dummy data left every bound: lower learning_rate, or use precision = float64")
@@ -47,8 +48,8 @@ def diagnose(observation: Observation, guess: Reconstruction) -> Diagnosis | Non
         return None
     return (
         _mode(observation, weights, inputs, labels, distance)
-        or _labels(observation, gradient, labels)
         or _local_steps(observation)
+        or _labels(observation, gradient, labels)
         or _rank(observation, inputs)
         or _end(guess, distance)
     )

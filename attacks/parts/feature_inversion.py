@@ -1,6 +1,5 @@
 """Images whose features are given: the front of a network run backwards, by descent."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,22 +7,57 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.progress import report
+from fedleak.reconstruction import Reconstruction
 
+from .matching import Matching
+from .objective import Gradient, Guess, Objective
+from .optimisers import adam
 from .priors import total_variation
+from .starts import grey
+from .variables import Variables
 
-REPORTS = 20
-"""Iterations between two reports."""
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureMatch(Objective):
+    """`|front(x) - z|² / |z|²` of every image x and its features z, plus the total variation, pixels in [0, 1].
+
+    Source: https://arxiv.org/abs/2209.05578
+    """
+
+    front: Callable[[Tensor], Tensor]
+    """From images to what a layer sees of them."""
+    features: Float[Tensor, "batch features"]
+    smoothness: float
+    """Weight of the total variation of an image."""
+
+    @property
+    def vectorises(self) -> bool:
+        return False
+
+    def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:  # noqa: ARG002
+        images = variables["inputs"]
+        return self.unexplained(images).sum() + self.smoothness * len(images) * total_variation(images)
+
+    def guess(self, variables: Variables) -> Guess:
+        return Guess(variables["inputs"])
+
+    def project(self, variables: Variables) -> None:
+        variables["inputs"].clamp_(0.0, 1.0)
+
+    def unexplained(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
+        """The share of the energy of each image's features that the image leaves unexplained."""
+        rest: Tensor = (self.front(images) - self.features).square().sum(1)
+        return rest / self.features.square().sum(1).clamp_min(1e-30)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inversion:
-    """How images are moved until they have the features: Adam with a cosine schedule, pixels kept in [0, 1]."""
+    """How images are moved until they have the features: Adam from mid-grey, the rate going down along a cosine."""
 
     steps: int
     learning_rate: float
     smoothness: float
-    """Weight of the total variation."""
+    """Weight of the total variation of an image."""
 
     def run(
         self,
@@ -31,27 +65,12 @@ class Inversion:
         features: Float[Tensor, "batch features"],
         shape: tuple[int, int, int],
         rng: Generator,
-    ) -> tuple[Float[Tensor, "batch channels height width"], Float[Tensor, " batch"]]:
-        """The images, from mid-grey with a little noise, and the share of each one's features that is left unexplained.
-
-        Minimises `|front(x) - z|² / |z|²` of every image plus the total variation; source:
-        https://arxiv.org/abs/2209.05578.
-        """
-        images = 0.5 + 0.1 * torch.randn(len(features), *shape, generator=rng)
-        images = images.to(features.dtype).clamp(0.0, 1.0).requires_grad_()
-        optimiser = torch.optim.Adam([images], lr=self.learning_rate)
-        size = features.square().sum(1).clamp_min(1e-300)
-        for step in range(self.steps):
-            if step % REPORTS == 0:
-                report(step, self.steps)
-            optimiser.param_groups[0]["lr"] = self.learning_rate * (1 + math.cos(math.pi * step / self.steps)) / 2
-            distances = (front(images) - features).square().sum(1) / size
-            loss = distances.sum() + self.smoothness * len(images) * total_variation(images)
-            optimiser.zero_grad()
-            (images.grad,) = torch.autograd.grad(loss, [images])
-            optimiser.step()
-            with torch.no_grad():
-                images.clamp_(0.0, 1.0)
+    ) -> tuple[Reconstruction, Float[Tensor, " images"]]:
+        """The images, and the share of each one's features that is left unexplained; of none where it failed."""
+        objective = FeatureMatch(front=front, features=features, smoothness=self.smoothness)
+        start = {"inputs": grey(len(features), shape, rng)}
+        found = Matching(optimiser=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
+        if found.inputs is None:
+            return found, features.new_zeros(0)
         with torch.no_grad():
-            rest = (front(images) - features).square().sum(1) / size
-        return images.detach(), rest
+            return found, objective.unexplained(found.inputs)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedleak.observation import Observation
 
+from .adaptive import adapted
 from .distances import Distance, DistanceTo
 from .objective import Gradient, Guess, Objective
 from .public_model import PublicModel
@@ -80,7 +81,9 @@ class GradientMatch(Objective):
         model, gradient = PublicModel.of(observation, dtype, device), observation.gradient()
         return cls(
             model=model,
-            distance=distance([gradient[name].to(device, dtype) for name in model.weights.parameters]),
+            distance=adapted(observation, distance)(
+                [gradient[name].to(device, dtype) for name in model.weights.parameters]
+            ),
             decode=decode,
             simulate=simulate,
             terms=tuple((weight, term) for weight, term in terms if weight),

@@ -7,11 +7,15 @@ from torch import Generator, Tensor
 
 from fedleak.attack import Attack
 from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.reconstruction import Kind, Reconstruction
 
 
 class LabelRule(Attack, ABC):
     """Guesses labels alone, by a closed rule; any attack that needs labels takes one: `labels = "ilrg"`."""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"labels"})
 
     @abstractmethod
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:

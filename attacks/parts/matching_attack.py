@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator
@@ -24,6 +24,8 @@ Device = Literal["cpu", "cuda"]
 class MatchingAttack(Attack, ABC):
     """Moves dummy data until it explains the update; the attempt of lowest own loss counts."""
 
+    follows_steps: ClassVar[bool] = False
+    """Whether it goes with all local steps; one gradient, by which guesses are diagnosed, does not fit those anyway."""
     restarts: Count = 1
     """Attempts; four or more advance together where the network allows it."""
     precision: Literal["auto", "float32", "float64"] = "auto"
@@ -40,6 +42,8 @@ class MatchingAttack(Attack, ABC):
         if problem:
             return Reconstruction.failed(problem)
         guess = self.match(observation, rng)
+        if self.follows_steps and observation.training.steps != 1:
+            return guess
         return replace(guess, diagnosis=guess.diagnosis or diagnose(observation, guess))
 
     @abstractmethod

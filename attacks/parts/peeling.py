@@ -10,6 +10,7 @@ from fedleak.progress import report
 
 from .edges import Contrast
 from .independent_components import independent
+from .mixture import Mixture
 from .proved_columns import Columns, Proved
 
 SAME = 1e-5
@@ -18,35 +19,6 @@ PATIENCE = 4
 """Rounds without a new proof after which the rest stays a guess."""
 RANGE = 1.5
 """How far from mid-grey, in units of the image range, a candidate may reach."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mixture:
-    """A linear layer's gradient `left @ right` over its neurons and inputs, and its weights.
-
-    The inputs are `U @ right` for an unknown unmixing matrix U, of which the bias gradient tells that `U @ ones` is 1.
-    """
-
-    left: Float[Tensor, "neurons rank"]
-    right: Float[Tensor, "rank features"]
-    ones: Float[Tensor, " rank"]
-    noise: float
-    weight: Float[Tensor, "neurons features"]
-    bias: Float[Tensor, " neurons"]
-    jacobian: Float[Tensor, "neurons classes"] | None
-    """The head's weight, where it and a ReLU are behind the layer."""
-    bounds: tuple[float, float]
-    """What the layer's inputs lie between."""
-
-    @property
-    def rank(self) -> int:
-        return self.left.shape[1]
-
-    def inputs(self, unmixing: Float[Tensor, "rows rank"]) -> Float[Tensor, "rows features"]:
-        """The inputs that rows of an unmixing matrix stand for; the bias gradient gives each its sign and scale."""
-        scale = unmixing @ self.ones
-        scale = torch.where(scale.abs() > 1e-12 * unmixing.norm(dim=1), scale, torch.ones_like(scale))
-        return (unmixing / scale[:, None]) @ self.right
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +39,6 @@ class Peeling:
     def __init__(self, mixture: Mixture, contrast: Contrast, searches: int, rng: Generator) -> None:
         self.mixture, self.contrast, self.searches, self.rng = mixture, contrast, searches, rng
         self.proved = mixture.left.new_zeros(0, mixture.rank)
-        self.guesses = mixture.left.new_zeros(0, mixture.rank)
-        """The rows of U that the proofs were found from."""
         self.labels: list[int] = []
 
     def run(self) -> Peeled:
@@ -91,7 +61,9 @@ class Peeling:
 
     def _separate(self) -> Float[Tensor, "rest rank"]:
         """Rows of U for what is not proved, as independent components of what is orthogonal to the proved."""
-        rest = self._rest()
+        return self._components(self._rest())
+
+    def _components(self, rest: Float[Tensor, "rest rank"]) -> Float[Tensor, "rest rank"]:
         rows = independent(self.contrast(rest @ self.mixture.right), self.rng) @ rest
         return rows / (rows @ self.mixture.ones)[:, None]
 
@@ -114,17 +86,16 @@ class Peeling:
         return mixed[reach < RANGE * (high - low)] if high < float("inf") else mixed
 
     def _prove(self, columns: Columns, rows: Float[Tensor, "guesses rank"]) -> None:
-        for row, sums in zip(rows, self._sums(rows), strict=True):
+        for sums in self._sums(rows):
             found = columns.find(sums)
             if found is None or self._known(found.a):
                 continue
-            self._keep(found, row)
+            self._keep(found)
             if len(self.proved) == self.mixture.rank:
                 return
 
-    def _keep(self, found: Proved, guess: Float[Tensor, " rank"]) -> None:
+    def _keep(self, found: Proved) -> None:
         self.proved = torch.cat([self.proved, found.a[None]])
-        self.guesses = torch.cat([self.guesses, guess[None]])
         self.labels.append(found.label)
 
     def _known(self, found: Float[Tensor, " rank"]) -> bool:
@@ -142,18 +113,34 @@ class Peeling:
         sums = self._sums(row)[0]
         space = columns.fit(torch.nonzero(sums < 0)[:, 0], torch.nonzero(sums > 0)[:, 0])
         if space is not None:
-            self._keep(columns.proved(space), row[0])
+            self._keep(columns.proved(space))
 
     def _unmixing(self) -> Float[Tensor, "rank rank"]:
         """All rows: exact where all is proved, else each the guess that agrees with the proofs there are."""
         if len(self.proved) == self.mixture.rank:
             unmixing: Tensor = torch.linalg.pinv(self.proved).T
             return unmixing
-        rest = self._rest()
-        rows = self._separate()
         if not len(self.proved):
-            return rows
+            return self._separate()
+        rest, guesses = self._rest(), self._guesses_of_proved()
         dual = torch.linalg.pinv(self.proved).T
-        scale = (self.guesses * dual).sum(1) / dual.square().sum(1)
-        agreeing = scale[:, None] * dual + self.guesses @ rest.T @ rest
-        return torch.cat([agreeing, rows])
+        scale = (guesses * dual).sum(1) / dual.square().sum(1)
+        agreeing = scale[:, None] * dual + guesses @ rest.T @ rest
+        return torch.cat([agreeing, self._separate()])
+
+    def _guesses_of_proved(self) -> Float[Tensor, "proved rank"]:
+        """For each proved example the independent component of the whole mixture that is most like it, each once.
+
+        Its derivatives are proved, its input is not: that row of U is free among the others. The guess that led to
+        the proof may have been far from it.
+        """
+        rows = self._components(torch.eye(self.mixture.rank, dtype=self.proved.dtype))
+        loudness = (self.mixture.left @ torch.linalg.pinv(rows)).norm(dim=0)
+        shares = (self.proved @ rows.T).abs() * loudness
+        shares /= shares.norm(dim=1, keepdim=True)
+        chosen = torch.zeros(len(self.proved), dtype=torch.long)
+        for _ in range(len(chosen)):
+            example, row = divmod(int(shares.argmax()), shares.shape[1])
+            chosen[example] = row
+            shares[example], shares[:, row] = -1.0, -1.0
+        return rows[chosen]

@@ -58,14 +58,11 @@ class Columns:
         jacobian: Float[Tensor, "neurons classes"],
         rng: Generator,
     ) -> None:
-        self.left, self.rng = left / noise, rng
-        classes = jacobian.shape[1]
-        self.rank = left.shape[1]
+        self.left, self.rank, self.rng = left / noise, left.shape[1], rng
         # Residuals sum to zero, so one unknown less.
-        self.free = torch.linalg.svd(torch.ones(1, classes, dtype=left.dtype)).Vh[1:].T
+        self.free = torch.linalg.svd(torch.ones(1, jacobian.shape[1], dtype=left.dtype)).Vh[1:].T
         self.head = (jacobian / jacobian.norm() * self.left.norm()) @ self.free
-        self.all_but = 0
-        """Equations that a proof may leave broken."""
+        self.all_but = 0  # equations that a proof may leave broken
 
     def find(self, sums: Float[Tensor, " neurons"]) -> Proved | None:
         """The example whose neurons sum up to about `sums`; None where no proof is found."""
@@ -148,6 +145,5 @@ class Columns:
     def _holds(self, a: Float[Tensor, " rank"], e: Float[Tensor, " free"]) -> bool:
         """Whether an equation is met at every neuron, and e is a softmax's residual: of one sign but for the label."""
         zero, other = (self.left @ a).abs(), (self.left @ a - self.head @ e).abs()
-        above = int((self.free @ e > 0).sum())
         broken = int((torch.minimum(zero, other) >= BROKEN).sum())
-        return broken <= self.all_but and above in (1, len(self.free) - 1)
+        return broken <= self.all_but and int((self.free @ e > 0).sum()) in (1, len(self.free) - 1)

@@ -5,12 +5,12 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from fedleak.batch import Batch
-from fedleak.defense import protect
+from fedleak.client_round import client_round
+from fedleak.defense import of_the_gradient, protect
 from fedleak.observation import Observation
 from fedleak.randomness import global_dice
-from fedleak.training import LocalTraining, train_locally
+from fedleak.training import LocalTraining, Step
 from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors
 
 from .objective import mode_of
 
@@ -60,21 +60,22 @@ def _dealt(examples: int, size: int, count: int, rng: Generator) -> list[Int[Ten
 
 
 def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
-    """What one client of the cohort sends."""
-    before, dice = observation.before, ("shadow", int(torch.randint(2**62, (), generator=rng)))
+    """What one client of the cohort sends, through its defenses with the adversary's own dice."""
+    task, before, chain = observation.task, observation.before, observation.defense
+    dice = ("shadow", int(torch.randint(2**62, (), generator=rng)))
     if observation.update.kind is UpdateKind.GRADIENT:
-        mode = mode_of(observation)
-        with global_dice(*dice):  # for dropout
-            gradient = observation.task.gradients(before.clone(), examples.inputs, examples.labels, mode=mode)
-        return protect(Update(gradient, UpdateKind.GRADIENT), observation.defense, rng)
-    after = train_locally(
-        observation.task, before, examples, assumed_training(observation, len(examples)), dice
-    ).parameters
-    delta = _difference(after, before.parameters)
-    sent = protect(Update(delta, UpdateKind.DELTA), observation.defense, rng).tensors
-    arrived = {name: value + sent[name] for name, value in before.parameters.items()}
-    return Update(_difference(arrived, before.parameters), UpdateKind.DELTA)
+        return _gradient(observation, examples, dice, rng)
+    training = assumed_training(observation, len(examples))
+    arrived = client_round(task, before, examples, training, chain, dice).weights.parameters
+    return Update({name: arrived[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
 
 
-def _difference(one: NamedTensors, other: NamedTensors) -> NamedTensors:
-    return {name: value - other[name] for name, value in one.items()}
+def _gradient(observation: Observation, examples: Batch, dice: tuple[object, ...], rng: Generator) -> Update:
+    """The same for clients that send a gradient as it is."""
+    for defense in observation.defense:
+        examples = defense.examples(examples, rng)
+    weights, acting = observation.before.clone(), of_the_gradient(observation.defense)
+    step = Step(task=observation.task, weights=weights, examples=examples, mode=mode_of(observation))
+    with global_dice(*dice):  # for dropout
+        gradient = step.gradient() if acting is None else acting.gradient(step, rng)
+    return protect(Update(gradient, UpdateKind.GRADIENT), observation.defense, rng)

@@ -16,7 +16,7 @@ from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.metric import Metric, metrics
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
-from fedleak.results import Place
+from fedleak.results import Place, Remarks
 from fedleak.scoring import NOT_GUESSED
 from fedleak.settings import Table
 from fedleak.threads import one_thread
@@ -92,9 +92,20 @@ def _attacked(cell: Cell) -> Saved:
     # Not by the defense: every defense of a message stands beside the same blind guesses.
     blind = adversary.blind_guesses(observation, cell.place.seed, cell.place.round, cell.place.client)
     scores = scoring.score(saved.guess, truth, _metrics(cell), prior, blind, challenge)
-    proof = {"certifiable": saved.guess.certifiable, "certified": saved.guess.certificate is not None}
-    rows = tuple(cell.place.row(score, seconds=seconds, samples=len(truth), **proof) for score in scores)
+    rows = tuple(
+        cell.place.row(score, seconds=seconds, samples=len(truth), said=_remarks(saved.guess)) for score in scores
+    )
     return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
+
+
+def _remarks(guess: Reconstruction) -> Remarks:
+    diagnosis = guess.diagnosis
+    return Remarks(
+        certifiable=guess.certifiable,
+        certificate=guess.certificate,
+        trouble=None if diagnosis is None else diagnosis.trouble,
+        diagnosis=None if diagnosis is None else diagnosis.words,
+    )
 
 
 def _quality(guess: Reconstruction, truth: Batch) -> tuple[tuple[int, float], ...]:

@@ -13,7 +13,7 @@ from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.results import Row, figure, finite_or_null
 from fedleak.tensorfile import FACTS, beside, read_pair, write_pair
 
-FORMAT = "fedleak-cell-4"
+FORMAT = "fedleak-cell-5"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 

@@ -13,7 +13,7 @@ from fedleak.campaign.naming import Draft, named
 from fedleak.campaign.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.campaign.variants import with_variants
 from fedleak.errors import ConfigError
-from fedleak.experiment import Experiment, check_labels, parse_experiment, read_tree
+from fedleak.experiment import Experiment, check_labels, parse_experiment, parse_unjudged, read_tree
 from fedleak.settings import PlanSettings, Settings, Table, parse_settings
 from fedleak.tasks import parse_name
 
@@ -39,7 +39,9 @@ def parse_campaign(tree: Table) -> Campaign:
     firsts = [_first(part) for part in parts]
     _require_different(parts, firsts)
     drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
-    return Campaign(points=tuple(named(drafts)), tree=_spelled_out(tree, base, next(iter(combinations.values()))))
+    points = tuple(named(drafts))
+    spelled = _spelled_out(tree, base, next(iter(combinations.values())))
+    return Campaign(points=points, tree={**spelled, **_metrics(points, base)})
 
 
 def campaign_of(experiment: Experiment) -> Campaign:
@@ -96,12 +98,21 @@ def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
     return first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
 
 
+def _metrics(points: tuple[Point, ...], base: Table) -> Table:
+    """The metrics as the file has them; else those of all points; none where they follow from attacks that vary."""
+    if "metrics" in base:
+        return {"metrics": base["metrics"]}
+    found = {point.experiment.metrics for point in points}
+    return {"metrics": list(found.pop())} if len(found) == 1 else {}
+
+
 def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
     """The file with every default written out; parsed again it gives the same campaign."""
     base = base if "task" in base else {**base, "task": first_changes.get("task")}
     found = axes.axes_of(base)
     first = axes.placed(base, {axis.path: axis.values[0] for axis in found})
-    facts = experiment_facts(parse_experiment(first))
+    facts = experiment_facts(parse_unjudged(first))
+    del facts["metrics"]  # what fits one attack of several need not fit all
     for kind, number in (axis.path[:2] for axis in found if axis.path[-1] == "use"):
         facts[str(kind)][number] = base[str(kind)][number]  # each has options of its own: it stays as it was written
     facts = axes.placed(facts, {axis.path: list(axis.values) for axis in found})

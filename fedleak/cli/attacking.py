@@ -91,6 +91,8 @@ def _say(guess: Reconstruction, seconds: float) -> None:
     typer.echo(f"own loss  {loss}   ({seconds:.1f} s)")
     if guess.certificate:
         typer.echo(f"proved    {guess.certificate}")
+    if guess.diagnosis is not None:
+        typer.echo(f"no match  {guess.diagnosis.words}")
     if guess.note:
         typer.echo(f"note      {guess.note}")
     if guess.labels is not None:

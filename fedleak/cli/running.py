@@ -12,7 +12,9 @@ from fedleak.campaign.folder import ATTACKERS_SETTINGS, RunFolder
 from fedleak.campaign.jobs import Engine
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.console import ConsoleEvents
+from fedleak.cli.remarks import remarks
 from fedleak.cli.table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
+from fedleak.report.idle import idle_metrics
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 
@@ -23,8 +25,7 @@ PLAN_LINES = 20
 def execute(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    defended = any(row.chain for point in campaign.points for row in point.experiment.defenses)
-    show(outcome, Console(highlight=False), defended=defended)
+    show(outcome, Console(highlight=False), campaign)
     raise typer.Exit(outcome.exit_status)
 
 
@@ -59,15 +60,18 @@ def tuned_on(point: Point) -> str:
     return "(tuning)" if point.split == "tuning" else ""
 
 
-def show(outcome: Outcome, console: Console, *, defended: bool) -> None:
-    """The tables, what has no figure and why, what went wrong, and the files."""
+def show(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+    """The tables, what they do not show, what has no figure and why, what went wrong, and the files."""
+    defended = any(row.chain for point in campaign.points for row in point.experiment.defenses)
     for table in results_tables(outcome.rows, console.width):
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
     if outcome.rows and defended:
         console.print(UNTESTED)
-    for line in (*missing_figures(outcome.rows), *partial_figures(outcome.rows)):
+    idle = idle_metrics(campaign)
+    judged = [row for row in outcome.rows if row.metric not in idle]
+    for line in (*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)):
         console.print(line, markup=False)
     if outcome.problems:
         where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""

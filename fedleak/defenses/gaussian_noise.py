@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
-from torch import Generator
+from torch import Generator, Tensor
 
 from fedleak.defense import Defense, defenses
 from fedleak.update import Update
@@ -34,3 +35,8 @@ class GaussianNoise(Defense):
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = update.vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        if self.std == 0:
+            return None
+        return (given.vector() - sent.vector()).square().sum() / (2 * self.std**2)

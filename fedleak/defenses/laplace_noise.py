@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
-from torch import Generator
+from torch import Generator, Tensor
 
 from fedleak.defense import Defense, defenses
 from fedleak.update import Update
+
+ROUNDED = 0.1
+"""Share of the scale within which the tip of the likelihood is rounded off, so that it can be differentiated."""
 
 
 @defenses.register("laplace-noise")
@@ -31,3 +35,9 @@ class LaplaceNoise(Defense):
         magnitude = torch.empty_like(vector).exponential_(generator=rng)
         sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
         return update.with_vector(vector + self.scale * sign * magnitude)
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        if self.scale == 0:
+            return None
+        off = (given.vector() - sent.vector()) / self.scale
+        return ((off.square() + ROUNDED**2).sqrt() - ROUNDED).sum()

@@ -10,6 +10,7 @@ from torch import Generator
 
 from fedleak.defense import Defense, defenses
 from fedleak.update import Update
+from fedleak.weights import NamedTensors
 
 
 @defenses.register("top-k")
@@ -34,3 +35,9 @@ class TopK(Defense):
         vector = update.vector()
         kept = vector.abs().topk(ceil(self.fraction * vector.numel())).indices
         return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, vector[kept]))
+
+    def visible(self, sent: Update) -> NamedTensors:
+        return {name: value != 0 for name, value in sent.tensors.items()}
+
+    def expected(self, given: Update) -> Update:
+        return self.protect(given, Generator())

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fedleak.defense import Defense, build_chain
+from fedleak.defense import Defense, build_chain, trained_with
 from fedleak.errors import ConfigError
-from fedleak.settings import PlanSettings, Settings, Table, parse_settings
+from fedleak.settings import FederationSettings, PlanSettings, Settings, Table, parse_settings
+from fedleak.task import Task
+from fedleak.tasks import hardened
 
 RunConfig = dict[str, bool | int | float | str]
 
@@ -34,6 +36,14 @@ class FederationPlan(PlanSettings):
     def defenses(self) -> tuple[Defense, ...]:
         """The chain of defenses, built."""
         return build_chain(self.chain)
+
+    def public_task(self) -> Task:
+        """The task with the network that is trained under the defenses."""
+        return hardened(self.task, self.defenses())
+
+    def training(self) -> FederationSettings:
+        """How clients train under the defenses; of a federation's settings, all the rest is not theirs to change."""
+        return trained_with(self.federation, self.defenses())
 
     def absolute(self) -> "FederationPlan":
         """The same plan with paths that do not depend on a working directory."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from fedleak.errors import ConfigError
@@ -15,6 +15,7 @@ ARRAYS = "arrays"
 METRICS = "metrics"
 CONFIG = "config"
 MASKED = "masked"
+KEPT = "fedleak.kept"
 COHORT = "secure-aggregation"
 
 NUM_EXAMPLES = "num-examples"
@@ -90,6 +91,18 @@ def config_of(content: RecordDict) -> ConfigRecord:
 def round_of(content: RecordDict) -> int:
     """The round that a message belongs to."""
     return int(str(config_of(content)[ROUND]))
+
+
+def kept_of(context: Context) -> NamedTensors:
+    """What the client's last round left for this one; nothing before the first."""
+    record = context.state.array_records.get(KEPT)
+    return {} if record is None else to_tensors(record)
+
+
+def keep(context: Context, kept: NamedTensors) -> None:
+    """Leaves something for the client's next round, where only the client can see it."""
+    if kept:
+        context.state[KEPT] = to_arrays(kept)
 
 
 def answer(message: Message, **records: ArrayRecord | MetricRecord | ConfigRecord) -> Message:

@@ -34,4 +34,7 @@ def _proof(summary: Summary) -> str:
     possible = max(summary.certifiable, summary.certified)
     if not possible:
         return "none possible here"
-    return f"proved {summary.certified} of {possible}" if summary.certified else "none: a guess"
+    if not summary.certified:
+        return "none: a guess"
+    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
+    return f"proved {summary.certified} of {possible}{part}"

@@ -112,11 +112,14 @@ def _attack(evidence: Evidence, summary: Summary) -> str:
 
 
 def _certificate(summary: Summary) -> str:
-    """Of a batch the certificate says that it explains the update, not that no other does."""
+    """Of a batch it says that this explains the update, or its first layer's part; not that no other does."""
     if not summary.certified:
         return ""
     many = len(summary.samples) > summary.messages
-    what = "the batch explains the whole update, which another may too" if many else "explains the whole update"
+    explained = "the first layer's part of the update" if summary.partly else "the whole update"
+    if 0 < summary.partly < summary.certified:
+        explained = f"the whole update, in {summary.partly} only the first layer's part"
+    what = f"the batch explains {explained}, which another may too" if many else f"explains {explained}"
     part = "" if summary.certified >= summary.messages else f" in {summary.certified} of {summary.messages} messages"
     return f" (certified{part}: {what})"
 

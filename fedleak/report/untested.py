@@ -11,10 +11,12 @@ from fedleak.campaign.reading import FinishedRun
 from fedleak.defense import defenses
 from fedleak.plugin import Plugin
 from fedleak.report.conditions import defended_in
+from fedleak.report.idle import idle_metrics
 from fedleak.report.judgement import BLIND
 from fedleak.report.threat import distinct
-from fedleak.report.words import counted, listed
+from fedleak.report.words import counted, listed, opening
 from fedleak.results import Row
+from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import Summary
 from fedleak.words import setting_in_words
 
@@ -98,8 +100,17 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
         )
     for failed, count in failures_of(row for row in run.rows if row.split == "test").most_common(REASONS):
         yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
+    for causes in diagnosed(summaries).values():
+        for cause in causes:
+            yield "A guess that does not fit its update", f"{opening(cause.sentence)}."
+    yield from _idle(campaign)
     yield from _not_run(names)
     yield from _narrow(campaign, summaries)
+
+
+def _idle(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    for sentence in idle_metrics(campaign).values():
+        yield "Metrics that no attack answers", f"{sentence}."
 
 
 def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:

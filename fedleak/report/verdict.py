@@ -1,6 +1,6 @@
 """The verdict in plain words, from the summaries alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fedleak.report.conditions import condition_of, defense_words
@@ -8,8 +8,9 @@ from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import GRAVITY, Judgement, judge
 from fedleak.report.kinds import NOUNS
 from fedleak.report.said import SAID
-from fedleak.report.sentences import aside, found, once, sentence, tally
+from fedleak.report.sentences import sentence, tally
 from fedleak.report.standing import measured_metrics
+from fedleak.report.undefended import ALONE, undefended
 from fedleak.report.words import listed, measured, opening
 from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary
@@ -57,12 +58,9 @@ def _lead(evidence: Evidence) -> Iterator[str]:
     worst = {kind: evidence.worst(kind) for kind in evidence.kinds}
     if not worst:
         yield "No attack that uses the update has a figure, so nothing can be said about what leaks."
-    place: Place = (BARE, "client")
-    bare = [own.pop(place) for own in worst.values() if place in own]
+    bare = [own.pop(ALONE) for own in worst.values() if ALONE in own]
     if bare:
-        clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
-        rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
-        yield f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}"
+        yield undefended(evidence, bare)
     for kind, own in worst.items():
         sentences = list(_grouped(kind, own))
         if sentences:
@@ -75,18 +73,6 @@ def _grouped(kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
         names = [tally(label, summary) for (label, _), summary in worst.items() if judge(summary) is judgement]
         if names:
             yield opening(SAID[kind][judgement].format(names=listed(names)))
-
-
-def _at_worst(evidence: Evidence) -> str:
-    settings = {condition_of(s.group) for kind in evidence.kinds for s in evidence.of(kind)
-                if evidence.label(s.group) == BARE}  # fmt: skip
-    return f"in the worst of {len(settings)} settings, " if len(settings) > 1 else ""
-
-
-def _without_repeating(clauses: Sequence[str]) -> str:
-    """Of two clauses about one attack, the second does without its name."""
-    who = clauses[0].partition(" ")[0]
-    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
 
 
 def _finding(evidence: Evidence, label: str) -> Finding:

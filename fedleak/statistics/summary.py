@@ -16,6 +16,8 @@ from fedleak.statistics.samples import Samples
 from fedleak.statistics.shares import hit_or_miss, mean_share_interval, share_beyond
 from fedleak.statistics.tuning import tuned_variants
 
+FIRST_LAYER = "first layer:"
+"""How a certificate begins that says nothing of the layers behind the first."""
 __all__ = ["Group", "Interval", "Sender", "Summary", "summarise"]
 
 
@@ -62,6 +64,10 @@ class Summary:
     """Messages where the attack had a test that could have proved its guess."""
     certified: int
     """Messages whose guess the attack proved."""
+    partly: int
+    """Of these, the messages where the proof is of the first layer's part of the update alone."""
+    diagnoses: Mapping[str, tuple[int, str]]
+    """Why guesses do not fit, by trouble, the most frequent first: in how many messages, and the words of the first."""
     tuned: bool
     """Whether tuning seeds chose this variant of its attack; false where nothing was tuned."""
 
@@ -107,8 +113,18 @@ def _summary(group: Group, rows: Sequence[Row], *, tuned: bool) -> Summary:
         failures=Counter(row.reason or "no reason given" for row in rows if math.isnan(row.value)),
         certifiable=sum(row.certifiable for row in rows),
         certified=sum(row.certified for row in rows),
+        partly=sum((row.certificate or "").startswith(FIRST_LAYER) for row in rows),
+        diagnoses=_diagnoses(rows),
         tuned=tuned,
     )
+
+
+def _diagnoses(rows: Iterable[Row]) -> dict[str, tuple[int, str]]:
+    known = [(row.trouble, row.diagnosis) for row in rows if row.trouble is not None and row.diagnosis is not None]
+    words = dict(reversed(known))
+    return {
+        trouble: (count, words[trouble]) for trouble, count in Counter(trouble for trouble, _ in known).most_common()
+    }
 
 
 def _interval(rows: Sequence[Row], samples: Samples) -> Interval:

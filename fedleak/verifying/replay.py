@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedleak.defense import Defense
 from fedleak.recording import Recording
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch
 from fedleak.weights import NamedTensors, Weights
@@ -48,14 +48,15 @@ def replay(
     dice: tuple[object, ...] | None = None,
 ) -> Weights:
     """The client's reply, recomputed. Facts come from the recording, and from the vault where it does not know them."""
-    return reply_weights(
+    return reply(
         recording.task,
         recording.before,
         truth.examples,
         training or recording.training.known_or(truth.training),
         recording.chain if chain is None else chain,
         truth.dice if dice is None else dice,
-    )
+        truth.kept,
+    ).weights
 
 
 def replayed_mean(recording: Recording, truths: list[PrivateBatch]) -> Weights:

@@ -65,6 +65,21 @@ def test_several_local_steps_cannot_be_one(smooth_task, observe, batch_of, elsew
     assert "3 local steps" in found.words
 
 
+def test_labels_are_not_blamed_for_what_several_local_steps_do(smooth_task, observe, batch_of):
+    batch = batch_of(smooth_task, 2)
+    observation = observe(smooth_task, batch, LocalTraining(batch_size=2, epochs=3))
+    wrong = Batch(batch.inputs, (batch.labels + 1) % smooth_task.classes)
+    assert diagnose(observation, guess_of(wrong)).trouble == "local-steps"
+
+
+@pytest.mark.parametrize("name", ["surrogate-model", "fedavg-inversion"])
+def test_an_attack_that_follows_all_steps_is_not_told_to_try_itself(smooth_task, observe, batch_of, name):
+    observation = observe(smooth_task, batch_of(smooth_task, 2), LocalTraining(batch_size=2, epochs=3))
+    guess = attacks.build(name, {"steps": 1}).reconstruct(observation, generator(1))
+    assert guess.inputs is not None
+    assert guess.diagnosis is None
+
+
 def test_few_entries_are_too_few_for_many_pixels(linear_task, observe, batch_of, with_update):
     batch, other = batch_of(linear_task, 1), batch_of(linear_task, 1, seed=9)
     observation = observe(linear_task, batch)

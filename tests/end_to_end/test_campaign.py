@@ -30,7 +30,7 @@ from fedleak.campaign.workers import InThisProcess
 from fedleak.cli.app import app
 from fedleak.clients import client as client_module
 from fedleak.errors import FedleakError, OutputError, RecordingError
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.results import read_results
 from fedleak.run import run
 from fedleak.statistics.summary import summarise
@@ -119,12 +119,12 @@ def test_a_cell_is_run_again_when_what_was_recorded_has_changed(tmp_path, monkey
     fresh = run(campaign(**tree), tmp_path / "fresh")
 
     def fail(*arguments):
-        if arguments[-1][2:] == (1, 1):
+        if arguments[5][2:] == (1, 1):  # the dice
             raise RuntimeError("a cosmic ray")
-        return reply_weights(*arguments)
+        return reply(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(client_module, "reply_weights", fail)
+        patch.setattr(client_module, "reply", fail)
         assert run(campaign(**tree), tmp_path / "run").exit_status == 1
     assert figures(run(campaign(**tree), tmp_path / "run").folder) == figures(fresh.folder)
 

@@ -19,7 +19,7 @@ from fedleak.errors import ConfigError, FedleakError, NonFiniteError, OutputErro
 from fedleak.experiment import parse_experiment
 from fedleak.manifest import PACKAGES
 from fedleak.reconstruction import Reconstruction
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.results import AGGREGATE, read_results
 from fedleak.run import run
 
@@ -251,13 +251,13 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_what_is_finished(tmp_pat
     ("error", "status"), [(RuntimeError("the disk melted"), 1), (NonFiniteError("the loss is nan"), 2)]
 )
 def test_a_client_that_fails_in_mid_round_costs_only_its_own_figures(tmp_path, monkeypatch, error, status):
-    def reply(*arguments):
-        *_, dice = arguments
+    def failing(*arguments):
+        *_, dice, _ = arguments
         if dice[2:] == (1, 2):
             raise error
-        return reply_weights(*arguments)
+        return reply(*arguments)
 
-    monkeypatch.setattr(client_module, "reply_weights", reply)
+    monkeypatch.setattr(client_module, "reply", failing)
     federation = {"clients": 2, "rounds": 2, "batch_size": 1}
     outcome = run(experiment(federation=federation, defenses=[{"name": "none"}]), tmp_path / "run")
     assert outcome.exit_status == status

@@ -9,7 +9,8 @@ from fedleak.results import Row
 PLAIN = {
     "task": "digits-mlp", "setting": {}, "federation": "", "split": "test", "algorithm": "dlg", "attack": "dlg",
     "defense": "none", "client": 0, "round": 1, "seed": 0, "metric": "psnr", "baseline": 10.0, "no_gradient": 9.0,
-    "certifiable": False, "certified": False, "applicable": True, "unit": "dB", "higher_is_better": True,
+    "certifiable": False, "certified": False, "certificate": None,
+    "trouble": None, "diagnosis": None, "applicable": True, "unit": "dB", "higher_is_better": True,
     "reason": None, "seconds": 0.5,
 }  # fmt: skip
 

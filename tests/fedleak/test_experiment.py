@@ -71,6 +71,43 @@ def test_what_is_wrong_is_said_in_one_sentence(change: dict[str, Any], sentence:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], ["mse", "psnr", "ssim", "label-recall"]),
+        (["dlg"], ["mse", "psnr", "ssim", "label-recall"]),
+        (["bias-sign"], ["label-recall"]),
+        (["update-cosine", "source-inference"], ["membership-auc", "membership-tpr", "source-auc"]),
+        (["property-inference"], ["property-accuracy", "property-brier"]),
+        (["bias-sign", "loss-trajectory"], ["label-recall", "membership-auc", "membership-tpr", "source-auc"]),
+    ],
+)
+def test_without_metrics_those_are_taken_that_judge_what_the_attacks_answer_with(
+    names: list[str], expected: list[str]
+) -> None:
+    assert list(parse_experiment({**GOOD, "attacks": [{"use": name} for name in names]}).metrics) == expected
+
+
+def test_an_attack_within_another_says_what_that_answers_with() -> None:
+    inner = {"use": "best-of", "attack": {"use": "bias-sign"}}
+    assert parse_experiment({**GOOD, "attacks": [inner]}).metrics == ("label-recall",)
+
+
+def test_metrics_that_would_give_no_figure_at_all_are_refused_with_some_that_would() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment({**GOOD, "attacks": [{"use": "update-cosine"}], "metrics": ["psnr", "ssim"]})
+    assert str(caught.value) == (
+        "metrics: psnr and ssim can judge none of these attacks, so there would be no figure; add some of "
+        '"membership-auc", "membership-tpr", "source-auc", or leave metrics out'
+    )
+
+
+def test_one_metric_that_fits_is_enough_and_a_file_may_name_none() -> None:
+    wanted = ["psnr", "membership-auc"]
+    assert list(parse_experiment({**GOOD, "attacks": [{"use": "update-cosine"}], "metrics": wanted}).metrics) == wanted
+    assert parse_experiment({**GOOD, "metrics": []}).metrics == ()
+
+
 @pytest.mark.parametrize("change", [{"seed": "x" * 10**6}, {"attacks": [{"use": "dlg", "steps": "x" * 10**6}]}])
 def test_a_long_value_is_not_said_back_whole(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -23,7 +23,8 @@ SCORE = Score(
 )  # fmt: skip
 KEYS = (
     "task setting federation split algorithm attack defense client round seed metric value baseline no_gradient "
-    "certifiable certified unit higher_is_better reason applicable seconds best worst per_sample blind_per_sample "
+    "certifiable certified certificate trouble diagnosis "
+    "unit higher_is_better reason applicable seconds best worst per_sample blind_per_sample "
     "samples"
 )
 

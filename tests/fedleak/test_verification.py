@@ -14,7 +14,7 @@ from fedleak.defense import build_chain
 from fedleak.errors import RecordingError
 from fedleak.model import Model, models
 from fedleak.recording import Recording, write_recording
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.tasks import initial_weights, task_named
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
@@ -56,7 +56,7 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
     examples = data.load(task.name).clients[torch.arange(8)]
     defenses = build_chain(tuple(chain))
     acting = defenses if applied is None else build_chain(tuple(applied))
-    after = reply_weights(task, before, examples, did, acting, dice)
+    after = reply(task, before, examples, did, acting, dice).weights
     payload = after.state_dict() if change is None else change(after.state_dict())
     recording = Recording(
         task=task, before=before, payload=payload, kind="weights", cohort=(0,), round=1, num_examples=8,

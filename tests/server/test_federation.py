@@ -16,13 +16,17 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import RING, Recording, find_recordings, read_recording
-from fedleak.reply import reply_weights
+from fedleak.reply import reply
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw
 
 Run = Callable[..., FederationReport]
 MASKED: dict[str, Any] = {"chain": [{"use": "secure-aggregation"}], "defense": "masked"}
+
+
+DICE = 5
+"""The place of the dice among the arguments of `reply`."""
 
 
 def plan_in(folder: Path, **changes: Any) -> FederationPlan:
@@ -36,12 +40,12 @@ def run(tmp_path: Path) -> Run:
 
 
 def failing_client(monkeypatch: pytest.MonkeyPatch, client: int, error: Exception) -> None:
-    def reply(*arguments: Any) -> Any:
-        if arguments[-1][2] == client:
+    def failing(*arguments: Any) -> Any:
+        if arguments[DICE][2] == client:
             raise error
-        return reply_weights(*arguments)
+        return reply(*arguments)
 
-    monkeypatch.setattr(client_module, "reply_weights", reply)
+    monkeypatch.setattr(client_module, "reply", failing)
 
 
 def read(report: FederationReport) -> list[Recording]:
@@ -89,9 +93,9 @@ def test_the_vault_recomputes_every_update_bit_for_bit(run: Run, tmp_path: Path,
     settings = {"clients": 2, "rounds": 2, "batch_size": 3, "batches": 2, "epochs": 2, "momentum": 0.9}
     for recording in read(run(federation=settings, chain=chain)):
         truth = withdraw(tmp_path / "truth", recording.round, recording.cohort[0])
-        again = reply_weights(
+        again = reply(
             recording.task, recording.before, truth.examples, truth.training, recording.chain, truth.dice
-        )
+        ).weights
         assert all(torch.equal(value, recording.payload[name]) for name, value in again.state_dict().items())
 
 

@@ -176,6 +176,9 @@ GRIDS = [
     {"adversary": {"unknown": [[], ["epochs"]]}, "task": ["digits-lenet", "digits-mlp"]},
     {"vary": [{"name": "a", "seed": 1}, {"name": "b", "attacks": [{"use": "idlg", "steps": [1, 2]}]}]},
     {"tuning": {"seeds": [8, 9]}, "attacks": [{"use": "dlg", "steps": [3, 4]}]},
+    {"attacks": [{"use": ["dlg", "update-cosine"]}]},
+    {"attacks": [{"use": ["dlg", "update-cosine"]}], "metrics": ["membership-auc"]},
+    {"vary": [{"name": "a"}, {"name": "b", "attacks": [{"use": "update-cosine"}]}]},
     {"defenses": [{"name": "x", "chain": [{"use": "top-k", "fraction": [0.1, 0.2]}]}]},
 ]
 
@@ -189,6 +192,13 @@ def test_the_file_that_is_written_gives_the_same_campaign_again(changes, tmp_pat
     assert [point.setting for point in again.points] == [point.setting for point in campaign.points]
     facts = [experiment_facts(point.experiment) for point in campaign.points]
     assert [experiment_facts(point.experiment) for point in again.points] == facts
+
+
+def test_metrics_fit_all_attacks_that_an_axis_names_and_those_of_each_combination():
+    (point,) = expand(attacks=[{"use": ["dlg", "update-cosine"]}]).points
+    assert {"psnr", "membership-auc"} <= set(point.experiment.metrics)
+    points = expand(vary=[{"name": "a"}, {"name": "b", "attacks": [{"use": "update-cosine"}]}]).points
+    assert [one.experiment.metrics[0] for one in points] == ["label-recall", "membership-auc"]
 
 
 def test_the_order_of_lines_in_a_file_means_nothing():

@@ -40,7 +40,8 @@ def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient
         "share": len(reached) / len(samples) if samples else math.nan,
         "share_interval": Interval(low=math.nan, high=math.nan, method="by hand"),
         "messages": len(samples), "failed": 0 if samples else 2, "seeds": 1,
-        "failures": {} if samples else {"it raised": 2}, "certifiable": 0, "certified": 0, "tuned": False,
+        "failures": {} if samples else {"it raised": 2}, "certifiable": 0, "certified": 0, "partly": 0,
+        "diagnoses": {}, "tuned": False,
     }  # fmt: skip
     return Summary(**{**values, **fields})
 

@@ -77,6 +77,40 @@ def test_a_single_proved_image_is_said_to_be_proved(make_row):
     )
 
 
+FIRST = {"certifiable": True, "certified": True, "certificate": "first layer: rank 4, images within 1e-12"}
+WHOLE = {
+    "certifiable": True,
+    "certified": True,
+    "certificate": "gradient residual 1e-07, below 1e-05; first layer: rank",
+}
+
+
+@pytest.mark.parametrize(
+    ("proofs", "words"),
+    [
+        ([WHOLE], "(certified: the batch explains the whole update, which another may too)"),
+        ([FIRST], "(certified: the batch explains the first layer's part of the update, which another may too)"),
+        (
+            [FIRST, WHOLE, WHOLE],
+            "(certified: the batch explains the whole update, in 1 only the first layer's part, which another may too)",
+        ),
+    ],
+)
+def test_a_proof_of_the_first_layer_is_not_said_to_be_of_the_whole_update(make_row, proofs, words):
+    rows = [make_row(100.0, 90.0, client=client, **proof) for client, proof in enumerate(proofs)]
+    assert words in sentence(*summarise(rows), defense="none")
+
+
+def test_attacks_that_fail_are_said_to_fail_and_that_is_no_proof_of_safety(make_row):
+    rows = from_rows(make_row, [8.0, 8.1, 7.9, 8.0], baseline=12.0)
+    assert lead(*rows) == (
+        "Without a defense, no attacker rebuilt any of 4 images or came nearer than guessing does on average "
+        "(mean psnr 8.00 dB; guessing gives 12.0 dB). Of the images, nothing beyond guessing was recovered. That is no "
+        "proof of safety: other attacks, or the same with more steps, may get more."
+    )
+    assert "no proof of safety" not in lead(*from_rows(make_row, [40.0, 41.0, 42.0, 43.0], baseline=12.0))
+
+
 def test_a_proof_without_an_image_is_no_image(make_summary):
     words = sentence(make_summary(15.0, 11.0, certifiable=2, certified=1, defense="noisy"))
     assert words.startswith(

@@ -1,0 +1,70 @@
+"""Stochastic quantisation (QSGD)."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.defense import Defense, defenses
+from fedleak.settings import Count
+from fedleak.update import Update
+
+_RARE = 0.05
+"""Probability of a rounding below which the likelihood goes on along its slope."""
+_TINY = 1e-30
+
+
+@defenses.register("qsgd")
+@dataclass(frozen=True, kw_only=True)
+class QSGD(Defense):
+    """Rounds every entry at random to one of `levels` multiples of the tensor's norm, so that the mean is the entry.
+
+    Tensor by tensor: `|v| sign(v_j) l / levels` with l one of the two whole numbers next to `levels |v_j| / |v|`, the
+    nearer one more likely. Small entries become 0 and now and then one level: unbiased, and sparse at few levels.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1610.02132"
+    bibtex: ClassVar = """@inproceedings{alistarh2017qsgd,
+  title = {{QSGD}: Communication-Efficient {SGD} via Gradient Quantization and Encoding},
+  author = {Alistarh, Dan and Grubic, Demjan and Li, Jerry and Tomioka, Ryota and Vojnovic, Milan},
+  booktitle = {Advances in Neural Information Processing Systems}, volume = {30}, year = {2017},
+  url = {https://arxiv.org/abs/1610.02132}
+}"""
+    levels: Count = 15
+    """Levels of an entry's size above 0; with the sign and 0 there are 2 levels + 1 values."""
+    bucket: Count = 512
+    """Entries of a tensor that share a norm; the last bucket of a tensor may have fewer."""
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        return Update({name: self._rounded(value, rng) for name, value in update.tensors.items()}, update.kind)
+
+    def _rounded(self, value: Tensor, rng: Generator) -> Tensor:
+        unit = self._unit(value)
+        dice = torch.rand(value.shape, generator=rng)
+        level = (value.abs() / unit.clamp_min(_TINY) + dice).floor()
+        return value.sign() * unit * level
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""]:
+        """`Σ -log(1 - |a - l|)` for entries a, in levels, within one level of the l that was sent.
+
+        Further off, where the density is 0, it goes on along its slope. Levels are those of the given update, so that
+        one that is too short or too long so far is not led astray by its length.
+        """
+        pairs = zip(given.tensors.values(), sent.tensors.values(), strict=True)
+        return torch.stack([self._unlikely(one, other) for one, other in pairs]).sum()
+
+    def _unlikely(self, given: Tensor, sent: Tensor) -> Float[Tensor, ""]:
+        unit = self._unit(given.detach()).clamp_min(_TINY)
+        probability = 1 - (given / unit - (sent / unit).round()).abs()
+        rare = (probability - _RARE) / _RARE
+        return -torch.where(probability > _RARE, probability.clamp_min(_RARE).log(), math.log(_RARE) + rare).sum()
+
+    def _unit(self, value: Tensor) -> Tensor:
+        """The level of each entry: its bucket's norm over `levels`."""
+        buckets = F.pad(value.flatten(), (0, -value.numel() % self.bucket)).view(-1, self.bucket)
+        norms = buckets.norm(dim=1, keepdim=True).expand_as(buckets).flatten()
+        return norms[: value.numel()].view(value.shape) / self.levels
