@@ -19,6 +19,7 @@ from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule
 from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
+from .parts.noise_share import smoothing
 from .parts.optimisers import signed_adam
 from .parts.priors import on_images, total_variation
 from .parts.probes import and_penalty, one_step_and, zero_probes
@@ -47,7 +48,7 @@ class BatchNormInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
     statistics: Amount = 1.0
     """Weight of the mean squared difference of BatchNorm statistics, relative to the batch's variances."""
     target: Literal["auto", "inferred", "running"] = "auto"
@@ -75,7 +76,7 @@ class BatchNormInversion(MatchingAttack):
             simulate=one_step_and(
                 gauge.read, zero_probes([(2, n) for n in gauge.channels.values()], dtype, self.device)
             ),
-            terms=((self.total_variation, on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
             dtype=dtype,
             device=self.device,
         )

@@ -1,6 +1,6 @@
 """Labels from the signs of the last layer's gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from jaxtyping import Int
@@ -40,6 +40,10 @@ class BiasSign(LabelRule):
             return problem
         gradient = head_gradient(observation)
         bias = bias_gradient(gradient)
+        if observation.examples() == 1 and not (bias < 0).any():
+            # Of one example some entry is negative, so it was not sent: a defense that sends few may have sent its row.
+            gradient = replace(gradient, bias=None)
+            bias = bias_gradient(gradient)
         # Without a bias the rows stand for it, and their noise adds up over the features.
         floor = LOUD * gradient.noise() if gradient.bias is not None else 0.0
         negative = max(int((bias < -floor).sum()), 1)

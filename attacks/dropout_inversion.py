@@ -12,12 +12,13 @@ from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels
+from .parts.dice import given_dice
 from .parts.distances import cosine
-from .parts.dropout_masks import InBox, masked_network
 from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule
 from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
+from .parts.noise_share import smoothing
 from .parts.optimisers import signed_adam
 from .parts.priors import on_images, total_variation
 
@@ -45,7 +46,7 @@ class DropoutInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range and of a mask's."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
     mask_prior: Amount = 1e-4
     """Weight of how far the mean of a layer's masks is from its expectation."""
     labels: LabelRule = AutoLabels()
@@ -56,23 +57,20 @@ class DropoutInversion(MatchingAttack):
         return replace(super().reconstruct(observation, rng), diagnosis=None)
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
-        network = masked_network(observation, rng)
+        dice = given_dice(observation)
         labels = self.labels.infer(observation, rng)
-        if isinstance(network, str) or isinstance(labels, str):
-            return Reconstruction.failed(network if isinstance(network, str) else str(labels))
+        if isinstance(dice, str) or isinstance(labels, str):
+            return Reconstruction.failed(dice if isinstance(dice, str) else str(labels))
         dtype = self.dtype(torch.float32)
         match = GradientMatch.of(
-            replace(observation, task=network.task),
+            observation,
             cosine,
             pixels(labels.to(self.device)),
-            simulate=network.simulate,
-            terms=((self.total_variation, on_images(total_variation)), (self.mask_prior, network.unlikely)),
+            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
             dtype=dtype,
             device=self.device,
+            dice=dice,
+            dice_prior=self.mask_prior,
         )
-        starts = self.starts(observation, len(labels), dtype, rng)
-        for start in starts:
-            masks = network.masks(len(labels), rng)
-            start.update({name: mask.to(self.device, dtype) for name, mask in masks.items()})
         engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
-        return engine.run(InBox(match, tuple(masks)), starts, rng)
+        return engine.run(match, self.starts(observation, len(labels), dtype, rng), rng)

@@ -20,6 +20,7 @@ from .parts.local_facts import assumptions, possible_trainings
 from .parts.local_training_match import LocalTrainingMatch, Order
 from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
+from .parts.noise_share import smoothing
 from .parts.objective import Objective
 from .parts.optimisers import signed_adam
 from .parts.priors import on_images, total_variation
@@ -56,7 +57,7 @@ class FedAvgInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
     total_variation: Amount = 0.1
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
     order: Literal["auto", "learned", "separate", "fixed"] = "auto"
     """How the unknown order of the examples is met; "auto": learned, but separate where BatchNorm mixes a batch."""
     epoch_prior: Amount = 30.0
@@ -105,7 +106,7 @@ class FedAvgInversion(MatchingAttack):
             labels,
             self._order(observation, training),
             rng,
-            terms=((self.total_variation, on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
             epoch_prior=self.epoch_prior,
             dtype=self.dtype(torch.float32),
             device=self.device,

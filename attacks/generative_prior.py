@@ -26,7 +26,6 @@ from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
 from .parts.objective import by_autograd
 from .parts.optimisers import Optimiser, adam
-from .parts.sent_entries import on_sent_entries
 from .parts.shadow import draw_batches, shadow_update
 from .parts.smoothness import is_smooth
 from .parts.variables import Variables
@@ -114,7 +113,7 @@ class GGL(MatchingAttack):
     ) -> GradientMatch:
         return GradientMatch.of(
             observation,
-            on_sent_entries(observation, l2(observation)),
+            l2(observation),
             drawn_by(decoder, labels.to(self.device)),
             terms=((weight, improbability),),
             dtype=self._dtype(observation),
@@ -130,7 +129,7 @@ class GGL(MatchingAttack):
                 batch.inputs.to(self.device, self._dtype(observation)), batch.labels.to(self.device)
             )
             objective = self._objective(seen, trained.decoder, batch.labels, 0.0)
-            left.append(objective.loss({"latents": latents}, by_autograd).detach())
+            left.append(objective.loss(objective.completed({"latents": latents}, rng), by_autograd).detach())
         return float(torch.stack(left).median())
 
 

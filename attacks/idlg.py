@@ -22,7 +22,7 @@ class IDLG(DeepLeakage):
     """Reads the label off the last layer's gradient, then moves dummy images until their gradient is the observed one.
 
     Differences from the paper: those of `dlg`, and batches of more than one example, whose labels come from
-    `batch-counts`.
+    the rule `labels`.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"

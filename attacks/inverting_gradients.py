@@ -13,12 +13,14 @@ from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels
+from .parts.adaptive import labels_mixed
 from .parts.distances import cosine
 from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule
 from .parts.lbfgs import lbfgs
 from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
+from .parts.noise_share import smoothing
 from .parts.optimisers import signed_adam
 from .parts.priors import on_images, total_variation
 from .parts.smoothness import is_smooth
@@ -50,7 +52,7 @@ class InvertingGradients(MatchingAttack):
     """First rate of signed Adam, in units of a pixel's range; L-BFGS has none."""
     total_variation: Amount | None = None
     """Weight of the mean absolute difference of neighbouring pixels; None: for signed Adam 0.01 for one
-    image and 0.02 for a batch, 0 for L-BFGS."""
+    image and 0.02 for a batch, more where defenses are known to have added noise; 0 for L-BFGS."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
     """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
     labels: LabelRule = AutoLabels()
@@ -71,10 +73,12 @@ class InvertingGradients(MatchingAttack):
     ) -> Reconstruction:
         dtype = self.dtype(torch.float64 if smooth else torch.float32)
         usual = 0.0 if smooth else 0.01 if len(labels) == 1 else 0.02
+        if not smooth:
+            usual += smoothing(observation)
         objective = GradientMatch.of(
             observation,
             cosine,
-            pixels(labels.to(self.device)),
+            pixels(None if labels_mixed(observation) else labels.to(self.device)),
             terms=((usual if self.total_variation is None else self.total_variation, on_images(total_variation)),),
             box=not smooth,
             dtype=dtype,
@@ -86,7 +90,8 @@ class InvertingGradients(MatchingAttack):
             patience=100 if smooth else None,
             compiled=self.compiled,
         )
-        return engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)
+        starts = self.starts(observation, len(labels), dtype, rng, soft=labels_mixed(observation))
+        return engine.run(objective, starts, rng)
 
 
 def _fits_noise(guess: Reconstruction, observation: Observation) -> bool:

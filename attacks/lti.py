@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from fedleak.attack import Attack, attacks
 from fedleak.batch import Batch
+from fedleak.defense import Defense
 from fedleak.errors import NonFiniteError
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
@@ -84,6 +85,9 @@ class LTI(Attack):
     """Share of the shadow batches of mixed images and drawn labels; None: a half, in the paper none."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by; the network guesses images alone."""
+
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+        return bool(chain)  # it learns from updates that went through the same defenses
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         problem = defect(observation) or _refusal(observation)

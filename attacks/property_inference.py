@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.attack import Attack, attacks
+from fedleak.defense import Defense
 from fedleak.observation import Observation
 from fedleak.progress import report
 from fedleak.properties import of_most
@@ -50,6 +51,9 @@ class PropertyInference(Attack):
     """Public batches that updates are made of."""
     classifier: Classifier = "logistic"
     """What tells updates apart; the paper has both."""
+
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+        return bool(chain)  # it learns from updates that went through the same defenses
 
     @property
     def answers(self) -> frozenset[Kind]:

@@ -17,6 +17,7 @@ from .parts.gradient_match import GradientMatch, pixels
 from .parts.label_rule import LabelRule
 from .parts.matching import Matching
 from .parts.matching_attack import MatchingAttack
+from .parts.noise_share import smoothing
 from .parts.optimisers import signed_adam
 from .parts.priors import on_images, total_variation
 from .parts.surrogate import SHARE, SHARE_UNIT, mean_gradient, way_of
@@ -47,7 +48,7 @@ class SurrogateModel(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
     total_variation: Amount = 0.1
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
     share: Share = 0.5
     """Where on the way the surrogate starts: 0 at the weights that were sent, 1 at those that came back."""
     share_rate: Rate = SHARE_UNIT
@@ -65,7 +66,7 @@ class SurrogateModel(MatchingAttack):
             cosine,
             pixels(labels.to(self.device)),
             simulate=mean_gradient(observation),
-            terms=((self.total_variation, on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
             units={SHARE: self.share_rate},
             dtype=dtype,
             device=self.device,

@@ -42,16 +42,23 @@ def introduce(message: Message, context: Context) -> Message:
 @app.train()
 @answering
 def train(message: Message, context: Context) -> Message:
-    """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss."""
+    """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss.
+
+    There is no loss where defenses prove something, which a figure that comes of the examples without noise would void.
+    What it took is beside them, for the meter, which takes it out before the adversary looks.
+    """
     client = Client.of(message, context)
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
     wire.keep(context, trained.kept)
+    cost = ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
     if client.masking is not None:
-        return wire.answer(message, arrays=masked(client, client.masking, message.content, trained))
+        return wire.answer(message, arrays=masked(client, client.masking, message.content, trained), cost=cost)
+    loss = {} if trained.loss is None else {wire.TRAIN_LOSS: trained.loss}
     return wire.answer(
         message,
         arrays=wire.to_arrays(trained.after.state_dict()),
-        metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, wire.TRAIN_LOSS: trained.loss}),
+        metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, **loss}),
+        cost=cost,
     )
 
 

@@ -1,5 +1,6 @@
 """One client in one round: what it was asked, what it does, what it keeps to itself."""
 
+import time
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from flwr.app import Context, Message, RecordDict
 
+from fedleak.accounting.chains import tells_the_loss
 from fedleak.batch import Batch
 from fedleak.client_round import with_own
 from fedleak.data import load
@@ -16,6 +18,7 @@ from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
 from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.plan import FederationPlan
+from fedleak.footprint import footprint
 from fedleak.reply import reply
 from fedleak.task import Task
 from fedleak.threads import one_thread
@@ -36,10 +39,14 @@ class Trained:
     after: Weights
     """After training and defenses."""
     examples: int
-    loss: float
-    """Mean loss on the round's examples of the weights that were received."""
+    loss: float | None
+    """Mean loss on the round's examples of the weights that were received; None where defenses keep it a secret."""
     kept: NamedTensors = field(default_factory=dict)
     """What the client's defenses keep for its next round."""
+    seconds: float
+    """What training and defenses took."""
+    memory: float
+    """Bytes that they took at the peak; NaN where the system cannot tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +98,11 @@ class Client:
         return None if self.pretraining else masking_of(self.plan.defenses())
 
     def train(self, content: RecordDict) -> Trained:
-        """A recorded round: trains, defends, and deposits the truth in the vault."""
+        """Trains and defends; in a recorded round, deposits the truth in the vault."""
         examples, training = examples_of(self.plan, self.partition, self.round)
         trained = self._train(content, examples, training, self.plan.defenses())
+        if not self.plan.recorded(self.round):
+            return trained
         truth = PrivateBatch(
             examples=examples,
             training=training,
@@ -127,9 +136,20 @@ class Client:
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
                 "lower federation.learning_rate or check the model and its checkpoint"
             )
-        sent = reply(self.task, before, examples, training, chain, self.dice, self.kept)
+        with footprint() as taken:
+            started = time.perf_counter()
+            sent = reply(self.task, before, examples, training, chain, self.dice, self.kept)
+            seconds = time.perf_counter() - started
         sent.weights.require_finite(f"client {self.partition}, round {self.round}")
-        return Trained(before=before, after=sent.weights, examples=len(examples), loss=loss, kept=sent.kept)
+        return Trained(
+            before=before,
+            after=sent.weights,
+            examples=len(examples),
+            loss=loss if tells_the_loss(chain, self.plan.federation) else None,
+            kept=sent.kept,
+            seconds=seconds,
+            memory=taken.bytes,
+        )
 
     def _weights(self, content: RecordDict) -> Weights:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))

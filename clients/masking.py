@@ -32,7 +32,9 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
 
 def _private(client: Client) -> bytes:
     # Bound to the whole plan: the masks of two experiments with one seed must differ, or their difference is in clear.
-    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped"})
+    # Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
+    later = {"utility"} if client.plan.recorded(client.round) else set()
+    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later})
     return private_key(*client.dice, plan)
 
 

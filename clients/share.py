@@ -25,15 +25,16 @@ def share_of(plan: FederationPlan, client: int) -> Batch:
 
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
-    """The examples that a client trains on in a recorded round, and how."""
+    """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share = share_of(plan, client)
-    settings = plan.training()
+    settings = plan.training(round)
     if settings.batches == "all":
         return share, settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches
     if needed > len(share):
+        table = "federation" if plan.recorded(round) else "utility"
         raise ConfigError(
-            f"federation: client {client} has {len(share)} examples and a round takes {needed} (batch_size x batches); "
+            f"{table}: client {client} has {len(share)} examples and a round takes {needed} (batch_size x batches); "
             "lower either, or take fewer clients"
         )
     chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]

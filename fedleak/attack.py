@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Generator
 
+from fedleak.defense import Defense
 from fedleak.observation import Observation
 from fedleak.plugin import Plugin
 from fedleak.reconstruction import Kind, Reconstruction
@@ -26,6 +27,10 @@ class Attack(Plugin, ABC):
         """What else the attack works on than one message and public data: what the attacks within it want."""
         inner = [value for value in vars(self).values() if isinstance(value, Attack)]
         return frozenset(want for attack in inner for want in attack.wants)
+
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+        """Whether it takes a chain of defenses into account; here: whether an attack within it does."""
+        return any(value.adapts_to(chain) for value in vars(self).values() if isinstance(value, Attack))
 
     @property
     def answers(self) -> frozenset[Kind]:

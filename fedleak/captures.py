@@ -16,7 +16,7 @@ from fedleak.campaign.adversary import public_examples
 from fedleak.campaign.surroundings import Surroundings
 from fedleak.campaign.truth import truth_of
 from fedleak.challenge import Challenge, Question, some_of
-from fedleak.defense import Defense, build_chain, protocol_of, public_task, trained_with
+from fedleak.defense import Defense, build_chain, planned, protocol_of, public_task, trained_with
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
@@ -114,7 +114,9 @@ def observe(
     size = training.get("batch_size", len(labels))
     batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
     settings = {"batch_size": size, "batches": batches, **training}
-    facts = trained_with(parse_settings(FederationSettings, settings), chain).training()
+    federation = parse_settings(FederationSettings, settings)
+    chain = planned(chain, (federation,))
+    facts = trained_with(federation, chain).training()
     network = copy.deepcopy(model).eval()
     with torch.no_grad():
         classes = network(inputs[:1]).shape[1]

@@ -45,7 +45,7 @@ def client_round(
     own = withheld_from(task, acting)
     start = with_own(before, own, kept)
     for place, defense in enumerate(acting):
-        examples = defense.examples(examples, generator(*dice, "examples", place))
+        examples = defense.examples(task, examples, generator(*dice, "examples", place))
     after = train_locally(task, start, examples, training, dice, gradient=_gradient(acting, dice))
     # before + (after - before) is not after to the last bit, so an undefended reply is left alone.
     if not acting:

@@ -2,6 +2,7 @@
 
 FedleakError            exit status 1: something failed
 ├── FederationError     a client or the protocol failed while the federation ran
+├── BoundError          a result beats what is proved to be possible, so something in the run is wrong
 └── UserError           exit status 2: the input is at fault, and can be mended
     ├── ConfigError     an unknown name or key, a value of the wrong type or out of range
     ├── DataError       a data set or checkpoint that is missing or unreadable
@@ -29,6 +30,10 @@ class FedleakError(Exception):
 
 class FederationError(FedleakError):
     """A client or the protocol failed while the federation ran."""
+
+
+class BoundError(FedleakError):
+    """A result beats what is proved to be possible, so something in the run is wrong."""
 
 
 class UserError(FedleakError):

@@ -9,13 +9,13 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from fedleak.attack import Attack, attacks
-from fedleak.defense import Defense, build_chain
+from fedleak.defense import Defense, build_chain, planned, shapes_the_network
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.fitting import metrics_for, require_judged
 from fedleak.metric import Metric, metrics
 from fedleak.overrides import override
 from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
-from fedleak.tasks import parse_name
+from fedleak.tasks import hardened, parse_name
 
 MOST_LEVELS = 32
 """Tables and lists within each other in a file."""
@@ -49,8 +49,15 @@ class Experiment(PlanSettings):
         return tuple(attacks.from_table(unlabelled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
 
     def build_chains(self) -> dict[str, tuple[Defense, ...]]:
-        """The chain of each named defense."""
-        return {row.name: build_chain(row.chain, f"defenses.{i}.chain") for i, row in enumerate(self.defenses)}
+        """The chain of each named defense, as it acts in this run."""
+        return {row.name: self._chain(row, f"defenses.{i}.chain") for i, row in enumerate(self.defenses)}
+
+    def _chain(self, row: NamedDefense, where: str) -> tuple[Defense, ...]:
+        chain = build_chain(row.chain, where)
+        try:
+            return planned(chain, self.phases)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
 
     def build_metrics(self) -> tuple[Metric, ...]:
         """The metrics."""
@@ -100,7 +107,6 @@ def parse_unjudged(tree: Table) -> Experiment:
     names = [row.name for row in experiment.defenses]
     if len(set(names)) < len(names):
         raise ConfigError(f"defenses: each needs a name of its own, got {', '.join(names)}")
-    parse_name(experiment.task)
     for i, table in enumerate(experiment.attacks):
         if "label" in table and (not isinstance(table["label"], str) or not table["label"]):
             raise ConfigError(f"attacks.{i}.label: expected {A_NAME}, got {echo(table['label'])}")
@@ -110,9 +116,21 @@ def parse_unjudged(tree: Table) -> Experiment:
     if "metrics" not in experiment.model_fields_set:
         experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks())})
     experiment.build_attacks()
-    experiment.build_chains()
+    require_fitting(experiment)
     experiment.build_metrics()
     return experiment
+
+
+def require_fitting(experiment: Experiment) -> None:
+    """Refuses a task that does not exist, and a defense that does not fit its network."""
+    parse_name(experiment.task)
+    for i, chain in enumerate(experiment.build_chains().values()):
+        if not any(shapes_the_network(defense) for defense in chain):
+            continue  # most have no say in it, and building a network for each point of a campaign takes long
+        try:
+            hardened(experiment.task, chain)
+        except ConfigError as error:
+            raise ConfigError(f"defenses.{i}.chain: {error}") from error
 
 
 def check_labels(tree: Table) -> None:

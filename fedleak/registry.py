@@ -80,10 +80,10 @@ class Registry(Generic[PluginT]):
 
     def from_table(self, table: Mapping[str, Any], where: str = "") -> PluginT:
         """An instance from a table of an experiment, `{use = "name", ...}`."""
-        if not isinstance(table.get("use"), str):
+        if not isinstance(table, Mapping) or not isinstance(table.get("use"), str):
             raise ConfigError(
                 f'{where}: expected a table such as {{use = "NAME"}} that names its {self.kind}, '
-                f"got {echo(dict(table))}"
+                f"got {echo(dict(table) if isinstance(table, Mapping) else table)}"
             )
         self.get(table["use"], f"{where}.use" if where else "")
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)

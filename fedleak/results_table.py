@@ -67,10 +67,18 @@ FEDERATIONS = (
     Column("seed", WHOLE, "of the federation"),
     Column("split", TEXT, "test or tuning"),
     Column("round", WHOLE, "from 1"),
+    Column(
+        "recorded", TRUTH, "false for the rounds after the attacked ones, which only show how good the model becomes"
+    ),
     Column("messages", WHOLE, "updates that the server recorded in this round"),
     Column("failures", WHOLE, "clients that sent nothing in this round"),
     Column("accuracy", REAL, "on the task's test split after the round; null where it was not evaluated"),
     Column("loss", REAL, "the same for the loss"),
+    Column("bytes_received", REAL, "by a client, for training, as Flower counts them; mean over clients"),
+    Column("bytes_sent", REAL, "the same of its answers"),
+    Column("bytes_encoded", REAL, "what a client's update would take in the encoding of its defenses"),
+    Column("client_seconds", REAL, "of training and defenses; median over clients"),
+    Column("client_memory", REAL, "bytes that these take at the peak; median over clients"),
     Column("seconds", REAL, "the whole federation's, the same in each of its rounds"),
     Column("federation", TEXT, "folder of the federation below the run's recordings"),
 )

@@ -18,7 +18,8 @@ from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.reading import read_run
 from fedleak.campaign.workers import InThisProcess, Workers
-from fedleak.errors import FedleakError, OutputError
+from fedleak.comparison.bounds import bounds_of
+from fedleak.errors import BoundError, FedleakError, OutputError
 from fedleak.experiment import Experiment
 from fedleak.manifest import Manifest, manifest_of
 from fedleak.results import Row
@@ -62,7 +63,8 @@ def run(
         manifest.write(folder.manifest)
         with _ending(execution, manifest), one_thread():
             execution.execute(lambda: _workers(engine, jobs))
-        rows = tuple(execution.ledger.rows())
+            rows = tuple(execution.ledger.rows())
+            _hold_to_bounds(execution, rows)
         if rows:
             _draw(execution)
     return Outcome(
@@ -90,6 +92,15 @@ def _workers(engine: Engine, jobs: int) -> Workers:
     if engine == "ray":
         return RayWorkers(jobs)
     return InThisProcess() if jobs == 1 else Pool(jobs)
+
+
+def _hold_to_bounds(execution: Execution, rows: tuple[Row, ...]) -> None:
+    """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
+    for bound in bounds_of(rows, execution.campaign):
+        try:
+            bound.check.require()
+        except BoundError as error:
+            execution.broke(bound.where, error)
 
 
 def _draw(execution: Execution) -> None:

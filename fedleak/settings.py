@@ -121,6 +121,27 @@ class AdversarySettings(Settings):
     """Public examples of the same kind as the clients', disjoint from theirs."""
 
 
+class UtilitySettings(Settings):
+    """Rounds after the recorded ones, that nobody attacks, to see how good the model becomes under the defenses.
+
+    The same federation goes on; where a field is None, clients train as in the recorded rounds.
+    """
+
+    rounds: Annotated[int, Field(ge=0)] = 0
+    """With any, the model is evaluated on the task's test split after every round, the recorded ones too."""
+    batch_size: Count | None = None
+    batches: Batches | None = None
+    epochs: Count | None = None
+    learning_rate: Rate | None = None
+    momentum: Share | None = None
+
+    def instead_of(self, federation: FederationSettings) -> FederationSettings:
+        """How the federation trains in these rounds."""
+        return FederationSettings(
+            **{**federation.model_dump(), **self.model_dump(exclude_none=True, exclude={"rounds"})}
+        )
+
+
 class PlanSettings(Settings):
     """What one federation needs to know: this and nothing else travels in Flower's run config."""
 
@@ -129,6 +150,28 @@ class PlanSettings(Settings):
     federation: FederationSettings = FederationSettings()
     model: ModelSettings = ModelSettings()
     adversary: AdversarySettings = AdversarySettings()
+    utility: UtilitySettings = UtilitySettings()
+
+    @property
+    def rounds(self) -> int:
+        """The recorded rounds and those after them."""
+        return self.federation.rounds + self.utility.rounds
+
+    @property
+    def phases(self) -> tuple[FederationSettings, ...]:
+        """The recorded rounds and, where there are any, those after them: how many, and how the federation trains."""
+        if self.utility.rounds == 0:
+            return (self.federation,)
+        later = self.utility.instead_of(self.federation)
+        return self.federation, later.model_copy(update={"rounds": self.utility.rounds})
+
+    @model_validator(mode="after")
+    def _few_steps_later(self) -> "PlanSettings":
+        try:
+            self.utility.instead_of(self.federation)
+        except ValidationError as error:
+            raise PydanticCustomError("steps", f"utility with {error.errors()[0]['msg']}") from error
+        return self
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

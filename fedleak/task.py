@@ -1,5 +1,6 @@
 """The public problem that clients train on and attacks differentiate: a model, a loss, an input shape, classes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,13 +9,22 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.hooks import RemovableHandle
 
 from fedleak.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True)
+class Penalty:
+    """What the loss has besides cross-entropy: a function of what a layer of the network gives."""
+
+    layer: str
+    of: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
 class Task:
-    """A classification problem on images in [0, 1] with mean cross-entropy; holds no data.
+    """A classification problem on images in [0, 1] with mean cross-entropy and maybe penalties; holds no data.
 
     `network` is the architecture only: every method takes the weights, and the network's own are never read. All its
     modules are in one mode.
@@ -25,6 +35,7 @@ class Task:
     shape: tuple[int, int, int]
     """Channels, height, width."""
     classes: int
+    penalties: tuple[Penalty, ...] = ()
 
     def split(self, state: NamedTensors) -> Weights:
         """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
@@ -52,8 +63,22 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy; labels are class indices or, for attacks that optimise them, probabilities."""
-        return F.cross_entropy(self.logits(weights, inputs, mode=mode), labels)
+        """Mean cross-entropy and penalties; labels are class indices or, where attacks optimise them, probabilities."""
+        given: dict[str, Tensor] = {}
+        hooks = [self._told(penalty.layer, given) for penalty in self.penalties]
+        try:
+            logits = self.logits(weights, inputs, mode=mode)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        loss = F.cross_entropy(logits, labels)
+        for penalty in self.penalties:
+            loss = loss + penalty.of(given[penalty.layer])
+        return loss
+
+    def _told(self, layer: str, given: dict[str, Tensor]) -> RemovableHandle:
+        """Has a layer tell what it gives."""
+        return self.network.get_submodule(layer).register_forward_hook(lambda *told: given.update({layer: told[2]}))
 
     def gradients(
         self,

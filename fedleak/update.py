@@ -1,5 +1,6 @@
 """What a client sends: named tensors, also as one vector, as a gradient or as a weight delta."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +41,15 @@ class Update:
             },
             self.kind,
         )
+
+    def clipped(self, max_norm: float) -> "Update":
+        """The update scaled down to Euclidean norm `max_norm`; a shorter one, zeros too, is left alone."""
+        if math.isinf(max_norm):
+            return self
+        vector = self.vector()
+        # The root has no derivative at 0, where an attack may start.
+        scale = (max_norm / vector.square().sum().clamp_min(1e-36).sqrt()).clamp(max=1.0)
+        return self.with_vector(vector * scale)
 
     def as_gradient(self, before: NamedTensors, training: LocalTraining) -> "Update":
         """The gradient that a delta implies: `-delta / (learning_rate * effective steps) - weight_decay * before`.

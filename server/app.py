@@ -1,4 +1,4 @@
-"""The one ServerApp: grid, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
+"""The one ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
 
 from pathlib import Path
 
@@ -9,14 +9,16 @@ from flwr.serverapp.strategy import Strategy
 
 from fedleak.checkpoint import load_checkpoint
 from fedleak.defenses.secure_aggregation import masking_of
-from fedleak.errors import FederationError
+from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
-from fedleak.federation.outcome import ClientFailure, Evaluation, clear_outcome, write_outcome
+from fedleak.federation.outcome import Evaluation, Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.randomness import global_dice
 from fedleak.tasks import initial_weights
 from fedleak.weights import Weights
 
+from .evaluator import Evaluator
+from .meter import Meter
 from .recorder import Recorder
 from .roster import Roster, greeting
 from .secure_aggregation import SecureAggregationLayer
@@ -32,24 +34,31 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Runs the federation that the run config describes; leaves recordings, failures and evaluation on disk."""
     plan = FederationPlan.from_run_config(context.run_config)
-    failures: list[ClientFailure] = []
-    evaluation: Evaluation = {}
+    outcome = Outcome()
     clear_outcome(Path(plan.recordings))
     try:
-        _run(plan, grid, failures, evaluation)
+        _run(plan, grid, outcome)
     except Exception as error:
-        write_outcome(Path(plan.recordings), failures, evaluation, error)
+        write_outcome(Path(plan.recordings), outcome, error)
         raise
-    write_outcome(Path(plan.recordings), failures, evaluation, None)
+    write_outcome(Path(plan.recordings), outcome, None)
 
 
-def _run(plan: FederationPlan, grid: Grid, failures: list[ClientFailure], evaluation: Evaluation) -> None:
+def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     strategy = build_strategy(plan)
     recorder = Recorder(plan) if plan.tapped else None
-    roster = Roster(grid, plan.federation.clients, plan.seed, failures)
+    roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures)
     weights = _pretrained(plan, roster, _first_weights(plan))
+    evaluator = Evaluator(roster, outcome.evaluation) if plan.utility.rounds else None
+    layers = _layers(plan, roster, recorder)
     with global_dice(plan.seed, "sampling"):
-        evaluation |= _federate(strategy, _layers(plan, roster, recorder), weights, plan.federation.rounds)
+        try:
+            outcome.evaluation |= _federate(strategy, layers, weights, plan.rounds, evaluator)
+        except FedleakError:
+            # What was recorded is worth as much when the model breaks down later on; the failures say that it did.
+            failed = max((failure.round for failure in outcome.failures), default=0)
+            if plan.recorded(failed):
+                raise
 
 
 def _first_weights(plan: FederationPlan) -> Weights:
@@ -86,11 +95,11 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     return SecureAggregationLayer(grid, roster, masking, plan.public_task(), recorder)
 
 
-def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int) -> Evaluation:
+def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> Evaluation:
     """Runs the strategy; returns what the clients evaluated, by round."""
     arrays: ArrayRecord = wire.to_arrays(weights.state_dict())
     try:
-        result = strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting())
+        result = strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), evaluator)
     except AppExitException as error:
         raise FederationError(f"Flower's {type(strategy).__name__} gave up: {error}") from error
     return {

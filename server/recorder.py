@@ -39,8 +39,9 @@ class Recorder:
     def aggregate(
         self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int
     ) -> None:
-        """Records the mean that secure aggregation revealed."""
-        self._write("aggregate", cohort, round, before, state, examples, {})
+        """Records the mean that secure aggregation revealed, in the rounds that are recorded."""
+        if self.plan.recorded(round):
+            self._write("aggregate", cohort, round, before, state, examples, {})
 
     def _clear(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         metrics = wire.metrics_of(received)

@@ -53,6 +53,11 @@ class Roster(Layer):
         self._asked += 1
         random.seed(seed_of(self._seed, "sampling", self._asked))
 
+    @property
+    def first(self) -> int:
+        """The node of the first client."""
+        return min(self._client_of, key=self.client_of)
+
     def client_of(self, node: int) -> int:
         """The partition of a node."""
         return self._client_of[node]

@@ -7,6 +7,7 @@ import flwr.serverapp.strategy as flower
 from flwr.serverapp.strategy import FedAvg, Strategy
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
+from fedleak.accounting.chains import tells_the_loss
 from fedleak.defense import protocol_of
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.federation.plan import FederationPlan
@@ -27,14 +28,26 @@ ONLY_THE_MEAN = {"FedAvg", "FedAvgM", "FedAdagrad", "FedAdam", "FedYogi"}
 
 def build_strategy(plan: FederationPlan) -> Strategy:
     """The strategy of a plan; raises `ConfigError` for what does not exist, is not an option, or cannot work."""
-    settings = plan.federation
+    settings = plan.training()
     if protocol_of(plan.defenses()) is not None and settings.strategy not in ONLY_THE_MEAN:
         _class_of(settings.strategy)
         raise ConfigError(
             f"federation.strategy: {settings.strategy} needs each client's reply, and under secure-aggregation the "
             f"server has only the mean; choose one of {', '.join(sorted(ONLY_THE_MEAN))}"
         )
-    return _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")
+    strategy = _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")
+    if _needs_losses(strategy) and not tells_the_loss(plan.defenses(), plan.federation):
+        raise ConfigError(
+            f"federation.strategy: {settings.strategy} weighs clients by their losses, which they do not report under "
+            "a defense that proves something; choose another strategy"
+        )
+    return strategy
+
+
+def _needs_losses(strategy: Strategy) -> bool:
+    """Whether a strategy, or the one that it is wrapped around, asks for the clients' losses in training."""
+    inner = vars(strategy).get("strategy")
+    return "train_loss_key" in vars(strategy) or (isinstance(inner, Strategy) and _needs_losses(inner))
 
 
 def _build(name: str, options: Table, settings: FederationSettings, place: str) -> Strategy:

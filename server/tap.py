@@ -13,7 +13,7 @@ from .roster import Roster
 
 
 class Tap(Layer):
-    """Records each training reply together with what that client was sent.
+    """Records each training reply together with what that client was sent, in the rounds that are recorded.
 
     It sits below every protocol, so it sees what really leaves a client: under secure aggregation, masked vectors.
     """
@@ -33,6 +33,8 @@ class Tap(Layer):
         return replies
 
     def _record(self, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
+        if not self._recorder.plan.recorded(wire.round_of(sent)):
+            return
         # Strategies put one record into all messages of a round: it is decoded once.
         record = id(wire.arrays_of(sent))
         if record not in weights:

@@ -47,7 +47,14 @@ ids = [f"{kind}:{cls.name}" for kind, cls in PLUGINS]
 def example_options(cls: type[Plugin]) -> dict[str, Any]:
     """A value for each field that has no default, made from its type."""
     hints = get_type_hints(cls)
-    values: dict[type, Any] = {float: 0.5, int: 2, str: "x", Attack: {"use": "prior"}}
+    values: dict[Any, Any] = {
+        float: 0.5,
+        int: 2,
+        str: "x",
+        tuple[str, ...]: ("1.*",),
+        Attack: {"use": "prior"},
+        Defense: {"use": "top-k", "fraction": 0.5},
+    }
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
     return {field.name: values[hints[field.name]] for field in required}
 

@@ -1,7 +1,7 @@
 """The adaptive form of any distance: what the defenses that acted are known to do, taken into account."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fedleak.defense import Defense, withheld_from
 from fedleak.observation import Observation
+from fedleak.reconstruction import Reconstruction
 from fedleak.update import Update, UpdateKind
 from fedleak.weights import NamedTensors
 
@@ -24,10 +25,32 @@ def adapted(observation: Observation, distance: DistanceTo) -> DistanceTo:
     share of what an update of zeros would score: 0 for what was sent itself, 1 for zeros. Source (maximum likelihood
     under the defense): https://arxiv.org/abs/2111.04706
     """
-    chain = tuple(defense for defense in observation.defense if defense.protocol is None)
-    if not chain or observation.masked or len(observation.cohort) > 1:
+    chain = _known_chain(observation)
+    if not chain:
         return distance
     return lambda observed: _distance(_Passage.of(observation, chain, observed), distance)
+
+
+def restored(observation: Observation, guess: Reconstruction) -> Reconstruction:
+    """The guess with the images that clients had, where defenses changed those that they trained on."""
+    if guess.inputs is None:
+        return guess
+    inputs = guess.inputs
+    for defense in reversed(_known_chain(observation)):
+        inputs = defense.restored(inputs)
+    return replace(guess, inputs=inputs)
+
+
+def labels_mixed(observation: Observation) -> bool:
+    """Whether clients are known to train on probabilities in place of labels: no rule infers those."""
+    return any(defense.mixes_labels for defense in _known_chain(observation))
+
+
+def _known_chain(observation: Observation) -> tuple[Defense, ...]:
+    """The defenses that act on each update alone; none where there is a sum of clients."""
+    if observation.masked or len(observation.cohort) > 1:
+        return ()
+    return tuple(defense for defense in observation.defense if defense.protocol is None)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Generator, Tensor
 
 from fedleak.randomness import global_dice
 
@@ -54,6 +54,10 @@ class Group(Objective):
         with global_dice("best member"):  # dropout would make the choice depend on who rolled dice before
             losses = self._losses(variables, by_autograd)
         return self.inner.guess(_member(variables, int(losses.argmin())))
+
+    def completed(self, start: Variables, rng: Generator) -> Variables:
+        count = len(start["inputs"])
+        return as_group([self.inner.completed(_member(start, number), rng) for number in range(count)])
 
     def project(self, variables: Variables) -> None:
         self.inner.project(variables)

@@ -13,6 +13,7 @@ from fedleak.reconstruction import Diagnosis, Reconstruction
 from fedleak.training import Mode
 from fedleak.weights import NamedTensors, Weights
 
+from .adaptive import adapted
 from .distances import cosine
 from .head import find_head
 from .objective import in_dtype, mode_of
@@ -51,7 +52,7 @@ def diagnose(observation: Observation, guess: Reconstruction) -> Diagnosis | Non
         or _local_steps(observation)
         or _labels(observation, gradient, labels)
         or _rank(observation, inputs)
-        or _end(guess, distance)
+        or _end(observation, guess, distance)
     )
 
 
@@ -112,14 +113,18 @@ def _rank(observation: Observation, inputs: Float[Tensor, "batch channels height
     return Diagnosis("rank", words)
 
 
-def _end(guess: Reconstruction, distance: float) -> Diagnosis:
-    """Whether the loss was still falling, by the trace."""
+def _end(observation: Observation, guess: Reconstruction, distance: float) -> Diagnosis:
+    """Whether the loss was still falling, by the trace; and that a defense leaves something for good."""
     late = [point.loss for point in guess.trace if point.iteration >= 0.8 * guess.trace[-1].iteration]
     lowest = [min(late[: i + 1]) for i in range(len(late))]
     fell = 1.0 - lowest[-1] / lowest[0] if len(lowest) > 1 and lowest[0] > 0 else 0.0
-    left = f"the gradient of the guess is {distance:.2g} from the observed one by cosine"
+    how = "by what its defenses let through" if observation.defense else "by cosine"
+    left = f"the gradient of the guess is {distance:.2g} from the observed one {how}"
     if fell > FLAT and any(later < earlier for earlier, later in pairwise(lowest)):
         return Diagnosis("unfinished", f"{left}, and the loss was still falling: use more steps")
+    if observation.defense:
+        words = f"{left}, and the loss has stopped falling: the rest may be the defense, or use more restarts"
+        return Diagnosis("plateau", words)
     return Diagnosis("plateau", f"{left}, and the loss has stopped falling: use more restarts, or another attack")
 
 
@@ -134,5 +139,7 @@ def _gradient(
 
 
 def _distance(observation: Observation, gradient: NamedTensors) -> float:
+    """As the attack has it: by cosine, or by what the defenses are known to do."""
     observed = observation.gradient()
-    return float(cosine([observed[name].double() for name in gradient])(list(gradient.values())))
+    to_observed = adapted(observation, cosine)([observed[name].double() for name in gradient])
+    return float(to_observed(list(gradient.values())))

@@ -17,9 +17,16 @@ from .head_view import never_negative
 
 def label_defect(observation: Observation) -> str | None:
     """Why labels cannot be inferred, in words; None where they can."""
-    if find_head(observation.task) is None:
+    head, sent = find_head(observation.task), observation.update.tensors
+    if head is None:
         return f"'{observation.task.name}' does not end in a linear layer with {observation.task.classes} outputs"
-    return defect(observation)
+    problem = defect(observation)
+    if problem is None and not any(sent[name].any() for name in (head.weight, head.bias) if name is not None):
+        return (
+            "the last layer's update is zero in every entry, as where clients keep that layer to themselves, so it "
+            "says nothing about labels; try an attack that finds them itself, such as 'dlg'"
+        )
+    return problem
 
 
 def refusal(

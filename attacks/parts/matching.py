@@ -35,10 +35,11 @@ class Matching:
         """An attempt from each start; returns the guess of the lowest loss of all.
 
         Four starts or more advance together, in one call an iteration, where the objective can; fewer go one after the
-        other. `rng` rolls dice only where the network itself does (dropout).
+        other. The objective completes them first. `rng` rolls dice only where the network itself does (dropout).
         """
         if self.compiled and not objective.vectorises:
             return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
+        starts = [objective.completed(start, rng) for start in starts]
         layout = Layout.of(starts[0], objective.units)
         attempts = [Attempt(objective, layout, self.optimiser, self.steps, layout.vector(start)) for start in starts]
         with global_dice("matching", int(torch.randint(2**62, (), generator=rng))):

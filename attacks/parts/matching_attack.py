@@ -8,11 +8,14 @@ import torch
 from torch import Generator
 
 from fedleak.attack import Attack
+from fedleak.defense import Defense
 from fedleak.observation import Observation
 from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Count
 
+from .adaptive import restored
 from .diagnosing import diagnose
+from .dice import secret_dice
 from .evidence import defect
 from .starts import grey
 from .variables import Variables
@@ -35,6 +38,9 @@ class MatchingAttack(Attack, ABC):
     compiled: bool = False
     """Whether the loss is compiled first: tens of seconds that pay for thousands of steps."""
 
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+        return any(defense.knowledge for defense in chain)
+
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         problem = defect(observation)
         if problem is None and self.device == "cuda" and not torch.cuda.is_available():
@@ -42,9 +48,10 @@ class MatchingAttack(Attack, ABC):
         if problem:
             return Reconstruction.failed(problem)
         guess = self.match(observation, rng)
-        if self.follows_steps and observation.training.steps != 1:
-            return guess
-        return replace(guess, diagnosis=guess.diagnosis or diagnose(observation, guess))
+        # A diagnosis computes the gradient of a guess with dice of its own, where that of secret dice goes with them.
+        if (not self.follows_steps or observation.training.steps == 1) and not secret_dice(observation):
+            guess = replace(guess, diagnosis=guess.diagnosis or diagnose(observation, guess))
+        return restored(observation, guess)
 
     @abstractmethod
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:

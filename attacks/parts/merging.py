@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Generator, Tensor
 
 from .objective import Gradient, Guess, Objective
 from .variables import Variables
@@ -36,6 +36,9 @@ class Merged(Objective):
         guess = self.objective.guess(variables)
         assert guess.labels is not None
         return merge(guess.inputs, guess.labels, self.epochs)
+
+    def completed(self, start: Variables, rng: Generator) -> Variables:
+        return self.objective.completed(start, rng)
 
     def project(self, variables: Variables) -> None:
         self.objective.project(variables)

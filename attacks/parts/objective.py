@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Generator, Tensor
 
 from fedleak.observation import Observation
 from fedleak.weights import NamedTensors, Weights
@@ -48,6 +48,10 @@ class Objective(ABC):
     @abstractmethod
     def guess(self, variables: Variables) -> Guess:
         """What the variables stand for."""
+
+    def completed(self, start: Variables, rng: Generator) -> Variables:  # noqa: ARG002
+        """A start with what else the objective has for variables: dice that clients rolled."""
+        return start
 
     @abstractmethod
     def project(self, variables: Variables) -> None:

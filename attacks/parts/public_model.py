@@ -7,13 +7,14 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from fedleak.dice import StandardNormal
 from fedleak.observation import Observation
 from fedleak.task import Task
 from fedleak.weights import NamedTensors, Weights
 
 from .objective import Gradient, in_dtype, mode_of
 
-_STATEFUL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
+_STATEFUL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, StandardNormal)
 """Layers that write to their buffers or roll dice: many starts cannot share them."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Generator, Tensor
 
 from .objective import Gradient, Guess, Objective
 from .variables import Variables
@@ -33,6 +33,9 @@ class Remembering(Objective):
     def guess(self, variables: Variables) -> Guess:
         self.found = {name: value.detach().clone() for name, value in variables.items()}
         return self.objective.guess(variables)
+
+    def completed(self, start: Variables, rng: Generator) -> Variables:
+        return self.objective.completed(start, rng)
 
     def project(self, variables: Variables) -> None:
         self.objective.project(variables)

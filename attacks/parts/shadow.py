@@ -73,7 +73,7 @@ def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
 def _gradient(observation: Observation, examples: Batch, dice: tuple[object, ...], rng: Generator) -> Update:
     """The same for clients that send a gradient as it is."""
     for defense in observation.defense:
-        examples = defense.examples(examples, rng)
+        examples = defense.examples(observation.task, examples, rng)
     weights, acting = observation.before.clone(), of_the_gradient(observation.defense)
     step = Step(task=observation.task, weights=weights, examples=examples, mode=mode_of(observation))
     with global_dice(*dice):  # for dropout

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from traceback import format_exception
 from typing import Literal
 
@@ -24,7 +24,7 @@ from fedleak.campaign.standing import Standing
 from fedleak.campaign.workers import Workers
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.experiment import NamedDefense
-from fedleak.federation.outcome import ClientFailure
+from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure
 
 
 @dataclass
@@ -140,7 +140,9 @@ class Execution:
         """Enters messages and failures into the ledger, by round and sender, and queues what is not finished."""
         point = self.campaign.points[number]
         cells = cells_of(self.campaign, number, self.folder.root, row, federated.messages)
-        failed = {(failure.round, failure.client): failure for failure in federated.failures}
+        recorded = point.experiment.federation.rounds
+        later = [failure for failure in federated.failures if failure.round > recorded]
+        failed = {(failure.round, failure.client): failure for failure in federated.failures if failure not in later}
         self.standing.total += len({*federated.messages, *failed}) * len(point.experiment.attacks)
         self.standing.total -= expected_count(point.experiment, row) * len(point.experiment.attacks)
         self.ledger.federated((number, row.name), self._federation_rows(number, row, federated))
@@ -152,6 +154,8 @@ class Execution:
                 self._failed(number, row, failed[message], sent=message in federated.messages)
             for cell in attacked.get(message, []):
                 self._expect(cell)
+        for failure in later:
+            self._failed(number, row, failure, sent=True)
 
     def _expect(self, cell: Cell) -> None:
         self.ledger.expect(cell)
@@ -192,7 +196,7 @@ class Execution:
             raise OutputError(f"cannot write {self.folder.errors}: {error.strerror}") from error
 
     def _failed(self, number: int, row: NamedDefense, failure: ClientFailure, *, sent: bool) -> None:
-        """A problem; and rows without a figure, unless the client sent its update and failed after it."""
+        """A problem; and rows without a figure, unless the update was sent all the same or nobody attacks the round."""
         point = self.campaign.points[number]
         if not sent:
             self._record(number, row, failure)
@@ -220,13 +224,15 @@ class Execution:
                 defense=row.name,
                 seed=point.experiment.seed,
                 round=round,
+                recorded=round <= point.experiment.federation.rounds,
                 messages=sum(own == round for own, _ in federated.messages),
                 failures=sum(failure.round == round for failure in federated.failures),
                 accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
                 loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
+                **asdict(federated.costs.get(round, UNKNOWN_COST)),
                 seconds=federated.seconds,
             )
-            for round in range(1, point.experiment.federation.rounds + 1)
+            for round in range(1, point.experiment.rounds + 1)
         ]
 
     def _problem(self, said: str, kind: tuple[object, ...], exit_status: int) -> None:

@@ -4,9 +4,9 @@ import json
 from functools import lru_cache
 
 from fedleak.attack import attacks
-from fedleak.defense import build_chain
+from fedleak.defense import build_chain, planned
 from fedleak.experiment import Experiment, NamedDefense, unlabelled
-from fedleak.settings import PlanSettings, Table
+from fedleak.settings import FederationSettings, PlanSettings, Table
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -35,6 +35,12 @@ def chain_tables(row: NamedDefense) -> list[Table]:
     return _chain_tables(json.dumps(row.chain, sort_keys=True))
 
 
+def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
+    """The same for the defenses as they act in that run: what recordings depend on."""
+    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
+
+
 # The points of a campaign share their few attacks and chains: each is built once, not ten thousand times.
 @lru_cache(maxsize=1024)
 def _attack_table(text: str) -> Table:
@@ -45,3 +51,10 @@ def _attack_table(text: str) -> Table:
 @lru_cache(maxsize=1024)
 def _chain_tables(text: str) -> list[Table]:
     return [{"use": defense.name, **defense.options()} for defense in build_chain(tuple(json.loads(text)))]
+
+
+@lru_cache(maxsize=1024)
+def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
+    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
+    chain = planned(build_chain(tuple(json.loads(text))), settings)
+    return [{"use": defense.name, **defense.options()} for defense in chain]

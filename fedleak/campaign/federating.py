@@ -3,19 +3,20 @@
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
 from fedleak.campaign.campaign import Point
-from fedleak.campaign.facts import chain_tables
+from fedleak.campaign.facts import acting_tables
 from fedleak.campaign.folder import RunFolder, stem_name
-from fedleak.campaign.plan import Message, federation_address
+from fedleak.campaign.plan import Message, whole_address
 from fedleak.errors import FederationError, FedleakError, OutputError, UserError, sentence
 from fedleak.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
-from fedleak.federation.outcome import ClientFailure, Evaluation
+from fedleak.federation.outcome import ClientFailure, Cost, Evaluation
 from fedleak.federation.plan import FederationPlan
 from fedleak.files import write_atomically
 from fedleak.recording import find_recordings
@@ -64,6 +65,8 @@ class Federated:
     failures: list[ClientFailure]
     seconds: float
     evaluation: Evaluation
+    costs: Mapping[int, Cost] = field(default_factory=dict)
+    """By round."""
     reused: bool = False
     error: FedleakError | None = None
     """What ended it, where it came to nothing."""
@@ -85,11 +88,12 @@ def run_federation_of(federation: Federation) -> Federated:
         return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
     messages = _messages(federation.recordings)
     facts = {
-        "address": federation_address(federation.point.experiment, federation.defense),
+        "address": whole_address(federation.point.experiment, federation.defense),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
         "failures": [asdict(failure) for failure in report.failures],
         "seconds": report.seconds,
         "evaluation": report.evaluation,
+        "costs": {round: asdict(cost) for round, cost in report.costs.items()},
     }
     write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
     return _federated(facts, reused=False)
@@ -112,7 +116,7 @@ def reusable(federation: Federation) -> Federated | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
-    address = federation_address(federation.point.experiment, federation.defense)
+    address = whole_address(federation.point.experiment, federation.defense)
     whole = facts["address"] == address and not found.failures
     return found if whole and _intact(federation, found) else None
 
@@ -129,7 +133,7 @@ def _plan(federation: Federation) -> FederationPlan:
     return FederationPlan(
         **settings,
         defense=federation.defense.name,
-        chain=tuple(chain_tables(federation.defense)),
+        chain=tuple(acting_tables(federation.point.experiment, federation.defense)),
         recordings=str(federation.recordings.resolve()),
         vault=str(federation.vault.resolve()),
     )
@@ -172,6 +176,7 @@ def _federated(facts: dict[str, object], *, reused: bool) -> Federated:
         failures=[ClientFailure(**failure) for failure in plain["failures"]],
         seconds=plain["seconds"],
         evaluation={int(round): values for round, values in plain["evaluation"].items()},
+        costs={int(round): Cost(**values) for round, values in plain["costs"].items()},
         reused=reused,
     )
 

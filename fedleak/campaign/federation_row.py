@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fedleak.files import write_atomically
 from fedleak.results import Scalar, Split, figure, finite_or_null
 from fedleak.rowfile import (
     FIGURE,
+    FLAG,
     NUMBER,
     TEXT,
     WHOLE,
@@ -20,19 +22,28 @@ from fedleak.rowfile import (
     read_rows,
 )
 
+FIGURES = ("accuracy", "loss", "bytes_received", "bytes_sent", "bytes_encoded", "client_seconds", "client_memory")
+"""What may be NaN."""
 KINDS = {
     **dict.fromkeys(("task", "federation", "split", "defense"), TEXT),
     **dict.fromkeys(("seed", "round", "messages", "failures"), WHOLE),
-    **dict.fromkeys(("accuracy", "loss"), FIGURE),
+    "recorded": FLAG,
+    **dict.fromkeys(FIGURES, FIGURE),
     "setting": (dict,),
     "seconds": NUMBER,
 }
 """What each field of a row is in the file."""
+SINCE = {"recorded": True, **dict.fromkeys(FIGURES[2:])}
+"""What rows lack that were written before there were such figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FederationRow:
-    """One round of one federation. NaN where the model was not evaluated (`federation.fraction_evaluate = 0`)."""
+    """One round of one federation.
+
+    Accuracy and loss are NaN where the model was not evaluated (`utility.rounds = 0`, `federation.fraction_evaluate =
+    0`), costs where no client answered.
+    """
 
     task: str
     setting: Mapping[str, Scalar]
@@ -42,6 +53,8 @@ class FederationRow:
     defense: str
     seed: int
     round: int
+    recorded: bool = True
+    """False for the rounds that only show how good the model becomes: nobody attacks them."""
     messages: int
     """Updates that the server recorded in this round, a revealed sum among them."""
     failures: int
@@ -49,6 +62,16 @@ class FederationRow:
     accuracy: float
     """On the task's test split, after the round."""
     loss: float
+    bytes_received: float = nan
+    """By a client, for training, as Flower counts them; mean over clients."""
+    bytes_sent: float = nan
+    """The same of its answers."""
+    bytes_encoded: float = nan
+    """What a client's update would take in the encoding of its defenses: Flower sends every array whole."""
+    client_seconds: float = nan
+    """Of training and defenses; median over clients."""
+    client_memory: float = nan
+    """Bytes that these take at the peak; median over clients. NaN where the system cannot tell."""
     seconds: float
     """The whole federation's, the same in each of its rounds."""
 
@@ -59,12 +82,13 @@ class FederationRow:
     @classmethod
     def from_facts(cls, facts: dict[str, Any]) -> "FederationRow":
         """The row that `facts` was made from; raises `KeyError` or `TypeError` where they are no row's."""
+        facts = {**SINCE, **facts}
         check_kinds(facts, KINDS)
         check_setting(facts["setting"])
         check_choice(facts, "split", ("test", "tuning"))
         check_folders(facts, ("federation", "defense"))
         values = {name: facts[name] for name in KINDS}
-        return cls(**{**values, "accuracy": figure(values["accuracy"]), "loss": figure(values["loss"])})
+        return cls(**{**values, **{name: figure(values[name]) for name in FIGURES}})
 
 
 def write_federations(path: Path, rows: Iterable[FederationRow]) -> Path:

@@ -13,9 +13,8 @@ from fedleak.campaign.naming import Draft, named
 from fedleak.campaign.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.campaign.variants import with_variants
 from fedleak.errors import ConfigError
-from fedleak.experiment import Experiment, check_labels, parse_experiment, parse_unjudged, read_tree
+from fedleak.experiment import Experiment, check_labels, parse_experiment, parse_unjudged, read_tree, require_fitting
 from fedleak.settings import PlanSettings, Settings, Table, parse_settings
-from fedleak.tasks import parse_name
 
 
 class Tuning(Settings):
@@ -94,8 +93,9 @@ def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
         return first
     tree = first.model_dump(include=set(PLAN_FIELDS), exclude_none=True)
     plan = parse_settings(PlanSettings, axes.placed(tree, values))
-    parse_name(plan.task)
-    return first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
+    point = first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
+    require_fitting(point)
+    return point
 
 
 def _metrics(points: tuple[Point, ...], base: Table) -> Table:

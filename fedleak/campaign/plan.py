@@ -10,7 +10,7 @@ from fedleak.attack import attacks
 from fedleak.campaign.address import address_of
 from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.facts import attack_tables, chain_tables, settings_facts
+from fedleak.campaign.facts import acting_tables, attack_tables, settings_facts
 from fedleak.defense import build_chain, protocol_of
 from fedleak.experiment import Experiment, NamedDefense
 from fedleak.federation.fingerprint import source_fingerprint
@@ -45,9 +45,15 @@ def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
 
 
 def federation_address(experiment: Experiment, row: NamedDefense) -> str:
-    """What a federation depends on: its settings, its chain of defenses, and the source of fedleak."""
-    chain = {"name": row.name, "chain": chain_tables(row)}
-    return address_of([settings_facts(experiment), chain, source_fingerprint()])
+    """What recordings depend on: settings, defenses, source of fedleak; not the rounds after them by themselves."""
+    chain = {"name": row.name, "chain": acting_tables(experiment, row)}
+    settings = {key: value for key, value in settings_facts(experiment).items() if key != "utility"}
+    return address_of([settings, chain, source_fingerprint()])
+
+
+def whole_address(experiment: Experiment, row: NamedDefense) -> str:
+    """What a federation depends on, to its end."""
+    return address_of([federation_address(experiment, row), experiment.utility.model_dump(mode="json")])
 
 
 def expected_count(experiment: Experiment, row: NamedDefense) -> int:

@@ -40,7 +40,7 @@ def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manif
     if len(rounds) < len(rows):
         raise RecordingError(f"{path} is damaged: it has a round of a federation twice; {AGAIN}")
     experiments = [point.experiment for point in campaign.points]
-    expected = sum(len(one.defenses) * one.federation.rounds for one in experiments)
+    expected = sum(len(one.defenses) * one.rounds for one in experiments)
     whole = manifest.exit_status is not None and manifest.cells_finished == manifest.cells_planned
     if whole and len(rounds) < expected:
         raise RecordingError(f"{path} is damaged: {len(rounds)} of {expected} rounds have rows; {AGAIN}")

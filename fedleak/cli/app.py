@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from fedleak import __version__
+from fedleak.cli.advise import advise
 from fedleak.cli.attack import attack
 from fedleak.cli.check import check
 from fedleak.cli.cite import cite
+from fedleak.cli.compare import compare
 from fedleak.cli.demo import demo
 from fedleak.cli.doctor import doctor
 from fedleak.cli.errors import Polite
@@ -29,6 +31,8 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(run)
+app.command()(compare)
+app.command()(advise)
 app.command()(attack)
 app.command()(profile)
 app.command()(verify)

@@ -15,6 +15,8 @@ from fedleak.cli.console import ConsoleEvents
 from fedleak.cli.remarks import remarks
 from fedleak.cli.table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
 from fedleak.report.idle import idle_metrics
+from fedleak.report.untested import not_adapted_to
+from fedleak.report.words import listed
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 
@@ -61,14 +63,19 @@ def tuned_on(point: Point) -> str:
 
 
 def show(outcome: Outcome, console: Console, campaign: Campaign) -> None:
-    """The tables, what they do not show, what has no figure and why, what went wrong, and the files."""
-    defended = any(row.chain for point in campaign.points for row in point.experiment.defenses)
+    """The tables, and the rest."""
     for table in results_tables(outcome.rows, console.width):
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
-    if outcome.rows and defended:
-        console.print(UNTESTED)
+    unaware = not_adapted_to(campaign)
+    if outcome.rows and unaware:
+        console.print(UNTESTED.format(listed(unaware)), markup=False)
+    show_rest(outcome, console, campaign)
+
+
+def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+    """What the tables do not show, what has no figure and why, what went wrong, and the files."""
     idle = idle_metrics(campaign)
     judged = [row for row in outcome.rows if row.metric not in idle]
     for line in (*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)):

@@ -20,7 +20,7 @@ NOTE = (
     "mean over clients (prior: the best constant guess without the update) no-grad: public examples drawn at random; "
     "below it the 95% interval; ↑ higher, ↓ lower means more leakage"
 )
-UNTESTED = "these attackers do not adapt to a defense: where one leaves little, read untested, not safe"
+UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
 
 
 def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:

@@ -25,10 +25,15 @@ class Clipping(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2018},
   url = {https://arxiv.org/abs/1710.06963}
 }"""
+    knowledge: ClassVar[str] = "clips its own updates alike"
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""
 
     def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
-        vector = update.vector()
-        scale = (self.max_norm / vector.norm()).clamp(max=1.0)
-        return update.with_vector(vector * scale)
+        return update.clipped(self.max_norm)
+
+    def bounded(self, norm: float) -> float:
+        return min(norm, self.max_norm)
+
+    def expected(self, given: Update) -> Update:
+        return given.clipped(self.max_norm)

@@ -8,7 +8,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
+from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.defense import Defense, defenses
+from fedleak.training import LocalTraining
 from fedleak.update import Update
 
 
@@ -17,8 +19,8 @@ from fedleak.update import Update
 class GaussianNoise(Defense):
     """Adds independent N(0, std²) noise to every entry of the weight delta.
 
-    `std` is absolute, on the delta as it is sent (so about learning_rate times what it is on a gradient). A privacy
-    guarantee needs `clipping` before it and an accountant; this is the mechanism alone.
+    `std` is absolute, on the delta as it is sent (so about learning_rate times what it is on a gradient). It proves
+    something only right after `clipping`, which limits what the noise has to hide; `local-dp` is both in one.
     """
 
     paper: ClassVar = "https://doi.org/10.1561/0400000042"
@@ -29,12 +31,21 @@ class GaussianNoise(Defense):
   pages = {211--407}, year = {2014},
   url = {https://doi.org/10.1561/0400000042}
 }"""
+    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
     std: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Standard deviation in units of a weight."""
 
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = update.vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+
+    def mechanism(self, situation: Situation) -> Mechanism | None:
+        return Mechanism(
+            noise=self.std, contribution=situation.norm, protects="client", neighbours="replaced", releases=1
+        )
+
+    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+        return self.std
 
     def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:

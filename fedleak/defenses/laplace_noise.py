@@ -1,5 +1,6 @@
 """Additive Laplace noise."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -9,6 +10,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.defense import Defense, defenses
+from fedleak.training import LocalTraining
 from fedleak.update import Update
 
 ROUNDED = 0.1
@@ -27,6 +29,7 @@ class LaplaceNoise(Defense):
   booktitle = {Theory of Cryptography Conference}, pages = {265--284}, year = {2006},
   url = {https://doi.org/10.1007/11681878_14}
 }"""
+    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Mean absolute value of the noise, in units of a weight."""
 
@@ -35,6 +38,9 @@ class LaplaceNoise(Defense):
         magnitude = torch.empty_like(vector).exponential_(generator=rng)
         sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
         return update.with_vector(vector + self.scale * sign * magnitude)
+
+    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+        return math.sqrt(2) * self.scale
 
     def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.scale == 0:

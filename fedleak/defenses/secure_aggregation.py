@@ -17,6 +17,8 @@ from pydantic import Field
 
 from fedleak.defense import Defense, defenses, protocol_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.settings import FederationSettings
+from fedleak.update import Update
 from fedleak.weights import NamedTensors, Weights
 
 Ring = NDArray[np.uint64]
@@ -49,6 +51,14 @@ class SecureAggregation(Defense):
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
     """Clients below which each refuses to send: a sum over one is no secret, and one of two can subtract itself."""
 
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        if federation.clients < self.smallest_cohort:
+            raise ConfigError(
+                f"'{self.name}' needs {self.smallest_cohort} clients or more in a round, and the federation has "
+                f"{federation.clients}; raise federation.clients"
+            )
+        return federation
+
     def quantise(self, values: NDArray[np.float64], cohort: int) -> Ring:
         """Fixed-point ring elements; raises where a sum over the cohort could overflow, and never clips."""
         if not np.isfinite(values).all():
@@ -62,6 +72,10 @@ class SecureAggregation(Defense):
                 "lower fraction_bits or clip before it"
             )
         return np.rint(np.ldexp(values, self.fraction_bits)).astype(np.int64).view(np.uint64)
+
+    def encoded_bytes(self, sent: Update) -> int:
+        """A ring element of 8 bytes for each entry, and one for the number of examples."""
+        return 8 * (sum(value.numel() for value in sent.tensors.values()) + 1)
 
     def dequantise(self, elements: Ring) -> NDArray[np.float64]:
         """Ring elements read as signed fixed-point numbers."""

@@ -1,6 +1,7 @@
 """Signs alone (signSGD)."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import torch
@@ -9,9 +10,13 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.defense import Defense, defenses
+from fedleak.likelihood import TINY, off_size
 from fedleak.update import Update
 
 SOFT = 0.05
+"""Size of an entry, as a share of its tensor's mean size, at which its sign starts to count."""
+AT_ZERO = 2.0
+"""How far below zero, in the same unit, an entry is as likely to be sent as positive or as negative."""
 
 
 @defenses.register("sign-sgd")
@@ -29,6 +34,9 @@ class SignSGD(Defense):
   booktitle = {International Conference on Machine Learning}, pages = {560--569}, year = {2018},
   url = {https://arxiv.org/abs/1802.04434}
 }"""
+    knowledge: ClassVar[str] = (
+        "asks of every entry that it has the sign, and of every tensor that it has the size, that was sent"
+    )
 
     def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
         return Update(
@@ -36,10 +44,22 @@ class SignSGD(Defense):
             update.kind,
         )
 
+    def bounded(self, norm: float) -> float:
+        """A tensor's mean size is at most its root mean square."""
+        return norm
+
     def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""]:
+        """Entries of the wrong sign, by their size; and tensors of the wrong mean size, which was sent exactly."""
         pairs = zip(given.tensors.values(), sent.tensors.values(), strict=True)
         return torch.stack([self._unlikely(one, other) for one, other in pairs]).sum()
 
+    def encoded_bytes(self, sent: Update) -> int:
+        """A bit for each entry, and four bytes for each tensor's size."""
+        return sum(ceil(value.numel() / 8) + 4 for value in sent.tensors.values())
+
     def _unlikely(self, given: Tensor, sent: Tensor) -> Float[Tensor, ""]:
-        unit = SOFT * given.detach().square().mean().sqrt().clamp_min(1e-30)
-        return F.softplus(-sent.sign() * given / unit).sum()
+        size = sent.abs().max()
+        entries = given / (SOFT * size.clamp_min(TINY))
+        # Zeros, of which ReLU networks have many, are sent as positive: they are no evidence of a positive entry.
+        wrong = torch.where(sent >= 0, -entries - AT_ZERO, entries + AT_ZERO)
+        return F.softplus(wrong).sum() + off_size(given.abs().mean(), size, given.numel())

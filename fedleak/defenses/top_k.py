@@ -28,6 +28,7 @@ class TopK(Defense):
   booktitle = {Empirical Methods in Natural Language Processing}, pages = {440--445}, year = {2017},
   url = {https://arxiv.org/abs/1704.05021}
 }"""
+    knowledge: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""
 
@@ -36,8 +37,15 @@ class TopK(Defense):
         kept = vector.abs().topk(ceil(self.fraction * vector.numel())).indices
         return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, vector[kept]))
 
+    def bounded(self, norm: float) -> float:
+        return norm
+
     def visible(self, sent: Update) -> NamedTensors:
         return {name: value != 0 for name, value in sent.tensors.items()}
 
     def expected(self, given: Update) -> Update:
         return self.protect(given, Generator())
+
+    def encoded_bytes(self, sent: Update) -> int:
+        """Value and place of each entry that is not zero, four bytes each."""
+        return 8 * sum(int(value.count_nonzero()) for value in sent.tensors.values())

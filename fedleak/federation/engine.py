@@ -34,15 +34,16 @@ def run_federation(
     """
     plan = plan.absolute()
     clear_outcome(Path(plan.recordings))
-    total = plan.federation.clients * (plan.federation.rounds + plan.model.trained_rounds)
+    total = plan.federation.clients * (plan.rounds + plan.model.trained_rounds)
     started = time.monotonic()
     _ENGINES[engine](plan, listener or _nobody, total)
-    failures, evaluation = read_outcome(Path(plan.recordings))
+    outcome = read_outcome(Path(plan.recordings))
     return FederationReport(
         recordings=tuple(find_recordings(Path(plan.recordings))) if plan.tapped else (),
-        failures=failures,
+        failures=outcome.failures,
         seconds=time.monotonic() - started,
-        evaluation=evaluation,
+        evaluation=outcome.evaluation,
+        costs=outcome.costs,
     )
 
 

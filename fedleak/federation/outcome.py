@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from math import nan
 from pathlib import Path
 
 from fedleak import errors
@@ -11,6 +12,8 @@ from fedleak.files import write_atomically
 
 FAILURES = "failures.json"
 EVALUATION = "evaluation.json"
+COSTS = "costs.json"
+"""The one of these files that has a clock in it."""
 Evaluation = dict[int, dict[str, float]]
 
 
@@ -28,15 +31,47 @@ class ClientFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one round cost a client; NaN where no reply came that tells."""
+
+    bytes_received: float
+    """Of all that training sends to a client, key agreement included, as Flower counts it; mean over clients."""
+    bytes_sent: float
+    """The same of its answers."""
+    bytes_encoded: float
+    """What its update would take in the encoding of its defenses; mean over clients."""
+    client_seconds: float
+    """Training and defenses; median over clients."""
+    client_memory: float
+    """Bytes that these take at the peak, beyond what the process held before; median over clients."""
+
+
+UNKNOWN_COST = Cost(bytes_received=nan, bytes_sent=nan, bytes_encoded=nan, client_seconds=nan, client_memory=nan)
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a federation comes to beside its recordings; grows while it runs."""
+
+    failures: list[ClientFailure] = field(default_factory=list)
+    evaluation: Evaluation = field(default_factory=dict)
+    costs: dict[int, Cost] = field(default_factory=dict)
+    """By round."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FederationReport:
     """A federation that came to its end."""
 
     recordings: tuple[Path, ...]
     """The JSON file of each recording, by round, then client, the aggregate last."""
-    failures: tuple[ClientFailure, ...]
+    failures: Sequence[ClientFailure]
     seconds: float
     evaluation: Evaluation
-    """By round, the clients' weighted mean of each metric."""
+    """By round, the clients' weighted mean of each metric; with rounds for utility, where none evaluates by itself,
+    the first client's."""
+    costs: Mapping[int, Cost]
+    """By round."""
 
 
 def client_failure(client: int, round: int, reason: str) -> ClientFailure:
@@ -57,31 +92,31 @@ def failure_of_all(failures: Sequence[ClientFailure], sentence: str) -> FedleakE
 def clear_outcome(folder: Path) -> None:
     """Removes what an earlier federation left in the folder, its recordings too, and nothing else."""
     ours = [f"round-[0-9]*/{who}.{kind}" for who in ("client-[0-9]*", "aggregate") for kind in ("json", "safetensors")]
-    for pattern in (*ours, FAILURES, EVALUATION):
+    for pattern in (*ours, FAILURES, EVALUATION, COSTS):
         for stale in folder.glob(pattern):
             stale.unlink()
 
 
-def write_outcome(
-    folder: Path, failures: Sequence[ClientFailure], evaluation: Evaluation, error: Exception | None
-) -> None:
-    """Writes `evaluation.json`, then `failures.json`, the sign that the federation has ended."""
-    write_atomically(folder / EVALUATION, _json(evaluation))
+def write_outcome(folder: Path, outcome: Outcome, error: Exception | None) -> None:
+    """Writes `evaluation.json` and `costs.json`, then `failures.json`, the sign that the federation has ended."""
+    write_atomically(folder / EVALUATION, _json(outcome.evaluation))
+    write_atomically(folder / COSTS, _json({round: asdict(cost) for round, cost in outcome.costs.items()}))
     ended = None if error is None else {"type": type(error).__name__, "sentence": str(error)}
-    write_atomically(
-        folder / FAILURES, _json({"clients": [asdict(failure) for failure in failures], "federation": ended})
-    )
+    failures = [asdict(failure) for failure in outcome.failures]
+    write_atomically(folder / FAILURES, _json({"clients": failures, "federation": ended}))
 
 
-def read_outcome(folder: Path) -> tuple[tuple[ClientFailure, ...], Evaluation]:
+def read_outcome(folder: Path) -> Outcome:
     """What `write_outcome` wrote; raises the error that the federation ended with, if it did."""
     facts = json.loads((folder / FAILURES).read_bytes())
     if facts["federation"] is not None:
         raise _revived(facts["federation"]["type"], facts["federation"]["sentence"])
     evaluation = json.loads((folder / EVALUATION).read_bytes())
-    return (
-        tuple(ClientFailure(**failure) for failure in facts["clients"]),
-        {int(round): metrics for round, metrics in evaluation.items()},
+    costs = json.loads((folder / COSTS).read_bytes())
+    return Outcome(
+        failures=[ClientFailure(**failure) for failure in facts["clients"]],
+        evaluation={int(round): metrics for round, metrics in evaluation.items()},
+        costs={int(round): Cost(**cost) for round, cost in costs.items()},
     )
 
 
@@ -95,5 +130,5 @@ def _error_type(name: str) -> type[FedleakError]:
     return kind if isinstance(kind, type) and issubclass(kind, FedleakError) else FederationError
 
 
-def _json(value: Mapping[str, object] | Evaluation) -> bytes:
+def _json(value: Mapping[str, object] | Mapping[int, object]) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fedleak.defense import Defense, build_chain, trained_with
+from fedleak.defense import Defense, build_chain, planned, trained_with
 from fedleak.errors import ConfigError
 from fedleak.settings import FederationSettings, PlanSettings, Settings, Table, parse_settings
 from fedleak.task import Task
@@ -34,16 +34,21 @@ class FederationPlan(PlanSettings):
     """Whether the server records; what the strategy sees is the same either way."""
 
     def defenses(self) -> tuple[Defense, ...]:
-        """The chain of defenses, built."""
-        return build_chain(self.chain)
+        """The chain of defenses, as it acts in this run."""
+        return planned(build_chain(self.chain), self.phases)
 
     def public_task(self) -> Task:
         """The task with the network that is trained under the defenses."""
         return hardened(self.task, self.defenses())
 
-    def training(self) -> FederationSettings:
+    def recorded(self, round: int) -> bool:
+        """Whether the server records the round; those after it are for utility."""
+        return round <= self.federation.rounds
+
+    def training(self, round: int = 1) -> FederationSettings:
         """How clients train under the defenses; of a federation's settings, all the rest is not theirs to change."""
-        return trained_with(self.federation, self.defenses())
+        federation = self.federation if self.recorded(round) else self.utility.instead_of(self.federation)
+        return trained_with(federation, self.defenses())
 
     def absolute(self) -> "FederationPlan":
         """The same plan with paths that do not depend on a working directory."""

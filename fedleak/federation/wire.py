@@ -17,6 +17,8 @@ CONFIG = "config"
 MASKED = "masked"
 KEPT = "fedleak.kept"
 COHORT = "secure-aggregation"
+COST = "cost"
+"""What a client says about its own effort; the server's meter takes it out of the reply."""
 
 NUM_EXAMPLES = "num-examples"
 TRAIN_LOSS = "train_loss"
@@ -25,6 +27,8 @@ FINGERPRINT = "fingerprint"
 PRETRAINING = "pretraining"
 PARTITION = "partition-id"
 PUBLIC_KEY = "public-key"
+SECONDS = "seconds"
+MEMORY = "memory"
 
 KEY_AGREEMENT = "train.secagg_setup"
 CLIENT_FAILED = 2
@@ -103,6 +107,11 @@ def keep(context: Context, kept: NamedTensors) -> None:
     """Leaves something for the client's next round, where only the client can see it."""
     if kept:
         context.state[KEPT] = to_arrays(kept)
+
+
+def bytes_of(content: RecordDict) -> int:
+    """The size of what a message carries, as Flower counts it."""
+    return sum(record.count_bytes() for record in content.values())
 
 
 def answer(message: Message, **records: ArrayRecord | MetricRecord | ConfigRecord) -> Message:

@@ -16,7 +16,7 @@ Evaluated = Callable[[FederationRow], bool]
 """Whether the round of a row should have been evaluated."""
 Name = Literal["accuracy", "loss"]
 UNITS: dict[Name, str] = {"accuracy": "share of the test split", "loss": ""}
-UNEVALUATED = "no round was evaluated; set federation.fraction_evaluate"
+UNEVALUATED = "no round was evaluated; set federation.fraction_evaluate or utility.rounds"
 
 
 def always(row: FederationRow) -> bool:  # noqa: ARG001
@@ -25,10 +25,10 @@ def always(row: FederationRow) -> bool:  # noqa: ARG001
 
 
 def evaluated_in(campaign: Campaign) -> Evaluated:
-    """By `federation.fraction_evaluate` of the point that a row belongs to."""
+    """By `federation.fraction_evaluate` and `utility.rounds` of the point that a row belongs to."""
     shares = {
         (point.experiment.task, tuple(sorted(point.setting.items())), point.experiment.seed): (
-            point.experiment.federation.fraction_evaluate
+            point.experiment.federation.fraction_evaluate + point.experiment.utility.rounds
         )
         for point in campaign.points
     }

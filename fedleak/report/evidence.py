@@ -25,6 +25,8 @@ class Evidence:
     comparisons: Sequence[Comparison]
     defended: Mapping[tuple[Condition, str], bool]
     """Each defense where it was tried, and whether there is anything in its chain."""
+    adapted: frozenset[str] = frozenset()
+    """The defenses that some attack takes account of."""
 
     @property
     def labels(self) -> list[str]:

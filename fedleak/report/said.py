@@ -2,7 +2,8 @@
 
 from fedleak.report.judgement import Judgement
 
-UNTESTED = "none of them adapts to the defense: untested, not safe."
+UNTESTED = "none of them takes account of the defense: untested, not safe."
+TESTED = "some of them know the defense, but that is no proof of safety."
 SAID = {
     "inputs": {
         Judgement.LEAKED: "Images were rebuilt under {names}.",
@@ -10,8 +11,7 @@ SAID = {
         Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
         Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
         Judgement.NOTHING: (
-            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; "
-            f"{UNTESTED}"
+            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; {tested}"
         ),
         Judgement.MISSING: "Under {names} no attack has a figure for the images.",
     },
@@ -20,7 +20,7 @@ SAID = {
         Judgement.BEYOND: "Under {names} more of the labels was read than guessing gives.",
         Judgement.UNCLEAR: "Under {names} luck may explain the labels that were read.",
         Judgement.TOO_FEW: "Under {names} there are too few labels to tell reading from guessing.",
-        Judgement.NOTHING: f"Under {{names}} these attackers read no more labels than guessing does; {UNTESTED}",
+        Judgement.NOTHING: "Under {names} these attackers read no more labels than guessing does; {tested}",
         Judgement.MISSING: "Under {names} no attack has a figure for the labels.",
     },
     "membership": {
@@ -28,7 +28,7 @@ SAID = {
         Judgement.BEYOND: "Under {names} no member was found for sure, but they were told from others above chance.",
         Judgement.UNCLEAR: "Under {names} luck may explain the members that were found.",
         Judgement.TOO_FEW: "Under {names} there are too few messages to tell finding members from guessing.",
-        Judgement.NOTHING: f"Under {{names}} these attackers found no more members than guessing does; {UNTESTED}",
+        Judgement.NOTHING: "Under {names} these attackers found no more members than guessing does; {tested}",
         Judgement.MISSING: "Under {names} no attack has a figure for the members.",
     },
     "properties": {
@@ -36,9 +36,7 @@ SAID = {
         Judgement.BEYOND: "Under {names} questions about the batches were answered better than guessing does.",
         Judgement.UNCLEAR: "Under {names} luck may explain the questions that were answered.",
         Judgement.TOO_FEW: "Under {names} there are too few messages to tell answers from guessing.",
-        Judgement.NOTHING: (
-            f"Under {{names}} these attackers answered no more questions than guessing does; {UNTESTED}"
-        ),
+        Judgement.NOTHING: ("Under {names} these attackers answered no more questions than guessing does; {tested}"),
         Judgement.MISSING: "Under {names} no attack has a figure for the questions.",
     },
 }

@@ -10,7 +10,6 @@ from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.reading import FinishedRun
 from fedleak.defense import defenses
 from fedleak.plugin import Plugin
-from fedleak.report.conditions import defended_in
 from fedleak.report.idle import idle_metrics
 from fedleak.report.judgement import BLIND
 from fedleak.report.threat import distinct
@@ -89,12 +88,12 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
     campaign, names = run.campaign, {plugin.name for plugin in used_plugins(run.campaign)}
     if run.unfinished:
         yield "Cells that were not run", f"{counted(run.unfinished, 'planned cell')}: the run was interrupted."
-    defended = dict.fromkeys(name for (_, name), chain in defended_in(campaign).items() if chain)
-    if defended:
+    unaware = not_adapted_to(campaign)
+    if unaware:
         yield (
             "An attacker who adapts",
             (
-                f"None of these attacks was fitted to a defense ({listed(defended)}). Where one leaves little, read "
+                f"None of these attacks takes account of a defense ({listed(unaware)}). Where one leaves little, read "
                 "untested, not safe."
             ),
         )
@@ -111,6 +110,26 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
 def _idle(campaign: Campaign) -> Iterator[tuple[str, str]]:
     for sentence in idle_metrics(campaign).values():
         yield "Metrics that no attack answers", f"{sentence}."
+
+
+def adapted_to(campaign: Campaign) -> frozenset[str]:
+    """The defenses that in every experiment with them some attack takes account of."""
+    return frozenset(_defended(campaign)) - frozenset(not_adapted_to(campaign))
+
+
+def not_adapted_to(campaign: Campaign) -> list[str]:
+    """The defenses that no attack of their experiment takes account of."""
+    found = [
+        name
+        for experiment in distinct(campaign)
+        for name, chain in experiment.build_chains().items()
+        if chain and not any(attack.adapts_to(chain) for attack in experiment.build_attacks())
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _defended(campaign: Campaign) -> set[str]:
+    return {name for one in distinct(campaign) for name, chain in one.build_chains().items() if chain}
 
 
 def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from fedleak.report.conditions import condition_of, defense_words
 from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import GRAVITY, Judgement, judge
 from fedleak.report.kinds import NOUNS
-from fedleak.report.said import SAID
+from fedleak.report.said import SAID, TESTED, UNTESTED
 from fedleak.report.sentences import sentence, tally
 from fedleak.report.standing import measured_metrics
 from fedleak.report.undefended import ALONE, undefended
@@ -62,17 +62,21 @@ def _lead(evidence: Evidence) -> Iterator[str]:
     if bare:
         yield undefended(evidence, bare)
     for kind, own in worst.items():
-        sentences = list(_grouped(kind, own))
+        sentences = list(_grouped(evidence, kind, own))
         if sentences:
             yield " ".join(sentences)
 
 
-def _grouped(kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
-    """A sentence for all the defenses of which the same can be said."""
+def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
+    """A sentence for all the defenses of which the same can be said, tested against who knows them or not."""
     for judgement in GRAVITY:
-        names = [tally(label, summary) for (label, _), summary in worst.items() if judge(summary) is judgement]
-        if names:
-            yield opening(SAID[kind][judgement].format(names=listed(names)))
+        same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
+        groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}
+        words = SAID[kind].get(judgement, "")
+        for tested, labels in groups.items() if "{tested}" in words else [("", same.keys())]:
+            names = [name for label, name in same.items() if label in labels]
+            if names:
+                yield opening(words.format(names=listed(names), tested=tested))
 
 
 def _finding(evidence: Evidence, label: str) -> Finding:

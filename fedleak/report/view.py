@@ -13,14 +13,16 @@ from fedleak.report.files import Files
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.hero import Hero, hero
 from fedleak.report.judgement import BLIND, portion
+from fedleak.report.knowing import Known, known_defenses
 from fedleak.report.layering import Profile, layer_profile
+from fedleak.report.learning import Learning, learning
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.paired import Pair, comparisons_of, pairs, references_of
 from fedleak.report.pictures import Album
 from fedleak.report.reproduce import Recipe, recipe
 from fedleak.report.standing import attackers, headline, strongest
 from fedleak.report.threat import Fact, threat_model
-from fedleak.report.untested import Gap, failures_of, untested, used_plugins
+from fedleak.report.untested import Gap, adapted_to, failures_of, untested, used_plugins
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.report.words import counted, listed
 from fedleak.results import AGGREGATE, Row
@@ -45,7 +47,9 @@ class Page:
     pairs: tuple[Pair, ...]
     pairs_left_out: int
     reference: str
+    known: tuple[Known, ...]
     frontiers: tuple[Frontier, ...]
+    learning: tuple[Learning, ...]
     curves: tuple[Curves, ...]
     profile: Profile | None
     untested: tuple[Gap, ...]
@@ -73,7 +77,14 @@ def page_of(run: FinishedRun) -> Page:
         name=run.campaign.name,
         about=_about(run, rows),
         warnings=tuple(_warnings(run, rows)),
-        verdict=verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=defended_in(run.campaign))),
+        verdict=verdict(
+            Evidence(
+                summaries=summaries,
+                comparisons=comparisons,
+                defended=defended_in(run.campaign),
+                adapted=adapted_to(run.campaign),
+            )
+        ),
         hero=hero(files, focus, telling, exception=exception),
         threat=tuple(threat_model(run.campaign)),
         panels=tuple(shown),
@@ -82,7 +93,9 @@ def page_of(run: FinishedRun) -> Page:
         pairs=tuple(lines),
         pairs_left_out=more,
         reference=listed(dict.fromkeys(references.values()), "or"),
+        known=tuple(known_defenses(run, images[0].group.metric if images else None)),
         frontiers=tuple(frontiers(images or _of_first_metric(summaries), run.federations)),
+        learning=tuple(learning(run.federations)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(run.folder, focus),
         untested=tuple(untested(run, summaries)),

@@ -58,6 +58,21 @@ def compare_runs(new: Iterable[Row], old: Iterable[Row]) -> list[Comparison]:
     return _corrected(compared, family=lambda _: "all")
 
 
+def compare_attacks(rows: Iterable[Row], pairs: Mapping[str, str]) -> list[Comparison]:
+    """Each attack against another on the same messages, both by label; test rows only.
+
+    Each metric asks a question of its own, so its comparisons are one family.
+    """
+    groups = _test_groups(rows)
+    by_place = {(replace(group, attack="", algorithm=""), group.attack): group for group in groups}
+    compared = []
+    for group, own in groups.items():
+        reference = by_place.get((replace(group, attack="", algorithm=""), pairs.get(group.attack, "")))
+        if reference is not None:
+            compared.append(_comparison(group, own, reference, groups[reference]))
+    return _corrected(compared, family=lambda comparison: comparison.group.metric)
+
+
 def _test_groups(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     return group_rows(row for row in rows if row.split == "test")
 

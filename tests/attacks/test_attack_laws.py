@@ -21,8 +21,11 @@ INFORMED = [name for name in NAMES if name not in ("prior", "no-gradient")]
 
 def quick(name: str) -> Attack:
     cls = attacks.get(name)
+    short = {"use": "inverting-gradients", "steps": 4}
     if name == "best-of":
-        return attacks.build(name, {"attack": {"use": "inverting-gradients", "steps": 4}, "restarts": 2})
+        return attacks.build(name, {"attack": short, "restarts": 2})
+    if name == "plain":
+        return attacks.build(name, {"attack": short})
     return attacks.build(name, {field.name: COUNTS[field.name] for field in fields(cls) if field.name in COUNTS})
 
 

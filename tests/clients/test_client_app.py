@@ -49,6 +49,13 @@ def test_it_replies_as_flower_s_stock_client_does_and_keeps_the_truth(tmp_path: 
     assert len(truth.examples) == wire.metrics_of(content)["num-examples"] == 3
 
 
+def test_its_loss_is_a_secret_where_defenses_prove_something(tmp_path: Path) -> None:
+    private = {"use": "local-dp", "epsilon": 1.0, "delta": 1e-5, "max_norm": 1.0}
+    for chain, told in [([private], False), ([{"use": "dp-sgd"}], False), ([{"use": "clipping", "max_norm": 1}], True)]:
+        content = asked(plan_in(tmp_path, chain=chain), "train").content
+        assert set(wire.metrics_of(content)) == {"num-examples"} | ({"train_loss"} if told else set())
+
+
 def test_training_before_the_recorded_rounds_leaves_no_trace(tmp_path: Path) -> None:
     content = asked(plan_in(tmp_path), "train", **{wire.PRETRAINING: True}).content
     assert wire.metrics_of(content)["num-examples"] == len(share_of(plan_in(tmp_path), 0))

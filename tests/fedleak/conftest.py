@@ -1,10 +1,15 @@
-"""Rows made by hand."""
+"""Rows, summaries and comparisons made by hand."""
 
 import math
 
 import pytest
 
+from fedleak.metric import metrics
 from fedleak.results import Row
+from fedleak.statistics.comparison import Comparison
+from fedleak.statistics.group import Group
+from fedleak.statistics.intervals import Interval
+from fedleak.statistics.summary import Summary
 
 PLAIN = {
     "task": "digits-mlp", "setting": {}, "federation": "", "split": "test", "algorithm": "dlg", "attack": "dlg",
@@ -33,3 +38,61 @@ def row(*samples: float, **changed) -> Row:
 @pytest.fixture(scope="session")
 def make_row():
     return row
+
+
+PLACE = {"task": "digits-mlp", "setting": (), "defense": "none", "algorithm": "dlg", "attack": "dlg",
+         "sender": "client", "metric": "psnr"}  # fmt: skip
+
+
+def group(**changed) -> Group:
+    return Group(**{**PLACE, "algorithm": changed.get("attack", "dlg").partition(" ")[0], **changed})
+
+
+def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient: float = 9.0, **changed) -> Summary:
+    """A summary of these samples, one a message, whose intervals reach `half` to either side; NaN: there is none."""
+    fields = {key: changed.pop(key) for key in list(changed) if key not in PLACE}
+    metric = metrics.get(changed.get("metric", "psnr"))
+    higher = metric.higher_is_better
+    sign = 1.0 if higher else -1.0
+    mean = math.fsum(samples) / len(samples) if samples else math.nan
+    guess = (max if higher else min)(prior, no_gradient)
+    reached = [value for value in samples if sign * value >= sign * metric.threshold]
+    gain = sign * (mean - guess)
+    values = {
+        "group": group(**changed), "unit": metric.unit, "higher_is_better": higher, "mean": mean,
+        "interval": Interval(low=mean - half, high=mean + half, method="by hand"),
+        "prior": prior, "no_gradient": no_gradient, "gain": gain,
+        "gain_interval": Interval(low=gain - half, high=gain + half, method="by hand"),
+        "beats_guessing": None if math.isnan(gain - half) else gain > half,
+        "samples": samples, "threshold": metric.threshold,
+        "leaked": len([value for value in reached if sign * (value - guess) >= metric.margin]),
+        "worst_case": (max if higher else min)(samples, default=math.nan),
+        "share": len(reached) / len(samples) if samples else math.nan,
+        "share_interval": Interval(low=math.nan, high=math.nan, method="by hand"),
+        "messages": len(samples), "failed": 0 if samples else 2, "seeds": 1,
+        "failures": {} if samples else {"it raised": 2}, "certifiable": 0, "certified": 0, "partly": 0,
+        "diagnoses": {}, "tuned": False,
+    }  # fmt: skip
+    return Summary(**{**values, **fields})
+
+
+def comparison(difference: float, p_value: float, *, pairs: int = 4, **changed) -> Comparison:
+    return Comparison(
+        group=group(**changed),
+        reference=group(**{**changed, "defense": "none"}),
+        difference=difference,
+        interval=Interval(low=difference - 1, high=difference + 1, method="by hand"),
+        p_value=p_value,
+        pairs=pairs,
+        test="by hand",
+    )
+
+
+@pytest.fixture(scope="session")
+def make_summary():
+    return summary
+
+
+@pytest.fixture(scope="session")
+def make_comparison():
+    return comparison

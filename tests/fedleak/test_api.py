@@ -8,7 +8,7 @@ from torch import nn
 
 from fedleak.api import attack, capture, observe, score
 from fedleak.batch import Batch
-from fedleak.errors import ConfigError, FederationError
+from fedleak.errors import ConfigError
 from fedleak.randomness import generator
 
 IMAGES = torch.rand(4, 1, 5, 5, generator=generator("images"))
@@ -59,7 +59,7 @@ def test_a_capture_is_one_for_each_message() -> None:
     captures = capture("digits-mlp", clients=3, rounds=2, defense=[{"use": "secure-aggregation"}])
     assert [one.observation.masked for one in captures] == [True, True, True, False] * 2
     assert len(captures[3].truth) == 3
-    with pytest.raises(FederationError, match="2 clients or more"):
+    with pytest.raises(ConfigError, match="2 clients or more"):
         capture("digits-mlp", clients=1, defense=[{"use": "secure-aggregation"}])
 
 

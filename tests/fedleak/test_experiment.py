@@ -1,6 +1,7 @@
 """An experiment is checked whole, in one sentence, before anything runs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,30 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_experiment(write(tmp_path, "name = "))
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_experiment(write(tmp_path, f"seed = {'1' * 5000}"))
+
+
+@pytest.mark.parametrize(
+    ("chain", "sentence"),
+    [
+        ([{"use": "mixup"}], "has none to mix; raise federation.batch_size"),
+        ([{"use": "secure-aggregation", "smallest_cohort": 9}], "needs 9 clients or more"),
+        ([{"use": "precode", "codes": 10**12}], "less than or equal to 65536"),
+        ([{"use": "withhold", "layers": []}], "a list of patterns"),
+        ([{"use": "withhold", "layers": ["*weight"]}, {"use": "withhold", "layers": ["*bias"]}], "would share nothing"),
+        (
+            [{"use": "error-feedback", "of": {"use": "random-k", "fraction": 0.1, "scaled": True}}],
+            "sends in excess; leave scaled out",
+        ),
+    ],
+)
+def test_a_defense_that_does_not_fit_is_refused_by_its_place(chain: list[Any], sentence: str) -> None:
+    tree = {**GOOD, "defenses": [{"name": "none"}, {"name": "x", "chain": chain}]}
+    with pytest.raises(ConfigError, match=r"^defenses\.1\.chain.*" + re.escape(sentence)):
+        parse_experiment(tree)
+
+
+def test_layers_that_a_later_defense_replaces_cannot_be_withheld() -> None:
+    chain = [{"use": "withhold-batch-norm"}, {"use": "group-norm"}]
+    tree = {**GOOD, "task": "digits-bn-convnet", "defenses": [{"name": "x", "chain": chain}]}
+    with pytest.raises(ConfigError, match="would withhold nothing"):
+        parse_experiment(tree)

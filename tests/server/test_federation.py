@@ -13,7 +13,7 @@ from fedleak.clients import client as client_module
 from fedleak.defenses.secure_aggregation import add_up, masking_of, mean_state
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
-from fedleak.federation.outcome import FederationReport
+from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import RING, Recording, find_recordings, read_recording
 from fedleak.reply import reply
@@ -53,7 +53,9 @@ def read(report: FederationReport) -> list[Recording]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every file, but for the one that a clock had a hand in."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != COSTS)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def delta(recording: Recording) -> Tensor:

@@ -107,3 +107,14 @@ def test_no_federation_waits_for_clients_that_never_come(tmp_path: Path, clients
     report = run_federation(plan)
     assert len(report.recordings) == 2 * clients
     assert set(report.evaluation[2]) == {"loss", "accuracy"}
+
+
+def test_a_strategy_that_goes_by_losses_is_refused_where_they_are_a_secret(tmp_path: Path) -> None:
+    options = {"client_learning_rate": 0.1}
+    wrapped = {"noise_multiplier": 0.1, "clipping_norm": 1.0, "num_sampled_clients": 4}
+    fixed = "DifferentialPrivacyServerSideFixedClipping"
+    private = [{"use": "local-dp", "epsilon": 1.0, "delta": 1e-5, "max_norm": 1.0}]
+    for name, table in [("QFedAvg", options), (fixed, {**wrapped, "strategy": {"use": "QFedAvg", **options}})]:
+        build_strategy(plan_for(tmp_path, name, table))
+        with pytest.raises(ConfigError, match="weighs clients by their losses, which they do not report"):
+            build_strategy(plan_for(tmp_path, name, table, chain=private))

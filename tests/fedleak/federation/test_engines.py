@@ -10,7 +10,7 @@ import pytest
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import simulation
 from fedleak.federation.engine import quiet_flower, run_federation
-from fedleak.federation.outcome import client_failure, failure_of_all, read_outcome, write_outcome
+from fedleak.federation.outcome import Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings import parse_settings
 
@@ -89,9 +89,11 @@ def test_flower_is_silent_unless_fedleak_is_verbose() -> None:
 
 
 def test_an_outcome_survives_its_files(tmp_path: Path) -> None:
-    failures = (client_failure(1, 2, "NonFiniteError: no"), client_failure(3, 2, "KeyError: 'x'"))
-    write_outcome(tmp_path, failures, {1: {"loss": 0.5}}, None)
-    assert read_outcome(tmp_path) == (failures, {1: {"loss": 0.5}})
+    failures = [client_failure(1, 2, "NonFiniteError: no"), client_failure(3, 2, "KeyError: 'x'")]
+    cost = Cost(bytes_received=3.0, bytes_sent=2.0, bytes_encoded=1.0, client_seconds=0.5, client_memory=4.0)
+    outcome = Outcome(failures=failures, evaluation={1: {"loss": 0.5}}, costs={2: cost})
+    write_outcome(tmp_path, outcome, None)
+    assert read_outcome(tmp_path) == outcome
     assert [failure.user_error for failure in failures] == [True, False]
 
 
@@ -102,7 +104,7 @@ def test_an_outcome_survives_its_files(tmp_path: Path) -> None:
 def test_the_error_that_ended_a_federation_is_raised_again(
     tmp_path: Path, error: Exception, raised: type[Exception], sentence: str
 ) -> None:
-    write_outcome(tmp_path, (), {}, error)
+    write_outcome(tmp_path, Outcome(), error)
     with pytest.raises(raised) as caught:
         read_outcome(tmp_path)
     assert type(caught.value) is raised

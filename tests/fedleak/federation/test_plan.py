@@ -8,7 +8,7 @@ from flwr.common.config import flatten_dict, fuse_dicts, parse_config_args
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan, RunConfig
-from fedleak.settings import FederationSettings, ModelSettings, parse_settings
+from fedleak.settings import FederationSettings, ModelSettings, UtilitySettings, parse_settings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
@@ -26,6 +26,7 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
         chain=({"use": "clipping", "max_norm": 0.5}, {"use": "secure-aggregation"}),
         federation=FederationSettings(batches="all", strategy_options={"server_momentum": 0.5}, learning_rate=1e-3),
         model=ModelSettings(checkpoint="weights.pt"),
+        utility=UtilitySettings(rounds=3, batches="all", learning_rate=0.5),
     )
     config = plan.to_run_config()
     assert all(isinstance(value, bool | int | float | str) for value in config.values())
@@ -33,7 +34,8 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
 
 
 def test_every_field_may_be_overridden_in_flwr_run() -> None:
-    plan = FederationPlan(task="t", recordings="a", vault="b", model=ModelSettings(checkpoint="c"))
+    utility = UtilitySettings(batch_size=1, batches=1, epochs=1, learning_rate=0.1, momentum=0.0)
+    plan = FederationPlan(task="t", recordings="a", vault="b", model=ModelSettings(checkpoint="c"), utility=utility)
     assert declared().keys() == plan.to_run_config().keys()
 
 

@@ -32,7 +32,8 @@ TREE = {
     ],
 }
 SECTIONS = ["Verdict", "Threat model", "Every defense, every attack", "Paired tests", "Privacy against accuracy",
-            "Attacks over", "What the update", "What was not tested", "How to run", "Citations"]  # fmt: skip
+            "What the defenses cost", "Attacks over", "What the update", "What was not tested", "How to run",
+            "Citations"]  # fmt: skip
 
 DEFENSES = ["none", "noisy", "summed", "summed (sum)"]
 

@@ -155,7 +155,7 @@ def test_the_metric_that_decides_is_named_beside_the_first(make_row):
         ((30.0, 31.0), 1.0, "Images were rebuilt under noisy (2 of 2)."),
         ((15.0, 16.0), 1.0, "no image was rebuilt, but more than guessing was recovered"),
         ((13.0, 16.0), 9.0, "no image was rebuilt, and what was recovered luck may explain"),
-        ((11.0, 12.0), 9.0, "none of them adapts to the defense: untested, not safe"),
+        ((11.0, 12.0), 9.0, "none of them takes account of the defense: untested, not safe"),
         ((16.0,), math.nan, "no image was rebuilt, and there are too few messages to tell more"),
     ],
 )

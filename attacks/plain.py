@@ -1,0 +1,47 @@
+"""An attacker who takes no notice of defenses."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from torch import Generator
+
+from fedleak.attack import Attack, attacks
+from fedleak.defense import Defense
+from fedleak.observation import Observation
+from fedleak.reconstruction import Kind, Reconstruction
+
+
+@attacks.register("plain")
+@dataclass(frozen=True, kw_only=True)
+class Plain(Attack):
+    """Runs an attack as if no defense had acted: the control that shows what knowing the defense is worth.
+
+    Every attack adapts to the chain by itself. One that seems to fail may only have been used in ignorance, which is
+    how many defenses were judged. Masks of secure aggregation are not overlooked: they cannot be.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2112.00059"
+    bibtex: ClassVar = """@inproceedings{huang2021evaluating,
+  title = {Evaluating Gradient Inversion Attacks and Defenses in Federated Learning},
+  author = {Huang, Yangsibo and Gupta, Samyak and Song, Zhao and Li, Kai and Arora, Sanjeev},
+  booktitle = {Advances in Neural Information Processing Systems}, volume = {34}, year = {2021},
+  url = {https://arxiv.org/abs/2112.00059}
+}"""
+    attack: Attack
+    """The attack that is kept in ignorance."""
+
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:  # noqa: ARG002
+        return False
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return self.attack.answers
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        return self.attack.reconstruct(unaware(observation), rng)
+
+
+def unaware(observation: Observation) -> Observation:
+    """The observation, and those that come with it, without the chain of defenses."""
+    others = tuple(unaware(one) for one in observation.others)
+    return replace(observation, defense=(), others=others)

@@ -1,0 +1,97 @@
+"""Automatic transformation search (ATS): augmentation as a defense."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+from torch import Generator, Tensor
+
+from fedleak.batch import Batch
+from fedleak.defense import Defense, defenses
+from fedleak.task import Task
+from fedleak.transformations import SEARCHED, Images, transformed, ways_of
+
+FITTING_STEPS, FITTING_RATE, SMOOTH = 150, 0.03, 1e-3
+
+
+def _checked_policy(value: str) -> str:
+    steps = [step for part in value.split("+") for step in part.split("-")]
+    if not all(step.isascii() and step.isdecimal() and int(step) < len(SEARCHED) for step in steps):
+        raise PydanticCustomError(
+            "policy", f'numbers from 0 to {len(SEARCHED) - 1}, such as "3-1-7", or several such with + between them'
+        )
+    return value
+
+
+@defenses.register("ats")
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(Defense):
+    """Trains on images that are moved, turned, inverted or recoloured, by a policy that makes them hard to recover.
+
+    Every example goes through one of the policy's sequences of transformations, drawn at random; most of them go either
+    way (left or right, brighter or darker), which is drawn too. Once a round: all epochs see the same images, and they
+    stay in [0, 1]. The policy is public, so an attacker who has recovered an image fits the one that it was made from.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2011.12505"
+    bibtex: ClassVar = """@inproceedings{gao2021privacy,
+  title = {Privacy-Preserving Collaborative Learning with Automatic Transformation Search},
+  author = {Gao, Wei and Guo, Shangwei and Zhang, Tianwei and Qiu, Han and Wen, Yonggang and Liu, Yang},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {114--123}, year = {2021},
+  url = {https://arxiv.org/abs/2011.12505}
+}"""
+    knowledge: ClassVar[str] = "undoes the transformations, whichever way the dice went"
+    policy: Annotated[str, AfterValidator(_checked_policy)] = "3-1-7"
+    """Transformations by their number in the paper's list of 50, in order; "+" stands between sequences to draw from.
+    "3-1-7" and "3-1-7+43-18-18" are the paper's for CIFAR-100."""
+
+    @property
+    def sequences(self) -> list[list[str]]:
+        """The sequences to draw from, each of words such as `contrast-6`."""
+        return [[SEARCHED[int(step)] for step in part.split("-")] for part in self.policy.split("+")]
+
+    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:  # noqa: ARG002
+        inputs = [self._transformed(image, rng) for image in torch.split(examples.inputs, 1)]
+        return Batch(torch.cat(inputs), examples.labels)
+
+    def _transformed(self, image: Images, rng: Generator) -> Images:
+        sequence = self.sequences[int(torch.randint(len(self.sequences), (), generator=rng))]
+        ways = torch.randint(2, (len(sequence),), generator=rng) * 2 - 1
+        return transformed(image, sequence, ways.tolist())
+
+    def restored(self, inputs: Images) -> Images:
+        """For every way that the dice may have gone the images that fit best; of these, those that fit best of all."""
+        found, misfit = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
+        for sequence, ways in self._ways():
+            images, error = _fitted(inputs, sequence, ways)
+            found = torch.where((error < misfit).reshape(-1, 1, 1, 1), images, found)
+            misfit = torch.minimum(error, misfit)
+        return found
+
+    def _ways(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+        for sequence in self.sequences:
+            yield from ((sequence, ways) for ways in itertools.product(*map(ways_of, sequence)))
+
+
+def _fitted(target: Images, sequence: list[str], ways: tuple[int, ...]) -> tuple[Images, Float[Tensor, " batch"]]:
+    """Smooth images that the steps lead to the target from, and for each the squared error that is left."""
+    images = target.detach().clone().requires_grad_()
+    optimiser = torch.optim.Adam([images], lr=FITTING_RATE)
+    for _ in range(FITTING_STEPS):
+        error = _error(images, target, sequence, ways)
+        rough = images.diff(dim=-1).abs().mean((1, 2, 3)) + images.diff(dim=-2).abs().mean((1, 2, 3))
+        (images.grad,) = torch.autograd.grad((error + SMOOTH * rough).sum(), images)
+        optimiser.step()
+        with torch.no_grad():
+            images.clamp_(0, 1)
+    with torch.no_grad():
+        return images.detach(), _error(images, target, sequence, ways)
+
+
+def _error(images: Images, target: Images, sequence: list[str], ways: tuple[int, ...]) -> Float[Tensor, " batch"]:
+    return (transformed(images, sequence, ways) - target).square().mean((1, 2, 3))

@@ -1,0 +1,77 @@
+"""CENSOR."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from fedleak.defense import Defense, defenses
+from fedleak.settings import Rate
+from fedleak.training import Step
+from fedleak.update import Update
+from fedleak.weights import NamedTensors, Weights
+
+
+@defenses.register("censor")
+@dataclass(frozen=True, kw_only=True)
+class Censor(Defense):
+    """Replaces each layer's gradient by a random direction orthogonal to it and as long: the best of some `trials`.
+
+    The best is that with the lowest loss after a step of `trial_rate`. Only the lengths are left of the gradient, and
+    nothing of it to first order: to train, it goes downhill by luck alone. Differences from the authors' code: the
+    projection is taken off whole whatever the gradient's length; and where no trial lowers the loss the best one is
+    still sent, in place of the gradient itself. A layer of one entry has no other direction and becomes zero.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2501.15718"
+    bibtex: ClassVar = """@inproceedings{zhang2025censor,
+  title = {{CENSOR}: Defense Against Gradient Inversion via Orthogonal Subspace Bayesian Sampling},
+  author = {Zhang, Kaiyuan and Cheng, Siyuan and Shen, Guangyu and Ribeiro, Bruno and An, Shengwei and
+    Chen, Pin-Yu and Zhang, Xiangyu and Li, Ninghui},
+  booktitle = {Network and Distributed System Security Symposium}, year = {2025},
+  url = {https://arxiv.org/abs/2501.15718}
+}"""
+    knowledge: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
+    trials: Annotated[int, Field(ge=0, le=100_000)] = 20
+    """Directions that are tried in each local step; 0 sends the gradient as it is."""
+    trial_rate: Rate = 1e-4
+    """Learning rate of the steps that they are compared by."""
+
+    def gradient(self, step: Step, rng: Generator) -> NamedTensors:
+        best, lowest = step.gradient(), torch.inf
+        plain = best
+        for _ in range(self.trials):
+            tried = {name: orthogonal(value, rng) for name, value in plain.items()}
+            loss = self._loss_after(step, tried)
+            if loss < lowest or best is plain:
+                best, lowest = tried, loss
+        return best
+
+    def _loss_after(self, step: Step, direction: NamedTensors) -> float:
+        moved = {name: value - self.trial_rate * direction[name] for name, value in step.weights.parameters.items()}
+        weights, examples = Weights(moved, step.weights.buffers), step.examples
+        with torch.no_grad():
+            return float(step.task.loss(weights, examples.inputs, examples.labels, mode="eval"))
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        """All that can be known: how long each layer's update was."""
+        if self.trials == 0:
+            return None
+        pairs = [(given.tensors[name].norm(), value.norm()) for name, value in sent.tensors.items() if value.any()]
+        return torch.stack([(one / other - 1).square() for one, other in pairs]).sum() if pairs else None
+
+
+def orthogonal(gradient: Float[Tensor, "*shape"], rng: Generator) -> Float[Tensor, "*shape"]:
+    """A uniformly random direction among those orthogonal to a gradient, as long as that."""
+    length = gradient.norm()
+    if gradient.numel() == 1 or length == 0:
+        return torch.zeros_like(gradient)
+    along = gradient / length
+    drawn = torch.randn(gradient.shape, generator=rng).to(gradient)
+    for _ in range(2):  # once more for what rounding left
+        drawn = drawn - (drawn * along).sum() * along
+    scaled: Tensor = drawn * (length / drawn.norm())
+    return scaled

@@ -1,0 +1,127 @@
+"""DP-SGD."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Generator, nn
+
+from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.sampled import noise_factor_for
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.example_gradients import example_gradients
+from fedleak.settings import Amount, Count, FederationSettings
+from fedleak.task import Task
+from fedleak.training import LocalTraining, Step
+from fedleak.weights import NamedTensors
+
+_SHORTEST = 1e-12
+"""A gradient that is shorter is as good as zero."""
+
+
+@defenses.register("dp-sgd")
+@dataclass(frozen=True, kw_only=True)
+class DPSGD(Defense):
+    """Clips the gradient of each example to norm `max_norm` and adds normal noise to their sum, in every local step.
+
+    The step follows `(Σ clip(g_i) + N(0, (z max_norm)²)) / batch`. The noise multiplier z is given, or found so that
+    the whole run, the rounds after the recorded ones included, is (epsilon, delta)-private for each example. Gradients
+    of single examples come from Opacus where it can tell them.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1607.00133"
+    bibtex: ClassVar = """@inproceedings{abadi2016deep,
+  title = {Deep Learning with Differential Privacy},
+  author = {Abadi, Martin and Chu, Andy and Goodfellow, Ian and McMahan, H. Brendan and Mironov, Ilya and
+    Talwar, Kunal and Zhang, Li},
+  booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {308--318}, year = {2016},
+  url = {https://arxiv.org/abs/1607.00133}
+}"""
+    knowledge: ClassVar[str] = "smooths its images by as much as there is noise"
+    max_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Greatest norm of one example's gradient; infinity, without noise only, clips nothing."""
+    noise_multiplier: Amount | None = None
+    """Standard deviation of the noise on the sum as a multiple of max_norm; None: 1, or as epsilon asks."""
+    epsilon: Annotated[float, Field(gt=0)] | None = None
+    """Of the whole run; needs delta."""
+    delta: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Chance of an exception; below one in the number of examples."""
+    share: Count | None = None
+    """Examples of the client that has the fewest, for an epsilon that counts on it being a secret which of them a round
+    takes (as if each were taken by chance alone); None counts on no secrecy."""
+
+    def __post_init__(self) -> None:
+        if self.epsilon is not None and self.noise_multiplier is not None:
+            raise ConfigError("expected noise_multiplier or epsilon, got both; epsilon says how much noise there is")
+        if self.epsilon is not None and self.delta is None:
+            raise ConfigError(f"epsilon = {self.epsilon:g} means nothing without delta; give it too")
+        if self.epsilon is None and self.delta is not None:
+            raise ConfigError("delta given without the epsilon that it is for; give it too")
+        if math.isinf(self.max_norm) and (self.noise_multiplier is None or self.noise_multiplier > 0):
+            raise ConfigError("expected a finite max_norm where there is noise, got inf; noise goes by the norm")
+
+    @property
+    def multiplier(self) -> float:
+        """The noise multiplier; raises `ConfigError` where there is an epsilon and no run that it is for."""
+        if self.epsilon is not None:
+            raise ConfigError(
+                f"epsilon = {self.epsilon:g} is for all rounds of a run, and '{self.name}' by itself does not know "
+                "them; run it in a federation, or give noise_multiplier"
+            )
+        return 1.0 if self.noise_multiplier is None else self.noise_multiplier
+
+    def planned(self, phases: tuple[FederationSettings, ...]) -> "DPSGD":
+        """With the noise that makes the epsilon of these rounds what was asked for, as `Guarantee.epsilon` has it."""
+        if self.epsilon is None or self.delta is None:
+            return self
+        bare = replace(self, epsilon=None, delta=None, noise_multiplier=1.0)
+        parts = tuple(bare.mechanism(Situation(federation=phase)).over(phase.rounds) for phase in phases)
+        return replace(bare, noise_multiplier=noise_factor_for(self.epsilon, self.delta, parts))
+
+    def require(self, task: Task) -> None:
+        for name, module in task.network.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise ConfigError(
+                    f"'{self.name}' needs a network whose examples do not mix, and '{name}' is a "
+                    f"{type(module).__name__}; put 'group-norm' before it in the chain or take another model"
+                )
+
+    def gradient(self, step: Step, rng: Generator) -> NamedTensors:
+        singles = example_gradients(step)
+        norms = torch.stack([value.flatten(1).square().sum(1) for value in singles.values()]).sum(0).sqrt()
+        scales = (self.max_norm / norms.clamp_min(_SHORTEST)).clamp(max=1.0)
+        count = len(step.examples)
+        return {
+            name: (torch.tensordot(scales, value, dims=1) + self.std * torch.randn(value.shape[1:], generator=rng))
+            / count
+            for name, value in singles.items()
+        }
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the noise on the sum of a batch, in units of a gradient."""
+        return self.multiplier * self.max_norm if self.multiplier else 0.0
+
+    def noise(self, training: LocalTraining) -> float:
+        """The noises of all steps as they add up in the weights; as without momentum, which makes them more."""
+        if training.learning_rate is None or training.batch_size is None or training.steps is None:
+            return 0.0
+        return training.learning_rate * math.sqrt(training.steps) * self.std / training.batch_size
+
+    def mechanism(self, situation: Situation) -> Mechanism:
+        """An epoch's batches do not overlap, so an example that a round takes is in one step of each epoch."""
+        federation = situation.federation
+        rate = 1.0
+        if self.share is not None and federation.batches != "all":
+            rate = min(1.0, federation.batch_size * federation.batches / self.share)
+        return Mechanism(
+            noise=self.std,
+            contribution=self.max_norm,
+            protects="example",
+            neighbours="removed",
+            releases=federation.epochs,
+            sampling_rate=rate,
+        )

@@ -1,0 +1,56 @@
+"""Dropout put into a network."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+from torch import nn
+
+from fedleak.defense import Defense, defenses
+from fedleak.dense import behind, dense_layers, in_front, require_dense_layer
+from fedleak.task import Task
+
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
+)  # fmt: skip
+
+
+@defenses.register("dropout")
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Defense):
+    """Drops each feature with probability `rate` in training, so that the update is of a network nobody else knows.
+
+    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who roll dice of
+    their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2208.06163"
+    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
+  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
+  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
+  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
+  url = {https://arxiv.org/abs/2208.06163}
+}"""
+    rolls_dice: ClassVar = True
+    knowledge: ClassVar[str] = "finds the masks together with the images"
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Probability that a feature is dropped."""
+    behind: Literal["features", "activations", "both"] = "features"
+    """Where: on what enters the last dense layer, on what every activation gives, or both."""
+
+    def require(self, task: Task) -> None:
+        if self.behind != "activations":
+            require_dense_layer(task, self.name)
+
+    def harden(self, task: Task) -> Task:
+        if self.rate == 0:
+            return task
+        network = task.network
+        if self.behind != "activations":
+            network = in_front(network, dense_layers(network)[-1], "dropout", nn.Dropout(self.rate))
+        if self.behind != "features":
+            for name, module in task.network.named_modules():
+                if isinstance(module, ACTIVATIONS):
+                    network = behind(network, name, "dropout", nn.Dropout(self.rate))
+        return replace(task, network=network)

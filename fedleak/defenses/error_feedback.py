@@ -1,0 +1,88 @@
+"""Error feedback around another defense."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.defense import Defense, defenses
+from fedleak.defenses.random_k import RandomK
+from fedleak.errors import ConfigError
+from fedleak.task import Task
+from fedleak.training import LocalTraining
+from fedleak.update import Update
+from fedleak.weights import NamedTensors
+
+
+@defenses.register("error-feedback")
+@dataclass(frozen=True, kw_only=True)
+class ErrorFeedback(Defense):
+    """Adds to each update what another defense kept back in earlier rounds, so that nothing is lost, only late.
+
+    What is kept is the client's secret: nothing in the first round, later it is noise to an attacker who looks at one.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1901.09847"
+    bibtex: ClassVar = """@inproceedings{karimireddy2019error,
+  title = {Error Feedback Fixes {SignSGD} and other Gradient Compression Schemes},
+  author = {Karimireddy, Sai Praneeth and Rebjock, Quentin and Stich, Sebastian U. and Jaggi, Martin},
+  booktitle = {International Conference on Machine Learning}, pages = {3252--3261}, year = {2019},
+  url = {https://arxiv.org/abs/1901.09847}
+}"""
+    knowledge: ClassVar[str] = "makes of what was sent what it would without the feedback"
+    of: Defense
+    """The defense of the update whose error is kept, such as `top-k`."""
+
+    def __post_init__(self) -> None:
+        if self.of.protocol is not None or _acts_elsewhere(type(self.of)):
+            raise ConfigError(
+                f"error-feedback needs a defense that acts on the update alone, such as 'top-k', got '{self.of.name}'; "
+                "put that one beside it in the chain"
+            )
+        if isinstance(self.of, RandomK) and self.of.scaled:
+            raise ConfigError(f"error-feedback would add up what '{self.of.name}' sends in excess; leave scaled out")
+
+    def require(self, task: Task) -> None:
+        self.of.require(task)
+
+    def recall(self, update: Update, kept: NamedTensors) -> Update:
+        return Update({name: value + kept.get(name, 0.0) for name, value in update.tensors.items()}, update.kind)
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        return self.of.protect(update, rng)
+
+    def remember(self, given: Update, sent: Update) -> NamedTensors:
+        return {name: value - sent.tensors[name] for name, value in given.tensors.items()}
+
+    def bounded(self, norm: float) -> float:  # noqa: ARG002
+        return self.of.bounded(math.inf)  # what is kept may be of any length
+
+    def noise(self, training: LocalTraining) -> float:
+        return self.of.noise(training)
+
+    def encoded_bytes(self, sent: Update) -> int:
+        return self.of.encoded_bytes(sent)
+
+    def visible(self, sent: Update) -> NamedTensors | None:
+        return self.of.visible(sent)
+
+    def expected(self, given: Update) -> Update:
+        return self.of.expected(given)
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        return self.of.misfit(given, sent)
+
+
+def _acts_elsewhere(kind: type[Defense]) -> bool:
+    """Whether a defense does more than to change the update of a round."""
+    return (
+        kind.settings is not Defense.settings
+        or kind.harden is not Defense.harden
+        or kind.withheld is not Defense.withheld
+        or kind.examples is not Defense.examples
+        or kind.gradient is not Defense.gradient
+        or kind.recall is not Defense.recall
+        or kind.remember is not Defense.remember
+    )

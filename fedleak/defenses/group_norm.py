@@ -1,0 +1,57 @@
+"""GroupNorm in place of BatchNorm."""
+
+import copy
+from dataclasses import dataclass, replace
+from math import gcd
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.normalisation import BatchNorm, batch_norms
+from fedleak.settings import Count
+from fedleak.task import Task
+
+
+@defenses.register("group-norm")
+@dataclass(frozen=True, kw_only=True)
+class UseGroupNorm(Defense):
+    """Normalises every example by itself: BatchNorm layers become GroupNorm, which has no statistics to give away.
+
+    Scales and shifts are taken over. The gradient then is a sum of terms that depend on one example each.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1910.00189"
+    bibtex: ClassVar = """@inproceedings{hsieh2020quagmire,
+  title = {The Non-{IID} Data Quagmire of Decentralized Machine Learning},
+  author = {Hsieh, Kevin and Phanishayee, Amar and Mutlu, Onur and Gibbons, Phillip B.},
+  booktitle = {International Conference on Machine Learning}, pages = {4387--4398}, year = {2020},
+  url = {https://arxiv.org/abs/1910.00189}
+}"""
+    groups: Count = 32
+    """Groups of channels at most; a layer has the greatest number that divides both this and its channels."""
+
+    def require(self, task: Task) -> None:
+        if not batch_norms(task.network):
+            raise ConfigError(
+                f"group-norm: '{task.name}' has no BatchNorm layer to replace; leave it out, or take a model that has, "
+                "such as 'bn-convnet'"
+            )
+
+    def harden(self, task: Task) -> Task:
+        network = copy.deepcopy(task.network)
+        for place, layer in batch_norms(network).items():
+            network.set_submodule(place, self._instead_of(layer))
+        return replace(task, network=network)
+
+    def _instead_of(self, layer: BatchNorm) -> nn.GroupNorm:
+        channels = layer.num_features
+        fresh = nn.GroupNorm(gcd(self.groups, channels), channels, eps=layer.eps, affine=layer.affine)
+        fresh.train(layer.training)
+        if layer.affine:
+            with torch.no_grad():
+                fresh.weight.copy_(layer.weight)
+                fresh.bias.copy_(layer.bias)
+        return fresh

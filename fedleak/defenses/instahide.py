@@ -1,0 +1,70 @@
+"""InstaHide, of the inside-dataset kind."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from fedleak.batch import Batch
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.mixtures import mixture
+from fedleak.task import Task
+
+TRIES = 32
+
+
+@defenses.register("instahide")
+@dataclass(frozen=True, kw_only=True)
+class InstaHide(Defense):
+    """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
+
+    Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
+    `mixed` examples some are taken twice. Signs are flipped about mid-grey, as the paper does with images in [-1, 1]: a
+    flipped pixel is its negative, so inputs stay in [0, 1]. One encoding a round, the same in all epochs.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2010.02772"
+    bibtex: ClassVar = """@inproceedings{huang2020instahide,
+  title = {{InstaHide}: Instance-hiding Schemes for Private Distributed Learning},
+  author = {Huang, Yangsibo and Song, Zhao and Li, Kai and Arora, Sanjeev},
+  booktitle = {International Conference on Machine Learning}, pages = {4507--4518}, year = {2020},
+  url = {https://arxiv.org/abs/2010.02772}
+}"""
+    mixed: Annotated[int, Field(ge=1, le=1000)] = 4
+    """Images in a mixture, the example itself among them."""
+    largest: Annotated[float, Field(gt=0, le=1)] = 0.65
+    """No coefficient is larger; so `mixed` times it must be above 1."""
+
+    def require(self, task: Task) -> None:  # noqa: ARG002
+        if self.mixed > 1 and self.mixed * self.largest <= 1:
+            raise ConfigError(
+                f"instahide.largest: {self.mixed} coefficients of at most {self.largest:g} cannot have the sum 1; "
+                f"take more than {1 / self.mixed:.3g}, or mix more images"
+            )
+
+    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
+        count = len(examples)
+        others = [torch.randperm(count, generator=rng) for _ in range(self.mixed - 1)]
+        partners = torch.stack([torch.arange(count), *others])
+        encoded = mixture(examples, task.classes, partners, self._coefficients(count, rng))
+        flipped = torch.rand(encoded.inputs.shape, generator=rng) < 0.5
+        return Batch(torch.where(flipped, 1 - encoded.inputs, encoded.inputs), encoded.labels)
+
+    def _coefficients(self, count: int, rng: Generator) -> Float[Tensor, "parts mixtures"]:
+        """Uniform over those that have the sum 1 and none of which is too large, by rejection."""
+        coefficients = self._drawn(count, rng)
+        for _ in range(TRIES):
+            refused = coefficients.amax(0) > self.largest
+            coefficients = torch.where(refused, self._drawn(count, rng), coefficients)
+        # What is still refused goes as far towards equal parts as it must.
+        equal = 1 / self.mixed
+        share = ((self.largest - equal) / (coefficients.amax(0) - equal).clamp_min(1e-9)).clamp(0, 1)
+        return equal + share * (coefficients - equal)
+
+    def _drawn(self, count: int, rng: Generator) -> Float[Tensor, "parts mixtures"]:
+        amounts = -torch.rand((self.mixed, count), generator=rng).clamp_min(1e-7).log()
+        return amounts / amounts.sum(0)

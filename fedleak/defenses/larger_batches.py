@@ -1,0 +1,29 @@
+"""More examples in every local step."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedleak.defense import Defense, defenses
+from fedleak.settings import Count, FederationSettings
+
+
+@defenses.register("larger-batches")
+@dataclass(frozen=True, kw_only=True)
+class LargerBatches(Defense):
+    """Averages every gradient over `times` as many examples, so that each hides among the others.
+
+    A client trains on that many more examples in a round, unless `batches` is "all". The batch size is public.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2104.07586"
+    bibtex: ClassVar = """@inproceedings{yin2021see,
+  title = {See through Gradients: Image Batch Recovery via {GradInversion}},
+  author = {Yin, Hongxu and Mallya, Arun and Vahdat, Arash and Alvarez, Jose M. and Kautz, Jan and Molchanov, Pavlo},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {16337--16346}, year = {2021},
+  url = {https://arxiv.org/abs/2104.07586}
+}"""
+    times: Count = 8
+    """Factor on the federation's batch size."""
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        return federation.model_copy(update={"batch_size": self.times * federation.batch_size})

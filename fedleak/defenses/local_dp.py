@@ -1,0 +1,73 @@
+"""Local differential privacy of whole updates."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from fedleak.accounting.gaussian import noise_multiplier_for
+from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.training import LocalTraining
+from fedleak.update import Update
+
+
+@defenses.register("local-dp")
+@dataclass(frozen=True, kw_only=True)
+class LocalDP(Defense):
+    """Clips the weight delta to norm `max_norm` and adds the least normal noise for (epsilon, delta) in each round.
+
+    By the analytic Gaussian mechanism, exact at any epsilon. Two clients' clipped updates are at most 2 max_norm apart,
+    which is the sensitivity: whoever sees a message can hardly tell whose data, or which, it was made from.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1805.06530"
+    bibtex: ClassVar = """@inproceedings{balle2018improving,
+  title = {Improving the Gaussian Mechanism for Differential Privacy: Analytical Calibration and Optimal Denoising},
+  author = {Balle, Borja and Wang, Yu-Xiang},
+  booktitle = {International Conference on Machine Learning}, pages = {394--403}, year = {2018},
+  url = {https://arxiv.org/abs/1805.06530}
+}"""
+    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    epsilon: Annotated[float, Field(gt=0)]
+    """Of one round; infinity adds no noise. Over rounds it grows, see `fedleak.accounting`."""
+    delta: Annotated[float, Field(gt=0, lt=1)]
+    """Chance of an exception; below one in the number of clients."""
+    max_norm: Annotated[float, Field(gt=0)]
+    """Greatest norm of the delta before the noise; infinity, without noise only, clips nothing."""
+
+    def __post_init__(self) -> None:
+        if math.isinf(self.max_norm) and math.isfinite(self.epsilon):
+            raise ConfigError("expected a finite max_norm for a finite epsilon, got inf; noise goes by the norm")
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the noise in units of a weight."""
+        if math.isinf(self.epsilon):
+            return 0.0
+        return 2 * self.max_norm * noise_multiplier_for(self.epsilon, self.delta)
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        vector = self.expected(update).vector()
+        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+
+    def mechanism(self, situation: Situation) -> Mechanism | None:  # noqa: ARG002
+        return Mechanism(
+            noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+        )
+
+    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+        return self.std
+
+    def expected(self, given: Update) -> Update:
+        return given.clipped(self.max_norm)
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        if self.std == 0:
+            return None
+        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

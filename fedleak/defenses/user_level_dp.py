@@ -1,0 +1,87 @@
+"""User-level differential privacy, with noise that the clients share."""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.defense import Defense, defenses
+from fedleak.errors import ConfigError
+from fedleak.settings import Amount, Count, FederationSettings
+from fedleak.training import LocalTraining
+from fedleak.update import Update
+
+
+@defenses.register("user-level-dp")
+@dataclass(frozen=True, kw_only=True)
+class UserLevelDP(Defense):
+    """Clips the whole delta of a client to norm `max_norm` and adds its share of the noise that the sum is to have.
+
+    Each of n clients adds N(0, (z max_norm)² / n), so that the sum over all has the noise multiplier z: what the paper
+    has a trusted server add. Under secure aggregation the sum is all that the server sees; without, it sees messages
+    with n times less variance.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1710.06963"
+    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
+  title = {Learning Differentially Private Recurrent Language Models},
+  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
+  booktitle = {International Conference on Learning Representations}, year = {2018},
+  url = {https://arxiv.org/abs/1710.06963}
+}"""
+    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    max_norm: Annotated[float, Field(gt=0)]
+    """Greatest norm of a client's delta before the noise; infinity, without noise only, clips nothing."""
+    noise_multiplier: Amount
+    """Standard deviation of the noise of the sum, as a multiple of max_norm."""
+    clients: Count
+    """How many clients share the noise: all of the federation."""
+
+    def __post_init__(self) -> None:
+        if math.isinf(self.max_norm) and self.noise_multiplier:
+            raise ConfigError("expected a finite max_norm where there is noise, got inf; noise goes by the norm")
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        if federation.clients != self.clients:
+            raise ConfigError(
+                f"'{self.name}' shares its noise among clients = {self.clients}, and the federation has "
+                f"{federation.clients}; give the same number"
+            )
+        return federation
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of one client's share of the noise, in units of a weight."""
+        if self.noise_multiplier == 0:
+            return 0.0
+        return self.noise_multiplier * self.max_norm / math.sqrt(self.clients)
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        vector = self.expected(update).vector()
+        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+
+    def mechanism(self, situation: Situation) -> Mechanism | None:
+        if situation.view == "message":
+            return Mechanism(
+                noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+            )
+        if situation.federation.batches == "all":
+            return None  # the mean goes by the number of examples, and so do contributions and noise
+        noise = self.std * math.sqrt(self.clients)
+        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbours="removed", releases=1)
+
+    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+        return self.std
+
+    def expected(self, given: Update) -> Update:
+        return given.clipped(self.max_norm)
+
+    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        if self.std == 0:
+            return None
+        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

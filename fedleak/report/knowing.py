@@ -1,0 +1,111 @@
+"""Each defense against attackers who know it and such as do not, with what it costs: a line each."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fedleak.accounting.guarantee import Unproven
+from fedleak.campaign.reading import FinishedRun
+from fedleak.comparison.standing import Figure, Standing, standings
+from fedleak.defense import Defense
+from fedleak.report.judgement import guessing
+from fedleak.report.words import DASH, number, p_value, percent, signed
+from fedleak.statistics.summary import Summary
+
+UNTESTED = "untested"
+DELTA = 1e-5
+"""Where epsilon is read off what a chain proves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """One defense in words."""
+
+    condition: str
+    defense: str
+    plain: str
+    adaptive: str
+    """`untested` where nobody who takes account of the defense attacked it."""
+    attacker: str
+    """Who got the most."""
+    knowing: str
+    """What knowing was worth, with the p-value of the paired test."""
+    guess: str
+    accuracy: str
+    knowledge: str
+    """What a matching attack makes of knowing the chain."""
+    proof: str
+    """What the chain proves, and how that compares with what was done; or why it proves nothing."""
+
+
+def known_defenses(run: FinishedRun, metric: str | None) -> list[Known]:
+    """The lines in the order of the results; none where no attack was run with and without knowing."""
+    if metric is None:
+        return []
+    found = standings(run, metric)
+    if all(one.knowing is None for one in found):
+        return []
+    chains = {name: chain for point in run.campaign.points for name, chain in point.experiment.build_chains().items()}
+    return [_known(one, chains.get(one.defense, ())) for one in found]
+
+
+def _known(one: Standing, chain: tuple[Defense, ...]) -> Known:
+    worst = one.strongest
+    return Known(
+        condition=one.condition.words,
+        defense=one.defense,
+        plain=_leak(one.plain),
+        adaptive=_leak(one.adaptive) if one.tested else UNTESTED,
+        attacker=DASH if worst is None else worst.group.attack,
+        knowing=_knowing(one),
+        guess=DASH if worst is None else number(guessing(worst)),
+        accuracy=_accuracy(one.accuracy),
+        knowledge="; ".join(_knowledge(chain)),
+        proof=_proof(one),
+    )
+
+
+def _knowledge(chain: tuple[Defense, ...]) -> Iterator[str]:
+    for defense in chain:
+        yield f"{defense.name}: {defense.knowledge or 'nothing that a matching attack makes use of'}"
+
+
+def _leak(summary: Summary | None) -> str:
+    if summary is None or math.isnan(summary.mean):
+        return DASH
+    low, high = summary.interval.low, summary.interval.high
+    return number(summary.mean) + ("" if math.isnan(low) else f" ({number(low)} to {number(high)})")
+
+
+def _knowing(one: Standing) -> str:
+    gain = one.knowing
+    if gain is None or not one.defended or math.isnan(gain.difference):
+        return DASH
+    chance = "" if math.isnan(gain.p_value) else f", p {p_value(gain.p_value)}"
+    return f"{signed(gain.difference, '')} over {gain.pairs} pairs{chance}"
+
+
+def _proof(one: Standing) -> str:
+    if one.guarantee is None:
+        return DASH
+    if isinstance(one.guarantee, Unproven):
+        return f"nothing: {one.guarantee.reason}"
+    private = f"epsilon {number(one.guarantee.epsilon(DELTA))} at delta {DELTA:.0e} over the recorded rounds"
+    return f"{private} ({one.guarantee.sentence}); {_to_the_end(one)}" + (
+        f"; {one.bound.sentence}" if one.bound else ""
+    )
+
+
+def _to_the_end(one: Standing) -> str:
+    if isinstance(one.whole, Unproven):
+        return f"nothing over the whole run: {one.whole.reason}"
+    if one.whole is None or one.whole == one.guarantee:
+        return "which is the whole run"
+    return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
+
+
+def _accuracy(accuracy: Figure) -> str:
+    if math.isnan(accuracy.mean):
+        return DASH
+    low, high = accuracy.interval.low, accuracy.interval.high
+    return percent(accuracy.mean) + ("" if math.isnan(low) else f" ({percent(low)} to {percent(high)})")

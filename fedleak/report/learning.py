@@ -1,0 +1,98 @@
+"""What the defenses cost the federation: accuracy over rounds, bytes, seconds and memory."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from fedleak.campaign.federation_row import FederationRow
+from fedleak.report.conditions import Condition
+from fedleak.report.curves import SERIES, Chart, Points, chart
+from fedleak.report.words import DASH, number, percent
+
+CHARTS = 6
+"""Conditions that are drawn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """One defense in the table."""
+
+    defense: str
+    accuracy: str
+    received: str
+    sent: str
+    encoded: str
+    seconds: str
+    memory: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """One condition."""
+
+    chart: Chart | None
+    """None where no model was evaluated in two rounds or more."""
+    where: str
+    prices: tuple[Price, ...]
+
+
+def learning(federations: Iterable[FederationRow]) -> list[Learning]:
+    """For each condition the course of the accuracy under each defense, and what a round costs a client there."""
+    found: dict[Condition, dict[str, list[FederationRow]]] = {}
+    for row in federations:
+        if row.split == "test":
+            where = Condition(task=row.task, setting=tuple(sorted(row.setting.items())))
+            found.setdefault(where, {}).setdefault(row.defense, []).append(row)
+    return [_learning(where, rows) for where, rows in found.items()][:CHARTS]
+
+
+def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> Learning:
+    courses = {defense: course(own) for defense, own in rows.items()}
+    drawn = dict(list(courses.items())[:SERIES]) if any(len(one) > 1 for one in courses.values()) else {}
+    title = f"{where.words}: accuracy"
+    return Learning(
+        chart=chart(title, drawn),
+        where=where.words,
+        prices=tuple(_price(defense, own, courses[defense]) for defense, own in rows.items()),
+    )
+
+
+def course(rows: Sequence[FederationRow]) -> Points:
+    """Round and accuracy, the mean over those seeds that have one."""
+    known: dict[int, list[float]] = {}
+    for row in rows:
+        if not math.isnan(row.accuracy):
+            known.setdefault(row.round, []).append(row.accuracy)
+    return [(float(round), fmean(values)) for round, values in sorted(known.items())]
+
+
+def _price(defense: str, rows: Sequence[FederationRow], points: Points) -> Price:
+    return Price(
+        defense=defense,
+        accuracy=percent(points[-1][1] if points else math.nan),
+        received=_size(_mean(row.bytes_received for row in rows)),
+        sent=_size(_mean(row.bytes_sent for row in rows)),
+        encoded=_size(_mean(row.bytes_encoded for row in rows)),
+        seconds=_seconds(_mean(row.client_seconds for row in rows)),
+        memory=_size(_mean(row.client_memory for row in rows)),
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return fmean(known) if known else math.nan
+
+
+def _size(value: float) -> str:
+    """`38.4 kB`."""
+    if math.isnan(value):
+        return DASH
+    unit, factor = ("MB", 1e6) if value >= 1e6 else ("kB", 1e3)
+    return f"{number(value / factor)} {unit}"
+
+
+def _seconds(value: float) -> str:
+    if math.isnan(value):
+        return DASH
+    return f"{number(value)} s" if value >= 1 else f"{number(1000 * value)} ms"

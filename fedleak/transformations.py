@@ -1,0 +1,79 @@
+"""The transformations of images that augmentation as a defense chooses from (https://arxiv.org/abs/2011.12505)."""
+
+from collections.abc import Callable, Iterable
+from math import atan, degrees
+
+import torchvision.transforms.v2.functional as transforms
+from jaxtyping import Float
+from torch import Tensor
+
+Images = Float[Tensor, "batch channels height width"]
+SEARCHED = (
+    "invert-7", "contrast-6", "rotate-2", "translate_x-9", "sharpness-1", "sharpness-3", "shear_y-2", "translate_y-2",
+    "autocontrast-5", "equalize-2", "shear_y-5", "posterize-5", "color-3", "brightness-5", "sharpness-9",
+    "brightness-9", "equalize-5", "equalize-1", "contrast-7", "sharpness-5", "color-5", "translate_x-5", "equalize-7",
+    "autocontrast-8", "translate_y-3", "sharpness-6", "brightness-6", "color-8", "solarize-0", "invert-0",
+    "equalize-0", "autocontrast-0", "equalize-8", "equalize-4", "color-5", "equalize-5", "autocontrast-4",
+    "solarize-4", "brightness-3", "color-0", "solarize-1", "autocontrast-0", "translate_y-3", "translate_y-3",
+    "autocontrast-1", "solarize-1", "equalize-5", "invert-0", "translate_y-3", "autocontrast-1",
+)  # fmt: skip
+"""Those that the paper searches, in its order, each with its level from 0 to 9."""
+ENHANCED: dict[str, Callable[[Images, float], Images]] = {
+    "color": transforms.adjust_saturation,
+    "contrast": transforms.adjust_contrast,
+    "sharpness": transforms.adjust_sharpness,
+    "brightness": transforms.adjust_brightness,
+}
+UNSIGNED: dict[str, Callable[[Images, int], Images]] = {
+    "rotate": lambda images, level: _moved(images, turn=30 * level / 9),
+    "posterize": lambda images, level: _sloping(images, transforms.posterize(images, round(8 - 4 * level / 9))),
+    "solarize": lambda images, level: transforms.solarize(images, min(1.0, 256 / 255 * (1 - level / 9))),
+    "autocontrast": lambda images, level: transforms.autocontrast(images),  # noqa: ARG005
+    "equalize": lambda images, level: _sloping(images, transforms.equalize(images)),  # noqa: ARG005
+    "invert": lambda images, level: transforms.invert(images),  # noqa: ARG005
+}
+
+
+def ways_of(step: str) -> tuple[int, ...]:
+    """Both signs, where a transformation such as `contrast-6` goes either way."""
+    return (1,) if step.partition("-")[0] in UNSIGNED else (1, -1)
+
+
+def transformed(images: Images, steps: Iterable[str], ways: Iterable[int]) -> Images:
+    """Images in [0, 1] after steps such as `contrast-6`, each in its way; differentiable, and still in [0, 1]."""
+    for step, way in zip(steps, ways, strict=True):
+        kind, _, level = step.partition("-")
+        images = _step(images, kind, int(level), way)
+    return images
+
+
+def _step(images: Images, kind: str, level: int, way: int) -> Images:
+    if kind in UNSIGNED:
+        return UNSIGNED[kind](images, level)
+    if kind in ENHANCED:
+        return ENHANCED[kind](images, 1 + way * 0.5 * level / 9)
+    if kind == "shear_y":
+        return _moved(images, lean=way * 0.3 * level / 9)
+    height, width = images.shape[-2:]
+    share = way * 150 / 331 * level / 9
+    if kind == "translate_x":
+        return _moved(images, across=round(width * share))
+    return _moved(images, down=round(height * share))
+
+
+def _sloping(images: Images, changed: Images) -> Images:
+    """What has no slope, with slope 1."""
+    return images + (changed - images).detach()
+
+
+def _moved(images: Images, across: int = 0, down: int = 0, lean: float = 0.0, turn: float = 0.0) -> Images:
+    """Moved by whole pixels, sheared along the vertical, turned by degrees; black where there was nothing."""
+    moved: Images = transforms.affine(
+        images,
+        angle=turn,
+        translate=[across, down],
+        scale=1.0,
+        shear=[0.0, degrees(atan(lean))],
+        interpolation=transforms.InterpolationMode.BILINEAR,
+    )
+    return moved.clamp(0, 1)

@@ -1,0 +1,104 @@
+"""The meter: what each round of training cost the clients, in bytes, seconds and memory."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import nan
+from statistics import fmean, median
+
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from fedleak.defense import dense_bytes, encoded_bytes, protocol_of
+from fedleak.federation import wire
+from fedleak.federation.outcome import Cost
+from fedleak.federation.plan import FederationPlan
+from fedleak.update import Update, UpdateKind
+from fedleak.weights import Weights
+
+from .layer import Layer
+
+
+@dataclass
+class _Tally:
+    """What was counted in one round so far."""
+
+    received: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    """Bytes by node."""
+    sent: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    encoded: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+    def cost(self) -> Cost:
+        """Per client."""
+        return Cost(
+            bytes_received=_mean(self.received.values()),
+            bytes_sent=_mean(self.sent.values()),
+            bytes_encoded=_mean(self.encoded),
+            client_seconds=median(self.seconds) if self.seconds else nan,
+            client_memory=median(self.memory) if self.memory else nan,
+        )
+
+
+class Meter(Layer):
+    """Counts what passes in the rounds from the first recorded one on; evaluation does not count.
+
+    It sits below the roster and the tap, and takes out of each reply what the client says about its effort: neither
+    strategy nor adversary sees it.
+    """
+
+    def __init__(self, inner: Grid, plan: FederationPlan, costs: dict[int, Cost]) -> None:
+        super().__init__(inner)
+        self._plan = plan
+        self._costs = costs
+        self._tallies: dict[int, _Tally] = defaultdict(_Tally)
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        sent = {message.metadata.dst_node_id: message for message in messages}
+        replies = list(self.inner.send_and_receive(sent.values(), timeout=timeout))
+        for reply in replies:
+            effort = _effort(reply)
+            question = sent[reply.metadata.src_node_id].content
+            if reply.metadata.message_type.startswith("train") and not _pretraining(question):
+                self._count(reply, question, effort)
+        return replies
+
+    def _count(self, reply: Message, question: RecordDict, effort: ConfigRecord | None) -> None:
+        round, node = wire.round_of(question), reply.metadata.src_node_id
+        tally = self._tallies[round]
+        tally.received[node] += wire.bytes_of(question)
+        if not reply.has_error():
+            tally.sent[node] += wire.bytes_of(reply.content)
+        if effort is not None:
+            tally.seconds.append(float(str(effort[wire.SECONDS])))
+            tally.memory.append(float(str(effort[wire.MEMORY])))
+            tally.encoded.append(self._encoded(question, reply.content))
+        self._costs[round] = tally.cost()
+
+    def _encoded(self, question: RecordDict, answer: RecordDict) -> int:
+        """Buffers leave as they are, unless a protocol carries them too."""
+        chain, before = self._plan.defenses(), self._weights(question)
+        if protocol_of(chain) is not None:
+            return encoded_bytes(Update(before.state_dict(), UpdateKind.DELTA), chain)
+        after = self._weights(answer).parameters
+        sent = Update({name: after[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
+        return encoded_bytes(sent, chain) + dense_bytes(before.buffers)
+
+    def _weights(self, content: RecordDict) -> Weights:
+        return self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))
+
+
+def _effort(reply: Message) -> ConfigRecord | None:
+    """What a client says that the round took it; taken out of the reply."""
+    record = None if reply.has_error() else reply.content.pop(wire.COST, None)
+    return record if isinstance(record, ConfigRecord) else None
+
+
+def _pretraining(question: RecordDict) -> bool:
+    return bool(wire.config_of(question).get(wire.PRETRAINING, False))
+
+
+def _mean(values: Iterable[int]) -> float:
+    known = list(values)
+    return fmean(known) if known else nan

@@ -1,0 +1,210 @@
+"""Dice that are given do what rolled ones do, and networks whose dice cannot be seen are refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fedleak.attack import attacks
+from fedleak.attacks.parts.dice import PREFIX, GivenDice, Mask, Noise, given_dice, secret_dice
+from fedleak.attacks.parts.distances import cosine
+from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
+from fedleak.attacks.parts.objective import by_autograd, by_function
+from fedleak.attacks.parts.public_model import PublicModel
+from fedleak.defense import defenses, public_task
+from fedleak.observation import Observation
+from fedleak.randomness import generator, global_dice
+from fedleak.task import Task
+from fedleak.training import LocalTraining
+
+
+def task_of(*layers: nn.Module) -> Task:
+    with global_dice("dropout task"):
+        return Task("tiny-dropout", nn.Sequential(*layers), (1, 6, 6), 4)
+
+
+@pytest.fixture
+def dropout_task() -> Task:
+    return task_of(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Dropout2d(0.5), nn.Flatten(), nn.Dropout(0.25), nn.Linear(144, 4)
+    )
+
+
+def test_a_mask_scales_what_it_keeps():
+    layer = Mask(0.5, False)
+    layer.dice = torch.tensor([[1.0, 0.0]])
+    assert layer(torch.tensor([[3.0, 3.0]])).tolist() == [[6.0, 0.0]]
+
+
+def test_masks_have_the_shape_of_what_is_dropped_and_its_rate(dropout_task, observe, batch_of):
+    network = given_dice(observe(dropout_task, batch_of(dropout_task, 3)))
+    assert network.shapes == {"2": (4, 1, 1), "4": (144,)}
+    masks = network.draw(500, generator(1))
+    assert masks[PREFIX + "2"].shape == (500, 4, 1, 1)
+    assert masks[PREFIX + "4"].mean().item() == pytest.approx(0.75, abs=0.01)
+    assert set(masks[PREFIX + "4"].unique().tolist()) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("gradient", [by_autograd, by_function])
+def test_under_the_client_s_masks_the_gradient_is_the_client_s(gradient, dropout_task, observe, batch_of):
+    batch = batch_of(dropout_task, 1)
+    observation = observe(dropout_task, batch)
+    network = given_dice(observation)
+    assert isinstance(network, GivenDice)
+    with global_dice("test", "dropout"):  # the dice of the client in `observe`
+        masks = {
+            PREFIX + "2": F.dropout2d(torch.ones(1, 4, 6, 6), 0.5)[..., :1, :1] * 0.5,
+            PREFIX + "4": F.dropout(torch.ones(1, 144), 0.25) * 0.75,
+        }
+    model = network.under(PublicModel.of(observation, torch.float32), masks)
+    assert model.stateless
+    simulated = model.gradients(batch.inputs, batch.labels, gradient).values()
+    for one, other in zip(simulated, observation.gradient().values(), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_prior_is_zero_at_the_expected_mean(dropout_task, observe, batch_of):
+    network = given_dice(observe(dropout_task, batch_of(dropout_task, 1)))
+    masks = {PREFIX + "2": torch.full((1, 4, 1, 1), 0.5), PREFIX + "4": torch.full((1, 144), 0.75)}
+    assert network.unlikely(masks).item() == pytest.approx(0.0, abs=1e-6)
+    masks[PREFIX + "4"] = torch.ones(1, 144)
+    assert network.unlikely(masks).item() == pytest.approx(0.25)
+
+
+def test_noise_is_normal_a_priori_and_unbounded():
+    noise = Noise()
+    drawn = noise.draw(50, (200,), generator(0))
+    assert drawn.std().item() == pytest.approx(1.0, abs=0.02)
+    assert noise.unlikely(drawn).item() == pytest.approx(0.5, abs=0.02)
+    assert noise.unlikely(torch.zeros(3)).item() == 0.0
+    far = torch.full((2, 3), 7.0)
+    noise.project(far)
+    assert far.min() == 7.0
+
+
+class Twice(nn.Module):
+    """Uses one dropout layer twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.5), nn.Linear(36, 4)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.drop(inputs.flatten(1))))
+
+
+class Hidden(nn.Module):
+    """Rolls dice that no layer shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.5), nn.Linear(36, 4)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(F.dropout(self.drop(inputs.flatten(1)), 0.5, self.training))
+
+
+@pytest.mark.parametrize(("layer", "words"), [(Twice, "more than once"), (Hidden, "elsewhere")])
+def test_dice_that_cannot_become_variables_are_said(layer, words, observe, batch_of):
+    task = task_of(layer())
+    assert words in given_dice(observe(task, batch_of(task, 1)))
+
+
+def test_alpha_dropout_is_dice_elsewhere(observe, batch_of):
+    task = task_of(nn.Flatten(), nn.Dropout(0.5), nn.AlphaDropout(0.5), nn.Linear(36, 4))
+    assert "elsewhere" in given_dice(observe(task, batch_of(task, 1)))
+
+
+def test_where_nothing_is_dropped_there_is_no_mask(dropout_task, smooth_task, observe, batch_of):
+    batch = batch_of(dropout_task, 1)
+    assert "no dropout layer" in given_dice(observe(smooth_task, batch))
+    evaluated = observe(dropout_task, batch, LocalTraining(batch_size=1, mode="eval"))
+    assert "eval mode" in given_dice(evaluated)
+
+
+def test_the_client_s_network_is_left_alone(dropout_task, observe, batch_of):
+    given_dice(observe(dropout_task, batch_of(dropout_task, 1)))
+    assert isinstance(dropout_task.network[2], nn.Dropout2d)
+
+
+CHAINS = {"dropout": ({"rate": 0.5}, "3.dropout"), "precode": ({"codes": 8}, "3.bottleneck.noise")}
+
+
+@pytest.fixture
+def defended(linear_task, observe, batch_of) -> Callable[..., Observation]:
+    """What a server sees of a client that one of those defenses made roll dice."""
+
+    def observed(name: str, training: LocalTraining | None = None) -> Observation:
+        chain = (defenses.build(name, CHAINS[name][0]),)
+        with global_dice("hardened"):
+            task = public_task(linear_task, chain)
+        return replace(observe(task, batch_of(task, 2), training), defense=chain)
+
+    return observed
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_who_knows_the_chain_has_its_dice_for_variables(name, defended):
+    observation = defended(name)
+    match = GradientMatch.of(observation, cosine, pixels(torch.tensor([0, 1])))
+    start = match.completed({"inputs": torch.rand(2, 1, 6, 6, generator=generator(0))}, generator(1))
+    assert set(start) == {"inputs", PREFIX + CHAINS[name][1]}
+    assert match.vectorises
+    one, other = (match.loss(start, by_function).item() for _ in range(2))
+    assert one == other
+    assert match.loss(start, by_autograd).item() == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_who_does_not_know_it_has_not(name, defended):
+    observation = replace(defended(name), defense=())
+    match = GradientMatch.of(observation, cosine, pixels(torch.tensor([0, 1])))
+    start = {"inputs": torch.rand(2, 1, 6, 6, generator=generator(0))}
+    assert match.completed(start, generator(1)) is start
+    assert not match.vectorises
+    with global_dice("rolls"):
+        one, other = (match.loss(start, by_autograd).item() for _ in range(2))
+    assert one != other
+
+
+def test_each_of_several_steps_rolls_its_own_dice(defended):
+    assert secret_dice(defended("dropout")) is not None
+    assert secret_dice(defended("dropout", LocalTraining(batch_size=1, batches=2))) is None
+
+
+def test_a_network_s_own_dropout_is_no_business_of_other_defenses(dropout_task, observe, batch_of):
+    observation = observe(dropout_task, batch_of(dropout_task, 1))
+    assert secret_dice(replace(observation, defense=(defenses.build("clipping", {"max_norm": 1.0}),))) is None
+
+
+@pytest.mark.parametrize("name", ["inverting-gradients", "grad-inversion", "dlg", "grnn", "surrogate-model"])
+def test_every_matching_attack_finds_them(name, defended):
+    guess = attacks.build(name, {"steps": 3}).reconstruct(defended("dropout"), generator(0))
+    assert guess.failure is None
+    assert guess.inputs.shape == (2, 1, 6, 6)
+
+
+def test_masks_stay_in_the_box(defended):
+    match = GradientMatch.of(defended("dropout"), cosine, pixels(torch.tensor([0, 1])))
+    variables = {"inputs": torch.full((1, 1, 6, 6), 2.0), PREFIX + "3.dropout": torch.tensor([-1.0, 0.5, 3.0])}
+    match.project(variables)
+    assert variables[PREFIX + "3.dropout"].tolist() == [0.0, 0.5, 1.0]
+    assert variables["inputs"].max() == 1.0
+
+
+def test_who_knows_of_dropout_finds_the_image_and_who_does_not_fails(observe, batch_of):
+    chain = (defenses.build("dropout", {"rate": 0.3, "behind": "activations"}),)
+    with global_dice("perceptron"):
+        layers = (nn.Flatten(), nn.Linear(36, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+        task = public_task(Task("tiny-mlp", nn.Sequential(*layers), (1, 6, 6), 4), chain)
+    batch = batch_of(task, 1)
+    attack = attacks.build("inverting-gradients", {"steps": 200, "total_variation": 0.0})
+    knowing, plain = (
+        attack.reconstruct(replace(observe(task, batch), defense=known), generator(0)) for known in (chain, ())
+    )
+    assert (knowing.inputs - batch.inputs).square().mean() < 0.003
+    assert (plain.inputs - batch.inputs).square().mean() > 0.015
+    assert knowing.diagnosis is None

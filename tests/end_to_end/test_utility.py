@@ -1,0 +1,104 @@
+"""Rounds for utility in a campaign: more rows of federations, and not one attack more or other."""
+
+import json
+import math
+
+import pytest
+
+from fedleak.campaign import federating
+from fedleak.campaign.federation_row import FederationRow
+from fedleak.campaign.grid import parse_campaign
+from fedleak.campaign.plan import federation_address, whole_address
+from fedleak.campaign.reading import read_run
+from fedleak.query import open_run
+from fedleak.run import run
+
+TREE = {
+    "name": "utility",
+    "task": "digits-mlp",
+    "metrics": ["psnr"],
+    "federation": {"clients": 2},
+    "adversary": {"auxiliary": 32},
+    "attacks": [{"use": "analytic-linear"}],
+    "defenses": [{"name": "none"}, {"name": "few", "chain": [{"use": "top-k", "fraction": 0.01}]}],
+}
+UTILITY = {"rounds": 3, "batch_size": 16, "batches": "all", "momentum": 0.9}
+
+
+def campaign(**changes):
+    return parse_campaign({**TREE, **changes})
+
+
+def figures(outcome):
+    rows = [json.loads(line) for line in outcome.folder.results.read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return run(campaign(utility=UTILITY), tmp_path_factory.mktemp("runs") / "trained")
+
+
+def test_the_results_are_those_without_them(trained, tmp_path):
+    assert figures(run(campaign(), tmp_path / "run")) == figures(trained)
+
+
+def test_recordings_and_cells_have_the_address_that_they_had_and_the_federation_another():
+    plain, more = (campaign(utility=utility).points[0].experiment for utility in ({}, UTILITY))
+    for row in plain.defenses:
+        assert federation_address(plain, row) == federation_address(more, row)
+        assert whole_address(plain, row) != whole_address(more, row)
+
+
+def test_a_finished_federation_is_not_run_again(trained, monkeypatch):
+    monkeypatch.setattr(federating, "run_federation", lambda *_: pytest.fail("a finished federation was run again"))
+    before = read_run(trained.folder.root).federations
+    run(campaign(utility=UTILITY), trained.folder.root)
+    assert read_run(trained.folder.root).federations == before
+
+
+def test_every_round_has_a_row_with_accuracy_and_costs(trained):
+    rows = read_run(trained.folder.root).federations
+    assert [(row.defense, row.round, row.recorded, row.messages) for row in rows] == [
+        (defense, round, round == 1, 2 if round == 1 else 0) for defense in ("none", "few") for round in (1, 2, 3, 4)
+    ]
+    assert all(0 <= row.accuracy <= 1 and row.loss > 0 and row.client_seconds > 0 for row in rows)
+    none, few = (next(row for row in rows if (row.defense, row.round) == (name, 4)) for name in ("none", "few"))
+    assert none.accuracy > 0.7
+    assert few.bytes_encoded < 0.03 * none.bytes_encoded
+    assert few.bytes_sent == none.bytes_sent
+
+
+def test_a_model_that_breaks_down_in_them_is_a_problem_and_costs_no_figure(tmp_path):
+    outcome = run(campaign(utility={**UTILITY, "learning_rate": 1e30}), tmp_path / "run")
+    assert outcome.exit_status == 2
+    assert any("round 2" in problem for problem in outcome.problems)
+    assert figures(outcome) == figures(run(campaign(), tmp_path / "plain"))
+    back = read_run(tmp_path / "run")
+    assert [math.isnan(row.accuracy) for row in back.federations if row.defense == "none"] == [False, True, True, True]
+
+
+def test_they_are_an_axis_as_any_other(tmp_path):
+    grid = campaign(utility={"rounds": [0, 1]}, defenses=[{"name": "none"}])
+    outcome = run(grid, tmp_path / "run")
+    assert [len([row for row in read_run(tmp_path / "run").federations if row.setting["utility.rounds"] == rounds])
+            for rounds in (0, 1)] == [1, 2]  # fmt: skip
+    assert outcome.exit_status == 0
+
+
+def test_a_query_tells_them_apart(trained):
+    sql = "select count(*) from federations where not recorded"
+    assert list(open_run(trained.folder.root).ask(sql).rows) == [(6,)]
+
+
+def test_rows_from_before_there_were_costs_are_read(trained):
+    facts = read_run(trained.folder.root).federations[0].facts()
+    old = {
+        key: value
+        for key, value in facts.items()
+        if "bytes" not in key and key not in ("recorded", "client_seconds", "client_memory")
+    }
+    row = FederationRow.from_facts(old)
+    assert row.recorded
+    assert math.isnan(row.bytes_sent)
+    assert row.accuracy == facts["accuracy"]

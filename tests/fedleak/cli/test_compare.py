@@ -1,0 +1,106 @@
+"""`fedleak compare` and `fedleak advise`, on a run of seconds."""
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from fedleak.campaign.reading import read_run
+from fedleak.cli.app import app
+from fedleak.comparison.standing import standings
+
+EXPERIMENT = """
+name = "tiny comparison"
+task = "digits-mlp"
+seed = [1, 2, 3, 4, 5]
+metrics = ["psnr"]
+[federation]
+clients = 1
+fraction_evaluate = 1.0
+[adversary]
+auxiliary = 64
+[[attacks]]
+use = "inverting-gradients"
+steps = 40
+[[attacks]]
+use = "lti"
+shadows = 40
+epochs = 2
+hidden = 16
+[[defenses]]
+name = "sparse"
+chain = [{ use = "top-k", fraction = 0.02 }]
+[[defenses]]
+name = "noisy"
+chain = [{ use = "gaussian-noise", std = 10.0 }]
+"""
+
+
+def fedleak(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("comparison")
+    (folder / "experiment.toml").write_text(EXPERIMENT)
+    result = fedleak("compare", folder / "experiment.toml", "--out", folder / "run")
+    assert result.exit_code == 0, result.output
+    return folder / "run", result.output
+
+
+@pytest.mark.slow
+def test_it_prints_a_line_for_each_defense(compared):
+    _, output = compared
+    assert all(re.search(rf"^\s*{name}\b", output, re.MULTILINE) for name in ("none", "sparse", "noisy"))
+    assert "untested" not in output
+    assert "fedleak advise" in output
+
+
+@pytest.mark.slow
+def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
+    root, _ = compared
+    found = {one.defense: one for one in standings(read_run(root), "psnr")}
+    assert found["none"].adaptive is None
+    assert not found["none"].defended
+    sparse = found["sparse"]
+    assert sparse.tested
+    assert sparse.plain.group.attack == "inverting-gradients plain"
+    assert sparse.knowing.reference.attack == "inverting-gradients plain"
+    assert sparse.knowing.difference > 0
+    assert sparse.knowing.pairs == 5
+    assert 0 <= sparse.accuracy.mean <= 1
+
+
+@pytest.mark.slow
+def test_advice_names_the_evidence_and_has_an_exit_status(compared):
+    root, _ = compared
+    kept = fedleak("advise", root, "--max-leak", "100dB", "--min-accuracy", "0")
+    assert kept.exit_code == 0, kept.output
+    assert "5 messages" in kept.output
+    assert "what was not tried" in kept.output
+    none = fedleak("advise", root, "--max-leak", "0.1 dB")
+    assert none.exit_code == 1
+    assert "no defense that was tried keeps" in " ".join(none.output.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--max-leak", "much"], "expected a number"),
+        (["--max-leak", "3", "--metric", "psn"], "did you mean 'psnr'"),
+        (["--max-leak", "3", "--min-accuracy", "90"], "0.0<=x<=1.0"),
+    ],
+)
+def test_bad_limits_are_one_sentence(compared, arguments, words):
+    result = fedleak("advise", compared[0], *arguments)
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+
+
+def test_a_comparison_can_be_planned(tmp_path):
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT.replace("seed = [1, 2, 3, 4, 5]", "seed = 1"))
+    result = fedleak("compare", tmp_path / "experiment.toml", "--plan", "--seeds", "7")
+    assert result.exit_code == 0, result.output
+    assert "7 settings, 21 federations, 63 cells" in result.output

@@ -1,0 +1,73 @@
+"""Augmentation as a defense, and the attacker who knows its policy."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedleak.batch import Batch
+from fedleak.data import load
+from fedleak.defense import defenses
+from fedleak.errors import ConfigError
+from fedleak.randomness import generator
+from fedleak.tasks import task_named
+from fedleak.transformations import SEARCHED
+
+TASK = task_named("photos-convnet")
+
+
+def photos(count: int) -> Batch:
+    return load(TASK.name).clients[torch.arange(count)]
+
+
+def augmented(policy: str, examples: Batch, seed: int = 0) -> Tensor:
+    return defenses.build("ats", {"policy": policy}).examples(TASK, examples, generator(seed)).inputs
+
+
+def error(one: Tensor, other: Tensor) -> float:
+    return float((one - other).square().mean())
+
+
+@pytest.mark.parametrize("number", range(len(SEARCHED)), ids=lambda number: SEARCHED[number])
+def test_images_keep_their_shape_and_range(number: int) -> None:
+    for examples in (photos(3), Batch(photos(3).inputs[:, :1], photos(3).labels)):
+        images = augmented(str(number), examples)
+        assert images.shape == examples.inputs.shape
+        assert images.min() >= 0
+        assert images.max() <= 1
+
+
+def test_there_are_fifty_transformations() -> None:
+    assert len(SEARCHED) == 50
+
+
+def test_invert_is_the_negative_and_labels_stay() -> None:
+    examples = photos(2)
+    torch.testing.assert_close(augmented("0", examples), 1 - examples.inputs)
+    assert torch.equal(defenses.build("ats", {}).examples(TASK, examples, generator(0)).labels, examples.labels)
+
+
+def test_a_translation_moves_whole_pixels_either_way() -> None:
+    examples = Batch(torch.ones(20, 3, 32, 32), torch.zeros(20, dtype=torch.int64))
+    columns = augmented("3", examples)[:, 0, 16]
+    shift = round(32 * 150 / 331)
+    assert (columns.sum(1) == 32 - shift).all()
+    assert 0 < columns[:, 0].sum() < 20
+
+
+def test_each_example_takes_one_of_the_sequences() -> None:
+    examples = Batch(torch.full((40, 3, 8, 8), 0.25), torch.zeros(40, dtype=torch.int64))
+    inverted = augmented("0+28", examples)[:, 0, 0, 0] > 0.5
+    assert 5 < int(inverted.sum()) < 35
+
+
+def test_the_images_before_are_fitted_from_those_after() -> None:
+    examples = photos(6)
+    defense = defenses.build("ats", {"policy": "0-21"})
+    after = defense.examples(TASK, examples, generator(1)).inputs
+    assert error(defense.restored(after), examples.inputs) < 0.25 * error(after, examples.inputs)
+
+
+def test_a_policy_of_unknown_transformations_is_refused() -> None:
+    for policy in ("3-50", "", "3-1+", "a"):
+        with pytest.raises(ConfigError, match="numbers from 0 to 49"):
+            defenses.build("ats", {"policy": policy})

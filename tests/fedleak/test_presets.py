@@ -1,0 +1,39 @@
+"""The presets that come with fedleak can be run as they are."""
+
+from importlib.resources import files
+
+import pytest
+
+from fedleak.campaign.grid import load_campaign, parse_campaign
+from fedleak.campaign.plan import counts_of
+from fedleak.comparison.attackers import compared
+from fedleak.defense import defenses
+from fedleak.experiment import read_tree
+
+PRESETS = files("fedleak") / "presets"
+EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_it_can_be_planned(name):
+    assert counts_of(load_campaign(PRESETS / name))[1] > 0
+
+
+@pytest.mark.parametrize("name", [one for one in EXPERIMENTS if one.startswith("compare")])
+def test_a_comparison_has_five_seeds_or_more_and_an_undefended_row(name):
+    campaign = parse_campaign(compared(read_tree(PRESETS / name), 5))
+    assert len({point.experiment.seed for point in campaign.points}) >= 5
+    assert () in campaign.first.build_chains().values()
+    assert all(point.experiment.utility.rounds for point in campaign.points)
+
+
+def test_the_large_comparison_leaves_few_defenses_out():
+    campaign = load_campaign(PRESETS / "compare-defenses-large.toml")
+    used = {one.name for chain in campaign.first.build_chains().values() for one in chain}
+    assert {cls.name for cls in defenses} - used <= {
+        "dp-sgd",
+        "group-norm",
+        "withhold",
+        "withhold-batch-norm",
+        "user-level-dp",
+    }  # fmt: skip  they need a network, or a federation, that not all of its tasks are
