@@ -19,7 +19,7 @@ CHECK_EVERY = 20
 """Iterations between looks at the loss on a device that would have to be waited for."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
     """Asks for evaluations through `asked`, is told through `tell`. Losses stay tensors until somebody must know."""
 

@@ -81,7 +81,7 @@ def why_not(one: Standing, limits: Limits) -> str:
         return (
             f"{worst.group.metric} {figure(worst.mean)} by {worst.group.attack}, the limit is {figure(limits.max_leak)}"
         )
-    if math.isnan(one.accuracy.mean):
+    if limits.min_accuracy > 0 and math.isnan(one.accuracy.mean):
         return "its accuracy was not measured; set utility.rounds, or federation.fraction_evaluate above 0"
     if one.accuracy.mean < limits.min_accuracy:
         return f"accuracy {one.accuracy.mean:.1%}, and {limits.min_accuracy:.1%} is wanted"
@@ -93,7 +93,7 @@ def _doubt(one: Standing, limits: Limits) -> str:
     worst = one.strongest
     assert worst is not None
     end = worst.interval.high if worst.higher_is_better else worst.interval.low
-    if math.isnan(end) or math.isnan(one.accuracy.interval.low):
+    if math.isnan(end) or (limits.min_accuracy > 0 and math.isnan(one.accuracy.interval.low)):
         return "too few seeds for intervals; run more"
     if more(worst, end, limits.max_leak) > 0:
         return f"{worst.group.metric} may be {figure(end)} (95%), the limit is {figure(limits.max_leak)}"

@@ -35,6 +35,12 @@ def untested(run: FinishedRun, summaries: Sequence[Summary]) -> list[Gap]:
     return [Gap(title=title, words=words) for title, words in _gaps(run, summaries)]
 
 
+def poor_matches(summaries: Sequence[Summary]) -> list[Gap]:
+    """Attacks that were tried and whose guesses do not explain the updates, with the likely cause."""
+    causes = [cause for found in diagnosed(summaries).values() for cause in found]
+    return [Gap(title="A guess that does not fit its update", words=f"{opening(one.sentence)}.") for one in causes]
+
+
 def used_plugins(campaign: Campaign) -> list[Plugin]:
     """Every attack, defense and metric of the campaign with those nested in them, each class once."""
     found: dict[str, Plugin] = {}
@@ -99,9 +105,6 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
         )
     for failed, count in failures_of(row for row in run.rows if row.split == "test").most_common(REASONS):
         yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
-    for causes in diagnosed(summaries).values():
-        for cause in causes:
-            yield "A guess that does not fit its update", f"{opening(cause.sentence)}."
     yield from _idle(campaign)
     yield from _not_run(names)
     yield from _narrow(campaign, summaries)

@@ -22,7 +22,7 @@ from fedleak.report.pictures import Album
 from fedleak.report.reproduce import Recipe, recipe
 from fedleak.report.standing import attackers, headline, strongest
 from fedleak.report.threat import Fact, threat_model
-from fedleak.report.untested import Gap, adapted_to, failures_of, untested, used_plugins
+from fedleak.report.untested import Gap, adapted_to, failures_of, poor_matches, untested, used_plugins
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.report.words import counted, listed
 from fedleak.results import AGGREGATE, Row
@@ -98,7 +98,7 @@ def page_of(run: FinishedRun) -> Page:
         learning=tuple(learning(run.federations)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(run.folder, focus),
-        untested=tuple(untested(run, summaries)),
+        untested=(*untested(run, summaries), *poor_matches(summaries)),
         recipe=recipe(run),
         citations=tuple(citations(used_plugins(run.campaign))),
     )

@@ -42,6 +42,13 @@ def test_one_image_is_found_on_a_smooth_network(name, smooth_task, observe, batc
     assert guess.labels.tolist() == batch.labels.tolist()
 
 
+def test_of_attempts_that_advance_together_one_that_succeeds_ends_the_others(smooth_task, observe, batch_of):
+    batch = batch_of(smooth_task, 1)
+    guess = attacks.build("dlg", {"restarts": 6, "steps": 3000}).reconstruct(observe(smooth_task, batch), generator(0))
+    assert guess.failure is None
+    assert guess.mismatch < 1e-6
+
+
 def test_signed_adam_finds_an_image_behind_relu(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)
     attack = attacks.build("inverting-gradients", {"total_variation": 0.0})

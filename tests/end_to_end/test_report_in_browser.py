@@ -102,7 +102,7 @@ def test_the_pictures_behind_a_cell_are_a_click_away(browser, report):
 
 def test_every_section_has_something_to_show(browser, report):
     page, _, _ = opened(browser, report, "light", 1280)
-    assert page.locator("h2").count() == 10
+    assert page.locator("h2").count() == 11
     assert all(
         box is not None and box["height"] > 60
         for box in (s.bounding_box() for s in page.locator("main > section").all())

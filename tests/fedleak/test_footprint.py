@@ -16,8 +16,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps and
 @linux
 def test_the_peak_counts_though_it_is_over():
     with footprint() as found:
-        torch.ones(64 * MEGABYTE, dtype=torch.uint8).sum()
-    assert 60 * MEGABYTE < found.bytes < 120 * MEGABYTE
+        torch.ones(64 * MEGABYTE, dtype=torch.uint8)
+    assert 60 * MEGABYTE < found.bytes < 90 * MEGABYTE
 
 
 @linux

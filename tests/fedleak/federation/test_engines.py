@@ -10,7 +10,7 @@ import pytest
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import simulation
 from fedleak.federation.engine import quiet_flower, run_federation
-from fedleak.federation.outcome import Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
+from fedleak.federation.outcome import COSTS, Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings import parse_settings
 
@@ -21,7 +21,8 @@ def plan_in(folder: Path, **changes: Any) -> FederationPlan:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != simulation.LOG]
+    """What a federation left, but for its log and for what has a clock in it."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in (simulation.LOG, COSTS)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
