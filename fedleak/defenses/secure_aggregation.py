@@ -46,6 +46,7 @@ class SecureAggregation(Defense):
   url = {https://doi.org/10.1145/3133956.3133982}
 }"""
     protocol: ClassVar[str | None] = "secure-aggregation"
+    knowledge: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40
     """Binary places: the quantisation step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2

@@ -39,8 +39,8 @@ def test_what_the_file_has_already_stays():
 
 
 def test_nothing_is_added_for_defenses_that_nobody_can_adapt_to():
-    masked = {**TREE, "defenses": [{"name": "masked", "chain": [{"use": "secure-aggregation"}]}]}
-    assert all(table["use"] != "plain" for table in compared(masked, 5)["attacks"])
+    hidden = {**TREE, "defenses": [{"name": "hidden", "chain": [{"use": "instahide"}]}]}
+    assert all(table["use"] != "plain" for table in compared(hidden, 5)["attacks"])
 
 
 def test_an_option_with_several_values_is_no_obstacle():
@@ -60,12 +60,16 @@ def test_a_defense_with_several_values_is_no_obstacle_either():
 
 def test_each_combination_is_completed_by_itself():
     entries = [
-        {"name": "masked", "defenses": [{"name": "x", "chain": [{"use": "secure-aggregation"}]}]},
+        {
+            "name": "hidden",
+            "defenses": [{"name": "x", "chain": [{"use": "instahide"}]}],
+            "federation": {"batch_size": 4},
+        },
         {"name": "as is"},
     ]
-    masked, plain = parse_campaign(compared({**TREE, "vary": entries}, 1)).points
-    assert [row.name for row in masked.experiment.defenses] == ["none", "x"]
-    assert "inverting-gradients plain" not in labelled_attacks(masked.experiment)
+    hidden, plain = parse_campaign(compared({**TREE, "vary": entries}, 1)).points
+    assert [row.name for row in hidden.experiment.defenses] == ["none", "x"]
+    assert "inverting-gradients plain" not in labelled_attacks(hidden.experiment)
     assert "inverting-gradients plain" in labelled_attacks(plain.experiment)
 
 
