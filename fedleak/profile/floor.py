@@ -9,6 +9,7 @@ from torch import Tensor
 from fedleak.defense import Defense
 from fedleak.profile.subject import Subject
 from fedleak.randomness import global_dice
+from fedleak.training import LocalTraining
 from fedleak.update import UpdateKind
 from fedleak.weights import NamedTensors, Weights
 
@@ -32,7 +33,7 @@ class Floor:
 
 def floor_of(subject: Subject) -> Floor:
     """The floor under an update."""
-    noise = noise_in(subject.observation.defense) / scale_of(subject)
+    noise = noise_in(subject.observation.defense, subject.training) / scale_of(subject)
     return Floor(rounding=_rounding(subject), arithmetic=_arithmetic(subject), noise=noise)
 
 
@@ -46,12 +47,9 @@ def scale_of(subject: Subject) -> float:
     return training.learning_rate * training.effective_steps
 
 
-def noise_in(chain: tuple[Defense, ...]) -> float:
-    """The standard deviation on the delta of a chain's Gaussian and Laplace noise; of other defenses none is known."""
-    options = [(defense.name, defense.options()) for defense in chain]
-    variances = [values["std"] ** 2 for name, values in options if name == "gaussian-noise"]
-    variances += [2 * values["scale"] ** 2 for name, values in options if name == "laplace-noise"]
-    return math.sqrt(sum(variances))
+def noise_in(chain: tuple[Defense, ...], training: LocalTraining) -> float:
+    """The standard deviation of the noise that a chain is known to add to an entry of the delta."""
+    return math.sqrt(sum(defense.noise(training) ** 2 for defense in chain))
 
 
 def _rounding(subject: Subject) -> float:

@@ -1,5 +1,6 @@
 """All indicators of one message."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from fedleak.errors import RecordingError
 from fedleak.profile.batch_norm import BatchNormLeak, batch_norm_leak
 from fedleak.profile.fisher import Fisher, fisher_of
-from fedleak.profile.floor import Floor, floor_of, gradient_at_truth, in_dtype, scale_of
+from fedleak.profile.floor import Floor, floor_of, gradient_at_truth, in_dtype, noise_in, scale_of
 from fedleak.profile.jacobian import Jacobian, product_cost
 from fedleak.profile.layering import LayerProfile, layer_profiles
 from fedleak.profile.layers import rank_limit
@@ -38,6 +39,10 @@ class Effort:
         return replace(
             self, steps=max(6, min(self.steps, int(products / 3))), probes=max(4, min(self.probes, int(products / 6)))
         )
+
+
+BRIEF = Effort(operations=1e11, probes=32)
+"""For the Fisher information alone, where many messages are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,25 @@ def profile(subject: Subject, effort: Effort | None = None) -> Profile:
         steps=subject.training.steps,
         cohort=len(observation.cohort),
     )
+
+
+def fisher_bound(subject: Subject) -> float:
+    """The PSNR in dB that no unbiased attacker exceeds under the noise that was added, of images that are known.
+
+    Infinite without noise. An attacker who knows what images look like is biased and may do better.
+    """
+    require_open(subject)
+    assert subject.truth is not None, "the bound is about the true images"
+    noise = noise_in(subject.observation.defense, subject.training) / scale_of(subject)
+    if noise == 0:
+        return math.inf
+    mode = subject.training.mode or "train"
+    gradient = Update(gradient_at_truth(subject, torch.float32), UpdateKind.GRADIENT).vector()
+    weights = in_dtype(subject.observation.before, torch.float32)
+    effort = BRIEF.within(product_cost(subject.observation.task, weights, subject.truth, mode))
+    jacobian = Jacobian.at(subject.observation.task, weights, subject.truth, mode, _factors(subject, gradient))
+    jacobian.planned = effort.probes
+    return fisher_of(jacobian, effort.probes, generator("profile", "probes")).bound(noise)
 
 
 def _inside(subject: Subject, layers: tuple[LayerProfile, ...], effort: Effort) -> Inside:

@@ -8,9 +8,15 @@ from fedleak.accounting.guarantee import Unproven
 from fedleak.campaign.reading import FinishedRun
 from fedleak.comparison.standing import Figure, Standing, standings
 from fedleak.defense import Defense
+from fedleak.errors import RecordingError
+from fedleak.profile.measuring import fisher_bound
+from fedleak.profile.subject import recorded
+from fedleak.report.conditions import condition_of_row
 from fedleak.report.judgement import guessing
 from fedleak.report.words import DASH, number, p_value, percent, signed
+from fedleak.results import AGGREGATE, Row
 from fedleak.statistics.summary import Summary
+from fedleak.training import LocalTraining
 
 UNTESTED = "untested"
 DELTA = 1e-5
@@ -36,6 +42,8 @@ class Known:
     """What a matching attack makes of knowing the chain."""
     proof: str
     """What the chain proves, and how that compares with what was done; or why it proves nothing."""
+    information: str
+    """The most that an unbiased attacker can have of the first message, by the Fisher information; with noise only."""
 
 
 def known_defenses(run: FinishedRun, metric: str | None) -> list[Known]:
@@ -46,10 +54,10 @@ def known_defenses(run: FinishedRun, metric: str | None) -> list[Known]:
     if all(one.knowing is None for one in found):
         return []
     chains = {name: chain for point in run.campaign.points for name, chain in point.experiment.build_chains().items()}
-    return [_known(one, chains.get(one.defense, ())) for one in found]
+    return [_known(run, one, chains.get(one.defense, ())) for one in found]
 
 
-def _known(one: Standing, chain: tuple[Defense, ...]) -> Known:
+def _known(run: FinishedRun, one: Standing, chain: tuple[Defense, ...]) -> Known:
     worst = one.strongest
     return Known(
         condition=one.condition.words,
@@ -62,6 +70,7 @@ def _known(one: Standing, chain: tuple[Defense, ...]) -> Known:
         accuracy=_accuracy(one.accuracy),
         knowledge="; ".join(_knowledge(chain)),
         proof=_proof(one),
+        information=_information(run, one, chain),
     )
 
 
@@ -102,6 +111,23 @@ def _to_the_end(one: Standing) -> str:
     if one.whole is None or one.whole == one.guarantee:
         return "which is the whole run"
     return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
+
+
+def _information(run: FinishedRun, one: Standing, chain: tuple[Defense, ...]) -> str:
+    first = next((row for row in run.rows if row.split == "test" and _is_of(row, one)), None)
+    if first is None or not any(defense.noise(LocalTraining()) for defense in chain):
+        return DASH
+    try:
+        subject = recorded(run.folder.recording(first).with_suffix(".json"))
+    except RecordingError:
+        return DASH  # the files behind the rows may be gone, and the page is drawn all the same
+    if subject.truth is None or subject.observation.masked:
+        return DASH
+    return f"{number(fisher_bound(subject))} dB"
+
+
+def _is_of(row: Row, one: Standing) -> bool:
+    return row.defense == one.defense and row.client != AGGREGATE and condition_of_row(row) == one.condition
 
 
 def _accuracy(accuracy: Figure) -> str:

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from fedleak.campaign.reading import read_run
 from fedleak.cli.app import app
 from fedleak.comparison.standing import standings
+from fedleak.report.knowing import known_defenses
 
 EXPERIMENT = """
 name = "tiny comparison"
@@ -70,6 +71,16 @@ def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
     assert sparse.knowing.difference > 0
     assert sparse.knowing.pairs == 5
     assert 0 <= sparse.accuracy.mean <= 1
+
+
+@pytest.mark.slow
+def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(compared):
+    root, _ = compared
+    found = {one.defense: one for one in known_defenses(read_run(root), "psnr")}
+    assert found["sparse"].knowledge.startswith("top-k: ")
+    assert (found["sparse"].information, found["none"].proof) == ("\N{EN DASH}", "\N{EN DASH}")
+    assert found["noisy"].information.endswith(" dB")
+    assert "Against attackers who know the defense" in (root / "report.html").read_text()
 
 
 @pytest.mark.slow
