@@ -12,10 +12,10 @@ from measuring import observed
 from papers import Setting
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.api import attack, capture
 from fedleak.attack import attacks
 from fedleak.batch import Batch
+from fedleak.evaluation import scoring
 from fedleak.metric import metrics
 from fedleak.observation import Observation
 from fedleak.randomness import generator

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from fedleak.api import Capture, attack, capture, score
 from fedleak.properties import CATALOGUE, of_most
 from fedleak.reconstruction import Reconstruction
-from fedleak.results import Place, Row
+from fedleak.results.row import Place, Row
 from fedleak.statistics.summary import Summary, summarise
 
 Table = dict[str, Any]

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from fedleak import scoring
 from fedleak.attack import attacks
 from fedleak.batch import Batch
 from fedleak.data import load
+from fedleak.evaluation import scoring
 from fedleak.metric import metrics
 from fedleak.observation import Observation
 from fedleak.randomness import generator

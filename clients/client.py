@@ -16,12 +16,12 @@ from fedleak.defense import Defense, withheld_from
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
-from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.footprint import footprint
-from fedleak.reply import reply
+from fedleak.io.fingerprint import source_fingerprint
+from fedleak.randomness import one_thread
 from fedleak.task import Task
-from fedleak.threads import one_thread
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
 from fedleak.weights import NamedTensors, Weights

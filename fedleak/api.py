@@ -6,25 +6,183 @@ for figure in score(guess, captured):
     print(figure.metric, figure.value, "prior", figure.baseline, "no gradient", figure.no_gradient)
 """
 
+import copy
+import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
 from fedleak.attack import attacks
-from fedleak.campaign.adversary import blind_guesses, shown
-from fedleak.captures import Capture, capture, observe
-from fedleak.fitting import METRICS_FOR
+from fedleak.batch import Batch
+from fedleak.defense import Defense, build_chain, planned, protocol_of, public_task, trained_with
+from fedleak.errors import ConfigError, FederationError
+from fedleak.evaluation.adversary import Surroundings, blind_guesses, public_examples, shown
+from fedleak.evaluation.challenge import Challenge, Question, some_of
+from fedleak.evaluation.scoring import score as compare
+from fedleak.experiment.experiment import METRICS_FOR
+from fedleak.federation.outcome import ClientFailure
+from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.metric import metrics as metric_registry
 from fedleak.observation import Observation
-from fedleak.randomness import generator
+from fedleak.plugin import plain
+from fedleak.randomness import generator, global_dice
 from fedleak.reconstruction import Reconstruction
+from fedleak.recording import read_recording
 from fedleak.score import Score
-from fedleak.scoring import score as compare
+from fedleak.settings import FederationSettings, Table, parse_settings
+from fedleak.task import Task
+from fedleak.tasks import weights_of
+from fedleak.update import Update, UpdateKind
+from fedleak.vault import truth_of
+
+# What a server sees of a federation, or of a model of one's own, in memory, with the truth beside it.
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What the server saw in one message, and beside it the truth, which only `score` reads."""
+
+    observation: Observation
+    truth: Batch
+    others: tuple[Observation, ...] = ()
+    """What else the server had seen by then, for attacks that want it."""
+    question: Question | None = None
+    """Whose examples the truth could be mistaken for, for attacks that are asked about candidates."""
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The candidates, and which of them are behind the update; the same each time."""
+        return None if self.question is None else self.question.challenge()
+
+
+def capture(
+    task: str,
+    *,
+    defense: Sequence[Defense | Table] = (),
+    seed: int = 0,
+    model: Table | None = None,
+    adversary: Table | None = None,
+    **federation: Any,
+) -> list[Capture]:
+    """Runs a tapped federation in this process; one capture for each message that the server recorded.
+
+    `federation`, `model` and `adversary` are the tables of an experiment: `capture("digits-mlp", clients=2,
+    batch_size=4)`. Under secure aggregation the last capture of a round is the aggregate. Raises `ConfigError` for what
+    an experiment file would be refused for, and `FederationError` when a client failed.
+    """
+    # Flower takes a while to import, and who attacks a model of their own needs none.
+    from fedleak.federation.engine import run_federation
+
+    chain = [plain(part) if isinstance(part, Defense) else part for part in defense]
+    with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
+        tree = {
+            "task": task,
+            "seed": seed,
+            "federation": federation,
+            "model": model or {},
+            "adversary": adversary or {},
+            "chain": chain,
+            "recordings": f"{folder}/recordings",
+            "vault": f"{folder}/vault",
+        }
+        plan = parse_settings(FederationPlan, tree)
+        report = run_federation(plan)
+        _require_every_client(report.failures)
+        around = Surroundings(recordings=Path(plan.recordings), vault=Path(plan.vault))
+        auxiliary = public_examples(task, plan.adversary.auxiliary)
+        captures = [_read(path, around, Path(plan.vault), auxiliary) for path in report.recordings]
+    return [replace(one, others=_before(one.observation, captures)) for one in captures]
+
+
+def observe(
+    model: nn.Module,
+    inputs: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    defense: Sequence[Defense | Table] = (),
+    auxiliary: Batch | None = None,
+    strangers: Batch | None = None,
+    seed: int = 0,
+    **training: Any,
+) -> Capture:
+    """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
+
+    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
+    public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
+    attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
+    an unknown or impossible field, and for a defense that needs several clients (use `capture`).
+    """
+    chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
+    protocol = protocol_of(chain)
+    if protocol is not None:
+        raise ConfigError(
+            f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
+        )
+    size = training.get("batch_size", len(labels))
+    batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
+    settings = {"batch_size": size, "batches": batches, **training}
+    federation = parse_settings(FederationSettings, settings)
+    chain = planned(chain, (federation,))
+    facts = trained_with(federation, chain).training()
+    network = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        classes = network(inputs[:1]).shape[1]
+    task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
+    with global_dice(seed, "initial weights"):  # of layers that a defense puts in
+        task = public_task(task, chain)
+    before = weights_of(task.network)
+    after = reply(task, before, Batch(inputs, labels), facts, chain, (seed, "observe")).weights
+    observation = Observation(
+        task=task,
+        before=before,
+        update=Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
+        buffers_after=after.buffers or None,
+        num_examples=len(labels),
+        training=facts,
+        defense=chain,
+        auxiliary=auxiliary,
+    )
+    truth = Batch(inputs, labels)
+    return Capture(observation, truth, question=None if strangers is None else _question(truth, strangers, seed))
+
+
+def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
+    nobody = truth[torch.zeros(0, dtype=torch.int64)]
+    asked = some_of(strangers, generator(seed, "strangers"))
+    return Question(members=truth, rivals=nobody, strangers=asked, dice=(seed, "observe"))
+
+
+def _require_every_client(failures: Sequence[ClientFailure]) -> None:
+    if failures:
+        first = failures[0]
+        raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
+
+
+def _read(path: Path, around: Surroundings, vault: Path, auxiliary: Batch | None) -> Capture:
+    recording = read_recording(path)
+    observation = recording.observation().with_auxiliary(auxiliary)
+    truth = truth_of(vault, observation.round, observation.cohort)
+    return Capture(observation, truth, question=around.question(recording))
+
+
+def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
+    """As `Surroundings.others`, of what is in memory."""
+    known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
+    return tuple(one for one in known if one.round <= observation.round)
+
 
 __all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
 
 METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
 """What a guess at the examples is scored by."""
+
+
 INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
 """What an answer to questions about them is scored by."""
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.folder import RunFolder
+from fedleak.experiment.campaign import Campaign
 from fedleak.picture.collect import collect
 from fedleak.picture.draw import draw
+from fedleak.runs.folder import RunFolder
 
 
 def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:

@@ -61,12 +61,12 @@ class Fedleak:
         An experiment is run into the test's `tmp_path`. See `fedleak check --example` for what a policy says.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
-        from fedleak.campaign.grid import load_campaign
-        from fedleak.campaign.reading import read_run
         from fedleak.cli.verdict import verdict_lines
+        from fedleak.experiment.grid import load_campaign
         from fedleak.gate.checking import check_run
         from fedleak.gate.policy import load_policy
         from fedleak.run import run as run_campaign
+        from fedleak.runs.reading import read_run
 
         rules, root = load_policy(Path(policy)), Path(run)
         if root.suffix == ".toml":

@@ -10,10 +10,10 @@ import numpy as np
 from fedleak.defense import Defense, build_chain, withheld_from
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
+from fedleak.io.tensors import read_pair, write_pair
 from fedleak.observation import Observation
 from fedleak.task import Task
 from fedleak.tasks import hardened
-from fedleak.tensorfile import read_pair, write_pair
 from fedleak.training import LocalTraining
 from fedleak.update import Update, UpdateKind
 from fedleak.weights import NamedTensors, Weights

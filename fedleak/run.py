@@ -6,24 +6,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.cell import BUGS
-from fedleak.campaign.claim import claim, locked
+from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.grid import campaign_of
-from fedleak.campaign.jobs import Engine
 from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
-from fedleak.campaign.reading import read_run
-from fedleak.campaign.workers import InThisProcess, Workers
+from fedleak.campaign.workers import Engine, InThisProcess, Workers
 from fedleak.comparison.bounds import bounds_of
 from fedleak.errors import BoundError, FedleakError, OutputError
-from fedleak.experiment import Experiment
-from fedleak.manifest import Manifest, manifest_of
-from fedleak.results import Row
-from fedleak.threads import one_thread
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.experiment import Experiment
+from fedleak.experiment.grid import campaign_of
+from fedleak.randomness import one_thread
+from fedleak.results.row import Row
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import Manifest, manifest_of
+from fedleak.runs.ownership import claim, locked
+from fedleak.runs.reading import read_run
 
 
 @dataclass(frozen=True, kw_only=True)

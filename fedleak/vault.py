@@ -5,7 +5,8 @@ from pathlib import Path
 
 from fedleak.batch import Batch
 from fedleak.errors import RecordingError
-from fedleak.tensorfile import read_pair, write_pair
+from fedleak.evaluation.challenge import joined
+from fedleak.io.tensors import read_pair, write_pair
 from fedleak.training import LocalTraining
 from fedleak.weights import NamedTensors
 
@@ -64,3 +65,8 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
         )
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the truth of a client ({error!r} is missing or wrong)") from error
+
+
+def truth_of(vault: Path, round: int, cohort: tuple[int, ...]) -> Batch:
+    """The examples of a cohort, client after client in its order."""
+    return joined(withdraw(vault, round, client).examples for client in cohort)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from fedleak import progress
-from fedleak.campaign.folder import RunFolder
 from fedleak.errors import RecordingError
 from fedleak.recording import Recording, find_recordings, read_recording
-from fedleak.results import AGGREGATE
+from fedleak.results.row import AGGREGATE
+from fedleak.runs.folder import RunFolder
 from fedleak.vault import PrivateBatch, withdraw
 from fedleak.verifying.causes import likely_cause, remark
 from fedleak.verifying.replay import Comparison, compare, replay, replayed_mean

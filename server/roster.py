@@ -11,8 +11,8 @@ from flwr.serverapp import Grid
 
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
 from .layer import Layer

@@ -46,7 +46,7 @@ def test_the_contracts_are_kept(layout: Path) -> None:
         ("attacks", "import flwr"),
         ("attacks", "import server.app"),
         ("server", "from fedleak.attacks.dlg import DLG"),
-        ("server", "from fedleak.scoring import score"),
+        ("server", "from fedleak.evaluation.scoring import score"),
         ("clients", "from ..server import tap"),
         ("metrics", "from fedleak.attacks import parts"),
     ],

@@ -9,10 +9,11 @@ import torch
 
 from fedleak.attack import Attack, attacks
 from fedleak.batch import Batch
-from fedleak.challenge import Question
 from fedleak.data.loader import loaders
 from fedleak.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.evaluation.challenge import Question
+from fedleak.evaluation.scoring import score
 from fedleak.metric import Metric, metrics
 from fedleak.model import models
 from fedleak.observation import Observation
@@ -21,7 +22,6 @@ from fedleak.properties import of_most
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.registry import Registry
-from fedleak.scoring import score
 from fedleak.tasks import initial_weights, task_named
 from fedleak.training import LocalTraining, train_locally
 from fedleak.update import Update, UpdateKind

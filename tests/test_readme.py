@@ -9,11 +9,11 @@ import pytest
 from typer.main import get_command
 
 from fedleak.attack import attacks
-from fedleak.campaign.grid import load_campaign
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.app import app
 from fedleak.defense import defenses
-from fedleak.experiment import load_experiment
+from fedleak.experiment.experiment import load_experiment
+from fedleak.experiment.grid import load_campaign
 from fedleak.gate.policy import load_policy
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass, replace
 
+from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
 from fedleak.accounting.gaussian import delta_of
 from fedleak.accounting.mechanism import Mechanism
-from fedleak.accounting.sampled import Releases, composed_epsilon, mu_of
 
 
 @dataclass(frozen=True, kw_only=True)

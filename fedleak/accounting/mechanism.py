@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fedleak.accounting.sampled import Releases
+from fedleak.accounting.composition import Releases
 from fedleak.settings import FederationSettings
 
 View = Literal["message", "sum", "model"]

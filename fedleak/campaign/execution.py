@@ -7,24 +7,23 @@ from dataclasses import asdict, dataclass, field
 from traceback import format_exception
 from typing import Literal
 
-from fedleak import board, progress
-from fedleak.campaign import cellfile
-from fedleak.campaign.campaign import Campaign
+from fedleak import progress
+from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell, Section
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.events import Events
-from fedleak.campaign.federating import Federated, Federation, order_of, reusable
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.jobs import Engine, Finished, run_job
+from fedleak.campaign.events import Events, Problems, Standing
+from fedleak.campaign.federation_job import Federated, Federation, order_of, reusable
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import Message, cells_of, expected_count, labelled_attacks, place_of
-from fedleak.campaign.problems import Problems
-from fedleak.campaign.standing import Standing
-from fedleak.campaign.workers import Workers
+from fedleak.campaign.plan import Message, cells_of, expected_count, place_of
+from fedleak.campaign.workers import Engine, Finished, Workers, run_job
 from fedleak.errors import FedleakError, OutputError, sentence
-from fedleak.experiment import NamedDefense
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.experiment import NamedDefense
+from fedleak.experiment.labels import labelled_attacks
 from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure
+from fedleak.results.federation_row import FederationRow
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
 
 
 @dataclass
@@ -159,12 +158,12 @@ class Execution:
 
     def _expect(self, cell: Cell) -> None:
         self.ledger.expect(cell)
-        saved = cellfile.finished(self.folder.cell(cell.place), cell.address)
+        saved = cell_file.finished(self.folder.cell(cell.place), cell.address)
         if saved is None:
             self._ready.append(cell)
             return
         if not self.folder.events(cell.place).exists():
-            board.write(self.folder, cell, saved)
+            tensorboard.write(self.folder, cell, saved)
         self._attacked(cell, saved)
 
     def _attacked(self, cell: Cell, saved: Saved) -> None:

@@ -1,47 +1,22 @@
 """Which cells a campaign has: every attack on every message, each with the address of all that it depends on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 
 from fedleak.attack import attacks
-from fedleak.campaign.address import address_of
-from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.facts import acting_tables, attack_tables, settings_facts
 from fedleak.defense import build_chain, protocol_of
-from fedleak.experiment import Experiment, NamedDefense
-from fedleak.federation.fingerprint import source_fingerprint
-from fedleak.results import Place, Who
-from fedleak.settings import Table
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import acting_tables, address_of, settings_facts
+from fedleak.experiment.experiment import Experiment, NamedDefense
+from fedleak.experiment.labels import labelled_attacks
+from fedleak.io.fingerprint import source_fingerprint
+from fedleak.results.row import Place, Who
 
 Message = tuple[int, Who]
 """Round and sender."""
-
-
-def labels_of(tables: tuple[Table, ...]) -> list[str]:
-    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
-
-    A number that would give the name of another attack is left out.
-    """
-    names = [str(table.get("label", table["use"])) for table in tables]
-    given = set(names)
-    numbered: dict[str, Iterator[str]] = {}
-    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
-
-
-def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:
-    """A name where it comes first; whoever comes later takes one from `numbered`."""
-    others = (f"{name}-{number}" for number in count(2))
-    numbered[name] = (other for other in others if other not in given)
-    return name
-
-
-def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
-    """The attacks of an experiment by label, every option written out."""
-    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
 
 
 def federation_address(experiment: Experiment, row: NamedDefense) -> str:

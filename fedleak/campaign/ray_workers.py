@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import fedleak
-from fedleak.campaign.jobs import Finished, Job, Result, died, lost, run_job
-from fedleak.campaign.workers import Advance, Workers
+from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
 from fedleak.errors import ConfigError, FedleakError, sentence
-from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.io.fingerprint import source_fingerprint
 
 WAIT_SECONDS = 0.2
 CONNECT_SECONDS = 5.0

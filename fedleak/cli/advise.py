@@ -24,10 +24,10 @@ def advise(
     say_loading()
     from rich.console import Console
 
-    from fedleak.campaign.reading import read_run
     from fedleak.cli.advising import tell_advice
     from fedleak.cli.comparing import compared_in
     from fedleak.comparison.advice import Limits, parse_leak
+    from fedleak.runs.reading import read_run
 
     limits = Limits(max_leak=parse_leak(max_leak), min_accuracy=min_accuracy)
     finished = read_run(run)

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from fedleak.campaign.reading import FinishedRun
 from fedleak.comparison.advice import Advice, Limits
 from fedleak.comparison.advice import advise as sort_out
 from fedleak.comparison.standing import Standing, by_condition
+from fedleak.formatting import counted, figure
 from fedleak.report.untested import untested
-from fedleak.report.words import counted
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import summarise
-from fedleak.words import figure
 
 
 def tell_advice(run: FinishedRun, found: Sequence[Standing], limits: Limits, console: Console) -> bool:

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.cli.query import Format
-from fedleak.database import MOST_COUNTED, Answer, Database, Stream
-from fedleak.query import EXAMPLES
-from fedleak.results import finite_or_null
-from fedleak.typography import escaped, printable
+from fedleak.formatting import escaped, printable
+from fedleak.results.database import MOST_COUNTED, Answer, Database, Stream
+from fedleak.results.row import finite_or_null
+from fedleak.runs.query import EXAMPLES
 
 WIDEST = 60
 """Width of a column of a table, at most."""

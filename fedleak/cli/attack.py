@@ -33,7 +33,7 @@ def attack(
 def _options(settings: list[str], use: str) -> dict[str, Any]:
     """The options of the attack; which one it is, `--use` alone says."""
     from fedleak.errors import ConfigError
-    from fedleak.overrides import key_and_value
+    from fedleak.experiment.overrides import key_and_value
 
     options = dict(key_and_value(setting, "option=value, as in --set steps=400") for setting in settings)
     if "use" in options:

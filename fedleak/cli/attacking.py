@@ -8,26 +8,26 @@ from pathlib import Path
 import typer
 from torch import Tensor
 
-from fedleak import progress, scoring
+from fedleak import progress
 from fedleak.attack import Attack, attacks
 from fedleak.batch import Batch
-from fedleak.campaign import adversary
-from fedleak.campaign.folder import stem_name, vault_beside
-from fedleak.campaign.surroundings import Surroundings
-from fedleak.campaign.truth import truth_of
-from fedleak.challenge import Challenge
 from fedleak.cli.console import progress_bar
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
+from fedleak.evaluation import adversary, scoring
+from fedleak.evaluation.adversary import Surroundings
+from fedleak.evaluation.challenge import Challenge
 from fedleak.metric import metrics
 from fedleak.observation import Observation
 from fedleak.picture.beside import beside
 from fedleak.picture.draw import draw
+from fedleak.randomness import one_thread
 from fedleak.reconstruction import Reconstruction
 from fedleak.recording import Recording, read_recording
-from fedleak.results import Place
+from fedleak.results.row import Place
+from fedleak.runs.folder import stem_name, vault_beside
 from fedleak.score import Score
 from fedleak.settings import Table
-from fedleak.threads import one_thread
+from fedleak.vault import truth_of
 
 
 def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:

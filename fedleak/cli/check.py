@@ -57,7 +57,7 @@ def check(
 ) -> None:
     """Hold a run to a policy. Exit status: 0 kept, 1 broken or not shown, 2 something to mend in what you gave."""
     say_loading()
-    from fedleak.preload import warm_up
+    from fedleak.campaign.preload import warm_up
 
     warm_up(jobs if target.suffix == ".toml" else 1)
     from fedleak.cli.checking import Files, Judgement, check_experiment, check_run_folder

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import typer
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.grid import load_campaign
-from fedleak.campaign.reading import FinishedRun, read_run
 from fedleak.cli.running import folder_of, run_with_progress
 from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.grid import load_campaign
 from fedleak.gate.checking import check_run
 from fedleak.gate.junit import write_junit
 from fedleak.gate.markdown import write_markdown
@@ -19,6 +18,7 @@ from fedleak.gate.sarif import write_sarif
 from fedleak.gate.verdict import Verdict
 from fedleak.gate.vocabulary import Vocabulary
 from fedleak.gate.vocabulary import check as check_names
+from fedleak.runs.reading import FinishedRun, read_run
 
 
 @dataclass(frozen=True, kw_only=True)

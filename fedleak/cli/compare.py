@@ -26,14 +26,14 @@ def compare(
 ) -> None:
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
     say_loading()
-    from fedleak.preload import warm_up
+    from fedleak.campaign.preload import warm_up
 
     warm_up(1 if plan or engine == "ray" else jobs)
-    from fedleak.campaign.grid import parse_campaign
     from fedleak.cli.comparing import execute_comparison
     from fedleak.cli.running import tell_plan
-    from fedleak.comparison.attackers import compared
-    from fedleak.experiment import read_tree
+    from fedleak.experiment.comparison import compared
+    from fedleak.experiment.experiment import read_tree
+    from fedleak.experiment.grid import parse_campaign
 
     campaign = parse_campaign(compared(read_tree(experiment, tuple(settings or ())), seeds))
     if plan:

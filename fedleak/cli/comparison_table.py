@@ -9,9 +9,9 @@ from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.comparison.standing import Figure, Standing, by_condition
+from fedleak.formatting import figure
 from fedleak.report.judgement import guessing
 from fedleak.statistics.summary import Summary
-from fedleak.words import figure
 
 NOTE = (
     "plain, adaptive: what the strongest attacker got who takes no notice of the defense, and who knows it, with 95% "

@@ -20,11 +20,11 @@ def demo(
 ) -> None:
     """Run the main job: four clients, five defenses, colour photos; about a minute on two cores."""
     say_loading()
-    from fedleak.preload import warm_up
+    from fedleak.campaign.preload import warm_up
 
     warm_up(1 if engine == "ray" else jobs)
-    from fedleak.campaign.grid import load_campaign
     from fedleak.cli.running import execute
+    from fedleak.experiment.grid import load_campaign
 
     with as_file(files("fedleak") / "presets" / PRESET) as path:
         campaign = load_campaign(path)

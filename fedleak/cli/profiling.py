@@ -8,7 +8,6 @@ from rich.console import Console
 
 from fedleak import progress
 from fedleak.attack import attacks
-from fedleak.campaign.reading import read_run
 from fedleak.cli.console import progress_bar
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
@@ -18,7 +17,8 @@ from fedleak.profile.measuring import Profile, profile
 from fedleak.profile.prediction import Prediction, predict
 from fedleak.profile.subject import Subject
 from fedleak.profile.verdict import findings
-from fedleak.threads import one_thread
+from fedleak.randomness import one_thread
+from fedleak.runs.reading import read_run
 
 
 def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> None:

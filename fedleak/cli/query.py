@@ -24,7 +24,7 @@ def query(
 ) -> None:
     """Ask the results of a run in SQL (DuckDB). The run cannot be changed by it."""
     from fedleak.cli.answer import explain, write
-    from fedleak.query import open_run
+    from fedleak.runs.query import open_run
 
     database = open_run(run)
     if sql is None:

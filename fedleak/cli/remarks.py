@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from fedleak.campaign.campaign import Campaign
+from fedleak.experiment.campaign import Campaign
 from fedleak.report.conditions import defended_in
 from fedleak.report.evidence import Evidence
 from fedleak.report.idle import idle_metrics
 from fedleak.report.undefended import fruitless
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import summarise
 

@@ -17,8 +17,8 @@ def report(
 ) -> None:
     """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
     say_loading()
-    from fedleak.campaign.reading import read_run
     from fedleak.report.page import write_report
+    from fedleak.runs.reading import read_run
 
     finished = read_run(run)
     path = write_report(finished, out or finished.folder.report)

@@ -33,11 +33,11 @@ def run(
 ) -> None:
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
     say_loading()
-    from fedleak.preload import warm_up
+    from fedleak.campaign.preload import warm_up
 
     warm_up(1 if plan or engine == "ray" else jobs)
-    from fedleak.campaign.grid import load_campaign
     from fedleak.cli.running import execute, tell_plan
+    from fedleak.experiment.grid import load_campaign
 
     campaign = load_campaign(experiment, tuple(settings or ()))
     if plan:

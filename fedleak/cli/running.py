@@ -6,19 +6,20 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from fedleak.campaign.address import address_of
-from fedleak.campaign.campaign import Campaign, Point
-from fedleak.campaign.folder import ATTACKERS_SETTINGS, RunFolder
-from fedleak.campaign.jobs import Engine
 from fedleak.campaign.plan import counts_of
+from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
 from fedleak.cli.remarks import remarks
 from fedleak.cli.table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import address_of
+from fedleak.experiment.naming import ATTACKERS_SETTINGS
+from fedleak.formatting import listed
 from fedleak.report.idle import idle_metrics
 from fedleak.report.untested import not_adapted_to
-from fedleak.report.words import listed
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
+from fedleak.runs.folder import RunFolder
 
 PLAN_LINES = 20
 """Settings that `--plan` lists."""

@@ -8,9 +8,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.results import Row
+from fedleak.formatting import figure, setting_in_words
+from fedleak.results.row import Row
 from fedleak.statistics.summary import Summary, summarise
-from fedleak.words import figure, setting_in_words
 
 NAMES = 24
 """Width of the column with the attacks."""

@@ -3,10 +3,10 @@
 import textwrap
 from collections.abc import Iterator
 
+from fedleak.formatting import printable
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
 from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, leaked_text, number, p_text, signed
 from fedleak.statistics.intervals import counted
-from fedleak.typography import printable
 
 WIDTH = 80
 GROUPS = 8

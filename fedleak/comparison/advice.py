@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from fedleak.comparison.standing import Standing
 from fedleak.errors import ConfigError
+from fedleak.formatting import figure
 from fedleak.report.judgement import more
-from fedleak.words import figure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,14 @@ from fedleak.accounting.chains import guarantee_of
 from fedleak.accounting.check import Check, check_success
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.attack import attacks
-from fedleak.campaign.campaign import Campaign, Point
-from fedleak.campaign.plan import labelled_attacks
 from fedleak.defense import Defense, protocol_of
-from fedleak.experiment import Experiment
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.experiment import Experiment
+from fedleak.experiment.labels import labelled_attacks
 from fedleak.report.conditions import Condition
 from fedleak.report.judgement import BLIND
 from fedleak.report.kinds import kind_of
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.settings import FederationSettings
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.installed import installed

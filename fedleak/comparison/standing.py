@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from fedleak.accounting.check import Check
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.attack import Attack, attacks
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.campaign.plan import labelled_attacks
-from fedleak.campaign.reading import FinishedRun
-from fedleak.comparison.attackers import PLAIN
 from fedleak.comparison.bounds import bounds_of, guarantees_of, whole_guarantees_of
 from fedleak.defense import Defense
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.comparison import PLAIN
+from fedleak.experiment.labels import labelled_attacks
 from fedleak.report.conditions import Condition, condition_of, conditions_of
 from fedleak.report.judgement import BLIND, more
+from fedleak.results.federation_row import FederationRow
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.comparison import Comparison, compare_attacks
 from fedleak.statistics.intervals import Interval, Units, of_mean
 from fedleak.statistics.summary import Summary, summarise

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError
-from fedleak.source import IMAGE_FOLDER, Source
+from fedleak.tasks import IMAGE_FOLDER, Source
 
 
 @loaders.register(IMAGE_FOLDER)

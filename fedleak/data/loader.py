@@ -12,14 +12,14 @@ from fedleak.batch import Batch
 from fedleak.errors import DataError
 from fedleak.plugin import Plugin
 from fedleak.registry import Registry
-from fedleak.source import Source
+from fedleak.tasks import Source
 
 
 class Loader(Plugin, ABC):
     """Reads the examples of a source; registered under the source's name.
 
     A data set from outside is a module in the entry-point group `fedleak.plugins` that calls
-    `fedleak.source.register_source(Source(name, ...))` and decorates its loader with `@loaders.register(name)`.
+    `fedleak.tasks.register_source(Source(name, ...))` and decorates its loader with `@loaders.register(name)`.
     """
 
     @abstractmethod

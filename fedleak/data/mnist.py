@@ -7,7 +7,7 @@ import numpy as np
 
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
-from fedleak.source import Source
+from fedleak.tasks import Source
 
 
 @loaders.register("mnist")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
-from fedleak.source import Source
+from fedleak.tasks import Source
 
 FLAT = 0.05
 """A tile whose standard deviation is lower shows nothing (sky, black space, a white margin) and is left out."""

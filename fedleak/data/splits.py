@@ -9,8 +9,7 @@ from fedleak.batch import Batch
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
 from fedleak.randomness import generator
-from fedleak.source import Source
-from fedleak.tasks import parse_name
+from fedleak.tasks import Source, parse_name
 
 FEWEST = 5
 """Examples below which a split would be empty."""

@@ -20,8 +20,8 @@ import numpy as np
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError, OutputError
-from fedleak.files import write_atomically
-from fedleak.source import Source
+from fedleak.io.atomic import write_atomically
+from fedleak.tasks import Source
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist has its files."""

@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 from torch import Generator, nn
 
+from fedleak.accounting.composition import noise_factor_for
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.accounting.sampled import noise_factor_for
 from fedleak.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.example_gradients import example_gradients

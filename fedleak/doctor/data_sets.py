@@ -17,7 +17,7 @@ def check_data() -> Iterator[Check]:
         remedy = "mend what is missing above or below first"
         yield Check(topic=TOPIC, what="data sets", state="missing", found=f"cannot be read: {error}", remedy=remedy)
         return
-    from fedleak.source import sources
+    from fedleak.tasks import sources
 
     yield from (_data_set(name) for name in names if name in sources)
 
@@ -26,7 +26,7 @@ def _data_set(name: str) -> Check:
     from fedleak.data.loader import loaders
     from fedleak.data.torchvision_sets import TorchvisionLoader
     from fedleak.errors import DataError
-    from fedleak.source import sources
+    from fedleak.tasks import sources
 
     loader = loaders.build(name, {})
     if isinstance(loader, TorchvisionLoader):

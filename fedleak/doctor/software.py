@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from fedleak import __version__
 from fedleak.doctor.check import Check
-from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.io.fingerprint import source_fingerprint
 
 NEEDED = "needed"
 OPTIONAL = "optional"

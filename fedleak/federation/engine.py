@@ -11,8 +11,7 @@ from typing import Any, Literal
 from flwr.app import Message, MessageType
 
 from fedleak.federation.loopback import LoopbackGrid, server_context
-from fedleak.federation.outcome import FederationReport as FederationReport
-from fedleak.federation.outcome import clear_outcome, read_outcome
+from fedleak.federation.outcome import FederationReport, clear_outcome, read_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.simulation import simulate
 from fedleak.recording import find_recordings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedleak import errors
 from fedleak.errors import FederationError, FedleakError, UserError
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
 
 FAILURES = "failures.json"
 EVALUATION = "evaluation.json"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fedleak.campaign.reading import FinishedRun
 from fedleak.gate import evidence, regression
 from fedleak.gate.completeness import nothing_measured, unfinished
 from fedleak.gate.crashes import Crashes
@@ -17,6 +16,7 @@ from fedleak.gate.selection import reasons_text
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
 from fedleak.gate.vocabulary import Vocabulary, check
+from fedleak.runs.reading import FinishedRun
 
 ALPHA = 0.05
 """How often chance alone may call something a regression, over all groups and metrics together."""

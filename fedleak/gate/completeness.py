@@ -3,10 +3,10 @@
 import math
 from collections import Counter
 
-from fedleak.campaign.reading import FinishedRun
 from fedleak.gate.selection import reasons_text
 from fedleak.gate.subject import BLIND, Subject
-from fedleak.results import Row
+from fedleak.results.row import Row
+from fedleak.runs.reading import FinishedRun
 
 NAMED = 3
 """Federations that a sentence names."""

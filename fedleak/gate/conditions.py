@@ -5,7 +5,7 @@ from typing import Literal
 
 from fedleak.gate.cursor import Cursor
 from fedleak.gate.language import KEEPS, Comparison, Condition, Joined, Operator
-from fedleak.results import Scalar
+from fedleak.settings import Scalar
 
 TRUTHS = {"true": True, "false": False}
 DEEPEST = 40

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedleak.campaign import cellfile
-from fedleak.campaign.folder import RunFolder
 from fedleak.errors import RecordingError
-from fedleak.results import Row
+from fedleak.results.row import Row
+from fedleak.runs import cell_file
+from fedleak.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Crashes:
 
     def _look(self, cell: Path, row: Row) -> str:
         try:
-            return "crashed" if cellfile.load(cell).crash is not None else ""
+            return "crashed" if cell_file.load(cell).crash is not None else ""
         except RecordingError:
             return "" if self._sent_nothing(row) else "may have crashed (its files are gone or damaged)"
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak import scoring
-from fedleak.campaign import cellfile
-from fedleak.campaign.address import address_of
-from fedleak.campaign.folder import LONGEST, RunFolder
-from fedleak.campaign.truth import truth_behind
 from fedleak.errors import ConfigError, OutputError, RecordingError
+from fedleak.evaluation import scoring
+from fedleak.experiment.canonical import address_of
+from fedleak.experiment.naming import LONGEST
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import Picture
@@ -23,7 +21,10 @@ from fedleak.metric import metrics
 from fedleak.picture import panel
 from fedleak.picture.draw import draw
 from fedleak.picture.panel import Line, Panel
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.runs import cell_file
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.truth import truth_behind
 
 SHOWN = 4
 """Samples of a picture, at most."""
@@ -105,7 +106,7 @@ class _Images:
 
 def _images(folder: RunFolder, sample: Sample) -> _Images:
     truth = truth_behind(folder, sample.row).inputs
-    guess = cellfile.load(folder.cell(sample.row)).guess.inputs
+    guess = cell_file.load(folder.cell(sample.row)).guess.inputs
     if guess is None:
         raise RecordingError(f"{folder.cell(sample.row)}.json has no guessed images though it was scored on them")
     return _Images(truth[sample.place], scoring.matched(guess, truth)[sample.place])

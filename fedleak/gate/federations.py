@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.federation_row import FederationRow
+from fedleak.experiment.campaign import Campaign
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
+from fedleak.results.federation_row import FederationRow
 from fedleak.statistics.intervals import Units, counted, of_mean
 
 Evaluated = Callable[[FederationRow], bool]

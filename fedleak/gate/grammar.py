@@ -19,17 +19,7 @@ from typing import get_args
 from fedleak.errors import did_you_mean
 from fedleak.gate.conditions import condition
 from fedleak.gate.cursor import Cursor
-from fedleak.gate.language import (
-    AMOUNTS,
-    KEEPS,
-    Aggregate,
-    AggregateName,
-    Assertion,
-    Baseline,
-    Bound,
-    Figure,
-    Operator,
-)
+from fedleak.gate.language import AMOUNTS, KEEPS, Aggregate, AggregateName, Assertion, Baseline, Bound, Figure, Operator
 from fedleak.gate.tokens import Token
 
 COUNTED = ("certified", "failed", "accuracy", "loss")

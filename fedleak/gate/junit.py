@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from fedleak.files import write_atomically
 from fedleak.gate.verdict import BaselineVerdict, Picture, RuleVerdict, Verdict
 from fedleak.gate.words import change_text, finding_text, new_figures_text
+from fedleak.io.atomic import write_atomically
 from fedleak.statistics.intervals import counted
 
 FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fedleak.results import Scalar
+from fedleak.settings import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Baseline = Literal["prior", "no-gradient"]

@@ -9,7 +9,7 @@ from fedleak.gate.measuring import Message, message_of
 from fedleak.gate.selection import reasons_text
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import NewFigures
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import counted
 from fedleak.statistics.summary import summarise

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedleak.errors import OutputError
-from fedleak.files import write_atomically
+from fedleak.formatting import code, escaped
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, RuleVerdict, Verdict
 from fedleak.gate.words import figure, new_figures_text, number, p_text, signed
+from fedleak.io.atomic import write_atomically
 from fedleak.statistics.intervals import counted
-from fedleak.typography import code, escaped
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ROWS = 200

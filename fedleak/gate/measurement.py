@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fedleak.gate.language import Baseline
 from fedleak.gate.subject import Subject
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval
 
 

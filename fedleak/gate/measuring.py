@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fedleak.campaign.federation_row import FederationRow
 from fedleak.gate import aggregates
 from fedleak.gate.crashes import never
 from fedleak.gate.federations import Evaluated, always, measure_federations
 from fedleak.gate.language import Aggregate, Figure
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
-from fedleak.results import Row
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant, group_rows
 from fedleak.statistics.summary import Summary, summarise
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedleak.campaign.reading import FinishedRun
 from fedleak.errors import DataError
 from fedleak.gate.differences import differences
 from fedleak.gate.losses import Groups, figures_of, losses, new_figures
@@ -13,7 +12,8 @@ from fedleak.gate.measuring import Message, message_of
 from fedleak.gate.subject import BLIND, Subject
 from fedleak.gate.verdict import BaselineVerdict, Change
 from fedleak.gate.words import figure
-from fedleak.results import Row
+from fedleak.results.row import Row
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.comparison import Comparison, compare_runs
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.installed import installed

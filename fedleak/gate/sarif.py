@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fedleak import __version__
-from fedleak.files import write_atomically
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
 from fedleak.gate.words import change_text, finding_text, new_figures_text
-from fedleak.results import finite_or_null
+from fedleak.io.atomic import write_atomically
+from fedleak.results.row import finite_or_null
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 RUN = "run"

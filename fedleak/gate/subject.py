@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from fedleak.formatting import setting_in_words
 from fedleak.gate.language import Fields
-from fedleak.results import AGGREGATE
+from fedleak.results.row import AGGREGATE
 from fedleak.statistics.group import Sender, Setting
-from fedleak.words import setting_in_words
 
 OF_A_FEDERATION = ("task", "defense")
 OF_AN_ATTACK = (*OF_A_FEDERATION, "attack", "sender")

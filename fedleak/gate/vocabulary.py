@@ -5,16 +5,16 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.plan import labels_of
 from fedleak.errors import ConfigError, did_you_mean
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.labels import labels_of
 from fedleak.gate.grammar import COUNTED
 from fedleak.gate.language import Comparison
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.subject import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.tails import refuse_quiet_tail
 from fedleak.metric import metrics
-from fedleak.results import Scalar
+from fedleak.settings import Scalar
 
 SENDERS = ("client", "aggregate")
 NEAR = 0.8

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("convnet")

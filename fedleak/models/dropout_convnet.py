@@ -7,7 +7,7 @@ from torch import nn
 
 from fedleak.model import Model, models
 from fedleak.settings import Share
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("dropout-convnet")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("vit")

@@ -5,8 +5,8 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.batch import Batch
+from fedleak.evaluation import scoring
 from fedleak.metric import metrics
 from fedleak.picture.panel import Line, Panel, Picture
 from fedleak.reconstruction import Reconstruction

@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.batch import Batch
-from fedleak.campaign import cellfile
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.plan import labelled_attacks, place_of
-from fedleak.campaign.truth import cohort_of, truth_behind
+from fedleak.campaign.plan import place_of
 from fedleak.errors import RecordingError
+from fedleak.evaluation import scoring
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.labels import labelled_attacks
 from fedleak.metric import metrics
 from fedleak.picture.panel import Line, Panel, Picture
 from fedleak.reconstruction import Reconstruction
-from fedleak.results import AGGREGATE, Place, Who
+from fedleak.results.row import AGGREGATE, Place, Who
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.truth import cohort_of, truth_behind
 
 COLUMNS = 8
 """Examples shown at most."""
@@ -86,7 +87,7 @@ class _Collector:
             for who in senders:
                 for label in labelled_attacks(self.experiment):
                     try:
-                        found[defense, label, who] = cellfile.load(self.folder.cell(self._place(defense, who, label)))
+                        found[defense, label, who] = cell_file.load(self.folder.cell(self._place(defense, who, label)))
                     except RecordingError:
                         continue  # no such message; its column says so
         return found

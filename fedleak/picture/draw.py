@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
 from fedleak.picture.panel import Line, Panel, Picture
 
 SIDE = 1.15

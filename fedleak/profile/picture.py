@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fedleak.batch import Batch
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
 from fedleak.profile.layering import LayerProfile
 from fedleak.profile.measuring import KNOWN, Inside, Profile
 

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
 from fedleak.profile.correlation import Correlation
 from fedleak.profile.indicators import Indicator
 from fedleak.profile.prediction import Point, Prediction

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from fedleak.batch import Batch
-from fedleak.campaign.folder import vault_beside
-from fedleak.campaign.truth import truth_of
 from fedleak.errors import RecordingError
 from fedleak.observation import Observation
 from fedleak.recording import Recording, read_recording
+from fedleak.runs.folder import vault_beside
 from fedleak.training import LocalTraining, Mode
-from fedleak.vault import withdraw
+from fedleak.vault import truth_of, withdraw
 
 SUFFIXES = (".json", ".safetensors")
 """Of the two files of a recording."""

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from fedleak.formatting import figure
 from fedleak.profile.layering import LayerProfile
 from fedleak.profile.measuring import KNOWN, Inside, Profile
-from fedleak.words import figure
 
 State = Literal["leaks", "partly", "hidden", "unknown"]
 OUT_OF_REACH = 1e10

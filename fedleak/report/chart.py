@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.words import MINUS
+from fedleak.formatting import MINUS
 
 
 @dataclass(frozen=True, kw_only=True)

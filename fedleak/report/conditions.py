@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.results import AGGREGATE, Row, Who
+from fedleak.experiment.campaign import Campaign
+from fedleak.formatting import setting_in_words
+from fedleak.results.row import AGGREGATE, Row, Who
 from fedleak.statistics.group import Group, Sender, Setting
 from fedleak.statistics.summary import Summary
-from fedleak.words import setting_in_words
 
 
 @dataclass(frozen=True, kw_only=True)

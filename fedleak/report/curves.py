@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.campaign.cellfile import Saved
 from fedleak.report.chart import Axis, Label, Tick, axis_over, path_through, spread
 from fedleak.report.conditions import defense_words
 from fedleak.report.files import Files
 from fedleak.report.pictures import message_words
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.runs.cell_file import Saved
 
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 262.0, 14.0, 206.0
 GAP = 15.0

@@ -6,14 +6,14 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.batch import Batch
-from fedleak.campaign import cellfile
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.truth import truth_behind
 from fedleak.errors import RecordingError
-from fedleak.results import Row
+from fedleak.evaluation import scoring
+from fedleak.results.row import Row
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.truth import truth_behind
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Files:
         stem = self.folder.cell(row)
         if stem not in self._cells:
             try:
-                self._cells[stem] = cellfile.load(stem)
+                self._cells[stem] = cell_file.load(stem)
             except RecordingError:
                 self._cells[stem] = None
         return self._cells[stem]

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.batch import Batch
+from fedleak.evaluation import scoring
+from fedleak.formatting import measured
 from fedleak.report.conditions import defense_words
 from fedleak.report.files import Files
 from fedleak.report.pictures import Sample, whose
 from fedleak.report.png import data_uri
-from fedleak.report.words import measured
-from fedleak.results import Row
+from fedleak.results.row import Row
 
 WIDTH = 9
 """Pictures at most: the truth, the prior, and the first defenses."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.fitting import judges
+from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.experiment import judges
 from fedleak.reconstruction import Kind
-from fedleak.report.threat import distinct
 
 GUESSES: Mapping[Kind, str] = {
     "inputs": "guesses images",

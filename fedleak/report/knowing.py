@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedleak.accounting.guarantee import Unproven
-from fedleak.campaign.reading import FinishedRun
 from fedleak.comparison.standing import Figure, Standing, standings
 from fedleak.defense import Defense
 from fedleak.errors import RecordingError
+from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.profile.measuring import fisher_bound
 from fedleak.profile.subject import recorded
 from fedleak.report.conditions import condition_of_row
 from fedleak.report.judgement import guessing
-from fedleak.report.words import DASH, number, p_value, percent, signed
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 from fedleak.training import LocalTraining
 

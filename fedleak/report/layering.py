@@ -4,15 +4,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.campaign.folder import RunFolder
 from fedleak.errors import RecordingError
+from fedleak.formatting import counted, percent
 from fedleak.observation import Observation
 from fedleak.profile.layers import Layer, layers_of, rank_limit
 from fedleak.recording import read_recording
 from fedleak.report.conditions import defense_words
 from fedleak.report.pictures import message_words
-from fedleak.report.words import counted, percent
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.runs.folder import RunFolder
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedleak.campaign.federation_row import FederationRow
+from fedleak.formatting import DASH, number, percent
 from fedleak.report.conditions import Condition
 from fedleak.report.curves import SERIES, Chart, Points, chart
-from fedleak.report.words import DASH, number, percent
+from fedleak.results.federation_row import FederationRow
 
 CHARTS = 6
 """Conditions that are drawn."""

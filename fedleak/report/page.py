@@ -5,10 +5,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fedleak.campaign.reading import FinishedRun
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
+from fedleak.randomness import one_thread
 from fedleak.report.view import Page, page_of
-from fedleak.threads import one_thread
+from fedleak.runs.reading import FinishedRun
 
 
 def write_report(run: FinishedRun, path: Path) -> Path:

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.formatting import DASH, number, p_value, signed
 from fedleak.report.conditions import Condition, condition_of, condition_of_row, defense_words
 from fedleak.report.judgement import BLIND
-from fedleak.report.words import DASH, number, p_value, signed
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.comparison import Comparison, compare_defenses
 from fedleak.statistics.installed import installed
 

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fedleak.formatting import measured
 from fedleak.report.files import Files
 from fedleak.report.judgement import badness
 from fedleak.report.png import data_uri, difference
-from fedleak.report.words import measured
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import Summary
 

@@ -3,9 +3,9 @@
 import shlex
 from dataclasses import dataclass
 
-from fedleak.campaign.reading import FinishedRun
-from fedleak.manifest import Manifest
-from fedleak.report.words import counted
+from fedleak.formatting import counted
+from fedleak.runs.manifest import Manifest
+from fedleak.runs.reading import FinishedRun
 
 LONGEST = 60_000
 """Characters of the experiment file that are shown."""

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 
+from fedleak.formatting import counted, measured, number, opening
 from fedleak.report.comparing import change, where
 from fedleak.report.evidence import Evidence
 from fedleak.report.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, of_labels, reached
 from fedleak.report.kinds import NOUNS, VERBS, kind_of
-from fedleak.report.words import counted, measured, number, opening
 from fedleak.statistics.summary import Summary
 
 

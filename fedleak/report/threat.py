@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.experiment import Experiment
-from fedleak.report.words import counted, listed, options_words
+from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.experiment import Experiment
+from fedleak.formatting import counted, listed, options_words
 from fedleak.settings import TrainingFact
 from fedleak.tasks import parse_name
 
@@ -29,15 +29,6 @@ def threat_model(campaign: Campaign) -> list[Fact]:
     experiments = [point.experiment for point in campaign.points]
     chains = dict.fromkeys(words for experiment in distinct(campaign) for words in _chains(experiment))
     return [Fact(term=term, words=words) for term, words in _facts(experiments, tuple(chains))]
-
-
-def distinct(campaign: Campaign) -> list[Experiment]:
-    """One experiment for each list of attacks, defenses and metrics: of a big grid only these need to be built."""
-    found: dict[str, Experiment] = {}
-    for point in campaign.points:
-        own = point.experiment
-        found.setdefault(repr((own.attacks, own.defenses, own.metrics)), own)
-    return list(found.values())
 
 
 def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from fedleak.formatting import listed, opening
 from fedleak.report.conditions import condition_of
 from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import Judgement, judge
 from fedleak.report.kinds import NOUNS, kind_of
 from fedleak.report.sentences import aside, found, once
-from fedleak.report.words import listed, opening
 from fedleak.statistics.summary import Summary
 
 ALONE: Place = (BARE, "client")

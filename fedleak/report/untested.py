@@ -6,18 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fedleak.attack import attacks
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.reading import FinishedRun
 from fedleak.defense import defenses
+from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.formatting import counted, listed, opening, setting_in_words
 from fedleak.plugin import Plugin
 from fedleak.report.idle import idle_metrics
 from fedleak.report.judgement import BLIND
-from fedleak.report.threat import distinct
-from fedleak.report.words import counted, listed, opening
-from fedleak.results import Row
+from fedleak.results.row import Row
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import Summary
-from fedleak.words import setting_in_words
 
 REASONS = 12
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fedleak.formatting import listed, measured, opening
 from fedleak.report.conditions import condition_of, defense_words
 from fedleak.report.evidence import BARE, Evidence, Place
 from fedleak.report.judgement import GRAVITY, Judgement, judge
@@ -11,7 +12,6 @@ from fedleak.report.said import SAID, TESTED, UNTESTED
 from fedleak.report.sentences import sentence, tally
 from fedleak.report.standing import measured_metrics
 from fedleak.report.undefended import ALONE, undefended
-from fedleak.report.words import listed, measured, opening
 from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedleak.campaign.reading import FinishedRun
+from fedleak.formatting import counted, listed
 from fedleak.report.citations import Citation, citations
 from fedleak.report.conditions import condition_of, condition_of_row, defended_in
 from fedleak.report.curves import Curves, curves
@@ -24,8 +24,8 @@ from fedleak.report.standing import attackers, headline, strongest
 from fedleak.report.threat import Fact, threat_model
 from fedleak.report.untested import Gap, adapted_to, failures_of, poor_matches, untested, used_plugins
 from fedleak.report.verdict import Verdict, verdict
-from fedleak.report.words import counted, listed
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.group import group_rows
 from fedleak.statistics.summary import Summary, summarise
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.intervals import Interval, Units, of_mean
 from fedleak.statistics.significance import ROUNDING, agree, holm, paired_t_test, sign_test

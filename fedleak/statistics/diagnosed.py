@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedleak.formatting import setting_in_words
 from fedleak.statistics.group import Group, Variant
 from fedleak.statistics.summary import Summary
-from fedleak.words import setting_in_words
 
 
 @dataclass(frozen=True, kw_only=True)

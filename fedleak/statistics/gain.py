@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.special import betainc
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
 from fedleak.statistics.samples import Samples
 from fedleak.statistics.shares import hit_or_miss

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from fedleak.results import AGGREGATE, Row, Scalar
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.settings import Scalar
 
 Sender = Literal["client", "aggregate"]
 """Whether single updates were attacked, or the sum that secure aggregation revealed."""

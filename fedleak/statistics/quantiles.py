@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import bdtr
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.installed import bounds_of
 from fedleak.statistics.intervals import TAIL, Interval, Units, too_few
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
 from fedleak.statistics.samples import Samples
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.gain import gain_of
 from fedleak.statistics.group import Group, Sender, group_rows
 from fedleak.statistics.installed import bounds_of, installed

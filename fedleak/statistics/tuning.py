@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant, group_rows
 
 Contest = Mapping[Group, Sequence[Row]]

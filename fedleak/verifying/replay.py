@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.defense import Defense
+from fedleak.federation.reply import reply
 from fedleak.recording import Recording
-from fedleak.reply import reply
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch
 from fedleak.weights import NamedTensors, Weights

@@ -10,7 +10,7 @@ from torch import nn
 from fedleak.attack import attacks
 from fedleak.batch import Batch
 from fedleak.defense import build_chain
-from fedleak.pairing import match, matched
+from fedleak.evaluation.matching import match, matched
 from fedleak.randomness import generator, global_dice
 from fedleak.task import Task
 from fedleak.training import LocalTraining

@@ -10,7 +10,7 @@ from fedleak.attacks.parts.example_gradients import LONGEST, Sketch
 from fedleak.attacks.parts.losses import drops, weights_after
 from fedleak.attacks.parts.whitened import Whitened
 from fedleak.batch import Batch
-from fedleak.challenge import joined
+from fedleak.evaluation.challenge import joined
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.training import LocalTraining

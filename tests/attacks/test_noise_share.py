@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.api import observe
 from fedleak.attacks.parts.noise_share import noise_share
-from fedleak.captures import observe
 from fedleak.defense import build_chain
 from fedleak.randomness import generator
 from fedleak.settings import Table

@@ -8,14 +8,14 @@ from typer.testing import CliRunner
 
 from fedleak.api import INFERENCE, attack, capture, observe, score
 from fedleak.batch import Batch
-from fedleak.campaign import cellfile
-from fedleak.campaign.reading import read_run
 from fedleak.cli.app import app
 from fedleak.data import load
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.gate.checking import check_run
 from fedleak.gate.policy import load_policy
 from fedleak.run import run
+from fedleak.runs import cell_file
+from fedleak.runs.reading import read_run
 from fedleak.statistics.summary import summarise
 from fedleak.tasks import task_named
 
@@ -121,7 +121,7 @@ def test_command_line_python_and_campaign_ask_the_same(finished):
         if (one.observation.cohort, one.observation.round) == ((1,), 2)
     )
     guess = attack(captured, "update-cosine")
-    saved = cellfile.load(finished.folder.cell(row)).guess
+    saved = cell_file.load(finished.folder.cell(row)).guess
     assert torch.allclose(guess.membership, saved.membership)
     assert score(guess, captured)[0].per_sample == pytest.approx(row.per_sample)
 
@@ -129,7 +129,7 @@ def test_command_line_python_and_campaign_ask_the_same(finished):
 @pytest.mark.slow
 def test_the_cell_keeps_answers_about_properties(finished):
     row = next(row for row in finished.rows if (row.attack, row.metric) == ("property-inference", "property-accuracy"))
-    saved = cellfile.load(finished.folder.cell(row))
+    saved = cell_file.load(finished.folder.cell(row))
     assert saved.guess.properties is not None
     assert saved.prior.properties is not None
     assert len(row.per_sample) == len(saved.guess.properties)

@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak.campaign.reading import read_run
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.report.page import write_report
 from fedleak.run import run
+from fedleak.runs.reading import read_run
 
 CHROMIUM = Path("/usr/bin/chromium")
 TREE = {

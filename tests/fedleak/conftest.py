@@ -5,7 +5,7 @@ import math
 import pytest
 
 from fedleak.metric import metrics
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.comparison import Comparison
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import Interval

@@ -3,7 +3,7 @@
 import torch
 
 from fedleak.batch import Batch
-from fedleak.challenge import MOST, Question, joined, some_of, strangers_among
+from fedleak.evaluation.challenge import MOST, Question, joined, some_of, strangers_among
 from fedleak.randomness import generator
 
 

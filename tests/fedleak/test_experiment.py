@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fedleak.errors import ConfigError, DataError
-from fedleak.experiment import Experiment, load_experiment, parse_experiment
+from fedleak.experiment.experiment import Experiment, load_experiment, parse_experiment
 from fedleak.settings import A_NAME
 
 GOOD: dict[str, Any] = {

@@ -5,8 +5,8 @@ import torch
 from matplotlib.image import imread
 
 from fedleak.attack import attacks
-from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import OutputError
+from fedleak.experiment.grid import parse_campaign
 from fedleak.picture.collect import COLUMNS, collect
 from fedleak.picture.draw import DOTS, draw
 from fedleak.picture.panel import Line, Panel, Picture

@@ -4,11 +4,11 @@ from importlib.resources import files
 
 import pytest
 
-from fedleak.campaign.grid import load_campaign, parse_campaign
 from fedleak.campaign.plan import counts_of
-from fedleak.comparison.attackers import compared
 from fedleak.defense import defenses
-from fedleak.experiment import read_tree
+from fedleak.experiment.comparison import compared
+from fedleak.experiment.experiment import read_tree
+from fedleak.experiment.grid import load_campaign, parse_campaign
 
 PRESETS = files("fedleak") / "presets"
 EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)

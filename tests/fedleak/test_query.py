@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fedleak import database
-from fedleak.campaign.federation_row import FederationRow, write_federations
-from fedleak.campaign.folder import RunFolder
 from fedleak.errors import ConfigError, RecordingError
-from fedleak.query import EXAMPLES, open_run
-from fedleak.results import AGGREGATE, write_results
-from fedleak.results_table import write_parquet
+from fedleak.results import database
+from fedleak.results.federation_row import FederationRow, write_federations
+from fedleak.results.row import AGGREGATE, write_results
+from fedleak.results.tables import write_parquet
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.query import EXAMPLES, open_run
 
 FEDERATION = FederationRow(
     task="digits-mlp", setting={"federation.batch_size": 4}, federation="", split="test", defense="none", seed=0,

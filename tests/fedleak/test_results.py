@@ -9,7 +9,7 @@ import pytest
 
 from fedleak.errors import RecordingError
 from fedleak.metric import metrics
-from fedleak.results import AGGREGATE, Place, Row, read_results, write_results
+from fedleak.results.row import AGGREGATE, Place, Row, read_results, write_results
 from fedleak.score import Score
 
 PLACE = Place(

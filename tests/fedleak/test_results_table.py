@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.campaign.federation_row import FederationRow
 from fedleak.errors import OutputError
-from fedleak.results import AGGREGATE, Row
-from fedleak.results_table import FEDERATIONS, RESULTS, federations_table, results_table, write_parquet
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.tables import FEDERATIONS, RESULTS, federations_table, results_table, write_parquet
 
 SETTINGS = st.dictionaries(
     st.sampled_from(["federation.batch_size", "federation.momentum", "vary", "attacks.round"]),

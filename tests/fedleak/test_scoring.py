@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedleak.batch import Batch
+from fedleak.evaluation.scoring import NO_GUESS, match, matched, score
 from fedleak.metric import metrics
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.score import Score
-from fedleak.scoring import NO_GUESS, match, matched, score
 
 ALL = tuple(metrics.build(name, {}) for name in ("mse", "psnr", "ssim", "label-recall"))
 NOTHING = Reconstruction.failed("no prior")

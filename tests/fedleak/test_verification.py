@@ -12,9 +12,9 @@ from fedleak import data
 from fedleak.cli.app import app
 from fedleak.defense import build_chain
 from fedleak.errors import RecordingError
+from fedleak.federation.reply import reply
 from fedleak.model import Model, models
 from fedleak.recording import Recording, write_recording
-from fedleak.reply import reply
 from fedleak.tasks import initial_weights, task_named
 from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit

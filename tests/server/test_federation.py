@@ -15,8 +15,8 @@ from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.recording import RING, Recording, find_recordings, read_recording
-from fedleak.reply import reply
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw

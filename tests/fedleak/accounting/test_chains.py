@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fedleak.accounting.chains import guarantee_of, tells_the_loss
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
-from fedleak.accounting.sampled import Releases, composed_epsilon
 from fedleak.defense import build_chain, planned, public_task
 from fedleak.settings import FederationSettings, PlanSettings, Table, parse_settings
 from fedleak.tasks import task_named

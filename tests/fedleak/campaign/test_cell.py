@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from fedleak.attack import Attack, attacks
-from fedleak.campaign import cellfile
-from fedleak.campaign.cell import run_cell
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.federating import Federation, run_federation_of
-from fedleak.campaign.grid import parse_campaign
+from fedleak.campaign.cell_job import run_cell
+from fedleak.campaign.federation_job import Federation, run_federation_of
 from fedleak.campaign.plan import cells_of
 from fedleak.errors import LONGEST_REASON, sentence
+from fedleak.experiment.grid import parse_campaign
 from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
 
 
 @attacks.register("test-odd")
@@ -66,7 +66,7 @@ def test_every_way_of_going_wrong_is_a_result(federated, way):
     assert saved.rows[0].reason
     assert "\n" not in saved.rows[0].reason
     assert len(saved.rows[0].reason) < LONGEST_REASON + 100
-    kept = cellfile.load(cell.folder.cell(cell.place))
+    kept = cell_file.load(cell.folder.cell(cell.place))
     assert kept.rows[0].reason == saved.rows[0].reason
 
 
@@ -91,8 +91,8 @@ def test_every_part_of_a_guess_is_kept(tmp_path):
         diagnosis=Diagnosis("plateau", "it does not get better"),
         note="unsure",
     )
-    cellfile.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
-    kept = cellfile.load(tmp_path / "cell").guess
+    cell_file.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
+    kept = cell_file.load(tmp_path / "cell").guess
     for name in ("inputs", "labels", "membership", "properties"):
         assert torch.equal(getattr(kept, name).nan_to_num(-1), getattr(guess, name).nan_to_num(-1))
     assert (kept.diagnosis, kept.note) == (guess.diagnosis, guess.note)

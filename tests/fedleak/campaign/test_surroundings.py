@@ -7,14 +7,13 @@ import torch
 
 from fedleak import data
 from fedleak.attack import attacks
-from fedleak.campaign.adversary import observe
-from fedleak.campaign.surroundings import Surroundings
-from fedleak.campaign.truth import truth_of
-from fedleak.challenge import FEWEST, Challenge, Question
+from fedleak.evaluation.adversary import Surroundings, observe
+from fedleak.evaluation.challenge import FEWEST, Challenge, Question
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
+from fedleak.vault import truth_of
 
 TASK = "digits-mlp"
 

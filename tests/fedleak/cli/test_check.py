@@ -444,7 +444,7 @@ def test_a_report_that_cannot_be_written_is_one_sentence(kept, folder):
 def test_the_example_is_a_policy_that_fits_the_demo(tmp_path):
     from importlib.resources import files
 
-    from fedleak.campaign.grid import load_campaign
+    from fedleak.experiment.grid import load_campaign
     from fedleak.gate.policy import load_policy
     from fedleak.gate.vocabulary import Vocabulary, check
 

@@ -5,10 +5,10 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from fedleak.campaign.reading import read_run
 from fedleak.cli.app import app
 from fedleak.comparison.standing import standings
 from fedleak.report.knowing import known_defenses
+from fedleak.runs.reading import read_run
 
 EXPERIMENT = """
 name = "tiny comparison"

@@ -7,10 +7,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from fedleak.campaign.folder import RunFolder
 from fedleak.cli.app import app
-from fedleak.query import EXAMPLES
-from fedleak.results import write_results
+from fedleak.results.row import write_results
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.query import EXAMPLES
 
 
 @pytest.fixture(scope="module")

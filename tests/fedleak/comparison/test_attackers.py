@@ -2,10 +2,10 @@
 
 import pytest
 
-from fedleak.campaign.grid import parse_campaign
-from fedleak.campaign.plan import labelled_attacks
-from fedleak.comparison.attackers import compared
 from fedleak.errors import ConfigError
+from fedleak.experiment.comparison import compared
+from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.labels import labelled_attacks
 
 TREE = {
     "name": "tiny",

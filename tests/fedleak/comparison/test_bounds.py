@@ -3,10 +3,10 @@
 import pytest
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.campaign.grid import parse_campaign
 from fedleak.comparison.bounds import bounds_of, guarantees_of, whole_guarantees_of
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
+from fedleak.experiment.grid import parse_campaign
 from fedleak.report.conditions import Condition
 from fedleak.run import run
 

@@ -10,7 +10,7 @@ from PIL import Image
 from fedleak.data import load
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
-from fedleak.source import image_folder
+from fedleak.tasks import image_folder
 
 
 def folder(path: Path, sizes: dict[str, list[tuple[str, tuple[int, int]]]]) -> Path:

@@ -14,8 +14,7 @@ from fedleak.data import load
 from fedleak.data.loader import loaders, package_file
 from fedleak.data.photos import PHOTOS
 from fedleak.errors import DataError
-from fedleak.source import Source, sources
-from fedleak.tasks import task_named
+from fedleak.tasks import Source, sources, task_named
 
 OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 2528, "faces": 200}
 
@@ -116,7 +115,7 @@ from dataclasses import dataclass
 import torch
 from fedleak.batch import Batch
 from fedleak.data.loader import Loader, loaders
-from fedleak.source import Source, register_source
+from fedleak.tasks import Source, register_source
 
 register_source(Source("ramp", (1, 4, 4), 2, "gray ramps"))
 

@@ -15,7 +15,7 @@ from fedleak.batch import Batch
 from fedleak.data import load, torchvision_sets
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
-from fedleak.source import sources
+from fedleak.tasks import sources
 
 
 @pytest.fixture(autouse=True)

@@ -9,18 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
 
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
-from fedleak.accounting.sampled import Releases, composed_epsilon
+from fedleak.api import capture
 from fedleak.batch import Batch
-from fedleak.campaign.facts import acting_tables
 from fedleak.campaign.plan import federation_address
-from fedleak.captures import capture
 from fedleak.client_round import client_round
 from fedleak.defense import build_chain, public_task
 from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.errors import ConfigError
 from fedleak.example_gradients import example_gradients
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.canonical import acting_tables
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.federation.plan import FederationPlan
 from fedleak.randomness import generator
 from fedleak.settings import FederationSettings, parse_settings

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.captures import capture, observe
+from fedleak.api import capture, observe
 from fedleak.defense import public_task
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.errors import ConfigError

@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from fedleak.api import observe
 from fedleak.attack import attacks
-from fedleak.captures import observe
+from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.metric import metrics
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, global_dice, one_thread
 from fedleak.reconstruction import Reconstruction
-from fedleak.scoring import NOT_GUESSED, score
 from fedleak.settings import Table
-from fedleak.threads import one_thread
 
 SEEDS = range(3)
 NOISY: list[Table] = [

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedleak.api import capture
 from fedleak.attacks.bias_sign import BiasSign
-from fedleak.captures import capture
 from fedleak.defense import build_chain
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedleak.captures import capture
+from fedleak.api import capture
 from fedleak.defense import build_chain
 from fedleak.defenses.user_level_dp import UserLevelDP
 from fedleak.errors import ConfigError

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
+from fedleak.api import capture
 from fedleak.attacks.auto_labels import AutoLabels
-from fedleak.captures import capture
 from fedleak.clients.client import mean_loss
 from fedleak.data import load
 from fedleak.defense import public_task, withheld_from
@@ -16,9 +16,9 @@ from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording
-from fedleak.reply import reply
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw

@@ -1,6 +1,6 @@
 """What two experiment files differ in, but for what is under test."""
 
-from fedleak.campaign.grid import parse_campaign
+from fedleak.experiment.grid import parse_campaign
 from fedleak.gate.differences import differences
 
 FILE = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.results import AGGREGATE
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import AGGREGATE
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}

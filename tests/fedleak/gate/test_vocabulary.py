@@ -2,8 +2,8 @@
 
 import pytest
 
-from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import ConfigError
+from fedleak.experiment.grid import parse_campaign
 from fedleak.gate.vocabulary import Vocabulary, check
 
 CAMPAIGN = parse_campaign(

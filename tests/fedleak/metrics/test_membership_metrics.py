@@ -7,12 +7,12 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from fedleak.batch import Batch
-from fedleak.challenge import Question
+from fedleak.evaluation.challenge import Question
+from fedleak.evaluation.scoring import score
 from fedleak.metric import MembershipMetric, metrics
 from fedleak.randomness import generator
 from fedleak.reconstruction import Reconstruction
 from fedleak.score import Score
-from fedleak.scoring import score
 
 NONE = Reconstruction.failed("no guess")
 

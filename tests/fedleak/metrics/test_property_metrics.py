@@ -7,11 +7,11 @@ import torch
 from sklearn.metrics import brier_score_loss
 
 from fedleak.batch import Batch
+from fedleak.evaluation.scoring import score
 from fedleak.metric import metrics
 from fedleak.properties import of_most
 from fedleak.reconstruction import Reconstruction
 from fedleak.score import Score
-from fedleak.scoring import score
 
 TRUTH = Batch(torch.rand(5, 3, 6, 6, generator=torch.Generator().manual_seed(4)), torch.zeros(5, dtype=torch.int64))
 

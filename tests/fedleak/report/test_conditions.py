@@ -2,8 +2,8 @@
 
 import pytest
 
-from fedleak.campaign.campaign import Campaign, Point
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.report.conditions import Condition, defended_in
 
 TREE = {"name": "x", "task": "digits-mlp", "metrics": ["psnr"], "federation": {}, "attacks": [{"use": "dlg"}]}

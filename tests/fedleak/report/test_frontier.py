@@ -5,9 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.campaign.federation_row import FederationRow
 from fedleak.report.conditions import Condition
 from fedleak.report.frontier import Trade, accuracies, frontiers, members
+from fedleak.results.federation_row import FederationRow
 
 HERE = Condition(task="digits-mlp")
 

@@ -2,8 +2,8 @@
 
 import math
 
-from fedleak.campaign.federation_row import FederationRow
 from fedleak.report.learning import course, learning
+from fedleak.results.federation_row import FederationRow
 
 
 def row(round=1, accuracy=0.5, **changed) -> FederationRow:

@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 import pytest
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak.campaign.reading import read_run
 from fedleak.errors import OutputError
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.report.page import render, write_report
 from fedleak.report.view import page_of
 from fedleak.run import run
+from fedleak.runs.reading import read_run
 
 HOSTILE = '<script>alert("1")</script> & "co"'
 TREE = {

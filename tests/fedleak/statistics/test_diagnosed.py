@@ -1,6 +1,6 @@
 """Why guesses do not fit is counted by message, whatever the number of metrics."""
 
-from fedleak.results import AGGREGATE
+from fedleak.results.row import AGGREGATE
 from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import summarise
 

@@ -1,0 +1,71 @@
+"""An experiment as plain data with every option written out: what addresses are made from."""
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+from fedleak.attack import attacks
+from fedleak.defense import build_chain, planned
+from fedleak.experiment.experiment import Experiment, NamedDefense, unlabelled
+from fedleak.settings import FederationSettings, PlanSettings, Table
+
+
+def experiment_facts(experiment: Experiment) -> Table:
+    """The experiment as plain data with every option of its attacks and defenses written out."""
+    facts = experiment.model_dump(mode="json", exclude_none=True)
+    labels = [{"label": table["label"]} if "label" in table else {} for table in experiment.attacks]
+    facts["attacks"] = [{**table, **label} for table, label in zip(attack_tables(experiment), labels, strict=True)]
+    facts["defenses"] = [{"name": row.name, "chain": chain_tables(row)} for row in experiment.defenses]
+    return facts
+
+
+def settings_facts(settings: PlanSettings) -> Table:
+    """What a federation is run from, but for its defenses; `adversary.auxiliary` matters only to who attacks later."""
+    own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
+    del own["adversary"]["auxiliary"]
+    return own
+
+
+def attack_tables(experiment: Experiment) -> list[Table]:
+    """`{use = name, ...}` with every option, for each attack."""
+    return [_attack_table(json.dumps(unlabelled(table), sort_keys=True)) for table in experiment.attacks]
+
+
+def chain_tables(row: NamedDefense) -> list[Table]:
+    """`{use = name, ...}` with every option, for each defense of a chain."""
+    return _chain_tables(json.dumps(row.chain, sort_keys=True))
+
+
+def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
+    """The same for the defenses as they act in that run: what recordings depend on."""
+    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
+
+
+# The points of a campaign share their few attacks and chains: each is built once, not ten thousand times.
+@lru_cache(maxsize=1024)
+def _attack_table(text: str) -> Table:
+    attack = attacks.from_table(json.loads(text))
+    return {"use": attack.name, **attack.options()}
+
+
+@lru_cache(maxsize=1024)
+def _chain_tables(text: str) -> list[Table]:
+    return [{"use": defense.name, **defense.options()} for defense in build_chain(tuple(json.loads(text)))]
+
+
+@lru_cache(maxsize=1024)
+def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
+    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
+    chain = planned(build_chain(tuple(json.loads(text))), settings)
+    return [{"use": defense.name, **defense.options()} for defense in chain]
+
+
+# Content addresses: the same facts have the same address on any machine.
+
+
+def address_of(facts: Any) -> str:
+    """A short digest of plain data."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

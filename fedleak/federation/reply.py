@@ -1,0 +1,23 @@
+"""What a client sends back: its weights after training and the defenses. Clients run it, verification replays it."""
+
+from fedleak.batch import Batch
+from fedleak.client_round import Sent, client_round
+from fedleak.defense import Defense
+from fedleak.randomness import one_thread
+from fedleak.task import Task
+from fedleak.training import LocalTraining
+from fedleak.weights import NamedTensors, Weights
+
+
+def reply(
+    task: Task,
+    before: Weights,
+    examples: Batch,
+    training: LocalTraining,
+    chain: tuple[Defense, ...],
+    dice: tuple[object, ...],
+    kept: NamedTensors | None = None,
+) -> Sent:
+    """`client_round` on one thread: the same arguments give the same bits in any process of one machine."""
+    with one_thread():
+        return client_round(task, before, examples, training, chain, dice, kept)
