@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.analysis.bounds import bounds_of
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
 from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.workers import Engine, InThisProcess, Workers
-from fedleak.comparison.bounds import bounds_of
 from fedleak.errors import BoundError, FedleakError, OutputError
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment

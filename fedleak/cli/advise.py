@@ -24,9 +24,9 @@ def advise(
     say_loading()
     from rich.console import Console
 
+    from fedleak.analysis.advice import Limits, parse_leak
     from fedleak.cli.advising import tell_advice
     from fedleak.cli.comparing import compared_in
-    from fedleak.comparison.advice import Limits, parse_leak
     from fedleak.runs.reading import read_run
 
     limits = Limits(max_leak=parse_leak(max_leak), min_accuracy=min_accuracy)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.markup import escape
 
-from fedleak.comparison.advice import Advice, Limits
-from fedleak.comparison.advice import advise as sort_out
-from fedleak.comparison.standing import Standing, by_condition
+from fedleak.analysis.advice import Advice, Limits
+from fedleak.analysis.advice import advise as sort_out
+from fedleak.analysis.defenses import Standing, by_condition
+from fedleak.analysis.untested import untested
 from fedleak.formatting import counted, figure
-from fedleak.report.untested import untested
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import summarise
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from fedleak.analysis.defenses import Standing, standings
+from fedleak.analysis.judgement import attackers, headline
 from fedleak.campaign.workers import Engine
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_tables
 from fedleak.cli.running import folder_of, run_with_progress, show_rest
-from fedleak.comparison.standing import Standing, standings
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
-from fedleak.report.standing import attackers, headline
 from fedleak.runs.reading import FinishedRun, read_run
 from fedleak.statistics.summary import summarise
 

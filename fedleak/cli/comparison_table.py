@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.comparison.standing import Figure, Standing, by_condition
+from fedleak.analysis.defenses import Figure, Standing, by_condition
+from fedleak.analysis.judgement import guessing
 from fedleak.formatting import figure
-from fedleak.report.judgement import guessing
 from fedleak.statistics.summary import Summary
 
 NOTE = (

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
+from fedleak.analysis.diagnoses import diagnosed
+from fedleak.analysis.evidence import Evidence, defended_in
+from fedleak.analysis.untested import idle_metrics
 from fedleak.experiment.campaign import Campaign
-from fedleak.report.conditions import defended_in
-from fedleak.report.evidence import Evidence
-from fedleak.report.idle import idle_metrics
 from fedleak.report.undefended import fruitless
 from fedleak.results.row import Row
-from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import summarise
 
 MOST = 12

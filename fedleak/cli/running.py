@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from fedleak.analysis.untested import idle_metrics, not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
@@ -15,8 +16,6 @@ from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import address_of
 from fedleak.experiment.naming import ATTACKERS_SETTINGS
 from fedleak.formatting import listed
-from fedleak.report.idle import idle_metrics
-from fedleak.report.untested import not_adapted_to
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder

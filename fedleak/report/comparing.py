@@ -2,11 +2,9 @@
 
 import math
 
+from fedleak.analysis.evidence import BARE, Evidence, condition_of
+from fedleak.analysis.judgement import FOUND, judge, kind_of
 from fedleak.formatting import counted, measured, p_value
-from fedleak.report.conditions import condition_of
-from fedleak.report.evidence import BARE, Evidence
-from fedleak.report.judgement import FOUND, judge
-from fedleak.report.kinds import kind_of
 from fedleak.statistics.summary import Summary
 
 SIGNIFICANT = 0.05

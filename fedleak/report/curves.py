@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.evidence import defense_words
 from fedleak.report.chart import Axis, Label, Tick, axis_over, path_through, spread
-from fedleak.report.conditions import defense_words
 from fedleak.report.files import Files
 from fedleak.report.pictures import message_words
 from fedleak.results.row import AGGREGATE, Row

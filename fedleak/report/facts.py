@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
+from fedleak.analysis.judgement import Judgement, by_luck, hits, judge, reached
 from fedleak.formatting import measured, number
-from fedleak.report.judgement import Judgement, by_luck, hits, judge, reached
 from fedleak.statistics.summary import Summary
 
 

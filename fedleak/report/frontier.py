@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from fedleak.analysis.evidence import Condition, condition_of, conditions_of
+from fedleak.analysis.judgement import guessing, hits, more, portion, strongest
 from fedleak.formatting import measured, number, percent
 from fedleak.report.chart import Axis, Label, Tick, axis_over, spread
-from fedleak.report.conditions import Condition, condition_of, conditions_of
-from fedleak.report.judgement import guessing, hits, more, portion
-from fedleak.report.standing import strongest
 from fedleak.results.federation_row import FederationRow
 from fedleak.statistics.summary import Summary
 

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.analysis.evidence import defense_words
 from fedleak.batch import Batch
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
-from fedleak.report.conditions import defense_words
 from fedleak.report.files import Files
 from fedleak.report.pictures import Sample, whose
 from fedleak.report.png import data_uri

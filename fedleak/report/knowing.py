@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedleak.accounting.guarantee import Unproven
-from fedleak.comparison.standing import Figure, Standing, standings
+from fedleak.analysis.defenses import Figure, Standing, standings
+from fedleak.analysis.evidence import condition_of_row
+from fedleak.analysis.judgement import guessing
 from fedleak.defense import Defense
 from fedleak.errors import RecordingError
 from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.profile.measuring import fisher_bound
 from fedleak.profile.subject import recorded
-from fedleak.report.conditions import condition_of_row
-from fedleak.report.judgement import guessing
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from fedleak.analysis.evidence import Condition
 from fedleak.formatting import DASH, number, percent
-from fedleak.report.conditions import Condition
 from fedleak.report.curves import SERIES, Chart, Points, chart
 from fedleak.results.federation_row import FederationRow
 

@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.evidence import Condition, condition_of, conditions_of, defense_words
+from fedleak.analysis.judgement import NOUNS, VERBS, Judgement, judge, kind_of, shade
 from fedleak.formatting import counted
-from fedleak.report.conditions import Condition, condition_of, conditions_of, defense_words
 from fedleak.report.facts import count_words, facts
-from fedleak.report.judgement import Judgement, judge, shade
-from fedleak.report.kinds import NOUNS, VERBS, kind_of
 from fedleak.report.pictures import Pictures
 from fedleak.report.strip import Strip, scale_of, strip_of
 from fedleak.statistics.group import Group

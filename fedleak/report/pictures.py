@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from fedleak.analysis.judgement import badness
 from fedleak.formatting import measured
 from fedleak.report.files import Files
-from fedleak.report.judgement import badness
 from fedleak.report.png import data_uri, difference
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.statistics.group import Group, group_rows

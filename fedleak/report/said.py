@@ -1,6 +1,6 @@
 """What can be said in one sentence of all the defenses of which the same was found, for each kind of thing."""
 
-from fedleak.report.judgement import Judgement
+from fedleak.analysis.judgement import Judgement
 
 UNTESTED = "none of them takes account of the defense: untested, not safe."
 TESTED = "some of them know the defense, but that is no proof of safety."

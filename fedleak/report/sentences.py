@@ -3,11 +3,22 @@
 import math
 from collections.abc import Iterator
 
+from fedleak.analysis.evidence import Evidence
+from fedleak.analysis.judgement import (
+    FOUND,
+    NOUNS,
+    VERBS,
+    Judgement,
+    by_luck,
+    guessing,
+    hits,
+    judge,
+    kind_of,
+    of_labels,
+    reached,
+)
 from fedleak.formatting import counted, measured, number, opening
 from fedleak.report.comparing import change, where
-from fedleak.report.evidence import Evidence
-from fedleak.report.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, of_labels, reached
-from fedleak.report.kinds import NOUNS, VERBS, kind_of
 from fedleak.statistics.summary import Summary
 
 

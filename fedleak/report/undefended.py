@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
+from fedleak.analysis.evidence import BARE, Evidence, Place, condition_of
+from fedleak.analysis.judgement import NOUNS, Judgement, judge, kind_of
 from fedleak.formatting import listed, opening
-from fedleak.report.conditions import condition_of
-from fedleak.report.evidence import BARE, Evidence, Place
-from fedleak.report.judgement import Judgement, judge
-from fedleak.report.kinds import NOUNS, kind_of
 from fedleak.report.sentences import aside, found, once
 from fedleak.statistics.summary import Summary
 

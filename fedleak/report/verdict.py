@@ -3,14 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fedleak.analysis.evidence import BARE, Evidence, Place, condition_of, defense_words
+from fedleak.analysis.judgement import GRAVITY, NOUNS, Judgement, judge, measured_metrics
 from fedleak.formatting import listed, measured, opening
-from fedleak.report.conditions import condition_of, defense_words
-from fedleak.report.evidence import BARE, Evidence, Place
-from fedleak.report.judgement import GRAVITY, Judgement, judge
-from fedleak.report.kinds import NOUNS
 from fedleak.report.said import SAID, TESTED, UNTESTED
 from fedleak.report.sentences import sentence, tally
-from fedleak.report.standing import measured_metrics
 from fedleak.report.undefended import ALONE, undefended
 from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary

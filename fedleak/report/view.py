@@ -4,25 +4,30 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.evidence import (
+    Evidence,
+    comparisons_of,
+    condition_of,
+    condition_of_row,
+    defended_in,
+    references_of,
+)
+from fedleak.analysis.judgement import BLIND, attackers, headline, portion, strongest
+from fedleak.analysis.untested import Gap, adapted_to, failures_of, poor_matches, untested, used_plugins
 from fedleak.formatting import counted, listed
 from fedleak.report.citations import Citation, citations
-from fedleak.report.conditions import condition_of, condition_of_row, defended_in
 from fedleak.report.curves import Curves, curves
-from fedleak.report.evidence import Evidence
 from fedleak.report.files import Files
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.hero import Hero, hero
-from fedleak.report.judgement import BLIND, portion
 from fedleak.report.knowing import Known, known_defenses
 from fedleak.report.layering import Profile, layer_profile
 from fedleak.report.learning import Learning, learning
 from fedleak.report.matrix import Panel, panels
-from fedleak.report.paired import Pair, comparisons_of, pairs, references_of
+from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album
 from fedleak.report.reproduce import Recipe, recipe
-from fedleak.report.standing import attackers, headline, strongest
 from fedleak.report.threat import Fact, threat_model
-from fedleak.report.untested import Gap, adapted_to, failures_of, poor_matches, untested, used_plugins
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.reading import FinishedRun

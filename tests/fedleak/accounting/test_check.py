@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from fedleak.accounting.check import Check, check_success
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import Mechanism
+from fedleak.analysis.bounds import Check, check_success
 from fedleak.errors import BoundError
 
 

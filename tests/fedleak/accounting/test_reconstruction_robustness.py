@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.accounting.gaussian import delta_of
-from fedleak.accounting.reconstruction_robustness import gaussian_success
+from fedleak.analysis.bounds import gaussian_success
 from fedleak.randomness import generator
 
 GRID = (0.0, *(10 ** (power / 40) for power in range(-120, 114)))

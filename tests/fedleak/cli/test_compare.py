@@ -5,8 +5,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from fedleak.analysis.defenses import standings
 from fedleak.cli.app import app
-from fedleak.comparison.standing import standings
 from fedleak.report.knowing import known_defenses
 from fedleak.runs.reading import read_run
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from fedleak.comparison.advice import Limits, advise, parse_leak
-from fedleak.comparison.standing import Figure, Standing
+from fedleak.analysis.advice import Limits, advise, parse_leak
+from fedleak.analysis.defenses import Figure, Standing
+from fedleak.analysis.evidence import Condition
 from fedleak.errors import ConfigError
-from fedleak.report.conditions import Condition
 from fedleak.statistics.intervals import Interval
 
 UNKNOWN = Figure.of({})

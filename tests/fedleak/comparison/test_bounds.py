@@ -3,11 +3,11 @@
 import pytest
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.comparison.bounds import bounds_of, guarantees_of, whole_guarantees_of
+from fedleak.analysis.bounds import bounds_of, guarantees_of, whole_guarantees_of
+from fedleak.analysis.evidence import Condition
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
 from fedleak.experiment.grid import parse_campaign
-from fedleak.report.conditions import Condition
 from fedleak.run import run
 
 PRIVATE = {"use": "local-dp", "epsilon": 0.1, "delta": 1e-5, "max_norm": 1.0}

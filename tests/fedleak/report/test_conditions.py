@@ -2,9 +2,9 @@
 
 import pytest
 
+from fedleak.analysis.evidence import Condition, defended_in
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import parse_experiment
-from fedleak.report.conditions import Condition, defended_in
 
 TREE = {"name": "x", "task": "digits-mlp", "metrics": ["psnr"], "federation": {}, "attacks": [{"use": "dlg"}]}
 NOISE = [{"use": "gaussian-noise", "std": 1e-2}]

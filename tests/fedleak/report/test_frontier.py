@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.report.conditions import Condition
+from fedleak.analysis.evidence import Condition
 from fedleak.report.frontier import Trade, accuracies, frontiers, members
 from fedleak.results.federation_row import FederationRow
 

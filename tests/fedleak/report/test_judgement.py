@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.report.judgement import FOUND, SHADES, Judgement, guessing, judge, leakage, shade
+from fedleak.analysis.judgement import FOUND, SHADES, Judgement, guessing, judge, leakage, shade
 from fedleak.statistics.summary import summarise
 
 FIGURES = st.floats(-50, 100)

@@ -1,7 +1,7 @@
 """What is compared with what."""
 
-from fedleak.report.conditions import Condition
-from fedleak.report.paired import comparisons_of, pairs, references_of
+from fedleak.analysis.evidence import Condition, comparisons_of, references_of
+from fedleak.report.paired import pairs
 
 PLAIN, NOISY = (Condition(task="digits-mlp", setting=(("vary", name),)) for name in ("plain", "noisy"))
 

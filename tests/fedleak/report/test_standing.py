@@ -1,7 +1,6 @@
 """Which figure stands for leakage."""
 
-from fedleak.report.kinds import kind_of
-from fedleak.report.standing import attackers, eligible, headline, strongest
+from fedleak.analysis.judgement import attackers, eligible, headline, kind_of, strongest
 
 
 def test_the_headline_is_the_first_metric_with_a_figure(make_summary):

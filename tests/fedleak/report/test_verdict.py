@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from fedleak.report.conditions import Condition, conditions_of
-from fedleak.report.evidence import Evidence
-from fedleak.report.judgement import Judgement
+from fedleak.analysis.evidence import Condition, Evidence, conditions_of
+from fedleak.analysis.judgement import Judgement
 from fedleak.report.verdict import verdict
 from fedleak.statistics.summary import summarise
 

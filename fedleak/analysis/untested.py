@@ -2,20 +2,48 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.diagnoses import diagnosed
+from fedleak.analysis.judgement import BLIND
 from fedleak.attack import attacks
 from fedleak.defense import defenses
 from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.experiment import judges
 from fedleak.formatting import counted, listed, opening, setting_in_words
 from fedleak.plugin import Plugin
-from fedleak.report.idle import idle_metrics
-from fedleak.report.judgement import BLIND
+from fedleak.reconstruction import Kind
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
-from fedleak.statistics.diagnosed import diagnosed
 from fedleak.statistics.summary import Summary
+
+# Metrics of a campaign that have nothing to judge, because no attack guesses what they are about.
+
+GUESSES: Mapping[Kind, str] = {
+    "inputs": "guesses images",
+    "labels": "guesses labels",
+    "membership": "says who was there",
+    "properties": "answers questions about properties",
+}
+
+
+def idle_metrics(campaign: Campaign) -> dict[str, str]:
+    """By name, a sentence on each metric that no attack of any setting gives anything to."""
+    used: set[str] = set()
+    about: dict[str, Kind] = {}
+    for experiment in distinct(campaign):
+        attacks = experiment.build_attacks()
+        for metric in experiment.build_metrics() if attacks else ():
+            about[metric.name] = metric.compares
+            if any(judges(metric, attack) for attack in attacks):
+                used.add(metric.name)
+    return {
+        name: f"{name} has no figure: no attack here {GUESSES[kind]}"
+        for name, kind in about.items()
+        if name not in used
+    }
+
 
 REASONS = 12
 

@@ -1,28 +1,116 @@
 """What each defense of a run proves, and whether any attack did better than that allows."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from fedleak.accounting.chains import guarantee_of
-from fedleak.accounting.check import Check, check_success
 from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.analysis.evidence import Condition
+from fedleak.analysis.judgement import BLIND, kind_of
 from fedleak.attack import attacks
 from fedleak.defense import Defense, protocol_of
+from fedleak.errors import BoundError
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.labels import labelled_attacks
-from fedleak.report.conditions import Condition
-from fedleak.report.judgement import BLIND
-from fedleak.report.kinds import kind_of
 from fedleak.results.row import Row
 from fedleak.settings import FederationSettings
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.installed import installed
+from fedleak.statistics.intervals import Interval, clopper_pearson
 from fedleak.statistics.samples import Samples
+from fedleak.statistics.shares import share_interval
 from fedleak.tasks import hardened
+
+# The most often that any attack can succeed under a guarantee, given how often one succeeds without the update.
+
+
+def gaussian_success(prior: float, shift: float) -> float:
+    """`Φ(Φ⁻¹(prior) + shift)`: the highest chance of success of any attack, with any knowledge, on normal noise.
+
+    `shift` is `sqrt(T) / z` for T releases whose noise is z times the contribution (`Guarantee.shift`). The prior at
+    0, 1 at infinity; tight. Sources: Hayes et al. 2023, https://arxiv.org/abs/2302.07225; Kaissis et al. 2023,
+    https://arxiv.org/abs/2307.03928.
+    """
+    if prior <= 0:
+        return 0.0 if math.isfinite(shift) else 1.0
+    if prior >= 1 or math.isinf(shift):
+        return 1.0
+    return float(ndtr(ndtri(prior) + shift))
+
+
+# What attacks did against what can be done at most: a result that beats its bound is a bug of the run.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A measured share of successes beside its bound."""
+
+    bound: float
+    """At the prior; NaN where no blind guess was made."""
+    bound_at_most: float
+    """At the upper confidence limit of the prior: few blind guesses that all fail do not make success impossible."""
+    measured: float
+    interval: Interval
+    prior: float
+    guarantee: Guarantee
+
+    @property
+    def beaten(self) -> bool:
+        """Whether the lower confidence limit of what was measured is above what the bound can be at most."""
+        return self.interval.low > self.bound_at_most
+
+    @property
+    def sentence(self) -> str:
+        """`12% succeeded (3% to 31%), at most 40% can: local-dp: ...`."""
+        interval = f"{self.interval.low:.3g} to {self.interval.high:.3g}, {self.interval.method}"
+        return (
+            f"success {self.measured:.3g} ({interval}), {self.prior:.3g} by blind guesses; no attack exceeds "
+            f"{self.bound:.3g} ({self.bound_at_most:.3g} where the prior is uncertain) under {self.guarantee.sentence}"
+        )
+
+    def require(self) -> None:
+        """Raises `BoundError` where the bound is beaten."""
+        if self.beaten:
+            raise BoundError(
+                f"a result beats a proven bound, so the noise, the accounting or the scoring of this run is wrong: "
+                f"{self.sentence}"
+            )
+
+
+def check_success(
+    guarantee: Guarantee,
+    *,
+    hits: Sequence[int],
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    blind_hits: int,
+    blind_trials: int,
+    rounds: int = 1,
+) -> Check:
+    """The share of successes of an attack under a guarantee.
+
+    For each message how many of its examples were reconstructed (PSNR above some threshold, say), how many it has, and
+    its seed; then the same threshold for guesses that were made without the update, the best that are known. `rounds`
+    is how many messages about the same examples the attack used.
+    """
+    trials = sum(sizes)
+    shift = guarantee.over(rounds).shift
+    prior = blind_hits / blind_trials if blind_trials else float("nan")
+    most = clopper_pearson(float(blind_hits), blind_trials, "blind guesses").high if blind_trials else 1.0
+    return Check(
+        bound=gaussian_success(prior, shift) if blind_trials else float("nan"),
+        bound_at_most=gaussian_success(most, shift),
+        measured=sum(hits) / trials if trials else float("nan"),
+        interval=share_interval(hits, sizes, seeds),
+        prior=prior,
+        guarantee=guarantee.over(rounds),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedleak.comparison.standing import Standing
+from fedleak.analysis.defenses import Standing
+from fedleak.analysis.judgement import more
 from fedleak.errors import ConfigError
 from fedleak.formatting import figure
-from fedleak.report.judgement import more
 
 
 @dataclass(frozen=True, kw_only=True)

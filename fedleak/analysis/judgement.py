@@ -1,13 +1,39 @@
 """What may be said of a figure: leaked, or not beyond guessing, or too little to tell. The rules of the whole page."""
 
 import math
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from fedleak.report.kinds import HIT_OR_MISS, kind_of
+from fedleak.statistics.installed import installed
 from fedleak.statistics.summary import Summary
+from fedleak.statistics.tuning import contest_of
+
+# What a metric judges, images, labels or answers to questions, and the words for it.
+
+KINDS = ("inputs", "labels", "membership", "properties")
+"""What a metric may judge; images first."""
+
+
+NOUNS = {"inputs": "image", "labels": "label", "membership": "member", "properties": "question"}
+
+
+VERBS = {"inputs": "rebuilt", "labels": "read", "membership": "found", "properties": "answered"}
+
+
+HIT_OR_MISS = frozenset({"labels", "membership", "properties"})
+"""Where guessing hits some samples as well, so that a single hit is no finding."""
+
+
+def kind_of(metric: str) -> str:
+    """What a metric judges, one of `KINDS`; of one that is not installed, `unknown`."""
+    known = installed(metric)
+    return "unknown" if known is None else known.compares
+
 
 SHADES = 5
 """Steps of the matrix's colour, none to full."""
+
+
 BLIND = frozenset({"prior", "no-gradient"})
 """Attacks that ignore the update: what they get is guessing, and never a finding."""
 
@@ -33,6 +59,8 @@ class Judgement(StrEnum):
 
 GRAVITY = tuple(Judgement)
 """From the worst news to none."""
+
+
 FOUND = (Judgement.LEAKED, Judgement.BEYOND)
 """Something was found; the others are clean bills or none."""
 
@@ -130,3 +158,46 @@ def badness(summary: Summary) -> tuple[int, float, float]:
     """Sorts summaries, the one that leaked most first."""
     gain = summary.gain
     return GRAVITY.index(judge(summary)), -portion(summary), -gain if not math.isnan(gain) else math.inf
+
+
+# Which figure stands for leakage where several attacks, their variants and several metrics tell of it.
+
+
+def attackers(summaries: Iterable[Summary]) -> list[Summary]:
+    """Without the attacks that ignore the update."""
+    return [summary for summary in summaries if summary.group.algorithm not in BLIND]
+
+
+def measured_metrics(summaries: Iterable[Summary], kind: str) -> list[str]:
+    """The metrics on such things that have a figure anywhere, in the order of the results."""
+    measured = dict.fromkeys(summary.group.metric for summary in summaries if not math.isnan(summary.mean))
+    return [metric for metric in measured if kind_of(metric) == kind]
+
+
+def headline(summaries: Iterable[Summary], kind: str) -> str | None:
+    """The first metric on such things that has a figure anywhere: the one that the page speaks in."""
+    return next(iter(measured_metrics(summaries, kind)), None)
+
+
+def eligible(summaries: Sequence[Summary]) -> list[Summary]:
+    """Without the variants of an attack that tuning seeds did not choose: the best of many on test seeds is luck."""
+    tuned = {contest_of(summary.group) for summary in summaries if summary.tuned}
+    return [summary for summary in summaries if summary.tuned or contest_of(summary.group) not in tuned]
+
+
+def strongest(summaries: Sequence[Summary]) -> Summary | None:
+    """The summary with the gravest judgement, by any attack that uses the update and any metric.
+
+    Where something was found, the variant that tuning chose speaks for it, if it found as much. A clean bill is only as
+    good as the worst of all variants. Of equals the first metric speaks.
+    """
+    known = attackers(summaries)
+    chosen = {summary.group for summary in eligible(known)}
+    order = {metric: i for i, metric in enumerate(dict.fromkeys(summary.group.metric for summary in known))}
+
+    def rank(summary: Summary) -> tuple[int, bool, int, float, float]:
+        gravity, leaked, gain = badness(summary)
+        passed_over = judge(summary) in FOUND and summary.group not in chosen
+        return gravity, passed_over, order[summary.group.metric], leaked, gain
+
+    return min(known, key=rank, default=None)

@@ -4,16 +4,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fedleak.accounting.check import Check
 from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.analysis.bounds import Check, bounds_of, guarantees_of, whole_guarantees_of
+from fedleak.analysis.evidence import Condition, condition_of, conditions_of
+from fedleak.analysis.judgement import BLIND, more
 from fedleak.attack import Attack, attacks
-from fedleak.comparison.bounds import bounds_of, guarantees_of, whole_guarantees_of
 from fedleak.defense import Defense
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import PLAIN
 from fedleak.experiment.labels import labelled_attacks
-from fedleak.report.conditions import Condition, condition_of, conditions_of
-from fedleak.report.judgement import BLIND, more
 from fedleak.results.federation_row import FederationRow
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.comparison import Comparison, compare_attacks
