@@ -6,16 +6,16 @@ from typing import ClassVar
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.rank import low_rank, rounding_of
 
 from .auto_labels import AutoLabels
 from .parts.certificate import certifiable, certify
 from .parts.evidence import defect
 from .parts.first_layer import FirstLayer, find_first_layer
 from .parts.label_rule import LabelRule
-from .parts.low_rank import low_rank, rounding_of
 from .parts.neurons import activated_by_one, least_squares
 from .parts.pairing import labels_of
 

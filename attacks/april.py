@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Count
 
 from .auto_labels import AutoLabels

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
 
 from .parts.bias_gradient import bias_gradient
 from .parts.head import HeadGradient, head_gradient

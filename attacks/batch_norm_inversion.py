@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.batch_norm_statistics import Gauge, relatively_apart
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels
-from .parts.batch_statistics import Gauge, relatively_apart
 from .parts.batch_targets import target_statistics
 from .parts.distances import cosine
 from .parts.gradient_match import GradientMatch, pixels

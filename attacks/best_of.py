@@ -5,9 +5,9 @@ from typing import ClassVar
 
 from torch import Generator
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.settings import Count
 
 from .parts.restarts import best_of

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.training import LocalTraining
 from fedleak.settings import Amount, Count, Rate
-from fedleak.training import LocalTraining
 
 from .auto_labels import AutoLabels
 from .parts.label_rule import LabelRule

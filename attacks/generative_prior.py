@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError
-from fedleak.observation import Observation
+from fedleak.learning.batch import Batch
 from fedleak.randomness import global_dice
-from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .auto_labels import AutoLabels

@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.batch_norm_statistics import Gauge, apart
 from fedleak.settings import Amount, Count, Rate, Share
 
 from .auto_labels import AutoLabels
-from .parts.batch_statistics import Gauge, apart
 from .parts.batch_targets import Target, target_statistics
 from .parts.consistency import Group, as_group
 from .parts.deep_leakage import l2

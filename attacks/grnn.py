@@ -8,9 +8,9 @@ import torch
 from torch import Generator, Tensor
 from torch.func import functional_call
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from .parts.deep_leakage import l2

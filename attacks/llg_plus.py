@@ -6,8 +6,8 @@ from typing import ClassVar
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
 
 from .parts.head import head_gradient
 from .parts.head_view import view

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, Want, attacks
-from fedleak.batch import Batch
-from fedleak.observation import Observation
-from fedleak.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.learning.batch import Batch
 
 from .parts.candidates import candidates_of
 from .parts.losses import drops

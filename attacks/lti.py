@@ -9,14 +9,14 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
-from fedleak.batch import Batch
-from fedleak.defense import Defense
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch
+from fedleak.learning.update import UpdateKind
 from fedleak.settings import Count, Rate, Share
-from fedleak.update import UpdateKind
 
 from .auto_labels import AutoLabels
 from .parts.evidence import defect

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from torch import Generator
 
-from fedleak.attack import Attack, attacks
-from fedleak.defense import Defense
-from fedleak.observation import Observation
-from fedleak.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 
 
 @attacks.register("plain")

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 
 from .parts.blind import no_preference, public_majority
 from .parts.labels import as_labels, whole_counts

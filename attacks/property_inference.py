@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack, attacks
-from fedleak.defense import Defense
-from fedleak.observation import Observation
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.progress import report
-from fedleak.properties import of_most
-from fedleak.reconstruction import Kind, Reconstruction
 from fedleak.settings import Count
 
 from .parts.classifiers import Classifier, classify, coordinates
@@ -36,8 +36,8 @@ class PropertyInference(Attack):
     """Learns on updates of public batches how those look whose images mostly have a property, then asks the update.
 
     The shadow updates are made as the client makes its own: from the same weights, with as many examples, the same
-    training and defenses. For each property of `fedleak.properties` a classifier gives the probability that more than
-    half of the images have it. Where all public batches agree, so does the answer. It needs public data.
+    training and defenses. For each property of `fedleak.contracts.properties` a classifier gives the probability that
+    more than half of the images have it. Where all public batches agree, so does the answer. It needs public data.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.04049"

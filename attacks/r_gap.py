@@ -6,18 +6,18 @@ from typing import ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.rank import rounding_of
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Count
-from fedleak.weights import NamedTensors
 
 from .parts.certificate import certifiable, certify
 from .parts.evidence import defect, length_unknown
 from .parts.head_features import HeadFeatures, head_features
 from .parts.layer_chain import Link, find_chain
 from .parts.layer_walk import walk_back
-from .parts.low_rank import rounding_of
 from .parts.objective import in_dtype, mode_of
 from .parts.rank_analysis import rank_words
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.attack import attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Count, Rate
 
 from .parts.deep_leakage import DeepLeakage

@@ -6,9 +6,9 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.attack import Attack, Want, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 
 from .parts.candidates import candidates_of
 from .parts.losses import losses, weights_after

@@ -5,9 +5,10 @@ from typing import ClassVar
 
 from torch import Generator
 
-from fedleak.attack import Attack, attacks
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.rank import CLEAR
 from fedleak.settings import Count
 
 from .auto_labels import AutoLabels
@@ -17,7 +18,6 @@ from .parts.evidence import defect
 from .parts.first_inputs import Layer, polished, read_layer
 from .parts.first_layer import FirstLayer, find_first_layer
 from .parts.label_rule import LabelRule
-from .parts.low_rank import CLEAR
 from .parts.neurons import unexplained
 from .parts.pairing import labels_of
 from .parts.span import certify_span, provable

@@ -13,16 +13,16 @@ from papers import Setting
 from torch import Tensor
 
 from fedleak.api import attack, capture
-from fedleak.attack import attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
-from fedleak.metric import metrics
-from fedleak.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.training import train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 EXACT = 1e-3
 """Relative error of a batch that counts as exact: what float32 leaves of the gradient."""

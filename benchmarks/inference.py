@@ -18,8 +18,8 @@ from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
 from fedleak.api import Capture, attack, capture, score
-from fedleak.properties import CATALOGUE, of_most
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.properties import CATALOGUE, of_most
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.results.row import Place, Row
 from fedleak.statistics.summary import Summary, summarise
 

@@ -20,10 +20,10 @@ from measuring import Case, observed
 from fedleak.attacks.parts import distances, optimisers, priors, starts
 from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
 from fedleak.attacks.parts.matching import Matching
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
 
 LOOPS = (
     ("photos-lenet", 1, 150),

@@ -8,11 +8,10 @@ from pathlib import Path
 import torch
 from flwr.app import Context, Message, RecordDict
 
-from fedleak.accounting.chains import tells_the_loss
-from fedleak.batch import Batch
 from fedleak.client_round import with_own
+from fedleak.contracts.chain import tells_the_loss, withheld_from
+from fedleak.contracts.defense import Defense
 from fedleak.data import load
-from fedleak.defense import Defense, withheld_from
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
@@ -20,11 +19,12 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.footprint import footprint
 from fedleak.io.fingerprint import source_fingerprint
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import one_thread
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
-from fedleak.weights import NamedTensors, Weights
 
 from .share import examples_of, pretraining_of
 

@@ -17,9 +17,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
-from fedleak.defense import Defense, build_chain, planned, protocol_of, public_task, trained_with
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain, planned, protocol_of, public_task, trained_with
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.metric import Score
+from fedleak.contracts.metric import metrics as metric_registry
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.plugin import plain
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, FederationError
 from fedleak.evaluation.adversary import Surroundings, blind_guesses, public_examples, shown
 from fedleak.evaluation.challenge import Challenge, Question, some_of
@@ -28,17 +33,13 @@ from fedleak.experiment.experiment import METRICS_FOR
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.metric import metrics as metric_registry
-from fedleak.observation import Observation
-from fedleak.plugin import plain
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, global_dice
-from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
-from fedleak.score import Score
 from fedleak.settings import FederationSettings, Table, parse_settings
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.update import Update, UpdateKind
 from fedleak.vault import truth_of
 
 # What a server sees of a federation, or of a model of one's own, in memory, with the truth beside it.

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fedleak.errors import DataError
-from fedleak.task import Task
-from fedleak.weights import NamedTensors, Weights
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors, Weights
 
 WRAPPERS = ("state_dict", "model")
 """Keys that training scripts commonly keep a model's weights under, beside the optimiser's."""

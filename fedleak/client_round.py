@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Generator
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, of_the_gradient, withheld_from
+from fedleak.contracts.chain import of_the_gradient, withheld_from
+from fedleak.contracts.defense import Defense
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step, StepGradient, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
-from fedleak.task import Task
-from fedleak.training import LocalTraining, Step, StepGradient, train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 OWN = "own"
 """Where a client keeps the parameters and buffers that it shares with nobody."""

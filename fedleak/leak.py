@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import did_you_mean
-from fedleak.metric import metrics
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
 
 ADVICE = (
     "if that is too much: larger batches, more local steps, secure aggregation or noise hide more "

@@ -9,10 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from fedleak import api
-from fedleak.batch import Batch
-from fedleak.defense import Defense
+from fedleak.contracts.defense import Defense
 from fedleak.errors import FedleakError
 from fedleak.leak import Leak
+from fedleak.learning.batch import Batch
 from fedleak.settings import Table
 
 LONGEST = 150

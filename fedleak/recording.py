@@ -7,16 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedleak.defense import Defense, build_chain, withheld_from
+from fedleak.contracts.chain import build_chain, withheld_from
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
-from fedleak.observation import Observation
-from fedleak.task import Task
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.tasks import hardened
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 FORMAT = "fedleak-recording-1"
 RING = "ring"

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError, did_you_mean, echo
-from fedleak.training import LocalTraining, Mode
+from fedleak.learning.training import LocalTraining, Mode
 
 Count = Annotated[int, Field(ge=1)]
 

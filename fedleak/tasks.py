@@ -6,12 +6,13 @@ from pathlib import Path
 
 from torch import nn
 
-from fedleak.defense import Defense, public_task
+from fedleak.contracts.chain import public_task
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.model import models
 from fedleak.errors import ConfigError, DataError, did_you_mean
-from fedleak.model import models
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.weights import Weights
 
 # What is public about a data set: its name, shape and classes. The examples themselves are in `fedleak.data`.
 

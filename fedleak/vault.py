@@ -3,12 +3,11 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fedleak.batch import Batch
 from fedleak.errors import RecordingError
-from fedleak.evaluation.challenge import joined
 from fedleak.io.tensors import read_pair, write_pair
-from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors
+from fedleak.learning.batch import Batch, joined
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors
 
 
 @dataclass(frozen=True, kw_only=True)

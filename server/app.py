@@ -13,9 +13,9 @@ from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Evaluation, Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
 from fedleak.tasks import initial_weights
-from fedleak.weights import Weights
 
 from .evaluator import Evaluator
 from .meter import Meter

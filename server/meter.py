@@ -9,12 +9,12 @@ from statistics import fmean, median
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedleak.defense import dense_bytes, encoded_bytes, protocol_of
+from fedleak.contracts.chain import encoded_bytes, protocol_of
 from fedleak.federation import wire
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
+from fedleak.learning.update import Update, UpdateKind, dense_bytes
+from fedleak.learning.weights import Weights
 
 from .layer import Layer
 

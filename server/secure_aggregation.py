@@ -9,7 +9,7 @@ from fedleak.defenses.secure_aggregation import SecureAggregation, add_up, mean_
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import failure_of_all
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 from .layer import Layer
 from .recorder import Recorder

@@ -7,11 +7,10 @@ import flwr.serverapp.strategy as flower
 from flwr.serverapp.strategy import FedAvg, Strategy
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from fedleak.accounting.chains import tells_the_loss
-from fedleak.defense import protocol_of
+from fedleak.contracts.chain import protocol_of, tells_the_loss
+from fedleak.contracts.plugin import explain
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.federation.plan import FederationPlan
-from fedleak.registry import explain
 from fedleak.settings import FederationSettings, Table
 
 UNSUITED = {

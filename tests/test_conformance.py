@@ -7,24 +7,23 @@ from typing import Any, get_type_hints
 import pytest
 import torch
 
-from fedleak.attack import Attack, attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.contracts.model import models
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.loader import loaders
-from fedleak.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
-from fedleak.metric import Metric, metrics
-from fedleak.model import models
-from fedleak.observation import Observation
-from fedleak.plugin import Plugin
-from fedleak.properties import of_most
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.registry import Registry
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "attack": attacks,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fedleak.attack import attacks
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.app import app
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
 from fedleak.experiment.experiment import load_experiment
 from fedleak.experiment.grid import load_campaign
 from fedleak.gate.policy import load_policy

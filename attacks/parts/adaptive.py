@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.defense import Defense, withheld_from
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors
+from fedleak.contracts.chain import withheld_from
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors
 
 from .distances import Distance, DistanceTo, inner
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.reconstruction import Snapshot, TracePoint
+from fedleak.contracts.reconstruction import Snapshot, TracePoint
 
 from .objective import Objective
 from .optimisers import Optimiser

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 from fedleak.progress import report
 from fedleak.randomness import global_dice
-from fedleak.task import Task
 
 from .fitting import fit
 from .optimisers import adam

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.training import LocalTraining
+from fedleak.learning.training import LocalTraining
 
 from .gradient_match import Dummy
 from .unrolled import Batches, Plan

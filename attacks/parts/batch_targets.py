@@ -11,9 +11,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from fedleak.observation import Observation
-
-from .batch_statistics import Gauge, Statistics
+from fedleak.contracts.observation import Observation
+from fedleak.gradients.batch_norm_statistics import Gauge, Statistics
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from scipy.special import bdtrc
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.properties import CATALOGUE, of_each
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.properties import CATALOGUE, of_each
 
 
 def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | None:

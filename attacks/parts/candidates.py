@@ -1,7 +1,7 @@
 """The records that an adversary is asked about."""
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
 
 from .evidence import defect
 

@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import global_dice
-from fedleak.update import UpdateKind
-from fedleak.weights import NamedTensors
 
 from .evidence import defect
 from .objective import in_dtype, mode_of

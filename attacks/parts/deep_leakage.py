@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Generator
 
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count
 
 from .distances import DistanceTo, squared, squared_up_to_length

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
+from fedleak.learning.training import Mode
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import global_dice
-from fedleak.reconstruction import Diagnosis, Reconstruction
-from fedleak.training import Mode
-from fedleak.weights import NamedTensors, Weights
 
 from .adaptive import adapted
 from .distances import cosine

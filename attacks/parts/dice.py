@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from fedleak.dice import StandardNormal
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.layers import StandardNormal
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.weights import Weights
 
 from .objective import mode_of
 from .public_model import PublicModel

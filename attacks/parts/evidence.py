@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 
 def defect(observation: Observation) -> str | None:

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.weights import NamedTensors
 from fedleak.progress import report
-from fedleak.weights import NamedTensors
 
 LONGEST = 131_072
 """Entries of a vector at most: hundreds of them are kept."""

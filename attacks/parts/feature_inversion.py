@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.reconstruction import Reconstruction
 
 from .matching import Matching
 from .objective import Gradient, Guess, Objective

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.gradients.rank import LowRank, low_rank, rounding_of
 
 from .first_layer import FirstLayer
 from .head import ends
-from .low_rank import LowRank, low_rank, rounding_of
 from .objective import in_dtype, mode_of
 from .sparse_columns import Column
 

@@ -5,7 +5,7 @@ from math import prod
 
 from torch import nn
 
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

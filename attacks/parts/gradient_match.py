@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Generator, Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 from .adaptive import adapted
 from .dice import PREFIX, GivenDice, secret_dice

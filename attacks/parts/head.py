@@ -6,10 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.task import Task
-from fedleak.update import UpdateKind
-from fedleak.weights import Weights
+from fedleak.contracts.observation import Observation
+from fedleak.learning.task import Task
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
-from fedleak.weights import Weights
 
 from .head import find_head
 from .objective import mode_of

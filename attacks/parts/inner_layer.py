@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.task import Task
 from fedleak.randomness import global_dice
-from fedleak.task import Task
 
 from .first_layer import FirstLayer
 from .head import find_head

@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.attack import Attack
-from fedleak.observation import Observation
-from fedleak.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import Attack
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 
 
 class LabelRule(Attack, ABC):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 from .evidence import defect
 from .head import find_head

@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import nn
 
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 Shape = tuple[int, ...]
 

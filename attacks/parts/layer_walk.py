@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fedleak.learning.weights import NamedTensors
 from fedleak.progress import report
-from fedleak.weights import NamedTensors
 
 from .activation_inverses import kink, turned, unbent
 from .head_features import HeadFeatures

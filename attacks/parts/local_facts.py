@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from fedleak.observation import Observation
-from fedleak.training import LocalTraining
+from fedleak.contracts.observation import Observation
+from fedleak.learning.training import LocalTraining
 
 from .objective import mode_of
 

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.observation import Observation
-from fedleak.training import LocalTraining
-from fedleak.update import UpdateKind
+from fedleak.contracts.observation import Observation
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import UpdateKind
 
 from .batch_plans import MEMBERS, fixed_order, images_of_each_epoch, learned_members, members
 from .distances import cosine, inner, squared

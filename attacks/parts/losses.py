@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
-from fedleak.task import Task
-from fedleak.update import UpdateKind
-from fedleak.weights import Weights
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import Weights
 
 CHUNK = 256
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator
 
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.progress import report
 from fedleak.randomness import global_dice
-from fedleak.reconstruction import Reconstruction
 
 from .attempt import Attempt
 from .evaluation import TOGETHER, Evaluate, one_by_one, together

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Generator
 
-from fedleak.attack import Attack
-from fedleak.defense import Defense
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.attack import Attack
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Count
 
 from .adaptive import restored

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 
 
 def mixed(batches: list[Batch], share: float, classes: int, rng: Generator) -> list[Batch]:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 from .first_inputs import Layer
 from .first_layer import FirstLayer

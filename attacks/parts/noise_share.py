@@ -2,7 +2,7 @@
 
 import math
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 FOR_NOISE = 0.3
 """What the weight of the total variation gains for the noise's share of the length of an update.

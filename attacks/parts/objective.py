@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.observation import Observation
-from fedleak.weights import NamedTensors, Weights
+from fedleak.contracts.observation import Observation
+from fedleak.learning.weights import NamedTensors, Weights
 
 from .variables import Variables
 

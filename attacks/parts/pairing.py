@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 from fedleak.randomness import global_dice
 
 from .head import find_head

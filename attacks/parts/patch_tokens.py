@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fedleak.task import Task
-from fedleak.weights import NamedTensors
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors
 
 ATTENTION = ("query", "key", "value")
 

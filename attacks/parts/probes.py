@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors
 
 from .distances import Distance, DistanceTo
 from .gradient_match import Dummy, Simulate

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-from fedleak.dice import StandardNormal
-from fedleak.observation import Observation
-from fedleak.task import Task
-from fedleak.weights import NamedTensors, Weights
+from fedleak.contracts.observation import Observation
+from fedleak.learning.layers import StandardNormal
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors, Weights
 
 from .objective import Gradient, in_dtype, mode_of
 

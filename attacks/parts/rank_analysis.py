@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, nn
 
-from fedleak.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors
 
 from .activation_inverses import kink
 from .layer_chain import Link

@@ -6,8 +6,8 @@ from contextvars import copy_context
 
 from torch import Generator
 
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.progress import listening, report
-from fedleak.reconstruction import Reconstruction
 
 Attempt = Callable[[Generator], Reconstruction]
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 from .evidence import defect
 from .labels import as_labels, whole_counts

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
 
 from .distances import cosine
 from .gradient_match import GradientMatch, Term, pixels

@@ -4,13 +4,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import of_the_gradient, protect
-from fedleak.observation import Observation
+from fedleak.contracts.chain import of_the_gradient, protect
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import global_dice
-from fedleak.training import LocalTraining, Step
-from fedleak.update import Update, UpdateKind
 
 from .objective import mode_of
 

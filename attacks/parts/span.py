@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.gradients.rank import CLEAR, outside
 
 from .evidence import defect
 from .first_inputs import Layer, agreement, contradictions
-from .low_rank import CLEAR, outside
 from .sparse_columns import column, evened
 
 ROUNDED = 1e-6

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.update import UpdateKind
-from fedleak.weights import NamedTensors
+from fedleak.contracts.observation import Observation
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import NamedTensors
 
 from .gradient_match import Dummy, Simulate, one_step
 from .objective import Gradient

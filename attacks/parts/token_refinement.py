@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import global_dice
-from fedleak.weights import NamedTensors
 
 from .objective import in_dtype, mode_of
 from .patch_tokens import PatchTokens

@@ -5,8 +5,8 @@ from functools import partial
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 
 from .certificate import certifiable, certify
 from .first_inputs import Layer

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.training import LocalTraining
-from fedleak.update import UpdateKind
+from fedleak.contracts.observation import Observation
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import UpdateKind
 
 from .gradient_match import Dummy, Simulate
 from .objective import Gradient

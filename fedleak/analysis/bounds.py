@@ -8,12 +8,12 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from fedleak.accounting.chains import guarantee_of
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.evidence import Condition
 from fedleak.analysis.judgement import BLIND, kind_of
-from fedleak.attack import attacks
-from fedleak.defense import Defense, protocol_of
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import guarantee_of, protocol_of
+from fedleak.contracts.defense import Defense
 from fedleak.errors import BoundError
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment

@@ -8,8 +8,8 @@ from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.bounds import Check, bounds_of, guarantees_of, whole_guarantees_of
 from fedleak.analysis.evidence import Condition, condition_of, conditions_of
 from fedleak.analysis.judgement import BLIND, more
-from fedleak.attack import Attack, attacks
-from fedleak.defense import Defense
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import PLAIN
 from fedleak.experiment.labels import labelled_attacks

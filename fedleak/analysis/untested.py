@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from fedleak.analysis.diagnoses import diagnosed
 from fedleak.analysis.judgement import BLIND
-from fedleak.attack import attacks
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.contracts.plugin import Plugin
+from fedleak.contracts.reconstruction import Kind
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import judges
 from fedleak.formatting import counted, listed, opening, setting_in_words
-from fedleak.plugin import Plugin
-from fedleak.reconstruction import Kind
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary

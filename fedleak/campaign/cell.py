@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import FedleakError
-from fedleak.metric import Metric, metrics
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder

@@ -3,17 +3,17 @@
 import time
 from dataclasses import replace
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
 from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import OutputError, sentence
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.adversary import Surroundings
 from fedleak.evaluation.scoring import NOT_GUESSED
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
-from fedleak.reconstruction import Reconstruction
 from fedleak.recording import read_recording
 from fedleak.results.row import Remarks
 from fedleak.runs import cell_file

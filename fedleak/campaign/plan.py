@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from fedleak.attack import attacks
 from fedleak.campaign.cell import Cell
-from fedleak.defense import build_chain, protocol_of
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain, protocol_of
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import acting_tables, address_of, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense

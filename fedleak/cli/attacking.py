@@ -9,23 +9,22 @@ import typer
 from torch import Tensor
 
 from fedleak import progress
-from fedleak.attack import Attack, attacks
-from fedleak.batch import Batch
 from fedleak.cli.console import progress_bar
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.adversary import Surroundings
 from fedleak.evaluation.challenge import Challenge
-from fedleak.metric import metrics
-from fedleak.observation import Observation
+from fedleak.learning.batch import Batch
 from fedleak.picture.beside import beside
 from fedleak.picture.draw import draw
 from fedleak.randomness import one_thread
-from fedleak.reconstruction import Reconstruction
 from fedleak.recording import Recording, read_recording
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name, vault_beside
-from fedleak.score import Score
 from fedleak.settings import Table
 from fedleak.vault import truth_of
 

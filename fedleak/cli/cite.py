@@ -7,10 +7,10 @@ import typer
 
 def cite(name: Annotated[str, typer.Argument(help="An attack, defense or metric.")]) -> None:
     """Print the BibTeX of the paper that an attack, defense or metric follows."""
-    from fedleak.attack import attacks
-    from fedleak.defense import defenses
+    from fedleak.contracts.attack import attacks
+    from fedleak.contracts.defense import defenses
+    from fedleak.contracts.metric import metrics
     from fedleak.errors import ConfigError, did_you_mean
-    from fedleak.metric import metrics
 
     known = {cls.name: cls.bibtex for registry in (attacks, defenses, metrics) for cls in registry}
     if name not in known:

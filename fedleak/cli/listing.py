@@ -23,11 +23,10 @@ def list_plugins(kind: Annotated[Kind, typer.Argument(help="What to list.")]) ->
 
 
 def _plugins(kind: str) -> list[tuple[str, str, str]]:
-    from fedleak.attack import attacks
-    from fedleak.defense import defenses
-    from fedleak.metric import metrics
-    from fedleak.plugin import Plugin
-    from fedleak.registry import Registry
+    from fedleak.contracts.attack import attacks
+    from fedleak.contracts.defense import defenses
+    from fedleak.contracts.metric import metrics
+    from fedleak.contracts.plugin import Plugin, Registry
 
     registries: dict[str, Registry[Plugin]] = {"attacks": attacks, "defenses": defenses, "metrics": metrics}  # type: ignore[dict-item]
     return [(cls.name, _first_line(cls.__doc__), _options(cls)) for cls in registries[kind]]
@@ -48,7 +47,7 @@ def _first_line(text: str | None) -> str:
 def _options(cls: type) -> str:
     from dataclasses import MISSING, fields
 
-    from fedleak.plugin import plain
+    from fedleak.contracts.plugin import plain
 
     words = []
     for field in fields(cls):

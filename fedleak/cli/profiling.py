@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 
 from fedleak import progress
-from fedleak.attack import attacks
 from fedleak.cli.console import progress_bar
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
+from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
 from fedleak.profile.facts import facts_of
 from fedleak.profile.measuring import Profile, profile

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError
+from fedleak.learning.batch import Batch
 from fedleak.tasks import IMAGE_FOLDER, Source
 
 

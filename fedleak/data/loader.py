@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedleak.batch import Batch
+from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import DataError
-from fedleak.plugin import Plugin
-from fedleak.registry import Registry
+from fedleak.learning.batch import Batch
 from fedleak.tasks import Source
 
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
+from fedleak.learning.batch import Batch
 from fedleak.tasks import Source
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
+from fedleak.learning.batch import Batch
 from fedleak.tasks import Source
 
 FLAT = 0.05

@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import torch
 
-from fedleak.batch import Batch
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.tasks import Source, parse_name
 

@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError, OutputError
 from fedleak.io.atomic import write_atomically
+from fedleak.learning.batch import Batch
 from fedleak.tasks import Source
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")

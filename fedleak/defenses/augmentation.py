@@ -11,10 +11,10 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
-from fedleak.task import Task
-from fedleak.transformations import SEARCHED, Images, transformed, ways_of
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, ways_of
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 
 FITTING_STEPS, FITTING_RATE, SMOOTH = 150, 0.03, 1e-3
 

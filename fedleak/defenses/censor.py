@@ -8,11 +8,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings import Rate
-from fedleak.training import Step
-from fedleak.update import Update
-from fedleak.weights import NamedTensors, Weights
 
 
 @defenses.register("censor")

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Generator
 
-from fedleak.defense import Defense, defenses
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.update import Update
 
 
 @defenses.register("clipping")

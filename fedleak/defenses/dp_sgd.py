@@ -10,13 +10,13 @@ from torch import Generator, nn
 
 from fedleak.accounting.composition import noise_factor_for
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.example_gradients import example_gradients
+from fedleak.gradients.per_sample import example_gradients
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount, Count, FederationSettings
-from fedleak.task import Task
-from fedleak.training import LocalTraining, Step
-from fedleak.weights import NamedTensors
 
 _SHORTEST = 1e-12
 """A gradient that is shorter is as good as zero."""

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import behind, dense_layers, in_front, require_dense_layer
-from fedleak.task import Task
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import behind, dense_layers, in_front, require_dense_layer
+from fedleak.learning.task import Task
 
 ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish,

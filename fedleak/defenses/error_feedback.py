@@ -7,13 +7,13 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError
-from fedleak.task import Task
-from fedleak.training import LocalTraining
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 
 
 @defenses.register("error-feedback")

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 
 @defenses.register("gaussian-noise")

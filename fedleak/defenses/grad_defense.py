@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount
-from fedleak.task import Task
-from fedleak.training import Step
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors
 
 WINDOW = 32
 """Entries in a row that are likely in one slice."""

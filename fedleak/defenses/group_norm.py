@@ -8,11 +8,11 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.normalisation import BatchNorm, batch_norms
+from fedleak.learning.layers import BatchNorm, batch_norms
+from fedleak.learning.task import Task
 from fedleak.settings import Count
-from fedleak.task import Task
 
 
 @defenses.register("group-norm")

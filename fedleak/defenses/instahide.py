@@ -8,11 +8,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.mixtures import mixture
 from fedleak.errors import ConfigError
-from fedleak.mixtures import mixture
-from fedleak.task import Task
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 
 TRIES = 32
 

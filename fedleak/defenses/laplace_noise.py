@@ -9,9 +9,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 ROUNDED = 0.1
 """Share of the scale within which the tip of the likelihood is rounded off, so that it can be differentiated."""

@@ -11,10 +11,10 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 
 @defenses.register("local-dp")

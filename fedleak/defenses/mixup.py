@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Generator
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.mixtures import mixture
 from fedleak.errors import ConfigError
-from fedleak.mixtures import mixture
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 from fedleak.settings import FederationSettings, Rate
-from fedleak.task import Task
 
 
 @defenses.register("mixup")

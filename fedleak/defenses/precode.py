@@ -10,13 +10,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import dense_layers, in_front, require_dense_layer
-from fedleak.dice import StandardNormal
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import dense_layers, in_front, require_dense_layer
+from fedleak.learning.layers import StandardNormal
+from fedleak.learning.task import Penalty, Task
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount
-from fedleak.task import Penalty, Task
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
 
 CHILD = "bottleneck"
 """What it is called below the layer that it is before."""

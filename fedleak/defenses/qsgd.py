@@ -10,9 +10,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.likelihood import TINY, off_size
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.likelihood import TINY, off_size
+from fedleak.learning.update import Update
 
 RARE = 0.05
 """Probability of a rounding below which the likelihood goes on along its slope."""

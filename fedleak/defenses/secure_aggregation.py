@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.defense import Defense, defenses, protocol_of
+from fedleak.contracts.chain import protocol_of
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings import FederationSettings
-from fedleak.update import Update
-from fedleak.weights import NamedTensors, Weights
 
 Ring = NDArray[np.uint64]
 """A vector over the integers modulo 2^64."""

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.likelihood import TINY, off_size
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.likelihood import TINY, off_size
+from fedleak.learning.update import Update
 
 SOFT = 0.05
 """Size of an entry, as a share of its tensor's mean size, at which its sign starts to count."""

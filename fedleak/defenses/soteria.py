@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import dense_layers, require_dense_layer
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import dense_layers, require_dense_layer
+from fedleak.learning.task import Task
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Count, Share
-from fedleak.task import Task
-from fedleak.training import Step
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
 
 AT_ONCE = 32
 """Features, or probes, whose derivatives are computed in one call."""

@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from fedleak.defense import Defense, defenses
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 
 
 @defenses.register("top-k")

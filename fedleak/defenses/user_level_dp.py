@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 from fedleak.settings import Amount, Count, FederationSettings
-from fedleak.training import LocalTraining
-from fedleak.update import Update
 
 
 @defenses.register("user-level-dp")

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 
 def _some_patterns(value: Any, handler: Callable[[Any], Any]) -> Any:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.normalisation import batch_norms
-from fedleak.task import Task
+from fedleak.learning.layers import batch_norms
+from fedleak.learning.task import Task
 
 
 @defenses.register("withhold-batch-norm")

@@ -7,13 +7,13 @@ import torch
 from torch import Generator
 
 from fedleak import data
-from fedleak.attack import Attack, attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, some_of, strangers_among
 from fedleak.experiment.canonical import address_of
-from fedleak.observation import Observation
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
 from fedleak.recording import Recording, read_recording
 from fedleak.results.row import AGGREGATE, Place, Who
 from fedleak.settings import Table

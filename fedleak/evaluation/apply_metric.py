@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import ExampleMetric, MembershipMetric, Metric, PropertyMetric
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, matched
-from fedleak.metric import ExampleMetric, MembershipMetric, Metric, PropertyMetric
-from fedleak.properties import of_most
-from fedleak.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ def measure(metric: Metric, guess: Guess, truth: Batch, challenge: Challenge | N
         case PropertyMetric():
             return _of_properties(metric, guess.properties, truth)
         case _:
-            raise TypeError(f"'{metric.name}' is a metric of no known kind; derive it from one in fedleak.metric")
+            raise TypeError(
+                f"'{metric.name}' is a metric of no known kind; derive it from one in fedleak.contracts.metric"
+            )
 
 
 def _surplus(made: Reconstruction, truth: Batch) -> str | None:

@@ -7,11 +7,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
 MOST = 500
 """Strangers, and rivals, that are asked about at most."""
+
+
 FEWEST = 100
 """Strangers that there should be: with fewer a false positive rate of 1% means nothing."""
 
@@ -48,12 +50,6 @@ class Question:
         places[order] = torch.arange(len(order))
         members, rivals, strangers = torch.split(places, [len(part) for part in parts])
         return Challenge(candidates=everything[order], members=members, rivals=rivals, strangers=strangers)
-
-
-def joined(batches: Iterable[Batch]) -> Batch:
-    """One batch after the other."""
-    known = list(batches)
-    return Batch(torch.cat([batch.inputs for batch in known]), torch.cat([batch.labels for batch in known]))
 
 
 def some_of(batch: Batch, rng: Generator) -> Batch:

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import Metric, Score
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.apply_metric import Guess, Measured, measure
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, match, matched
-from fedleak.metric import Metric
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
+from fedleak.learning.batch import Batch
 
 __all__ = ["NOT_GUESSED", "NO_GUESS", "finite", "match", "matched", "score"]
 

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from fedleak.attack import attacks
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import ConfigError, echo
-from fedleak.plugin import Plugin
-from fedleak.registry import Registry
 from fedleak.settings import PlanSettings, Table, dotted
 
 Path = tuple[str | int, ...]

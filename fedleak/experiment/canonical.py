@@ -5,8 +5,8 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from fedleak.attack import attacks
-from fedleak.defense import build_chain, planned
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain, planned
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabelled
 from fedleak.settings import FederationSettings, PlanSettings, Table
 

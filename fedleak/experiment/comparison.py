@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from fedleak.attack import attacks
-from fedleak.defense import Defense, build_chain
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain
+from fedleak.contracts.defense import Defense
 from fedleak.errors import ConfigError
 from fedleak.experiment.axes import axes_of
 from fedleak.experiment.experiment import unlabelled

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from fedleak.attack import Attack, attacks
-from fedleak.defense import Defense, build_chain, planned, shapes_the_network
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import build_chain, planned, shapes_the_network
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.overrides import override
-from fedleak.metric import Metric, metrics
-from fedleak.reconstruction import Kind
 from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
 from fedleak.tasks import hardened, parse_name
 

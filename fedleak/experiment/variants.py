@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fedleak.attack import attacks
-from fedleak.defense import build_chain
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain
 from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis
 from fedleak.experiment.experiment import unlabelled

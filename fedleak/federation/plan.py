@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fedleak.defense import Defense, build_chain, planned, trained_with
+from fedleak.contracts.chain import build_chain, planned, trained_with
+from fedleak.contracts.defense import Defense
 from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
 from fedleak.settings import FederationSettings, PlanSettings, Settings, Table, parse_settings
-from fedleak.task import Task
 from fedleak.tasks import hardened
 
 RunConfig = dict[str, bool | int | float | str]

@@ -1,12 +1,12 @@
 """What a client sends back: its weights after training and the defenses. Clients run it, verification replays it."""
 
-from fedleak.batch import Batch
 from fedleak.client_round import Sent, client_round
-from fedleak.defense import Defense
+from fedleak.contracts.defense import Defense
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import one_thread
-from fedleak.task import Task
-from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors, Weights
 
 
 def reply(

@@ -9,7 +9,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, 
 from numpy.typing import NDArray
 
 from fedleak.errors import ConfigError
-from fedleak.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors
 
 ARRAYS = "arrays"
 METRICS = "metrics"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
 from fedleak.experiment.canonical import address_of
@@ -17,7 +18,6 @@ from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import Picture
 from fedleak.gate.words import figure
-from fedleak.metric import metrics
 from fedleak.picture import panel
 from fedleak.picture.draw import draw
 from fedleak.picture.panel import Line, Panel

@@ -1,9 +1,9 @@
 """Refuses rules that look at the samples that leak least to forbid leakage: they hold while other samples leak."""
 
+from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError
 from fedleak.gate.language import Aggregate, Operator, number_text
 from fedleak.gate.policy import Rule
-from fedleak.metric import metrics
 
 MIDDLE = 50.0
 UPPER: tuple[Operator, ...] = ("<", "<=")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labels_of
@@ -13,7 +14,6 @@ from fedleak.gate.language import Comparison
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.subject import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.tails import refuse_quiet_tail
-from fedleak.metric import metrics
 from fedleak.settings import Scalar
 
 SENDERS = ("client", "aggregate")

@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 
 from fedleak.errors import RecordingError
 from fedleak.io.atomic import write_atomically
-from fedleak.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors
 
 FACTS, TENSORS = ".json", ".safetensors"
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.evaluation.challenge import FEWEST
-from fedleak.metric import MembershipMetric, metrics
 from fedleak.metrics.placement import Placement
 
 FALSE_POSITIVE_RATE = 0.01

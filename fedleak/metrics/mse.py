@@ -6,8 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float64
 from torch import Tensor
 
-from fedleak.batch import Batch
-from fedleak.metric import ExampleMetric, metrics
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.learning.batch import Batch
 
 
 @metrics.register("mse")

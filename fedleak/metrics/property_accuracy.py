@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import PropertyMetric, metrics
 
 
 @metrics.register("property-accuracy")

@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import PropertyMetric, metrics
 
 
 @metrics.register("property-brier")

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.metrics.placement import Placement
 
 

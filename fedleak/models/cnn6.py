@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
+from fedleak.contracts.model import Model, models
 from fedleak.tasks import Shape
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fedleak.model import Model, models
+from fedleak.contracts.model import Model, models
 from fedleak.tasks import Shape
 
 

@@ -5,11 +5,11 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.picture.panel import Line, Panel, Picture
-from fedleak.reconstruction import Reconstruction
 
 COLUMNS = 8
 

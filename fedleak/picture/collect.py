@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fedleak.batch import Batch
 from fedleak.campaign.plan import place_of
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labelled_attacks
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.picture.panel import Line, Panel, Picture
-from fedleak.reconstruction import Reconstruction
 from fedleak.results.row import AGGREGATE, Place, Who
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.weights import Weights
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fedleak.learning.weights import NamedTensors
 from fedleak.profile.floor import in_dtype
 from fedleak.profile.subject import Subject
 from fedleak.randomness import global_dice
-from fedleak.weights import NamedTensors
 
 Leak = Literal["none", "withheld", "frozen", "mixed", "exact"]
 """No BatchNorm with statistics; statistics that did not come back; that did not move; a mean over several steps; the

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedleak.defense import Defense
+from fedleak.contracts.defense import Defense
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.profile.subject import Subject
 from fedleak.randomness import global_dice
-from fedleak.training import LocalTraining
-from fedleak.update import UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True, kw_only=True)

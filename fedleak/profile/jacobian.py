@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak import progress
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import Mode
+from fedleak.learning.weights import Weights
 from fedleak.profile.activity import WEIGHTED
 from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.training import Mode
-from fedleak.weights import Weights
 
 PASSES = 5.5
 """What a product with the Jacobian or its transpose costs, in forward passes."""

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.update import UpdateKind
+from fedleak.contracts.observation import Observation
+from fedleak.learning.update import UpdateKind
 
 WIDEST = 2048
 """Shorter side of a matrix beyond which its singular values would take too long."""

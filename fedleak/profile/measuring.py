@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.errors import RecordingError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.profile.batch_norm import BatchNormLeak, batch_norm_leak
 from fedleak.profile.fisher import Fisher, fisher_of
 from fedleak.profile.floor import Floor, floor_of, gradient_at_truth, in_dtype, noise_in, scale_of
@@ -18,7 +19,6 @@ from fedleak.profile.singletons import expected_alone
 from fedleak.profile.spectrum import Count, Spectrum, spectrum_of, steps_needed
 from fedleak.profile.subject import Subject, require_open
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 KNOWN = 0.1
 """A direction of the images is carried where noise leaves it known to within this share of a pixel's range: 20 dB."""

@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fedleak.batch import Batch
 from fedleak.io.atomic import write_atomically
+from fedleak.learning.batch import Batch
 from fedleak.profile.layering import LayerProfile
 from fedleak.profile.measuring import KNOWN, Inside, Profile
 

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import Mode
+from fedleak.learning.weights import Weights
 from fedleak.profile.activity import activity
-from fedleak.task import Task
-from fedleak.training import Mode
-from fedleak.weights import Weights
 
 DRAWS = 50
 """Random batches that the expected number is the mean over."""

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedleak.batch import Batch
+from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
-from fedleak.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, Mode
 from fedleak.recording import Recording, read_recording
 from fedleak.runs.folder import vault_beside
-from fedleak.training import LocalTraining, Mode
 from fedleak.vault import truth_of, withdraw
 
 SUFFIXES = (".json", ".safetensors")

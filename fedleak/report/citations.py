@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedleak.plugin import Plugin
+from fedleak.contracts.plugin import Plugin
 
 
 @dataclass(frozen=True, kw_only=True)

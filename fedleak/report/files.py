@@ -6,9 +6,9 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.batch import Batch
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
+from fedleak.learning.batch import Batch
 from fedleak.results.row import Row
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved

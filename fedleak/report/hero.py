@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.analysis.evidence import defense_words
-from fedleak.batch import Batch
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
+from fedleak.learning.batch import Batch
 from fedleak.report.files import Files
 from fedleak.report.pictures import Sample, whose
 from fedleak.report.png import data_uri

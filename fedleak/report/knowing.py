@@ -8,15 +8,15 @@ from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.defenses import Figure, Standing, standings
 from fedleak.analysis.evidence import condition_of_row
 from fedleak.analysis.judgement import guessing
-from fedleak.defense import Defense
+from fedleak.contracts.defense import Defense
 from fedleak.errors import RecordingError
 from fedleak.formatting import DASH, number, p_value, percent, signed
+from fedleak.learning.training import LocalTraining
 from fedleak.profile.measuring import fisher_bound
 from fedleak.profile.subject import recorded
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
-from fedleak.training import LocalTraining
 
 UNTESTED = "untested"
 DELTA = 1e-5

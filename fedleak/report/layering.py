@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
+from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
 from fedleak.formatting import counted, percent
-from fedleak.observation import Observation
 from fedleak.profile.layers import Layer, layers_of, rank_limit
 from fedleak.recording import read_recording
 from fedleak.report.pictures import message_words

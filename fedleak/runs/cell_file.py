@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from fedleak.errors import FedleakError, RecordingError
-from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
+from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.results.row import Row, figure, finite_or_null
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 

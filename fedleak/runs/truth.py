@@ -1,9 +1,9 @@
 """The truth behind a message, from the vault; for scoring, pictures and verification, never for attacks."""
 
 from pathlib import Path
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.runs.folder import RunFolder
-from fedleak.evaluation.challenge import joined
+from fedleak.learning.batch import joined
 from fedleak.recording import read_recording
 from fedleak.results.row import AGGREGATE, Cellular
 from fedleak.vault import withdraw

@@ -2,8 +2,8 @@
 
 import math
 
+from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
-from fedleak.metric import Metric, metrics
 
 
 def installed(metric: str) -> type[Metric] | None:

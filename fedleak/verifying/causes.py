@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import torch
 from torch import nn
 
+from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch
 from fedleak.verifying.replay import compare, delta, replay
 

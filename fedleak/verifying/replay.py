@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.defense import Defense
+from fedleak.contracts.defense import Defense
 from fedleak.federation.reply import reply
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording import Recording
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch
-from fedleak.weights import NamedTensors, Weights
 
 EPSILON = torch.finfo(torch.float32).eps
 DECIDABLE = 0.5

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 
 Observe = Callable[..., Observation]
 

@@ -7,9 +7,9 @@ import torch
 
 from fedleak.attacks.parts.adaptive import adapted
 from fedleak.attacks.parts.distances import cosine, squared
-from fedleak.defense import build_chain, protect
+from fedleak.contracts.chain import build_chain, protect
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining
 
 SPARSE, NOISY = {"use": "top-k", "fraction": 0.2}, {"use": "gaussian-noise", "std": 1e-4}
 SIGNS, SHORT = {"use": "sign-sgd"}, {"use": "clipping", "max_norm": 1e-3}

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.neurons import activated_by_one, least_squares
-from fedleak.defense import build_chain
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain
 from fedleak.randomness import generator
 
 

@@ -8,10 +8,10 @@ import torch
 from fedleak.attacks.april import April
 from fedleak.attacks.parts.patch_tokens import PatchTokens, find_tokens
 from fedleak.attacks.parts.token_refinement import sharpened
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.models.vit import VisionTransformer, ViT
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 class Residual(VisionTransformer):

@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from fedleak.attack import Attack, attacks
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError
-from fedleak.observation import Observation
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.training import LocalTraining
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2}
 """What attacks are cut down to: these laws ask nothing of how good a guess is."""

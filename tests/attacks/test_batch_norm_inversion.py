@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 OPTIONS = {"steps": 60, "total_variation": 0.0}
 

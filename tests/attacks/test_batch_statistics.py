@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.batch_statistics import Gauge, apart, relatively_apart, statistics
 from fedleak.attacks.parts.batch_targets import Target, inferred, steps_taken, target_statistics
-from fedleak.batch import Batch
+from fedleak.gradients.batch_norm_statistics import Gauge, apart, relatively_apart, statistics
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 def seen(observation, inputs):

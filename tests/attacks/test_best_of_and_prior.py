@@ -5,12 +5,12 @@ from collections import Counter
 
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.best_of import BestOf
 from fedleak.attacks.parts.restarts import best_of
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.progress import listening, report
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
 
 
 def attempts(*losses):

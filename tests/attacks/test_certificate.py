@@ -10,15 +10,15 @@ from torch import nn
 
 from fedleak.api import attack, capture
 from fedleak.api import observe as observe_api
-from fedleak.attack import attacks
 from fedleak.attacks.analytic_linear import AnalyticLinear
 from fedleak.attacks.parts.certificate import certifiable, certify
 from fedleak.attacks.parts.pairing import labels_of
-from fedleak.batch import Batch
-from fedleak.defense import build_chain
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
 
 FIXTURES_ARE_CONSTANT = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
-from fedleak.defense import build_chain
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import build_chain
 from fedleak.evaluation.matching import match, matched
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 SHAPE = (1, 16, 16)
 

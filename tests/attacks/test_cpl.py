@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.starts import patterned
+from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.diagnosing import diagnose
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction, TracePoint
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction, TracePoint
-from fedleak.training import LocalTraining
 
 
 def guess_of(batch, **facts):

@@ -8,17 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.dice import PREFIX, GivenDice, Mask, Noise, given_dice, secret_dice
 from fedleak.attacks.parts.distances import cosine
 from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
 from fedleak.attacks.parts.objective import by_autograd, by_function
 from fedleak.attacks.parts.public_model import PublicModel
-from fedleak.defense import defenses, public_task
-from fedleak.observation import Observation
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import public_task
+from fedleak.contracts.defense import defenses
+from fedleak.contracts.observation import Observation
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 def task_of(*layers: nn.Module) -> Task:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
+from fedleak.learning.task import Task
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
 
 
 @pytest.fixture

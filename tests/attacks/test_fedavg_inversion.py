@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.batch_plans import MEMBERS, fixed_order, images_of_each_epoch, learned_members, members
 from fedleak.attacks.parts.distances import squared
 from fedleak.attacks.parts.epoch_prior import same_images
@@ -15,9 +14,10 @@ from fedleak.attacks.parts.local_facts import counted_steps, possible_trainings
 from fedleak.attacks.parts.merging import merge
 from fedleak.attacks.parts.objective import by_autograd, by_function
 from fedleak.attacks.parts.unrolled import LOG_RATE, unrolled
+from fedleak.contracts.attack import attacks
+from fedleak.learning.training import LocalTraining, batch_order
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining, batch_order
-from fedleak.update import Update, UpdateKind
 
 TRAINING = LocalTraining(batch_size=2, batches=2, epochs=3, learning_rate=0.3)
 HEAVY = replace(TRAINING, momentum=0.9, weight_decay=0.01)

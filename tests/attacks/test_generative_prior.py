@@ -9,10 +9,10 @@ from fedleak.attacks.batch_counts import BatchCounts
 from fedleak.attacks.generative_prior import GGL
 from fedleak.attacks.parts.autoencoder import learn_autoencoder
 from fedleak.attacks.parts.evolution import cma_es
-from fedleak.batch import Batch
-from fedleak.defense import protect
+from fedleak.contracts.chain import protect
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 QUICK = GGL(training_steps=300, latent=6, restarts=2)

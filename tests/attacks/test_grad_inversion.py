@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.optimisers import adam, langevin
+from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 

@@ -10,7 +10,7 @@ from fedleak.attacks.parts.distances import squared
 from fedleak.attacks.parts.gradient_match import Dummy
 from fedleak.attacks.parts.rmsprop import rmsprop
 from fedleak.attacks.parts.untrained import INPUT, untrained_generator
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 

@@ -5,15 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.example_gradients import LONGEST, Sketch
 from fedleak.attacks.parts.losses import drops, weights_after
 from fedleak.attacks.parts.whitened import Whitened
-from fedleak.batch import Batch
-from fedleak.evaluation.challenge import joined
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch, joined
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.training import LocalTraining
 
 NAMES = ("update-cosine", "loss-trajectory", "source-inference")
 

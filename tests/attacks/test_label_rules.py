@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.confusion import solve_counts
 from fedleak.attacks.parts.head_view import never_negative
 from fedleak.attacks.parts.label_rule import LabelRule
 from fedleak.attacks.parts.magnitude import by_magnitude
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 ONE_EXAMPLE = ["bias-sign", "idlg-rows", "gradinversion-min", "llg", "bias-corrected", "rlg", "soft-label", "ilrg"]
 COUNTING = ["llg-plus", "geng-counts", "dimitrov-counts", "ilrg", "rlu", "auxiliary-posterior", "batch-counts"]

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.head import find_head, head_gradient
 from fedleak.attacks.parts.labels import as_labels, whole_counts
 from fedleak.attacks.parts.presence import Presence, presence
-from fedleak.batch import Batch
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 TASKS = ["linear_task", "smooth_task"]
 

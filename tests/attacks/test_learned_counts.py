@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.counting import Circumstances, Linear, Trees, best_counter
 from fedleak.attacks.parts.head import head_gradient
 from fedleak.attacks.parts.head_view import view
 from fedleak.attacks.parts.posteriors import residuals
 from fedleak.attacks.parts.rehearsal import Lens, draws
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 SAME = Circumstances(floor=0.0, examples=8)

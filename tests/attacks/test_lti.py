@@ -11,10 +11,10 @@ from fedleak.attacks.parts.inverter import Pairs, Training, learn, unordered_err
 from fedleak.attacks.parts.mixing import mixed
 from fedleak.attacks.parts.shadow import draw_batches
 from fedleak.attacks.parts.update_features import BINS, Components, FeatureHash
-from fedleak.batch import Batch
-from fedleak.defense import protect
+from fedleak.contracts.chain import protect
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 QUICK = LTI(shadows=300, epochs=15, hidden=64)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts import distances
 from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
 from fedleak.attacks.parts.lbfgs import lbfgs
@@ -17,7 +16,8 @@ from fedleak.attacks.parts.optimisers import signed_adam
 from fedleak.attacks.parts.priors import total_variation
 from fedleak.attacks.parts.smoothness import is_smooth
 from fedleak.attacks.parts.starts import grey
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
 from fedleak.progress import listening
 from fedleak.randomness import generator
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 

@@ -7,10 +7,10 @@ import torch
 
 from fedleak.api import observe
 from fedleak.attacks.parts.noise_share import noise_share
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
 from fedleak.settings import Table
-from fedleak.update import Update, UpdateKind
 
 
 def share(*tables: Table, signal: float, std: float, cohort: tuple[int, ...] = (0,)) -> float:

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.distances import on_largest, squared
 from fedleak.attacks.parts.optimisers import flat_adam, signed_adam
+from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 

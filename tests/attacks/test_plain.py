@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.plain import unaware
-from fedleak.defense import defenses
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
 from fedleak.randomness import generator
 
 SPARSE = (defenses.build("top-k", {"fraction": 0.2}),)

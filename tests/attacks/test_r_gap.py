@@ -8,9 +8,9 @@ from torch import nn
 
 from fedleak.attacks.parts.layer_equations import derivative_matrix, weight_matrix
 from fedleak.attacks.r_gap import RGAP
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from torch import nn
 from fedleak.attacks.parts.layer_chain import find_chain
 from fedleak.attacks.parts.rank_analysis import rank_analysis, rank_words
 from fedleak.attacks.r_gap import RGAP
+from fedleak.learning.task import Task
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
 from fedleak.tasks import weights_of
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.distances import gaussian, squared, up_to_length
+from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.objective import by_autograd
 from fedleak.attacks.parts.rounds import told_apart, vote
 from fedleak.attacks.parts.several_matches import TOLERANCE, SeveralMatches, robust
 from fedleak.attacks.parts.surrogate import SHARE
+from fedleak.contracts.attack import attacks
+from fedleak.learning.task import Task
 from fedleak.randomness import generator
-from fedleak.task import Task
 
 
 @pytest.fixture

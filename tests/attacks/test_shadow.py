@@ -7,9 +7,9 @@ import torch
 from fedleak.attacks.parts.shadow import draw_batches, shadow_update
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
 
 
 def test_the_shadow_of_the_true_batch_is_the_observed_update(linear_task, observe, batch_of):

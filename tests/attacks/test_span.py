@@ -8,10 +8,10 @@ from torch import nn
 from fedleak.attacks.parts.first_inputs import read_layer
 from fedleak.attacks.parts.first_layer import find_first_layer
 from fedleak.attacks.parts.span import certify_span
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from fedleak.attacks.spear import SPEAR
-from fedleak.batch import Batch
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.training import LocalTraining
 
 
 def made(name, hidden, activation):

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attack import attacks
 from fedleak.attacks.parts.distances import cosine, squared
 from fedleak.attacks.parts.gradient_match import GradientMatch, one_step, pixels
 from fedleak.attacks.parts.objective import by_autograd
 from fedleak.attacks.parts.surrogate import SHARE, at_surrogate, mean_gradient, way_of
+from fedleak.contracts.attack import attacks
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
 
 SEVERAL = LocalTraining(batch_size=2, batches=2, epochs=3, learning_rate=0.3, momentum=0.5, weight_decay=0.01)
 

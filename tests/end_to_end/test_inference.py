@@ -7,12 +7,12 @@ import torch
 from typer.testing import CliRunner
 
 from fedleak.api import INFERENCE, attack, capture, observe, score
-from fedleak.batch import Batch
 from fedleak.cli.app import app
 from fedleak.data import load
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.gate.checking import check_run
 from fedleak.gate.policy import load_policy
+from fedleak.learning.batch import Batch
 from fedleak.run import run
 from fedleak.runs import cell_file
 from fedleak.runs.reading import read_run

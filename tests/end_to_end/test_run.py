@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak.attack import Attack, attacks
 from fedleak.campaign import cell_job, tensorboard
 from fedleak.clients import client as client_module
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, FedleakError, NonFiniteError, OutputError
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.federation.reply import reply
-from fedleak.reconstruction import Reconstruction
 from fedleak.results.row import AGGREGATE, read_results
 from fedleak.run import run
 from fedleak.runs.folder import RunFolder

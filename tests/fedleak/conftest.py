@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fedleak.metric import metrics
+from fedleak.contracts.metric import metrics
 from fedleak.results.row import Row
 from fedleak.statistics.comparison import Comparison
 from fedleak.statistics.group import Group

@@ -13,18 +13,18 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from fedleak.batch import Batch
 from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction, TracePoint
 from fedleak.errors import OutputError
 from fedleak.evaluation.scoring import score
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction, TracePoint
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
 
 TRUTH = Batch(torch.rand(3, 1, 8, 8, generator=generator("truth")), torch.tensor([1, 2, 3]))

@@ -2,8 +2,8 @@
 
 import torch
 
-from fedleak.batch import Batch
-from fedleak.evaluation.challenge import MOST, Question, joined, some_of, strangers_among
+from fedleak.evaluation.challenge import MOST, Question, some_of, strangers_among
+from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
 

@@ -9,8 +9,8 @@ import torch
 
 from fedleak.checkpoint import load_checkpoint
 from fedleak.errors import DataError, NonFiniteError
+from fedleak.learning.weights import NamedTensors
 from fedleak.tasks import initial_weights, task_named
-from fedleak.weights import NamedTensors
 
 TASK = task_named("digits-mlp")
 

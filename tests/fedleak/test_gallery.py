@@ -4,7 +4,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.picture.collect import COLUMNS, collect

@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from fedleak.campaign.plan import counts_of
-from fedleak.defense import defenses
+from fedleak.contracts.defense import defenses
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import load_campaign, parse_campaign

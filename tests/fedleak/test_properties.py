@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.properties import CATALOGUE, of_each, of_most
+from fedleak.contracts.properties import CATALOGUE, of_each, of_most
 
 NAMES = [one.name for one in CATALOGUE]
 

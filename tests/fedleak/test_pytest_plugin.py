@@ -8,13 +8,12 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.leak import Leak
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.picture import beside, draw
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
 
 pytest_plugins = "pytester"
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak.batch import Batch
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
 from fedleak.errors import OutputError, RecordingError
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import Weights
 from fedleak.recording import Recording, find_recordings, read_recording, write_recording
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw
-from fedleak.weights import Weights
 
 
 def recording() -> Recording:

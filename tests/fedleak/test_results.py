@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from fedleak.contracts.metric import Score, metrics
 from fedleak.errors import RecordingError
-from fedleak.metric import metrics
 from fedleak.results.row import AGGREGATE, Place, Row, read_results, write_results
-from fedleak.score import Score
 
 PLACE = Place(
     task="digits-mlp", setting={"federation.batch_size": 4, "vary": "small"}, federation="seed=7",

@@ -8,12 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import NO_GUESS, match, matched, score
-from fedleak.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
 
 ALL = tuple(metrics.build(name, {}) for name in ("mse", "psnr", "ssim", "label-recall"))
 NOTHING = Reconstruction.failed("no prior")

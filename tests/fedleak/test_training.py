@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.errors import NonFiniteError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, batch_order, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, batch_order, train_locally
-from fedleak.update import Update, UpdateKind
 
 
 def small_task(*extra: nn.Module) -> Task:

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from fedleak import data
 from fedleak.cli.app import app
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.contracts.model import Model, models
 from fedleak.errors import RecordingError
 from fedleak.federation.reply import reply
-from fedleak.model import Model, models
+from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording, write_recording
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
 from fedleak.verification import verify
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from fedleak.defense import build_chain, defenses, encoded_bytes
+from fedleak.contracts.chain import build_chain, encoded_bytes
+from fedleak.contracts.defense import defenses
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named, weights_of
-from fedleak.update import Update, UpdateKind
 
 ENTRIES = sum(value.numel() for value in weights_of(task_named("digits-mlp").network).parameters.values())
 

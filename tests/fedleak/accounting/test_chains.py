@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from fedleak.accounting.chains import guarantee_of, tells_the_loss
 from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
-from fedleak.defense import build_chain, planned, public_task
+from fedleak.contracts.chain import build_chain, guarantee_of, planned, public_task, tells_the_loss
 from fedleak.settings import FederationSettings, PlanSettings, Table, parse_settings
 from fedleak.tasks import task_named
 

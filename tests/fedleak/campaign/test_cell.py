@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from fedleak.attack import Attack, attacks
 from fedleak.campaign.cell_job import run_cell
 from fedleak.campaign.federation_job import Federation, run_federation_of
 from fedleak.campaign.plan import cells_of
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.errors import LONGEST_REASON, sentence
 from fedleak.experiment.grid import parse_campaign
-from fedleak.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 

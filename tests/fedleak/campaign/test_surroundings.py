@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedleak import data
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
 from fedleak.evaluation.adversary import Surroundings, observe
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question
 from fedleak.federation.engine import run_federation

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from fedleak.batch import Batch
 from fedleak.data import load
 from fedleak.data.loader import loaders, package_file
 from fedleak.data.photos import PHOTOS
 from fedleak.errors import DataError
+from fedleak.learning.batch import Batch
 from fedleak.tasks import Source, sources, task_named
 
 OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 2528, "faces": 200}
@@ -113,7 +113,7 @@ def test_a_loader_that_breaks_its_promise_is_refused(
 OUTSIDE = '''
 from dataclasses import dataclass
 import torch
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.data.loader import Loader, loaders
 from fedleak.tasks import Source, register_source
 

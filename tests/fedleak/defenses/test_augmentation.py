@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedleak.batch import Batch
+from fedleak.contracts.defense import defenses
 from fedleak.data import load
-from fedleak.defense import defenses
+from fedleak.defenses.parts.transformations import SEARCHED
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.tasks import task_named
-from fedleak.transformations import SEARCHED
 
 TASK = task_named("photos-convnet")
 

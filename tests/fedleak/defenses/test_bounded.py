@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from fedleak.defense import defenses
+from fedleak.contracts.defense import defenses
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
 from fedleak.settings import Table
-from fedleak.update import Update, UpdateKind
 
 DEFENSES: list[Table] = [
     {"use": "clipping", "max_norm": 0.5},

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedleak.api import capture
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.server.strategies import build_strategy

@@ -7,18 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import Defense, defenses, public_task
+from fedleak.contracts.chain import public_task
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import dense_layers, in_front
 from fedleak.defenses.precode import divergence
-from fedleak.dense import dense_layers, in_front
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Penalty, Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Penalty, Task
 from fedleak.tasks import hardened, initial_weights, task_named, weights_of
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 
 @pytest.fixture

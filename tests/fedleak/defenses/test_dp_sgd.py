@@ -12,21 +12,21 @@ from torch.func import functional_call, grad, vmap
 from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
 from fedleak.api import capture
-from fedleak.batch import Batch
 from fedleak.campaign.plan import federation_address
 from fedleak.client_round import client_round
-from fedleak.defense import build_chain, public_task
+from fedleak.contracts.chain import build_chain, public_task
 from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.errors import ConfigError
-from fedleak.example_gradients import example_gradients
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.federation.plan import FederationPlan
+from fedleak.gradients.per_sample import example_gradients
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
 from fedleak.settings import FederationSettings, parse_settings
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, Step
-from fedleak.weights import NamedTensors
 
 TASKS = ["digits-mlp", "digits-lenet", "photos-convnet", "photos-vit"]
 

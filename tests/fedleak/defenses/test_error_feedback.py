@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import Defense, build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.contracts.defense import Defense
 from fedleak.defenses.error_feedback import ErrorFeedback
 from fedleak.defenses.qsgd import QSGD
 from fedleak.defenses.random_k import RandomK
@@ -16,15 +16,16 @@ from fedleak.defenses.top_k import TopK
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 from fedleak.vault import withdraw
 from fedleak.verification import verify
-from fedleak.weights import NamedTensors, Weights
 
 INNER = [TopK(fraction=0.1), RandomK(fraction=0.3), SignSGD(), QSGD(levels=4)]
 

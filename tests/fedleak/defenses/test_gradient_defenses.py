@@ -6,19 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import defenses, public_task
+from fedleak.contracts.chain import public_task
+from fedleak.contracts.defense import defenses
 from fedleak.defenses.censor import orthogonal
 from fedleak.defenses.grad_defense import sensitivities
 from fedleak.defenses.soteria import tells_little
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, Step
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 NOTHING = [
     ("soteria", {"fraction": 0.0}),

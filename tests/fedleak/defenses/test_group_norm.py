@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from fedleak.api import capture, observe
-from fedleak.defense import public_task
+from fedleak.contracts.chain import public_task
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.errors import ConfigError
-from fedleak.normalisation import batch_norms
+from fedleak.learning.layers import batch_norms
 from fedleak.randomness import generator
 from fedleak.tasks import initial_weights, task_named, weights_of
 

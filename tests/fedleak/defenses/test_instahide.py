@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fedleak.batch import Batch
-from fedleak.defense import defenses
+from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.tasks import task_named
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.defense import build_chain, trained_with
+from fedleak.contracts.chain import build_chain, trained_with
 from fedleak.defenses.larger_batches import LargerBatches
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.accounting.gaussian import noise_multiplier_for
-from fedleak.defense import build_chain, defenses
+from fedleak.contracts.chain import build_chain
+from fedleak.contracts.defense import defenses
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, length: float = 1.0) -> Update:

@@ -2,12 +2,12 @@
 
 import torch
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import defenses
+from fedleak.contracts.defense import defenses
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 
 TASK = task_named("digits-mlp")
 

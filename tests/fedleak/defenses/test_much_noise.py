@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from fedleak.api import observe
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import NOT_GUESSED, score
-from fedleak.metric import metrics
 from fedleak.randomness import generator, global_dice, one_thread
-from fedleak.reconstruction import Reconstruction
 from fedleak.settings import Table
 
 SEEDS = range(3)

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
+from fedleak.defenses.parts.likelihood import off_size
 from fedleak.defenses.qsgd import QSGD
 from fedleak.errors import ConfigError
-from fedleak.likelihood import off_size
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from fedleak.api import capture
 from fedleak.attacks.bias_sign import BiasSign
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from fedleak.defenses import secure_aggregation as protocol
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
-from fedleak.weights import Weights
+from fedleak.learning.weights import Weights
 
 DEFENSE = SecureAggregation()
 

@@ -3,8 +3,8 @@
 import torch
 
 from fedleak.defenses.sign_sgd import SignSGD
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:

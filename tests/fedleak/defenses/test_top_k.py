@@ -3,8 +3,8 @@
 import torch
 
 from fedleak.defenses.top_k import TopK
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 VALUES = torch.randn(50, generator=generator(0))
 UPDATE = Update({"a": VALUES[:30].reshape(5, 6), "b": VALUES[30:]}, UpdateKind.DELTA)

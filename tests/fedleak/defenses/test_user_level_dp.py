@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from fedleak.api import capture
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import build_chain
 from fedleak.defenses.user_level_dp import UserLevelDP
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def test_infinite_clip_and_no_noise_leave_the_update_alone() -> None:

@@ -9,21 +9,21 @@ import torch
 from fedleak.api import capture
 from fedleak.attacks.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
+from fedleak.contracts.chain import public_task, withheld_from
 from fedleak.data import load
-from fedleak.defense import public_task, withheld_from
 from fedleak.defenses.withhold import Withhold
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw
 from fedleak.verification import verify
-from fedleak.weights import Weights
 
 HEAD = {"use": "withhold", "layers": ["3.*"]}
 OWN = ("3.weight", "3.bias")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fedleak.api import capture
-from fedleak.defense import public_task, withheld_from
+from fedleak.contracts.chain import public_task, withheld_from
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.defenses.withhold_batch_norm import WithholdBatchNorm
 from fedleak.errors import ConfigError

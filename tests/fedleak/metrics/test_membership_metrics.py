@@ -6,13 +6,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import MembershipMetric, Score, metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
 
 NONE = Reconstruction.failed("no guess")
 

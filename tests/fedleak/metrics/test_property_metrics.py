@@ -6,12 +6,11 @@ import pytest
 import torch
 from sklearn.metrics import brier_score_loss
 
-from fedleak.batch import Batch
+from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import score
-from fedleak.metric import metrics
-from fedleak.properties import of_most
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
+from fedleak.learning.batch import Batch
 
 TRUTH = Batch(torch.rand(5, 3, 6, 6, generator=torch.Generator().manual_seed(4)), torch.zeros(5, dtype=torch.int64))
 

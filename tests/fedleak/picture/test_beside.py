@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.picture.beside import COLUMNS, beside
 from fedleak.randomness import generator
 

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.profile.subject import Subject
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 
 def networks(kind: str) -> nn.Module:

@@ -8,9 +8,9 @@ import torch
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.laplace_noise import LaplaceNoise
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.profile.floor import floor_of, gradient_at_truth, noise_in, scale_of
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
 
 
 def residual(subject) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fedleak.batch import Batch
-from fedleak.reconstruction import Reconstruction
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch
 from fedleak.report.files import Files
 from fedleak.report.pictures import Album, chosen_of, fair_order, samples_of
 from fedleak.report.png import LARGEST, data_uri, difference

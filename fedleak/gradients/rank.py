@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from fedleak.observation import Observation
-from fedleak.update import UpdateKind
+from fedleak.contracts.observation import Observation
+from fedleak.learning.update import UpdateKind
 
 CLEAR = 3.0
 """How many times the largest singular value of pure noise one must be to count."""

@@ -60,7 +60,7 @@ class Reconstruction:
     membership: Float[Tensor, " candidates"] | None = None
     """For each of the observation's candidates how surely it is behind the update; only the order means something."""
     properties: Float[Tensor, " properties"] | None = None
-    """For each of `fedleak.properties` how probable it is that most examples behind the update have it; NaN: no say."""
+    """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
 from fedleak.errors import NonFiniteError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
-from fedleak.weights import NamedTensors, Weights
 
 Mode = Literal["train", "eval"]
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 
 
 def mixture(

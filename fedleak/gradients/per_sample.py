@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.training import Step
+from fedleak.learning.training import Step
 
 
 def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
-from fedleak.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense
-from fedleak.task import Task
-from fedleak.training import LocalTraining
-from fedleak.update import Update
-from fedleak.weights import NamedTensors, Weights
+from fedleak.contracts.defense import Defense
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True, kw_only=True)

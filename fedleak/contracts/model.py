@@ -4,8 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
-from fedleak.plugin import Plugin
-from fedleak.registry import Registry
+from fedleak.contracts.plugin import Plugin, Registry
 
 
 class Model(Plugin, ABC):

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors
 
 
 class UpdateKind(StrEnum):
@@ -68,3 +68,8 @@ class Update:
             {name: -value / scale - decay * before[name] for name, value in self.tensors.items()},
             UpdateKind.GRADIENT,
         )
+
+
+def dense_bytes(tensors: NamedTensors) -> int:
+    """Four bytes for each entry."""
+    return 4 * sum(value.numel() for value in tensors.values())

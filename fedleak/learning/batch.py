@@ -1,7 +1,9 @@
 """Images with their labels."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
@@ -19,3 +21,9 @@ class Batch:
 
     def __getitem__(self, index: Int[Tensor, " chosen"]) -> "Batch":
         return Batch(self.inputs[index], self.labels[index])
+
+
+def joined(batches: Iterable[Batch]) -> Batch:
+    """One batch after the other."""
+    known = list(batches)
+    return Batch(torch.cat([batch.inputs for batch in known]), torch.cat([batch.labels for batch in known]))

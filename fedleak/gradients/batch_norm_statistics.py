@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fedleak.observation import Observation
-from fedleak.task import Task
-from fedleak.weights import NamedTensors
+from fedleak.contracts.observation import Observation
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors
 
 Statistics = Float[Tensor, "2 channels"]
 """Mean and (biased) variance of each channel of what enters a layer."""

@@ -8,15 +8,13 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.batch import Batch
-from fedleak.errors import ConfigError
-from fedleak.plugin import Plugin
-from fedleak.registry import Registry
-from fedleak.settings import FederationSettings, Table
-from fedleak.task import Task
-from fedleak.training import LocalTraining, Step
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, dense_bytes
+from fedleak.learning.weights import NamedTensors
+from fedleak.settings import FederationSettings
 
 
 class Defense(Plugin, ABC):
@@ -116,104 +114,3 @@ class Defense(Plugin, ABC):
 
 
 defenses: Registry[Defense] = Registry("defense", "fedleak.defenses")
-
-
-def planned(chain: tuple[Defense, ...], phases: tuple[FederationSettings, ...]) -> tuple[Defense, ...]:
-    """The chain as it acts in a run; `phases` as the experiment has them, before defenses have a say in training."""
-    trained = tuple(trained_with(phase, chain) for phase in phases)
-    return tuple(defense.planned(trained) for defense in chain)
-
-
-def protect(update: Update, chain: tuple[Defense, ...], rng: Generator) -> Update:
-    """Applies the defenses to an update in order, for a client that kept nothing."""
-    for defense in chain:
-        update = defense.protect(update, rng)
-    return update
-
-
-def public_task(task: Task, chain: tuple[Defense, ...]) -> Task:
-    """The task as it is trained under a chain; raises `ConfigError` where a defense does not fit the network."""
-    for defense in chain:
-        defense.require(task)
-        task = defense.harden(task)
-    _require_shared(task, chain)
-    return task
-
-
-def _require_shared(task: Task, chain: tuple[Defense, ...]) -> None:
-    """Refuses a chain that withholds what it replaces itself, or all that there is; `task` is the hardened one."""
-    withholding = [defense for defense in chain if type(defense).withheld is not Defense.withheld]
-    for defense in withholding:
-        if not defense.withheld(task):
-            raise ConfigError(
-                f"'{defense.name}' withholds layers that a later defense of the chain replaces, so that it would "
-                "withhold nothing; leave one of them out"
-            )
-    if withheld_from(task, chain).issuperset(name for name, _ in task.network.named_parameters()):
-        names = " and ".join(f"'{defense.name}'" for defense in withholding)
-        raise ConfigError(
-            f"{names} withhold every parameter of '{task.name}', so that clients would share nothing; "
-            "leave out one layer at least"
-        )
-
-
-def shapes_the_network(defense: Defense) -> bool:
-    """Whether a defense asks something of the network or changes it."""
-    return type(defense).require is not Defense.require or type(defense).harden is not Defense.harden
-
-
-def trained_with(federation: FederationSettings, chain: tuple[Defense, ...]) -> FederationSettings:
-    """How clients train under a chain."""
-    for defense in chain:
-        federation = defense.settings(federation)
-    return federation
-
-
-def withheld_from(task: Task, chain: tuple[Defense, ...]) -> frozenset[str]:
-    """Names of the parameters and buffers that never leave a client; `task` is the hardened one."""
-    return frozenset(name for defense in chain for name in defense.withheld(task))
-
-
-def encoded_bytes(sent: Update, chain: tuple[Defense, ...]) -> int:
-    """What an update takes as the last defense of a chain encodes it that changes updates or has an encoding."""
-    plain = (Defense.protect, Defense.encoded_bytes)
-    acting = [one for one in chain if (type(one).protect, type(one).encoded_bytes) != plain]
-    return acting[-1].encoded_bytes(sent) if acting else dense_bytes(sent.tensors)
-
-
-def dense_bytes(tensors: NamedTensors) -> int:
-    """Four bytes for each entry."""
-    return 4 * sum(value.numel() for value in tensors.values())
-
-
-def protocol_of(chain: tuple[Defense, ...]) -> Defense | None:
-    """The defense of the chain that needs a wire protocol, if there is one; raises when it is not the only and last."""
-    needing = [defense for defense in chain if defense.protocol is not None]
-    if not needing:
-        return None
-    if len(needing) > 1 or chain[-1] is not needing[0]:
-        raise ConfigError(
-            f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a chain; "
-            f"got {', '.join(defense.name for defense in chain)}"
-        )
-    return needing[0]
-
-
-def of_the_gradient(chain: tuple[Defense, ...]) -> Defense | None:
-    """The defense of the chain that says what gradient a step follows; raises where there are two."""
-    acting = [defense for defense in chain if type(defense).gradient is not Defense.gradient]
-    if len(acting) > 1:
-        names = " and ".join(f"'{defense.name}'" for defense in acting)
-        raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
-    return acting[0] if acting else None
-
-
-def build_chain(chain: tuple[Table, ...], where: str = "chain") -> tuple[Defense, ...]:
-    """The defenses of a chain in order, from the tables of an experiment; refuses what cannot be chained."""
-    built = tuple(defenses.from_table(table, f"{where}.{i}") for i, table in enumerate(chain))
-    try:
-        protocol_of(built)
-        of_the_gradient(built)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    return built

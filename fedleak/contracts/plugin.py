@@ -1,4 +1,4 @@
-"""Finds plug-ins by name: a scan of a folder of fedleak, then the entry points of installed packages."""
+"""What every attack, defense and metric is: a frozen dataclass with a name, a paper and its citation."""
 
 import importlib
 import pkgutil
@@ -6,14 +6,42 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fedleak.errors import ConfigError, did_you_mean, echo
-from fedleak.plugin import Plugin
+
+
+class Plugin:
+    """A named algorithm; its hyper-parameters are keyword-only dataclass fields with the paper's defaults."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+    """Link to the source that the implementation follows."""
+    bibtex: ClassVar[str] = ""
+    """BibTeX of that source."""
+
+    def options(self) -> dict[str, Any]:
+        """The hyper-parameters, nested plug-ins included, in the form an experiment file has them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {key: plain(value) for key, value in values.items() if value is not None}
+
+
+def plain(value: Any) -> Any:
+    """Plug-ins as `{use = name, ...}` and tuples as lists: what TOML and JSON can hold."""
+    if isinstance(value, Plugin):
+        return {"use": value.name, **value.options()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+# Finds plug-ins by name: a scan of a folder of fedleak, then the entry points of installed packages.
 
 PluginT = TypeVar("PluginT", bound=Plugin)
+
+
 Registered = TypeVar("Registered", bound=Plugin)
 
 ENTRY_POINTS = "fedleak.plugins"

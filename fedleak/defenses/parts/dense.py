@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from fedleak.errors import ConfigError
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 
 def dense_layers(network: nn.Module) -> list[str]:

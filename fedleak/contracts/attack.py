@@ -5,11 +5,10 @@ from typing import Literal
 
 from torch import Generator
 
-from fedleak.defense import Defense
-from fedleak.observation import Observation
-from fedleak.plugin import Plugin
-from fedleak.reconstruction import Kind, Reconstruction
-from fedleak.registry import Registry
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.reconstruction import Kind, Reconstruction
 
 Want = Literal["others", "candidates"]
 """A field of an `Observation` that costs something to fill and is left empty unless an attack wants it."""

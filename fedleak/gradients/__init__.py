@@ -1,0 +1,1 @@
+"""Gradients: public mathematics of an update, for attackers and defenders alike."""
