@@ -45,7 +45,7 @@ def test_the_contracts_are_kept(layout: Path) -> None:
         ("attacks", "from fedleak.clients import app"),
         ("attacks", "import flwr"),
         ("attacks", "import server.app"),
-        ("server", "from fedleak.attacks.dlg import DLG"),
+        ("server", "from fedleak.attacks.gradient_matching.dlg import DLG"),
         ("server", "from fedleak.evaluation.scoring import score"),
         ("clients", "from ..server import tap"),
         ("metrics", "from fedleak.attacks import parts"),

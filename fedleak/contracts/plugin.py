@@ -45,13 +45,14 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 Registered = TypeVar("Registered", bound=Plugin)
 
 ENTRY_POINTS = "fedleak.plugins"
+PARTS = "parts"
 
 
 class Registry(Generic[PluginT]):
     """The plug-ins of one kind, by name.
 
-    `package` is the folder that is scanned (each module registers itself on import); packages from outside name a
-    module that does the same in the entry-point group `fedleak.plugins`.
+    `package` is the folder that is scanned with its sub-folders (each module registers itself on import); packages from
+    outside name a module that does the same in the entry-point group `fedleak.plugins`.
     """
 
     def __init__(self, kind: str, package: str) -> None:
@@ -130,13 +131,21 @@ class Registry(Generic[PluginT]):
 
     @cached_property
     def _discovered(self) -> dict[str, type[PluginT]]:
-        package = importlib.import_module(self.package)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.ispkg:
-                importlib.import_module(f"{self.package}.{module.name}")
+        for module in _modules_below(self.package):
+            importlib.import_module(module)
         for entry in entry_points(group=ENTRY_POINTS):
             entry.load()
         return self._classes
+
+
+def _modules_below(package: str) -> Iterator[str]:
+    """The modules of a package and of its sub-packages, but for `parts`: pieces that plug-ins are made of."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        name = f"{package}.{module.name}"
+        if not module.ispkg:
+            yield name
+        elif module.name != PARTS:
+            yield from _modules_below(name)
 
 
 _ARBITRARY = ConfigDict(arbitrary_types_allowed=True)

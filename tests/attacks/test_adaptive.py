@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.adaptive import adapted
-from fedleak.attacks.parts.distances import cosine, squared
+from fedleak.attacks.parts.engine.defense_aware import adapted
+from fedleak.attacks.parts.engine.distances import cosine, squared
 from fedleak.contracts.chain import build_chain, protect
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from fedleak.attacks.parts.neurons import activated_by_one, least_squares
+from fedleak.attacks.parts.linear_layers.neurons import activated_by_one, least_squares
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import build_chain
 from fedleak.randomness import generator

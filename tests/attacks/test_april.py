@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.april import April
-from fedleak.attacks.parts.patch_tokens import PatchTokens, find_tokens
-from fedleak.attacks.parts.token_refinement import sharpened
+from fedleak.attacks.analytic.april import April
+from fedleak.attacks.parts.patch_tokens import PatchTokens, find_tokens, sharpened
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.models.vit import VisionTransformer, ViT

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.batch_targets import Target, inferred, steps_taken, target_statistics
+from fedleak.attacks.parts.batch_norm_targets import Target, inferred, steps_taken, target_statistics
 from fedleak.gradients.batch_norm_statistics import Gauge, apart, relatively_apart, statistics
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task

@@ -5,8 +5,7 @@ from collections import Counter
 
 import torch
 
-from fedleak.attacks.best_of import BestOf
-from fedleak.attacks.parts.restarts import best_of
+from fedleak.attacks.wrappers.best_of import BestOf, best_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.progress import listening, report

@@ -10,9 +10,9 @@ from torch import nn
 
 from fedleak.api import attack, capture
 from fedleak.api import observe as observe_api
-from fedleak.attacks.analytic_linear import AnalyticLinear
-from fedleak.attacks.parts.certificate import certifiable, certify
-from fedleak.attacks.parts.pairing import labels_of
+from fedleak.attacks.analytic.analytic_linear import AnalyticLinear
+from fedleak.attacks.parts.certificates import certifiable, certify
+from fedleak.attacks.parts.classifier_head.gradient import labels_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import build_chain
 from fedleak.learning.batch import Batch

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.consistency import Group, as_group
-from fedleak.attacks.parts.distances import cosine
-from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.objective import by_autograd
+from fedleak.attacks.parts.engine.consistency import Group, as_group
+from fedleak.attacks.parts.engine.distances import cosine
+from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
+from fedleak.attacks.parts.engine.objective import by_autograd
 from fedleak.randomness import generator
 
 

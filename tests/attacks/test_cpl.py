@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from fedleak.attacks.parts.starts import patterned
+from fedleak.attacks.parts.engine.initialization import patterned
 from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 

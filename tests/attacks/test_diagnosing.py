@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.diagnosing import diagnose
+from fedleak.attacks.parts.engine.diagnosis import diagnose
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction, TracePoint
 from fedleak.learning.batch import Batch

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fedleak.attacks.parts.dice import PREFIX, GivenDice, Mask, Noise, given_dice, secret_dice
-from fedleak.attacks.parts.distances import cosine
-from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.objective import by_autograd, by_function
-from fedleak.attacks.parts.public_model import PublicModel
+from fedleak.attacks.parts.engine.distances import cosine
+from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
+from fedleak.attacks.parts.engine.objective import by_autograd, by_function
+from fedleak.attacks.parts.engine.public_model import PublicModel
+from fedleak.attacks.parts.engine.stochastic_layers import PREFIX, GivenDice, Mask, Noise, given_dice, secret_dice
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import public_task
 from fedleak.contracts.defense import defenses

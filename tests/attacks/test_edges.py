@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.edges import centred, edges, padded_rim
+from fedleak.attacks.parts.linear_layers.ica import centred, edges, padded_rim
 from fedleak.randomness import generator, global_dice
 
 

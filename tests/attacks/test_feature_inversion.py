@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.feature_inversion import FeatureMatch, Inversion
+from fedleak.attacks.parts.engine.feature_inversion import FeatureMatch, Inversion
 from fedleak.randomness import generator
 
 SHAPE = (1, 6, 6)

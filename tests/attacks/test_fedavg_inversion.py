@@ -6,14 +6,21 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.batch_plans import MEMBERS, fixed_order, images_of_each_epoch, learned_members, members
-from fedleak.attacks.parts.distances import squared
-from fedleak.attacks.parts.epoch_prior import same_images
-from fedleak.attacks.parts.gradient_match import Dummy, GradientMatch, pixels
-from fedleak.attacks.parts.local_facts import counted_steps, possible_trainings
-from fedleak.attacks.parts.merging import merge
-from fedleak.attacks.parts.objective import by_autograd, by_function
-from fedleak.attacks.parts.unrolled import LOG_RATE, unrolled
+from fedleak.attacks.parts.engine.distances import squared
+from fedleak.attacks.parts.engine.gradient_match import Dummy, GradientMatch, pixels
+from fedleak.attacks.parts.engine.objective import by_autograd, by_function
+from fedleak.attacks.parts.engine.regularizers import same_images
+from fedleak.attacks.parts.local_training.assumptions import counted_steps, possible_trainings
+from fedleak.attacks.parts.local_training.epochs import merge
+from fedleak.attacks.parts.local_training.unrolled import (
+    LOG_RATE,
+    MEMBERS,
+    fixed_order,
+    images_of_each_epoch,
+    learned_members,
+    members,
+    unrolled,
+)
 from fedleak.contracts.attack import attacks
 from fedleak.learning.training import LocalTraining, batch_order
 from fedleak.learning.update import Update, UpdateKind

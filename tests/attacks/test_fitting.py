@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.fitting import fit
-from fedleak.attacks.parts.optimisers import adam
+from fedleak.attacks.parts.learning.fit import fit
+from fedleak.attacks.parts.optimizers.first_order import adam
 from fedleak.randomness import generator, global_dice
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.batch_counts import BatchCounts
-from fedleak.attacks.generative_prior import GGL
-from fedleak.attacks.parts.autoencoder import learn_autoencoder
-from fedleak.attacks.parts.evolution import cma_es
+from fedleak.attacks.gradient_matching.generative_prior import GGL
+from fedleak.attacks.label_inference.batch_counts import BatchCounts
+from fedleak.attacks.parts.learning.autoencoder import learn_autoencoder
+from fedleak.attacks.parts.optimizers.cma_es import cma_es
 from fedleak.contracts.chain import protect
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedleak.attacks.parts.optimisers import adam, langevin
+from fedleak.attacks.parts.optimizers.first_order import adam, langevin
 from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.grnn import GRNN, and_root, squared_variation
-from fedleak.attacks.parts.distances import squared
-from fedleak.attacks.parts.gradient_match import Dummy
-from fedleak.attacks.parts.rmsprop import rmsprop
-from fedleak.attacks.parts.untrained import INPUT, untrained_generator
+from fedleak.attacks.gradient_matching.grnn import GRNN, and_root, squared_variation
+from fedleak.attacks.parts.engine.distances import squared
+from fedleak.attacks.parts.engine.gradient_match import Dummy
+from fedleak.attacks.parts.learning.untrained_generator import INPUT, untrained_generator
+from fedleak.attacks.parts.optimizers.first_order import rmsprop
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 

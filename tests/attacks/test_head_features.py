@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fedleak.attacks.parts.head_features import head_features
+from fedleak.attacks.parts.layerwise.head_features import head_features
 from fedleak.randomness import generator
 
 

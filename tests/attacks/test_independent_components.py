@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.independent_components import independent, whiten
+from fedleak.attacks.parts.linear_layers.ica import independent, whiten
 from fedleak.randomness import generator
 
 

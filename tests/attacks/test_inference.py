@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.example_gradients import LONGEST, Sketch
-from fedleak.attacks.parts.losses import drops, weights_after
-from fedleak.attacks.parts.whitened import Whitened
+from fedleak.attacks.parts.records.gradients import LONGEST, Sketch, Whitened
+from fedleak.attacks.parts.records.losses import drops, weights_after
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.learning.batch import Batch, joined

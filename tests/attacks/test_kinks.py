@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fedleak.attacks.parts.activation_inverses import unbent
-from fedleak.attacks.parts.kinks import settle
-from fedleak.attacks.parts.layer_solution import Layer, solve
+from fedleak.attacks.parts.layerwise.equations import Layer, solve
+from fedleak.attacks.parts.layerwise.linear_chain import unbent
+from fedleak.attacks.parts.layerwise.walk import settle
 from fedleak.randomness import generator
 
 SLOPE = 0.2

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.confusion import solve_counts
-from fedleak.attacks.parts.head_view import never_negative
-from fedleak.attacks.parts.label_rule import LabelRule
-from fedleak.attacks.parts.magnitude import by_magnitude
+from fedleak.attacks.label_inference.llg import by_magnitude
+from fedleak.attacks.parts.classifier_head.label_rule import LabelRule
+from fedleak.attacks.parts.classifier_head.outputs import never_negative
+from fedleak.attacks.parts.classifier_head.posteriors import solve_counts
 from fedleak.contracts.attack import attacks
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.head import find_head, head_gradient
-from fedleak.attacks.parts.labels import as_labels, whole_counts
-from fedleak.attacks.parts.presence import Presence, presence
+from fedleak.attacks.parts.classifier_head.class_presence import Presence, presence
+from fedleak.attacks.parts.classifier_head.gradient import find_head, head_gradient
+from fedleak.attacks.parts.classifier_head.label_rule import as_labels, whole_counts
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
 from fedleak.learning.batch import Batch

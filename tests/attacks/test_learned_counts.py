@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.counting import Circumstances, Linear, Trees, best_counter
-from fedleak.attacks.parts.head import head_gradient
-from fedleak.attacks.parts.head_view import view
-from fedleak.attacks.parts.posteriors import residuals
-from fedleak.attacks.parts.rehearsal import Lens, draws
+from fedleak.attacks.parts.classifier_head.count_regression import Circumstances, Linear, Trees, best_counter
+from fedleak.attacks.parts.classifier_head.gradient import head_gradient
+from fedleak.attacks.parts.classifier_head.outputs import view
+from fedleak.attacks.parts.classifier_head.posteriors import residuals
+from fedleak.attacks.parts.classifier_head.simulated_batches import Lens, draws
 from fedleak.contracts.attack import attacks
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator

@@ -5,12 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.batch_counts import BatchCounts
-from fedleak.attacks.lti import LTI
-from fedleak.attacks.parts.inverter import Pairs, Training, learn, unordered_error
-from fedleak.attacks.parts.mixing import mixed
-from fedleak.attacks.parts.shadow import draw_batches
-from fedleak.attacks.parts.update_features import BINS, Components, FeatureHash
+from fedleak.attacks.label_inference.batch_counts import BatchCounts
+from fedleak.attacks.learned.lti import LTI
+from fedleak.attacks.parts.learning.inverter import Pairs, Training, learn, unordered_error
+from fedleak.attacks.parts.learning.shadow import draw_batches, mixed
+from fedleak.attacks.parts.learning.update_features import BINS, Components, FeatureHash
 from fedleak.contracts.chain import protect
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK

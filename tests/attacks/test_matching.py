@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts import distances
-from fedleak.attacks.parts.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.lbfgs import lbfgs
-from fedleak.attacks.parts.matching import Matching
-from fedleak.attacks.parts.objective import by_autograd, by_function, mode_of
-from fedleak.attacks.parts.optimisers import signed_adam
-from fedleak.attacks.parts.priors import total_variation
-from fedleak.attacks.parts.smoothness import is_smooth
-from fedleak.attacks.parts.starts import grey
+from fedleak.attacks.parts.applicability import mode_of
+from fedleak.attacks.parts.engine import distances
+from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
+from fedleak.attacks.parts.engine.initialization import grey
+from fedleak.attacks.parts.engine.loop import Matching
+from fedleak.attacks.parts.engine.objective import by_autograd, by_function
+from fedleak.attacks.parts.engine.public_model import is_smooth
+from fedleak.attacks.parts.engine.regularizers import total_variation
+from fedleak.attacks.parts.optimizers.first_order import signed_adam
+from fedleak.attacks.parts.optimizers.lbfgs import lbfgs
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
 from fedleak.progress import listening

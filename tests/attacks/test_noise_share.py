@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedleak.api import observe
-from fedleak.attacks.parts.noise_share import noise_share
+from fedleak.attacks.parts.engine.defense_aware import noise_share
 from fedleak.contracts.chain import build_chain
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fedleak.attacks.parts.distances import on_largest, squared
-from fedleak.attacks.parts.optimisers import flat_adam, signed_adam
+from fedleak.attacks.parts.engine.distances import on_largest, squared
+from fedleak.attacks.parts.optimizers.first_order import flat_adam, signed_adam
 from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 

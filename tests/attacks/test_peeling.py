@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.edges import centred
-from fedleak.attacks.parts.mixture import Mixture
-from fedleak.attacks.parts.peeling import Peeling
+from fedleak.attacks.parts.linear_layers.ica import centred
+from fedleak.attacks.parts.linear_layers.mixture import Mixture
+from fedleak.attacks.parts.linear_layers.peeling import Peeling
 from fedleak.randomness import generator
 
 NEURONS, FEATURES, CLASSES = 200, 400, 4

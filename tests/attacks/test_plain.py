@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from fedleak.attacks.plain import unaware
+from fedleak.attacks.wrappers.plain import unaware
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
 from fedleak.randomness import generator

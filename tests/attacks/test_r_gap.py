@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.layer_equations import derivative_matrix, weight_matrix
-from fedleak.attacks.r_gap import RGAP
+from fedleak.attacks.analytic.r_gap import RGAP
+from fedleak.attacks.parts.layerwise.equations import derivative_matrix, weight_matrix
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, global_dice

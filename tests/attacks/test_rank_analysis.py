@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.layer_chain import find_chain
-from fedleak.attacks.parts.rank_analysis import rank_analysis, rank_words
-from fedleak.attacks.r_gap import RGAP
+from fedleak.attacks.analytic.r_gap import RGAP
+from fedleak.attacks.parts.layerwise.determinacy import rank_analysis, rank_words
+from fedleak.attacks.parts.layerwise.linear_chain import find_chain
 from fedleak.learning.task import Task
 from fedleak.randomness import generator, global_dice
 from fedleak.tasks import weights_of

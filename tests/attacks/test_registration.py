@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.attacks.parts.registration import best_shifts, distances_when_registered, registered
+from fedleak.attacks.parts.engine.consistency import best_shifts, distances_when_registered, registered
 from fedleak.randomness import generator
 
 

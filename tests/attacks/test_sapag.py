@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from fedleak.attacks.parts.distances import gaussian, squared, up_to_length
+from fedleak.attacks.parts.engine.distances import gaussian, squared, up_to_length
 from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 

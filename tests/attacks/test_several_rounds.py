@@ -6,10 +6,15 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from fedleak.attacks.parts.objective import by_autograd
-from fedleak.attacks.parts.rounds import told_apart, vote
-from fedleak.attacks.parts.several_matches import TOLERANCE, SeveralMatches, robust
-from fedleak.attacks.parts.surrogate import SHARE
+from fedleak.attacks.parts.engine.objective import by_autograd
+from fedleak.attacks.parts.local_training.multi_round_objective import (
+    TOLERANCE,
+    SeveralMatches,
+    robust,
+    told_apart,
+    vote,
+)
+from fedleak.attacks.parts.local_training.surrogate import SHARE
 from fedleak.contracts.attack import attacks
 from fedleak.learning.task import Task
 from fedleak.randomness import generator

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from fedleak.attacks.parts.shadow import draw_batches, shadow_update
+from fedleak.attacks.parts.learning.shadow import draw_batches, shadow_update
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
 from fedleak.learning.training import LocalTraining

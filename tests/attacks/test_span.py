@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
-from fedleak.attacks.parts.first_inputs import read_layer
-from fedleak.attacks.parts.first_layer import find_first_layer
-from fedleak.attacks.parts.span import certify_span
+from fedleak.attacks.parts.linear_layers.first_layer import find_first_layer
+from fedleak.attacks.parts.linear_layers.inputs import read_layer
+from fedleak.attacks.parts.linear_layers.row_space import certify_span
 from fedleak.contracts.chain import build_chain
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.sparse_columns import Pool, column, evened, fitted, parts, sparsest_basis
-from fedleak.attacks.parts.sparse_search import descents, expected_samples, null_vectors
+from fedleak.attacks.parts.linear_layers.sparse_columns import Pool, column, evened, fitted, parts, sparsest_basis
+from fedleak.attacks.parts.linear_layers.sparse_search import descents, expected_samples, null_vectors
 from fedleak.randomness import generator
 
 NOISE = 1e-9

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.spear import SPEAR
+from fedleak.attacks.analytic.spear import SPEAR
 from fedleak.contracts.chain import build_chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task

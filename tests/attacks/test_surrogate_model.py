@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.distances import cosine, squared
-from fedleak.attacks.parts.gradient_match import GradientMatch, one_step, pixels
-from fedleak.attacks.parts.objective import by_autograd
-from fedleak.attacks.parts.surrogate import SHARE, at_surrogate, mean_gradient, way_of
+from fedleak.attacks.parts.engine.distances import cosine, squared
+from fedleak.attacks.parts.engine.gradient_match import GradientMatch, one_step, pixels
+from fedleak.attacks.parts.engine.objective import by_autograd
+from fedleak.attacks.parts.local_training.surrogate import SHARE, at_surrogate, mean_gradient, way_of
 from fedleak.contracts.attack import attacks
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.api import capture
-from fedleak.attacks.bias_sign import BiasSign
+from fedleak.attacks.label_inference.bias_sign import BiasSign
 from fedleak.contracts.chain import build_chain
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError

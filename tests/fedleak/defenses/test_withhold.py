@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fedleak.api import capture
-from fedleak.attacks.auto_labels import AutoLabels
+from fedleak.attacks.label_inference.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
 from fedleak.contracts.chain import public_task, withheld_from
 from fedleak.data import load

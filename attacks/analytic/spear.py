@@ -1,0 +1,124 @@
+"""SPEAR: the whole batch out of a ReLU layer's gradient, exactly."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Generator
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.rank import CLEAR
+from fedleak.settings import Count
+
+from ..label_inference.auto_labels import AutoLabels
+from ..parts.applicability import defect
+from ..parts.certificates import certifiable, certify
+from ..parts.classifier_head.gradient import labels_of
+from ..parts.classifier_head.label_rule import LabelRule
+from ..parts.linear_layers.disaggregation import MATCHED, Budget, Match, disaggregate
+from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
+from ..parts.linear_layers.inputs import Layer, polished, read_layer
+from ..parts.linear_layers.neurons import unexplained
+from ..parts.linear_layers.row_space import certify_span, provable
+
+SMOOTH = frozenset({"Sigmoid", "Tanh", "LeakyReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Softplus", "Mish"})
+"""Activations that leave no neuron asleep."""
+
+
+@attacks.register("spear")
+@dataclass(frozen=True, kw_only=True)
+class SPEAR(Attack):
+    """Splits the first layer's weight gradient into its examples by the zeros that the ReLU behind it leaves.
+
+    The gradient is `D Xᵀ`, derivatives times inputs, of rank K for a batch of K. Any other factors of it are `L Q⁻¹`
+    and `Q R`; the columns of the true D are the sparse ones among all `L q`, for an example's derivatives are zero at
+    the neurons that it leaves asleep. A sparse column is found as the null vector of K - 1 random rows, all asleep by
+    luck; the sparsest independent ones are the basis; the bias gradient scales them. The inputs are checked against the
+    neurons they wake, and against the whole gradient.
+
+    Beyond the paper: thresholds from the noise of rounding (or of a defense) as the spectrum's tail tells it; mixtures
+    are split further; where luck would take too long, descents to sparse columns, whose cost does not double with each
+    example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the whole
+    image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients and
+    weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2403.03945"
+    bibtex: ClassVar = """@inproceedings{dimitrov2024spear,
+  title = {{SPEAR}: Exact Gradient Inversion of Batches in Federated Learning},
+  author = {Dimitrov, Dimitar I. and Baader, Maximilian and M{\\"u}ller, Mark Niklas and Vechev, Martin},
+  booktitle = {Advances in Neural Information Processing Systems}, volume = {37}, year = {2024},
+  url = {https://arxiv.org/abs/2403.03945}
+}"""
+    samples: Count = 200_000
+    """Null vectors at most; none where even with half of the neurons asleep that many would not do."""
+    descents: Count = 5_000
+    """Descents at most, once the samples are spent."""
+    labels: LabelRule = AutoLabels()
+    """The rule for labels where the images do not tell them."""
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        names = find_first_layer(observation.task)
+        if isinstance(names, str):
+            return Reconstruction.failed(names)
+        problem = defect(observation)
+        if problem:
+            return Reconstruction.failed(problem)
+        layer = read_layer(observation, names)
+        problem = _unfit(observation, names, layer)
+        if problem:
+            return Reconstruction.failed(problem)
+        match = disaggregate(layer, Budget(samples=self.samples, descents=self.descents), rng)
+        if isinstance(match, str):
+            return Reconstruction.failed(match)
+        return self._finished(observation, names, layer, match, rng)
+
+    def _finished(
+        self, observation: Observation, names: FirstLayer, layer: Layer, match: Match, rng: Generator
+    ) -> Reconstruction:
+        """The images made exact, with labels, and proved where they can be."""
+        images = match.inputs.clamp(0.0, 1.0).reshape(-1, *observation.task.shape)
+        labels = labels_of(observation, images.float())
+        if labels is not None and certifiable(observation):
+            images = polished(observation, names, layer, images, labels)
+        images = images.float()
+        residual = None if labels is None else certify(observation, images, labels)
+        span = certify_span(observation, layer, images.double().flatten(1))
+        if not residual:
+            inferred = self.labels.infer(observation, rng)
+            labels = None if isinstance(inferred, str) else inferred
+        return Reconstruction(
+            inputs=images,
+            labels=labels,
+            mismatch=unexplained(layer.gradient, images.double().flatten(1)),
+            certifiable=provable(observation),
+            certificate="; ".join(test for test in (residual, span) if test) or None,
+            note=_note(observation, match),
+        )
+
+
+def _unfit(observation: Observation, names: FirstLayer, layer: Layer) -> str | None:
+    """Why the layer's gradient cannot be split into examples, in words; None where it may be."""
+    factors, examples = layer.factors, observation.examples()
+    awake = int(factors.awake.sum())
+    if names.behind in SMOOTH:
+        return f"behind the first layer is a {names.behind}, which leaves no neuron asleep, and SPEAR needs a ReLU"
+    if awake <= examples > 1:
+        return f"{awake} neurons have a gradient, and to tell {examples} examples apart there must be more than that"
+    if factors.tail > CLEAR:
+        return (
+            f"the gradient of '{names.weight}' has a rank above the {examples} of the reported examples: "
+            "another number of examples, weight decay that is not known, or a defense"
+        )
+    if not factors.rank or not layer.bias_gradient.any():
+        return f"nothing in the gradient of '{names.weight}' is above its noise (about {factors.noise:.0e} an entry)"
+    return None
+
+
+def _note(observation: Observation, match: Match) -> str:
+    """What speaks for the images, or against them."""
+    found, examples = len(match.inputs), observation.examples()
+    agreeing = int((match.agreement >= MATCHED).sum())
+    carried = "" if found == examples else f"the gradient carries {found} of {examples} examples above its noise; "
+    return f"{carried}{agreeing} of {found} images wake the neurons that the gradient says"

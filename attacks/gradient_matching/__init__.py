@@ -1,0 +1,1 @@
+"""Gradient matching: inputs optimised until their gradient matches the observed update."""

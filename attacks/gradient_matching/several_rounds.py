@@ -1,0 +1,100 @@
+"""Gradient inversion from several rounds of the same data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Want, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.settings import Amount, Count, Rate
+
+from ..label_inference.auto_labels import AutoLabels
+from ..parts.classifier_head.label_rule import LabelRule
+from ..parts.engine.base import MatchingAttack
+from ..parts.engine.loop import Matching
+from ..parts.engine.objective import Remembering, by_autograd
+from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.local_training.multi_round_objective import SeveralMatches, comparable, told_apart, vote, words_on_rounds
+from ..parts.local_training.surrogate import SHARE
+from ..parts.optimizers.first_order import signed_adam
+
+
+@attacks.register("several-rounds")
+@dataclass(frozen=True, kw_only=True)
+class SeveralRounds(MatchingAttack):
+    """Moves one dummy batch until it explains what the same clients sent in this round and in earlier ones.
+
+    Every round's gradient is taken at other weights, and so says something new about the same examples. A round that
+    the batch does not explain pulls less, and at the end the attack sees by its own loss which rounds those are: it
+    says so, and goes on without them. A round of several local steps is matched at a surrogate model. Differences from
+    the paper: cosine distance, signed Adam, and a robust loss in place of a trimmed mean of gradients.
+    """
+
+    follows_steps: ClassVar[bool] = True
+    paper: ClassVar = "https://arxiv.org/abs/2306.07883"
+    bibtex: ClassVar = """@article{li2023temporal,
+  title = {Temporal Gradient Inversion Attacks with Robust Optimization},
+  author = {Li, Bowen and Gu, Hanlin and Chen, Ruoxin and Li, Jie and Wu, Chentao and Ruan, Na and Si,
+            Xueming and Fan, Lixin},
+  journal = {arXiv preprint arXiv:2306.07883}, year = {2023},
+  url = {https://arxiv.org/abs/2306.07883}
+}"""
+    steps: Count = 400
+    """Iterations of one attempt; where rounds are left out or their labels disagree, there is a second one."""
+    learning_rate: Rate = 0.1
+    """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
+    total_variation: Amount = 0.01
+    """Weight of the mean absolute difference of neighbouring pixels."""
+    rounds: Count = 5
+    """Rounds at most, this one and the latest before it: each costs as much as this one does."""
+    labels: LabelRule = AutoLabels()
+    """The rule that the labels of each round are inferred by; the rounds that fit vote."""
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        return super().wants | {"others"}
+
+    def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        labels = self.labels.infer(observation, rng)
+        if isinstance(labels, str):
+            return Reconstruction.failed(labels)
+        earlier = [one for one in reversed(observation.earlier()) if comparable(one, observation)]
+        rounds = [observation, *earlier[: self.rounds - 1]]
+        guess, distances = self._descend(rounds, labels, rng)
+        if guess.failure:
+            return guess
+        same = told_apart(distances)
+        kept = [one for one, fits in zip(rounds, same, strict=True) if fits]
+        voted = vote([self.labels.infer(one, rng) for one in kept], observation.examples())
+        if len(kept) < len(rounds) or not torch.equal(voted, labels):
+            guess, _ = self._descend(kept, voted, rng)
+        words = words_on_rounds(rounds, same, distances, len(observation.earlier()))
+        return replace(guess, note="; ".join(filter(None, [guess.note, words])))
+
+    def _descend(
+        self, rounds: Sequence[Observation], labels: Int[Tensor, " batch"], rng: Generator
+    ) -> tuple[Reconstruction, list[float]]:
+        """The guess for some rounds, and how far it is from explaining each."""
+        dtype = self.dtype(torch.float32)
+        several = SeveralMatches.of(
+            rounds,
+            labels.to(self.device),
+            ((self.total_variation, on_images(total_variation)),),
+            dtype=dtype,
+            device=self.device,
+        )
+        remembering = Remembering.of(several)
+        starts = [
+            {**start, SHARE: torch.as_tensor(0.5).to(start["inputs"])}
+            for start in self.starts(rounds[0], len(labels), dtype, rng)
+        ]
+        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        guess = engine.run(remembering, starts, rng)
+        if guess.failure:
+            return guess, []
+        return guess, several.distances(remembering.found, by_autograd).tolist()

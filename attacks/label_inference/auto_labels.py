@@ -1,0 +1,44 @@
+"""The rule for labels that fits what the adversary holds."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+
+from ..parts.classifier_head.label_rule import LabelRule
+from .batch_counts import BatchCounts
+from .bias_sign import BiasSign
+from .learned_counts import LearnedCounts
+
+
+@attacks.register("auto-labels")
+@dataclass(frozen=True, kw_only=True)
+class AutoLabels(LabelRule):
+    """Picks a rule by the size of the batch and by public data.
+
+    One example: the sign rule, exact. More: what was learned from public examples where there are some, else counts
+    from the gradient alone. Both know whether features can be negative and whether the network is trained, and look at
+    the weights before and after several local steps. Name a rule to have that rule alone.
+    """
+
+    paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
+    bibtex: ClassVar = """@inproceedings{ma2023instance,
+  title = {Instance-wise Batch Label Restoration via Gradients in Federated Learning},
+  author = {Ma, Kailang and Sun, Yu and Cui, Jian and Li, Dawei and Guan, Zhenyu and Liu, Jianwei},
+  booktitle = {International Conference on Learning Representations}, year = {2023},
+  url = {https://openreview.net/forum?id=FIrQfNSOoTr}
+}"""
+
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+        rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
+        reasons = []
+        for rule in rules:
+            found = rule.infer(observation, rng)
+            if not isinstance(found, str):
+                return found
+            reasons.append(found)
+        return reasons[-1]

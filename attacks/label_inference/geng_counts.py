@@ -1,0 +1,46 @@
+"""Labels of a batch, counted from what the network makes of noise."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.settings import Count
+
+from ..parts.classifier_head.gradient import head_gradient
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.outputs import noise_view
+
+
+@attacks.register("geng-counts")
+@dataclass(frozen=True, kw_only=True)
+class GengCounts(LabelRule):
+    """Counts the classes by `n_i = K p̂_i - K s_i / ô`, with row sums s of the last layer's weight gradient.
+
+    The mean posterior p̂ and the mean sum ô of a feature vector are those of images of uniform noise: untrained
+    networks treat all images alike. No bias needed. Several local steps count as one: see `dimitrov-counts`.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2110.09074"
+    bibtex: ClassVar = """@article{geng2021towards,
+  title = {Towards General Deep Leakage in Federated Learning},
+  author = {Geng, Jiahui and Mou, Yongli and Li, Feifei and Li, Qing and Beyan, Oya and Decker, Stefan
+            and Rong, Chunming},
+  journal = {arXiv preprint arXiv:2110.09074}, year = {2021},
+  url = {https://arxiv.org/abs/2110.09074}
+}"""
+    images: Count = 64
+    """Images of noise."""
+
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+        problem = refusal(observation, one_sign=True, length=True)
+        if problem:
+            return problem
+        seen, examples = noise_view(observation, self.images, rng), observation.examples()
+        assert seen.features is not None
+        sums = head_gradient(observation).weight.sum(1)
+        share = seen.posteriors.mean(0) - sums / seen.features.sum(1).mean()
+        return as_labels(whole_counts(examples * share, examples))

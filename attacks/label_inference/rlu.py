@@ -1,0 +1,76 @@
+"""Recovering Labels from local Updates."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+from fedleak.settings import Count
+
+from ..parts.classifier_head.gradient import head_gradient, weights_after
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.outputs import view
+from ..parts.classifier_head.posteriors import by_class, solve_counts
+
+MOST = 20
+"""Points at which the steps of long training are looked at."""
+
+
+@attacks.register("rlu")
+@dataclass(frozen=True, kw_only=True)
+class RLU(LabelRule):
+    """Counts the classes of several local steps by the confidence in wrong classes that is expected at each step.
+
+    Logits of each class are taken to be normal, with the moments that public examples have. Their drift over the
+    steps is simulated by Monte Carlo: draws move from the moments before training to those after it. The mean
+    posteriors of all steps give the confusion, and least squares the counts (see `parts.confusion`). Differs from the
+    paper: the weights after training are known to the server, so the drift ends there and is not predicted.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2405.00955"
+    bibtex: ClassVar = """@inproceedings{chen2024recovering,
+  title = {Recovering Labels from Local Updates in Federated Learning},
+  author = {Chen, Huancheng and Vikalo, Haris},
+  booktitle = {International Conference on Machine Learning}, volume = {235}, pages = {7346--7372}, year = {2024},
+  url = {https://arxiv.org/abs/2405.00955}
+}"""
+    draws: Count = 500
+    """Logits that are drawn for a class."""
+
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+        problem = refusal(observation, bias=True, length=True, public=True)
+        if problem:
+            return problem
+        public, examples, steps = observation.auxiliary, observation.examples(), observation.training.steps
+        bias = head_gradient(observation).bias
+        assert public is not None
+        assert bias is not None
+        assert steps is not None
+        both = (observation.before, weights_after(observation))
+        first, last = (
+            by_class(view(observation, public.inputs, weights).logits, public.labels, len(bias)) for weights in both
+        )
+        rows = [self._posterior(one, other, steps, rng) for one, other in zip(first, last, strict=True)]
+        return as_labels(whole_counts(solve_counts(torch.stack(rows), bias, examples), examples))
+
+    def _posterior(
+        self, first: Float[Tensor, "some classes"], last: Float[Tensor, "some classes"], steps: int, rng: Generator
+    ) -> Float[Tensor, " classes"]:
+        """The mean posterior of a class over all steps."""
+        dice = torch.randn(self.draws, first.shape[1], generator=rng, dtype=first.dtype)
+        begin, end = (logits.mean(0) + dice @ _root(logits) for logits in (first, last))
+        points = min(steps, MOST)
+        drift = [begin + (end - begin) * point / points for point in range(points)]
+        return torch.stack([logits.softmax(1).mean(0) for logits in drift]).mean(0)
+
+
+def _root(logits: Float[Tensor, "some classes"]) -> Float[Tensor, "classes classes"]:
+    """The square root of their covariance."""
+    spread = logits - logits.mean(0)
+    values, vectors = torch.linalg.eigh(spread.T @ spread / len(spread))
+    root: Tensor = vectors * values.clamp_min(0.0).sqrt() @ vectors.T
+    return root

@@ -1,0 +1,72 @@
+"""Membership by how the loss of a candidate moves from message to message."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.learning.batch import Batch
+
+from ..parts.applicability import candidates_of
+from ..parts.records.losses import drops
+
+
+@attacks.register("loss-trajectory")
+@dataclass(frozen=True, kw_only=True)
+class LossTrajectory(Attack):
+    """Scores each candidate by how much this client's updates lower its loss, round after round.
+
+    A round's drop, from the weights that were sent to those that came back, is taken relative to the drop that other
+    clients' updates give the same candidate: they did not train on it. Rounds are added up in units of their spread;
+    a client that takes new examples each round hides behind the earlier ones, so those count as far as their drops go
+    with the last (`agreement`). One message alone, without others, is a trajectory of two points.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2402.06289"
+    bibtex: ClassVar = """@inproceedings{zhu2025fedmia,
+  title = {{FedMIA}: An Effective Membership Inference Attack Exploiting ``All for One'' Principle in Federated
+           Learning},
+  author = {Zhu, Gongxi and Li, Donghao and Gu, Hanlin and Yao, Yuan and Fan, Lixin and Han, Yuxing},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2025},
+  url = {https://arxiv.org/abs/2402.06289}
+}"""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"membership"})
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        return frozenset({"others", "candidates"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        asked = candidates_of(observation)
+        if isinstance(asked, str):
+            return Reconstruction.failed(asked)
+        last = _beyond_others(observation, observation, asked)
+        if not torch.isfinite(last).all():
+            return Reconstruction.failed("the loss of some candidates is not finite under the weights that came back")
+        last = _standardised(last)
+        total = last.clone()
+        for one in observation.earlier():
+            drop = _beyond_others(one, observation, asked)
+            if torch.isfinite(drop).all():
+                total += _standardised(drop) * (_standardised(drop) * last).mean().clamp_min(0.0)
+        return Reconstruction(membership=total.float())
+
+
+def _beyond_others(own: Observation, of: Observation, asked: Batch) -> Float[Tensor, " candidates"]:
+    """The drop in one round by this client's update, less the mean of the drops by the others'."""
+    same = [one for one in of.others if one.round == own.round and not one.masked]
+    others = [one for one in same if not set(one.cohort) & set(own.cohort)]
+    drop = drops(own, asked)
+    return drop if not others else drop - torch.stack([drops(one, asked) for one in others]).mean(0)
+
+
+def _standardised(values: Float[Tensor, " candidates"]) -> Float[Tensor, " candidates"]:
+    return (values - values.mean()) / values.std(correction=0).clamp_min(1e-300)

@@ -1,0 +1,57 @@
+"""Whose examples these are, by whose model fits them best."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator
+
+from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+
+from ..parts.applicability import candidates_of
+from ..parts.records.losses import losses, weights_after
+
+
+@attacks.register("source-inference")
+@dataclass(frozen=True, kw_only=True)
+class SourceInference(Attack):
+    """Takes each candidate for the client whose returned weights have the smallest loss on it.
+
+    With as many examples at each client the posterior of client k is proportional to `exp(-loss_k)`, so a candidate's
+    score is the log-odds of this client against the likeliest other, `min_{j != k} loss_j - loss_k`: above 0 means that
+    it is taken for this client's. It needs the messages of other clients of the same round, unmasked.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2109.05659"
+    bibtex: ClassVar = """@inproceedings{hu2021source,
+  title = {Source Inference Attacks in Federated Learning},
+  author = {Hu, Hongsheng and Salcic, Zoran and Sun, Lichao and Dobbie, Gillian and Zhang, Xuyun},
+  booktitle = {IEEE International Conference on Data Mining}, pages = {1102--1107}, year = {2021},
+  url = {https://arxiv.org/abs/2109.05659}
+}"""
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"membership"})
+
+    @property
+    def wants(self) -> frozenset[Want]:
+        return frozenset({"others", "candidates"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        asked = candidates_of(observation)
+        if isinstance(asked, str):
+            return Reconstruction.failed(asked)
+        rivals = observation.rivals()
+        if observation.masked or not rivals:
+            return Reconstruction.failed(
+                "whose it is can be told by comparing clients of one round; "
+                f"{'this update is masked' if observation.masked else 'there is no message of another, unmasked'}"
+            )
+        own, *others = (losses(observation.task, weights_after(one), asked) for one in (observation, *rivals))
+        score = torch.stack(others).amin(0) - own
+        if not torch.isfinite(score).any():
+            return Reconstruction.failed("the loss of every candidate is infinite under the weights that came back")
+        return Reconstruction(membership=score.float())

@@ -1,0 +1,91 @@
+"""What most of a batch has in common, told from how its update looks."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.progress import report
+from fedleak.settings import Count
+
+from ..parts.applicability import defect
+from ..parts.learning.classifiers import Classifier, classify, coordinates
+from ..parts.learning.shadow import draw_batches, shadow_update
+from ..parts.records.gradients import Sketch
+
+
+@dataclass(frozen=True)
+class _Shadows:
+    """Updates whose batches the adversary knows."""
+
+    updates: Float[Tensor, "shadows entries"]
+    properties: Float[Tensor, "shadows properties"]
+
+
+@attacks.register("property-inference")
+@dataclass(frozen=True, kw_only=True)
+class PropertyInference(Attack):
+    """Learns on updates of public batches how those look whose images mostly have a property, then asks the update.
+
+    The shadow updates are made as the client makes its own: from the same weights, with as many examples, the same
+    training and defenses. For each property of `fedleak.contracts.properties` a classifier gives the probability that
+    more than half of the images have it. Where all public batches agree, so does the answer. It needs public data.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/1805.04049"
+    bibtex: ClassVar = """@inproceedings{melis2019exploiting,
+  title = {Exploiting Unintended Feature Leakage in Collaborative Learning},
+  author = {Melis, Luca and Song, Congzheng and De Cristofaro, Emiliano and Shmatikov, Vitaly},
+  booktitle = {IEEE Symposium on Security and Privacy}, year = {2019},
+  url = {https://arxiv.org/abs/1805.04049}
+}"""
+    shadows: Count = 200
+    """Public batches that updates are made of."""
+    classifier: Classifier = "logistic"
+    """What tells updates apart; the paper has both."""
+
+    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+        return bool(chain)  # it learns from updates that went through the same defenses
+
+    @property
+    def answers(self) -> frozenset[Kind]:
+        return frozenset({"properties"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        problem = defect(observation) or _too_few(observation)
+        if problem:
+            return Reconstruction.failed(problem)
+        sketch = Sketch.of(len(observation.update.vector()), rng)
+        shadows = self._shadows(observation, sketch, rng)
+        if not torch.isfinite(shadows.updates).all():
+            return Reconstruction.failed("training diverges on public batches, so there is nothing to learn from")
+        known, seen = coordinates(shadows.updates, sketch(observation.update.tensors))
+        seed = int(torch.randint(2**31, (), generator=rng))
+        answers = [
+            math.nan if answer.isnan().any() else classify(self.classifier, known, answer, seen, seed)
+            for answer in shadows.properties.T
+        ]
+        return Reconstruction(properties=torch.tensor(answers))
+
+    def _shadows(self, observation: Observation, sketch: Sketch, rng: Generator) -> _Shadows:
+        assert observation.auxiliary is not None
+        batches = draw_batches(observation.auxiliary, observation.examples(), self.shadows, rng)
+        updates = []
+        for done, batch in enumerate(batches):
+            report(done, len(batches))
+            updates.append(sketch(shadow_update(observation, batch, rng).tensors))
+        return _Shadows(torch.stack(updates), torch.stack([of_most(batch.inputs) for batch in batches]))
+
+
+def _too_few(observation: Observation) -> str | None:
+    """Why no public batch of this size can be made."""
+    there, needed = len(observation.auxiliary or ()), observation.examples()
+    return f"shadow updates need {needed} public examples, a batch, and there are {there}" if there < needed else None
