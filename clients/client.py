@@ -17,7 +17,6 @@ from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.footprint import footprint
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -26,6 +25,7 @@ from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
 
+from .memory import footprint
 from .share import examples_of, pretraining_of
 
 CHUNK = 256

@@ -104,7 +104,7 @@ def _hold_to_bounds(execution: Execution, rows: tuple[Row, ...]) -> None:
 
 def _draw(execution: Execution) -> None:
     """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
-    from fedleak.gallery import draw_gallery  # these load what only they need
+    from fedleak.figures.gallery import draw_gallery  # these load what only they need
     from fedleak.report.page import write_report
 
     folder, events = execution.folder, execution.events

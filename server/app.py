@@ -7,7 +7,6 @@ from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 
-from fedleak.checkpoint import load_checkpoint
 from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
@@ -17,6 +16,7 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
 from fedleak.tasks import initial_weights
 
+from .checkpoint import load_checkpoint
 from .evaluator import Evaluator
 from .meter import Meter
 from .recorder import Recorder

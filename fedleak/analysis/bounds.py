@@ -20,11 +20,9 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.results.row import Row
 from fedleak.settings import FederationSettings
-from fedleak.statistics.group import Group, group_rows
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import Interval, clopper_pearson
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import share_interval
+from fedleak.statistics.samples import Samples, share_interval
 from fedleak.tasks import hardened
 
 # The most often that any attack can succeed under a guarantee, given how often one succeeds without the update.

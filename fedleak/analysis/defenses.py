@@ -15,8 +15,8 @@ from fedleak.experiment.comparison import PLAIN
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.runs.reading import FinishedRun
-from fedleak.statistics.comparison import Comparison, compare_attacks
 from fedleak.statistics.intervals import Interval, Units, of_mean
+from fedleak.statistics.paired_tests import Comparison, compare_attacks
 from fedleak.statistics.summary import Summary, summarise
 
 

@@ -7,8 +7,8 @@ from fedleak.analysis.judgement import BLIND, KINDS, attackers, eligible, headli
 from fedleak.experiment.campaign import Campaign
 from fedleak.formatting import setting_in_words
 from fedleak.results.row import AGGREGATE, Row, Who
-from fedleak.statistics.comparison import Comparison, compare_defenses
 from fedleak.statistics.group import Group, Sender, Setting
+from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
 

@@ -18,9 +18,8 @@ from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.adversary import Surroundings
 from fedleak.evaluation.challenge import Challenge
+from fedleak.figures.panels import beside, draw
 from fedleak.learning.batch import Batch
-from fedleak.picture.beside import beside
-from fedleak.picture.draw import draw
 from fedleak.randomness import one_thread
 from fedleak.recording import Recording, read_recording
 from fedleak.results.row import Place

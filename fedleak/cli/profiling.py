@@ -12,11 +12,11 @@ from fedleak.cli.prediction_table import best_lines, prediction_facts, predictio
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
 from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
-from fedleak.profile.facts import facts_of
-from fedleak.profile.measuring import Profile, profile
+from fedleak.profile.export import facts_of
+from fedleak.profile.findings import findings
 from fedleak.profile.prediction import Prediction, predict
+from fedleak.profile.profile import Profile, profile
 from fedleak.profile.subject import Subject
-from fedleak.profile.verdict import findings
 from fedleak.randomness import one_thread
 from fedleak.runs.reading import read_run
 
@@ -37,7 +37,7 @@ def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> Non
         _print(measured, Console(highlight=False))
     if png is not None:
         _require_folder(png)
-        from fedleak.profile.picture import draw
+        from fedleak.profile.plot import draw
 
         typer.echo(f"picture   {draw(measured, subject.truth, png)}", err=as_json)
 
@@ -59,7 +59,7 @@ def profile_run(root: Path, metric: str, *, as_json: bool, png: Path | None) -> 
         _print_prediction(prediction, Console(highlight=False))
     if png is not None:
         _require_folder(png)
-        from fedleak.profile.scatter import draw_prediction
+        from fedleak.profile.prediction_plot import draw_prediction
 
         typer.echo(f"picture   {draw_prediction(prediction, run.campaign.name, png)}", err=as_json)
 

@@ -18,8 +18,8 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder o
     say_loading()
     from fedleak import progress
     from fedleak.cli.console import progress_bar
-    from fedleak.verification import disagreeing
-    from fedleak.verification import verify as check
+    from fedleak.verification.verify import disagreeing
+    from fedleak.verification.verify import verify as check
 
     with progress_bar() as bar:
         task = bar.add_task("recomputing updates", total=None, count="")

@@ -1,12 +1,73 @@
-"""All that the doctor looks at, in the order of the table."""
+"""Examination: all that the doctor looks at, in the order of the table."""
 
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from fedleak.doctor.check import Check
-from fedleak.doctor.data_sets import check_data
 from fedleak.doctor.machine import check_machine
-from fedleak.doctor.plugins import check_plugins
 from fedleak.doctor.software import check_needed, check_optional
+
+# The data sets: those inside packages are read, those in files are looked for, nothing is downloaded.
+
+
+def check_data() -> Iterator[Check]:
+    """Each data set that fedleak ships a loader for."""
+    try:
+        from fedleak.data.loader import loaders
+
+        names = [cls.name for cls in loaders if cls.__module__.startswith("fedleak.data.")]
+    except Exception as error:  # noqa: BLE001  without torch, or with a plug-in that does not load, nothing can be read
+        remedy = "mend what is missing above or below first"
+        yield Check(topic="data", what="data sets", state="missing", found=f"cannot be read: {error}", remedy=remedy)
+        return
+    from fedleak.tasks import sources
+
+    yield from (_data_set(name) for name in names if name in sources)
+
+
+def _data_set(name: str) -> Check:
+    from fedleak.data.loader import loaders
+    from fedleak.data.torchvision_sets import TorchvisionLoader
+    from fedleak.errors import DataError
+    from fedleak.tasks import sources
+
+    loader = loaders.build(name, {})
+    if isinstance(loader, TorchvisionLoader):
+        if loader.there():
+            return Check(topic="data", what=name, state="ok", found="files found, not read")
+        remedy = f"{loader.expected()}; else a download is tried"
+        return Check(topic="data", what=name, state="note", found="no files", remedy=remedy)
+    try:
+        examples = loader.read(sources[name])
+    except DataError as error:
+        found, _, remedy = str(error).partition("; ")
+        return Check(topic="data", what=name, state="missing", found=found, remedy=remedy)
+    return Check(topic="data", what=name, state="ok", found=f"{len(examples):,} examples")
+
+
+# Plug-ins that other packages bring: one that does not load stops every command.
+
+GROUP = "fedleak.plugins"
+
+
+def check_plugins() -> Iterator[Check]:
+    """Each entry point of the group `fedleak.plugins`."""
+    found = list(entry_points(group=GROUP))
+    if not found:
+        yield Check(topic="plug-ins", what="from outside", state="ok", found="none")
+    yield from (_plugin(entry) for entry in found)
+
+
+def _plugin(entry: EntryPoint) -> Check:
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown package"
+    try:
+        entry.load()
+    except Exception as error:  # noqa: BLE001  it is other people's code, and telling what it did is this command's work
+        found = f"of {package}, does not load: {type(error).__name__}: {error}"
+        remedy = f"mend or uninstall {entry.dist.name if entry.dist is not None else 'it'}"
+        return Check(topic="plug-ins", what=entry.name, state="missing", found=found, remedy=remedy)
+    return Check(topic="plug-ins", what=entry.name, state="ok", found=f"{entry.value}, of {package}")
 
 
 def examine(runs: Path) -> list[Check]:

@@ -9,8 +9,7 @@ from fedleak.gate.language import Aggregate, AggregateName
 from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.quantiles import percentile_interval
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import share_beyond
+from fedleak.statistics.samples import Samples, share_beyond
 from fedleak.statistics.summary import Summary
 
 Aggregated = tuple[float, Interval | None]

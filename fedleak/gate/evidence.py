@@ -14,13 +14,12 @@ from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
 from fedleak.experiment.canonical import address_of
 from fedleak.experiment.naming import LONGEST
+from fedleak.figures import panels
+from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import Picture
 from fedleak.gate.words import figure
-from fedleak.picture import panel
-from fedleak.picture.draw import draw
-from fedleak.picture.panel import Line, Panel
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
@@ -114,11 +113,11 @@ def _images(folder: RunFolder, sample: Sample) -> _Images:
 
 def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, ...]:
     return (
-        Line(title="truth", pictures=tuple(panel.Picture(image=one.truth) for one in images)),
+        Line(title="truth", pictures=tuple(panels.Picture(image=one.truth) for one in images)),
         Line(
             title="guess",
             pictures=tuple(
-                panel.Picture(image=one.guess, caption=figure(sample.value, sample.row.unit))
+                panels.Picture(image=one.guess, caption=figure(sample.value, sample.row.unit))
                 for one, sample in zip(images, samples, strict=True)
             ),
         ),
@@ -126,7 +125,7 @@ def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, 
             title="difference",
             subtitle="black: none",
             pictures=tuple(
-                panel.Picture(image=one.difference, caption=f"mean {float(one.difference.mean()):.3f}")
+                panels.Picture(image=one.difference, caption=f"mean {float(one.difference.mean()):.3f}")
                 for one in images
             ),
         ),

@@ -14,11 +14,9 @@ from fedleak.gate.verdict import BaselineVerdict, Change
 from fedleak.gate.words import figure
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
-from fedleak.statistics.comparison import Comparison, compare_runs
-from fedleak.statistics.group import Group, group_rows
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import counted
-from fedleak.statistics.significance import ROUNDING
+from fedleak.statistics.paired_tests import ROUNDING, Comparison, compare_runs
 
 
 def compare_with(run: FinishedRun, baseline: FinishedRun, alpha: float, *, allow_changes: bool) -> BaselineVerdict:

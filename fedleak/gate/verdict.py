@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.policy import Policy, Rule
-from fedleak.statistics.comparison import Comparison
+from fedleak.statistics.paired_tests import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)

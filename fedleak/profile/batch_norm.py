@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from fedleak.learning.weights import NamedTensors
-from fedleak.profile.floor import in_dtype
+from fedleak.profile.noise_floor import in_dtype
 from fedleak.profile.subject import Subject
 from fedleak.randomness import global_dice
 

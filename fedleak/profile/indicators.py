@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedleak.profile.layering import LayerProfile
-from fedleak.profile.measuring import Inside, Profile
+from fedleak.profile.layers import LayerProfile
+from fedleak.profile.profile import Inside, Profile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from fedleak import progress
 from fedleak.errors import ConfigError, RecordingError, did_you_mean
-from fedleak.profile.correlation import Correlation, spearman
 from fedleak.profile.indicators import INDICATORS, Indicator, values_of
-from fedleak.profile.measuring import Effort, profile
+from fedleak.profile.profile import Effort, profile
 from fedleak.profile.subject import recorded
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import FinishedRun
+from fedleak.statistics.correlation import Correlation, spearman
 from fedleak.statistics.intervals import CLUSTERS
 from fedleak.statistics.samples import Samples
 

@@ -12,7 +12,7 @@ from fedleak.contracts.defense import Defense
 from fedleak.errors import RecordingError
 from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
-from fedleak.profile.measuring import fisher_bound
+from fedleak.profile.profile import fisher_bound
 from fedleak.profile.subject import recorded
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.reading import FinishedRun

@@ -10,8 +10,7 @@ from fedleak.formatting import counted
 from fedleak.report.facts import count_words, facts
 from fedleak.report.pictures import Pictures
 from fedleak.report.strip import Strip, scale_of, strip_of
-from fedleak.statistics.group import Group
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
 
 CELLS = 800

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from fedleak.analysis.evidence import condition_of, defense_words
 from fedleak.formatting import DASH, number, p_value, signed
-from fedleak.statistics.comparison import Comparison
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import installed
+from fedleak.statistics.paired_tests import Comparison
 
 LINES = 300
 

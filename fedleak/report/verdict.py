@@ -9,7 +9,7 @@ from fedleak.formatting import listed, measured, opening
 from fedleak.report.said import SAID, TESTED, UNTESTED
 from fedleak.report.sentences import sentence, tally
 from fedleak.report.undefended import ALONE, undefended
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
 

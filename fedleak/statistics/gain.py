@@ -10,8 +10,7 @@ from scipy.special import betainc
 
 from fedleak.results.row import Row
 from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import hit_or_miss
+from fedleak.statistics.samples import Samples, hit_or_miss
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,19 @@
 """What one figure is about, and the rows that it is made from."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.errors import ConfigError
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.settings import Scalar
 
 Sender = Literal["client", "aggregate"]
 """Whether single updates were attacked, or the sum that secure aggregation revealed."""
+
+
 Setting = tuple[tuple[str, Scalar], ...]
 """As in `Row.setting`, sorted by key."""
 
@@ -52,3 +57,20 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
         variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}
+
+
+# What is known of a metric whose rows may have been brought here from elsewhere.
+
+
+def installed(metric: str) -> type[Metric] | None:
+    """The metric; None for that of a plug-in that is not installed here."""
+    try:
+        return metrics.get(metric)
+    except ConfigError:
+        return None
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """The least and the greatest value there can be, as far as is known."""
+    known = installed(metric)
+    return known.bounds if known else (-math.inf, math.inf)

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from scipy.special import bdtr
 
 from fedleak.results.row import Row
-from fedleak.statistics.installed import bounds_of
+from fedleak.statistics.group import bounds_of
 from fedleak.statistics.intervals import TAIL, Interval, Units, too_few
 
 EXACT = 1e-12

@@ -9,11 +9,9 @@ import numpy as np
 
 from fedleak.results.row import Row
 from fedleak.statistics.gain import gain_of
-from fedleak.statistics.group import Group, Sender, group_rows
-from fedleak.statistics.installed import bounds_of, installed
+from fedleak.statistics.group import Group, Sender, bounds_of, group_rows, installed
 from fedleak.statistics.intervals import Interval, Units, counted, of_mean, too_few
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import hit_or_miss, mean_share_interval, share_beyond
+from fedleak.statistics.samples import Samples, hit_or_miss, mean_share_interval, share_beyond
 from fedleak.statistics.tuning import tuned_variants
 
 FIRST_LAYER = "first layer:"

@@ -6,9 +6,9 @@ import pytest
 
 from fedleak.contracts.metric import metrics
 from fedleak.results.row import Row
-from fedleak.statistics.comparison import Comparison
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import Interval
+from fedleak.statistics.paired_tests import Comparison
 from fedleak.statistics.summary import Summary
 
 PLAIN = {

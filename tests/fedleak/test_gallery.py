@@ -7,9 +7,8 @@ from matplotlib.image import imread
 from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
 from fedleak.experiment.grid import parse_campaign
-from fedleak.picture.collect import COLUMNS, collect
-from fedleak.picture.draw import DOTS, draw
-from fedleak.picture.panel import Line, Panel, Picture
+from fedleak.figures.gallery import COLUMNS, collect
+from fedleak.figures.panels import DOTS, Line, Panel, Picture, draw
 from fedleak.run import run
 
 TREE = {

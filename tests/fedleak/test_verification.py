@@ -18,7 +18,7 @@ from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording, write_recording
 from fedleak.tasks import initial_weights, task_named
 from fedleak.vault import PrivateBatch, deposit
-from fedleak.verification import verify
+from fedleak.verification.verify import verify
 
 TRAINING = LocalTraining(batch_size=4, batches=2, epochs=1, learning_rate=0.1)
 DICE = (0, "client", 0, 1)

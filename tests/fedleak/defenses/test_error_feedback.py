@@ -25,7 +25,7 @@ from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import initial_weights, task_named
 from fedleak.vault import withdraw
-from fedleak.verification import verify
+from fedleak.verification.verify import verify
 
 INNER = [TopK(fraction=0.1), RandomK(fraction=0.3), SignSGD(), QSGD(levels=4)]
 

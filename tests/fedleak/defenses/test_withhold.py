@@ -23,7 +23,7 @@ from fedleak.recording import Recording, read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw
-from fedleak.verification import verify
+from fedleak.verification.verify import verify
 
 HEAD = {"use": "withhold", "layers": ["3.*"]}
 OWN = ("3.weight", "3.bias")

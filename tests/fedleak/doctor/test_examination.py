@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from fedleak.data import torchvision_sets
-from fedleak.doctor import machine, plugins, software
+from fedleak.doctor import examination, machine, software
 from fedleak.doctor.check import Check
-from fedleak.doctor.data_sets import check_data
-from fedleak.doctor.examination import healthy
+from fedleak.doctor.examination import check_data, check_plugins, healthy
 from fedleak.doctor.machine import check_machine
-from fedleak.doctor.plugins import check_plugins
 from fedleak.doctor.software import check_needed, check_optional
 
 GIB = 2**30
@@ -140,12 +138,12 @@ def test_a_plug_in_that_does_not_load_is_missing(monkeypatch: pytest.MonkeyPatch
         EntryPoint(name="good", value="json", group="fedleak.plugins"),
         EntryPoint(name="bad", value="no_such_module_anywhere", group="fedleak.plugins"),
     ]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+    monkeypatch.setattr(examination, "entry_points", lambda group: entries)
     found = by_name(check_plugins())
     assert found["good"].state == "ok"
     assert found["bad"].state == "missing"
     assert "no_such_module_anywhere" in found["bad"].found
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
+    monkeypatch.setattr(examination, "entry_points", lambda group: [])
     assert [check.state for check in check_plugins()] == ["ok"]
 
 

@@ -8,8 +8,7 @@ from torch import nn
 
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.profile.activity import activity, sparsity
-from fedleak.profile.singletons import alone, expected_alone
+from fedleak.profile.activity import activity, alone, expected_alone, sparsity
 from fedleak.tasks import weights_of
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fedleak.profile.measuring import fisher_bound, profile
+from fedleak.profile.profile import fisher_bound, profile
 from fedleak.profile.subject import Settings, local_update
 
 

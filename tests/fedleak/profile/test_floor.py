@@ -10,7 +10,7 @@ from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.laplace_noise import LaplaceNoise
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.profile.floor import floor_of, gradient_at_truth, noise_in, scale_of
+from fedleak.profile.noise_floor import floor_of, gradient_at_truth, noise_in, scale_of
 
 
 def residual(subject) -> float:

@@ -11,7 +11,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
 from fedleak.profile.indicators import INDICATORS
 from fedleak.profile.prediction import Message, Point, Prediction, correlations_of, predict
-from fedleak.profile.scatter import draw_prediction
+from fedleak.profile.prediction_plot import draw_prediction
 from fedleak.run import run
 from fedleak.runs.reading import FinishedRun, read_run
 

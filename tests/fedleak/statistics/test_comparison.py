@@ -11,7 +11,7 @@ from scipy import stats
 
 from fedleak.errors import ConfigError
 from fedleak.results.row import AGGREGATE
-from fedleak.statistics.comparison import compare_defenses, compare_runs
+from fedleak.statistics.paired_tests import compare_defenses, compare_runs
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 

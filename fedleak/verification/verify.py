@@ -11,8 +11,8 @@ from fedleak.recording import Recording, find_recordings, read_recording
 from fedleak.results.row import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.vault import PrivateBatch, withdraw
-from fedleak.verifying.causes import likely_cause, remark
-from fedleak.verifying.replay import Comparison, compare, replay, replayed_mean
+from fedleak.verification.causes import likely_cause, remark
+from fedleak.verification.replay import Comparison, compare, replay, replayed_mean
 
 Verdict = Literal["agrees", "disagrees", "undecided", "masked"]
 

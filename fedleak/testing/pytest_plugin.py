@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, no_type_check
 import pytest
 
 if TYPE_CHECKING:
-    from fedleak.pytest_fixture import Fedleak
+    from fedleak.testing.pytest_fixture import Fedleak
 
 _USED: "pytest.StashKey[Fedleak]" = pytest.StashKey()
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def fedleak(request: pytest.FixtureRequest, tmp_path: Path) -> "Fedleak":
     """Attacks a model and a batch: `fedleak.attack(model, images, labels, "inverting-gradients", steps=200)`."""
-    from fedleak.pytest_fixture import Fedleak
+    from fedleak.testing.pytest_fixture import Fedleak
 
     chosen: Path | None = request.config.getoption("fedleak_pictures")
     used = Fedleak(tmp_path if chosen is None else chosen, tmp_path / "runs", request.node.nodeid)

@@ -1,23 +1,69 @@
 """Draws a panel of pictures into a PNG, pixels kept crisp."""
 
 import io
+import math
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from torch import Tensor
 
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.evaluation import scoring
 from fedleak.io.atomic import write_atomically
-from fedleak.picture.panel import Line, Panel, Picture
+from fedleak.learning.batch import Batch
+
+# What a gallery shows, before it is drawn.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image with a line below it; without an image, the reason in words takes its place."""
+
+    image: Float[Tensor, "channels height width"] | None = None
+    caption: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A row of pictures, one for each column."""
+
+    title: str
+    subtitle: str = ""
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A gallery: the truth first, the prior last, and what is not shown."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    note: str = ""
+
 
 SIDE = 1.15
 """Inches of a picture."""
+
+
 GAP = 0.34
 """Inches below a picture, for its caption."""
+
+
 LEFT = 2.0
 """Inches for the titles of the lines."""
+
+
 TOP, BOTTOM = 0.85, 0.4
+
+
 DOTS = 150
 
 
@@ -82,3 +128,39 @@ def _say(axes: Axes, reason: str) -> None:
     words = textwrap.shorten(reason, 110, placeholder=" …")
     axes.text(0.5, 0.5, textwrap.fill(words, 20), fontsize=6, color="#7a3b1d", ha="center", va="center",
               transform=axes.transAxes)  # fmt: skip
+
+
+# One guess below its truth, example by example: the picture of a single attack.
+
+COLUMNS = 8
+
+
+def beside(title: str, guess: Float[Tensor, "guesses channels height width"], truth: Batch | None) -> Panel:
+    """The first guesses below their truths, each with its PSNR; the guesses alone where there is no truth."""
+    if truth is None:
+        return _panel(title, len(guess), [Line(title="guess", pictures=tuple(_picture(i) for i in guess[:COLUMNS]))])
+    psnr = scoring.score(Reconstruction(inputs=guess), truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0]
+    captions = ["" if math.isnan(value) else f"{value:.1f} dB" for value in psnr.per_sample or [math.nan] * len(truth)]
+    images = zip(scoring.matched(guess, truth.inputs)[:COLUMNS], captions, strict=False)
+    lines = [
+        Line(title="truth", pictures=tuple(_picture(image) for image in truth.inputs[:COLUMNS])),
+        Line(title="guess", pictures=tuple(_picture(image, caption) for image, caption in images)),
+    ]
+    return _panel(title, len(truth), lines)
+
+
+def _panel(title: str, examples: int, lines: list[Line]) -> Panel:
+    return Panel(
+        title=title,
+        columns=tuple(f"example {place}" for place in range(min(examples, COLUMNS))),
+        lines=tuple(lines),
+        note=f"{COLUMNS} of {examples} shown" if examples > COLUMNS else "",
+    )
+
+
+def _picture(image: Float[Tensor, "channels height width"], caption: str = "") -> Picture:
+    if len(image) not in (1, 3):
+        return Picture(reason=f"an image of {len(image)} channels")
+    if not bool(image.isfinite().all()):
+        return Picture(reason="no guess for this example")
+    return Picture(image=image, caption=caption)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fedleak.profile.measuring import KNOWN, Inside, Profile
-from fedleak.profile.verdict import Finding
+from fedleak.profile.findings import Finding
+from fedleak.profile.profile import KNOWN, Inside, Profile
 
 NOISES = tuple(10.0**exponent for exponent in range(-6, 1))
 """Standard deviations on the weight delta that the directions and the bound are told for."""

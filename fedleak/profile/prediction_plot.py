@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from fedleak.io.atomic import write_atomically
-from fedleak.profile.correlation import Correlation
 from fedleak.profile.indicators import Indicator
 from fedleak.profile.prediction import Point, Prediction
+from fedleak.statistics.correlation import Correlation
 
 COLUMNS, ROW = 3, 2.85
 """Panels side by side, and the height of a row of them in inches."""

@@ -9,7 +9,7 @@ from torch import nn
 from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording
 from fedleak.vault import PrivateBatch
-from fedleak.verifying.replay import compare, delta, replay
+from fedleak.verification.replay import compare, delta, replay
 
 STEPS = range(1, 11)
 """Numbers of local epochs that are tried."""

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from fedleak.io.atomic import write_atomically
 from fedleak.learning.batch import Batch
-from fedleak.profile.layering import LayerProfile
-from fedleak.profile.measuring import KNOWN, Inside, Profile
+from fedleak.profile.layers import LayerProfile
+from fedleak.profile.profile import KNOWN, Inside, Profile
 
 EXAMPLES = 8
 LAYERS = 12

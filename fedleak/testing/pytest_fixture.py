@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from fedleak import api
 from fedleak.contracts.defense import Defense
 from fedleak.errors import FedleakError
-from fedleak.leak import Leak
 from fedleak.learning.batch import Batch
 from fedleak.settings import Table
+from fedleak.testing.leak import Leak
 
 LONGEST = 150
 """Characters of a test's name in the name of a picture."""
@@ -86,8 +86,7 @@ class Fedleak:
         path = self._pictures / f"{self._test}-{place}-{leak.attack}.png"
         try:
             # Imported only here, for most tests pass and matplotlib is slow to import.
-            from fedleak.picture.beside import beside
-            from fedleak.picture.draw import draw
+            from fedleak.figures.panels import beside, draw
 
             return f"picture: {draw(beside(leak.attack, leak.guess.inputs, truth), path)}"
         except Exception as error:  # noqa: BLE001  an error here would end the whole test run and hide the failure

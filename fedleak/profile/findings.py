@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fedleak.formatting import figure
-from fedleak.profile.layering import LayerProfile
-from fedleak.profile.measuring import KNOWN, Inside, Profile
+from fedleak.profile.layers import LayerProfile
+from fedleak.profile.profile import KNOWN, Inside, Profile
 
 State = Literal["leaks", "partly", "hidden", "unknown"]
 OUT_OF_REACH = 1e10

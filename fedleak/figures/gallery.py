@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
@@ -13,8 +14,8 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labelled_attacks
+from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
-from fedleak.picture.panel import Line, Panel, Picture
 from fedleak.results.row import AGGREGATE, Place, Who
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
@@ -23,6 +24,8 @@ from fedleak.runs.truth import cohort_of, truth_behind
 
 COLUMNS = 8
 """Examples shown at most."""
+
+
 ROUND = 1
 """The round that is shown."""
 
@@ -181,3 +184,11 @@ def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
         else Picture(image=image, caption=f"{value:.1f} dB")
         for image, value in zip(images, psnr, strict=True)
     ]
+
+
+# `gallery.png`: the truth above the guesses, a row for each defense and attack, a column for each example.
+
+
+def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
+    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
+    return draw(collect(folder, campaign), folder.gallery)
