@@ -6,7 +6,7 @@ from fedleak.analysis.diagnoses import diagnosed
 from fedleak.analysis.evidence import Evidence, defended_in
 from fedleak.analysis.untested import idle_metrics
 from fedleak.experiment.campaign import Campaign
-from fedleak.report.undefended import fruitless
+from fedleak.report.verdict import fruitless
 from fedleak.results.row import Row
 from fedleak.statistics.summary import summarise
 

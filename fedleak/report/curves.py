@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
 from fedleak.report.chart import Axis, Label, Tick, axis_over, path_through, spread
-from fedleak.report.files import Files
-from fedleak.report.pictures import message_words
+from fedleak.report.pictures import Files, message_words
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.cell_file import Saved
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from fedleak.analysis.defenses import standings
 from fedleak.cli.app import app
-from fedleak.report.knowing import known_defenses
+from fedleak.report.adaptive_attackers import known_defenses
 from fedleak.runs.reading import read_run
 
 EXPERIMENT = """

@@ -11,8 +11,7 @@ from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warn
 
 from fedleak.errors import OutputError
 from fedleak.experiment.experiment import parse_experiment
-from fedleak.report.page import render, write_report
-from fedleak.report.view import page_of
+from fedleak.report.page import page_of, render, write_report
 from fedleak.run import run
 from fedleak.runs.reading import read_run
 

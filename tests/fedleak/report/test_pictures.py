@@ -9,9 +9,7 @@ from PIL import Image
 
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.learning.batch import Batch
-from fedleak.report.files import Files
-from fedleak.report.pictures import Album, chosen_of, fair_order, samples_of
-from fedleak.report.png import LARGEST, data_uri, difference
+from fedleak.report.pictures import LARGEST, Album, Files, chosen_of, data_uri, difference, fair_order, samples_of
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 

@@ -1,8 +1,10 @@
 """How to run the same again: command, file, versions, machine."""
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedleak.contracts.plugin import Plugin
 from fedleak.formatting import counted
 from fedleak.runs.manifest import Manifest
 from fedleak.runs.reading import FinishedRun
@@ -53,3 +55,32 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("workers", f"{counted(manifest.jobs, 'process').replace('processs', 'processes')}, "
                     f"{counted(manifest.threads_per_cell, 'thread')} a cell, engine {manifest.engine}"),
     ]  # fmt: skip
+
+
+# The papers behind every attack, defense and metric of a run.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """A paper, and what of the run follows it."""
+
+    names: tuple[str, ...]
+    does: str
+    paper: str
+    bibtex: str
+
+
+def citations(plugins: Iterable[Plugin]) -> list[Citation]:
+    """One for each paper, in the order of use."""
+    by_paper: dict[tuple[str, str], list[Plugin]] = {}
+    for plugin in plugins:
+        by_paper.setdefault((plugin.paper, plugin.bibtex.strip()), []).append(plugin)
+    return [
+        Citation(
+            names=tuple(plugin.name for plugin in own),
+            does=(own[0].__doc__ or "").strip().partition("\n")[0],
+            paper=paper if paper.startswith(("https://", "http://")) else "",
+            bibtex=bibtex,
+        )
+        for (paper, bibtex), own in by_paper.items()
+    ]

@@ -12,9 +12,7 @@ from fedleak.analysis.evidence import defense_words
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
-from fedleak.report.files import Files
-from fedleak.report.pictures import Sample, whose
-from fedleak.report.png import data_uri
+from fedleak.report.pictures import Files, Sample, data_uri, whose
 from fedleak.results.row import Row
 
 WIDTH = 9
