@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from fedleak.errors import FedleakError, RecordingError
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
-from fedleak.results.row import Row, figure, finite_or_null
+from fedleak.errors import FedleakError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
+from fedleak.results.row import Row, figure, finite_or_null
 
 FORMAT = "fedleak-cell-5"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")

@@ -1,12 +1,10 @@
 """A run folder: where everything lies."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from fedleak.experiment.canonical import address_of
-from fedleak.results.row import AGGREGATE, Cellular, Who
-from fedleak.experiment.naming import ATTACKERS_SETTINGS, file_name
 
+from fedleak.experiment.naming import ATTACKERS_SETTINGS, file_name
+from fedleak.results.row import AGGREGATE, Cellular, Who
 
 
 @dataclass(frozen=True)

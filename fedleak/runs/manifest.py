@@ -12,11 +12,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from fedleak import __version__
-from fedleak.experiment.canonical import address_of
-from fedleak.experiment.campaign import Campaign
 from fedleak.errors import RecordingError
-from fedleak.io.fingerprint import source_fingerprint
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.canonical import address_of
 from fedleak.io.atomic import write_atomically
+from fedleak.io.fingerprint import source_fingerprint
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchmetrics", "torchvision", "safetensors")
 

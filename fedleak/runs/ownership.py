@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import tomli_w
 from filelock import FileLock, Timeout
 
-from fedleak.experiment.campaign import Campaign
-from fedleak.runs.folder import RunFolder
 from fedleak.errors import OutputError
+from fedleak.experiment.campaign import Campaign
 from fedleak.io.atomic import UNFINISHED_FILES, write_atomically
+from fedleak.runs.folder import RunFolder
 
 OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence")
 """The subfolders that a run makes."""

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fedleak.results.federation_row import read_federations
-from fedleak.runs.folder import RunFolder
-from fedleak.results.database import Database
 from fedleak.errors import OutputError, RecordingError
+from fedleak.results.database import Database
+from fedleak.results.federation_row import read_federations
 from fedleak.results.row import read_results
 from fedleak.results.tables import RESULTS, SOURCE, digest_of, federations_table, results_table, write_table
+from fedleak.runs.folder import RunFolder
 
 EXAMPLES = (
     "SELECT defense, attack, metric, avg(value), avg(baseline), count(value)\n"

@@ -1,24 +1,17 @@
 """A run folder read back: for reports, gates, queries and comparisons."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from fedleak.experiment.campaign import Campaign
-from fedleak.results.federation_row import FederationRow, read_federations
-from fedleak.runs.folder import RunFolder
-from fedleak.experiment.grid import load_campaign
-from fedleak.errors import RecordingError, UserError
-from fedleak.runs.manifest import Manifest, read_manifest
-from fedleak.results.row import Row, read_results
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from fedleak.errors import RecordingError, UserError
 from fedleak.experiment.campaign import Campaign
-from fedleak.results.federation_row import FederationRow
-from fedleak.errors import RecordingError
-from fedleak.runs.manifest import Manifest
-from fedleak.results.row import Row
-
-
+from fedleak.experiment.grid import load_campaign
+from fedleak.results.federation_row import FederationRow, read_federations
+from fedleak.results.row import Row, read_results
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import Manifest, read_manifest
 
 # Whether the files of a run have all the rows that it ended with: files cut between two lines are damaged too.
 

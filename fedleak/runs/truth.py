@@ -1,14 +1,10 @@
 """The truth behind a message, from the vault; for scoring, pictures and verification, never for attacks."""
 
-from pathlib import Path
 from fedleak.learning.batch import Batch
-from fedleak.runs.folder import RunFolder
-from fedleak.learning.batch import joined
 from fedleak.recording import read_recording
 from fedleak.results.row import AGGREGATE, Cellular
-from fedleak.vault import withdraw
+from fedleak.runs.folder import RunFolder
 from fedleak.vault import truth_of
-
 
 
 def truth_behind(folder: RunFolder, of: Cellular) -> Batch:
