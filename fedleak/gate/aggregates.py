@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fedleak.gate.language import Aggregate, AggregateName
+from fedleak.gate.rule import Aggregate, AggregateName
 from fedleak.results import Row
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.quantiles import percentile_interval

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fedleak.gate.language import number_text
+from fedleak.gate.rule import number_text
 from fedleak.settings import Table
 
 FREE = ("name", "seed", "defenses")

@@ -3,7 +3,7 @@
 import math
 
 from fedleak.gate import notes
-from fedleak.gate.language import KEEPS
+from fedleak.gate.rule import KEEPS
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.measuring import Measured, measure
 from fedleak.gate.policy import DecideBy, Rule

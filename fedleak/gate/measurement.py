@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fedleak.gate.language import Baseline
+from fedleak.gate.rule import Baseline
 from fedleak.gate.subject import Subject
 from fedleak.results import Row
 from fedleak.statistics.intervals import Interval

@@ -10,7 +10,7 @@ from fedleak.campaign.federation_row import FederationRow
 from fedleak.gate import aggregates
 from fedleak.gate.crashes import never
 from fedleak.gate.federations import Evaluated, always, measure_federations
-from fedleak.gate.language import Aggregate, Figure
+from fedleak.gate.rule import Aggregate, Figure
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.results import Row

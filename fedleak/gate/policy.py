@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedleak.errors import ConfigError, DataError
-from fedleak.gate.grammar import parse_rule
-from fedleak.gate.language import Assertion
+from fedleak.gate.parser import parse_rule
+from fedleak.gate.rule import Assertion
 from fedleak.settings import Settings, parse_settings
 
 DecideBy = Literal["figure", "interval"]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from fedleak.gate.language import Assertion
+from fedleak.gate.rule import Assertion
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from fedleak.gate.language import Fields
+from fedleak.gate.rule import Fields
 from fedleak.results import AGGREGATE
 from fedleak.statistics.group import Sender, Setting
 from fedleak.words import setting_in_words

@@ -1,7 +1,7 @@
 """Refuses rules that look at the samples that leak least to forbid leakage: they hold while other samples leak."""
 
 from fedleak.errors import ConfigError
-from fedleak.gate.language import Aggregate, Operator, number_text
+from fedleak.gate.rule import Aggregate, Operator, number_text
 from fedleak.gate.policy import Rule
 from fedleak.metric import metrics
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fedleak.campaign.campaign import Campaign
 from fedleak.campaign.plan import labels_of
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.gate.grammar import COUNTED
-from fedleak.gate.language import Comparison
+from fedleak.gate.rule import COUNTED
+from fedleak.gate.rule import Comparison
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.subject import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.tails import refuse_quiet_tail

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.gate.grammar import parse_rule
+from fedleak.gate.parser import parse_rule
 from fedleak.gate.judging import judge
 from fedleak.gate.measuring import Measured
 from fedleak.gate.policy import Policy, Rule

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedleak.errors import ConfigError
-from fedleak.gate.grammar import AGGREGATES, COUNTED, parse_rule
-from fedleak.gate.language import KEEPS, Aggregate, Assertion, Bound, Comparison, Figure, Joined
+from fedleak.gate.parser import AGGREGATES, parse_rule
+from fedleak.gate.rule import COUNTED, KEEPS, Aggregate, Assertion, Bound, Comparison, Figure, Joined
 
 RULES = [
     'psnr.p95 < 18 unless defense = "none"',
