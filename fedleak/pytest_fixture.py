@@ -63,9 +63,9 @@ class Fedleak:
         __tracebackhide__ = True  # pytest shows the line of the test
         from fedleak.campaign.grid import load_campaign
         from fedleak.campaign.reading import read_run
-        from fedleak.cli.verdict import verdict_lines
-        from fedleak.gate.checking import check_run
+        from fedleak.gate.check import check_run
         from fedleak.gate.policy import load_policy
+        from fedleak.gate.terminal import verdict_lines
         from fedleak.run import run as run_campaign
 
         rules, root = load_policy(Path(policy)), Path(run)

@@ -1,15 +1,16 @@
-"""Holds a rule against every group that it selects, each by itself, so that no average hides anything."""
+"""Judgement: holds a rule against every group that it selects, each by itself, so that no average hides anything."""
 
 import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from fedleak.gate import notes
-from fedleak.gate.rule import KEEPS
-from fedleak.gate.measurement import Measurement
-from fedleak.gate.measuring import Measured, measure
+from fedleak.gate.measure import Measured, measure
+from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.policy import DecideBy, Rule
-from fedleak.gate.selection import reasons_text, select, why_none
+from fedleak.gate.rule import KEEPS, Assertion
+from fedleak.gate.sentences import number, reasons_text
 from fedleak.gate.verdict import Finding, RuleVerdict
-from fedleak.gate.words import number
+from fedleak.statistics.intervals import counted
 
 
 def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
@@ -24,14 +25,14 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
     if not judged:
         why = why_none(rule.assertion, measurements)
         return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {why}")
-    seen = {one.subject.place for one in judged if not one.problem and not one.subject.blind}
+    seen = {one.group.place for one in judged if not one.problem and not one.group.blind}
     silent = [one for one in selected if not _is_judged(one)]
-    unseen = [_unseen(one) for one in silent if one.subject.place not in seen]
+    unseen = [_unseen(one) for one in silent if one.group.place not in seen]
     findings = [*unseen, *(_finding(rule, one, decide_by) for one in judged)]
     return RuleVerdict(
         rule=rule,
         findings=tuple(sorted(findings, key=_severity)),
-        notes=tuple(notes.of_rule(findings, [one for one in silent if one.subject.place in seen])),
+        notes=tuple(notes_of_rule(findings, [one for one in silent if one.group.place in seen])),
     )
 
 
@@ -54,7 +55,7 @@ def _finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Findi
         bound=bound,
         problem="; ".join(filter(None, problems)),
         alone=decide_by == "interval" and measurement.interval is None,
-        notes=tuple(notes.of_finding(rule, measurement, decide_by)),
+        notes=tuple(notes_of_finding(rule, measurement, decide_by)),
     )
 
 
@@ -87,3 +88,67 @@ def _severity(finding: Finding) -> tuple[bool, float]:
     distance = abs(finding.measurement.value - finding.bound)
     far = math.inf if math.isnan(distance) else distance
     return (finding.passed, far if finding.passed else -far)
+
+
+def select(assertion: Assertion, measurements: Sequence[Measurement]) -> list[Measurement]:
+    """What the rule's conditions name, less what its metric cannot judge and the attacks that never look at an update.
+
+    Such an attack is judged where `where` names it.
+    """
+    named = [one for one in measurements if assertion.selects(one.group.fields)]
+    return [one for one in named if one.applicable and (not one.group.blind or _names(assertion, one.group))]
+
+
+def why_none(assertion: Assertion, measurements: Sequence[Measurement]) -> str:
+    """A clause for a rule that has no figure to judge."""
+    named = [one for one in measurements if assertion.selects(one.group.fields)]
+    if not named:
+        return "it selects no group of this run"
+    looking = [one for one in named if not one.group.blind or _names(assertion, one.group)]
+    if not looking:
+        blind = " and ".join(dict.fromkeys(str(one.group.attack) for one in named))
+        return f'it selects only {blind}, which never look at an update; name them with where attack = "..."'
+    reasons = sum((Counter(one.failures) for one in looking), Counter[str]())
+    groups = f"{len(looking)} groups have" if len(looking) > 1 else "the only group has"
+    return f"{groups} no figure ({reasons_text(reasons.items())})"
+
+
+def _names(assertion: Assertion, group: MeasuredGroup) -> bool:
+    comparisons = assertion.where.comparisons() if assertion.where is not None else ()
+    named = [one for one in comparisons if one.field == "attack" and one.operator == "=="]
+    return any(one.holds(group.fields) for one in named)
+
+
+def notes_of_finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Iterator[str]:
+    """What to know of one group: messages without a figure, and where no interval could decide."""
+    if measurement.gap:
+        yield measurement.gap
+    if decide_by == "interval" and measurement.interval is None:
+        yield f"the figure alone decided: {rule.assertion.figure} has no interval"
+
+
+def notes_of_rule(findings: Sequence[Finding], left_out: Sequence[Measurement]) -> Iterator[str]:
+    """What to know of all groups of a rule: proofs that nobody could have had, groups that were left out, gaps."""
+    yield from _certifiable([one.measurement for one in findings])
+    if left_out:
+        first = left_out[0]
+        yield (
+            f"{counted(len(left_out), 'group')} without a figure left out, for another attack on the same messages "
+            f"has one; first: {first.group} ({reasons_text(first.failures.items())})"
+        )
+    gaps = [one.measurement for one in findings if one.measurement.gap]
+    if gaps:
+        groups = f"{len(gaps)} of {counted(len(findings), 'group')}"
+        yield f"figures are missing in {groups}, first {gaps[0].group}: {gaps[0].gap}"
+
+
+def _certifiable(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """A count of proofs is 0 wherever no attack could have had one."""
+    counts = [(one.certifiable, one.messages) for one in measurements if one.certifiable is not None]
+    vacuous = sum(not certifiable for certifiable, _ in counts)
+    test = "had a test that can prove a guess"
+    if vacuous and vacuous == len(counts):
+        messages = sum(messages for _, messages in counts)
+        yield f"no attack here {test} (0 of {counted(messages, 'message')}), so this rule shows nothing"
+    elif vacuous:
+        yield f"in {vacuous} of {len(counts)} groups no attack {test}, so this rule shows nothing there"

@@ -1,4 +1,4 @@
-"""LALR(1) parser of the policy language: a grammar for `lark`, a transformer onto rules, one sentence for any mistake."""
+"""LALR(1) parser of the policy language: a grammar, a transformer onto rules, and one sentence for any mistake."""
 
 import math
 import re
@@ -94,7 +94,7 @@ def _parsed(text: str) -> Assertion:
     for token in steps.iter_parse():
         depth += (token.type == "LPAR") - (token.type == "RPAR")
         if depth > DEEPEST:
-            raise _misfit(token, f"at most {DEEPEST} parentheses in one another")
+            raise _misfit(_column(token), f"at most {DEEPEST} parentheses in one another", token)
     rule: Assertion = steps.feed_eof()
     return rule
 
@@ -108,7 +108,7 @@ class _Rules(Transformer[Token, Assertion]):
     ) -> Assertion:
         if bound.baseline and (figure.aggregate is None or figure.aggregate.name == "share"):
             expected = f"a number: {figure} has no {bound.baseline} to compare with"
-            raise _misfit(bound.baseline, expected, column=bound.column)
+            raise _misfit(bound.column, expected, bound.baseline)
         return Assertion(figure=figure, operator=OPERATORS[operator], bound=bound, where=where, unless=unless)
 
     def figure(self, word: Token, threshold: float | None) -> Figure:
@@ -117,7 +117,7 @@ class _Rules(Transformer[Token, Assertion]):
             aggregate = _aggregate(rest if dot else "mean", threshold, _column(word) + len(name) + len(dot))
             return Figure(name=name, aggregate=aggregate, column=_column(word))
         if dot or threshold is not None:
-            raise _misfit(word, f"{name} by itself, which has no aggregate")
+            raise _misfit(_column(word), f"{name} by itself, which has no aggregate", word)
         return Figure(name=name, aggregate=None, column=_column(word))
 
     def fixed(self, number: float) -> Bound:
@@ -155,7 +155,7 @@ class _Rules(Transformer[Token, Assertion]):
     def number(self, *parts: Token) -> float:
         value = float("".join(parts))
         if not math.isfinite(value):
-            raise _misfit(parts[-1], "a number that a double can hold")
+            raise _misfit(_column(parts[-1]), "a number that a double can hold", parts[-1])
         return value
 
 
@@ -167,9 +167,9 @@ def _aggregate(text: str, threshold: float | None, column: int) -> Aggregate:
     known = text in AGGREGATES or (percentile is not None and float(percentile[1]) <= 100)
     if not known:
         hint = did_you_mean(text, (*AGGREGATES, "p95"))
-        raise _misfit(text, "an aggregate such as mean, worst, share or p95", hint, column=column)
+        raise _misfit(column, "an aggregate such as mean, worst, share or p95", text, hint)
     if threshold is not None and text != "share":
-        raise _misfit(text, "share, the one aggregate with a threshold", column=column)
+        raise _misfit(column, "share, the one aggregate with a threshold", text)
     if percentile:
         return Aggregate(name="percentile", number=float(percentile[1]))
     return Aggregate(name=AGGREGATES[text], number=threshold)
@@ -209,10 +209,9 @@ def _advice(expected: str, came: str) -> tuple[str, str]:
     return expected, ""
 
 
-def _misfit(came: str, expected: str, hint: str = "", *, column: int | None = None) -> ConfigError:
-    """What the grammar lets through and no rule has; a token knows its own column."""
-    at = _column(came) if isinstance(came, Token) else column
-    return ConfigError(f"column {at}: expected {expected}, got '{came}'{hint}")
+def _misfit(column: int, expected: str, came: str, hint: str = "") -> ConfigError:
+    """What the grammar lets through and no rule has."""
+    return ConfigError(f"column {column}: expected {expected}, got '{came}'{hint}")
 
 
 def _column(token: Token) -> int:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from fedleak.gate.judge import judge
+from fedleak.gate.measure import Measured
 from fedleak.gate.parser import parse_rule
-from fedleak.gate.judging import judge
-from fedleak.gate.measuring import Measured
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.verdict import Verdict
 

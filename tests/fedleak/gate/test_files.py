@@ -8,11 +8,11 @@ import junitparser
 import pytest
 from sarif import loader
 
-from fedleak.cli.verdict import verdict_lines
+from fedleak.gate.baseline import compare
 from fedleak.gate.junit import write_junit
 from fedleak.gate.markdown import write_markdown
-from fedleak.gate.regression import compare
 from fedleak.gate.sarif import write_sarif
+from fedleak.gate.terminal import verdict_lines
 from fedleak.gate.verdict import Picture
 
 RULES = ['psnr < 18 unless defense = "none"', "psnr.worst < 99", "ssim < 1"]

@@ -63,7 +63,7 @@ def test_groups_are_never_pooled(judged, make_row):
     loud = make_row(60.0, setting={"federation.batch_size": 1})
     verdict = judged("psnr < 18", [*quiet, loud])
     (broken,) = verdict.broken
-    assert broken.measurement.subject.setting == (("federation.batch_size", 1),)
+    assert broken.measurement.group.setting == (("federation.batch_size", 1),)
     assert len(verdict.findings) == 19
     assert verdict.findings[0] is broken
 
@@ -109,7 +109,7 @@ def test_a_rule_that_finds_no_figure_fails(judged, make_row):
 def test_an_attack_that_does_not_apply_is_left_out_where_another_does(judged, make_row):
     verdict = judged("psnr < 18", [make_row(1.0), make_row(attack="bias-sign", applicable=False)])
     assert verdict.passed
-    assert [finding.measurement.subject.attack for finding in verdict.findings] == ["dlg"]
+    assert [finding.measurement.group.attack for finding in verdict.findings] == ["dlg"]
 
 
 def test_a_defense_under_which_attacks_crashed_is_not_safe_for_it(judged, make_row):
