@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fedleak.campaign.reading import FinishedRun
 from fedleak.gate import pictures
+from fedleak.gate.baseline import compare_with
 from fedleak.gate.figures import evaluated_in
 from fedleak.gate.judge import judge
 from fedleak.gate.measure import Crashes, Measured, failed_messages
@@ -49,7 +50,7 @@ def check_run(
         policy=policy,
         rules=() if policy is None else _judged(run, policy, measured),
         baseline=None if old is None else _regressions_pictured(run, old),
-        problems=(*nothing_measured(run), *(() if allow_unfinished else unfinished(run))),
+        problems=(*_nothing_measured(run), *(() if allow_unfinished else _unfinished(run))),
         failed_messages=_failed_messages(measured),
     )
 
@@ -98,7 +99,7 @@ def _failed_messages(measured: Measured) -> tuple[str, ...]:
     )
 
 
-def nothing_measured(run: FinishedRun) -> list[str]:
+def _nothing_measured(run: FinishedRun) -> list[str]:
     """A sentence where no attack that looks at an update has a figure."""
     if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BLIND):
         return []
@@ -107,7 +108,7 @@ def nothing_measured(run: FinishedRun) -> list[str]:
     return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
 
 
-def unfinished(run: FinishedRun) -> list[str]:
+def _unfinished(run: FinishedRun) -> list[str]:
     """Sentences for cells that have not run, and for federations that left nothing to attack."""
     sentences = []
     if run.unfinished:

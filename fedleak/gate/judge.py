@@ -20,10 +20,10 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
     nothing is no safety, but neither is it a leak. Where an attack crashed, nobody knows.
     """
     measurements = measure(rule.assertion.figure, measured)
-    selected = select(rule.assertion, measurements)
+    selected = _select(rule.assertion, measurements)
     judged = [one for one in selected if _is_judged(one)]
     if not judged:
-        why = why_none(rule.assertion, measurements)
+        why = _why_none(rule.assertion, measurements)
         return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {why}")
     seen = {one.group.place for one in judged if not one.problem and not one.group.blind}
     silent = [one for one in selected if not _is_judged(one)]
@@ -32,7 +32,7 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
     return RuleVerdict(
         rule=rule,
         findings=tuple(sorted(findings, key=_severity)),
-        notes=tuple(notes_of_rule(findings, [one for one in silent if one.group.place in seen])),
+        notes=tuple(_notes_of_rule(findings, [one for one in silent if one.group.place in seen])),
     )
 
 
@@ -55,7 +55,7 @@ def _finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Findi
         bound=bound,
         problem="; ".join(filter(None, problems)),
         alone=decide_by == "interval" and measurement.interval is None,
-        notes=tuple(notes_of_finding(rule, measurement, decide_by)),
+        notes=tuple(_notes_of_finding(rule, measurement, decide_by)),
     )
 
 
@@ -90,7 +90,7 @@ def _severity(finding: Finding) -> tuple[bool, float]:
     return (finding.passed, far if finding.passed else -far)
 
 
-def select(assertion: Assertion, measurements: Sequence[Measurement]) -> list[Measurement]:
+def _select(assertion: Assertion, measurements: Sequence[Measurement]) -> list[Measurement]:
     """What the rule's conditions name, less what its metric cannot judge and the attacks that never look at an update.
 
     Such an attack is judged where `where` names it.
@@ -99,7 +99,7 @@ def select(assertion: Assertion, measurements: Sequence[Measurement]) -> list[Me
     return [one for one in named if one.applicable and (not one.group.blind or _names(assertion, one.group))]
 
 
-def why_none(assertion: Assertion, measurements: Sequence[Measurement]) -> str:
+def _why_none(assertion: Assertion, measurements: Sequence[Measurement]) -> str:
     """A clause for a rule that has no figure to judge."""
     named = [one for one in measurements if assertion.selects(one.group.fields)]
     if not named:
@@ -119,7 +119,7 @@ def _names(assertion: Assertion, group: MeasuredGroup) -> bool:
     return any(one.holds(group.fields) for one in named)
 
 
-def notes_of_finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Iterator[str]:
+def _notes_of_finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Iterator[str]:
     """What to know of one group: messages without a figure, and where no interval could decide."""
     if measurement.gap:
         yield measurement.gap
@@ -127,7 +127,7 @@ def notes_of_finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) 
         yield f"the figure alone decided: {rule.assertion.figure} has no interval"
 
 
-def notes_of_rule(findings: Sequence[Finding], left_out: Sequence[Measurement]) -> Iterator[str]:
+def _notes_of_rule(findings: Sequence[Finding], left_out: Sequence[Measurement]) -> Iterator[str]:
     """What to know of all groups of a rule: proofs that nobody could have had, groups that were left out, gaps."""
     yield from _certifiable([one.measurement for one in findings])
     if left_out:
