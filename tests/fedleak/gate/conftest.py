@@ -48,12 +48,12 @@ def judged():
 def make_verdict(make_policy):
     """The verdict on some rules over some rows, without pictures."""
 
-    def make(texts, rows, baseline=None, problems=()) -> Verdict:
-        policy = make_policy(*texts)
+    def make(texts, rows, baseline=None, problems=(), decide_by="figure", **more) -> Verdict:
+        policy = make_policy(*texts, decide_by=decide_by)
         return Verdict(
             run=Path("runs/one"),
             policy=policy,
-            rules=tuple(judge(one, Measured(tuple(rows)), "figure") for one in policy.rules),
+            rules=tuple(judge(one, Measured(tuple(rows), **more), decide_by) for one in policy.rules),
             baseline=baseline,
             problems=tuple(problems),
             failed_messages=("dlg on single updates under 'none' (digits-mlp): 1 x it raised",),

@@ -29,16 +29,18 @@ def test_a_bound_is_worked_out_for_each_group(judged, make_row):
 
 def test_a_baseline_that_is_not_there_keeps_no_rule(judged, make_row):
     (finding,) = judged("psnr < no-gradient", [make_row(11.0, no_gradient=math.nan)]).broken
-    assert finding.problem == "there is no no-gradient to compare with"
+    assert math.isnan(finding.bound)
+    assert "no-gradient" in finding.problem
 
 
 def test_a_rule_that_finds_no_figure_fails(judged, make_row):
     nothing = judged("psnr < 18 where defense = 'x'", [make_row(1.0)])
     assert not nothing.passed
-    assert nothing.problem == "nothing was measured for it: it selects no group of this run"
+    assert nothing.problem
+    assert not nothing.findings
     failed = judged("psnr < 18", [make_row(), make_row(client=1)])
     assert not failed.passed
-    assert failed.problem == "nothing was measured for it: the only group has no figure (2 x it raised)"
+    assert "2 x it raised" in failed.problem
 
 
 def test_an_attack_that_does_not_apply_is_left_out_where_another_does(judged, make_row):
@@ -51,7 +53,8 @@ def test_a_defense_under_which_attacks_crashed_is_not_safe_for_it(judged, make_r
     rows = [make_row(1.0), make_row(1.0, defense="noise", attack="idlg"), make_row(defense="noise")]
     assert judged("psnr < 18", rows).passed
     verdict = judged("psnr < 18", rows, crashed=crashed)
-    assert [finding.problem for finding in verdict.broken] == ["dlg crashed on 1 of 1 messages, first: it raised"]
+    (broken,) = verdict.broken
+    assert "dlg crashed on 1 of 1 messages" in broken.problem
     assert len(verdict.findings) == 3
 
 
@@ -59,33 +62,35 @@ def test_one_crash_among_many_messages_breaks_every_rule_about_them(judged, make
     rows = [*(make_row(1.0, client=client) for client in range(7)), *(make_row(client=client) for client in (7, 8, 9))]
     for rule in ("psnr < 18", "certified == 0"):
         (finding,) = judged(rule, rows, crashed=crashed).broken
-        assert finding.problem == "dlg crashed on 3 of 10 messages, first: it raised"
+        assert "crashed on 3 of 10" in finding.problem
     assert judged("failed <= 3", rows, crashed=crashed).passed
 
 
 def test_a_crash_does_not_hide_what_leaked(judged, make_row):
     (finding,) = judged("psnr < 18", [make_row(40.0), make_row(client=1)], crashed=crashed).broken
-    assert finding.problem == "it is not < 18; dlg crashed on 1 of 2 messages, first: it raised"
+    assert finding.measurement.value == 40
+    assert "not < 18" in finding.problem
+    assert "crashed on 1 of 2" in finding.problem
 
 
 def test_a_message_without_a_figure_is_said_where_the_rule_is_kept(judged, make_row):
     verdict = judged("psnr < 18", [*(make_row(1.0, client=client) for client in range(7)), make_row(client=8)])
     assert verdict.passed
-    assert verdict.findings[0].notes == ("1 of 8 messages have no figure",)
-    assert verdict.notes == (
-        "figures are missing in 1 of 1 group, first dlg on single updates under 'none' (digits-mlp): "
-        "1 of 8 messages have no figure",
-    )
+    (of_group,), (of_rule,) = verdict.findings[0].notes, verdict.notes
+    assert "1 of 8" in of_group
+    assert "1 of 1 group" in of_rule
+    assert of_group in of_rule
 
 
 def test_a_place_that_no_attack_has_a_figure_for_keeps_no_rule(judged, make_row):
     """Whether or not anything crashed: a rule that holds elsewhere says nothing of it."""
     rows = [make_row(1.0), make_row(defense="noise"), make_row(defense="noise", attack="idlg")]
     verdict = judged("psnr < 18", rows)
-    assert [finding.problem for finding in verdict.broken] == ["nothing was measured here: 1 x it raised"] * 2
+    assert [math.isnan(finding.measurement.value) for finding in verdict.broken] == [True] * 2
+    assert all("1 x it raised" in finding.problem for finding in verdict.broken)
     seen = judged("psnr < 18", [*rows, make_row(2.0, defense="noise", attack="other")])
     assert seen.passed
-    assert seen.notes[0].startswith("2 groups without a figure left out, for another attack on the same messages has")
+    assert seen.notes[0].startswith("2 groups without a figure left out")
 
 
 @pytest.mark.parametrize("change", [{"client": AGGREGATE}, {"setting": {"federation.batch_size": 4}}, {"task": "x"}])
@@ -99,7 +104,8 @@ def test_a_figure_of_one_place_does_not_stand_for_another(judged, make_row, chan
 def test_a_guess_without_the_update_has_not_seen_a_place(judged, make_row, blind):
     guess = make_row(9.0, algorithm=blind, attack="constant", defense="noise")
     verdict = judged("psnr < 18", [make_row(1.0), make_row(defense="noise"), guess])
-    assert verdict.broken[0].problem == "nothing was measured here: 1 x it raised"
+    assert math.isnan(verdict.broken[0].measurement.value)
+    assert "1 x it raised" in verdict.broken[0].problem
 
 
 def test_a_guess_without_the_update_is_judged_only_where_it_is_named(judged, make_row):
@@ -108,7 +114,7 @@ def test_a_guess_without_the_update_is_judged_only_where_it_is_named(judged, mak
     assert judged("psnr < 18 where attack != 'idlg'", rows).passed
     assert not judged("psnr < 18 where attack = 'prior'", rows).passed
     assert not judged("psnr < 18 where attack in ['dlg', 'prior'] and defense = 'none'", rows).passed
-    assert "it selects only prior, which never look" in judged("psnr < 18 unless attack = 'dlg'", rows).problem
+    assert "only prior" in judged("psnr < 18 unless attack = 'dlg'", rows).problem
 
 
 def test_what_a_metric_cannot_judge_is_left_out_and_may_crash_elsewhere(judged, make_row):
@@ -124,12 +130,9 @@ def test_a_count_of_proofs_says_where_there_could_be_none(judged, make_row):
     assert judged("certified == 0", able).notes == ()
     verdict = judged("certified == 0", unable)
     assert verdict.passed
-    assert verdict.notes == (
-        "no attack here had a test that can prove a guess (0 of 4 messages), so this rule shows nothing",
-    )
-    assert judged("certified == 0", [*able, *unable]).notes == (
-        "in 1 of 2 groups no attack had a test that can prove a guess, so this rule shows nothing there",
-    )
+    (nowhere,), (in_one,) = verdict.notes, judged("certified == 0", [*able, *unable]).notes
+    assert "0 of 4 messages" in nowhere
+    assert "1 of 2 groups" in in_one
     assert judged("psnr < 18", unable).notes == ()
 
 
@@ -138,7 +141,8 @@ def test_an_interval_must_keep_the_rule_whole_where_it_decides(judged, make_row)
     assert judged("psnr < 17", rows).passed
     verdict = judged("psnr < 17", rows, decide_by="interval")
     assert not verdict.passed
-    assert verdict.broken[0].problem == "it is < 17, but its interval is not"
+    (finding,) = verdict.broken
+    assert finding.measurement.value < finding.bound < finding.measurement.interval.high
     assert judged("psnr < 20", rows, decide_by="interval").passed
 
 
@@ -150,14 +154,16 @@ def test_the_end_that_leaks_more_decides_where_less_is_more_leakage(judged, make
 
 def test_one_message_is_too_few_for_an_interval_to_decide(judged, make_row):
     verdict = judged("psnr < 18", [make_row(1.0)], decide_by="interval")
-    assert "no interval to decide by (too few: 1 message)" in verdict.broken[0].problem
+    (finding,) = verdict.broken
+    assert math.isnan(finding.measurement.interval.low)
+    assert "1 message" in finding.problem
 
 
 def test_counts_and_extremes_decide_by_themselves(judged, make_row):
     for rule in ("certified == 0", "failed == 0", "psnr.worst < 18", "psnr.max < 18"):
         verdict = judged(rule, [make_row(1.0)], decide_by="interval")
         assert verdict.passed
-        name = rule.split()[0]
-        assert verdict.findings[0].notes == (f"the figure alone decided: {name} has no interval",)
+        (note,) = verdict.findings[0].notes
+        assert rule.split()[0] in note
         assert verdict.findings[0].alone
         assert not judged(rule, [make_row(1.0)]).findings[0].notes
