@@ -1,4 +1,4 @@
-"""The verdict as JUnit XML: a test case for each rule and group, which most CI systems show by themselves."""
+"""JUnit XML of a verdict: a test case for each rule and group, which most CI systems show by themselves."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The verdict as Markdown, for the summary of a CI job."""
+"""Markdown of a verdict, for the summary of a CI job."""
 
 import os
 from collections.abc import Iterator

@@ -72,7 +72,7 @@ EXPECTED = {
     ("RPAR",): "')' after the threshold",
     ("NUMBER",): "a number after '{last}'",
 }
-"""What is expected where these tokens may come; the first entry decides of which all may."""
+"""What a sentence says is expected, by tokens that may come; the first entry whose tokens all may come counts."""
 
 
 def parse_rule(text: str, where: str = "rule") -> Assertion:
@@ -89,7 +89,7 @@ def parse_rule(text: str, where: str = "rule") -> Assertion:
 
 
 def _parsed(text: str) -> Assertion:
-    """Goes token by token, to refuse what nests deeper than Python can compare and write."""
+    """Goes token by token, to refuse what nests too deep for Python to compare and to write."""
     steps, depth = PARSER.parse_interactive(text.rstrip()), 0
     for token in steps.iter_parse():
         depth += (token.type == "LPAR") - (token.type == "RPAR")
@@ -113,12 +113,14 @@ class _Rules(Transformer[Token, Assertion]):
 
     def figure(self, word: Token, threshold: float | None) -> Figure:
         name, dot, rest = word.partition(".")
-        if name not in COUNTED:
-            aggregate = _aggregate(rest if dot else "mean", threshold, _column(word) + len(name) + len(dot))
-            return Figure(name=name, aggregate=aggregate, column=_column(word))
-        if dot or threshold is not None:
+        if name in COUNTED and word == name and threshold is None:
+            return Figure(name=name, aggregate=None, column=_column(word))
+        if name in COUNTED:
             raise _misfit(_column(word), f"{name} by itself, which has no aggregate", word)
-        return Figure(name=name, aggregate=None, column=_column(word))
+        if threshold is not None and rest != "share":
+            raise _misfit(_column(word), "share, the one aggregate with a threshold", word)
+        aggregate = _aggregate(rest, threshold, _column(word) + len(name) + 1) if dot else Aggregate()
+        return Figure(name=name, aggregate=aggregate, column=_column(word))
 
     def fixed(self, number: float) -> Bound:
         return Bound(number=number)
@@ -164,19 +166,19 @@ PARSER = Lark(GRAMMAR, start="rule", parser="lalr", lexer="basic", transformer=_
 
 def _aggregate(text: str, threshold: float | None, column: int) -> Aggregate:
     percentile = PERCENTILE.fullmatch(text)
-    known = text in AGGREGATES or (percentile is not None and float(percentile[1]) <= 100)
-    if not known:
-        hint = did_you_mean(text, (*AGGREGATES, "p95"))
-        raise _misfit(column, "an aggregate such as mean, worst, share or p95", text, hint)
-    if threshold is not None and text != "share":
-        raise _misfit(column, "share, the one aggregate with a threshold", text)
-    if percentile:
+    if percentile and float(percentile[1]) <= 100:
         return Aggregate(name="percentile", number=float(percentile[1]))
-    return Aggregate(name=AGGREGATES[text], number=threshold)
+    if text in AGGREGATES:
+        return Aggregate(name=AGGREGATES[text], number=threshold)
+    hint = did_you_mean(text, (*AGGREGATES, "p95"))
+    raise _misfit(column, "an aggregate such as mean, worst, share or p95", text, hint)
 
 
 def _sentence(error: UnexpectedInput, text: str) -> str:
-    """Parses again what is right of the text, and says what may come behind it."""
+    """What is wrong where the parser stopped.
+
+    The text before is parsed again and that parser asked what may come: the one that stopped may have reduced too far.
+    """
     if isinstance(error, UnexpectedCharacters):
         return _unreadable(text, error.pos_in_stream or 0)
     assert isinstance(error, UnexpectedToken)

@@ -1,4 +1,4 @@
-"""Draws the samples that leaked most in a group that breaks a rule: truth, guess, difference."""
+"""Pictures of the samples that leaked most in a group that breaks a rule: truth, guess, difference."""
 
 import math
 import re

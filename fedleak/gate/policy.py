@@ -1,4 +1,4 @@
-"""A policy file: the rules a run is held to, each with its line so that reports can point there."""
+"""Policy file: the rules a run is held to, each with its line so that reports can point there."""
 
 import re
 import tomllib

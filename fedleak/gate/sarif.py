@@ -1,4 +1,4 @@
-"""The verdict as SARIF 2.1.0, which code scanning shows at the line of the rule that is broken.
+"""SARIF 2.1.0 of a verdict, which code scanning shows at the line of the rule that is broken.
 
 Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """

@@ -1,4 +1,4 @@
-"""The verdict of the gate on the terminal: a line for each rule, and for what is broken all that is needed to look."""
+"""Terminal output of a verdict: a line for each rule, and for what is broken all that is needed to look."""
 
 import textwrap
 from collections.abc import Iterator

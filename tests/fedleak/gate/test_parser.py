@@ -1,6 +1,8 @@
 """Rules are parsed as written, written as parsed; what is no rule is one sentence that says where and why."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import example, given
@@ -69,6 +71,12 @@ def test_and_binds_tighter_than_or():
         ("psnr < 1e999", "expected a number that a double can hold, got '1e999'"),
         ("psnr.share < prior", "column 14: expected a number: psnr.share has no prior to compare with"),
         ("accuracy.mean < 1", "expected accuracy by itself, which has no aggregate"),
+        ("psnr.mean(3) < 1", "column 1: expected share, the one aggregate with a threshold, got 'psnr.mean'"),
+        ("accuracy(3) < 1", "expected accuracy by itself, which has no aggregate"),
+        ("psnr.share(20", "column 14: expected '\\)' after the threshold, got the end of the rule"),
+        ("psnr < 3 whereas a = 1", "column 10: expected 'where', 'unless' or the end of the rule, got 'whereas'"),
+        ("psnr < 3 where where = 1", "column 16: expected a field such as defense, .*, got 'where'"),
+        ("psnr < 3 where (a = 1 unless b = 2", "expected 'and', 'or' or '\\)', got 'unless'"),
         ("psnr < 3 while x", "column 10: expected 'where', 'unless' or the end of the rule, got 'while'"),
         ("psnr < 3 unless a = 1 where b = 2", "column 23: expected 'and', 'or' or the end of the rule, got 'where'"),
         ("psnr < 3 where", "expected a field such as defense, .*, got the end of the rule"),
@@ -135,3 +143,8 @@ def test_any_text_is_a_rule_or_one_sentence(text):
     except ConfigError:
         return
     assert parse_rule(str(rule)) == rule
+
+
+def test_what_checks_no_policy_does_not_wait_for_the_parser():
+    code = "import sys, fedleak.cli.app, fedleak.pytest_fixture; sys.exit('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
