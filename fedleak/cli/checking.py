@@ -6,18 +6,17 @@ from pathlib import Path
 import typer
 
 from fedleak.cli.running import folder_of, run_with_progress
-from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
-from fedleak.gate.checking import check_run
+from fedleak.gate.check import check_run
 from fedleak.gate.junit import write_junit
 from fedleak.gate.markdown import write_markdown
 from fedleak.gate.policy import Policy, load_policy
 from fedleak.gate.sarif import write_sarif
+from fedleak.gate.terminal import verdict_lines
+from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import Verdict
-from fedleak.gate.vocabulary import Vocabulary
-from fedleak.gate.vocabulary import check as check_names
 from fedleak.runs.reading import FinishedRun, read_run
 
 
@@ -59,7 +58,7 @@ def check_experiment(
     policy, baseline = _read(judgement)
     campaign = load_campaign(path, settings)
     if policy is not None:
-        check_names(policy, Vocabulary.of(campaign))
+        validate(policy, Vocabulary.of(campaign))
     _conclude(_run(campaign, out, jobs), policy, baseline, judgement, files)
 
 

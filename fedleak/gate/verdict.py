@@ -1,4 +1,4 @@
-"""What the gate found: each rule in each group that it is about, what a baseline says, and the exit status."""
+"""Verdict of the gate: each rule in each group that it is about, what a baseline says, and the exit status."""
 
 import math
 from dataclasses import dataclass

@@ -61,10 +61,10 @@ class Fedleak:
         An experiment is run into the test's `tmp_path`. See `fedleak check --example` for what a policy says.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
-        from fedleak.cli.verdict import verdict_lines
         from fedleak.experiment.grid import load_campaign
-        from fedleak.gate.checking import check_run
+        from fedleak.gate.check import check_run
         from fedleak.gate.policy import load_policy
+        from fedleak.gate.terminal import verdict_lines
         from fedleak.run import run as run_campaign
         from fedleak.runs.reading import read_run
 

@@ -10,7 +10,7 @@ from fedleak.api import INFERENCE, attack, capture, observe, score
 from fedleak.cli.app import app
 from fedleak.data import load
 from fedleak.experiment.experiment import parse_experiment
-from fedleak.gate.checking import check_run
+from fedleak.gate.check import check_run
 from fedleak.gate.policy import load_policy
 from fedleak.learning.batch import Batch
 from fedleak.run import run
@@ -101,7 +101,7 @@ def test_a_rule_can_be_about_members(finished, tmp_path):
     policy.write_text('rules = [\'membership-auc <= 0.6 where attack = "update-cosine"\']\ndecide_by = "figure"\n')
     verdict = check_run(read_run(finished.folder.root), load_policy(policy))
     assert not verdict.passed
-    broken = {finding.measurement.subject.defense for rule in verdict.rules for finding in rule.broken}
+    broken = {finding.measurement.group.defense for rule in verdict.rules for finding in rule.broken}
     assert "none" in broken
     assert "noisy" not in broken
 

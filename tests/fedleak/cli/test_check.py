@@ -446,11 +446,11 @@ def test_the_example_is_a_policy_that_fits_the_demo(tmp_path):
 
     from fedleak.experiment.grid import load_campaign
     from fedleak.gate.policy import load_policy
-    from fedleak.gate.vocabulary import Vocabulary, check
+    from fedleak.gate.validation import Vocabulary, validate
 
     said = invoke("check", "--example")
     assert said.exit_code == 0
     (tmp_path / "policy.toml").write_text(said.stdout)
     policy = load_policy(tmp_path / "policy.toml")
-    check(policy, Vocabulary.of(load_campaign(files("fedleak") / "presets" / "demo.toml")))
+    validate(policy, Vocabulary.of(load_campaign(files("fedleak") / "presets" / "demo.toml")))
     assert all(rule.line > 1 for rule in policy.rules)

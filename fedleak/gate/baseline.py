@@ -1,22 +1,24 @@
-"""Compares a run with an older one: which groups leak more now, beyond noise, and what cannot be compared any more."""
+"""Baseline comparison: which groups leak more than in an older run, beyond noise, and which figures are missing."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedleak.errors import DataError
-from fedleak.gate.differences import differences
-from fedleak.gate.losses import Groups, figures_of, losses, new_figures
-from fedleak.gate.measurement import Measurement
-from fedleak.gate.measuring import Message, message_of
-from fedleak.gate.subject import BLIND, Subject
-from fedleak.gate.verdict import BaselineVerdict, Change
-from fedleak.gate.words import figure
+from fedleak.gate.measure import Message, message_of
+from fedleak.gate.measurement import BLIND, MeasuredGroup, Measurement
+from fedleak.gate.sentences import figure, reasons_text
+from fedleak.gate.settings_diff import differences
+from fedleak.gate.verdict import BaselineVerdict, Change, NewFigures
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import counted
 from fedleak.statistics.paired_tests import ROUNDING, Comparison, compare_runs
+from fedleak.statistics.summary import summarise
+
+Groups = Mapping[Group, Sequence[Row]]
 
 
 def compare_with(run: FinishedRun, baseline: FinishedRun, alpha: float, *, allow_changes: bool) -> BaselineVerdict:
@@ -60,7 +62,7 @@ def compare(
         unchanged=len(same),
         new_groups=sum(bool(figures_of(rows)) for group, rows in news.items() if group not in olds),
         new_figures=tuple(new_figures(news, olds)),
-        differences=(*changed, *losses(news, olds)),
+        differences=(*changed, *missing_figures(news, olds)),
         allow_changes=allow_changes,
     )
 
@@ -91,15 +93,15 @@ def _severity(change: Change) -> tuple[bool, float]:
 
 
 def _change(comparison: Comparison, new: Sequence[Row], old: Sequence[Row], alpha: float) -> Change:
-    new_figures, old_figures = figures_of(new), figures_of(old)
-    both = [message for message in new_figures if message in old_figures]
+    now, before = figures_of(new), figures_of(old)
+    both = [message for message in now if message in before]
     return Change(
         comparison=comparison,
         unit=new[0].unit,
-        old=math.fsum(old_figures[message] for message in both) / len(both),
-        new=math.fsum(new_figures[message] for message in both) / len(both),
+        old=math.fsum(before[message] for message in both) / len(both),
+        new=math.fsum(now[message] for message in both) / len(both),
         problem=_problem(comparison, new[0], alpha),
-        measurement=_measurement(comparison.group, new, both, math.fsum(new_figures.values()) / len(new_figures)),
+        measurement=_measurement(comparison.group, new, both, math.fsum(now.values()) / len(now)),
     )
 
 
@@ -123,7 +125,7 @@ def _margin(metric: str) -> float:
 
 def _measurement(group: Group, rows: Sequence[Row], both: Sequence[Message], mean: float) -> Measurement:
     return Measurement(
-        subject=Subject(**group.variant._asdict()),
+        group=MeasuredGroup(**group.variant._asdict()),
         value=mean,
         unit=rows[0].unit,
         interval=None,
@@ -131,3 +133,59 @@ def _measurement(group: Group, rows: Sequence[Row], both: Sequence[Message], mea
         seeds=len({seed for seed, _, _ in both}),
         rows=tuple(rows),
     )
+
+
+def figures_of(rows: Sequence[Row]) -> dict[Message, float]:
+    """The figure of each message that has one."""
+    return {message_of(row): row.value for row in rows if math.isfinite(row.value)}
+
+
+def missing_figures(news: Groups, olds: Groups) -> Iterator[str]:
+    """A clause for each group whose figures are gone, all or some; seeds that this run does not have are left out."""
+    seeds = {row.seed for rows in news.values() for row in rows}
+    for group, old in olds.items():
+        name = f"{group.metric} of {MeasuredGroup(**group.variant._asdict())}"
+        if group not in news and any(row.applicable for row in old):
+            yield f"{name}: in the baseline and not in this run"
+        elif group in news:
+            had = [message for message in figures_of(old) if message[0] in seeds]
+            missing = set(had) - figures_of(news[group]).keys()
+            if missing:
+                yield f"{name}: {_missing(len(missing), len(had), _reasons(news[group], missing))}"
+
+
+def new_figures(news: Groups, olds: Groups) -> list[NewFigures]:
+    """What came to nothing in the baseline and has a figure now, group by group, those that leaked first."""
+    found = []
+    for group in news:
+        failed = {message_of(row) for row in olds.get(group, ()) if not math.isfinite(row.value)}
+        rows = [row for row in news[group] if message_of(row) in failed and math.isfinite(row.value)]
+        if rows:
+            found.append(_new_figures(group, rows))
+    return sorted(found, key=lambda one: -one.leaked)
+
+
+def _missing(missing: int, had: int, why: str) -> str:
+    if missing == had:
+        return f"{counted(had, 'message')} had a figure in the baseline and none has one now ({why})"
+    return f"{missing} of {had} messages that had a figure in the baseline have none now ({why})"
+
+
+def _reasons(rows: Sequence[Row], messages: set[Message]) -> str:
+    reasons = {message_of(row): row.reason or "no reason given" for row in rows}
+    return reasons_text(Counter(reasons.get(message, "not attacked") for message in messages).items())
+
+
+def _new_figures(group: Group, rows: Sequence[Row]) -> NewFigures:
+    (summary,) = summarise(rows)
+    measurement = Measurement(
+        group=MeasuredGroup(**group.variant._asdict()),
+        value=summary.mean,
+        unit=summary.unit,
+        interval=summary.interval,
+        baselines={"prior": summary.prior, "no-gradient": summary.no_gradient},
+        messages=summary.messages,
+        seeds=summary.seeds,
+        rows=tuple(rows),
+    )
+    return NewFigures(measurement=measurement, metric=group.metric, leaked=summary.leaked)

@@ -1,11 +1,20 @@
-"""The verdict of the gate on the terminal: a line for each rule, and for what is broken all that is needed to look."""
+"""Terminal output of a verdict: a line for each rule, and for what is broken all that is needed to look."""
 
 import textwrap
 from collections.abc import Iterator
 
 from fedleak.formatting import printable
+from fedleak.gate.sentences import (
+    baselines_text,
+    counts_text,
+    figure,
+    interval_text,
+    leaked_text,
+    number,
+    p_text,
+    signed,
+)
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
-from fedleak.gate.words import baselines_text, counts_text, figure, interval_text, leaked_text, number, p_text, signed
 from fedleak.statistics.intervals import counted
 
 WIDTH = 80
@@ -58,7 +67,7 @@ def _groups(verdict: RuleVerdict) -> str:
 
 def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
     own, assertion = finding.measurement, verdict.rule.assertion
-    yield from _wrapped(f"    - {own.subject}", "      ")
+    yield from _wrapped(f"    - {own.group}", "      ")
     if own.value == own.value:
         value = figure(own.value, own.unit, finding.bound)
         yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(own.interval)}", "        ")
@@ -110,7 +119,7 @@ def _differences(baseline: BaselineVerdict) -> Iterator[str]:
 
 def _new(figures: NewFigures) -> Iterator[str]:
     own = figures.measurement
-    yield from _wrapped(f"    - new: {figures.metric} of {own.subject}", "      ")
+    yield from _wrapped(f"    - new: {figures.metric} of {own.group}", "      ")
     says = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
     yield from _wrapped(f"      {says}: not compared, {leaked_text(figures)}", "        ")
     yield from _picture(figures.picture)
@@ -118,7 +127,7 @@ def _new(figures: NewFigures) -> Iterator[str]:
 
 def _change(change: Change) -> Iterator[str]:
     own = change.comparison
-    yield from _wrapped(f"    - {own.group.metric} of {change.measurement.subject}", "      ")
+    yield from _wrapped(f"    - {own.group.metric} of {change.measurement.group}", "      ")
     yield f"      {figure(change.old, change.unit)} before, {figure(change.new, change.unit)} now"
     yield from _wrapped(f"      {change.problem}", "        ")
     difference = f"difference {signed(own.difference)}; {interval_text(own.interval)}"

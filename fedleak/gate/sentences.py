@@ -1,6 +1,7 @@
-"""Figures as words, the same on the terminal and in every file."""
+"""Formatting of figures and findings as sentences, the same on the terminal and in every file."""
 
 import math
+from collections.abc import Iterable
 
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.verdict import Change, Finding, NewFigures, RuleVerdict
@@ -44,8 +45,8 @@ def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
     """What was found in a group, as one sentence."""
     own = finding.measurement
     if math.isnan(own.value):
-        return f"{verdict.rule.assertion.figure} of {own.subject}: {finding.problem}"
-    says = f"{verdict.rule.assertion.figure} of {own.subject} is {figure(own.value, own.unit, finding.bound)}"
+        return f"{verdict.rule.assertion.figure} of {own.group}: {finding.problem}"
+    says = f"{verdict.rule.assertion.figure} of {own.group} is {figure(own.value, own.unit, finding.bound)}"
     beside = "; ".join(part for part in (baselines_text(own), counts_text(own), *finding.notes) if part)
     end = f": {finding.problem}" if finding.problem else ""
     return f"{says} ({interval_text(own.interval)}; {beside}){end}"
@@ -54,7 +55,7 @@ def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
 def change_text(change: Change, alpha: float) -> str:
     """What became of a group since the baseline, as one sentence."""
     own = change.comparison
-    says = f"{own.group.metric} of {change.measurement.subject}: {figure(change.old, change.unit)} before"
+    says = f"{own.group.metric} of {change.measurement.group}: {figure(change.old, change.unit)} before"
     now = f"{figure(change.new, change.unit)} now, a difference of {signed(own.difference)}"
     decided = change.problem or ("no more leakage than noise allows" if change.tested else "too few messages to test")
     return f"{says}, {now} ({interval_text(own.interval)}; {p_text(own.p_value)}, {own.test}): {decided} at {alpha:g}"
@@ -63,7 +64,7 @@ def change_text(change: Change, alpha: float) -> str:
 def new_figures_text(figures: NewFigures) -> str:
     """What was found where the baseline has no figure, as one sentence."""
     own = figures.measurement
-    says = f"{figures.metric} of {own.subject}: {figure(own.value, own.unit)} now, no figure in the baseline"
+    says = f"{figures.metric} of {own.group}: {figure(own.value, own.unit)} now, no figure in the baseline"
     beside = f"{baselines_text(own)}; {counts_text(own)}"
     return f"{says} ({beside}): new figures, not compared; {leaked_text(figures)}"
 
@@ -71,6 +72,11 @@ def new_figures_text(figures: NewFigures) -> str:
 def leaked_text(figures: NewFigures) -> str:
     """How many samples leaked among the new figures."""
     return f"{counted(figures.leaked, 'sample')} leaked" if figures.leaked else "none leaked"
+
+
+def reasons_text(reasons: Iterable[tuple[str, int]]) -> str:
+    """`4 x the attack guesses no images; 1 x ...`."""
+    return "; ".join(f"{count} x {reason}" for reason, count in reasons) or "no message was attacked"
 
 
 def signed(value: float) -> str:

@@ -1,9 +1,9 @@
-"""What makes a baseline another experiment: all but the name, the seeds and the defenses, which are under test."""
+"""Settings diff: what sets a baseline apart, but for its name, its seeds and its defenses, which are under test."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from fedleak.gate.language import number_text
+from fedleak.gate.rule import number_text
 from fedleak.settings import Table
 
 FREE = ("name", "seed", "defenses")

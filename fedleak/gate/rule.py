@@ -1,16 +1,19 @@
-"""What a rule says, once it is parsed; as a string each piece is written as it can be parsed again."""
+"""Abstract syntax of a policy rule; as a string each piece is written as it can be parsed again."""
 
 import dataclasses
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from fedleak.settings import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Baseline = Literal["prior", "no-gradient"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
+COUNTED = ("certified", "failed", "accuracy", "loss")
+"""Figures that are no metric's and have no aggregate."""
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 Fields = Mapping[str, tuple[Scalar, ...]]
 """What a group is: for each field the values it answers to, as an attack does to its label and to its name."""
 
@@ -62,6 +65,8 @@ class Bound:
     baseline: Baseline | None = None
     change: Literal["+", "-", "*"] | None = None
     number: float = 0.0
+    column: int = dataclasses.field(default=1, compare=False)
+    """Where the baseline stands in the rule."""
 
     def value(self, baselines: Mapping[Baseline, float]) -> float:
         """The number to compare with."""

@@ -1,4 +1,4 @@
-"""The names that a rule may use in a run; a name that nothing answers to is a typo, and a typo must not pass a gate."""
+"""Validation of a policy: names that nothing in a run answers to, and rules that guard the wrong end, are errors."""
 
 import difflib
 import re
@@ -9,16 +9,18 @@ from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labels_of
-from fedleak.gate.grammar import COUNTED
-from fedleak.gate.language import Comparison
+from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.policy import Policy, Rule
-from fedleak.gate.subject import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
-from fedleak.gate.tails import refuse_quiet_tail
+from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
 from fedleak.settings import Scalar
 
 SENDERS = ("client", "aggregate")
 NEAR = 0.8
 """How alike two names are (0 to 1) of which one is a slip of the other."""
+MIDDLE = 50.0
+"""The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
+UPPER: tuple[Operator, ...] = ("<", "<=")
+LOWER: tuple[Operator, ...] = (">", ">=")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class Vocabulary:
         )
 
 
-def check(policy: Policy, vocabulary: Vocabulary) -> None:
+def validate(policy: Policy, vocabulary: Vocabulary) -> None:
     """Raises `ConfigError` for the first name in the policy that is a typo, or rule that guards the wrong end.
 
     What follows `where` must exist, or else the rule would be about nothing. What follows `unless` need not exist, so
@@ -60,7 +62,7 @@ def check(policy: Policy, vocabulary: Vocabulary) -> None:
     for rule in policy.rules:
         where = f"{policy.path}: {rule.label}"
         _check_figure(rule, vocabulary, where)
-        refuse_quiet_tail(rule, where)
+        _check_direction(rule, where)
         for clause, must_exist in ((rule.assertion.where, True), (rule.assertion.unless, False)):
             for comparison in clause.comparisons() if clause is not None else ():
                 _check_field(rule, comparison, vocabulary, where)
@@ -116,3 +118,34 @@ def _slip(value: str, known: Iterable[str]) -> str | None:
     own = {name.casefold(): name for name in known if re.findall(r"\d+", name) == re.findall(r"\d+", value)}
     near = difflib.get_close_matches(value.casefold(), own, n=1, cutoff=NEAR)
     return own[near[0]] if near else None
+
+
+def _check_direction(rule: Rule, where: str) -> None:
+    """Refuses rules that look at the samples that leak least to forbid leakage: they hold while other samples leak.
+
+    The middle, the mean and every share are about all samples.
+    """
+    figure, operator = rule.assertion.figure, rule.assertion.operator
+    known = {cls.name: cls for cls in metrics}
+    if figure.aggregate is None or figure.name not in known:
+        return
+    higher = known[figure.name].higher_is_better
+    place = _place(figure.aggregate)
+    quiet = place < MIDDLE if higher else place > MIDDLE
+    if quiet and operator in (UPPER if higher else LOWER):
+        raise ConfigError(
+            f"{where}, column {figure.column}: {figure.name} leaks more when {'higher' if higher else 'lower'}; "
+            f"{figure.aggregate} is the samples that leak least: did you mean {_mirrored(figure.aggregate)} or worst?"
+        )
+
+
+def _place(aggregate: Aggregate) -> float:
+    """As a percentile."""
+    places = {"min": 0.0, "max": 100.0, "percentile": aggregate.number or 0.0}
+    return places.get(aggregate.name, MIDDLE)
+
+
+def _mirrored(aggregate: Aggregate) -> str:
+    """The aggregate at the other end."""
+    others = {"min": "max", "max": "min"}
+    return others.get(aggregate.name) or f"p{number_text(round(100 - (aggregate.number or 0.0), 3))}"

@@ -1,25 +1,60 @@
-"""Measures what a rule is about: from the rows of attacks, or from those of federations."""
+"""Measurement of a rule's figure in every group: from the rows of attacks, or from those of federations."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
-from fedleak.gate import aggregates
-from fedleak.gate.crashes import never
-from fedleak.gate.federations import Evaluated, always, measure_federations
-from fedleak.gate.language import Aggregate, Figure
-from fedleak.gate.measurement import Measurement
-from fedleak.gate.subject import Subject
+from fedleak.errors import RecordingError
+from fedleak.gate.figures import Evaluated, aggregated, always, measure_federations
+from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
+from fedleak.runs import cell_file
+from fedleak.runs.folder import RunFolder
 from fedleak.statistics.group import Group, Variant, group_rows
 from fedleak.statistics.summary import Summary, summarise
 
 COUNT = "messages"
 Message = tuple[int, int, object]
 """Seed, round and sender."""
+
+
+@dataclass(frozen=True)
+class Crashes:
+    """Looks into the files of cells, once for each.
+
+    An attack that crashed says nothing of what the update gives away.
+    """
+
+    folder: RunFolder
+    _known: dict[Path, str] = field(default_factory=dict)
+
+    def __call__(self, row: Row) -> str:
+        """What the attack behind a row did, in words that go before "on 3 of 10 messages"; empty for no crash."""
+        cell = self.folder.cell(row)
+        if cell not in self._known:
+            self._known[cell] = self._look(cell, row)
+        return self._known[cell]
+
+    def _look(self, cell: Path, row: Row) -> str:
+        try:
+            return "crashed" if cell_file.load(cell).crash is not None else ""
+        except RecordingError:
+            return "" if self._sent_nothing(row) else "may have crashed (its files are gone or damaged)"
+
+    def _sent_nothing(self, row: Row) -> bool:
+        """Whether there never was a message to attack: its client failed, or the whole federation did."""
+        recorded = (self.folder.root / "recordings").is_dir()
+        return recorded and not Path(f"{self.folder.recording(row)}.json").exists()
+
+
+def never(row: Row) -> str:  # noqa: ARG001
+    """No attack crashed."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -85,10 +120,10 @@ def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Me
     for summary in measured.summaries:
         if summary.group.metric == metric:
             rows = tuple(measured.groups[summary.group])
-            value, interval = aggregates.figure(aggregate, summary, rows)
+            value, interval = aggregated(aggregate, summary, rows)
             found.append(
                 Measurement(
-                    subject=_subject(summary.group.variant),
+                    group=_group(summary.group.variant),
                     value=value,
                     unit="share of samples" if aggregate.name == "share" else summary.unit,
                     interval=interval,
@@ -130,7 +165,7 @@ def _count(
     certifiable: int | None = None,
 ) -> Measurement:
     return Measurement(
-        subject=_subject(variant),
+        group=_group(variant),
         value=float(count),
         unit=COUNT,
         interval=None,
@@ -159,5 +194,5 @@ def _gap(rows: Sequence[Row]) -> str:
     return f"{failed} of {messages} messages have no figure" if failed else ""
 
 
-def _subject(variant: Variant) -> Subject:
-    return Subject(**variant._asdict())
+def _group(variant: Variant) -> MeasuredGroup:
+    return MeasuredGroup(**variant._asdict())

@@ -4,7 +4,7 @@ import pytest
 
 from fedleak.errors import ConfigError
 from fedleak.experiment.grid import parse_campaign
-from fedleak.gate.vocabulary import Vocabulary, check
+from fedleak.gate.validation import Vocabulary, validate
 
 CAMPAIGN = parse_campaign(
     {
@@ -49,7 +49,7 @@ VOCABULARY = Vocabulary.of(CAMPAIGN)
     ],
 )
 def test_what_the_run_has_may_be_named(make_policy, rule):
-    check(make_policy(rule), VOCABULARY)
+    validate(make_policy(rule), VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_what_the_run_has_may_be_named(make_policy, rule):
 )  # fmt: skip
 def test_a_typo_is_an_error(make_policy, rule, sentence):
     with pytest.raises(ConfigError) as caught:
-        check(make_policy("psnr < 1", rule), VOCABULARY)
+        validate(make_policy("psnr < 1", rule), VOCABULARY)
     assert sentence in str(caught.value)
 
 
 def test_a_short_name_that_means_two_things_is_an_error(make_policy):
     vocabulary = Vocabulary(metrics={"psnr"}, fields={"federation.momentum": {0.1}, "model.momentum": {0.2}})
     with pytest.raises(ConfigError, match=r"'momentum' may be federation.momentum or model.momentum; write one"):
-        check(make_policy("psnr < 1 where momentum = .1"), vocabulary)
-    check(make_policy("psnr < 1 where model.momentum = .1"), vocabulary)
+        validate(make_policy("psnr < 1 where momentum = .1"), vocabulary)
+    validate(make_policy("psnr < 1 where model.momentum = .1"), vocabulary)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedleak.errors import DataError
-from fedleak.gate.regression import compare
+from fedleak.gate.baseline import compare
 
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
 OLD = Path("runs/old")

@@ -1,4 +1,4 @@
-"""Draws the samples that leaked most in a group that breaks a rule: truth, guess, difference."""
+"""Pictures of the samples that leaked most in a group that breaks a rule: truth, guess, difference."""
 
 import math
 import re
@@ -16,10 +16,9 @@ from fedleak.experiment.canonical import address_of
 from fedleak.experiment.naming import LONGEST
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
-from fedleak.gate.measurement import Measurement
-from fedleak.gate.subject import Subject
+from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
-from fedleak.gate.words import figure
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
@@ -45,7 +44,7 @@ def picture(folder: RunFolder, name: str, what: str, measurement: Measurement) -
     samples = _worst(measurement.rows)
     if isinstance(samples, str):
         return Picture(reason=samples)
-    path = folder.root / "evidence" / f"{_file_name(name, measurement.subject)}.png"
+    path = folder.root / "evidence" / f"{_file_name(name, measurement.group)}.png"
     try:
         lines = _lines([_images(folder, sample) for sample in samples], samples)
         return Picture(path=draw(_panel(what, measurement, samples, lines), path))
@@ -53,10 +52,10 @@ def picture(folder: RunFolder, name: str, what: str, measurement: Measurement) -
         return Picture(reason=str(error))
 
 
-def _file_name(name: str, subject: Subject) -> str:
+def _file_name(name: str, group: MeasuredGroup) -> str:
     """Words that a shell needs no quotes for, and a digest that keeps apart what they do not."""
-    words = "-".join([name, subject.defense, subject.attack or "", subject.sender or ""])
-    return f"{re.sub(r'[^A-Za-z0-9._+=]+', '-', words)[:LONGEST]}-{address_of(str(subject))[:6]}"
+    words = "-".join([name, group.defense, group.attack or "", group.sender or ""])
+    return f"{re.sub(r'[^A-Za-z0-9._+=]+', '-', words)[:LONGEST]}-{address_of(str(group))[:6]}"
 
 
 def clear(folder: RunFolder) -> None:
@@ -138,7 +137,7 @@ def _panel(what: str, measurement: Measurement, samples: Sequence[Sample], lines
         title=textwrap.shorten(what, letters, placeholder=" …"),
         columns=tuple(_heading(sample) for sample in samples),
         lines=lines,
-        note=textwrap.shorten(f"what leaked most by {measurement.subject}", round(letters * 1.4), placeholder=" …"),
+        note=textwrap.shorten(f"what leaked most by {measurement.group}", round(letters * 1.4), placeholder=" …"),
     )
 
 

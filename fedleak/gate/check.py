@@ -1,27 +1,30 @@
-"""Checks a run: every rule, the comparison with a baseline, and whether the run is whole."""
+"""The gate: judges every rule, compares with a baseline, and asks whether the run is whole."""
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from fedleak.gate import evidence, regression
-from fedleak.gate.completeness import nothing_measured, unfinished
-from fedleak.gate.crashes import Crashes
-from fedleak.gate.federations import evaluated_in
-from fedleak.gate.judging import judge
-from fedleak.gate.measurement import Measurement
-from fedleak.gate.measuring import Measured, failed_messages
+from fedleak.gate import pictures
+from fedleak.gate.baseline import compare_with
+from fedleak.gate.figures import evaluated_in
+from fedleak.gate.judge import judge
+from fedleak.gate.measure import Crashes, Measured, failed_messages
+from fedleak.gate.measurement import BLIND, MeasuredGroup, Measurement
 from fedleak.gate.policy import Policy
-from fedleak.gate.selection import reasons_text
-from fedleak.gate.subject import Subject
+from fedleak.gate.sentences import reasons_text
+from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
-from fedleak.gate.vocabulary import Vocabulary, check
 from fedleak.runs.reading import FinishedRun
+from fedleak.settings import Scalar
 
 ALPHA = 0.05
 """How often chance alone may call something a regression, over all groups and metrics together."""
 DRAWN = 20
 """Groups of a rule that get a picture; a picture takes a tenth of a second."""
+NAMED = 3
+"""Federations, or reasons, that a sentence names."""
 Shown = TypeVar("Shown", Finding, Change, NewFigures)
 
 
@@ -36,18 +39,18 @@ def check_run(
 ) -> Verdict:
     """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
     if policy is not None:
-        check(policy, Vocabulary.of(run.campaign))
+        validate(policy, Vocabulary.of(run.campaign))
     measured = Measured(run.rows, run.federations, Crashes(run.folder), evaluated_in(run.campaign))
     old = None
     if baseline is not None:
-        old = regression.compare_with(run, baseline, alpha, allow_changes=allow_changes)
-    evidence.clear(run.folder)
+        old = compare_with(run, baseline, alpha, allow_changes=allow_changes)
+    pictures.clear(run.folder)
     return Verdict(
         run=run.folder.root,
         policy=policy,
         rules=() if policy is None else _judged(run, policy, measured),
         baseline=None if old is None else _regressions_pictured(run, old),
-        problems=(*nothing_measured(run), *(() if allow_unfinished else unfinished(run))),
+        problems=(*_nothing_measured(run), *(() if allow_unfinished else _unfinished(run))),
         failed_messages=_failed_messages(measured),
     )
 
@@ -83,14 +86,56 @@ def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) ->
     def picture(place: int, measurement: Measurement) -> Picture:
         if place >= DRAWN:
             return Picture(reason=f"only the {DRAWN} worst groups are drawn")
-        return evidence.picture(run.folder, name, what, measurement)
+        return pictures.picture(run.folder, name, what, measurement)
 
     return [replace(one, picture=picture(place, one.measurement)) for place, one in enumerate(shown)]
 
 
 def _failed_messages(measured: Measured) -> tuple[str, ...]:
     return tuple(
-        f"{Subject(**variant._asdict())}: {reasons_text(failed.items())}"
+        f"{MeasuredGroup(**variant._asdict())}: {reasons_text(failed.items())}"
         for variant, rows in measured.variants.items()
         if (failed := failed_messages(rows))
     )
+
+
+def _nothing_measured(run: FinishedRun) -> list[str]:
+    """A sentence where no attack that looks at an update has a figure."""
+    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BLIND):
+        return []
+    reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
+    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BLIND)} attacked"
+    return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
+
+
+def _unfinished(run: FinishedRun) -> list[str]:
+    """Sentences for cells that have not run, and for federations that left nothing to attack."""
+    sentences = []
+    if run.unfinished:
+        sentences.append(
+            f"{run.unfinished} of {run.manifest.cells_planned} cells have not run; "
+            "finish the run, or judge what there is with --allow-unfinished"
+        )
+    silent = _silent_federations(run)
+    if silent and not run.unfinished:
+        names = ", ".join(silent[:NAMED]) + (f" and {len(silent) - NAMED} more" if len(silent) > NAMED else "")
+        sentences.append(
+            f"{len(silent)} of the run's federations left nothing to attack: {names}; "
+            "see what went wrong there, or judge what there is with --allow-unfinished"
+        )
+    return sentences
+
+
+def _silent_federations(run: FinishedRun) -> list[str]:
+    heard = {(_federation(row.task, row.setting, row.defense), row.seed) for row in run.rows}
+    expected = [
+        (_federation(point.experiment.task, point.setting, defense.name), point.experiment.seed)
+        for point in run.campaign.points
+        for defense in point.experiment.defenses
+        if point.experiment.attacks and point.split == "test"
+    ]
+    return [f"{group}, seed {seed}" for group, seed in expected if (group, seed) not in heard]
+
+
+def _federation(task: str, setting: Mapping[str, Scalar], defense: str) -> MeasuredGroup:
+    return MeasuredGroup(task=task, setting=tuple(sorted(setting.items())), defense=defense)
