@@ -25,10 +25,14 @@ def render(page: Page) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+
+    environment = Environment(
         loader=PackageLoader("fedleak.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    return environment

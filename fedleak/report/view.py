@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fedleak.campaign.reading import FinishedRun
 from fedleak.report.citations import Citation, citations
 from fedleak.report.conditions import condition_of, condition_of_row, defended_in
-from fedleak.report.curves import Curves, curves
+from fedleak.report.convergence import Curves, curves
 from fedleak.report.evidence import Evidence
 from fedleak.report.files import Files
 from fedleak.report.frontier import Frontier, frontiers
