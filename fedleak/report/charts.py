@@ -1,6 +1,6 @@
 """The page's charts, drawn by matplotlib: lines with their names at their ends, and privacy against accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -22,6 +22,16 @@ POINTS = 72
 """To an inch; at as many dots to an inch, a unit of the chart is a point."""
 LEADER = 14.0
 """From the axes to the names beside them."""
+LEADING = {
+    "arrowstyle": "-",
+    "linewidth": 0.8,
+    "alpha": 0.6,
+    "relpos": (0, 0.5),
+    "patchA": None,
+    "shrinkA": 2,
+    "shrinkB": 0,
+}
+"""The line from a name to what it names."""
 GAP = 15.0
 """Between the middles of two names."""
 SIZE = 12.0
@@ -30,6 +40,8 @@ STEPS = (1, 2, 5, 10)
 """What a round value begins with."""
 DASHES = ((), (7, 3), (2, 2.5), (9, 3, 2, 3), (4, 2), (1, 3), (12, 3), (5, 2, 1, 2))
 """Told apart without colors too."""
+PART, WORDS = "series-{}", "name-{}"
+"""What the drawing calls a series and its name: never as a user called it, which could be a name of matplotlib's."""
 FIXED = style.context(["default", STYLE | {"font.size": SIZE}])
 """The look is ours, whatever the matplotlibrc of the user."""
 
@@ -64,11 +76,11 @@ def line_chart(lines: Lines, name: str) -> Markup:
     axes.margins(x=0.0)
     for i, _, points in drawn:
         look = {"color": _color(i), "linestyle": (0, DASHES[i % len(DASHES)]), "linewidth": 1.8, "clip_on": False}
-        axes.plot(*zip(*points, strict=True), gid=_part(i), **look)
+        axes.plot(*zip(*points, strict=True), gid=PART.format(i), **look)
     _ticks(axes, whole=True, log=lines.log)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
     says = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
-    return inline(figure, name=name, says=says, titles={_part(i): title for i, title, _ in drawn})
+    return inline(figure, name=name, says=says, titles=_titles({i: title for i, title, _ in drawn}))
 
 
 @FIXED
@@ -88,8 +100,7 @@ def frontier_chart(frontier: Frontier, name: str) -> Markup:
     _ticks(axes)
     _beside(axes, names)
     words = [f"{mark.says}{', on the frontier' if mark.member else ''}" for mark in frontier.marks]
-    titles = {_part(i): one for i, one in enumerate(words)}
-    return inline(figure, name=name, says=". ".join(words) + ".", titles=titles)
+    return inline(figure, name=name, says=". ".join(words) + ".", titles=_titles(dict(enumerate(words))))
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -142,11 +153,10 @@ def _mark(axes: Axes, mark: Mark, series: int) -> None:
     """A defense with the interval of what leaked."""
     color = _color(series)
     ends = [[abs(mark.leakage - mark.low)], [abs(mark.high - mark.leakage)]]
-    drawn = axes.errorbar(
-        [mark.accuracy], [mark.leakage], yerr=ends, fmt="o", color=color, elinewidth=1.2, clip_on=False
-    )
-    point = drawn.lines[0]
-    point.set(gid=_part(series), markersize=9, markeredgewidth=1.6, markerfacecolor=color if mark.member else PAPER)
+    axes.errorbar(
+        [mark.accuracy], [mark.leakage], yerr=ends, color=color, elinewidth=1.2, clip_on=False, gid=PART.format(series),
+        fmt="o", markersize=9, markeredgewidth=1.6, markerfacecolor=color if mark.member else PAPER,
+    )  # fmt: skip
 
 
 def _beside(axes: Axes, names: Sequence[Name]) -> None:
@@ -155,11 +165,10 @@ def _beside(axes: Axes, names: Sequence[Name]) -> None:
     height = axes.figure.bbox.height
     depths = [height - float(axes.transData.transform((name.x, name.y))[1]) for name in names]
     for name, depth in zip(names, spread(depths, GAP, TOP, height - BOTTOM), strict=True):
-        leader = {"arrowstyle": "-", "color": name.color, "linewidth": 0.8, "alpha": 0.6, "relpos": (0, 0.5)}
         axes.annotate(
-            _fitting(name), (name.x, name.y), (RIGHT + LEADER, height - depth), textcoords="figure points", va="center",
-            color=name.color, font=name.font, zorder=1, annotation_clip=False,
-            arrowprops={**leader, "shrinkA": 2, "shrinkB": 0},
+            _fitting(name), (name.x, name.y), (RIGHT + LEADER, height - depth), textcoords="figure points",
+            gid=WORDS.format(name.series), color=name.color, font=name.font, va="center", zorder=1,
+            annotation_clip=False, arrowprops={"color": name.color, **LEADING},
         )  # fmt: skip
 
 
@@ -175,6 +184,6 @@ def _color(series: int) -> str:
     return SERIES[series % len(SERIES)]
 
 
-def _part(series: int) -> str:
-    """What the drawing calls a series; no name of a user, which could be one of matplotlib's."""
-    return f"series-{series}"
+def _titles(words: Mapping[int, str]) -> dict[str, str]:
+    """What is told of a series where one points at it, or at its name."""
+    return {part.format(series): told for series, told in words.items() for part in (PART, WORDS)}
