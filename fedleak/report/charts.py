@@ -75,8 +75,15 @@ def line_chart(lines: Lines, name: str) -> Markup:
     figure, axes = _axes(lines.over, len(drawn))
     axes.margins(x=0.0)
     for i, _, points in drawn:
-        look = {"color": _color(i), "linestyle": (0, DASHES[i % len(DASHES)]), "linewidth": 1.8, "clip_on": False}
-        axes.plot(*zip(*points, strict=True), gid=PART.format(i), **look)
+        dashes = (0, DASHES[i % len(DASHES)])
+        axes.plot(
+            *zip(*points, strict=True),
+            gid=PART.format(i),
+            color=_color(i),
+            linestyle=dashes,
+            linewidth=1.8,
+            clip_on=False,
+        )
     _ticks(axes, whole=True, log=lines.log)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
     says = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
