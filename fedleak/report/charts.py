@@ -28,7 +28,7 @@ LEADING = {
     "alpha": 0.6,
     "relpos": (0, 0.5),
     "patchA": None,
-    "shrinkA": 2,
+    "shrinkA": 4,
     "shrinkB": 0,
 }
 """The line from a name to what it names."""
