@@ -8,12 +8,9 @@ from statistics import fmean
 from fedleak.analysis.evidence import Condition, condition_of, conditions_of
 from fedleak.analysis.judgement import guessing, hits, more, portion, strongest
 from fedleak.formatting import measured, number, percent
-from fedleak.report.chart import Axis, Label, Tick, axis_over, spread
 from fedleak.results.federation_row import FederationRow
 from fedleak.statistics.summary import Summary
 
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 250.0, 14.0, 206.0
-GAP = 15.0
 CHARTS = 6
 """Conditions that are drawn."""
 
@@ -22,7 +19,10 @@ CHARTS = 6
 class Mark:
     """A defense in the chart."""
 
-    label: Label
+    name: str
+    accuracy: float
+    leakage: float
+    """The mean of what the strongest attack got."""
     low: float
     high: float
     """Ends of the interval."""
@@ -37,10 +37,10 @@ class Frontier:
 
     title: str
     metric: str
+    higher_is_better: bool
+    """Whether a higher figure is more leakage."""
     marks: tuple[Mark, ...]
     guessing: float | None
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,34 +97,28 @@ def members(trades: Mapping[str, Trade]) -> set[str]:
 def _chart(condition: Condition, trades: Mapping[str, Trade]) -> Frontier:
     worst = [trade.worst for trade in trades.values()]
     guesses = [guessing(summary) for summary in worst if not math.isnan(guessing(summary))]
-    values = [v for s in worst for v in (s.mean, s.interval.low, s.interval.high, guessing(s))]
-    x = axis_over([trade.accuracy for trade in trades.values()], LEFT, RIGHT, margin=0.15)
-    ends = (BOTTOM, TOP) if worst[0].higher_is_better else (TOP, BOTTOM)
-    y = axis_over(values, *ends)
-    assert x is not None
-    assert y is not None
     return Frontier(
         title=condition.words,
         metric=worst[0].group.metric + (f", {worst[0].unit}" if worst[0].unit else ""),
-        marks=tuple(_marks(trades, x, y)),
-        guessing=y.at(fmean(guesses)) if guesses else None,
-        x_ticks=tuple(x.ticks(3)),
-        y_ticks=tuple(y.ticks()),
+        higher_is_better=worst[0].higher_is_better,
+        marks=tuple(_marks(trades)),
+        guessing=fmean(guesses) if guesses else None,
     )
 
 
-def _marks(trades: Mapping[str, Trade], x: Axis, y: Axis) -> list[Mark]:
-    places = spread([y.at(trade.worst.mean) for trade in trades.values()], GAP, TOP, BOTTOM)
+def _marks(trades: Mapping[str, Trade]) -> list[Mark]:
     best = members(trades)
     return [
         Mark(
-            label=Label(text=name, series=i, x=x.at(trade.accuracy), y=y.at(trade.worst.mean), label_y=places[i]),
-            low=y.at(_or(trade.worst.interval.low, trade.worst.mean)),
-            high=y.at(_or(trade.worst.interval.high, trade.worst.mean)),
+            name=name,
+            accuracy=trade.accuracy,
+            leakage=trade.worst.mean,
+            low=_or(trade.worst.interval.low, trade.worst.mean),
+            high=_or(trade.worst.interval.high, trade.worst.mean),
             member=name in best,
             says=_says(name, trade),
         )
-        for i, (name, trade) in enumerate(trades.items())
+        for name, trade in trades.items()
     ]
 
 

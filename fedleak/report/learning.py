@@ -7,7 +7,7 @@ from statistics import fmean
 
 from fedleak.analysis.evidence import Condition
 from fedleak.formatting import DASH, number, percent
-from fedleak.report.curves import SERIES, Chart, Points, chart
+from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.federation_row import FederationRow
 
 CHARTS = 6
@@ -31,7 +31,7 @@ class Price:
 class Learning:
     """One condition."""
 
-    chart: Chart | None
+    chart: Lines | None
     """None where no model was evaluated in two rounds or more."""
     where: str
     prices: tuple[Price, ...]
@@ -52,7 +52,7 @@ def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> 
     drawn = dict(list(courses.items())[:SERIES]) if any(len(one) > 1 for one in courses.values()) else {}
     title = f"{where.words}: accuracy"
     return Learning(
-        chart=chart(title, drawn),
+        chart=lines_of(title, "rounds", drawn),
         where=where.words,
         prices=tuple(_price(defense, own, courses[defense]) for defense, own in rows.items()),
     )

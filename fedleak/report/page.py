@@ -22,7 +22,7 @@ from fedleak.formatting import counted, listed
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
-from fedleak.report.curves import Curves, curves
+from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.layer_profile import Profile, layer_profile
 from fedleak.report.lead_picture import Hero, hero
@@ -186,10 +186,14 @@ def render(page: Page) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+
+    environment = Environment(
         loader=PackageLoader("fedleak.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    return environment

@@ -22,7 +22,7 @@ def test_every_defense_has_a_line_and_a_price():
             for name in ("none", "noisy") for r in (1, 2, 3)]  # fmt: skip
     (one,) = learning([*rows, row(4, 0.9, split="tuning")])
     assert one.chart is not None
-    assert [curve.label.text for curve in one.chart.curves] == ["none", "noisy"]
+    assert list(one.chart.points) == ["none", "noisy"]
     price = one.prices[0]
     assert (price.accuracy, price.sent, price.encoded, price.seconds) == ("30%", "2.00 MB", "38.4 kB", "20.0 ms")
     assert price.received == "–"  # noqa: RUF001

@@ -95,6 +95,11 @@ def test_headings_never_skip_a_level(text):
     assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
 
 
+def test_no_two_things_have_the_same_name(text):
+    names = [found["id"] for _, found in Reader(text).tags if "id" in found]
+    assert len(names) == len(set(names))
+
+
 def test_links_within_the_page_lead_somewhere(text):
     tags = Reader(text).tags
     names = {found["id"] for _, found in tags if "id" in found}

@@ -1,17 +1,14 @@
-"""Attacks over their iterations: the attacker's own loss, and beside it what only we can see, the quality."""
+"""Convergence curves: an attack over its iterations, its own loss and, which only we can see, the quality."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
-from fedleak.report.chart import Axis, Label, Tick, axis_over, path_through, spread
 from fedleak.report.pictures import Files, message_words
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs.cell_file import Saved
 
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 262.0, 14.0, 206.0
-GAP = 15.0
 ATTACKS = 3
 """Attacks that are drawn."""
 SERIES = 8
@@ -20,21 +17,14 @@ Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
-    """One line, and the words at its end."""
-
-    path: str
-    label: Label
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """Lines over iterations."""
+class Lines:
+    """A line chart: what is drawn, by the name of each line; a line without points has no place but keeps its color."""
 
     title: str
-    curves: tuple[Curve, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    over: str
+    """What is counted along the horizontal axis."""
+    points: Mapping[str, Points]
+    log: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +33,8 @@ class Curves:
 
     attack: str
     caption: str
-    loss: Chart | None
-    quality: Chart | None
+    loss: Lines | None
+    quality: Lines | None
 
 
 def curves(files: Files, rows: Sequence[Row]) -> list[Curves]:
@@ -58,6 +48,12 @@ def curves(files: Files, rows: Sequence[Row]) -> list[Curves]:
         if len(found) == ATTACKS:
             break
     return found
+
+
+def lines_of(title: str, over: str, points: Mapping[str, Points], *, log: bool = False) -> Lines | None:
+    """The chart of all points that can be drawn; None where there is none."""
+    usable = {name: _usable(own, log=log) for name, own in points.items()}
+    return Lines(title=title, over=over, points=usable, log=log) if any(usable.values()) else None
 
 
 def _same_message(files: Files, rows: Sequence[Row]) -> dict[str, Saved]:
@@ -79,34 +75,9 @@ def _curves(attack: str, rows: Sequence[Row], saved: Mapping[str, Saved]) -> Cur
     return Curves(
         attack=attack,
         caption=f"{attack} on the message of {message_words(rows[0])}, under each defense",
-        loss=chart("the attacker's own loss", losses, log=True),
-        quality=chart("quality of its guess, PSNR in dB", quality),
+        loss=lines_of("the attacker's own loss", "iterations", losses, log=True),
+        quality=lines_of("quality of its guess, PSNR in dB", "iterations", quality),
     )
-
-
-def chart(title: str, lines: Mapping[str, Points], *, log: bool = False) -> Chart | None:
-    """The lines over one pair of axes, each labelled at its end; None where there is nothing to draw."""
-    usable = {name: _usable(points, log=log) for name, points in lines.items()}
-    x = axis_over((x for points in usable.values() for x, _ in points), LEFT, RIGHT, margin=0.0)
-    y = axis_over((y for points in usable.values() for _, y in points), BOTTOM, TOP, log=log)
-    if x is None or y is None:
-        return None
-    return Chart(
-        title=title,
-        curves=tuple(_drawn(usable, x, y)),
-        x_ticks=tuple(x.ticks(3)),
-        y_ticks=tuple(y.ticks()),
-    )
-
-
-def _drawn(lines: Mapping[str, Points], x: Axis, y: Axis) -> Iterable[Curve]:
-    """A defense keeps its colour in every chart, also where another has no line."""
-    numbered = [(i, name, points) for i, (name, points) in enumerate(lines.items()) if points]
-    places = spread([y.at(points[-1][1]) for _, _, points in numbered], GAP, TOP, BOTTOM)
-    for (i, name, points), place in zip(numbered, places, strict=True):
-        end = points[-1]
-        label = Label(text=name, series=i, x=x.at(end[0]), y=y.at(end[1]), label_y=place)
-        yield Curve(path=path_through((x.at(a), y.at(b)) for a, b in points), label=label)
 
 
 def _usable(points: Points, *, log: bool) -> list[tuple[float, float]]:
