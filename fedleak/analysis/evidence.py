@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fedleak.analysis.judgement import BLIND, KINDS, attackers, eligible, headline, kind_of, strongest
 from fedleak.experiment.campaign import Campaign
 from fedleak.formatting import setting_in_words
-from fedleak.results.row import AGGREGATE, Row, Who
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE, Who
 from fedleak.statistics.group import Group, Sender, Setting
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary

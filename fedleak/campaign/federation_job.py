@@ -20,7 +20,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
 from fedleak.recording import find_recordings
-from fedleak.results.row import AGGREGATE, Who
+from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings import PlanSettings
 from fedleak.vault import stem_of

@@ -13,7 +13,8 @@ from fedleak.experiment.canonical import acting_tables, address_of, settings_fac
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.io.fingerprint import source_fingerprint
-from fedleak.results.row import Place, Who
+from fedleak.results.row import Place
+from fedleak.results.schema import Who
 
 Message = tuple[int, Who]
 """Round and sender."""

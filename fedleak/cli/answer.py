@@ -19,7 +19,7 @@ from rich.text import Text
 from fedleak.cli.query import Format
 from fedleak.formatting import escaped, printable
 from fedleak.results.database import MOST_COUNTED, Answer, Database, Stream
-from fedleak.results.row import finite_or_null
+from fedleak.results.schema import finite_or_null
 from fedleak.runs.query import EXAMPLES
 
 WIDEST = 60

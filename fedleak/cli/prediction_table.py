@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fedleak.profile.indicators import Indicator
 from fedleak.profile.prediction import Prediction
-from fedleak.results.row import finite_or_null
+from fedleak.results.schema import finite_or_null
 from fedleak.statistics.correlation import Correlation
 
 NAMES, CELL = 18, 24

@@ -15,7 +15,8 @@ from fedleak.experiment.canonical import address_of
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording
-from fedleak.results.row import AGGREGATE, Place, Who
+from fedleak.results.row import Place
+from fedleak.results.schema import AGGREGATE, Who
 from fedleak.settings import Table
 from fedleak.vault import deposited, truth_of, withdraw
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fedleak.experiment.experiment import Experiment
-from fedleak.results.row import Split
+from fedleak.results.schema import Split
 from fedleak.settings import Scalar, Table
 
 

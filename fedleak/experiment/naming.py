@@ -8,7 +8,7 @@ from typing import Any
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import address_of
 from fedleak.experiment.experiment import Experiment
-from fedleak.results.row import Split
+from fedleak.results.schema import Split
 from fedleak.settings import PlanSettings, Scalar, Settings
 
 ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")

@@ -16,7 +16,8 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
-from fedleak.results.row import AGGREGATE, Place, Who
+from fedleak.results.row import Place
+from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder

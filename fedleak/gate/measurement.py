@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from fedleak.formatting import setting_in_words
 from fedleak.gate.rule import Baseline, Fields
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.group import Sender, Setting
 from fedleak.statistics.intervals import Interval
 

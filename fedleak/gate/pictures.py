@@ -19,7 +19,8 @@ from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.truth import truth_behind

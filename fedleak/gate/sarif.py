@@ -14,7 +14,7 @@ from fedleak.gate.measurement import Measurement
 from fedleak.gate.sentences import change_text, finding_text, new_figures_text
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
 from fedleak.io.atomic import write_atomically
-from fedleak.results.row import finite_or_null
+from fedleak.results.schema import finite_or_null
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 RUN = "run"

@@ -10,7 +10,8 @@ from fedleak.errors import ConfigError, RecordingError, did_you_mean
 from fedleak.profile.indicators import INDICATORS, Indicator, values_of
 from fedleak.profile.profile import Effort, profile
 from fedleak.profile.subject import recorded
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.correlation import Correlation, spearman

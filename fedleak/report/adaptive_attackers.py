@@ -14,7 +14,8 @@ from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
 from fedleak.profile.profile import fisher_bound
 from fedleak.profile.subject import recorded
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 

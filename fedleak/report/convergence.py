@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
 from fedleak.report.pictures import Files, message_words
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.cell_file import Saved
 
 ATTACKS = 3

@@ -11,7 +11,8 @@ from fedleak.formatting import counted, percent
 from fedleak.profile.layers import Layer, layers_of, rank_limit
 from fedleak.recording import read_recording
 from fedleak.report.pictures import message_words
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 
 LAYERS = 12

@@ -33,7 +33,8 @@ from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
 from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.verdict import Verdict, verdict
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.group import group_rows
 from fedleak.statistics.summary import Summary, summarise

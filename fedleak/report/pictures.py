@@ -19,7 +19,8 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder

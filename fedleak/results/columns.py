@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 
+from fedleak.results.schema import AGGREGATE, Meaning, Split
 from fedleak.settings import Scalar
 
+WHO = int | Literal["aggregate"]
 LARGEST_EXACT = 2**53
 """Beyond this a double does not hold every whole number."""
 LARGEST_INTEGER = 2**63 - 1
@@ -45,6 +47,46 @@ class Column:
     def field(self) -> pa.Field:
         """Name, type and, for whoever opens the file, the meaning."""
         return pa.field(self.name, self.type, metadata={"meaning": self.meaning})
+
+
+ARROW: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    str | None: pa.string(),
+    Split: pa.string(),
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    tuple[float, ...]: pa.list_(pa.float64()),
+}
+"""The type of a column by that of a row's field."""
+
+
+def columns_of(row: type[Any]) -> tuple[Column, ...]:
+    """The columns of the fields that say what they mean, in their order, each of the type that its field has."""
+    plain, whole = get_type_hints(row), get_type_hints(row, include_extras=True)
+    return tuple(
+        column
+        for name, hint in whole.items()
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Meaning)
+        for column in _columns(name, plain[name], extra.text)
+    )
+
+
+def _columns(name: str, kind: Any, meaning: str) -> tuple[Column, ...]:
+    """A client's number and the word for the aggregate are columns of their own."""
+    if kind != WHO:
+        return (Column(name, ARROW[kind], meaning),)
+    sender = Column("sender", pa.string(), "client, or aggregate: the sum that secure aggregation revealed", _sender)
+    return sender, Column(name, pa.int64(), meaning, _number)
+
+
+def _sender(row: Any) -> str:
+    return AGGREGATE if row.client == AGGREGATE else "client"
+
+
+def _number(row: Any) -> int | None:
+    return None if row.client == AGGREGATE else row.client
 
 
 def table_of(columns: Sequence[Column], rows: Sequence[Varying]) -> pa.Table:

@@ -5,91 +5,70 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fedleak.io.atomic import write_atomically
-from fedleak.io.jsonl import (
-    FIGURE,
-    FLAG,
-    NUMBER,
-    TEXT,
-    WHOLE,
-    check_choice,
-    check_folders,
-    check_kinds,
-    check_setting,
-    read_rows,
+from fedleak.io.jsonl import read_rows
+from fedleak.results.schema import (
+    Figure,
+    Flag,
+    Folder,
+    Meaning,
+    Setting,
+    Split,
+    Text,
+    Whole,
+    finite_or_null,
+    parser_of,
 )
-from fedleak.results.row import Split, figure, finite_or_null
-from fedleak.settings import Scalar
-
-FIGURES = ("accuracy", "loss", "bytes_received", "bytes_sent", "bytes_encoded", "client_seconds", "client_memory")
-"""What may be NaN."""
-KINDS = {
-    **dict.fromkeys(("task", "federation", "split", "defense"), TEXT),
-    **dict.fromkeys(("seed", "round", "messages", "failures"), WHOLE),
-    "recorded": FLAG,
-    **dict.fromkeys(FIGURES, FIGURE),
-    "setting": (dict,),
-    "seconds": NUMBER,
-}
-"""What each field of a row is in the file."""
-SINCE = {"recorded": True, **dict.fromkeys(FIGURES[2:])}
-"""What rows lack that were written before there were such figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FederationRow:
-    """One round of one federation.
+    """One round of one federation. Rows of earlier versions lack what has a default.
 
     Accuracy and loss are NaN where the model was not evaluated (`utility.rounds = 0`, `federation.fraction_evaluate =
     0`), costs where no client answered.
     """
 
-    task: str
-    setting: Mapping[str, Scalar]
-    federation: str
-    """The folder below the run's `recordings`; empty where the run has only one."""
-    split: Split
-    defense: str
-    seed: int
-    round: int
-    recorded: bool = True
-    """False for the rounds that only show how good the model becomes: nobody attacks them."""
-    messages: int
-    """Updates that the server recorded in this round, a revealed sum among them."""
-    failures: int
-    """Clients that sent nothing in this round."""
-    accuracy: float
-    """On the task's test split, after the round."""
-    loss: float
-    bytes_received: float = nan
-    """By a client, for training, as Flower counts them; mean over clients."""
-    bytes_sent: float = nan
-    """The same of its answers."""
-    bytes_encoded: float = nan
-    """What a client's update would take in the encoding of its defenses: Flower sends every array whole."""
-    client_seconds: float = nan
-    """Of training and defenses; median over clients."""
-    client_memory: float = nan
-    """Bytes that these take at the peak; median over clients. NaN where the system cannot tell."""
-    seconds: float
-    """The whole federation's, the same in each of its rounds."""
+    task: Annotated[Text, Meaning("the public problem: data and model")]
+    defense: Annotated[Folder, Meaning("the defense's name in the experiment")]
+    seed: Annotated[Whole, Meaning("of the federation")]
+    split: Annotated[Split, Meaning("test or tuning")]
+    round: Annotated[Whole, Meaning("from 1")]
+    recorded: Annotated[
+        Flag, Meaning("false for the rounds after the attacked ones, which only show how good the model becomes")
+    ] = True
+    messages: Annotated[Whole, Meaning("updates that the server recorded in this round")]
+    """A revealed sum among them."""
+    failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
+    accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
+    loss: Annotated[Figure, Meaning("the same for the loss")]
+    bytes_received: Annotated[
+        Figure, Meaning("by a client, for training, as Flower counts them; mean over clients")
+    ] = nan
+    bytes_sent: Annotated[Figure, Meaning("the same of its answers")] = nan
+    bytes_encoded: Annotated[Figure, Meaning("what a client's update would take in the encoding of its defenses")] = nan
+    """Flower sends every array whole."""
+    client_seconds: Annotated[Figure, Meaning("of training and defenses; median over clients")] = nan
+    client_memory: Annotated[Figure, Meaning("bytes that these take at the peak; median over clients")] = nan
+    """NaN where the system cannot tell."""
+    seconds: Annotated[Figure, Meaning("the whole federation's, the same in each of its rounds")]
+    federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
+    """Empty where the run has only one."""
+    setting: Setting
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold."""
         return {key: finite_or_null(value) for key, value in asdict(self).items()}
 
     @classmethod
-    def from_facts(cls, facts: dict[str, Any]) -> "FederationRow":
-        """The row that `facts` was made from; raises `KeyError` or `TypeError` where they are no row's."""
-        facts = {**SINCE, **facts}
-        check_kinds(facts, KINDS)
-        check_setting(facts["setting"])
-        check_choice(facts, "split", ("test", "tuning"))
-        check_folders(facts, ("federation", "defense"))
-        values = {name: facts[name] for name in KINDS}
-        return cls(**{**values, **{name: figure(values[name]) for name in FIGURES}})
+    def from_facts(cls, facts: Mapping[str, Any]) -> "FederationRow":
+        """The row that `facts` was made from; raises `TypeError` where they are no row's."""
+        return _parse(facts)
+
+
+_parse = parser_of(FederationRow)
 
 
 def write_federations(path: Path, rows: Iterable[FederationRow]) -> Path:

@@ -5,35 +5,26 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 from fedleak.contracts.metric import Score
 from fedleak.io.atomic import write_atomically
-from fedleak.io.jsonl import (
-    FIGURE,
-    FLAG,
-    NUMBER,
-    TEXT,
-    WHOLE,
-    WORDS,
-    check_choice,
-    check_figures,
-    check_folders,
-    check_kinds,
-    check_setting,
-    read_rows,
+from fedleak.io.jsonl import read_rows
+from fedleak.results.schema import (
+    Figure,
+    Figures,
+    Flag,
+    Folder,
+    Meaning,
+    Setting,
+    Split,
+    Text,
+    Who,
+    Whole,
+    finite_or_null,
+    parser_of,
 )
 from fedleak.settings import Scalar
-
-AGGREGATE: Literal["aggregate"] = "aggregate"
-
-
-Who = int | Literal["aggregate"]
-"""A client's number, or the sum that secure aggregation revealed."""
-
-
-Split = Literal["test", "tuning"]
-"""Tuning rows choose among the variants of an attack; only test rows are reported."""
 
 
 @runtime_checkable
@@ -56,72 +47,63 @@ class Cellular(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One attack on one message, by one metric. NaN means not applicable (null in the file); `reason` says why."""
+    """One attack on one message, by one metric. NaN means not applicable (null in the file); `reason` says why.
 
-    task: str
-    setting: Mapping[str, Scalar]
-    """What else varies in the campaign, by dotted key, as in `{"federation.batch_size": 4}`; `vary` is the name of a
-    combination. Seed, task, attack and defense have places of their own."""
-    federation: str
-    """The folder of the federation below the run's `recordings`; empty where the run has only one."""
-    split: Split
-    algorithm: str
-    """The attack's registered name."""
-    attack: str
-    """The attack's label: its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
-    defense: str
-    client: Who
-    round: int
-    seed: int
-    metric: str
-    value: float
-    """Mean over the samples."""
-    baseline: float
-    """The same for the prior: the best constant guess without the update."""
-    no_gradient: float
-    """The same for public examples drawn at random: a natural guess without the update."""
-    certifiable: bool
-    """Whether the attack had a test that its guess could have passed."""
-    certified: bool
-    """Whether the attack proved its guess; see `Reconstruction.certificate`."""
-    certificate: str | None
-    """The test that the guess passed, in words; None: not certified."""
-    trouble: str | None
-    """The likeliest cause, in a word, where the attacker can tell that its guess does not fit; see `Diagnosis`."""
-    diagnosis: str | None
-    """The same in a sentence: what was seen, and what to do about it."""
-    unit: str
-    higher_is_better: bool
-    """Better for the attacker: more leakage."""
-    reason: str | None
-    applicable: bool
-    """False where the metric cannot judge what the attack guesses, or such data. Where it can and there is no figure,
-    the attack failed."""
-    seconds: float
-    """What the attack took, on one thread; the same for every metric of a reconstruction."""
-    best: float
-    """The sample that leaked most."""
-    worst: float
-    """The sample that leaked least."""
-    per_sample: tuple[float, ...]
-    blind_per_sample: tuple[float, ...]
-    """For each sample the better, for the attacker, of the two guesses without the update; NaN where there is none."""
-    samples: int
+    In the order of the columns of `results.parquet`.
+    """
+
+    task: Annotated[Text, Meaning("the public problem: data and model")]
+    defense: Annotated[Folder, Meaning("the defense's name in the experiment")]
+    algorithm: Annotated[Text, Meaning("the attack's registered name")]
+    attack: Annotated[Text, Meaning("the attack's label")]
+    """Its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
+    client: Annotated[Who, Meaning("the client's number; null for the aggregate")]
+    round: Annotated[Whole, Meaning("of the federation, from 1")]
+    seed: Annotated[Whole, Meaning("of the federation and the attack")]
+    split: Annotated[Split, Meaning("test; or tuning: only chooses among the variants of an attack")]
+    metric: Annotated[Text, Meaning("what is measured")]
+    value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
+    baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
+    no_gradient: Annotated[Figure, Meaning("the same for public examples drawn at random")]
+    best: Annotated[Figure, Meaning("the sample that leaked most")]
+    worst: Annotated[Figure, Meaning("the sample that leaked least")]
+    unit: Annotated[Text, Meaning("of value, baseline, no_gradient, best, worst and per_sample")]
+    higher_is_better: Annotated[Flag, Meaning("for the attacker: a higher value is more leakage")]
+    certifiable: Annotated[Flag, Meaning("whether the attack had a test that its guess could have passed")]
+    certified: Annotated[Flag, Meaning("whether the attack proved its guess")]
+    certificate: Annotated[Text | None, Meaning("the test that proved the guess, in words; null where none did")]
+    trouble: Annotated[
+        Text | None, Meaning("why the guess does not fit the update, in a word; null where it fits or nobody can tell")
+    ]
+    diagnosis: Annotated[Text | None, Meaning("the same in a sentence, with what to do about it")]
+    reason: Annotated[Text | None, Meaning("why there is no value, or only one over a part of the samples")]
+    applicable: Annotated[Flag, Meaning("false where the metric cannot judge what the attack guesses, or such data")]
+    """Where it can and there is no figure, the attack failed."""
+    seconds: Annotated[Figure, Meaning("what the attack took")]
+    """On one thread; the same for every metric of a reconstruction."""
+    samples: Annotated[Whole, Meaning("examples behind the message")]
+    per_sample: Annotated[Figures, Meaning("the value of each sample; null where no guess was matched to it")]
+    blind_per_sample: Annotated[Figures, Meaning("for each sample the better guess without the update")]
+    federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
+    """Empty where the run has only one."""
+    setting: Setting
+    """What else varies in the campaign; seed, task, attack and defense have places of their own."""
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold: a figure that is not finite becomes null."""
         return {key: finite_or_null(value) for key, value in asdict(self).items()}
 
     @classmethod
-    def from_facts(cls, facts: dict[str, Any]) -> "Row":
-        """The row that `facts` was made from; raises `KeyError` or `TypeError` where they are no row's."""
-        _check(facts)
-        values = {name: facts[name] for name in KINDS}
-        for key in FIGURES:
-            values[key] = figure(values[key])
-        for key in ("per_sample", "blind_per_sample"):
-            values[key] = tuple(figure(value) for value in values[key])
-        return cls(**values)
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Row":
+        """The row that `facts` was made from; raises `TypeError` where they are no row's."""
+        row = _parse(facts)
+        own, blind = len(row.per_sample), len(row.blind_per_sample)
+        if own != blind:
+            raise TypeError(f"blind_per_sample: expected {own} figures as in per_sample, got {blind}")
+        return row
+
+
+_parse = parser_of(Row)
 
 
 @runtime_checkable
@@ -131,24 +113,6 @@ class Measure(Protocol):
     name: ClassVar[str]
     unit: ClassVar[str]
     higher_is_better: ClassVar[bool]
-
-
-FIGURES = ("value", "baseline", "no_gradient", "best", "worst")
-"""The fields of a row that may be NaN."""
-
-
-KINDS = {
-    **dict.fromkeys(("task", "federation", "split", "algorithm", "attack", "defense", "metric", "unit"), TEXT),
-    **dict.fromkeys(("certifiable", "certified", "higher_is_better", "applicable"), FLAG),
-    **dict.fromkeys(("round", "seed", "samples"), WHOLE),
-    **dict.fromkeys(FIGURES, FIGURE),
-    **dict.fromkeys(("per_sample", "blind_per_sample"), (list, tuple)),
-    "setting": (dict,),
-    "client": (int, str),
-    **dict.fromkeys(("certificate", "trouble", "diagnosis", "reason"), WORDS),
-    "seconds": NUMBER,
-}
-"""What each field of a row is in the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,25 +145,10 @@ class Place:
 
     def row(self, score: Score, *, seconds: float, samples: int, said: Remarks = SILENT) -> Row:
         """The row of one score."""
-        return Row(
-            **asdict(self),
-            metric=score.metric,
-            value=score.value,
-            baseline=score.baseline,
-            no_gradient=score.no_gradient,
-            certified=said.certificate is not None,
-            **asdict(said),
-            unit=score.unit,
-            higher_is_better=score.higher_is_better,
-            reason=score.reason if score.reason or math.isfinite(score.value) else f"the value is {score.value}",
-            applicable=score.applicable,
-            seconds=seconds,
-            best=score.best,
-            worst=score.worst,
-            per_sample=score.per_sample,
-            blind_per_sample=score.blind_per_sample,
-            samples=samples,
-        )
+        own = {**asdict(self), **asdict(said), **asdict(score)}
+        if not score.reason and not math.isfinite(score.value):
+            own["reason"] = f"the value is {score.value}"
+        return Row(**own, certified=said.certificate is not None, seconds=seconds, samples=samples)
 
     def failed(self, metrics: Iterable[Measure], reason: str, *, seconds: float = 0.0) -> list[Row]:
         """A row without a figure for each metric, and why."""
@@ -228,31 +177,3 @@ def write_results(path: Path, rows: Iterable[Row]) -> Path:
 def read_results(path: Path) -> list[Row]:
     """Reads `results.jsonl`; raises `RecordingError` where it is missing or damaged."""
     return read_rows(path, Row.from_facts)
-
-
-def _check(facts: Mapping[str, Any]) -> None:
-    check_kinds(facts, KINDS)
-    check_setting(facts["setting"])
-    check_choice(facts, "split", ("test", "tuning"))
-    check_folders(facts, ("federation", "defense"))
-    for name in ("per_sample", "blind_per_sample"):
-        check_figures(facts, name)
-    if isinstance(facts["client"], str):
-        check_choice(facts, "client", (AGGREGATE,))
-    own, blind = len(facts["per_sample"]), len(facts["blind_per_sample"])
-    if own != blind:
-        raise TypeError(f"blind_per_sample: expected {own} figures as in per_sample, got {blind}")
-
-
-def finite_or_null(value: Any) -> Any:
-    """Plain data with null for figures that are not finite, which JSON has no word for."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, tuple | list):
-        return [finite_or_null(item) for item in value]
-    return value
-
-
-def figure(value: float | None) -> float:
-    """NaN for null."""
-    return math.nan if value is None else float(value)

@@ -11,7 +11,8 @@ from torch import Tensor
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
 from fedleak.errors import FedleakError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
-from fedleak.results.row import Row, figure, finite_or_null
+from fedleak.results.row import Row
+from fedleak.results.schema import figure, finite_or_null
 
 FORMAT = "fedleak-cell-5"
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.experiment.naming import ATTACKERS_SETTINGS, file_name
-from fedleak.results.row import AGGREGATE, Cellular, Who
+from fedleak.results.row import Cellular
+from fedleak.results.schema import AGGREGATE, Who
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from fedleak.learning.batch import Batch
 from fedleak.recording import read_recording
-from fedleak.results.row import AGGREGATE, Cellular
+from fedleak.results.row import Cellular
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.vault import truth_of
 

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.settings import Scalar
 
 Sender = Literal["client", "aggregate"]

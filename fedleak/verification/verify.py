@@ -8,7 +8,7 @@ from typing import Literal
 from fedleak import progress
 from fedleak.errors import RecordingError
 from fedleak.recording import Recording, find_recordings, read_recording
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.vault import PrivateBatch, withdraw
 from fedleak.verification.causes import likely_cause, remark

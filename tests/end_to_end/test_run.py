@@ -17,7 +17,8 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, FedleakError, NonFiniteError, OutputError
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.federation.reply import reply
-from fedleak.results.row import AGGREGATE, read_results
+from fedleak.results.row import read_results
+from fedleak.results.schema import AGGREGATE
 from fedleak.run import run
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import PACKAGES

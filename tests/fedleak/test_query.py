@@ -10,7 +10,8 @@ import pytest
 from fedleak.errors import ConfigError, RecordingError
 from fedleak.results import database
 from fedleak.results.federation_row import FederationRow, write_federations
-from fedleak.results.row import AGGREGATE, write_results
+from fedleak.results.row import write_results
+from fedleak.results.schema import AGGREGATE
 from fedleak.results.tables import write_parquet
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.query import EXAMPLES, open_run

@@ -9,7 +9,7 @@ from fedleak.experiment.canonical import address_of, experiment_facts
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import parse_campaign
 from fedleak.experiment.naming import file_name
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder, stem_name, vault_beside
 from fedleak.runs.ownership import claim, locked
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 

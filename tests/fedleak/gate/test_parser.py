@@ -146,5 +146,5 @@ def test_any_text_is_a_rule_or_one_sentence(text):
 
 
 def test_what_checks_no_policy_does_not_wait_for_the_parser():
-    code = "import sys, fedleak.cli.app, fedleak.pytest_fixture; sys.exit('lark' in sys.modules)"
+    code = "import sys, fedleak.cli.app, fedleak.testing.pytest_fixture; sys.exit('lark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedleak.errors import ConfigError
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.paired_tests import compare_defenses, compare_runs
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}

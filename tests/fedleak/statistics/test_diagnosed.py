@@ -1,7 +1,7 @@
 """Why guesses do not fit is counted by message, whatever the number of metrics."""
 
 from fedleak.analysis.diagnoses import diagnosed
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.summary import summarise
 
 RANK = {"trouble": "rank", "diagnosis": "3 entries for 64 unknown pixels"}

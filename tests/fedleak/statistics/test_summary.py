@@ -6,7 +6,7 @@ import statistics
 import pytest
 from scipy import stats
 
-from fedleak.results.row import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.intervals import Units, of_mean
 from fedleak.statistics.summary import summarise
 

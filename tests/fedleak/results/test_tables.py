@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from fedleak.errors import OutputError
 from fedleak.results.federation_row import FederationRow
-from fedleak.results.row import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
 from fedleak.results.tables import FEDERATIONS, RESULTS, federations_table, results_table, write_parquet
 
 SETTINGS = st.dictionaries(

@@ -9,7 +9,8 @@ import pytest
 
 from fedleak.contracts.metric import Score, metrics
 from fedleak.errors import RecordingError
-from fedleak.results.row import AGGREGATE, Place, Row, read_results, write_results
+from fedleak.results.row import Place, Row, read_results, write_results
+from fedleak.results.schema import AGGREGATE
 
 PLACE = Place(
     task="digits-mlp", setting={"federation.batch_size": 4, "vary": "small"}, federation="seed=7",
@@ -76,20 +77,23 @@ def test_a_missing_file_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"value": "30.5"}, "value: expected int or float or null, got str"),
-        ({"certified": 1}, "certified: expected bool, got int"),
-        ({"round": True}, "round: expected int, got bool"),
-        ({"seed": 2**63}, "seed: expected a number of at most 64 bits"),
-        ({"client": "somebody"}, "client: expected aggregate, got 'somebody'"),
-        ({"client": None}, "client: expected int or str, got NoneType"),
-        ({"split": "train"}, "split: expected test or tuning, got 'train'"),
+        ({"value": "30.5"}, "value: expected a valid number, got '30.5'"),
+        ({"certified": 1}, "certified: expected a valid boolean, got 1"),
+        ({"round": True}, "round: expected a valid integer, got True"),
+        ({"seed": 2**63}, "seed: expected less than 9223372036854775808, got 9223372036854775808"),
+        ({"client": "somebody"}, "client: expected a valid integer or 'aggregate', got 'somebody'"),
+        ({"client": None}, "client: expected a valid integer or 'aggregate', got None"),
+        ({"split": "train"}, "split: expected 'test' or 'tuning', got 'train'"),
         ({"federation": "../.."}, "federation: expected the plain name of a folder"),
         ({"federation": ".."}, "federation: expected the plain name of a folder"),
         ({"federation": "a\0b"}, "federation: expected the plain name of a folder"),
         ({"defense": "/etc"}, "defense: expected the plain name of a folder"),
-        ({"setting": {"a": [1]}}, "setting.a: expected a scalar, got list"),
-        ({"per_sample": [1.0, "2"]}, "per_sample: expected a list of numbers and null"),
-        ({"per_sample": "ab"}, "per_sample: expected list or tuple, got str"),
+        (
+            {"setting": {"a": [1]}},
+            "setting.a: expected a valid boolean or a valid integer or a valid number or a valid string, got [1]",
+        ),
+        ({"per_sample": [1.0, "2"]}, "per_sample.1: expected a valid number, got '2'"),
+        ({"per_sample": "ab"}, "per_sample: expected a valid tuple, got 'ab'"),
         ({"per_sample": [1.0]}, "blind_per_sample: expected 1 figures as in per_sample, got 2"),
     ],
 )
