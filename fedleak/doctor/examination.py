@@ -46,13 +46,17 @@ def _data_set(name: str) -> Check:
     return Check(topic="data", what=name, state="ok", found=f"{len(examples):,} examples")
 
 
-# Plug-ins that other packages bring: one that does not load stops every command.
+# Plug-ins that other packages bring: one that does not load stops every command, and none is held by our contracts.
 
 GROUP = "fedleak.plugins"
+UNHELD = (
+    "stands outside the import contracts that keep our own attacks from the truth; read what it imports before you "
+    "trust its figures"
+)
 
 
 def check_plugins() -> Iterator[Check]:
-    """Each entry point of the group `fedleak.plugins`."""
+    """Each entry point of the group `fedleak.plugins`, with what it registers."""
     found = list(entry_points(group=GROUP))
     if not found:
         yield Check(topic="plug-ins", what="from outside", state="ok", found="none")
@@ -67,7 +71,23 @@ def _plugin(entry: EntryPoint) -> Check:
         found = f"of {package}, does not load: {type(error).__name__}: {error}"
         remedy = f"mend or uninstall {entry.dist.name if entry.dist is not None else 'it'}"
         return Check(topic="plug-ins", what=entry.name, state="missing", found=found, remedy=remedy)
-    return Check(topic="plug-ins", what=entry.name, state="ok", found=f"{entry.value}, of {package}")
+    brought = ", ".join(_registered_by(entry.module)) or "registers nothing"
+    found = f"{entry.value}, of {package}: {brought}"
+    return Check(topic="plug-ins", what=entry.name, state="note", found=found, remedy=UNHELD)
+
+
+def _registered_by(module: str) -> Iterator[str]:
+    """The plug-ins of a module and of those below it, by kind and name."""
+    from fedleak.contracts.attack import attacks
+    from fedleak.contracts.defense import defenses
+    from fedleak.contracts.metric import metrics
+    from fedleak.contracts.model import models
+    from fedleak.data.loader import loaders
+
+    for registry in (attacks, defenses, metrics, models, loaders):
+        for cls in registry:
+            if f"{cls.__module__}.".startswith(f"{module}."):
+                yield f"{registry.kind} '{cls.name}'"
 
 
 def examine(runs: Path) -> list[Check]:

@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.metric import MembershipMetric, metrics
-from fedleak.evaluation.challenge import FEWEST
 from fedleak.metrics.placement import Placement
 
 FALSE_POSITIVE_RATE = 0.01
@@ -34,7 +33,7 @@ class MembershipTPR(MembershipMetric):
 }"""
     unit: ClassVar = "share of members"
     higher_is_better: ClassVar = True
-    fewest: ClassVar = FEWEST
+    fewest: ClassVar = round(1 / FALSE_POSITIVE_RATE)
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 1.0
     margin: ClassVar = 0.0
