@@ -1,4 +1,4 @@
-"""One client in one round: what it was asked, what it does, what it keeps to itself."""
+"""A client in one round: what it was asked, what it does, what it keeps to itself."""
 
 import time
 from dataclasses import dataclass, field

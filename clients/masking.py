@@ -1,4 +1,4 @@
-"""A client's part in secure aggregation; its private key never leaves this process."""
+"""Masking: a client's part in secure aggregation; its private key never leaves this process."""
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 

@@ -1,4 +1,4 @@
-"""Capture, attack, score: the whole line from Python, in memory.
+"""Python API: capture, attack, score; the whole line in memory.
 
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)

@@ -1,4 +1,4 @@
-"""One round of one client, pure: from the weights that it is sent to those that it sends, through its defenses."""
+"""A client's round, pure: from the weights that it is sent to those that it sends, through its defenses."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The few errors fedleak raises itself, each one sentence: what was expected, what came, what to do.
+"""Errors that fedleak raises itself, each one sentence: what was expected, what came, what to do.
 
 FedleakError            exit status 1: something failed
 ├── FederationError     a client or the protocol failed while the federation ran

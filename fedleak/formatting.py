@@ -1,4 +1,4 @@
-"""Figures and settings in the words that tables, reports and gates share."""
+"""Formatting: figures and settings in the words that tables, reports and gates share."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Every draw takes a generator made from (seed, purpose, ...): same words, same draw, on any worker."""
+"""Random generators from (seed, purpose, ...): same words, same draw, on any worker."""
 
 import hashlib
 import random

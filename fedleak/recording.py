@@ -1,4 +1,4 @@
-"""One message that the server saw, as a file that can be kept, sent, and attacked again next year."""
+"""A recording: one message that the server saw, as a file that can be kept, sent, and attacked again next year."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""Runs a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
+"""Runs of a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The tables of an experiment file that a federation is run from, parsed with one sentence for what is wrong."""
+"""Settings: the tables of an experiment file that a federation is run from, each mistake one sentence."""
 
 import json
 import re

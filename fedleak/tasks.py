@@ -1,4 +1,4 @@
-"""The catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
+"""Catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""The truth: what clients really trained on. Only clients write it, only scoring and verification read it."""
+"""The vault: what clients really trained on. Only clients write it, only scoring and verification read it."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

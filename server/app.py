@@ -1,4 +1,4 @@
-"""The one ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
+"""ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
 
 from pathlib import Path
 

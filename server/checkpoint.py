@@ -1,4 +1,4 @@
-"""Weights from a file that somebody else's training wrote."""
+"""Checkpoint loading: weights from a file that somebody else's training wrote."""
 
 import pickle
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The meter: what each round of training cost the clients, in bytes, seconds and memory."""
+"""Metering: what each round of training cost the clients, in bytes, seconds and memory."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Turns what crossed the wire into recordings on disk."""
+"""Recorder: turns what crossed the wire into recordings on disk."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""Which node is which client, the order of everything, and what went wrong with whom."""
+"""Roster: which node is which client, the order of everything, and what went wrong with whom."""
 
 import random
 import time

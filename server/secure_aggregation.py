@@ -1,4 +1,4 @@
-"""The server's part in secure aggregation: it relays keys, adds up masked vectors, and learns the sum."""
+"""Secure aggregation on the server: it relays keys, adds up masked vectors, and learns the sum."""
 
 from collections.abc import Iterable
 

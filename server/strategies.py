@@ -1,4 +1,4 @@
-"""Flower's strategies by name, with their options checked."""
+"""Strategies of Flower by name, with their options checked."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""Normal noise over many releases, also on secret random samples: epsilon by dp-accounting, and the noise for one."""
+"""Composition of (subsampled) Gaussian releases: epsilon by dp-accounting, and the noise that an epsilon needs."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What one mechanism proves over the rounds of a run."""
+"""Privacy guarantees: what one mechanism proves over the rounds of a run."""
 
 import math
 from dataclasses import dataclass, replace

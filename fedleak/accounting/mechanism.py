@@ -1,4 +1,4 @@
-"""What a defense adds to what it releases, in the terms that accountants reckon in."""
+"""Mechanisms: what a defense adds to what it releases, in the accountants' terms."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn."""
+"""The digits of scikit-learn, handwritten."""
 
 from dataclasses import dataclass
 from typing import ClassVar

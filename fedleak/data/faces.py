@@ -1,4 +1,4 @@
-"""Faces that come with scikit-image."""
+"""The faces of scikit-image."""
 
 from dataclasses import dataclass
 from typing import ClassVar

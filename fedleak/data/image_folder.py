@@ -1,4 +1,4 @@
-"""A folder of one's own images."""
+"""An image folder of one's own."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The contract of a data set's loader, the registry that finds loaders by source name, and files inside packages."""
+"""Data loaders: their contract, the registry that finds them by source name, and files inside packages."""
 
 from abc import ABC, abstractmethod
 from importlib.util import find_spec

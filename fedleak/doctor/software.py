@@ -1,4 +1,4 @@
-"""The packages that fedleak needs, and the tools that some of its commands can use."""
+"""Software: the packages that fedleak needs, and the tools that some of its commands can use."""
 
 import os
 import platform

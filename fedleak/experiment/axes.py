@@ -1,4 +1,4 @@
-"""Finds the axes of a grid: every place of an experiment file where a list stands in place of one value."""
+"""Axes of a grid: every place of an experiment file where a list stands in place of one value."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""A grid of experiments: one point for each combination of what varies, in the order of the file."""
+"""A campaign: one experiment for each combination of what varies, in the order of the file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""An experiment as plain data with every option written out: what addresses are made from."""
+"""Canonical form of an experiment, with every option written out, and content hashes of it."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""An experiment with every attacker that a comparison of defenses needs."""
+"""Comparison of defenses: an experiment with every attacker that it needs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The frozen description of one run, parsed once from TOML; past this file no dict and no string dispatch."""
+"""An experiment: the frozen description of one run, parsed once from TOML; after it no dict, no string dispatch."""
 
 import tomllib
 from collections import Counter

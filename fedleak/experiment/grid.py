@@ -1,4 +1,4 @@
-"""Expands an experiment file: lists become axes, `[[vary]]` names combinations, `[tuning]` adds seeds."""
+"""Grid expansion: lists become axes, `[[vary]]` names combinations, `[tuning]` adds seeds."""
 
 import copy
 from collections.abc import Hashable, Iterator

@@ -1,4 +1,4 @@
-"""What tells the points of a campaign apart: in the rows, and as the names of their folders."""
+"""Names of the points of a campaign: in the rows, and as folders."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Settings from the command line: `key=value` with dotted keys and values as TOML has them."""
+"""Overrides from the command line: `key=value` with dotted keys and values as TOML has them."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""How large a grid is, told from the lengths of its axes before anything is built."""
+"""Size of a grid, from the lengths of its axes before anything is built."""
 
 from dataclasses import dataclass
 from math import prod

@@ -1,4 +1,4 @@
-"""The variants of an attack or defense whose options are lists: one for each combination of values, named for it."""
+"""Variants of an attack or defense whose options are lists: one for each combination of values, named for it."""
 
 import json
 from collections.abc import Callable, Iterator

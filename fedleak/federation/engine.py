@@ -1,4 +1,4 @@
-"""Runs a federation, in this process or in Flower's Ray simulation; the two apps are the same."""
+"""Engines that run a federation: in this process or in Flower's Ray simulation; the two apps are the same."""
 
 import importlib
 import logging

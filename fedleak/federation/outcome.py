@@ -1,4 +1,4 @@
-"""What came of a federation: its recordings, its failures, its evaluation; as values and as files."""
+"""The outcome of a federation: its recordings, failures and evaluation, as values and as files."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What one federation is run from, and its form in Flower's flat run config."""
+"""The plan of a federation, and its form in Flower's flat run config."""
 
 import json
 from collections.abc import Mapping

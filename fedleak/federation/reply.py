@@ -1,4 +1,4 @@
-"""What a client sends back: its weights after training and the defenses. Clients run it, verification replays it."""
+"""A client's reply: its weights after training and the defenses. Clients run it, verification replays it."""
 
 from fedleak.client_round import Sent, client_round
 from fedleak.contracts.defense import Defense

@@ -1,4 +1,4 @@
-"""The one place where Flower's records become tensors and ring elements, and back."""
+"""Wire format: the one place where Flower's records become tensors and ring elements, and back."""
 
 from math import prod
 from typing import Any

@@ -1,4 +1,4 @@
-"""Gathers a gallery from the cells of a run."""
+"""Gallery: pictures of truth and guesses, gathered from the cells of a run."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Draws a panel of pictures into a PNG, pixels kept crisp."""
+"""Panels of pictures drawn into a PNG, pixels kept crisp."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""What the BatchNorm layers of a network see in a forward pass, and how far that is from what it should be."""
+"""BatchNorm statistics of a forward pass, and how far they are from what they should be."""
 
 import copy
 from collections.abc import Callable, Sequence

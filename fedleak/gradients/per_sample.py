@@ -1,4 +1,4 @@
-"""Gradients of single examples, for defenses that treat each by itself."""
+"""Per-sample gradients, for defenses that treat each example by itself."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How many examples a layer's weight gradient carries above its noise: its rank, and the factors that go with it.
+"""Numerical rank of a layer's weight gradient: how many examples it carries above its noise, and the factors.
 
 A linear layer's weight gradient over K examples is `Σ_j d_j x_jᵀ`: the derivatives d_j by the layer's outputs times its
 inputs x_j, so a matrix of rank K at most, plus the noise of rounding or of a defense.

@@ -1,4 +1,4 @@
-"""A hash of fedleak's own source: both ends of a federation must run the same code."""
+"""Source fingerprint: both ends of a federation must run the same code."""
 
 import hashlib
 from functools import lru_cache

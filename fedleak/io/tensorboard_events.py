@@ -1,4 +1,4 @@
-"""TensorBoard's event files: scalars, pictures and hyper-parameters, a whole file at once and without threads."""
+"""TensorBoard event files: scalars, pictures and hyper-parameters, a whole file at once and without threads."""
 
 import io
 import math

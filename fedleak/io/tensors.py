@@ -1,4 +1,4 @@
-"""A pair of files, tensors (safetensors) and facts (JSON), written whole or not at all."""
+"""Tensor files: a pair of safetensors and facts in JSON, written whole or not at all."""
 
 import json
 from collections.abc import Mapping

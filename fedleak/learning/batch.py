@@ -1,4 +1,4 @@
-"""Images with their labels."""
+"""A batch: images with their labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The public problem that clients train on and attacks differentiate: a model, a loss, an input shape, classes."""
+"""A task: the public problem that clients train on and attacks differentiate. Model, loss, input shape, classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a client trains: the facts, and the training itself (clients run it, verification and attacks replay it)."""
+"""Local training of a client: its facts, and the training itself (verification and attacks replay it)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace

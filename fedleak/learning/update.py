@@ -1,4 +1,4 @@
-"""What a client sends: named tensors, also as one vector, as a gradient or as a weight delta."""
+"""An update: the named tensors that a client sends, also as one vector, as a gradient or as a weight delta."""
 
 import math
 from dataclasses import dataclass

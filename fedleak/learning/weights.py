@@ -1,4 +1,4 @@
-"""A model's state as it crosses the wire: named parameters and named buffers."""
+"""Weights: a model's state as it crosses the wire, named parameters and named buffers."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How many labels were guessed."""
+"""Label recall: the share of the labels that were guessed."""
 
 from collections import Counter
 from dataclasses import dataclass

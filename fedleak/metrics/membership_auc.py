@@ -1,4 +1,4 @@
-"""How far members stand out, on the whole."""
+"""Membership AUC: how far members stand out, over all thresholds."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""How many members are found with hardly a false alarm."""
+"""True positive rate of membership at a low false positive rate."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""How many questions about a batch are answered right."""
+"""Property accuracy: the share of questions about a batch that are answered right."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""How far off the answers to questions about a batch are."""
+"""Brier score of the answers to questions about a batch."""
 
 from dataclasses import dataclass
 from typing import ClassVar

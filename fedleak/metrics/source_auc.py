@@ -1,4 +1,4 @@
-"""How far a client's examples stand out among those of the others."""
+"""Source AUC: how far a client's examples stand out among those of the others."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

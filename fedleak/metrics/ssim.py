@@ -1,4 +1,4 @@
-"""Structural similarity."""
+"""SSIM: structural similarity."""
 
 from dataclasses import dataclass
 from typing import ClassVar

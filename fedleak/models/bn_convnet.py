@@ -1,4 +1,4 @@
-"""A small ReLU ConvNet with BatchNorm."""
+"""ConvNet with BatchNorm: small, ReLU."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The ConvNet without biases that a recursion over its layers turns round."""
+"""CNN6: the ConvNet without biases that a recursion over its layers turns round."""
 
 from dataclasses import dataclass
 from typing import ClassVar

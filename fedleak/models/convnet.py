@@ -1,4 +1,4 @@
-"""A small ReLU ConvNet without normalisation."""
+"""ConvNet: small, ReLU, without normalization."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A deeper ReLU ConvNet without normalisation."""
+"""Deep ConvNet: ReLU, without normalization."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A small ReLU ConvNet with dropout."""
+"""ConvNet with dropout: small, ReLU."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A perceptron with dropout."""
+"""Perceptron with dropout."""
 
 from dataclasses import dataclass
 from math import prod

@@ -1,4 +1,4 @@
-"""The LeNet of Deep Leakage from Gradients: sigmoid, strided, twice differentiable everywhere."""
+"""LeNet as in Deep Leakage from Gradients: sigmoid, strided, twice differentiable everywhere."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A perceptron with one hidden layer: the smallest network whose first layer gives its input away."""
+"""Multilayer perceptron with one hidden layer: the smallest network whose first layer gives its input away."""
 
 from dataclasses import dataclass
 from math import prod

@@ -1,4 +1,4 @@
-"""A small vision transformer whose patches and positions go straight into the attention."""
+"""Vision transformer: small, its patches and positions go straight into the attention."""
 
 from dataclasses import dataclass
 from math import gcd

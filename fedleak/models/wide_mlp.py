@@ -1,4 +1,4 @@
-"""A perceptron with one wide hidden layer: what exact attacks on whole batches are made for."""
+"""Multilayer perceptron with one wide hidden layer, for exact attacks on whole batches."""
 
 from dataclasses import dataclass
 from math import prod

@@ -1,4 +1,4 @@
-"""Which ReLUs each example switches on, layer by layer."""
+"""ReLU activity: which units each example switches on, layer by layer."""
 
 import math
 from collections.abc import Iterator, Sequence

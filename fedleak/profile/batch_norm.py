@@ -1,4 +1,4 @@
-"""What BatchNorm's running statistics, sent along with the weights, tell of the batch."""
+"""BatchNorm leakage: what the running statistics, sent along with the weights, tell of the batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

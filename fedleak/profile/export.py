@@ -1,4 +1,4 @@
-"""A profile as plain data, for scripts and CI."""
+"""Export of a profile as plain data, for scripts and CI."""
 
 import math
 from collections.abc import Sequence

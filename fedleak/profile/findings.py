@@ -1,4 +1,4 @@
-"""What the indicators say, in sentences that a designer of the system can act on."""
+"""Findings: what the indicators say, in sentences that a designer of the system can act on."""
 
 import math
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""Each indicator of a profile as one number, so that it can be held against what attacks really got."""
+"""Indicators of a profile as one number each, to be held against what attacks really got."""
 
 import math
 from collections.abc import Callable

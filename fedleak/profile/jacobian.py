@@ -1,4 +1,4 @@
-"""The derivative of the gradient by the images, `J = dg / dx`, as a linear map that is never written out."""
+"""Jacobian of the gradient by the images, `J = dg / dx`, as a linear map that is never written out."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What an update gives away by its shape alone: how its energy lies in the layers, and the rank of its matrices."""
+"""Layer profile: how an update's energy lies in the layers, and the rank of its matrices."""
 
 import math
 from dataclasses import dataclass

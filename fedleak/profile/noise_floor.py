@@ -1,4 +1,4 @@
-"""How far each entry of the gradient that a server sees is off, before anybody attacks it."""
+"""Noise floor: how far each entry of the gradient that a server sees is off, before anybody attacks it."""
 
 import math
 from dataclasses import dataclass

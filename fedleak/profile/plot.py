@@ -1,4 +1,4 @@
-"""Draws a profile: what noise would hide, where the energy lies, and which pixels the update shows best."""
+"""Plot of a profile: what noise would hide, where the energy lies, and which pixels the update shows best."""
 
 import io
 import math

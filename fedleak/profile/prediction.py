@@ -1,4 +1,4 @@
-"""Indicators of a run's messages held against what its attacks really got beyond guessing."""
+"""Prediction: indicators of a run's messages held against what its attacks really got beyond guessing."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

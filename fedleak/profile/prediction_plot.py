@@ -1,4 +1,4 @@
-"""Draws indicators against what attacks really got: a panel for each indicator, a colour for each attack."""
+"""Plot of indicators against what attacks really got: a panel for each indicator, a color for each attack."""
 
 import io
 import math

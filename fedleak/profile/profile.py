@@ -1,4 +1,4 @@
-"""All indicators of one message."""
+"""The profile of one message: all its indicators."""
 
 import math
 from dataclasses import dataclass, replace

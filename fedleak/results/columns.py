@@ -1,4 +1,4 @@
-"""Rows as columns of one type each: Arrow tables, in memory or as Parquet."""
+"""Arrow columns of rows, each of one type, in memory or as Parquet."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence

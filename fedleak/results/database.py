@@ -1,4 +1,4 @@
-"""Tables that SQL can ask, in a DuckDB in memory from which nothing outside can be reached."""
+"""DuckDB in memory, from which SQL can reach nothing outside."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The rows of `federations.jsonl`: what each federation was good for and what it took, round by round."""
+"""Rows of `federations.jsonl`: what each federation was good for and what it took, round by round."""
 
 import json
 from collections.abc import Iterable, Mapping

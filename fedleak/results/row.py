@@ -1,4 +1,4 @@
-"""The rows of `results.jsonl`: one figure each, with everything needed to read it alone."""
+"""Rows of `results.jsonl`: one figure each, with everything needed to read it alone."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The rows of a run as tables: `results.parquet`, and what `fedleak query` asks.
+"""Arrow tables of a run's rows: `results.parquet`, and what `fedleak query` asks.
 
 A row's `client` becomes two columns: `sender`, which is `client` or `aggregate`, and `client`, its number, null for the
 aggregate. Each key of a row's `setting` becomes a column of its own; see `columns.table_of`.

@@ -1,4 +1,4 @@
-"""A run folder: where everything lies."""
+"""Layout of a run folder: where everything lies."""
 
 from dataclasses import dataclass
 from pathlib import Path

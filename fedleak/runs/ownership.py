@@ -1,4 +1,4 @@
-"""Takes a run folder for a campaign: nobody else works in it, and what is in it is ours."""
+"""Ownership of a run folder by a file lock: nobody else works in it, and what is in it is ours."""
 
 import shutil
 import tomllib

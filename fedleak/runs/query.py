@@ -1,4 +1,4 @@
-"""Opens a run for SQL: its rows as the tables `results` and `federations`."""
+"""SQL over a run: its rows as the tables `results` and `federations`."""
 
 from contextlib import suppress
 from pathlib import Path

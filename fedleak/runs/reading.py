@@ -1,4 +1,4 @@
-"""A run folder read back: for reports, gates, queries and comparisons."""
+"""Reads a run folder back, whole or refused: for reports, gates, queries and comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Spearman's rank correlation with an interval that says when there are too few points."""
+"""Spearman's rank correlation, with an interval that says when there are too few points."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How much more leaks than by guessing without the update, sample by sample."""
+"""Gain over guessing: how much more leaks than without the update, sample by sample."""
 
 import math
 from collections.abc import Sequence

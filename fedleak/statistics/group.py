@@ -1,4 +1,4 @@
-"""What one figure is about, and the rows that it is made from."""
+"""Groups of rows: what one figure is about, and the rows that it is made from."""
 
 import math
 from collections.abc import Iterable

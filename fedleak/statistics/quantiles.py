@@ -1,4 +1,4 @@
-"""Percentiles over the samples of many messages, and how sure they are."""
+"""Quantiles over the samples of many messages, with their confidence intervals."""
 
 import math
 from collections.abc import Sequence

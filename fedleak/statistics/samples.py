@@ -1,4 +1,4 @@
-"""The samples of many messages side by side, each with the guess that needs no update."""
+"""Samples of many messages side by side, each with the guess that needs no update."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

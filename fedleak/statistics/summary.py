@@ -1,4 +1,4 @@
-"""Rows that belong together as one figure: its mean and interval, its worst case, both baselines."""
+"""Summary of rows that belong together: mean and interval, worst case, both baselines."""
 
 import math
 from collections import Counter

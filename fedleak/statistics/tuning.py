@@ -1,4 +1,4 @@
-"""Chooses among the variants of an attack by what they leak on tuning seeds; test seeds have no say."""
+"""Tuning: chooses among the variants of an attack by what they leak on tuning seeds; test seeds have no say."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What one attack on one update got, for assertions: figures by name, beside those of blind guesses."""
+"""A leak, for assertions: what one attack on one update got, figures by name, beside those of blind guesses."""
 
 import math
 from collections.abc import Iterable, Mapping

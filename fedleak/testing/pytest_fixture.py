@@ -1,4 +1,4 @@
-"""What the fixture `fedleak` gives a test: attacks on a model and a batch, shown if the test fails, and the gate."""
+"""The pytest fixture `fedleak`: attacks on a model and a batch, shown if the test fails, and the gate."""
 
 import re
 from collections.abc import Iterator, Sequence

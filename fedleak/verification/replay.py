@@ -1,4 +1,4 @@
-"""Replays a client's round from the vault and compares it with what was recorded."""
+"""Replay of a client's round from the vault, compared with what was recorded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Recomputes each recorded update from the true batch: does what the server saw follow from what the client had?"""
+"""Verification of a run: each recorded update is recomputed from the true batch."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
