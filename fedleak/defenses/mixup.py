@@ -31,7 +31,7 @@ class MixUp(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2018},
   url = {https://arxiv.org/abs/1710.09412}
 }"""
-    knowledge: ClassVar[str] = "looks for labels that are mixtures together with the images"
+    adaptive_strategy: ClassVar[str] = "looks for labels that are mixtures together with the images"
     mixes_labels: ClassVar[bool] = True
     alpha: Rate = 1.0
     """Large values mix half and half, small ones hardly at all; the paper takes 1 on CIFAR, 0.1 to 0.4 on ImageNet."""

@@ -6,10 +6,11 @@ import torch
 
 from fedleak.attacks.wrappers.plain import unaware
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.randomness import generator
 
-SPARSE = (defenses.build("top-k", {"fraction": 0.2}),)
+SPARSE = Chain((defenses.build("top-k", {"fraction": 0.2}),))
 SHORT = {"use": "inverting-gradients", "steps": 5}
 
 

@@ -14,7 +14,7 @@ from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
 from fedleak.api import capture
 from fedleak.campaign.plan import federation_address
 from fedleak.client_round import client_round
-from fedleak.contracts.chain import build_chain, public_task
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import acting_tables
@@ -68,9 +68,9 @@ def test_infinite_clip_and_no_noise_is_plain_sgd(name: str) -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 10.0])
 def test_eval_mode_and_penalties_of_other_defenses_are_in_it(beta: float) -> None:
-    chain = build_chain(({"use": "precode", "beta": beta},))
+    chain = Chain.build(({"use": "precode", "beta": beta},))
     step = step_of("digits-mlp")
-    task = public_task(step.task, chain)
+    task = chain.task(step.task)
     hardened = replace(step, task=task, weights=initial_weights(task, 0, chain), mode="eval")
     ours = DPSGD(max_norm=math.inf, noise_multiplier=0.0).gradient(hardened, generator(0))
     for key, value in hardened.gradient().items():
@@ -172,18 +172,18 @@ def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -
 )
 def test_what_is_wrong_is_said_in_one_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_chain(({"use": "dp-sgd", **options},))
+        Chain.build(({"use": "dp-sgd", **options},))
     assert str(caught.value).startswith(sentence)
 
 
 def test_batch_norm_is_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match="'bn1' is a BatchNorm2d; put 'group-norm' before it in the chain"):
-        public_task(task_named("photos-resnet18"), (DPSGD(),))
+        Chain((DPSGD(),)).task(task_named("photos-resnet18"))
 
 
 def test_two_cannot_be_chained() -> None:
     with pytest.raises(ConfigError, match="cannot be chained; keep one"):
-        build_chain(({"use": "dp-sgd"}, {"use": "dp-sgd", "noise_multiplier": 2.0}))
+        Chain.build(({"use": "dp-sgd"}, {"use": "dp-sgd", "noise_multiplier": 2.0}))
 
 
 def test_a_federation_runs_with_it() -> None:
