@@ -116,7 +116,7 @@ class Client:
     def pretrain(self, content: RecordDict) -> Trained:
         """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
         examples, training = pretraining_of(self.plan, self.partition)
-        return self._train(content, examples, training, ())
+        return self._train(content, examples, training, Chain())
 
     def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
         """Mean loss, accuracy and number of examples of the task's test split, with the layers it has of its own."""

@@ -71,7 +71,7 @@ class Chain:
     # How a run is set up.
 
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Chain":
-        """The chain as it acts in a run; `phases` as the experiment has them, before defenses have a say in training."""
+        """The chain as it acts in a run; `phases` as the experiment has them, before any defense changes training."""
         trained = tuple(self.settings(phase) for phase in phases)
         return Chain(tuple(defense.planned(trained) for defense in self))
 
@@ -176,7 +176,7 @@ class Chain:
             raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
 
     def _require_shared(self, task: Task) -> None:
-        """Refuses a chain that withholds what it replaces itself, or all that there is; `task` is the transformed one."""
+        """Refuses a chain that withholds what it replaces itself, or all there is; `task` is the transformed one."""
         withholding = self._acting_on("layers")
         for defense in withholding:
             if not defense.withheld(task):

@@ -34,8 +34,9 @@ def ratio(guess, batch, public):
 
 
 def defended(seen, defense, public, dice):
-    update = Chain(defense).protect(seen.update, generator(dice))
-    return replace(seen, update=update, defense=defense, auxiliary=public)
+    chain = Chain(defense)
+    update = chain.protect(seen.update, generator(dice))
+    return replace(seen, update=update, defense=chain, auxiliary=public)
 
 
 @pytest.mark.slow

@@ -46,9 +46,9 @@ def test_it_is_nearer_than_the_mean_public_image_through_any_defense(linear_task
     for seed in range(2):
         batch = stripes(1, seed)
         seen = observe(linear_task, batch)
-        seen = replace(
-            seen, update=Chain(defense).protect(seen.update, generator(seed)), defense=defense, auxiliary=public
-        )
+        chain = Chain(defense)
+        update = chain.protect(seen.update, generator(seed))
+        seen = replace(seen, update=update, defense=chain, auxiliary=public)
         guess = QUICK.reconstruct(seen, generator(seed))
         assert guess.labels.tolist() == batch.labels.tolist() or defense
         assert "public examples that it did not learn from" in guess.note
@@ -69,7 +69,7 @@ def test_an_unknown_rate_does_no_harm(linear_task, observe):
 
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = replace(
-        observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=(GaussianNoise(std=1e-3),)
+        observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=Chain((GaussianNoise(std=1e-3),))
     )
     one, two = (
         LTI(shadows=40, epochs=2, hidden=8, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2)

@@ -69,7 +69,7 @@ def test_a_network_without_a_dense_layer_is_refused(name: str) -> None:
 def test_dropout_of_nothing_is_the_plain_update(task: Task, batch: Batch) -> None:
     chain, training = Chain((defenses.build("dropout", {"rate": 0.0, "behind": "both"}),)), LocalTraining(batch_size=3)
     before = weights_of(task.network)
-    plain = client_round(task, before, batch, training, (), ("dice",)).weights
+    plain = client_round(task, before, batch, training, Chain(), ("dice",)).weights
     sent = client_round(chain.task(task), before, batch, training, chain, ("dice",)).weights
     for name, value in plain.parameters.items():
         assert torch.allclose(value, sent.parameters[name], atol=1e-7)

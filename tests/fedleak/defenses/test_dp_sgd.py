@@ -109,8 +109,8 @@ def test_clients_train_with_it() -> None:
     step = step_of("digits-mlp", examples=4)
     training = LocalTraining(batch_size=2, batches=2, epochs=2)
     for defense, close in [(DPSGD(max_norm=math.inf, noise_multiplier=0.0), True), (DPSGD(), False)]:
-        sent = client_round(step.task, step.weights, step.examples, training, (defense,), (0,)).weights
-        plain = client_round(step.task, step.weights, step.examples, training, (), (0,)).weights
+        sent = client_round(step.task, step.weights, step.examples, training, Chain((defense,)), (0,)).weights
+        plain = client_round(step.task, step.weights, step.examples, training, Chain(), (0,)).weights
         same = [torch.allclose(v, plain.parameters[n], atol=1e-5) for n, v in sent.parameters.items()]
         assert all(same) is close
 
@@ -141,20 +141,18 @@ def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -
     tree = {"task": "digits-mlp", "federation": {"rounds": 2}, "utility": {"rounds": 3, "epochs": 2}}
     expected = math.sqrt(2 + 3 * 2) * noise_multiplier_for(8.0, 1e-5)
     plan = parse_settings(FederationPlan, {**tree, "chain": [asked], "recordings": "r", "vault": "v"})
-    [one] = plan.defenses()
+    one = plan.defenses()
     table = {**tree, "name": "private", "attacks": [{"use": "prior"}], "defenses": [{"name": "dp", "chain": [asked]}]}
     experiment = parse_experiment(table)
-    [other] = experiment.build_chains()["dp"]
-    assert one == other
-    assert one.options() == {"max_norm": 1.0, "noise_multiplier": pytest.approx(expected)}
-    assert (
-        plan.model_copy(update={"chain": tuple(acting_tables(experiment, experiment.defenses[0]))}).defenses()[0] == one
-    )
+    assert one == experiment.build_chains()["dp"]
+    [defense] = one
+    assert defense.options() == {"max_norm": 1.0, "noise_multiplier": pytest.approx(expected)}
+    assert plan.model_copy(update={"chain": tuple(acting_tables(experiment, experiment.defenses[0]))}).defenses() == one
     longer = parse_experiment({**table, "utility": {"rounds": 9}})
     addresses = {federation_address(one, one.defenses[0]) for one in (experiment, longer)}
     assert len(addresses) == 2  # the recorded rounds have other noise too
     [seen] = capture("digits-mlp", clients=1, defense=[asked])
-    assert seen.observation.defense == (DPSGD(max_norm=1.0, noise_multiplier=noise_multiplier_for(8.0, 1e-5)),)
+    assert seen.observation.defense == Chain((DPSGD(max_norm=1.0, noise_multiplier=noise_multiplier_for(8.0, 1e-5)),))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +195,7 @@ def test_an_attacker_knows_how_much_noise_reaches_the_weights(batches: int, epoc
     training = LocalTraining(batch_size=4 // batches, batches=batches, epochs=epochs, learning_rate=1e-3)
     noisy, quiet = (DPSGD(max_norm=0.5, noise_multiplier=z) for z in (2.0, 0.0))
     one, other = (
-        client_round(step.task, step.weights, step.examples, training, (defense,), (0,)).weights.parameters
+        client_round(step.task, step.weights, step.examples, training, Chain((defense,)), (0,)).weights.parameters
         for defense in (noisy, quiet)
     )
     noise = torch.cat([(one[name] - other[name]).flatten() for name in one])

@@ -43,7 +43,7 @@ def test_what_was_sent_and_what_is_kept_are_all_that_was_given(of: Defense) -> N
     for round in range(4):
         batch = Batch(torch.rand(4, *task.shape, generator=generator(round)), torch.arange(4))
         trained = train_locally(task, before, batch, training, (round,))
-        sent = client_round(task, before, batch, training, (ErrorFeedback(of=of),), (round,), kept)
+        sent = client_round(task, before, batch, training, Chain((ErrorFeedback(of=of),)), (round,), kept)
         given = {name: value + delta(trained, before)[name] for name, value in given.items()}
         total = {name: value + delta(sent.weights, before)[name] for name, value in total.items()}
         kept, before = sent.kept, sent.weights
