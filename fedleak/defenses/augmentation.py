@@ -65,7 +65,7 @@ class Augmentation(Defense):
         return transformed(image, sequence, ways.tolist())
 
     def invert_examples(self, inputs: Images) -> Images:
-        """For every way that the dice may have gone the images that fit best; of these, those that fit best of all."""
+        """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""
         found, misfit = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
         for sequence, ways in self._ways():
             images, error = _fitted(inputs, sequence, ways)

@@ -1,4 +1,4 @@
-"""CENSOR."""
+"""CENSOR: the gradient replaced by orthogonal directions."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

@@ -1,4 +1,4 @@
-"""DP-SGD."""
+"""DP-SGD: per-example clipping and Gaussian noise in every local step."""
 
 import math
 from dataclasses import dataclass, replace

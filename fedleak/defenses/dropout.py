@@ -1,4 +1,4 @@
-"""Dropout put into a network."""
+"""Dropout layers put into a network."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
@@ -21,8 +21,8 @@ ACTIVATIONS = (
 class Dropout(Defense):
     """Drops each feature with probability `rate` in training, so that the update is of a network nobody else knows.
 
-    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who roll dice of
-    their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
+    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who draw masks
+    of their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"

@@ -1,4 +1,4 @@
-"""Uniform quantisation to a few bits."""
+"""Uniform quantization to a few bits."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -23,7 +23,7 @@ EDGE = 0.1
 class EightBit(Defense):
     """Rounds every entry to the nearest of 2^bits - 1 evenly spaced values, from minus to plus the tensor's largest.
 
-    Without dice: an entry is off by half a step at most, and one of less than that becomes 0.
+    Deterministic: an entry is off by half a step at most, and one of less than that becomes 0.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1511.04561"

@@ -1,4 +1,4 @@
-"""GradDefense."""
+"""GradDefense: Gaussian noise on random slices of the gradient."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

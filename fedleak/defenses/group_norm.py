@@ -1,4 +1,4 @@
-"""GroupNorm in place of BatchNorm."""
+"""Group normalization in place of batch normalization."""
 
 import copy
 from dataclasses import dataclass, replace

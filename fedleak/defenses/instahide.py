@@ -1,4 +1,4 @@
-"""InstaHide, of the inside-dataset kind."""
+"""InstaHide (inside-dataset): mixtures of images under random signs of the pixels."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

@@ -1,4 +1,4 @@
-"""PRECODE."""
+"""PRECODE: a variational bottleneck before the last dense layer."""
 
 from dataclasses import dataclass, replace
 from functools import partial

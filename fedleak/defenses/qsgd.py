@@ -1,4 +1,4 @@
-"""Stochastic quantisation (QSGD)."""
+"""QSGD: stochastic quantization."""
 
 import math
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class QSGD(Defense):
 
     def _rounded(self, value: Tensor, rng: Generator) -> Tensor:
         unit = self._unit(value)
-        dice = torch.rand(value.shape, generator=rng)
-        level = (value.abs() / unit.clamp_min(TINY) + dice).floor()
+        uniform = torch.rand(value.shape, generator=rng)
+        level = (value.abs() / unit.clamp_min(TINY) + uniform).floor()
         return value.sign() * unit * level
 
     def sensitivity_bound(self, norm: float) -> float:

@@ -1,4 +1,4 @@
-"""Signs alone (signSGD)."""
+"""signSGD: the sign of each entry."""
 
 from dataclasses import dataclass
 from math import ceil

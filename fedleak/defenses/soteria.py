@@ -1,4 +1,4 @@
-"""Soteria."""
+"""Soteria: pruning of the features that say most of the input."""
 
 import copy
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Sharing fewer layers."""
+"""Withheld layers: parameters that clients do not share (personalization layers)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""BatchNorm layers that are not shared (FedBN)."""
+"""FedBN: batch normalization layers that are not shared."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -36,7 +36,7 @@ def test_noise_is_told_in_units_of_the_gradient(make_subject, defense):
 def test_noise_of_a_chain_adds_in_squares():
     chain = Chain((Clipping(max_norm=1.0), GaussianNoise(std=0.3), GaussianNoise(std=0.4)))
     assert noise_in(chain, LocalTraining()) == pytest.approx(0.5)
-    assert noise_in((), LocalTraining()) == 0.0
+    assert noise_in(Chain(), LocalTraining()) == 0.0
 
 
 def test_an_unknown_length_has_no_scale(make_subject):
