@@ -9,8 +9,7 @@ import torch
 from flwr.app import Context, Message, RecordDict
 
 from fedleak.client_round import with_own
-from fedleak.contracts.chain import tells_the_loss, withheld_from
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.data import load
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
@@ -87,7 +86,7 @@ class Client:
         return self.plan.public_task()
 
     @property
-    def dice(self) -> tuple[int | str, ...]:
+    def seed_key(self) -> tuple[int | str, ...]:
         """What seeds this client in this round: the same under every defense, so that defenses can be compared."""
         phase = "pretraining" if self.pretraining else "client"
         return (self.plan.seed, phase, self.partition, self.round)
@@ -106,7 +105,7 @@ class Client:
         truth = PrivateBatch(
             examples=examples,
             training=training,
-            dice=self.dice,
+            dice=self.seed_key,
             client=self.partition,
             round=self.round,
             kept=self.kept,
@@ -117,18 +116,16 @@ class Client:
     def pretrain(self, content: RecordDict) -> Trained:
         """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
         examples, training = pretraining_of(self.plan, self.partition)
-        return self._train(content, examples, training, ())
+        return self._train(content, examples, training, Chain())
 
     def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
         """Mean loss, accuracy and number of examples of the task's test split, with the layers it has of its own."""
         test = load(self.plan.task).test
-        weights = with_own(self._weights(content), withheld_from(self.task, self.plan.defenses()), self.kept)
+        weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
         loss, accuracy = mean_loss(self.task, weights, test)
         return loss, accuracy, len(test)
 
-    def _train(
-        self, content: RecordDict, examples: Batch, training: LocalTraining, chain: tuple[Defense, ...]
-    ) -> Trained:
+    def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
         before = self._weights(content)
         loss, _ = mean_loss(self.task, before, examples)
         if not isfinite(loss):
@@ -138,14 +135,14 @@ class Client:
             )
         with footprint() as taken:
             started = time.perf_counter()
-            sent = reply(self.task, before, examples, training, chain, self.dice, self.kept)
+            sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept)
             seconds = time.perf_counter() - started
         sent.weights.require_finite(f"client {self.partition}, round {self.round}")
         return Trained(
             before=before,
             after=sent.weights,
             examples=len(examples),
-            loss=loss if tells_the_loss(chain, self.plan.federation) else None,
+            loss=loss if chain.tells_the_loss(self.plan.federation) else None,
             kept=sent.kept,
             seconds=seconds,
             memory=taken.bytes,

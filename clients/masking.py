@@ -35,7 +35,7 @@ def _private(client: Client) -> bytes:
     # Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
     later = {"utility"} if client.plan.recorded(client.round) else set()
     plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later})
-    return private_key(*client.dice, plan)
+    return private_key(*client.seed_key, plan)
 
 
 def _cohort(content: RecordDict) -> dict[int, bytes]:

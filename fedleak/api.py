@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain, planned, protocol_of, public_task, trained_with
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense
 from fedleak.contracts.metric import Score
 from fedleak.contracts.metric import metrics as metric_registry
@@ -36,7 +36,7 @@ from fedleak.federation.reply import reply
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 from fedleak.recording import read_recording
 from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.tasks import weights_of
@@ -119,8 +119,8 @@ def observe(
     attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
     an unknown or impossible field, and for a defense that needs several clients (use `capture`).
     """
-    chain = build_chain(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
-    protocol = protocol_of(chain)
+    chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
+    protocol = chain.protocol
     if protocol is not None:
         raise ConfigError(
             f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
@@ -129,14 +129,14 @@ def observe(
     batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
     settings = {"batch_size": size, "batches": batches, **training}
     federation = parse_settings(FederationSettings, settings)
-    chain = planned(chain, (federation,))
-    facts = trained_with(federation, chain).training()
+    chain = chain.planned((federation,))
+    facts = chain.settings(federation).training()
     network = copy.deepcopy(model).eval()
     with torch.no_grad():
         classes = network(inputs[:1]).shape[1]
     task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
-    with global_dice(seed, "initial weights"):  # of layers that a defense puts in
-        task = public_task(task, chain)
+    with seeded(seed, "initial weights"):  # of layers that a defense puts in
+        task = chain.task(task)
     before = weights_of(task.network)
     after = reply(task, before, Batch(inputs, labels), facts, chain, (seed, "observe")).weights
     observation = Observation(
@@ -194,11 +194,11 @@ def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **optio
     Of a capture it also sees what it wants: other messages of the federation, and candidates to be asked about.
     """
     chosen = attacks.build(name, options)
-    dice = generator(seed, "attack", name)
+    rng = generator(seed, "attack", name)
     if isinstance(captured, Observation):
-        return chosen.reconstruct(captured, dice)
+        return chosen.reconstruct(captured, rng)
     challenge = captured.challenge if "candidates" in chosen.wants else None
-    return chosen.reconstruct(shown(captured.observation, chosen, captured.others, challenge), dice)
+    return chosen.reconstruct(shown(captured.observation, chosen, captured.others, challenge), rng)
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:

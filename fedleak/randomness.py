@@ -21,7 +21,7 @@ def generator(*words: object) -> Generator:
 
 
 @contextmanager
-def global_dice(*words: object) -> Iterator[None]:
+def seeded(*words: object) -> Iterator[None]:
     """Seeds the global generators of torch and `random` inside the block and puts them back after it.
 
     For code that is not ours and takes no generator: dropout layers, Flower's sampling of clients.

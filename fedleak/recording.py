@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedleak.contracts.chain import build_chain, withheld_from
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
@@ -42,7 +41,7 @@ class Recording:
     num_examples: int | None
     training: LocalTraining
     """As the adversary knows it: None where a fact is unknown."""
-    chain: tuple[Defense, ...]
+    chain: Chain
     defense: str
     """Name of the chain in the experiment."""
     seed: int
@@ -60,7 +59,7 @@ class Recording:
     def observation(self) -> Observation:
         """What an attack is given."""
         before = self.before.state_dict()
-        masked, withheld = self.kind == "masked", withheld_from(self.task, self.chain)
+        masked, withheld = self.kind == "masked", self.chain.withheld(self.task)
         delta = self._read_masked() if masked else {n: self.payload[n] - before[n] for n in self.before.parameters}
         after = {n: self.payload[n] for n in self.before.buffers if n in self.payload and n not in withheld}
         return Observation(
@@ -96,7 +95,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "training": asdict(recording.training),
         "unknown": list(recording.training.unknown()),
         "defense": recording.defense,
-        "chain": [{"use": defense.name, **defense.options()} for defense in recording.chain],
+        "chain": recording.chain.tables,
         "seed": recording.seed,
         "metrics": dict(recording.metrics),
         "public_keys": dict(recording.public_keys),
@@ -128,7 +127,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
-    chain = build_chain(tuple(facts["chain"]))
+    chain = Chain.build(tuple(facts["chain"]))
     return Recording(
         task=hardened(facts["task"], chain),
         before=Weights(

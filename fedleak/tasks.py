@@ -6,13 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from fedleak.contracts.chain import public_task
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.model import models
 from fedleak.errors import ConfigError, DataError, did_you_mean
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 # What is public about a data set: its name, shape and classes. The examples themselves are in `fedleak.data`.
 
@@ -101,9 +100,9 @@ def task_named(name: str) -> Task:
 
 
 @lru_cache(maxsize=32)
-def hardened(name: str, chain: tuple[Defense, ...]) -> Task:
+def hardened(name: str, chain: Chain) -> Task:
     """The task of that name as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
-    return public_task(task_named(name), chain)
+    return chain.task(task_named(name))
 
 
 def parse_name(name: str) -> tuple[Source, str]:
@@ -119,15 +118,15 @@ def parse_name(name: str) -> tuple[Source, str]:
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
 
 
-def initial_weights(task: Task, seed: int, chain: tuple[Defense, ...] = ()) -> Weights:
+def initial_weights(task: Task, seed: int, chain: Chain | None = None) -> Weights:
     """Fresh weights by the architecture's own initialisation; the same seed gives the same weights.
 
     `task` is the one of that name or hardened by `chain`, whose layers come last: the others are as without it.
     """
-    with global_dice(seed, "initial weights", task.name):
+    with seeded(seed, "initial weights", task.name):
         source, model = parse_name(task.name)
         network = models.build(model, {}, "task").network(source.shape, source.classes)
-        return weights_of(public_task(Task(task.name, network, source.shape, source.classes), chain).network)
+        return weights_of((chain or Chain()).task(Task(task.name, network, source.shape, source.classes)).network)
 
 
 def weights_of(network: nn.Module) -> Weights:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from flwr.app import RecordDict
 
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
@@ -95,5 +95,5 @@ class Recorder:
         return self.plan.public_task()
 
     @cached_property
-    def _chain(self) -> tuple[Defense, ...]:
+    def _chain(self) -> Chain:
         return self.plan.defenses()

@@ -12,7 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError
 from fedleak.learning.batch import Batch
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 from fedleak.settings import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
@@ -75,7 +75,7 @@ class GGL(MatchingAttack):
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
-        with global_dice("generative prior", int(torch.randint(2**62, (), generator=rng))):  # for the network's dropout
+        with seeded("generative prior", int(torch.randint(2**62, (), generator=rng))):  # for the network's dropout
             return self._match(observation, rng)
 
     def _match(self, observation: Observation, rng: Generator) -> Reconstruction:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError
@@ -85,7 +85,7 @@ class LTI(Attack):
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by; the network guesses images alone."""
 
-    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+    def adapts_to(self, chain: Chain) -> bool:
         return bool(chain)  # it learns from updates that went through the same defenses
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:

@@ -9,7 +9,7 @@ from torch import Tensor
 from fedleak.contracts.observation import Observation
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from .applicability import defect, mode_of
 from .engine.objective import in_dtype
@@ -93,7 +93,7 @@ def _rounding(observation: Observation) -> float:
 def _gradient(observation: Observation, inputs: Tensor, labels: Tensor) -> NamedTensors | None:
     weights = in_dtype(observation.before, torch.float64)
     try:
-        with global_dice("certificate"):  # for dropout, whose draws nobody can repeat: such a guess will not pass
+        with seeded("certificate"):  # for dropout, whose draws nobody can repeat: such a guess will not pass
             return observation.task.gradients(weights, inputs.double(), labels, mode=mode_of(observation))
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch, or not in double precision: nothing can be tested

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fedleak.contracts.observation import Observation
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from .applicability import mode_of
 from .engine.objective import in_dtype
@@ -107,7 +107,7 @@ def sharpened(
     weights = in_dtype(observation.before, torch.float64)
     guess, best, least = images.double(), images.double(), float("inf")
     for _ in range(iterations + 1):
-        with global_dice("sharpened"):  # for dropout: the same guess for the same observation
+        with seeded("sharpened"):  # for dropout: the same guess for the same observation
             ours = observation.task.gradients(weights, guess, labels, mode=mode_of(observation))
         scale = _product(ours, observed) / max(_product(ours, ours), 1e-300)
         rest = {name: value - scale * ours[name] for name, value in observed.items()}

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Kind, Reconstruction
@@ -52,7 +52,7 @@ class PropertyInference(Attack):
     classifier: Classifier = "logistic"
     """What tells updates apart; the paper has both."""
 
-    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+    def adapts_to(self, chain: Chain) -> bool:
         return bool(chain)  # it learns from updates that went through the same defenses
 
     @property

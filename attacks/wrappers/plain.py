@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Generator
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 
@@ -30,7 +30,7 @@ class Plain(Attack):
     attack: Attack
     """The attack that is kept in ignorance."""
 
-    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:  # noqa: ARG002
+    def adapts_to(self, chain: Chain) -> bool:  # noqa: ARG002
         return False
 
     @property
@@ -44,4 +44,4 @@ class Plain(Attack):
 def unaware(observation: Observation) -> Observation:
     """The observation, and those that come with it, without the chain of defenses."""
     others = tuple(unaware(one) for one in observation.others)
-    return replace(observation, defense=(), others=others)
+    return replace(observation, defense=Chain(), others=others)

@@ -12,8 +12,7 @@ from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.evidence import Condition
 from fedleak.analysis.judgement import BLIND, kind_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import guarantee_of, protocol_of
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.errors import BoundError
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
@@ -181,7 +180,7 @@ def _condition(point: Point) -> Condition:
 
 
 def _of_each_chain(
-    campaign: Campaign, guarantee: Callable[[Experiment, tuple[Defense, ...]], Guarantee | Unproven]
+    campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]
 ) -> dict[tuple[Condition, str], Guarantee | Unproven]:
     found: dict[tuple[Condition, str], Guarantee | Unproven] = {}
     for point in campaign.points:
@@ -191,11 +190,11 @@ def _of_each_chain(
     return found
 
 
-def _recorded(experiment: Experiment, chain: tuple[Defense, ...]) -> Guarantee | Unproven:
+def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
     return _over((experiment.federation,), experiment.task, chain)
 
 
-def _whole(experiment: Experiment, chain: tuple[Defense, ...]) -> Guarantee | Unproven:
+def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
     if experiment.model.trained_rounds:
         return Unproven(
             "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
@@ -204,15 +203,15 @@ def _whole(experiment: Experiment, chain: tuple[Defense, ...]) -> Guarantee | Un
     return _over(experiment.phases, experiment.task, chain)
 
 
-def _over(phases: tuple[FederationSettings, ...], task: str, chain: tuple[Defense, ...]) -> Guarantee | Unproven:
+def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
     # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
     return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
 
 
 @lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: str, chain: tuple[Defense, ...]) -> Guarantee | Unproven:
+def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return guarantee_of(chain, settings, hardened(task, chain))
+    return chain.guarantee(settings, hardened(task, chain))
 
 
 def _revealing(campaign: Campaign) -> set[tuple[Condition, str]]:
@@ -221,7 +220,7 @@ def _revealing(campaign: Campaign) -> set[tuple[Condition, str]]:
         (_condition(point), name)
         for point in campaign.points
         for name, chain in point.experiment.build_chains().items()
-        if protocol_of(chain) is not None
+        if chain.protocol is not None
     }
 
 

@@ -9,7 +9,7 @@ from fedleak.analysis.bounds import Check, bounds_of, guarantees_of, whole_guara
 from fedleak.analysis.evidence import Condition, condition_of, conditions_of
 from fedleak.analysis.judgement import BLIND, more
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import PLAIN
 from fedleak.experiment.labels import labelled_attacks
@@ -91,7 +91,7 @@ def standings(run: FinishedRun, metric: str) -> list[Standing]:
         own = [one for one in summaries if condition_of(one.group) == condition]
         for defense in dict.fromkeys(one.group.defense for one in own):
             mine = [one for one in own if one.group.defense == defense]
-            chain = chains.get((condition, defense), ())
+            chain = chains.get((condition, defense), Chain())
             knows = {one.group: known[one.group.attack].adapts_to(chain) for one in mine}
             pairs = {one.group: c for one in mine for c in gains if c.group == one.group and knows[one.group]}
             best = _strongest(one for one in mine if one.group in pairs)
@@ -157,7 +157,7 @@ def _attacks(campaign: Campaign) -> dict[str, Attack]:
     }
 
 
-def _chains(campaign: Campaign) -> dict[tuple[Condition, str], tuple[Defense, ...]]:
+def _chains(campaign: Campaign) -> dict[tuple[Condition, str], Chain]:
     """The chain of each defense where it was tried."""
     return {
         (Condition(task=point.experiment.task, setting=tuple(sorted(point.setting.items()))), name): chain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain, protocol_of
+from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import acting_tables, address_of, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
@@ -40,7 +40,7 @@ def expected_count(experiment: Experiment, row: NamedDefense) -> int:
 
 @lru_cache(maxsize=1024)
 def _reveals_a_sum(chain: str) -> bool:
-    return protocol_of(build_chain(tuple(json.loads(chain)))) is not None
+    return Chain.build(tuple(json.loads(chain))).protocol is not None
 
 
 def cells_of(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Generator
 
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind, Reconstruction
@@ -27,7 +27,7 @@ class Attack(Plugin, ABC):
         inner = [value for value in vars(self).values() if isinstance(value, Attack)]
         return frozenset(want for attack in inner for want in attack.wants)
 
-    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
+    def adapts_to(self, chain: Chain) -> bool:
         """Whether it takes a chain of defenses into account; here: whether an attack within it does."""
         return any(value.adapts_to(chain) for value in vars(self).values() if isinstance(value, Attack))
 

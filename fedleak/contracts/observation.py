@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -28,8 +28,8 @@ class Observation:
     """Examples behind the update, as the clients reported them; None where that is unknown."""
     training: LocalTraining = field(default_factory=LocalTraining)
     """How each client trains, as far as the adversary knows."""
-    defense: tuple[Defense, ...] = ()
-    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), dice are not."""
+    defense: Chain = field(default_factory=Chain)
+    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
     masked: bool = False
     """Whether the update is still under its pairwise masks, so uniformly random to who lacks the keys."""
     auxiliary: Batch | None = None
@@ -41,6 +41,10 @@ class Observation:
     """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
     examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
     so in `Attack.wants`."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them
+            object.__setattr__(self, "defense", Chain(tuple(self.defense)))
 
     def gradient(self) -> NamedTensors:
         """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""

@@ -45,7 +45,7 @@ class Augmentation(Defense):
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {114--123}, year = {2021},
   url = {https://arxiv.org/abs/2011.12505}
 }"""
-    knowledge: ClassVar[str] = "undoes the transformations, whichever way the dice went"
+    adaptive_strategy: ClassVar[str] = "undoes the transformations, whichever way the dice went"
     policy: Annotated[str, AfterValidator(_checked_policy)] = "3-1-7"
     """Transformations by their number in the paper's list of 50, in order; "+" stands between sequences to draw from.
     "3-1-7" and "3-1-7+43-18-18" are the paper's for CIFAR-100."""
@@ -55,7 +55,7 @@ class Augmentation(Defense):
         """The sequences to draw from, each of words such as `contrast-6`."""
         return [[SEARCHED[int(step)] for step in part.split("-")] for part in self.policy.split("+")]
 
-    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:  # noqa: ARG002
+    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         inputs = [self._transformed(image, rng) for image in torch.split(examples.inputs, 1)]
         return Batch(torch.cat(inputs), examples.labels)
 
@@ -64,8 +64,8 @@ class Augmentation(Defense):
         ways = torch.randint(2, (len(sequence),), generator=rng) * 2 - 1
         return transformed(image, sequence, ways.tolist())
 
-    def restored(self, inputs: Images) -> Images:
-        """For every way that the dice may have gone the images that fit best; of these, those that fit best of all."""
+    def invert_examples(self, inputs: Images) -> Images:
+        """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""
         found, misfit = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
         for sequence, ways in self._ways():
             images, error = _fitted(inputs, sequence, ways)

@@ -1,4 +1,4 @@
-"""CENSOR."""
+"""CENSOR: the gradient replaced by orthogonal directions."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -34,7 +34,7 @@ class Censor(Defense):
   booktitle = {Network and Distributed System Security Symposium}, year = {2025},
   url = {https://arxiv.org/abs/2501.15718}
 }"""
-    knowledge: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
+    adaptive_strategy: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20
     """Directions that are tried in each local step; 0 sends the gradient as it is."""
     trial_rate: Rate = 1e-4
@@ -56,7 +56,7 @@ class Censor(Defense):
         with torch.no_grad():
             return float(step.task.loss(weights, examples.inputs, examples.labels, mode="eval"))
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         """All that can be known: how long each layer's update was."""
         if self.trials == 0:
             return None

@@ -25,15 +25,15 @@ class Clipping(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2018},
   url = {https://arxiv.org/abs/1710.06963}
 }"""
-    knowledge: ClassVar[str] = "clips its own updates alike"
+    adaptive_strategy: ClassVar[str] = "clips its own updates alike"
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""
 
-    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+    def protect(self, update: Update, rng: Generator) -> Update:
         return update.clipped(self.max_norm)
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         return min(norm, self.max_norm)
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)

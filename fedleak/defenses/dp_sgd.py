@@ -1,4 +1,4 @@
-"""DP-SGD."""
+"""DP-SGD: per-example clipping and Gaussian noise in every local step."""
 
 import math
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class DPSGD(Defense):
   booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {308--318}, year = {2016},
   url = {https://arxiv.org/abs/1607.00133}
 }"""
-    knowledge: ClassVar[str] = "smooths its images by as much as there is noise"
+    adaptive_strategy: ClassVar[str] = "smooths its images by as much as there is noise"
     max_norm: Annotated[float, Field(gt=0)] = 1.0
     """Greatest norm of one example's gradient; infinity, without noise only, clips nothing."""
     noise_multiplier: Amount | None = None

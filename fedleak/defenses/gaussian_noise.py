@@ -31,7 +31,7 @@ class GaussianNoise(Defense):
   pages = {211--407}, year = {2014},
   url = {https://doi.org/10.1561/0400000042}
 }"""
-    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
+    adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     std: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Standard deviation in units of a weight."""
 
@@ -44,10 +44,10 @@ class GaussianNoise(Defense):
             noise=self.std, contribution=situation.norm, protects="client", neighbours="replaced", releases=1
         )
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
         return (given.vector() - sent.vector()).square().sum() / (2 * self.std**2)

@@ -1,4 +1,4 @@
-"""GradDefense."""
+"""GradDefense: Gaussian noise on random slices of the gradient."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -44,7 +44,7 @@ class GradDefense(Defense):
   booktitle = {IEEE Conference on Computer Communications}, year = {2022},
   url = {https://github.com/wangjunxiao/GradDefense}
 }"""
-    knowledge: ClassVar[str] = "gives up on stretches of the update that do not fit"
+    adaptive_strategy: ClassVar[str] = "gives up on stretches of the update that do not fit"
     slices: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Pieces of equal sensitivity."""
     perturbed: Annotated[int, Field(ge=0)] = 5
@@ -52,7 +52,7 @@ class GradDefense(Defense):
     scale: Amount = 0.1
     """Standard deviation of the noise in units of a gradient's entry."""
 
-    def require(self, task: Task) -> None:  # noqa: ARG002
+    def require(self, task: Task) -> None:
         if self.perturbed > self.slices:
             raise ConfigError(
                 f"'{self.name}' can perturb at most all {self.slices} slices, got perturbed = {self.perturbed}; "
@@ -69,7 +69,7 @@ class GradDefense(Defense):
         noise = self.scale * torch.randn(vector.shape, generator=rng)
         return update.with_vector(vector + noise * torch.isin(places, chosen)).tensors
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         """Robust to slices that are off: the sum of `log(1 + square / floor)`, of mean squares over windows of entries.
 
         The floor is what quiet windows of the update have. Noise that does not stand out is small, and a distance does

@@ -1,4 +1,4 @@
-"""GroupNorm in place of BatchNorm."""
+"""Group normalization in place of batch normalization."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class UseGroupNorm(Defense):
                 "such as 'bn-convnet'"
             )
 
-    def harden(self, task: Task) -> Task:
+    def transform_task(self, task: Task) -> Task:
         network = copy.deepcopy(task.network)
         for place, layer in batch_norms(network).items():
             network.set_submodule(place, self._instead_of(layer))

@@ -1,4 +1,4 @@
-"""InstaHide, of the inside-dataset kind."""
+"""InstaHide (inside-dataset): mixtures of images under random signs of the pixels."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -39,7 +39,7 @@ class InstaHide(Defense):
     largest: Annotated[float, Field(gt=0, le=1)] = 0.65
     """No coefficient is larger; so `mixed` times it must be above 1."""
 
-    def require(self, task: Task) -> None:  # noqa: ARG002
+    def require(self, task: Task) -> None:
         if self.mixed > 1 and self.mixed * self.largest <= 1:
             raise ConfigError(
                 f"instahide.largest: {self.mixed} coefficients of at most {self.largest:g} cannot have the sum 1; "

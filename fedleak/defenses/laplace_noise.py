@@ -29,7 +29,7 @@ class LaplaceNoise(Defense):
   booktitle = {Theory of Cryptography Conference}, pages = {265--284}, year = {2006},
   url = {https://doi.org/10.1007/11681878_14}
 }"""
-    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
+    adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Mean absolute value of the noise, in units of a weight."""
 
@@ -39,10 +39,10 @@ class LaplaceNoise(Defense):
         sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
         return update.with_vector(vector + self.scale * sign * magnitude)
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return math.sqrt(2) * self.scale
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.scale == 0:
             return None
         off = (given.vector() - sent.vector()) / self.scale

@@ -1,4 +1,4 @@
-"""More examples in every local step."""
+"""Larger batches: more examples in every local step."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -33,7 +33,9 @@ class LocalDP(Defense):
   booktitle = {International Conference on Machine Learning}, pages = {394--403}, year = {2018},
   url = {https://arxiv.org/abs/1805.06530}
 }"""
-    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    adaptive_strategy: ClassVar[str] = (
+        "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    )
     epsilon: Annotated[float, Field(gt=0)]
     """Of one round; infinity adds no noise. Over rounds it grows, see `fedleak.accounting`."""
     delta: Annotated[float, Field(gt=0, lt=1)]
@@ -53,21 +55,21 @@ class LocalDP(Defense):
         return 2 * self.max_norm * noise_multiplier_for(self.epsilon, self.delta)
 
     def protect(self, update: Update, rng: Generator) -> Update:
-        vector = self.expected(update).vector()
+        vector = self.relaxed(update).vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
-    def mechanism(self, situation: Situation) -> Mechanism | None:  # noqa: ARG002
+    def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(
             noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
         )
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
-        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)
+        return (self.relaxed(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

@@ -1,4 +1,4 @@
-"""MixUp."""
+"""MixUp: training on convex combinations of examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -31,7 +31,7 @@ class MixUp(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2018},
   url = {https://arxiv.org/abs/1710.09412}
 }"""
-    knowledge: ClassVar[str] = "looks for labels that are mixtures together with the images"
+    adaptive_strategy: ClassVar[str] = "looks for labels that are mixtures together with the images"
     mixes_labels: ClassVar[bool] = True
     alpha: Rate = 1.0
     """Large values mix half and half, small ones hardly at all; the paper takes 1 on CIFAR, 0.1 to 0.4 on ImageNet."""
@@ -46,7 +46,7 @@ class MixUp(Defense):
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         count = len(examples)
-        dice = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
-        own = torch.from_numpy(dice.beta(self.alpha, self.alpha, count)).float()
+        numpy_rng = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
+        own = torch.from_numpy(numpy_rng.beta(self.alpha, self.alpha, count)).float()
         partners = torch.stack([torch.arange(count), torch.randperm(count, generator=rng)])
         return mixture(examples, task.classes, partners, torch.stack([own, 1 - own]))

@@ -1,4 +1,4 @@
-"""PRECODE."""
+"""PRECODE: a variational bottleneck before the last dense layer."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,8 +40,8 @@ class Precode(Defense):
   booktitle = {IEEE/CVF Winter Conference on Applications of Computer Vision}, year = {2022},
   url = {https://arxiv.org/abs/2108.04725}
 }"""
-    rolls_dice: ClassVar = True
-    knowledge: ClassVar[str] = "finds the draw together with the images, and matches the layers up to it alone"
+    stochastic: ClassVar = True
+    adaptive_strategy: ClassVar[str] = "finds the draw together with the images, and matches the layers up to it alone"
     codes: Annotated[int, Field(ge=1, le=2**16)] = 256
     """Width of the bottleneck."""
     beta: Amount = 1e-3
@@ -50,14 +50,14 @@ class Precode(Defense):
     def require(self, task: Task) -> None:
         require_dense_layer(task, self.name)
 
-    def harden(self, task: Task) -> Task:
+    def transform_task(self, task: Task) -> Task:
         last = dense_layers(task.network)[-1]
         width = task.network.get_submodule(last).get_parameter("weight").shape[1]
         network = in_front(task.network, last, CHILD, Bottleneck(width, self.codes))
         penalty = Penalty(f"{last}.{CHILD}.encoder".removeprefix("."), partial(far_from_normal, self.beta))
         return replace(task, network=network, penalties=(*task.penalties, penalty))
 
-    def visible(self, sent: Update) -> NamedTensors:
+    def observed_mask(self, sent: Update) -> NamedTensors:
         """All but what comes after the draw, whose gradients are a product of it: the decoder and the layer behind.
 
         The encoder's say more: each example adds one multiple of its features. Source: https://arxiv.org/abs/2208.04767

@@ -28,7 +28,7 @@ class RandomK(Defense):
   booktitle = {Advances in Neural Information Processing Systems}, volume = {31}, year = {2018},
   url = {https://arxiv.org/abs/1809.07599}
 }"""
-    knowledge: ClassVar[str] = "matches the entries that were sent alone"
+    adaptive_strategy: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""
     scaled: bool = False
@@ -42,13 +42,13 @@ class RandomK(Defense):
         factor = vector.numel() / count if self.scaled else 1.0
         return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, factor * vector[kept]))
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         return norm / self.fraction if self.scaled else norm
 
-    def visible(self, sent: Update) -> NamedTensors:
+    def observed_mask(self, sent: Update) -> NamedTensors:
         return {name: value != 0 for name, value in sent.tensors.items()}
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         vector = given.vector()
         return given if self.scaled else given.with_vector(self.fraction * vector)
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.contracts.chain import protocol_of
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.learning.update import Update
@@ -47,7 +47,7 @@ class SecureAggregation(Defense):
   url = {https://doi.org/10.1145/3133956.3133982}
 }"""
     protocol: ClassVar[str | None] = "secure-aggregation"
-    knowledge: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
+    adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40
     """Binary places: the quantisation step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
@@ -84,19 +84,18 @@ class SecureAggregation(Defense):
         return np.ldexp(elements.view(np.int64).astype(np.float64), -self.fraction_bits)
 
 
-def masking_of(chain: tuple[Defense, ...]) -> SecureAggregation | None:
+def masking_of(chain: Chain) -> SecureAggregation | None:
     """The secure aggregation of a chain, if it has one."""
-    protocol = protocol_of(chain)
-    return protocol if isinstance(protocol, SecureAggregation) else None
+    return chain.protocol if isinstance(chain.protocol, SecureAggregation) else None
 
 
-def private_key(*dice: object) -> bytes:
-    """32 bytes of an X25519 private key, drawn from the client's dice.
+def private_key(*seed_key: object) -> bytes:
+    """32 bytes of an X25519 private key, derived from the client's seed key.
 
     A real client would ask its operating system. A simulation derives the key, so that the same seed gives the same
     recordings; who knows the seed of an experiment can therefore unmask its recordings, and attacks are not told it.
     """
-    return hashlib.blake2b(repr(dice).encode(), digest_size=32, person=b"fedleak x25519").digest()
+    return hashlib.blake2b(repr(seed_key).encode(), digest_size=32, person=b"fedleak x25519").digest()
 
 
 def public_key(private: bytes) -> bytes:

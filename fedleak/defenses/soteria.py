@@ -1,4 +1,4 @@
-"""Soteria."""
+"""Soteria: pruning of the features that say most of the input."""
 
 import copy
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Soteria(Defense):
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2021},
   url = {https://arxiv.org/abs/2012.06043}
 }"""
-    knowledge: ClassVar[str] = "matches the columns that were not pruned alone"
+    adaptive_strategy: ClassVar[str] = "matches the columns that were not pruned alone"
     fraction: Share = 0.8
     """Share of the features that is pruned."""
     probes: Count | None = 64
@@ -57,7 +57,7 @@ class Soteria(Defense):
         pruned = telling.argsort(stable=True)[: int(self.fraction * len(telling))]
         return {**gradient, weight: gradient[weight].index_fill(1, pruned, 0.0)}
 
-    def visible(self, sent: Update) -> NamedTensors | None:
+    def observed_mask(self, sent: Update) -> NamedTensors | None:
         """The first matrix counts where its columns are not zero: exact after one step, and nearly after several."""
         if self.fraction == 0:
             return None

@@ -34,7 +34,9 @@ class UserLevelDP(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2018},
   url = {https://arxiv.org/abs/1710.06963}
 }"""
-    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    adaptive_strategy: ClassVar[str] = (
+        "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    )
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of a client's delta before the noise; infinity, without noise only, clips nothing."""
     noise_multiplier: Amount
@@ -62,7 +64,7 @@ class UserLevelDP(Defense):
         return self.noise_multiplier * self.max_norm / math.sqrt(self.clients)
 
     def protect(self, update: Update, rng: Generator) -> Update:
-        vector = self.expected(update).vector()
+        vector = self.relaxed(update).vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
@@ -75,13 +77,13 @@ class UserLevelDP(Defense):
         noise = self.std * math.sqrt(self.clients)
         return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbours="removed", releases=1)
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
-        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)
+        return (self.relaxed(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

@@ -1,4 +1,4 @@
-"""Sharing fewer layers."""
+"""Withheld layers: parameters that clients do not share (personalization layers)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Withhold(Defense):
   journal = {arXiv preprint arXiv:1912.00818}, year = {2019},
   url = {https://arxiv.org/abs/1912.00818}
 }"""
-    knowledge: ClassVar[str] = "matches the layers that are shared alone"
+    adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
     layers: Annotated[tuple[str, ...], WrapValidator(_some_patterns)]
     """Patterns of the names of parameters and buffers, such as "fc.*", in which * stands for anything."""
 

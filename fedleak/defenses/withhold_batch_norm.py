@@ -1,4 +1,4 @@
-"""BatchNorm layers that are not shared (FedBN)."""
+"""FedBN: batch normalization layers that are not shared."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -24,7 +24,7 @@ class WithholdBatchNorm(Defense):
   booktitle = {International Conference on Learning Representations}, year = {2021},
   url = {https://arxiv.org/abs/2102.07623}
 }"""
-    knowledge: ClassVar[str] = "matches the layers that are shared alone"
+    adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
 
     def require(self, task: Task) -> None:
         if not batch_norms(task.network):

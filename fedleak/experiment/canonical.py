@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain, planned
+from fedleak.contracts.chain import Chain
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabelled
 from fedleak.settings import FederationSettings, PlanSettings, Table
 
@@ -52,14 +52,13 @@ def _attack_table(text: str) -> Table:
 
 @lru_cache(maxsize=1024)
 def _chain_tables(text: str) -> list[Table]:
-    return [{"use": defense.name, **defense.options()} for defense in build_chain(tuple(json.loads(text)))]
+    return Chain.build(tuple(json.loads(text))).tables
 
 
 @lru_cache(maxsize=1024)
 def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    chain = planned(build_chain(tuple(json.loads(text))), settings)
-    return [{"use": defense.name, **defense.options()} for defense in chain]
+    return Chain.build(tuple(json.loads(text))).planned(settings).tables
 
 
 # Content addresses: the same facts have the same address on any machine.

@@ -3,8 +3,7 @@
 from typing import Any
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.experiment.axes import axes_of
 from fedleak.experiment.experiment import unlabelled
@@ -58,7 +57,7 @@ def _with_none(rows: list[Any]) -> list[Any]:
     return found
 
 
-def _both_forms(tables: list[Any], chains: list[tuple[Defense, ...]]) -> list[Any]:
+def _both_forms(tables: list[Any], chains: list[Chain]) -> list[Any]:
     """Each attack that adapts to a chain, followed by its control where it has none yet; then the one that learns."""
     found: list[Any] = []
     controls = [table.get("attack") for table in tables if table["use"] == PLAIN]
@@ -73,12 +72,12 @@ def _both_forms(tables: list[Any], chains: list[tuple[Defense, ...]]) -> list[An
     return found
 
 
-def _chains(rows: list[Any]) -> list[tuple[Defense, ...]]:
+def _chains(rows: list[Any]) -> list[Chain]:
     """The chains of the defenses, those of each variant."""
-    return [build_chain(tuple(row.get("chain", ()))) for row in _apart("defenses", rows)]
+    return [Chain.build(tuple(row.get("chain", ()))) for row in _apart("defenses", rows)]
 
 
-def _adapts(table: Table, chains: list[tuple[Defense, ...]]) -> bool:
+def _adapts(table: Table, chains: list[Chain]) -> bool:
     """Whether an attack, or a variant of it, does otherwise where it knows of one of the chains."""
     built = [attacks.from_table(unlabelled(one)) for one in _apart("attacks", [table])]
     return any(one.name != LEARNED and one.adapts_to(chain) for one in built for chain in chains)

@@ -10,8 +10,7 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.chain import build_chain, planned, shapes_the_network
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
@@ -83,14 +82,14 @@ class Experiment(PlanSettings):
         """The attacks with their hyper-parameters."""
         return tuple(attacks.from_table(unlabelled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
 
-    def build_chains(self) -> dict[str, tuple[Defense, ...]]:
+    def build_chains(self) -> dict[str, Chain]:
         """The chain of each named defense, as it acts in this run."""
         return {row.name: self._chain(row, f"defenses.{i}.chain") for i, row in enumerate(self.defenses)}
 
-    def _chain(self, row: NamedDefense, where: str) -> tuple[Defense, ...]:
-        chain = build_chain(row.chain, where)
+    def _chain(self, row: NamedDefense, where: str) -> Chain:
+        chain = Chain.build(row.chain, where)
         try:
-            return planned(chain, self.phases)
+            return chain.planned(self.phases)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
 
@@ -160,7 +159,7 @@ def require_fitting(experiment: Experiment) -> None:
     """Refuses a task that does not exist, and a defense that does not fit its network."""
     parse_name(experiment.task)
     for i, chain in enumerate(experiment.build_chains().values()):
-        if not any(shapes_the_network(defense) for defense in chain):
+        if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long
         try:
             hardened(experiment.task, chain)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis
 from fedleak.experiment.experiment import unlabelled
@@ -38,7 +38,7 @@ def _check_attack(table: Any, where: str) -> None:
 
 def _check_chain(row: Any, where: str) -> None:
     if isinstance(row, dict) and isinstance(row.get("chain", []), list):
-        build_chain(tuple(row.get("chain", [])), f"{where}.chain")
+        Chain.build(tuple(row.get("chain", [])), f"{where}.chain")
 
 
 def _variants(table: Any, own: list[Axis]) -> Iterator[tuple[str, Table]]:

@@ -1,7 +1,7 @@
 """A client's reply: its weights after training and the defenses. Clients run it, verification replays it."""
 
 from fedleak.client_round import Sent, client_round
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -14,10 +14,10 @@ def reply(
     before: Weights,
     examples: Batch,
     training: LocalTraining,
-    chain: tuple[Defense, ...],
-    dice: tuple[object, ...],
+    chain: Chain,
+    seed_key: tuple[object, ...],
     kept: NamedTensors | None = None,
 ) -> Sent:
     """`client_round` on one thread: the same arguments give the same bits in any process of one machine."""
     with one_thread():
-        return client_round(task, before, examples, training, chain, dice, kept)
+        return client_round(task, before, examples, training, chain, seed_key, kept)

@@ -12,7 +12,7 @@ from fedleak.errors import NonFiniteError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 Mode = Literal["train", "eval"]
 
@@ -100,11 +100,11 @@ def train_locally(
     before: Weights,
     examples: Batch,
     training: LocalTraining,
-    dice: tuple[object, ...],
+    seed_key: tuple[object, ...],
     *,
     gradient: StepGradient = Step.gradient,
 ) -> Weights:
-    """SGD from `before` over the examples; returns the weights after. `dice` seeds the batch order and dropout.
+    """SGD from `before` over the examples; returns the weights after. `seed_key` seeds the batch order and dropout.
 
     Momentum and weight decay are as in `torch.optim.SGD` (momentum starts empty each round). Raises `NonFiniteError`
     when a gradient is not finite.
@@ -114,9 +114,9 @@ def train_locally(
     velocity = {name: torch.zeros_like(value) for name, value in after.parameters.items()}
     assert training.batch_size is not None
     assert training.epochs is not None
-    order = batch_order(len(examples), training, generator(*dice, "order"))
+    order = batch_order(len(examples), training, generator(*seed_key, "order"))
     steps = -(-len(examples) // training.batch_size) * training.epochs
-    with global_dice(*dice, "dropout"):
+    with seeded(*seed_key, "dropout"):
         for step, chosen in enumerate(order, start=1):
             mode = training.mode or "train"
             gradients = gradient(Step(task=task, weights=after, examples=examples[chosen], mode=mode))

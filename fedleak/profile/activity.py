@@ -15,7 +15,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import Mode
 from fedleak.learning.weights import Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -29,7 +29,7 @@ def activity(
     layer that ran last before it. ReLUs that are no module (`F.relu`) are not seen, nor are other activations.
     """
     found: dict[str, Tensor] = {}
-    with _watching(task.network, found), torch.no_grad(), global_dice("profile"):
+    with _watching(task.network, found), torch.no_grad(), seeded("profile"):
         task.logits(weights.clone(), inputs, mode=mode)
     return found
 

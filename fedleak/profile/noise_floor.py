@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.profile.subject import Subject
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ def scale_of(subject: Subject) -> float:
     return training.learning_rate * training.effective_steps
 
 
-def noise_in(chain: tuple[Defense, ...], training: LocalTraining) -> float:
+def noise_in(chain: Chain, training: LocalTraining) -> float:
     """The standard deviation of the noise that a chain is known to add to an entry of the delta."""
-    return math.sqrt(sum(defense.noise(training) ** 2 for defense in chain))
+    return math.sqrt(chain.noise_variance(training))
 
 
 def _rounding(subject: Subject) -> float:
@@ -78,7 +78,7 @@ def gradient_at_truth(subject: Subject, dtype: torch.dtype) -> NamedTensors:
     """The mean gradient of the true examples at the weights that the server sent."""
     assert subject.truth is not None
     weights = in_dtype(subject.observation.before, dtype)
-    with global_dice("profile"):  # for dropout
+    with seeded("profile"):  # for dropout
         return subject.observation.task.gradients(
             weights, subject.truth.inputs.to(dtype), subject.truth.labels, mode=subject.training.mode or "train"
         )

@@ -8,7 +8,7 @@ from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.defenses import Figure, Standing, standings
 from fedleak.analysis.evidence import condition_of_row
 from fedleak.analysis.judgement import guessing
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.errors import RecordingError
 from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
@@ -55,10 +55,10 @@ def known_defenses(run: FinishedRun, metric: str | None) -> list[Known]:
     if all(one.knowing is None for one in found):
         return []
     chains = {name: chain for point in run.campaign.points for name, chain in point.experiment.build_chains().items()}
-    return [_known(run, one, chains.get(one.defense, ())) for one in found]
+    return [_known(run, one, chains.get(one.defense, Chain())) for one in found]
 
 
-def _known(run: FinishedRun, one: Standing, chain: tuple[Defense, ...]) -> Known:
+def _known(run: FinishedRun, one: Standing, chain: Chain) -> Known:
     worst = one.strongest
     return Known(
         condition=one.condition.words,
@@ -75,9 +75,9 @@ def _known(run: FinishedRun, one: Standing, chain: tuple[Defense, ...]) -> Known
     )
 
 
-def _knowledge(chain: tuple[Defense, ...]) -> Iterator[str]:
+def _knowledge(chain: Chain) -> Iterator[str]:
     for defense in chain:
-        yield f"{defense.name}: {defense.knowledge or 'nothing that a matching attack makes use of'}"
+        yield f"{defense.name}: {defense.adaptive_strategy or 'nothing that a matching attack makes use of'}"
 
 
 def _leak(summary: Summary | None) -> str:
@@ -114,9 +114,9 @@ def _to_the_end(one: Standing) -> str:
     return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
 
 
-def _information(run: FinishedRun, one: Standing, chain: tuple[Defense, ...]) -> str:
+def _information(run: FinishedRun, one: Standing, chain: Chain) -> str:
     first = next((row for row in run.rows if row.split == "test" and _is_of(row, one)), None)
-    if first is None or not any(defense.noise(LocalTraining()) for defense in chain):
+    if first is None or not chain.noise_variance(LocalTraining()):
         return DASH
     try:
         subject = recorded(run.folder.recording(first).with_suffix(".json"))

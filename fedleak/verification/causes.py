@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import torch
 from torch import nn
 
+from fedleak.contracts.chain import Chain
 from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording
 from fedleak.vault import PrivateBatch
@@ -61,7 +62,7 @@ def _mode(recording: Recording, truth: PrivateBatch) -> str | None:
 
 
 def _undefended(recording: Recording, truth: PrivateBatch) -> str | None:
-    if not recording.chain or not compare(recording, replay(recording, truth, chain=())).agrees:
+    if not recording.chain or not compare(recording, replay(recording, truth, chain=Chain())).agrees:
         return None
     return f"the defense '{recording.defense}' was not applied"
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.federation.reply import reply
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
@@ -44,8 +44,8 @@ def replay(
     truth: PrivateBatch,
     *,
     training: LocalTraining | None = None,
-    chain: tuple[Defense, ...] | None = None,
-    dice: tuple[object, ...] | None = None,
+    chain: Chain | None = None,
+    seed_key: tuple[object, ...] | None = None,
 ) -> Weights:
     """The client's reply, recomputed. Facts come from the recording, and from the vault where it does not know them."""
     return reply(
@@ -54,7 +54,7 @@ def replay(
         truth.examples,
         training or recording.training.known_or(truth.training),
         recording.chain if chain is None else chain,
-        truth.dice if dice is None else dice,
+        truth.dice if seed_key is None else seed_key,
         truth.kept,
     ).weights
 

@@ -7,7 +7,7 @@ import torch
 
 from fedleak.attacks.parts.engine.defense_aware import adapted
 from fedleak.attacks.parts.engine.distances import cosine, squared
-from fedleak.contracts.chain import build_chain, protect
+from fedleak.contracts.chain import Chain
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 
@@ -21,10 +21,8 @@ def seen(linear_task, observe, batch_of):
 
     def observed(*tables, training=None):
         clear = observe(linear_task, batch_of(linear_task, 2), training)
-        chain = build_chain(tuple(tables))
-        return replace(
-            clear, update=protect(clear.update, chain, generator("defense")), defense=chain
-        ), clear.gradient()
+        chain = Chain.build(tuple(tables))
+        return replace(clear, update=chain.protect(clear.update, generator("defense")), defense=chain), clear.gradient()
 
     return observed
 

@@ -6,7 +6,7 @@ import torch
 
 from fedleak.attacks.parts.linear_layers.neurons import activated_by_one, least_squares
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.randomness import generator
 
 
@@ -63,7 +63,7 @@ def test_a_noisy_update_of_one_example_is_read_by_least_squares(linear_task, obs
     vector = observation.update.vector()
     noise = 1e-5 * torch.randn(vector.shape, generator=generator("noise"))
     noisy = with_update(observation, vector + noise)
-    guess = reconstruct(replace(noisy, defense=build_chain(({"use": "gaussian-noise", "std": 1e-5},))))
+    guess = reconstruct(replace(noisy, defense=Chain.build(({"use": "gaussian-noise", "std": 1e-5},))))
     gradient = noisy.gradient()
     weight, bias = gradient["1.weight"].double(), gradient["1.bias"].double()
     assert torch.allclose(guess.inputs.flatten().double(), (bias @ weight / bias.dot(bias)).clamp(0, 1), atol=1e-6)

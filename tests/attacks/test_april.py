@@ -10,7 +10,7 @@ from fedleak.attacks.parts.patch_tokens import PatchTokens, find_tokens, sharpen
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.models.vit import VisionTransformer, ViT
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 class Residual(VisionTransformer):
@@ -23,7 +23,7 @@ class Residual(VisionTransformer):
 
 
 def transformer(seed: int = 0) -> Task:
-    with global_dice("tiny transformer", seed):
+    with seeded("tiny transformer", seed):
         return Task("tiny-vit", ViT(grid=2, width=24, heads=2).network((1, 6, 6), 4), (1, 6, 6), 4)
 
 
@@ -43,7 +43,7 @@ def test_one_image_is_found_and_certified(embedding, observe, batch_of):
 
 
 def test_derivatives_computed_at_the_guess_make_it_sharper(observe, batch_of):
-    with global_dice("sharper"):
+    with seeded("sharper"):
         task = Task("vit", ViT().network((1, 28, 28), 4), (1, 28, 28), 4)
     errors = []
     for seed in range(3):
@@ -66,7 +66,7 @@ def test_an_unknown_learning_rate_does_not_matter(observe, batch_of):
 
 
 def test_a_residual_breaks_the_attention_s_equations_but_not_the_embedding_s(observe, batch_of):
-    with global_dice("residual"):
+    with seeded("residual"):
         task = Task("residual-vit", Residual(1, (3, 3), 4, 24, 2, 4), (1, 6, 6), 4)
     batch = batch_of(task, 1)
     assert "unexplained" in attacked(observe(task, batch), embedding=False).failure
@@ -74,7 +74,7 @@ def test_a_residual_breaks_the_attention_s_equations_but_not_the_embedding_s(obs
 
 
 def test_patches_are_laid_where_they_were_cut_out():
-    with global_dice("layout"):
+    with seeded("layout"):
         task = Task("vit", ViT(grid=2, width=24, heads=2).network((3, 6, 4), 4), (3, 6, 4), 4)
     tokens = find_tokens(task)
     assert isinstance(tokens, PatchTokens)
@@ -85,7 +85,7 @@ def test_patches_are_laid_where_they_were_cut_out():
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (1, 8, 8), (1, 7, 7)])
 def test_the_model_fits_images_of_any_size(shape):
-    with global_dice("sizes"):
+    with seeded("sizes"):
         logits = ViT(width=16).network(shape, 5)(torch.zeros(2, *shape))
     assert logits.shape == (2, 5)
     assert torch.isfinite(logits).all()
@@ -100,6 +100,6 @@ def test_other_networks_and_updates_get_a_reason(smooth_task, observe, batch_of)
     steps = observe(task, batch_of(task, 1), LocalTraining(batch_size=1, epochs=3))
     assert "one local step, and 3" in attacked(steps).failure
     assert "masked" in attacked(replace(observe(task, batch_of(task, 1)), masked=True)).failure
-    with global_dice("many tokens"):
+    with seeded("many tokens"):
         many = Task("many", ViT(grid=6, width=24, heads=2).network((1, 6, 6), 4), (1, 6, 6), 4)
     assert "36 tokens of 'many' are more than the 24" in attacked(observe(many, batch_of(many, 1))).failure

@@ -11,7 +11,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 OPTIONS = {"steps": 60, "total_variation": 0.0}
 
@@ -19,7 +19,7 @@ OPTIONS = {"steps": 60, "total_variation": 0.0}
 @pytest.fixture
 def bn_task() -> Task:
     """A ConvNet with two BatchNorm layers on 1x6x6 images."""
-    with global_dice("bn task"):
+    with seeded("bn task"):
         layers = (nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
         head = (nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 4))
         return Task("tiny-two-bn", nn.Sequential(*layers, *head), (1, 6, 6), 4)

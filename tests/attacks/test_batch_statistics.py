@@ -11,7 +11,7 @@ from fedleak.gradients.batch_norm_statistics import Gauge, apart, relatively_apa
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 def seen(observation, inputs):
@@ -91,7 +91,7 @@ def test_eval_mode_and_broken_buffers_are_said(normalised_task, observe, batch_o
 
 
 def test_layers_of_vectors_count_too(observe):
-    with global_dice("vectors"):
+    with seeded("vectors"):
         network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2))
     task = Task("vectors", network, (1, 2, 2), 2)
     value = torch.rand(5, 3, generator=generator("value"))

@@ -14,7 +14,7 @@ from fedleak.attacks.analytic.analytic_linear import AnalyticLinear
 from fedleak.attacks.parts.certificates import certifiable, certify
 from fedleak.attacks.parts.classifier_head.gradient import labels_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
@@ -107,7 +107,7 @@ def test_several_steps_are_not_certified(linear_task, observe, batch_of):
 )
 def test_no_defended_update_is_certified_even_where_the_defense_did_nothing(linear_task, observe, batch_of, defense):
     batch = batch_of(linear_task, 1)
-    observation = replace(observe(linear_task, batch), defense=build_chain((defense,)))
+    observation = replace(observe(linear_task, batch), defense=Chain.build((defense,)))
     assert certify(observation, batch.inputs, batch.labels) is None
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.evaluation.matching import match, matched
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 SHAPE = (1, 16, 16)
 
@@ -27,21 +27,21 @@ def network(*front, features=256, hidden=(200,)):
 @pytest.fixture
 def wide():
     """One hidden layer, and behind it the head alone."""
-    with global_dice("wide"):
+    with seeded("wide"):
         return Task("wide", network(), SHAPE, 4)
 
 
 @pytest.fixture
 def deep():
     """Two hidden layers, so that nothing can be proved at the first one."""
-    with global_dice("deep"):
+    with seeded("deep"):
         return Task("deep", network(hidden=(200, 30)), SHAPE, 4)
 
 
 @pytest.fixture
 def behind_convolution():
     """The wide layer sees features that a convolution made."""
-    with global_dice("convolution"):
+    with seeded("convolution"):
         front = (nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU())
         return Task("behind-convolution", network(*front, features=512), SHAPE, 4)
 
@@ -150,7 +150,7 @@ def test_behind_a_convolution_images_are_found_by_descent(behind_convolution, ob
 
 
 def test_behind_a_convolution_features_are_unmixed_without_a_proof_too(observe):
-    with global_dice("deep convolution"):
+    with seeded("deep convolution"):
         front = (nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU())
         task = Task("deep-convolution", network(*front, features=512, hidden=(200, 30)), SHAPE, 4)
     for seed in range(2):
@@ -161,7 +161,7 @@ def test_behind_a_convolution_features_are_unmixed_without_a_proof_too(observe):
 
 
 def test_more_examples_than_neurons_get_a_reason(observe):
-    with global_dice("narrow"):
+    with seeded("narrow"):
         task = Task("narrow", network(hidden=(8,)), SHAPE, 4)
     guess = reconstruct(observe(task, boxes(10)))
     assert guess.inputs is None
@@ -169,7 +169,7 @@ def test_more_examples_than_neurons_get_a_reason(observe):
 
 
 def test_more_examples_than_pixels_get_a_reason(observe, batch_of):
-    with global_dice("few pixels"):
+    with seeded("few pixels"):
         task = Task("few-pixels", network(features=36), (1, 6, 6), 4)
     guess = reconstruct(observe(task, batch_of(task, 40)))
     assert guess.inputs is None
@@ -188,7 +188,7 @@ def test_under_a_defense_nothing_is_proved(wide, observe, with_update):
     observation = observe(wide, boxes(3))
     vector = observation.update.vector()
     noise = 1e-3 * torch.randn(vector.shape, generator=generator("noise"))
-    chain = build_chain(({"use": "gaussian-noise", "std": 1e-3},))
+    chain = Chain.build(({"use": "gaussian-noise", "std": 1e-3},))
     guess = reconstruct(replace(with_update(observation, vector + noise), defense=chain))
     assert guess.certificate is None
     assert not guess.certifiable

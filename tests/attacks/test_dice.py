@@ -14,16 +14,16 @@ from fedleak.attacks.parts.engine.objective import by_autograd, by_function
 from fedleak.attacks.parts.engine.public_model import PublicModel
 from fedleak.attacks.parts.engine.stochastic_layers import PREFIX, GivenDice, Mask, Noise, given_dice, secret_dice
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import public_task
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.observation import Observation
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 def task_of(*layers: nn.Module) -> Task:
-    with global_dice("dropout task"):
+    with seeded("dropout task"):
         return Task("tiny-dropout", nn.Sequential(*layers), (1, 6, 6), 4)
 
 
@@ -55,7 +55,7 @@ def test_under_the_client_s_masks_the_gradient_is_the_client_s(gradient, dropout
     observation = observe(dropout_task, batch)
     network = given_dice(observation)
     assert isinstance(network, GivenDice)
-    with global_dice("test", "dropout"):  # the dice of the client in `observe`
+    with seeded("test", "dropout"):  # the dice of the client in `observe`
         masks = {
             PREFIX + "2": F.dropout2d(torch.ones(1, 4, 6, 6), 0.5)[..., :1, :1] * 0.5,
             PREFIX + "4": F.dropout(torch.ones(1, 144), 0.25) * 0.75,
@@ -139,9 +139,9 @@ def defended(linear_task, observe, batch_of) -> Callable[..., Observation]:
     """What a server sees of a client that one of those defenses made roll dice."""
 
     def observed(name: str, training: LocalTraining | None = None) -> Observation:
-        chain = (defenses.build(name, CHAINS[name][0]),)
-        with global_dice("hardened"):
-            task = public_task(linear_task, chain)
+        chain = Chain((defenses.build(name, CHAINS[name][0]),))
+        with seeded("hardened"):
+            task = chain.task(linear_task)
         return replace(observe(task, batch_of(task, 2), training), defense=chain)
 
     return observed
@@ -161,12 +161,12 @@ def test_who_knows_the_chain_has_its_dice_for_variables(name, defended):
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_who_does_not_know_it_has_not(name, defended):
-    observation = replace(defended(name), defense=())
+    observation = replace(defended(name), defense=Chain())
     match = GradientMatch.of(observation, cosine, pixels(torch.tensor([0, 1])))
     start = {"inputs": torch.rand(2, 1, 6, 6, generator=generator(0))}
     assert match.completed(start, generator(1)) is start
     assert not match.vectorises
-    with global_dice("rolls"):
+    with seeded("rolls"):
         one, other = (match.loss(start, by_autograd).item() for _ in range(2))
     assert one != other
 
@@ -178,7 +178,7 @@ def test_each_of_several_steps_rolls_its_own_dice(defended):
 
 def test_a_network_s_own_dropout_is_no_business_of_other_defenses(dropout_task, observe, batch_of):
     observation = observe(dropout_task, batch_of(dropout_task, 1))
-    assert secret_dice(replace(observation, defense=(defenses.build("clipping", {"max_norm": 1.0}),))) is None
+    assert secret_dice(replace(observation, defense=Chain((defenses.build("clipping", {"max_norm": 1.0}),)))) is None
 
 
 @pytest.mark.parametrize("name", ["inverting-gradients", "grad-inversion", "dlg", "grnn", "surrogate-model"])
@@ -197,14 +197,14 @@ def test_masks_stay_in_the_box(defended):
 
 
 def test_who_knows_of_dropout_finds_the_image_and_who_does_not_fails(observe, batch_of):
-    chain = (defenses.build("dropout", {"rate": 0.3, "behind": "activations"}),)
-    with global_dice("perceptron"):
+    chain = Chain((defenses.build("dropout", {"rate": 0.3, "behind": "activations"}),))
+    with seeded("perceptron"):
         layers = (nn.Flatten(), nn.Linear(36, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
-        task = public_task(Task("tiny-mlp", nn.Sequential(*layers), (1, 6, 6), 4), chain)
+        task = chain.task(Task("tiny-mlp", nn.Sequential(*layers), (1, 6, 6), 4))
     batch = batch_of(task, 1)
     attack = attacks.build("inverting-gradients", {"steps": 200, "total_variation": 0.0})
     knowing, plain = (
-        attack.reconstruct(replace(observe(task, batch), defense=known), generator(0)) for known in (chain, ())
+        attack.reconstruct(replace(observe(task, batch), defense=known), generator(0)) for known in (chain, Chain())
     )
     assert (knowing.inputs - batch.inputs).square().mean() < 0.003
     assert (plain.inputs - batch.inputs).square().mean() > 0.015

@@ -8,13 +8,13 @@ from torch import nn
 
 from fedleak.contracts.attack import attacks
 from fedleak.learning.task import Task
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 @pytest.fixture
 def dropout_task() -> Task:
     """A perceptron with dropout on 1x6x6 images, four classes."""
-    with global_dice("dropout task"):
+    with seeded("dropout task"):
         layers = (nn.Flatten(), nn.Linear(36, 64), nn.ReLU(), nn.Dropout(0.3), nn.Linear(64, 32), nn.ReLU())
         return Task("dropout-mlp", nn.Sequential(*layers, nn.Dropout(0.3), nn.Linear(32, 4)), (1, 6, 6), 4)
 

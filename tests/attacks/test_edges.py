@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fedleak.attacks.parts.linear_layers.ica import centred, edges, padded_rim
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 def rows(count, *shape):
@@ -53,7 +53,7 @@ def test_without_neighbours_only_the_mean_goes():
     ],
 )
 def test_the_rim_is_as_wide_as_padding_reaches(layers, rim):
-    with global_dice("rim"):
+    with seeded("rim"):
         front = nn.Sequential(*layers)
         for layer in layers:
             if isinstance(layer, nn.Conv2d):

@@ -9,7 +9,7 @@ from fedleak.attacks.gradient_matching.generative_prior import GGL
 from fedleak.attacks.label_inference.batch_counts import BatchCounts
 from fedleak.attacks.parts.learning.autoencoder import learn_autoencoder
 from fedleak.attacks.parts.optimizers.cma_es import cma_es
-from fedleak.contracts.chain import protect
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
 from fedleak.learning.batch import Batch
@@ -34,8 +34,9 @@ def ratio(guess, batch, public):
 
 
 def defended(seen, defense, public, dice):
-    update = protect(seen.update, defense, generator(dice))
-    return replace(seen, update=update, defense=defense, auxiliary=public)
+    chain = Chain(defense)
+    update = chain.protect(seen.update, generator(dice))
+    return replace(seen, update=update, defense=chain, auxiliary=public)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 ONE_EXAMPLE = ["bias-sign", "idlg-rows", "gradinversion-min", "llg", "bias-corrected", "rlg", "soft-label", "ilrg"]
 COUNTING = ["llg-plus", "geng-counts", "dimitrov-counts", "ilrg", "rlu", "auxiliary-posterior", "batch-counts"]
@@ -24,7 +24,7 @@ RULES = sorted(cls.name for cls in attacks if issubclass(cls, LabelRule))
 @pytest.fixture
 def signed_task():
     """A perceptron whose last layer sees features of both signs."""
-    with global_dice("signed task"):
+    with seeded("signed task"):
         layers = (nn.Flatten(), nn.Linear(36, 24), nn.Tanh(), nn.Linear(24, 4))
         return Task("tiny-tanh", nn.Sequential(*layers), (1, 6, 6), 4)
 
@@ -68,7 +68,7 @@ def test_the_lowest_entries_give_no_false_positive(trained, observe):
 
 
 def test_linear_programs_find_all_of_a_few_distinct_labels(observe, batch_of):
-    with global_dice("many classes"):
+    with seeded("many classes"):
         layers = (nn.Flatten(), nn.Linear(36, 48), nn.ReLU(), nn.Linear(48, 30))
         task = Task("many", nn.Sequential(*layers), (1, 6, 6), 30)
     for seed in range(5):
@@ -160,7 +160,7 @@ def test_a_rule_that_needs_the_length_says_that_it_is_unknown(rule, smooth_task,
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_says_that_there_is_no_linear_head(rule, observe, batch_of):
-    with global_dice("no head"):
+    with seeded("no head"):
         layers = (nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         task = Task("no-head", nn.Sequential(*layers), (1, 6, 6), 4)
     assert "does not end in a linear layer" in guess_of(rule, observe(task, batch_of(task, 2))).failure

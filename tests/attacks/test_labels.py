@@ -10,11 +10,12 @@ from fedleak.attacks.parts.classifier_head.class_presence import Presence, prese
 from fedleak.attacks.parts.classifier_head.gradient import find_head, head_gradient
 from fedleak.attacks.parts.classifier_head.label_rule import as_labels, whole_counts
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 TASKS = ["linear_task", "smooth_task"]
 
@@ -135,7 +136,7 @@ def test_settled_counts_sum_up_within_the_bounds():
 def test_noise_leaves_no_class_sure(smooth_task, observe, batch_of, with_update):
     observation = observe(smooth_task, batch_of(smooth_task, 6))
     vector = torch.randn(observation.update.vector().shape, generator=generator("noise"))
-    noisy = replace(with_update(observation, vector), defense=(defenses.build("gaussian-noise", {"std": 1.0}),))
+    noisy = replace(with_update(observation, vector), defense=Chain((defenses.build("gaussian-noise", {"std": 1.0}),)))
     assert presence(noisy, head_gradient(noisy)).sure.sum() <= 1
     assert len(labels_by("auto-labels", noisy)) == 6
 
@@ -154,7 +155,7 @@ def test_whole_counts_sum_up_and_are_never_negative():
 def test_two_classes_and_a_head_without_bias_are_told_apart_by_features_that_are_never_negative(
     rule, observe, batch_of, seed
 ):
-    with global_dice("two classes", seed):
+    with seeded("two classes", seed):
         layers = (nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 2, bias=False))
         task = Task("two", nn.Sequential(*layers), (1, 6, 6), 2)
     batch = batch_of(task, 1, seed)

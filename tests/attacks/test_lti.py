@@ -10,7 +10,7 @@ from fedleak.attacks.learned.lti import LTI
 from fedleak.attacks.parts.learning.inverter import Pairs, Training, learn, unordered_error
 from fedleak.attacks.parts.learning.shadow import draw_batches, mixed
 from fedleak.attacks.parts.learning.update_features import BINS, Components, FeatureHash
-from fedleak.contracts.chain import protect
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
 from fedleak.learning.batch import Batch
@@ -46,7 +46,9 @@ def test_it_is_nearer_than_the_mean_public_image_through_any_defense(linear_task
     for seed in range(2):
         batch = stripes(1, seed)
         seen = observe(linear_task, batch)
-        seen = replace(seen, update=protect(seen.update, defense, generator(seed)), defense=defense, auxiliary=public)
+        chain = Chain(defense)
+        update = chain.protect(seen.update, generator(seed))
+        seen = replace(seen, update=update, defense=chain, auxiliary=public)
         guess = QUICK.reconstruct(seen, generator(seed))
         assert guess.labels.tolist() == batch.labels.tolist() or defense
         assert "public examples that it did not learn from" in guess.note
@@ -67,7 +69,7 @@ def test_an_unknown_rate_does_no_harm(linear_task, observe):
 
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = replace(
-        observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=(GaussianNoise(std=1e-3),)
+        observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=Chain((GaussianNoise(std=1e-3),))
     )
     one, two = (
         LTI(shadows=40, epochs=2, hidden=8, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2)

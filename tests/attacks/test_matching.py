@@ -18,6 +18,7 @@ from fedleak.attacks.parts.engine.regularizers import total_variation
 from fedleak.attacks.parts.optimizers.first_order import signed_adam
 from fedleak.attacks.parts.optimizers.lbfgs import lbfgs
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.progress import listening
 from fedleak.randomness import generator
@@ -59,7 +60,7 @@ def test_signed_adam_finds_an_image_behind_relu(linear_task, observe, batch_of):
 def test_noise_of_a_defense_is_not_matched_exactly(smooth_task, observe, batch_of):
     batch, noise = batch_of(smooth_task, 1), defenses.build("gaussian-noise", {"std": 1e-4})
     clear = observe(smooth_task, batch)
-    noisy = replace(clear, update=noise.protect(clear.update, generator("noise")), defense=(noise,))
+    noisy = replace(clear, update=noise.protect(clear.update, generator("noise")), defense=Chain((noise,)))
     auto, exact, robust = (
         attacks.build("inverting-gradients", {"optimiser": optimiser, "steps": 100}).reconstruct(noisy, generator(0))
         for optimiser in ("auto", "l-bfgs", "signed-adam")

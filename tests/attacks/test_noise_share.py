@@ -7,7 +7,7 @@ import torch
 
 from fedleak.api import observe
 from fedleak.attacks.parts.engine.defense_aware import noise_share
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
 from fedleak.settings import Table
@@ -20,7 +20,7 @@ def share(*tables: Table, signal: float, std: float, cohort: tuple[int, ...] = (
     values = torch.randn(entries, generator=generator(1))
     values = values / values.norm() * (entries * (signal**2 + std**2)) ** 0.5
     update = Update(seen.update.tensors, UpdateKind.DELTA).with_vector(values)
-    return noise_share(replace(seen, update=update, defense=build_chain(tables), cohort=cohort))
+    return noise_share(replace(seen, update=update, defense=Chain.build(tables), cohort=cohort))
 
 
 def test_half_of_an_update_may_be_noise() -> None:

@@ -6,10 +6,11 @@ import torch
 
 from fedleak.attacks.wrappers.plain import unaware
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.randomness import generator
 
-SPARSE = (defenses.build("top-k", {"fraction": 0.2}),)
+SPARSE = Chain((defenses.build("top-k", {"fraction": 0.2}),))
 SHORT = {"use": "inverting-gradients", "steps": 5}
 
 
@@ -22,7 +23,7 @@ def test_it_does_what_the_attack_does_where_there_is_no_defense(linear_task, obs
 
 def test_a_defense_makes_a_difference_to_the_attack_and_none_to_it(linear_task, observe, batch_of):
     seen = observe(linear_task, batch_of(linear_task, 1))
-    seen = replace(seen, update=SPARSE[0].protect(seen.update, generator(0)))
+    seen = replace(seen, update=SPARSE.protect(seen.update, generator(0)))
     told = replace(seen, defense=SPARSE)
     plain = attacks.build("plain", {"attack": SHORT})
     ignorant = [plain.reconstruct(one, generator(0)).inputs for one in (seen, told)]
@@ -33,7 +34,7 @@ def test_a_defense_makes_a_difference_to_the_attack_and_none_to_it(linear_task, 
 
 def test_it_overlooks_the_defenses_of_other_messages_too(linear_task, observe, batch_of):
     seen = replace(observe(linear_task, batch_of(linear_task, 1)), defense=SPARSE)
-    assert all(one.defense == () for one in unaware(replace(seen, others=(seen,))).others)
+    assert all(one.defense == Chain() for one in unaware(replace(seen, others=(seen,))).others)
 
 
 def test_it_adapts_to_nothing():

@@ -10,13 +10,13 @@ from fedleak.attacks.analytic.r_gap import RGAP
 from fedleak.attacks.parts.layerwise.equations import derivative_matrix, weight_matrix
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 @pytest.fixture
 def chain_task() -> Task:
     """Two bias-free convolutions with leaky ReLUs on 1x8x8 images, four classes."""
-    with global_dice("chain task"):
+    with seeded("chain task"):
         layers = (nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.LeakyReLU(0.2))
         more = (nn.Conv2d(6, 8, 3, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2))
         return Task("chain", nn.Sequential(*layers, *more, nn.Flatten(), nn.Linear(128, 4, bias=False)), (1, 8, 8), 4)
@@ -36,7 +36,7 @@ def test_one_example_is_found_with_its_label(chain_task, observe, batch_of):
 
 
 def test_biases_and_smooth_activations_are_undone_too(observe, batch_of):
-    with global_dice("smooth chain"):
+    with seeded("smooth chain"):
         layers = (nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(216, 20), nn.Sigmoid())
         task = Task("smooth-chain", nn.Sequential(*layers, nn.Linear(20, 4)), (1, 6, 6), 4)
     batch = batch_of(task, 1)
@@ -58,7 +58,7 @@ def test_a_layer_s_matrices_are_its_convolution_and_its_weight_gradient():
 
 
 def test_missing_equations_are_counted(observe, batch_of):
-    with global_dice("narrow"):
+    with seeded("narrow"):
         layers = (nn.Conv2d(1, 2, 2, stride=2, bias=False), nn.LeakyReLU(0.2), nn.Flatten())
         task = Task("narrow", nn.Sequential(*layers, nn.Linear(32, 4, bias=False)), (1, 8, 8), 4)
     guess = attacked(observe(task, batch_of(task, 1)))

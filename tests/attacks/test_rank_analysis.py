@@ -7,12 +7,12 @@ from fedleak.attacks.analytic.r_gap import RGAP
 from fedleak.attacks.parts.layerwise.determinacy import rank_analysis, rank_words
 from fedleak.attacks.parts.layerwise.linear_chain import find_chain
 from fedleak.learning.task import Task
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import weights_of
 
 
 def chain(*layers):
-    with global_dice("ranks"):
+    with seeded("ranks"):
         return Task("chain", nn.Sequential(*layers), (1, 8, 8), 4)
 
 

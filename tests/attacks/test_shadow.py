@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from fedleak.attacks.parts.learning.shadow import draw_batches, shadow_update
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
 from fedleak.learning.training import LocalTraining
@@ -41,10 +42,10 @@ def test_the_network_s_dropout_follows_the_adversary_s_dice(normalised_task, obs
 
 def test_a_shadow_is_defended_with_the_adversary_s_own_dice(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 2)
-    sparse = replace(observe(linear_task, batch), defense=(TopK(fraction=0.1),))
+    sparse = replace(observe(linear_task, batch), defense=Chain((TopK(fraction=0.1),)))
     entries = sparse.update.vector().numel()
     assert int(shadow_update(sparse, batch, generator(0)).vector().count_nonzero()) <= -(-entries // 10)
-    noisy = replace(sparse, defense=(GaussianNoise(std=0.1),))
+    noisy = replace(sparse, defense=Chain((GaussianNoise(std=0.1),)))
     one, same, other = (shadow_update(noisy, batch, generator(dice)).vector() for dice in (0, 0, 1))
     assert torch.equal(one, same)
     assert 0.09 < float((one - other).std()) / 2**0.5 < 0.11

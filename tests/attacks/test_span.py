@@ -8,15 +8,15 @@ from torch import nn
 from fedleak.attacks.parts.linear_layers.first_layer import find_first_layer
 from fedleak.attacks.parts.linear_layers.inputs import read_layer
 from fedleak.attacks.parts.linear_layers.row_space import certify_span
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 
 @pytest.fixture
 def task():
-    with global_dice("span"):
+    with seeded("span"):
         layers = (nn.Flatten(), nn.Linear(36, 150), nn.ReLU(), nn.Linear(150, 4))
         return Task("span", nn.Sequential(*layers), (1, 6, 6), 4)
 
@@ -61,5 +61,5 @@ def test_a_part_of_the_batch_does_not_pass(task, observe, batch_of):
 
 def test_nothing_passes_under_a_defense(task, observe, batch_of):
     batch = batch_of(task, 3)
-    chain = build_chain(({"use": "clipping", "max_norm": 1e9},))
+    chain = Chain.build(({"use": "clipping", "max_norm": 1e9},))
     assert certified(replace(observe(task, batch), defense=chain), batch.inputs) is None

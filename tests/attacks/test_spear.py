@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from fedleak.attacks.analytic.spear import SPEAR
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator, global_dice
+from fedleak.randomness import generator, seeded
 
 
 def made(name, hidden, activation):
-    with global_dice("spear", name):
+    with seeded("spear", name):
         layers = (nn.Flatten(), nn.Linear(64, hidden), activation, nn.Linear(hidden, 6))
         return Task(name, nn.Sequential(*layers), (1, 8, 8), 6)
 
@@ -90,7 +90,7 @@ def test_images_under_noise_are_a_guess(wide_task, observe, batch_of):
     observation = observe(wide_task, batch)
     vector = observation.update.vector()
     noise = 1e-6 * torch.randn(vector.shape, generator=generator("noise"))
-    chain = build_chain(({"use": "gaussian-noise", "std": 1e-6},))
+    chain = Chain.build(({"use": "gaussian-noise", "std": 1e-6},))
     guess = attacked(replace(observation, update=observation.update.with_vector(vector + noise), defense=chain))
     assert error(guess, batch) < 0.05
     assert not guess.certifiable

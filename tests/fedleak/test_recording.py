@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.errors import OutputError, RecordingError
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
@@ -29,7 +29,7 @@ def recording() -> Recording:
         round=2,
         num_examples=5,
         training=LocalTraining(batch_size=5).hiding(("epochs",)),
-        chain=build_chain(({"use": "clipping", "max_norm": 1.0},)),
+        chain=Chain.build(({"use": "clipping", "max_norm": 1.0},)),
         defense="clipped",
         seed=7,
         metrics={"train_loss": 2.5},

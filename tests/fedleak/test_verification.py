@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fedleak import data
 from fedleak.cli.app import app
-from fedleak.contracts.chain import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.model import Model, models
 from fedleak.errors import RecordingError
 from fedleak.federation.reply import reply
@@ -54,8 +54,8 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
     task = task_named(f"digits-{model}")
     before = initial_weights(task, 0)
     examples = data.load(task.name).clients[torch.arange(8)]
-    defenses = build_chain(tuple(chain))
-    acting = defenses if applied is None else build_chain(tuple(applied))
+    defenses = Chain.build(tuple(chain))
+    acting = defenses if applied is None else Chain.build(tuple(applied))
     after = reply(task, before, examples, did, acting, dice).weights
     payload = after.state_dict() if change is None else change(after.state_dict())
     recording = Recording(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from fedleak.contracts.chain import build_chain, encoded_bytes
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import Cost
@@ -90,6 +90,6 @@ def test_what_comes_after_an_encoding_spoils_it() -> None:
     sparse = {"use": "top-k", "fraction": 0.1}
     noise = {"use": "gaussian-noise", "std": 0.1}
     update = Update({"a": torch.eye(10)}, UpdateKind.DELTA)
-    assert encoded_bytes(update, build_chain((noise, sparse))) == 80
-    assert encoded_bytes(update, build_chain((sparse, noise))) == 400
-    assert encoded_bytes(update, ()) == 400
+    assert Chain.build((noise, sparse)).encoded_bytes(update) == 80
+    assert Chain.build((sparse, noise)).encoded_bytes(update) == 400
+    assert Chain().encoded_bytes(update) == 400

@@ -10,7 +10,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from ..engine.objective import in_dtype
@@ -125,7 +125,7 @@ def labels_of(
     weights = in_dtype(observation.before, torch.float64)
     weight = weights.parameters[head.weight].requires_grad_()
     try:
-        with global_dice("pairing"):
+        with seeded("pairing"):
             logits = task.logits(weights, inputs.double(), mode=mode_of(observation))
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch, or not in double precision

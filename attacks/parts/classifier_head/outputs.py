@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.learning.weights import Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from .gradient import find_head
@@ -48,7 +48,7 @@ def view(
     layer = _last_layer(observation)
     handle = layer.register_forward_pre_hook(lambda _, values: seen.append(values[0].detach())) if layer else None
     try:
-        with torch.no_grad(), global_dice("view"):
+        with torch.no_grad(), seeded("view"):
             for some in inputs.tensor_split(max(min(batches, len(inputs) // 2), 1)):
                 logits.append(observation.task.logits(weights.clone(), some, mode=mode_of(observation)))
     finally:

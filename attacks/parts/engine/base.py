@@ -9,7 +9,7 @@ import torch
 from torch import Generator
 
 from fedleak.contracts.attack import Attack
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count
@@ -43,8 +43,8 @@ class MatchingAttack(Attack, ABC):
     compiled: bool = False
     """Whether the loss is compiled first: tens of seconds that pay for thousands of steps."""
 
-    def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
-        return any(defense.knowledge for defense in chain)
+    def adapts_to(self, chain: Chain) -> bool:
+        return any(defense.adaptive_strategy for defense in chain)
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         problem = defect(observation)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from .evaluation import TOGETHER
 from .objective import Gradient, Guess, Objective, by_autograd, by_function
@@ -105,7 +105,7 @@ class Group(Objective):
 
     def guess(self, variables: Variables) -> Guess:
         """The member that explains the update best."""
-        with global_dice("best member"):  # dropout would make the choice depend on who rolled dice before
+        with seeded("best member"):  # dropout would make the choice depend on who rolled dice before
             losses = self._losses(variables, by_autograd)
         return self.inner.guess(_member(variables, int(losses.argmin())))
 

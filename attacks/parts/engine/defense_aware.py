@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.contracts.chain import withheld_from
-from fedleak.contracts.defense import Defense
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import AdversaryKnowledge
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.learning.update import Update, UpdateKind
@@ -38,8 +38,8 @@ def restored(observation: Observation, guess: Reconstruction) -> Reconstruction:
     if guess.inputs is None:
         return guess
     inputs = guess.inputs
-    for defense in reversed(_known_chain(observation)):
-        inputs = defense.restored(inputs)
+    for defense in reversed(_known_chain(observation).defenses):
+        inputs = defense.invert_examples(inputs)
     return replace(guess, inputs=inputs)
 
 
@@ -48,11 +48,11 @@ def labels_mixed(observation: Observation) -> bool:
     return any(defense.mixes_labels for defense in _known_chain(observation))
 
 
-def _known_chain(observation: Observation) -> tuple[Defense, ...]:
+def _known_chain(observation: Observation) -> Chain:
     """The defenses that act on each update alone; none where there is a sum of clients."""
     if observation.masked or len(observation.cohort) > 1:
-        return ()
-    return tuple(defense for defense in observation.defense if defense.protocol is None)
+        return Chain()
+    return observation.defense.local
 
 
 @dataclass(frozen=True)
@@ -60,32 +60,32 @@ class _Passage:
     """What lies between a gradient and what was sent."""
 
     observation: Observation
-    before: tuple[Defense, ...]
+    before: tuple[AdversaryKnowledge, ...]
     """Defenses that a dummy update is put through."""
-    likely: Defense | None
+    likely: AdversaryKnowledge | None
     """The one after them, of which the likelihood counts."""
     masks: list[Tensor]
     sent: Update
 
     @classmethod
-    def of(cls, observation: Observation, chain: tuple[Defense, ...], like: Sequence[Tensor]) -> "_Passage":
+    def of(cls, observation: Observation, chain: Chain, like: Sequence[Tensor]) -> "_Passage":
         """The passage of a chain, in the precision and on the device of some gradient."""
-        sent = observation.update
-        places = [place for place, one in enumerate(chain) if one.misfit(sent, sent) is not None]
-        last = places[-1] if places else len(chain)
-        seen = [one.visible(sent) for one in chain[last:]] if places else [one.visible(sent) for one in chain]
-        own = withheld_from(observation.task, chain)
+        sent, defenses = observation.update, chain.defenses
+        places = [place for place, one in enumerate(defenses) if one.negative_log_likelihood(sent, sent) is not None]
+        last = places[-1] if places else len(defenses)
+        seen = [one.observed_mask(sent) for one in (defenses[last:] if places else defenses)]
+        own = chain.withheld(observation.task)
         everywhere = {
             name: torch.full_like(value, name not in own, dtype=torch.bool) for name, value in sent.tensors.items()
         }
         masks = reduce(_both, (mask for mask in seen if mask is not None), everywhere)
         # The mask is the real one: what it leaves is more exact than the same defense applied to a dummy update.
-        before = tuple(one for one in chain[:last] if places or one.visible(sent) is None)
+        before = tuple(one for one in defenses[:last] if places or one.observed_mask(sent) is None)
         named = dict(zip(sent.tensors, like, strict=True))
         return cls(
             observation=observation,
             before=before,
-            likely=chain[last] if places else None,
+            likely=defenses[last] if places else None,
             masks=[masks[name].to(named[name]) for name in sent.tensors],
             sent=Update({name: value.to(named[name]) for name, value in sent.tensors.items()}, sent.kind),
         )
@@ -94,7 +94,7 @@ class _Passage:
         """A dummy update, in the form that clients defend, after what happened to the real one."""
         update = self._given(gradients)
         for defense in self.before:
-            update = defense.expected(update)
+            update = defense.relaxed(update)
         return self.seen(update)
 
     def seen(self, update: Update) -> Update:
@@ -130,25 +130,25 @@ def _distance(passage: _Passage, distance: DistanceTo) -> Distance:
     if passage.likely is None:
         near = distance(list(sent.tensors.values()))
         return lambda gradients: near(list(passage.through(gradients).tensors.values()))
-    misfit = _misfit(passage.likely, sent)
-    none = misfit(Update({name: torch.zeros_like(value) for name, value in sent.tensors.items()}, sent.kind))
-    best = misfit(sent)
+    likelihood = _negative_log_likelihood(passage.likely, sent)
+    none = likelihood(Update({name: torch.zeros_like(value) for name, value in sent.tensors.items()}, sent.kind))
+    best = likelihood(sent)
     scale = 1.0 / (none - best)
 
     def unlikely(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
         given = passage.through(gradients)
-        return scale * (misfit(given if passage.length_known else _as_long(given, sent)) - best)
+        return scale * (likelihood(given if passage.length_known else _as_long(given, sent)) - best)
 
     return unlikely
 
 
-def _misfit(defense: Defense, sent: Update) -> Callable[[Update], Float[Tensor, ""]]:
-    def misfit(given: Update) -> Float[Tensor, ""]:
-        value = defense.misfit(given, sent)
+def _negative_log_likelihood(defense: AdversaryKnowledge, sent: Update) -> Callable[[Update], Float[Tensor, ""]]:
+    def likelihood(given: Update) -> Float[Tensor, ""]:
+        value = defense.negative_log_likelihood(given, sent)
         assert value is not None
         return value
 
-    return misfit
+    return likelihood
 
 
 def _as_long(given: Update, sent: Update) -> Update:
@@ -185,7 +185,7 @@ def noise_share(observation: Observation) -> float:
     if observation.masked:
         return 0.0
     clients = len(observation.cohort)
-    variance = sum(defense.noise(observation.training) ** 2 for defense in observation.defense)
+    variance = observation.defense.noise_variance(observation.training)
     sent = observation.update.vector().double()
     power = float(sent.square().sum())
     return min(1.0, variance / clients * sent.numel() / power) if power > 0 else 0.0

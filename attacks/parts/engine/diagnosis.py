@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
 from fedleak.learning.training import Mode
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from ..classifier_head.gradient import find_head
@@ -133,7 +133,7 @@ def _gradient(
     observation: Observation, weights: Weights, inputs: Tensor, labels: Tensor, mode: Mode
 ) -> NamedTensors | None:
     try:
-        with global_dice("diagnosis"):
+        with seeded("diagnosis"):
             return observation.task.gradients(weights, inputs, labels, mode=mode)
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch in this mode: it cannot be what the clients did

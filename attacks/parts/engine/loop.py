@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.reconstruction import Reconstruction, Snapshot, TracePoint
 from fedleak.progress import report
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..optimizers.first_order import Optimiser
 from .evaluation import TOGETHER, Evaluate, one_by_one, together
@@ -138,7 +138,7 @@ class Matching:
         starts = [objective.completed(start, rng) for start in starts]
         layout = Layout.of(starts[0], objective.units)
         attempts = [Attempt(objective, layout, self.optimiser, self.steps, layout.vector(start)) for start in starts]
-        with global_dice("matching", int(torch.randint(2**62, (), generator=rng))):
+        with seeded("matching", int(torch.randint(2**62, (), generator=rng))):
             problem = self._advance(attempts, objective, layout)
         return _reconstruction(attempts, problem)
 

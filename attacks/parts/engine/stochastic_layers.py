@@ -12,7 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.learning.layers import StandardNormal
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from .public_model import PublicModel
@@ -123,7 +123,7 @@ def secret_dice(observation: Observation) -> GivenDice | None:
     None where no defense of the chain does, where dice cannot become variables, and of several local steps: each rolls
     its own, and a network that rolls afresh in each iteration is then matched on average.
     """
-    rolling = any(defense.rolls_dice for defense in observation.defense)
+    rolling = any(defense.stochastic for defense in observation.defense)
     if not rolling or observation.masked or observation.training.steps != 1:
         return None
     found = given_dice(observation)
@@ -161,5 +161,5 @@ def _given(layer: nn.Module) -> Given | None:
 
 def _outputs(task: Task, weights: Weights, dice: str) -> Tensor:
     inputs = torch.linspace(0, 1, 2 * task.shape[0] * task.shape[1] * task.shape[2]).reshape(2, *task.shape)
-    with global_dice(dice):
+    with seeded(dice):
         return task.logits(weights.clone(), inputs, mode="train")

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.progress import report
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..optimizers.first_order import adam
 from .fit import fit
@@ -89,7 +89,7 @@ def learn_autoencoder(task: Task, public: Batch, latent: int, steps: int, rng: G
 
     Sources: https://arxiv.org/abs/1312.6114, https://arxiv.org/abs/1406.5298 (with classes)
     """
-    with global_dice("autoencoder", int(torch.randint(2**62, (), generator=rng))):
+    with seeded("autoencoder", int(torch.randint(2**62, (), generator=rng))):
         encoder = Encoder(task.shape, task.classes, latent)
         decoder = Decoder(task.shape, task.classes, latent)
 

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor, nn
 
 from fedleak.progress import report
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..optimizers.first_order import adam
 from .fit import fit
@@ -60,7 +60,7 @@ def learn(known: Pairs, held_out: Pairs, training: Training, rng: Generator, rou
     `rounds` is which of how many trainings this is, for those who watch.
     """
     batch, pixels = known.images.shape[1:]
-    with global_dice("inverter", int(torch.randint(2**62, (), generator=rng))):
+    with seeded("inverter", int(torch.randint(2**62, (), generator=rng))):
         network = _perceptron(known.features.shape[1], training.hidden, batch * pixels)
     groups = [group for _ in range(training.epochs) for group in _groups(len(known.features), rng)]
     order, steps = iter(groups), len(groups) // training.epochs

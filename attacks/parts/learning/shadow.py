@@ -5,12 +5,11 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from fedleak.client_round import client_round
-from fedleak.contracts.chain import of_the_gradient, protect
 from fedleak.contracts.observation import Observation
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 
@@ -62,23 +61,23 @@ def _dealt(examples: int, size: int, count: int, rng: Generator) -> list[Int[Ten
 def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
     """What one client of the cohort sends, through its defenses with the adversary's own dice."""
     task, before, chain = observation.task, observation.before, observation.defense
-    dice = ("shadow", int(torch.randint(2**62, (), generator=rng)))
+    seed_key = ("shadow", int(torch.randint(2**62, (), generator=rng)))
     if observation.update.kind is UpdateKind.GRADIENT:
-        return _gradient(observation, examples, dice, rng)
+        return _gradient(observation, examples, seed_key, rng)
     training = assumed_training(observation, len(examples))
-    arrived = client_round(task, before, examples, training, chain, dice).weights.parameters
+    arrived = client_round(task, before, examples, training, chain, seed_key).weights.parameters
     return Update({name: arrived[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
 
 
-def _gradient(observation: Observation, examples: Batch, dice: tuple[object, ...], rng: Generator) -> Update:
+def _gradient(observation: Observation, examples: Batch, seed_key: tuple[object, ...], rng: Generator) -> Update:
     """The same for clients that send a gradient as it is."""
     for defense in observation.defense:
         examples = defense.examples(observation.task, examples, rng)
-    weights, acting = observation.before.clone(), of_the_gradient(observation.defense)
+    weights = observation.before.clone()
     step = Step(task=observation.task, weights=weights, examples=examples, mode=mode_of(observation))
-    with global_dice(*dice):  # for dropout
-        gradient = step.gradient() if acting is None else acting.gradient(step, rng)
-    return protect(Update(gradient, UpdateKind.GRADIENT), observation.defense, rng)
+    with seeded(*seed_key):  # for dropout
+        gradient = observation.defense.gradient(step, rng)
+    return observation.defense.protect(Update(gradient, UpdateKind.GRADIENT), rng)
 
 
 # More public batches than there are: images mixed with one another, labels drawn.

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 INPUT = 128
 """Random numbers that an image and its label are made from."""
@@ -48,7 +48,7 @@ class UntrainedGenerator(nn.Module):
 
 def untrained_generator(shape: tuple[int, int, int], classes: int, rng: Generator) -> UntrainedGenerator:
     """A generator with first weights from N(0, 0.02²) and biases of zero."""
-    with global_dice("untrained generator", int(torch.randint(2**62, (), generator=rng))):
+    with seeded("untrained generator", int(torch.randint(2**62, (), generator=rng))):
         network = UntrainedGenerator(shape, classes)
         for layer in network.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.learning.task import Task
-from fedleak.randomness import global_dice
+from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from ..classifier_head.gradient import find_head
@@ -118,7 +118,7 @@ class Front:
 
         handle = self.module.register_forward_hook(note)
         try:
-            with global_dice("front"):
+            with seeded("front"):
                 loss = self.task.loss(self.weights, images.to(self.dtype), labels, mode=self.mode)
         finally:
             handle.remove()
@@ -141,7 +141,7 @@ class Front:
         handles = [module.register_forward_hook(note) for module in self.task.network.modules()]
         handles.append(self.module.register_forward_pre_hook(lambda _, arguments: result.extend((*seen, arguments[0]))))
         try:
-            with global_dice("front"):
+            with seeded("front"):
                 self.task.logits(self.weights, images.to(self.dtype), mode=self.mode)
         finally:
             for handle in handles:
@@ -162,11 +162,11 @@ def head_behind_relu(observation: Observation, front: Front, rng: Generator) -> 
     jacobian: Tensor = front.weights.parameters[head.weight].T
     for image in torch.rand(PROBES, 1, *task.shape, generator=rng, dtype=front.dtype):
         label = torch.zeros(1, dtype=torch.long)
-        with global_dice("front"), torch.no_grad():
+        with seeded("front"), torch.no_grad():
             awake = front(image)[0] @ weight.T + front.weights.parameters[layer.bias] > 0
             error = task.logits(front.weights, image, mode=front.mode)[0].softmax(0)
         error[0] -= 1
-        with global_dice("front"):
+        with seeded("front"):
             derivative = task.gradients(front.weights, image, label, mode=front.mode)[layer.bias]
         if float((derivative - awake * (jacobian @ error)).norm()) > EXACT * float(derivative.norm()):
             return None

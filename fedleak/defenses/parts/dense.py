@@ -1,4 +1,4 @@
-"""The dense layers of a network, and what defenses put in front of one."""
+"""Dense layers of a network, and layers put in front of or behind one."""
 
 import copy
 from functools import partial

@@ -1,4 +1,4 @@
-"""Pieces that the likelihoods of several defenses have in common."""
+"""Likelihood terms that several defenses have in common."""
 
 from jaxtyping import Float
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Images that are mixtures of several, with their labels."""
+"""Convex mixtures of images, with their labels."""
 
 import torch
 import torch.nn.functional as F

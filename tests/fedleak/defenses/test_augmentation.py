@@ -64,7 +64,7 @@ def test_the_images_before_are_fitted_from_those_after() -> None:
     examples = photos(6)
     defense = defenses.build("ats", {"policy": "0-21"})
     after = defense.examples(TASK, examples, generator(1)).inputs
-    assert error(defense.restored(after), examples.inputs) < 0.25 * error(after, examples.inputs)
+    assert error(defense.invert_examples(after), examples.inputs) < 0.25 * error(after, examples.inputs)
 
 
 def test_a_policy_of_unknown_transformations_is_refused() -> None:

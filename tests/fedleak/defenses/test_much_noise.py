@@ -9,7 +9,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import NOT_GUESSED, score
-from fedleak.randomness import generator, global_dice, one_thread
+from fedleak.randomness import generator, one_thread, seeded
 from fedleak.settings import Table
 
 SEEDS = range(3)
@@ -22,7 +22,7 @@ NOISY: list[Table] = [
 
 
 def model() -> nn.Module:
-    with global_dice("much noise"):
+    with seeded("much noise"):
         layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Flatten(), nn.Linear(8 * 36, 4))
         return nn.Sequential(*layers)
 

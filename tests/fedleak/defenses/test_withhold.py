@@ -9,7 +9,7 @@ import torch
 from fedleak.api import capture
 from fedleak.attacks.label_inference.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
-from fedleak.contracts.chain import public_task, withheld_from
+from fedleak.contracts.chain import Chain
 from fedleak.data import load
 from fedleak.defenses.withhold import Withhold
 from fedleak.errors import ConfigError
@@ -93,7 +93,7 @@ def test_masked_sums_are_the_clear_sums(tmp_path: Path) -> None:
 
 def test_buffers_can_be_named_too() -> None:
     task = task_named("photos-resnet18")
-    own = withheld_from(task, (Withhold(layers=("*running_mean", "fc.bias")),))
+    own = Chain((Withhold(layers=("*running_mean", "fc.bias")),)).withheld(task)
     assert len(own) == 21
     assert "bn1.running_mean" in own
 
@@ -109,7 +109,7 @@ def test_buffers_can_be_named_too() -> None:
 )
 def test_a_pattern_that_matches_nothing_or_everything_is_refused(layers: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        public_task(task_named("photos-resnet18"), (Withhold(layers=layers),))
+        Chain((Withhold(layers=layers),)).task(task_named("photos-resnet18"))
 
 
 def test_no_label_is_made_up_where_the_last_layer_is_withheld() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -64,7 +65,7 @@ def make_subject(make_task, make_batch):
             update = one.protect(update, torch.Generator().manual_seed(1))
         observation = Observation(
             task=task, before=before, update=update, buffers_after=after.buffers or None, num_examples=examples,
-            training=training, defense=tuple(defense),
+            training=training, defense=Chain(tuple(defense)),
         )  # fmt: skip
         return Subject(
             title=f"a tiny {kind}", observation=observation, truth=batch if truth else None, training=training

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.laplace_noise import LaplaceNoise
@@ -33,9 +34,9 @@ def test_noise_is_told_in_units_of_the_gradient(make_subject, defense):
 
 
 def test_noise_of_a_chain_adds_in_squares():
-    chain = (Clipping(max_norm=1.0), GaussianNoise(std=0.3), GaussianNoise(std=0.4))
+    chain = Chain((Clipping(max_norm=1.0), GaussianNoise(std=0.3), GaussianNoise(std=0.4)))
     assert noise_in(chain, LocalTraining()) == pytest.approx(0.5)
-    assert noise_in((), LocalTraining()) == 0.0
+    assert noise_in(Chain(), LocalTraining()) == 0.0
 
 
 def test_an_unknown_length_has_no_scale(make_subject):

@@ -8,7 +8,7 @@ import pytest
 from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
-from fedleak.contracts.chain import build_chain, guarantee_of, planned, public_task, tells_the_loss
+from fedleak.contracts.chain import Chain
 from fedleak.settings import FederationSettings, PlanSettings, Table, parse_settings
 from fedleak.tasks import task_named
 
@@ -27,8 +27,8 @@ def of(
     **federation: Any,
 ) -> Guarantee | Unproven:
     run = parse_settings(PlanSettings, {"task": task, "federation": federation, "utility": utility or {}})
-    chain = planned(build_chain(tables), run.phases)
-    return guarantee_of(chain, run.phases, public_task(task_named(task), chain), view=view)
+    chain = Chain.build(tables).planned(run.phases)
+    return chain.guarantee(run.phases, chain.task(task_named(task)), view=view)
 
 
 def proven(*tables: Table, **facts: Any) -> Guarantee:
@@ -150,7 +150,7 @@ def test_what_makes_it_longer_weakens_the_proof(longer: Table) -> None:
 
 def test_the_loss_is_a_secret_where_something_is_proved_to_the_server() -> None:
     told = {
-        name: tells_the_loss(build_chain(tables), FederationSettings())
+        name: Chain.build(tables).tells_the_loss(FederationSettings())
         for name, tables in {
             "none": (),
             "noise alone": ({"use": "gaussian-noise", "std": 1.0},),

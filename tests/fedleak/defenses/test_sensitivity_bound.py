@@ -31,4 +31,4 @@ def test_no_update_is_longer_than_was_said(table: Table, shape: str) -> None:
     norm = float(given.vector().norm())
     defense = defenses.from_table(table)
     longest = max(float(defense.protect(given, generator(seed)).vector().norm()) for seed in range(20))
-    assert longest <= defense.bounded(norm) * (1 + 1e-6)
+    assert longest <= defense.sensitivity_bound(norm) * (1 + 1e-6)
