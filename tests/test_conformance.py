@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from importlib.resources import files
 from typing import Any, get_type_hints
 
 import pytest
@@ -12,7 +13,7 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.model import models
 from fedleak.contracts.observation import Observation
-from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.plugin import Plugin, Registry, bibliography
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.loader import loaders
@@ -82,9 +83,32 @@ def observation() -> Observation:
 @pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
 def test_it_names_its_source(kind: str, cls: type[Plugin]) -> None:
     assert re.fullmatch(r"https://\S+", cls.paper)
-    assert re.match(r"@\w+\{[\w:-]+,\n", cls.bibtex)
-    assert cls.paper in cls.bibtex
-    assert cls.bibtex.count("{") == cls.bibtex.count("}")
+    citation = cls.citation()
+    assert re.match(r"@\w+\{[\w:-]+,\n", citation)
+    assert cls.paper in citation
+    assert citation.count("{") == citation.count("}")
+
+
+def test_the_bibliography_has_what_our_plugins_cite_and_no_more() -> None:
+    own = [cls for _, cls in PLUGINS if cls.__module__.startswith("fedleak.")]
+    assert {cls.cites for cls in own if not cls.bibtex} == set(bibliography())
+    assert not {cls.bibtex.strip() for cls in own} & set(bibliography().values())  # cited then, not repeated
+
+
+def test_the_bibliography_has_each_key_and_each_paper_once_in_order() -> None:
+    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+\{([\w:-]+),$", text, flags=re.MULTILINE)
+    papers = re.findall(r"url = \{(\S+)\}$", text, flags=re.MULTILINE)
+    assert keys == sorted(set(keys)) == list(bibliography())
+    assert len(papers) == len(set(papers)) == len(keys)
+
+
+def test_a_plugin_from_outside_brings_its_own_text() -> None:
+    class Outsider(Plugin):
+        bibtex = "@misc{none}\n"
+
+    assert Outsider.citation() == "@misc{none}"
+    assert Plugin.citation() == ""
 
 
 @pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)

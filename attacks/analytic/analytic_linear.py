@@ -37,13 +37,7 @@ class AnalyticLinear(Attack):
     """
 
     paper: ClassVar = "https://doi.org/10.1109/TIFS.2017.2787987"
-    bibtex: ClassVar = """@article{phong2018privacy,
-  title = {Privacy-Preserving Deep Learning via Additively Homomorphic Encryption},
-  author = {Phong, Le Trieu and Aono, Yoshinori and Hayashi, Takuya and Wang, Lihua and Moriai, Shiho},
-  journal = {IEEE Transactions on Information Forensics and Security}, volume = {13}, number = {5},
-  pages = {1333--1345}, year = {2018},
-  url = {https://doi.org/10.1109/TIFS.2017.2787987}
-}"""
+    cites: ClassVar = "phong2018privacy"
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 

@@ -40,12 +40,7 @@ class April(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.14087"
-    bibtex: ClassVar = """@inproceedings{lu2022april,
-  title = {{APRIL}: Finding the Achilles' Heel on Privacy for Vision Transformers},
-  author = {Lu, Jiahao and Zhang, Xi Sheryl and Zhao, Tianli and He, Xiangyu and Cheng, Jian},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2022},
-  url = {https://arxiv.org/abs/2112.14087}
-}"""
+    cites: ClassVar = "lu2022april"
     embedding: bool = True
     """Whether the embedding's own equations are solved too; without them the attack is the paper's."""
     iterations: Count = 8

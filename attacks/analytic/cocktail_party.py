@@ -49,14 +49,7 @@ class CocktailParty(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2209.05578"
-    bibtex: ClassVar = """@inproceedings{kariyappa2023cocktail,
-  title = {Cocktail Party Attack: Breaking Aggregation-Based Privacy in Federated Learning Using Independent Component
-           Analysis},
-  author = {Kariyappa, Sanjay and Guo, Chuan and Maeng, Kiwan and Xiong, Wenjie and Suh, G. Edward and
-            Qureshi, Moinuddin K. and Lee, Hsien-Hsin S.},
-  booktitle = {International Conference on Machine Learning}, pages = {15884--15899}, year = {2023},
-  url = {https://arxiv.org/abs/2209.05578}
-}"""
+    cites: ClassVar = "kariyappa2023cocktail"
     searches: Count = 200
     """Mixtures of guesses that are tried where no guess leads to a proof."""
     steps: Count = 600

@@ -9,13 +9,13 @@ from torch import Generator, Tensor, nn
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.gradients.precision import in_dtype
 from fedleak.gradients.rank import rounding_of
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Count
 
 from ..parts.applicability import defect, length_unknown, mode_of
 from ..parts.certificates import certifiable, certify
-from ..parts.engine.objective import in_dtype
 from ..parts.layerwise.determinacy import rank_words
 from ..parts.layerwise.head_features import HeadFeatures, head_features
 from ..parts.layerwise.linear_chain import Link, find_chain
@@ -39,12 +39,7 @@ class RGAP(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.07733"
-    bibtex: ClassVar = """@inproceedings{zhu2021rgap,
-  title = {{R-GAP}: Recursive Gradient Attack on Privacy},
-  author = {Zhu, Junyi and Blaschko, Matthew B.},
-  booktitle = {International Conference on Learning Representations}, year = {2021},
-  url = {https://arxiv.org/abs/2010.07733}
-}"""
+    cites: ClassVar = "zhu2021rgap"
 
     largest: Count = 6_000
     """Inputs that a convolution may have; its equations take 8 bytes times their square, and a minute at 20,000."""

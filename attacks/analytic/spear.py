@@ -45,12 +45,7 @@ class SPEAR(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2403.03945"
-    bibtex: ClassVar = """@inproceedings{dimitrov2024spear,
-  title = {{SPEAR}: Exact Gradient Inversion of Batches in Federated Learning},
-  author = {Dimitrov, Dimitar I. and Baader, Maximilian and M{\\"u}ller, Mark Niklas and Vechev, Martin},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {37}, year = {2024},
-  url = {https://arxiv.org/abs/2403.03945}
-}"""
+    cites: ClassVar = "dimitrov2024spear"
     samples: Count = 200_000
     """Null vectors at most; none where even with half of the neurons asleep that many would not do."""
     descents: Count = 5_000

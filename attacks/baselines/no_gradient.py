@@ -25,12 +25,7 @@ class NoGradient(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
-    bibtex: ClassVar = """@inproceedings{balle2022reconstructing,
-  title = {Reconstructing Training Data with Informed Adversaries},
-  author = {Balle, Borja and Cherubin, Giovanni and Hayes, Jamie},
-  booktitle = {IEEE Symposium on Security and Privacy}, year = {2022},
-  url = {https://arxiv.org/abs/2201.04845}
-}"""
+    cites: ClassVar = "balle2022reconstructing"
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         public = observation.auxiliary

@@ -37,12 +37,7 @@ class BatchNormInversion(MatchingAttack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.00059"
-    bibtex: ClassVar = """@inproceedings{huang2021evaluating,
-  title = {Evaluating Gradient Inversion Attacks and Defenses in Federated Learning},
-  author = {Huang, Yangsibo and Gupta, Samyak and Song, Zhao and Li, Kai and Arora, Sanjeev},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {34}, year = {2021},
-  url = {https://arxiv.org/abs/2112.00059}
-}"""
+    cites: ClassVar = "huang2021evaluating"
     steps: Count = 500
     """Iterations of one attempt."""
     learning_rate: Rate = 0.1

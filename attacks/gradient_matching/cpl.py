@@ -32,13 +32,7 @@ class CPL(DeepLeakage):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2004.10397"
-    bibtex: ClassVar = """@inproceedings{wei2020framework,
-  title = {A Framework for Evaluating Client Privacy Leakages in Federated Learning},
-  author = {Wei, Wenqi and Liu, Ling and Loper, Margaret and Chow, Ka-Ho and Gursoy, Mehmet Emre and Truex, Stacey and
-    Wu, Yanzhao},
-  booktitle = {European Symposium on Research in Computer Security}, year = {2020},
-  url = {https://arxiv.org/abs/2004.10397}
-}"""
+    cites: ClassVar = "wei2020framework"
     steps: Count = 300
     """L-BFGS iterations of one attempt."""
     task_loss: Amount = 0.0

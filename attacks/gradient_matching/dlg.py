@@ -26,12 +26,7 @@ class DLG(DeepLeakage):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1906.08935"
-    bibtex: ClassVar = """@inproceedings{zhu2019deep,
-  title = {Deep Leakage from Gradients},
-  author = {Zhu, Ligeng and Liu, Zhijian and Han, Song},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {32}, year = {2019},
-  url = {https://arxiv.org/abs/1906.08935}
-}"""
+    cites: ClassVar = "zhu2019deep"
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         dtype = self.dtype(torch.float64)

@@ -45,12 +45,7 @@ class FedAvgInversion(MatchingAttack):
 
     follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2206.12395"
-    bibtex: ClassVar = """@article{dimitrov2022data,
-  title = {Data Leakage in Federated Averaging},
-  author = {Dimitrov, Dimitar I. and Balunovi{\\'c}, Mislav and Konstantinov, Nikola and Vechev, Martin},
-  journal = {Transactions on Machine Learning Research}, year = {2022},
-  url = {https://arxiv.org/abs/2206.12395}
-}"""
+    cites: ClassVar = "dimitrov2022data"
     steps: Count = 200
     """Iterations of one attempt."""
     learning_rate: Rate = 0.1

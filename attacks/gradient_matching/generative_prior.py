@@ -50,12 +50,7 @@ class GGL(MatchingAttack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2203.15696"
-    bibtex: ClassVar = """@inproceedings{li2022auditing,
-  title = {Auditing Privacy Defenses in Federated Learning via Generative Gradient Leakage},
-  author = {Li, Zhuohang and Zhang, Jiaxin and Liu, Luyang and Liu, Jian},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2022},
-  url = {https://arxiv.org/abs/2203.15696}
-}"""
+    cites: ClassVar = "li2022auditing"
     steps: Count = 200
     """Iterations of one attempt; of CMA-ES, generations."""
     restarts: Count = 4

@@ -33,12 +33,7 @@ class GRNN(MatchingAttack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.00529"
-    bibtex: ClassVar = """@article{ren2022grnn,
-  title = {{GRNN}: Generative Regression Neural Network -- A Data Leakage Attack for Federated Learning},
-  author = {Ren, Hanchi and Deng, Jingjing and Xie, Xianghua},
-  journal = {ACM Transactions on Intelligent Systems and Technology}, volume = {13}, number = {4}, year = {2022},
-  url = {https://arxiv.org/abs/2105.00529}
-}"""
+    cites: ClassVar = "ren2022grnn"
     steps: Count = 1000
     """Iterations of one attempt."""
     learning_rate: Rate = 1e-4

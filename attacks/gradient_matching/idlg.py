@@ -26,12 +26,7 @@ class IDLG(DeepLeakage):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
-    bibtex: ClassVar = """@article{zhao2020idlg,
-  title = {{iDLG}: Improved Deep Leakage from Gradients},
-  author = {Zhao, Bo and Mopuri, Konda Reddy and Bilen, Hakan},
-  journal = {arXiv preprint arXiv:2001.02610}, year = {2020},
-  url = {https://arxiv.org/abs/2001.02610}
-}"""
+    cites: ClassVar = "zhao2020idlg"
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 

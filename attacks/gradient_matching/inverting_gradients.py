@@ -39,12 +39,7 @@ class InvertingGradients(MatchingAttack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2003.14053"
-    bibtex: ClassVar = """@inproceedings{geiping2020inverting,
-  title = {Inverting Gradients -- How easy is it to break privacy in federated learning?},
-  author = {Geiping, Jonas and Bauermeister, Hartmut and Dr{\\"o}ge, Hannah and Moeller, Michael},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020},
-  url = {https://arxiv.org/abs/2003.14053}
-}"""
+    cites: ClassVar = "geiping2020inverting"
     steps: Count | None = None
     """Iterations of one attempt; None: 300 of signed Adam, 500 of L-BFGS."""
     learning_rate: Rate = 0.1

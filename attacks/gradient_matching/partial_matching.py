@@ -33,12 +33,7 @@ class PartialMatching(MatchingAttack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2506.08435"
-    bibtex: ClassVar = """@inproceedings{fan2025boosting,
-  title = {Boosting Gradient Leakage Attacks: Data Reconstruction in Realistic {FL} Settings},
-  author = {Fan, Mingyuan and Wang, Fuyi and Chen, Cen and Zhou, Jianying},
-  booktitle = {USENIX Security Symposium}, year = {2025},
-  url = {https://arxiv.org/abs/2506.08435}
-}"""
+    cites: ClassVar = "fan2025boosting"
     steps: Count = 300
     """Iterations of one attempt, each of two evaluations."""
     learning_rate: Rate = 0.1

@@ -30,13 +30,7 @@ class SAPAG(DeepLeakage):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2009.06228"
-    bibtex: ClassVar = """@article{wang2020sapag,
-  title = {{SAPAG}: A Self-Adaptive Privacy Attack From Gradients},
-  author = {Wang, Yijue and Deng, Jieren and Guo, Dan and Wang, Chenghong and Meng, Xianrui and Liu, Hang and
-    Ding, Caiwen and Rajasekaran, Sanguthevar},
-  journal = {arXiv preprint arXiv:2009.06228}, year = {2020},
-  url = {https://arxiv.org/abs/2009.06228}
-}"""
+    cites: ClassVar = "wang2020sapag"
     steps: Count = 2000
     """L-BFGS iterations of one attempt; four times those of `dlg`, as layers that count alike are harder to fit."""
     width: Rate = 1.0

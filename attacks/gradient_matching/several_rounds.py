@@ -37,13 +37,7 @@ class SeveralRounds(MatchingAttack):
 
     follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2306.07883"
-    bibtex: ClassVar = """@article{li2023temporal,
-  title = {Temporal Gradient Inversion Attacks with Robust Optimization},
-  author = {Li, Bowen and Gu, Hanlin and Chen, Ruoxin and Li, Jie and Wu, Chentao and Ruan, Na and Si,
-            Xueming and Fan, Lixin},
-  journal = {arXiv preprint arXiv:2306.07883}, year = {2023},
-  url = {https://arxiv.org/abs/2306.07883}
-}"""
+    cites: ClassVar = "li2023temporal"
     steps: Count = 400
     """Iterations of one attempt; where rounds are left out or their labels disagree, there is a second one."""
     learning_rate: Rate = 0.1

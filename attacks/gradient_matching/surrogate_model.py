@@ -37,12 +37,7 @@ class SurrogateModel(MatchingAttack):
 
     follows_steps: ClassVar[bool] = True
     paper: ClassVar = "https://arxiv.org/abs/2306.00127"
-    bibtex: ClassVar = """@inproceedings{zhu2023surrogate,
-  title = {Surrogate Model Extension ({SME}): A Fast and Accurate Weight Update Attack on Federated Learning},
-  author = {Zhu, Junyi and Yao, Ruicong and Blaschko, Matthew B.},
-  booktitle = {International Conference on Machine Learning}, year = {2023},
-  url = {https://arxiv.org/abs/2306.00127}
-}"""
+    cites: ClassVar = "zhu2023surrogate"
     steps: Count = 500
     """Iterations of one attempt."""
     learning_rate: Rate = 0.1

@@ -31,12 +31,7 @@ class AuxiliaryPosterior(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1802.03916"
-    bibtex: ClassVar = """@inproceedings{lipton2018detecting,
-  title = {Detecting and Correcting for Label Shift with Black Box Predictors},
-  author = {Lipton, Zachary C. and Wang, Yu-Xiang and Smola, Alexander J.},
-  booktitle = {International Conference on Machine Learning}, year = {2018},
-  url = {https://arxiv.org/abs/1802.03916}
-}"""
+    cites: ClassVar = "lipton2018detecting"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, bias=True, length=True, public=True)

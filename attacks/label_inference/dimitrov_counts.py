@@ -26,12 +26,7 @@ class DimitrovCounts(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2206.12395"
-    bibtex: ClassVar = """@article{dimitrov2022data,
-  title = {Data Leakage in Federated Averaging},
-  author = {Dimitrov, Dimitar I. and Balunovi{\\'c}, Mislav and Konstantinov, Nikola and Vechev, Martin},
-  journal = {Transactions on Machine Learning Research}, year = {2022},
-  url = {https://arxiv.org/abs/2206.12395}
-}"""
+    cites: ClassVar = "dimitrov2022data"
     images: Count = 64
     """Images of noise."""
 

@@ -25,13 +25,7 @@ class GengCounts(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2110.09074"
-    bibtex: ClassVar = """@article{geng2021towards,
-  title = {Towards General Deep Leakage in Federated Learning},
-  author = {Geng, Jiahui and Mou, Yongli and Li, Feifei and Li, Qing and Beyan, Oya and Decker, Stefan
-            and Rong, Chunming},
-  journal = {arXiv preprint arXiv:2110.09074}, year = {2021},
-  url = {https://arxiv.org/abs/2110.09074}
-}"""
+    cites: ClassVar = "geng2021towards"
     images: Count = 64
     """Images of noise."""
 

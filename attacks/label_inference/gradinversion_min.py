@@ -25,12 +25,7 @@ class GradInversionMin(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2104.07586"
-    bibtex: ClassVar = """@inproceedings{yin2021see,
-  title = {See through Gradients: Image Batch Recovery via {GradInversion}},
-  author = {Yin, Hongxu and Mallya, Arun and Vahdat, Arash and Alvarez, Jose M. and Kautz, Jan and Molchanov, Pavlo},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2021},
-  url = {https://arxiv.org/abs/2104.07586}
-}"""
+    cites: ClassVar = "yin2021see"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation)

@@ -23,12 +23,7 @@ class IDLGRows(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
-    bibtex: ClassVar = """@article{zhao2020idlg,
-  title = {{iDLG}: Improved Deep Leakage from Gradients},
-  author = {Zhao, Bo and Mopuri, Konda Reddy and Bilen, Hakan},
-  journal = {arXiv preprint arXiv:2001.02610}, year = {2020},
-  url = {https://arxiv.org/abs/2001.02610}
-}"""
+    cites: ClassVar = "zhao2020idlg"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, one_example=True, one_sign=observation.task.classes == 2)

@@ -27,12 +27,7 @@ class ILRG(LabelRule):
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
-    bibtex: ClassVar = """@inproceedings{ma2023instance,
-  title = {Instance-wise Batch Label Restoration via Gradients in Federated Learning},
-  author = {Ma, Kailang and Sun, Yu and Cui, Jian and Li, Dawei and Guan, Zhenyu and Liu, Jianwei},
-  booktitle = {International Conference on Learning Representations}, year = {2023},
-  url = {https://openreview.net/forum?id=FIrQfNSOoTr}
-}"""
+    cites: ClassVar = "ma2023instance"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, bias=True, length=True)

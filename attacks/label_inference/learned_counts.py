@@ -38,12 +38,7 @@ class LearnedCounts(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2210.10880"
-    bibtex: ClassVar = """@inproceedings{wu2023learning,
-  title = {Learning To Invert: Simple Adaptive Attacks for Gradient Inversion in Federated Learning},
-  author = {Wu, Ruihan and Chen, Xiangyu and Guo, Chuan and Weinberger, Kilian Q.},
-  booktitle = {Uncertainty in Artificial Intelligence}, year = {2023},
-  url = {https://arxiv.org/abs/2210.10880}
-}"""
+    cites: ClassVar = "wu2023learning"
     batches: Count = 2000
     """Batches to rehearse; fewer where there are more than some ten classes, and 200 at least."""
 

@@ -56,13 +56,7 @@ class LLG(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, one_sign=True)
@@ -85,13 +79,7 @@ class LLGPlus(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, one_sign=True, length=True, public=True)
@@ -119,13 +107,7 @@ class LLGStar(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
     images: Count = 64
     """Images of noise."""
 
@@ -152,13 +134,7 @@ class BiasCorrected(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation, bias=True)

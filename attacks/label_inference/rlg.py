@@ -27,13 +27,7 @@ class RLG(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2111.00556"
-    bibtex: ClassVar = """@inproceedings{dang2021revealing,
-  title = {Revealing and Protecting Labels in Distributed Training},
-  author = {Dang, Trung and Thakkar, Om and Ramaswamy, Swaroop and Mathews, Rajiv and Chin, Peter
-            and Beaufays, Fran{\\c{c}}oise},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {34}, year = {2021},
-  url = {https://arxiv.org/abs/2111.00556}
-}"""
+    cites: ClassVar = "dang2021revealing"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
         problem = refusal(observation)

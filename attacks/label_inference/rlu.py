@@ -32,12 +32,7 @@ class RLU(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2405.00955"
-    bibtex: ClassVar = """@inproceedings{chen2024recovering,
-  title = {Recovering Labels from Local Updates in Federated Learning},
-  author = {Chen, Huancheng and Vikalo, Haris},
-  booktitle = {International Conference on Machine Learning}, volume = {235}, pages = {7346--7372}, year = {2024},
-  url = {https://arxiv.org/abs/2405.00955}
-}"""
+    cites: ClassVar = "chen2024recovering"
     draws: Count = 500
     """Logits that are drawn for a class."""
 

@@ -38,12 +38,7 @@ class SoftLabel(LabelRule):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2402.03124"
-    bibtex: ClassVar = """@inproceedings{wang2024towards,
-  title = {Towards Eliminating Hard Label Constraints in Gradient Inversion Attacks},
-  author = {Wang, Yanbo and Liang, Jian and He, Ran},
-  booktitle = {International Conference on Learning Representations}, year = {2024},
-  url = {https://arxiv.org/abs/2402.03124}
-}"""
+    cites: ClassVar = "wang2024towards"
     grid: Annotated[int, Field(ge=10)] = 400
     """Lengths that are tried of either sign, evenly on a logarithmic scale."""
 

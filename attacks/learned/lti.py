@@ -64,12 +64,7 @@ class LTI(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2210.10880"
-    bibtex: ClassVar = """@inproceedings{wu2023learning,
-  title = {Learning To Invert: Simple Adaptive Attacks for Gradient Inversion in Federated Learning},
-  author = {Wu, Ruihan and Chen, Xiangyu and Guo, Chuan and Weinberger, Kilian Q.},
-  booktitle = {Uncertainty in Artificial Intelligence}, year = {2023},
-  url = {https://arxiv.org/abs/2210.10880}
-}"""
+    cites: ClassVar = "wu2023learning"
     recipe: Literal["quick", "paper"] = "quick"
     """"quick" takes seconds on small networks; "paper" is 3000 hidden units, 200 epochs, a rate of 1e-4."""
     hidden: Count | None = None

@@ -28,13 +28,7 @@ class LossTrajectory(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2402.06289"
-    bibtex: ClassVar = """@inproceedings{zhu2025fedmia,
-  title = {{FedMIA}: An Effective Membership Inference Attack Exploiting ``All for One'' Principle in Federated
-           Learning},
-  author = {Zhu, Gongxi and Li, Donghao and Gu, Hanlin and Yao, Yuan and Fan, Lixin and Han, Yuxing},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2025},
-  url = {https://arxiv.org/abs/2402.06289}
-}"""
+    cites: ClassVar = "zhu2025fedmia"
 
     @property
     def answers(self) -> frozenset[Kind]:

@@ -27,12 +27,7 @@ class UpdateCosine(Attack):
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=QsCSLPP55Ku"
-    bibtex: ClassVar = """@inproceedings{li2023effective,
-  title = {Effective Passive Membership Inference Attacks in Federated Learning against Overparameterized Models},
-  author = {Li, Jiacheng and Li, Ninghui and Ribeiro, Bruno},
-  booktitle = {International Conference on Learning Representations}, year = {2023},
-  url = {https://openreview.net/forum?id=QsCSLPP55Ku}
-}"""
+    cites: ClassVar = "li2023effective"
     whiten: bool = True
     """Whether to discount what public gradients have in common, where there are any."""
     ridge: Rate = 0.01

@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import seeded
 
 from .applicability import defect, mode_of
-from .engine.objective import in_dtype
 
 COMPUTED = 1e-5
 """What computing the gradient in single precision costs a client, relative to the gradient, at most."""

@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import seeded
 
 from .applicability import mode_of
-from .engine.objective import in_dtype
 
 ATTENTION = ("query", "key", "value")
 

@@ -41,12 +41,7 @@ class PropertyInference(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.04049"
-    bibtex: ClassVar = """@inproceedings{melis2019exploiting,
-  title = {Exploiting Unintended Feature Leakage in Collaborative Learning},
-  author = {Melis, Luca and Song, Congzheng and De Cristofaro, Emiliano and Shmatikov, Vitaly},
-  booktitle = {IEEE Symposium on Security and Privacy}, year = {2019},
-  url = {https://arxiv.org/abs/1805.04049}
-}"""
+    cites: ClassVar = "melis2019exploiting"
     shadows: Count = 200
     """Public batches that updates are made of."""
     classifier: Classifier = "logistic"

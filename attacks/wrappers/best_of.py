@@ -53,12 +53,7 @@ class BestOf(Attack):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2003.14053"
-    bibtex: ClassVar = """@inproceedings{geiping2020inverting,
-  title = {Inverting Gradients -- How easy is it to break privacy in federated learning?},
-  author = {Geiping, Jonas and Bauermeister, Hartmut and Dr{\\"o}ge, Hannah and Moeller, Michael},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020},
-  url = {https://arxiv.org/abs/2003.14053}
-}"""
+    cites: ClassVar = "geiping2020inverting"
     attack: Attack
     """The attack that is repeated."""
     restarts: Count = 8

@@ -12,7 +12,7 @@ def cite(name: Annotated[str, typer.Argument(help="An attack, defense or metric.
     from fedleak.contracts.metric import metrics
     from fedleak.errors import ConfigError, did_you_mean
 
-    known = {cls.name: cls.bibtex for registry in (attacks, defenses, metrics) for cls in registry}
+    known = {cls.name: cls for registry in (attacks, defenses, metrics) for cls in registry}
     if name not in known:
         raise ConfigError(f"no attack, defense or metric is called '{name}'{did_you_mean(name, known)}")
-    typer.echo(known[name].strip())
+    typer.echo(known[name].citation())

@@ -2,10 +2,12 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import entry_points
+from importlib.resources import files
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -19,13 +21,30 @@ class Plugin:
     name: ClassVar[str]
     paper: ClassVar[str] = ""
     """Link to the source that the implementation follows."""
+    cites: ClassVar[str] = ""
+    """Key of that source in `citations.bib`."""
     bibtex: ClassVar[str] = ""
-    """BibTeX of that source."""
+    """BibTeX of that source, for plug-ins from outside: they need no entry in our file."""
+
+    @classmethod
+    def citation(cls) -> str:
+        """BibTeX of the source: the plug-in's own text, else the entry that it cites; empty where it has neither."""
+        if cls.bibtex or not cls.cites:
+            return cls.bibtex.strip()
+        return bibliography()[cls.cites]
 
     def options(self) -> dict[str, Any]:
         """The hyper-parameters, nested plug-ins included, in the form an experiment file has them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {key: plain(value) for key, value in values.items() if value is not None}
+
+
+@cache
+def bibliography() -> dict[str, str]:
+    """The entries of `citations.bib`, as they are written there, by key."""
+    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in entries}
 
 
 def plain(value: Any) -> Any:

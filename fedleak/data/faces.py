@@ -22,12 +22,7 @@ class Faces(Loader):
     """
 
     paper: ClassVar = "https://people.cs.umass.edu/~elm/papers/lfw.pdf"
-    bibtex: ClassVar = """@techreport{huang2007labeled,
-  title = {Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments},
-  author = {Huang, Gary B. and Ramesh, Manu and Berg, Tamara and Learned-Miller, Erik},
-  institution = {University of Massachusetts, Amherst}, number = {07-49}, year = {2007},
-  url = {https://people.cs.umass.edu/~elm/papers/lfw.pdf}
-}"""
+    cites: ClassVar = "huang2007labeled"
 
     def read(self, source: Source) -> Batch:
         images = np.load(package_file("skimage", "data/lfw_subset.npy"))

@@ -24,11 +24,7 @@ class ImageFolder(Loader):
     """
 
     paper: ClassVar = "https://github.com/pytorch/vision"
-    bibtex: ClassVar = """@misc{torchvision2016,
-  title = {{TorchVision}: {PyTorch}'s Computer Vision Library},
-  author = {{TorchVision maintainers and contributors}},
-  year = {2016}, url = {https://github.com/pytorch/vision}
-}"""
+    cites: ClassVar = "torchvision2016"
 
     def read(self, source: Source) -> Batch:
         assert source.path is not None, "an image-folder source always has its path"

@@ -124,13 +124,7 @@ class Photos(Loader):
     """2,528 colour tiles of 32x32 that do not overlap; the class is the photograph. Makers and licences: `PHOTOS`."""
 
     paper: ClassVar = "https://doi.org/10.7717/peerj.453"
-    bibtex: ClassVar = """@article{vanderwalt2014scikit,
-  title = {scikit-image: Image Processing in {Python}},
-  author = {van der Walt, St{\\'e}fan and Sch{\\"o}nberger, Johannes L. and Nunez-Iglesias, Juan and Boulogne,
-            Fran{\\c{c}}ois and Warner, Joshua D. and Yager, Neil and Gouillart, Emmanuelle and Yu, Tony},
-  journal = {PeerJ}, volume = {2}, pages = {e453}, year = {2014},
-  url = {https://doi.org/10.7717/peerj.453}
-}"""
+    cites: ClassVar = "vanderwalt2014scikit"
 
     def read(self, source: Source) -> Batch:
         tiles = [interesting(cut(pixels(photo), source.shape[1])) for photo in PHOTOS]

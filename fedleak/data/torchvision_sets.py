@@ -79,12 +79,7 @@ class Cifar(TorchvisionLoader):
     """60,000 colour images of 32x32."""
 
     paper: ClassVar = "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
-    bibtex: ClassVar = """@techreport{krizhevsky2009learning,
-  title = {Learning Multiple Layers of Features from Tiny Images},
-  author = {Krizhevsky, Alex},
-  institution = {University of Toronto}, year = {2009},
-  url = {https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf}
-}"""
+    cites: ClassVar = "krizhevsky2009learning"
     torchvision_name: ClassVar[str]
     folder: ClassVar[str]
     archive: ClassVar[str]
@@ -130,12 +125,7 @@ class FashionMnist(TorchvisionLoader):
     """70,000 gray images of 28x28, 7,000 of each of ten kinds of clothes."""
 
     paper: ClassVar = "https://arxiv.org/abs/1708.07747"
-    bibtex: ClassVar = """@misc{xiao2017fashion,
-  title = {Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},
-  author = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
-  howpublished = {arXiv:1708.07747}, year = {2017},
-  url = {https://arxiv.org/abs/1708.07747}
-}"""
+    cites: ClassVar = "xiao2017fashion"
 
     def part(self, *, train: bool, download: bool) -> Any:
         from torchvision.datasets import FashionMNIST

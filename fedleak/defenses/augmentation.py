@@ -39,12 +39,7 @@ class Augmentation(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2011.12505"
-    bibtex: ClassVar = """@inproceedings{gao2021privacy,
-  title = {Privacy-Preserving Collaborative Learning with Automatic Transformation Search},
-  author = {Gao, Wei and Guo, Shangwei and Zhang, Tianwei and Qiu, Han and Wen, Yonggang and Liu, Yang},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {114--123}, year = {2021},
-  url = {https://arxiv.org/abs/2011.12505}
-}"""
+    cites: ClassVar = "gao2021privacy"
     adaptive_strategy: ClassVar[str] = "undoes the transformations, whichever way the dice went"
     policy: Annotated[str, AfterValidator(_checked_policy)] = "3-1-7"
     """Transformations by their number in the paper's list of 50, in order; "+" stands between sequences to draw from.

@@ -27,13 +27,7 @@ class Censor(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2501.15718"
-    bibtex: ClassVar = """@inproceedings{zhang2025censor,
-  title = {{CENSOR}: Defense Against Gradient Inversion via Orthogonal Subspace Bayesian Sampling},
-  author = {Zhang, Kaiyuan and Cheng, Siyuan and Shen, Guangyu and Ribeiro, Bruno and An, Shengwei and
-    Chen, Pin-Yu and Zhang, Xiangyu and Li, Ninghui},
-  booktitle = {Network and Distributed System Security Symposium}, year = {2025},
-  url = {https://arxiv.org/abs/2501.15718}
-}"""
+    cites: ClassVar = "zhang2025censor"
     adaptive_strategy: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20
     """Directions that are tried in each local step; 0 sends the gradient as it is."""

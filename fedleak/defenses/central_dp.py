@@ -25,12 +25,7 @@ class CentralDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1712.07557"
-    bibtex: ClassVar = """@article{geyer2017differentially,
-  title = {Differentially Private Federated Learning: A Client Level Perspective},
-  author = {Geyer, Robin C. and Klein, Tassilo and Nabi, Moin},
-  journal = {arXiv preprint arXiv:1712.07557}, year = {2017},
-  url = {https://arxiv.org/abs/1712.07557}
-}"""
+    cites: ClassVar = "geyer2017differentially"
     noise_multiplier: Amount
     """Standard deviation of the noise of the sum, as a multiple of the clipping norm."""
     clipping: Literal["fixed", "adaptive"] = "fixed"

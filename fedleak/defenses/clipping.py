@@ -19,12 +19,7 @@ class Clipping(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
-    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
-  title = {Learning Differentially Private Recurrent Language Models},
-  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.06963}
-}"""
+    cites: ClassVar = "mcmahan2018learning"
     adaptive_strategy: ClassVar[str] = "clips its own updates alike"
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""

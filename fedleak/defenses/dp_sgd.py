@@ -33,13 +33,7 @@ class DPSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1607.00133"
-    bibtex: ClassVar = """@inproceedings{abadi2016deep,
-  title = {Deep Learning with Differential Privacy},
-  author = {Abadi, Martin and Chu, Andy and Goodfellow, Ian and McMahan, H. Brendan and Mironov, Ilya and
-    Talwar, Kunal and Zhang, Li},
-  booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {308--318}, year = {2016},
-  url = {https://arxiv.org/abs/1607.00133}
-}"""
+    cites: ClassVar = "abadi2016deep"
     adaptive_strategy: ClassVar[str] = "smooths its images by as much as there is noise"
     max_norm: Annotated[float, Field(gt=0)] = 1.0
     """Greatest norm of one example's gradient; infinity, without noise only, clips nothing."""

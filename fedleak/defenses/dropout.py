@@ -26,12 +26,7 @@ class Dropout(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"
-    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
-  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
-  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
-  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
-  url = {https://arxiv.org/abs/2208.06163}
-}"""
+    cites: ClassVar = "scheliga2023dropout"
     stochastic: ClassVar = True
     adaptive_strategy: ClassVar[str] = "finds the masks together with the images"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -27,12 +27,7 @@ class EightBit(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1511.04561"
-    bibtex: ClassVar = """@inproceedings{dettmers2016eight,
-  title = {8-Bit Approximations for Parallelism in Deep Learning},
-  author = {Dettmers, Tim},
-  booktitle = {International Conference on Learning Representations}, year = {2016},
-  url = {https://arxiv.org/abs/1511.04561}
-}"""
+    cites: ClassVar = "dettmers2016eight"
     adaptive_strategy: ClassVar[str] = (
         "asks of every entry that it lies in the interval that was rounded to what was sent"
     )

@@ -25,12 +25,7 @@ class ErrorFeedback(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1901.09847"
-    bibtex: ClassVar = """@inproceedings{karimireddy2019error,
-  title = {Error Feedback Fixes {SignSGD} and other Gradient Compression Schemes},
-  author = {Karimireddy, Sai Praneeth and Rebjock, Quentin and Stich, Sebastian U. and Jaggi, Martin},
-  booktitle = {International Conference on Machine Learning}, pages = {3252--3261}, year = {2019},
-  url = {https://arxiv.org/abs/1901.09847}
-}"""
+    cites: ClassVar = "karimireddy2019error"
     adaptive_strategy: ClassVar[str] = "makes of what was sent what it would without the feedback"
     of: Defense
     """The defense of the update whose error is kept, such as `top-k`."""

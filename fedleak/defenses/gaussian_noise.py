@@ -24,13 +24,7 @@ class GaussianNoise(Defense):
     """
 
     paper: ClassVar = "https://doi.org/10.1561/0400000042"
-    bibtex: ClassVar = """@article{dwork2014algorithmic,
-  title = {The Algorithmic Foundations of Differential Privacy},
-  author = {Dwork, Cynthia and Roth, Aaron},
-  journal = {Foundations and Trends in Theoretical Computer Science}, volume = {9}, number = {3--4},
-  pages = {211--407}, year = {2014},
-  url = {https://doi.org/10.1561/0400000042}
-}"""
+    cites: ClassVar = "dwork2014algorithmic"
     adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     std: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Standard deviation in units of a weight."""

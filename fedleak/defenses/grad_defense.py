@@ -38,12 +38,7 @@ class GradDefense(Defense):
     """
 
     paper: ClassVar = "https://github.com/wangjunxiao/GradDefense"
-    bibtex: ClassVar = """@inproceedings{wang2022protect,
-  title = {Protect Privacy from Gradient Leakage Attack in Federated Learning},
-  author = {Wang, Junxiao and Guo, Song and Xie, Xin and Qi, Heng},
-  booktitle = {IEEE Conference on Computer Communications}, year = {2022},
-  url = {https://github.com/wangjunxiao/GradDefense}
-}"""
+    cites: ClassVar = "wang2022protect"
     adaptive_strategy: ClassVar[str] = "gives up on stretches of the update that do not fit"
     slices: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Pieces of equal sensitivity."""

@@ -24,12 +24,7 @@ class UseGroupNorm(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1910.00189"
-    bibtex: ClassVar = """@inproceedings{hsieh2020quagmire,
-  title = {The Non-{IID} Data Quagmire of Decentralized Machine Learning},
-  author = {Hsieh, Kevin and Phanishayee, Amar and Mutlu, Onur and Gibbons, Phillip B.},
-  booktitle = {International Conference on Machine Learning}, pages = {4387--4398}, year = {2020},
-  url = {https://arxiv.org/abs/1910.00189}
-}"""
+    cites: ClassVar = "hsieh2020quagmire"
     groups: Count = 32
     """Groups of channels at most; a layer has the greatest number that divides both this and its channels."""
 

@@ -28,12 +28,7 @@ class InstaHide(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
-    bibtex: ClassVar = """@inproceedings{huang2020instahide,
-  title = {{InstaHide}: Instance-hiding Schemes for Private Distributed Learning},
-  author = {Huang, Yangsibo and Song, Zhao and Li, Kai and Arora, Sanjeev},
-  booktitle = {International Conference on Machine Learning}, pages = {4507--4518}, year = {2020},
-  url = {https://arxiv.org/abs/2010.02772}
-}"""
+    cites: ClassVar = "huang2020instahide"
     mixed: Annotated[int, Field(ge=1, le=1000)] = 4
     """Images in a mixture, the example itself among them."""
     largest: Annotated[float, Field(gt=0, le=1)] = 0.65

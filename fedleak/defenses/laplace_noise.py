@@ -23,12 +23,7 @@ class LaplaceNoise(Defense):
     """Adds independent Laplace(0, scale) noise to every entry of the weight delta; its variance is 2 scale²."""
 
     paper: ClassVar = "https://doi.org/10.1007/11681878_14"
-    bibtex: ClassVar = """@inproceedings{dwork2006calibrating,
-  title = {Calibrating Noise to Sensitivity in Private Data Analysis},
-  author = {Dwork, Cynthia and McSherry, Frank and Nissim, Kobbi and Smith, Adam},
-  booktitle = {Theory of Cryptography Conference}, pages = {265--284}, year = {2006},
-  url = {https://doi.org/10.1007/11681878_14}
-}"""
+    cites: ClassVar = "dwork2006calibrating"
     adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Mean absolute value of the noise, in units of a weight."""

@@ -27,12 +27,7 @@ class LocalDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.06530"
-    bibtex: ClassVar = """@inproceedings{balle2018improving,
-  title = {Improving the Gaussian Mechanism for Differential Privacy: Analytical Calibration and Optimal Denoising},
-  author = {Balle, Borja and Wang, Yu-Xiang},
-  booktitle = {International Conference on Machine Learning}, pages = {394--403}, year = {2018},
-  url = {https://arxiv.org/abs/1805.06530}
-}"""
+    cites: ClassVar = "balle2018improving"
     adaptive_strategy: ClassVar[str] = (
         "clips its own updates alike, and takes the likelihood of the noise for its distance"
     )

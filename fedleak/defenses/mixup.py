@@ -25,12 +25,7 @@ class MixUp(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.09412"
-    bibtex: ClassVar = """@inproceedings{zhang2018mixup,
-  title = {mixup: Beyond Empirical Risk Minimization},
-  author = {Zhang, Hongyi and Cisse, Moustapha and Dauphin, Yann N. and Lopez-Paz, David},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.09412}
-}"""
+    cites: ClassVar = "zhang2018mixup"
     adaptive_strategy: ClassVar[str] = "looks for labels that are mixtures together with the images"
     mixes_labels: ClassVar[bool] = True
     alpha: Rate = 1.0

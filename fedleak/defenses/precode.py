@@ -34,12 +34,7 @@ class Precode(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2108.04725"
-    bibtex: ClassVar = """@inproceedings{scheliga2022precode,
-  title = {{PRECODE} -- A Generic Model Extension to Prevent Deep Gradient Leakage},
-  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
-  booktitle = {IEEE/CVF Winter Conference on Applications of Computer Vision}, year = {2022},
-  url = {https://arxiv.org/abs/2108.04725}
-}"""
+    cites: ClassVar = "scheliga2022precode"
     stochastic: ClassVar = True
     adaptive_strategy: ClassVar[str] = "finds the draw together with the images, and matches the layers up to it alone"
     codes: Annotated[int, Field(ge=1, le=2**16)] = 256

@@ -30,12 +30,7 @@ class QSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1610.02132"
-    bibtex: ClassVar = """@inproceedings{alistarh2017qsgd,
-  title = {{QSGD}: Communication-Efficient {SGD} via Gradient Quantization and Encoding},
-  author = {Alistarh, Dan and Grubic, Demjan and Li, Jerry and Tomioka, Ryota and Vojnovic, Milan},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {30}, year = {2017},
-  url = {https://arxiv.org/abs/1610.02132}
-}"""
+    cites: ClassVar = "alistarh2017qsgd"
     adaptive_strategy: ClassVar[str] = "asks how likely an entry is rounded to the level that was sent"
     levels: Annotated[int, Field(ge=1, le=2**24)] = 15
     """Levels of an entry's size above 0; with the sign and 0 there are 2 levels + 1 values."""

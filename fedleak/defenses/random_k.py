@@ -22,12 +22,7 @@ class RandomK(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1809.07599"
-    bibtex: ClassVar = """@inproceedings{stich2018sparsified,
-  title = {Sparsified {SGD} with Memory},
-  author = {Stich, Sebastian U. and Cordonnier, Jean-Baptiste and Jaggi, Martin},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {31}, year = {2018},
-  url = {https://arxiv.org/abs/1809.07599}
-}"""
+    cites: ClassVar = "stich2018sparsified"
     adaptive_strategy: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""

@@ -39,13 +39,7 @@ class SecureAggregation(Defense):
     """
 
     paper: ClassVar = "https://doi.org/10.1145/3133956.3133982"
-    bibtex: ClassVar = """@inproceedings{bonawitz2017practical,
-  title = {Practical Secure Aggregation for Privacy-Preserving Machine Learning},
-  author = {Bonawitz, Keith and Ivanov, Vladimir and Kreuter, Ben and Marcedone, Antonio and McMahan, H. Brendan and
-    Patel, Sarvar and Ramage, Daniel and Segal, Aaron and Seth, Karn},
-  booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {1175--1191}, year = {2017},
-  url = {https://doi.org/10.1145/3133956.3133982}
-}"""
+    cites: ClassVar = "bonawitz2017practical"
     protocol: ClassVar[str | None] = "secure-aggregation"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40

@@ -28,12 +28,7 @@ class SignSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1802.04434"
-    bibtex: ClassVar = """@inproceedings{bernstein2018signsgd,
-  title = {{signSGD}: Compressed Optimisation for Non-Convex Problems},
-  author = {Bernstein, Jeremy and Wang, Yu-Xiang and Azizzadenesheli, Kamyar and Anandkumar, Animashree},
-  booktitle = {International Conference on Machine Learning}, pages = {560--569}, year = {2018},
-  url = {https://arxiv.org/abs/1802.04434}
-}"""
+    cites: ClassVar = "bernstein2018signsgd"
     adaptive_strategy: ClassVar[str] = (
         "asks of every entry that it has the sign, and of every tensor that it has the size, that was sent"
     )

@@ -34,12 +34,7 @@ class Soteria(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2012.06043"
-    bibtex: ClassVar = """@inproceedings{sun2021soteria,
-  title = {Soteria: Provable Defense against Privacy Leakage in Federated Learning from Representation Perspective},
-  author = {Sun, Jingwei and Li, Ang and Wang, Binghui and Yang, Huanrui and Li, Hai and Chen, Yiran},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2021},
-  url = {https://arxiv.org/abs/2012.06043}
-}"""
+    cites: ClassVar = "sun2021soteria"
     adaptive_strategy: ClassVar[str] = "matches the columns that were not pruned alone"
     fraction: Share = 0.8
     """Share of the features that is pruned."""

@@ -22,12 +22,7 @@ class TopK(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1704.05021"
-    bibtex: ClassVar = """@inproceedings{aji2017sparse,
-  title = {Sparse Communication for Distributed Gradient Descent},
-  author = {Aji, Alham Fikri and Heafield, Kenneth},
-  booktitle = {Empirical Methods in Natural Language Processing}, pages = {440--445}, year = {2017},
-  url = {https://arxiv.org/abs/1704.05021}
-}"""
+    cites: ClassVar = "aji2017sparse"
     adaptive_strategy: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""

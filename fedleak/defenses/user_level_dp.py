@@ -28,12 +28,7 @@ class UserLevelDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
-    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
-  title = {Learning Differentially Private Recurrent Language Models},
-  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.06963}
-}"""
+    cites: ClassVar = "mcmahan2018learning"
     adaptive_strategy: ClassVar[str] = (
         "clips its own updates alike, and takes the likelihood of the noise for its distance"
     )

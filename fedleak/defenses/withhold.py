@@ -33,12 +33,7 @@ class Withhold(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1912.00818"
-    bibtex: ClassVar = """@article{arivazhagan2019federated,
-  title = {Federated Learning with Personalization Layers},
-  author = {Arivazhagan, Manoj Ghuhan and Aggarwal, Vinay and Singh, Aaditya Kumar and Choudhary, Sunav},
-  journal = {arXiv preprint arXiv:1912.00818}, year = {2019},
-  url = {https://arxiv.org/abs/1912.00818}
-}"""
+    cites: ClassVar = "arivazhagan2019federated"
     adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
     layers: Annotated[tuple[str, ...], WrapValidator(_some_patterns)]
     """Patterns of the names of parameters and buffers, such as "fc.*", in which * stands for anything."""

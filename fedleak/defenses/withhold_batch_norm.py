@@ -18,12 +18,7 @@ class WithholdBatchNorm(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2102.07623"
-    bibtex: ClassVar = """@inproceedings{li2021fedbn,
-  title = {{FedBN}: Federated Learning on Non-{IID} Features via Local Batch Normalization},
-  author = {Li, Xiaoxiao and Jiang, Meirui and Zhang, Xiaofei and Kamp, Michael and Dou, Qi},
-  booktitle = {International Conference on Learning Representations}, year = {2021},
-  url = {https://arxiv.org/abs/2102.07623}
-}"""
+    cites: ClassVar = "li2021fedbn"
     adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
 
     def require(self, task: Task) -> None:

@@ -103,13 +103,6 @@ def unlabelled(table: Table) -> Table:
     return {key: value for key, value in table.items() if key != "label"}
 
 
-def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
-    """Reads a file with one experiment; for a grid see `campaign.grid.load_campaign`."""
-    tree = read_tree(path, overrides)
-    check_labels(tree)
-    return parse_experiment(tree)
-
-
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
     """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
     try:

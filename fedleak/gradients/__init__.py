@@ -1,1 +1,1 @@
-"""Gradients: public mathematics of an update, for attackers and defenders alike."""
+"""Public mathematics of an update: what attackers, defenders and the profile of a federation all compute from it."""

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import spacing
 from fedleak.learning.update import UpdateKind
 
 CLEAR = 3.0
@@ -82,11 +83,10 @@ def rounding_of(observation: Observation, parameter: str) -> float:
     rate = observation.training.learning_rate
     if observation.update.kind is UpdateKind.GRADIENT:
         return computed
-    weight = observation.before.parameters[parameter].abs()
-    gap = torch.nextafter(weight, torch.full_like(weight, torch.inf)) - weight
-    spacing = float(gap.double().square().mean().sqrt()) / sqrt(12)
+    gap = spacing(observation.before.parameters[parameter])
+    rounded = float(gap.double().square().mean().sqrt()) / sqrt(12)
     steps = observation.training.effective_steps
-    return computed + spacing / (rate * steps if rate and steps else 1.0)
+    return computed + rounded / (rate * steps if rate and steps else 1.0)
 
 
 def outside(

@@ -18,13 +18,7 @@ class LabelRecall(ExampleMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
     unit: ClassVar = "share of labels"
     higher_is_better: ClassVar = True
     compares: ClassVar = "labels"

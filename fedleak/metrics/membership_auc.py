@@ -20,12 +20,7 @@ class MembershipAUC(MembershipMetric):
     """
 
     paper: ClassVar = "https://doi.org/10.1214/aoms/1177730491"
-    bibtex: ClassVar = """@article{mann1947test,
-  title = {On a Test of Whether one of Two Random Variables is Stochastically Larger than the Other},
-  author = {Mann, Henry B. and Whitney, Donald R.},
-  journal = {The Annals of Mathematical Statistics}, volume = {18}, number = {1}, pages = {50--60}, year = {1947},
-  url = {https://doi.org/10.1214/aoms/1177730491}
-}"""
+    cites: ClassVar = "mann1947test"
     unit: ClassVar = "share of non-members"
     higher_is_better: ClassVar = True
     bounds: ClassVar = (0.0, 1.0)

@@ -24,13 +24,7 @@ class MembershipTPR(MembershipMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.03570"
-    bibtex: ClassVar = """@inproceedings{carlini2022membership,
-  title = {Membership Inference Attacks From First Principles},
-  author = {Carlini, Nicholas and Chien, Steve and Nasr, Milad and Song, Shuang and Terzis, Andreas
-            and Tram{\\`e}r, Florian},
-  booktitle = {IEEE Symposium on Security and Privacy}, year = {2022},
-  url = {https://arxiv.org/abs/2112.03570}
-}"""
+    cites: ClassVar = "carlini2022membership"
     unit: ClassVar = "share of members"
     higher_is_better: ClassVar = True
     fewest: ClassVar = round(1 / FALSE_POSITIVE_RATE)

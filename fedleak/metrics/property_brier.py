@@ -18,12 +18,7 @@ class PropertyBrier(PropertyMetric):
     """
 
     paper: ClassVar = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"
-    bibtex: ClassVar = """@article{brier1950verification,
-  title = {Verification of Forecasts Expressed in Terms of Probability},
-  author = {Brier, Glenn W.},
-  journal = {Monthly Weather Review}, volume = {78}, number = {1}, pages = {1--3}, year = {1950},
-  url = {https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2}
-}"""
+    cites: ClassVar = "brier1950verification"
     unit: ClassVar = ""
     higher_is_better: ClassVar = False
     bounds: ClassVar = (0.0, 1.0)

@@ -17,12 +17,7 @@ class PSNR(ExampleMetric):
     """-10 log10 of the mean squared error, at most 100 dB; the range is [0, 1] and the guess is clamped to it."""
 
     paper: ClassVar = "https://doi.org/10.1049/el:20080522"
-    bibtex: ClassVar = """@article{huynhthu2008scope,
-  title = {Scope of Validity of {PSNR} in Image/Video Quality Assessment},
-  author = {Huynh-Thu, Quan and Ghanbari, Mohammed},
-  journal = {Electronics Letters}, volume = {44}, number = {13}, pages = {800--801}, year = {2008},
-  url = {https://doi.org/10.1049/el:20080522}
-}"""
+    cites: ClassVar = "huynhthu2008scope"
     unit: ClassVar = "dB"
     higher_is_better: ClassVar = True
     compares: ClassVar = "inputs"

@@ -20,12 +20,7 @@ class SourceAUC(MembershipMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2109.05659"
-    bibtex: ClassVar = """@inproceedings{hu2021source,
-  title = {Source Inference Attacks in Federated Learning},
-  author = {Hu, Hongsheng and Salcic, Zoran and Sun, Lichao and Dobbie, Gillian and Zhang, Xuyun},
-  booktitle = {IEEE International Conference on Data Mining}, pages = {1102--1107}, year = {2021},
-  url = {https://arxiv.org/abs/2109.05659}
-}"""
+    cites: ClassVar = "hu2021source"
     unit: ClassVar = "share of others' examples"
     higher_is_better: ClassVar = True
     against: ClassVar[Literal["strangers", "rivals"]] = "rivals"

@@ -18,12 +18,7 @@ class CNN6(Model):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.07733"
-    bibtex: ClassVar = """@inproceedings{zhu2021rgap,
-  title = {{R-GAP}: Recursive Gradient Attack on Privacy},
-  author = {Zhu, Junyi and Blaschko, Matthew B.},
-  booktitle = {International Conference on Learning Representations}, year = {2021},
-  url = {https://arxiv.org/abs/2010.07733}
-}"""
+    cites: ClassVar = "zhu2021rgap"
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         depth, height, width = shape

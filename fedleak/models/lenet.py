@@ -15,12 +15,7 @@ class LeNet(Model):
     """Three 5x5 convolutions of 12 channels with sigmoids (strides 2, 2, 1), then a linear classifier."""
 
     paper: ClassVar = "https://arxiv.org/abs/1906.08935"
-    bibtex: ClassVar = """@inproceedings{zhu2019deep,
-  title = {Deep Leakage from Gradients},
-  author = {Zhu, Ligeng and Liu, Zhijian and Han, Song},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {32}, year = {2019},
-  url = {https://arxiv.org/abs/1906.08935}
-}"""
+    cites: ClassVar = "zhu2019deep"
     channels: int = 12
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

@@ -16,12 +16,7 @@ class MLP(Model):
     """Flatten, one hidden ReLU layer, a linear classifier."""
 
     paper: ClassVar = "https://doi.org/10.1038/323533a0"
-    bibtex: ClassVar = """@article{rumelhart1986learning,
-  title = {Learning representations by back-propagating errors},
-  author = {Rumelhart, David E. and Hinton, Geoffrey E. and Williams, Ronald J.},
-  journal = {Nature}, volume = {323}, pages = {533--536}, year = {1986},
-  url = {https://doi.org/10.1038/323533a0}
-}"""
+    cites: ClassVar = "rumelhart1986learning"
     hidden: int = 128
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

@@ -22,12 +22,7 @@ class ViT(Model):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.14087"
-    bibtex: ClassVar = """@inproceedings{lu2022april,
-  title = {{APRIL}: Finding the Achilles' Heel on Privacy for Vision Transformers},
-  author = {Lu, Jiahao and Zhang, Xi Sheryl and Zhao, Tianli and He, Xiangyu and Cheng, Jian},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2022},
-  url = {https://arxiv.org/abs/2112.14087}
-}"""
+    cites: ClassVar = "lu2022april"
     grid: int = 4
     """Patches along each side of the image, or the largest divisor of it that divides both sides."""
     width: int = 256

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.weights import NamedTensors
-from fedleak.profile.noise_floor import in_dtype
 from fedleak.profile.subject import Subject
 from fedleak.randomness import seeded
 

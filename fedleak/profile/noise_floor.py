@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
+from fedleak.gradients.precision import in_dtype, spacing
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import UpdateKind
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors
 from fedleak.profile.subject import Subject
 from fedleak.randomness import seeded
 
@@ -57,8 +58,8 @@ def _rounding(subject: Subject) -> float:
     observation = subject.observation
     if observation.update.kind is UpdateKind.GRADIENT:
         return 0.0
-    after = [(observation.before.parameters[n] + delta).abs() for n, delta in observation.update.tensors.items()]
-    spacings = [torch.nextafter(value, torch.full_like(value, math.inf)) - value for value in after]
+    before = observation.before.parameters
+    spacings = [spacing(before[name] + delta) for name, delta in observation.update.tensors.items()]
     return _root_mean_square(spacings) / math.sqrt(12) / scale_of(subject)
 
 
@@ -82,15 +83,6 @@ def gradient_at_truth(subject: Subject, dtype: torch.dtype) -> NamedTensors:
         return subject.observation.task.gradients(
             weights, subject.truth.inputs.to(dtype), subject.truth.labels, mode=subject.training.mode or "train"
         )
-
-
-def in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
-    """A copy of the weights in another precision; counters stay whole."""
-    return Weights(
-        {name: value.detach().clone().to(dtype) for name, value in weights.parameters.items()},
-        {name: value.clone().to(dtype if value.is_floating_point() else value.dtype)
-         for name, value in weights.buffers.items()},
-    )  # fmt: skip
 
 
 def _root_mean_square(parts: list[Tensor]) -> float:

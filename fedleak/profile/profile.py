@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.errors import RecordingError
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.profile.activity import expected_alone
 from fedleak.profile.batch_norm import BatchNormLeak, batch_norm_leak
 from fedleak.profile.fisher import Fisher, fisher_of
 from fedleak.profile.jacobian import Jacobian, product_cost
 from fedleak.profile.layers import LayerProfile, layer_profiles, rank_limit
-from fedleak.profile.noise_floor import Floor, floor_of, gradient_at_truth, in_dtype, noise_in, scale_of
+from fedleak.profile.noise_floor import Floor, floor_of, gradient_at_truth, noise_in, scale_of
 from fedleak.profile.spectrum import Count, Spectrum, spectrum_of, steps_needed
 from fedleak.profile.subject import Subject, require_open
 from fedleak.randomness import generator

@@ -74,7 +74,7 @@ def citations(plugins: Iterable[Plugin]) -> list[Citation]:
     """One for each paper, in the order of use."""
     by_paper: dict[tuple[str, str], list[Plugin]] = {}
     for plugin in plugins:
-        by_paper.setdefault((plugin.paper, plugin.bibtex.strip()), []).append(plugin)
+        by_paper.setdefault((plugin.paper, plugin.citation()), []).append(plugin)
     return [
         Citation(
             names=tuple(plugin.name for plugin in own),

@@ -18,7 +18,7 @@ from fedleak.experiment.canonical import address_of
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import source_fingerprint
 
-PACKAGES = ("flwr", "numpy", "scipy", "torchmetrics", "torchvision", "safetensors")
+PACKAGES = ("flwr", "numpy", "scipy", "torchvision", "safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
-from ..engine.objective import in_dtype
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.training import Mode
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import seeded
@@ -17,7 +18,6 @@ from ..applicability import mode_of
 from ..classifier_head.gradient import find_head
 from .defense_aware import adapted
 from .distances import cosine
-from .objective import in_dtype
 
 UNEXPLAINED = 0.05
 """Share of the cosine distance that mid-grey images with the same labels have, from which a guess is no match."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors
 
 from .variables import Variables
 
@@ -68,15 +68,6 @@ def by_function(loss: Loss, at: NamedTensors) -> NamedTensors:
     """The gradient by a function transform: what `torch.func.vmap` and `torch.compile` can see through."""
     gradient: NamedTensors = torch.func.grad(loss)(at)
     return gradient
-
-
-def in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
-    """A copy with every floating-point tensor in `dtype`; counters keep theirs."""
-    copy = weights.clone()
-    return Weights(
-        {name: value.to(dtype) for name, value in copy.parameters.items()},
-        {name: value.to(dtype) if value.is_floating_point() else value for name, value in copy.buffers.items()},
-    )
 
 
 # What an objective's last guess was made of: what the engine found besides images and labels.

@@ -8,12 +8,13 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.layers import StandardNormal
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 
 from ..applicability import mode_of
-from .objective import Gradient, in_dtype
+from .objective import Gradient
 
 _STATEFUL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, StandardNormal)
 """Layers that write to their buffers or roll dice: many starts cannot share them."""

@@ -37,11 +37,6 @@ def assumed_training(observation: Observation, examples: int) -> LocalTraining:
     return observation.training.known_or(usual)
 
 
-def shadow_vectors(observation: Observation, batches: list[Batch], rng: Generator) -> Float[Tensor, "batches entries"]:
-    """The shadow update of each batch as one row."""
-    return torch.stack([shadow_update(observation, batch, rng).vector() for batch in batches])
-
-
 def draw_batches(examples: Batch, size: int, count: int, rng: Generator) -> list[Batch]:
     """`count` batches of `size` examples: permutations dealt out one after the other, so each example comes as often.
 

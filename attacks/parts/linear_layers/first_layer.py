@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
 from ..classifier_head.gradient import find_head
-from ..engine.objective import in_dtype
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.precision import in_dtype
 from fedleak.gradients.rank import LowRank, low_rank, rounding_of
 
 from ..applicability import mode_of
 from ..classifier_head.gradient import ends
-from ..engine.objective import in_dtype
 from .first_layer import FirstLayer
 from .sparse_columns import Column
 
