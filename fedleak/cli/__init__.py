@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from fedleak.cli.app import app
-from fedleak.cli.errors import TerminatedError
+from fedleak.cli.app import TerminatedError, app
 
 
 def main() -> None:

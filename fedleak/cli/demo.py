@@ -4,8 +4,7 @@ import os
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from fedleak.cli.loading import say_loading
-from fedleak.cli.run import EngineName, Jobs, Out, Overwrite
+from fedleak.cli.options import EngineName, Jobs, Out, Overwrite, say_loading
 
 PRESET = "demo.toml"
 JOBS = min(os.cpu_count() or 1, 8)
@@ -23,7 +22,7 @@ def demo(
     from fedleak.campaign.preload import warm_up
 
     warm_up(1 if engine == "ray" else jobs)
-    from fedleak.cli.running import execute
+    from fedleak.cli.run import execute
     from fedleak.experiment.grid import load_campaign
 
     with as_file(files("fedleak") / "presets" / PRESET) as path:

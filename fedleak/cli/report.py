@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fedleak.cli.loading import say_loading
+from fedleak.cli.options import say_loading
 
 
 def report(

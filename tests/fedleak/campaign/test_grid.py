@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 
 from fedleak.campaign.plan import cells_of, counts_of, expected_count, federation_address
-from fedleak.cli.running import tell_plan
+from fedleak.cli.run import tell_plan
 from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import address_of, experiment_facts
 from fedleak.experiment.experiment import parse_experiment
