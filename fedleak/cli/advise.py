@@ -1,40 +1,75 @@
 """`fedleak advise`: which defenses of a comparison keep leakage and accuracy within limits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fedleak.analysis.advice import Advice, Limits
-from fedleak.analysis.advice import advise as sort_out
+from fedleak.analysis.advice import Advice, Limits, advise, parse_leak
 from fedleak.analysis.defenses import Standing, by_condition
-from fedleak.analysis.untested import untested
-from fedleak.cli.options import say_loading
+from fedleak.analysis.evidence import Condition
+from fedleak.analysis.untested import Gap, untested
+from fedleak.cli.compare import compared_in
+from fedleak.cli.options import FormOption
+from fedleak.cli.output import write_json
 from fedleak.formatting import counted, figure
-from fedleak.runs.reading import FinishedRun
+from fedleak.runs.reading import read_run
 from fedleak.statistics.summary import summarise
 
-# Says which defenses meet both limits, and what that rests on.
 
-
-def tell_advice(run: FinishedRun, found: Sequence[Standing], limits: Limits, console: Console) -> bool:
-    """Prints the advice for each condition; returns whether each has a defense that meets both limits."""
-    groups = by_condition(found)
-    met = True
-    for condition, own in groups.items():
-        advice = sort_out(own, limits)
-        met = met and bool(advice.named)
+def tell_advice(
+    groups: Mapping[Condition, Sequence[Standing]],
+    advised: Mapping[Condition, Advice],
+    limits: Limits,
+    missing: Iterable[Gap],
+) -> None:
+    """Prints the advice for each condition."""
+    console = Console(highlight=False)
+    for condition, advice in advised.items():
         console.print(f"[bold]{escape(condition.words)}[/bold]")
-        for line in _lines(own, advice, limits):
+        for line in _lines(groups[condition], advice, limits):
             console.print(line)
     console.print("\n[bold]what was not tried[/bold]")
-    for gap in untested(run, summarise(run.rows)):
+    for gap in missing:
         console.print(f"  {escape(gap.title)}: {escape(gap.words)}")
-    return met
+
+
+def advice_facts(advised: Mapping[Condition, Advice], limits: Limits, missing: Iterable[Gap]) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "max_leak": limits.max_leak,
+        "min_accuracy": limits.min_accuracy,
+        "defenses": [facts for condition, advice in advised.items() for facts in _facts(condition, advice)],
+        "not_tried": [{"title": gap.title, "words": gap.words} for gap in missing],
+    }
+
+
+def _facts(condition: Condition, advice: Advice) -> Iterator[dict[str, Any]]:
+    sorted_out: list[tuple[str, Standing, str]] = [
+        *(("recommended", one, "") for one in advice.named),
+        *(("beaten", one, "another is better") for one in advice.beaten),
+        *(("not shown", one, why) for one, why in advice.near),
+        *(("no", one, why) for one, why in advice.refused),
+    ]
+    for verdict, one, reason in sorted_out:
+        facts = {"condition": condition.words, "defense": one.defense, "verdict": verdict, "reason": reason}
+        yield facts | _measured(one)
+
+
+def _measured(one: Standing) -> dict[str, Any]:
+    worst = one.strongest
+    return {
+        "metric": worst.group.metric if worst else None,
+        "attack": worst.group.attack if worst else None,
+        "leak": worst.mean if worst else None,
+        "leak_low": worst.interval.low if worst else None,
+        "leak_high": worst.interval.high if worst else None,
+        "accuracy": one.accuracy.mean,
+    }
 
 
 def _most(found: Sequence[Standing], limits: Limits) -> str:
@@ -75,7 +110,7 @@ def _evidence(one: Standing) -> str:
     return f"{leak} over {rests}, {sample}{accuracy}"
 
 
-def advise(
+def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a comparison.")],
     max_leak: Annotated[
         str, typer.Option("--max-leak", metavar="FIGURE", help="The most that may leak, in the metric's unit: 20dB.")
@@ -86,16 +121,16 @@ def advise(
     metric: Annotated[
         str | None, typer.Option(help="What leakage is measured by; by default what the report speaks in.")
     ] = None,
+    form: FormOption = "table",
 ) -> None:
     """Name the defenses that meet both limits, the evidence, and what was not tried. Exit status 1 where none does."""
-    say_loading()
-    from rich.console import Console
-
-    from fedleak.analysis.advice import Limits, parse_leak
-    from fedleak.cli.compare import compared_in
-    from fedleak.runs.reading import read_run
-
     limits = Limits(max_leak=parse_leak(max_leak), min_accuracy=min_accuracy)
     finished = read_run(run)
-    met = tell_advice(finished, compared_in(finished, metric), limits, Console(highlight=False))
-    raise typer.Exit(0 if met else 1)
+    groups = by_condition(compared_in(finished, metric))
+    advised = {condition: advise(own, limits) for condition, own in groups.items()}
+    missing = untested(finished, summarise(finished.rows))
+    if form == "json":
+        write_json(advice_facts(advised, limits, missing))
+    else:
+        tell_advice(groups, advised, limits, missing)
+    raise typer.Exit(0 if all(advice.named for advice in advised.values()) else 1)

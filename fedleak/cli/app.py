@@ -1,4 +1,7 @@
-"""The `fedleak` command: its subcommands, and what its errors look like."""
+"""The `fedleak` command: its subcommands, and what a person sees of an error.
+
+That is one sentence and an exit status; a traceback is for bugs alone.
+"""
 
 import errno
 import os
@@ -11,26 +14,26 @@ import typer
 from typer.core import TyperGroup
 
 from fedleak import __version__
-from fedleak.cli.advise import advise
-from fedleak.cli.attack import attack
-from fedleak.cli.check import check
-from fedleak.cli.cite import cite
-from fedleak.cli.compare import compare
-from fedleak.cli.demo import demo
-from fedleak.cli.doctor import doctor
-from fedleak.cli.list import list_plugins
-from fedleak.cli.profile import profile
-from fedleak.cli.query import query
-from fedleak.cli.report import report
-from fedleak.cli.run import run
-from fedleak.cli.verify import verify
+from fedleak.cli.deferred import deferred
 from fedleak.errors import FedleakError, OutputError
 
-# What a person sees when something goes wrong: one sentence and an exit status; a traceback only for bugs.
-
+COMMANDS = {
+    "demo": True,
+    "run": True,
+    "compare": True,
+    "advise": True,
+    "attack": True,
+    "profile": True,
+    "verify": True,
+    "check": True,
+    "query": False,
+    "report": True,
+    "list": False,
+    "cite": False,
+    "doctor": False,
+}
+"""The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""
 INTERRUPTED, TERMINATED = 130, 143
-
-
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -81,43 +84,8 @@ app = typer.Typer(
 )
 
 
-app.command()(demo)
-
-
-app.command()(run)
-
-
-app.command()(compare)
-
-
-app.command()(advise)
-
-
-app.command()(attack)
-
-
-app.command()(profile)
-
-
-app.command()(verify)
-
-
-app.command()(check)
-
-
-app.command()(query)
-
-
-app.command()(report)
-
-
-app.command(name="list")(list_plugins)
-
-
-app.command()(cite)
-
-
-app.command()(doctor)
+for _name, _heavy in COMMANDS.items():
+    app.command(name=_name)(deferred(_name, heavy=_heavy))
 
 
 def _say_version(wanted: bool) -> bool:

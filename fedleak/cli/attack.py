@@ -11,15 +11,17 @@ from torch import Tensor
 
 from fedleak import progress
 from fedleak.cli.console import progress_bar
-from fedleak.cli.options import say_loading
+from fedleak.cli.options import AttackName
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.adversary import Surroundings
 from fedleak.evaluation.challenge import Challenge
+from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import beside, draw
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
@@ -28,8 +30,6 @@ from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name, vault_beside
 from fedleak.settings import Table
 from fedleak.vault import truth_of
-
-# Runs one attack on a recording, then prints its own loss and, where the truth is at hand, its scores.
 
 
 def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
@@ -128,9 +128,9 @@ def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:
     return draw(beside(title, guess, truth), path)
 
 
-def attack(
+def command(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="Either file of a recording.")],
-    use: Annotated[str, typer.Option("--use", metavar="NAME", help="The attack; see `fedleak list attacks`.")],
+    use: AttackName,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="An option of the attack, as in steps=400; repeatable."),
@@ -144,16 +144,11 @@ def attack(
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    say_loading()
-
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out)
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:
     """The options of the attack; which one it is, `--use` alone says."""
-    from fedleak.errors import ConfigError
-    from fedleak.experiment.overrides import key_and_value
-
     options = dict(key_and_value(setting, "option=value, as in --set steps=400") for setting in settings)
     if "use" in options:
         raise ConfigError(f"--set use: the attack is named by --use {use}; leave one of the two out")

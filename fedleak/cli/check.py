@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from fedleak.cli.options import Jobs, say_loading
+from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs
+from fedleak.cli.output import write_json
+from fedleak.cli.results_table import interval_facts
 from fedleak.cli.run import folder_of, run_with_progress
 from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
@@ -17,12 +19,10 @@ from fedleak.gate.junit import write_junit
 from fedleak.gate.markdown import write_markdown
 from fedleak.gate.policy import Policy, load_policy
 from fedleak.gate.sarif import write_sarif
-from fedleak.gate.verdict import Verdict
+from fedleak.gate.verdict import BaselineVerdict, Finding, RuleVerdict, Verdict
 from fedleak.gate.vocabulary import Vocabulary
 from fedleak.gate.vocabulary import check as check_names
 from fedleak.runs.reading import FinishedRun, read_run
-
-# Runs what is not run yet, judges it, prints the verdict, writes its files, and leaves with its exit status.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,34 +37,36 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files:
-    """Where the verdict is written too."""
+class Telling:
+    """How the verdict is told."""
 
     junit: Path | None
     sarif: Path | None
     markdown: Path | None
+    form: Form
+    """Of the verdict on stdout."""
 
 
 def check_run_folder(
-    root: Path, judgement: Judgement, files: Files, *, out: Path | None, settings: tuple[str, ...]
+    root: Path, judgement: Judgement, telling: Telling, *, out: Path | None, settings: tuple[str, ...]
 ) -> None:
     """Judges a run that is there."""
     for option, given in (("--out", out is not None), ("--set", bool(settings))):
         if given:
             raise ConfigError(f"{option} is for an EXPERIMENT.toml that is run first; {root} is judged as it is")
     policy, baseline = _read(judgement)
-    _conclude(read_run(root), policy, baseline, judgement, files)
+    _conclude(read_run(root), policy, baseline, judgement, telling)
 
 
 def check_experiment(
-    path: Path, judgement: Judgement, files: Files, *, out: Path | None, settings: tuple[str, ...], jobs: int
+    path: Path, judgement: Judgement, telling: Telling, *, out: Path | None, settings: tuple[str, ...], jobs: int
 ) -> None:
     """Runs an experiment and judges it; what is wrong with the policy is said before anything runs."""
     policy, baseline = _read(judgement)
     campaign = load_campaign(path, settings)
     if policy is not None:
         check_names(policy, Vocabulary.of(campaign))
-    _conclude(_run(campaign, out, jobs), policy, baseline, judgement, files)
+    _conclude(_run(campaign, out, jobs), policy, baseline, judgement, telling)
 
 
 def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
@@ -82,7 +84,7 @@ def _run(campaign: Campaign, out: Path | None, jobs: int) -> FinishedRun:
 
 
 def _conclude(
-    run: FinishedRun, policy: Policy | None, baseline: FinishedRun | None, judgement: Judgement, files: Files
+    run: FinishedRun, policy: Policy | None, baseline: FinishedRun | None, judgement: Judgement, telling: Telling
 ) -> None:
     verdict = check_run(
         run,
@@ -92,31 +94,87 @@ def _conclude(
         allow_unfinished=judgement.allow_unfinished,
         allow_changes=judgement.allow_changes,
     )
-    _write(verdict, files)
-    for line in verdict_lines(verdict):
-        typer.echo(line)
+    _write(verdict, telling)
+    if telling.form == "json":
+        write_json(verdict_facts(verdict))
+    else:
+        for line in verdict_lines(verdict):
+            typer.echo(line)
     raise typer.Exit(verdict.exit_status)
 
 
-def _write(verdict: Verdict, files: Files) -> None:
-    if files.junit is not None:
-        write_junit(verdict, files.junit)
-    if files.sarif is not None:
-        write_sarif(verdict, files.sarif)
-    if files.markdown is not None:
-        write_markdown(verdict, files.markdown)
+def verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as plain data; groups that keep their rule are only counted."""
+    return {
+        "passed": verdict.passed,
+        "exit_status": verdict.exit_status,
+        "rules": [_rule_facts(rule) for rule in verdict.rules],
+        "baseline": None if verdict.baseline is None else _baseline_facts(verdict.baseline),
+        "problems": verdict.problems,
+        "failed_messages": verdict.failed_messages,
+    }
 
 
-def _say_example(wanted: bool) -> bool:
-    if wanted:
-        from importlib.resources import files
+def _rule_facts(rule: RuleVerdict) -> dict[str, Any]:
+    return {
+        "number": rule.rule.number,
+        "name": rule.rule.name,
+        "text": rule.rule.text,
+        "passed": rule.passed,
+        "groups": len(rule.findings),
+        "problem": rule.problem,
+        "notes": rule.notes,
+        "broken": [_finding_facts(finding) for finding in rule.broken],
+    }
 
-        typer.echo((files("fedleak") / "presets" / "demo-policy.toml").read_text(), nl=False)
-        raise typer.Exit
-    return wanted
+
+def _finding_facts(finding: Finding) -> dict[str, Any]:
+    measured = finding.measurement
+    return {
+        "subject": str(measured.subject),
+        **interval_facts("value", measured.value, measured.interval),
+        "unit": measured.unit,
+        "bound": finding.bound,
+        "problem": finding.problem,
+        "picture": finding.picture.path if finding.picture else None,
+    }
 
 
-def check(
+def _baseline_facts(baseline: BaselineVerdict) -> dict[str, Any]:
+    return {
+        "run": baseline.old,
+        "passed": baseline.passed,
+        "problem": baseline.problem,
+        "alpha": baseline.alpha,
+        "groups": len(baseline.changes) + baseline.unchanged,
+        "unchanged": baseline.unchanged,
+        "undecided": baseline.undecided,
+        "new_groups": baseline.new_groups,
+        "differences": baseline.differences,
+        "regressions": [
+            {
+                "subject": str(one.measurement.subject),
+                "metric": one.comparison.group.metric,
+                "before": one.old,
+                "now": one.new,
+                "unit": one.unit,
+                "problem": one.problem,
+            }
+            for one in baseline.regressions
+        ],
+    }
+
+
+def _write(verdict: Verdict, telling: Telling) -> None:
+    if telling.junit is not None:
+        write_junit(verdict, telling.junit)
+    if telling.sarif is not None:
+        write_sarif(verdict, telling.sarif)
+    if telling.markdown is not None:
+        write_markdown(verdict, telling.markdown)
+
+
+def command(
     target: Annotated[
         Path, typer.Argument(metavar="RUN|EXPERIMENT.toml", help="A run folder, or an experiment that is run first.")
     ],
@@ -148,22 +206,15 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a value of EXPERIMENT.toml; repeatable."),
     ] = None,
-    example: Annotated[  # noqa: ARG001  said by its callback
-        bool,
-        typer.Option("--example", help="Print the policy of the demo.", callback=_say_example, is_eager=True),
-    ] = False,
+    example: ExamplePolicy = False,  # noqa: ARG001  said by its callback
+    form: FormOption = "table",
 ) -> None:
     """Hold a run to a policy. Exit status: 0 kept, 1 broken or not shown, 2 something to mend in what you gave."""
-    say_loading()
-    from fedleak.campaign.preload import warm_up
-
-    warm_up(jobs if target.suffix == ".toml" else 1)
-
     judgement = Judgement(
         policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished, allow_changes=allow_changes
     )
-    files = Files(junit=junit, sarif=sarif, markdown=markdown)
+    telling = Telling(junit=junit, sarif=sarif, markdown=markdown, form=form)
     if target.is_dir() or target.suffix != ".toml":
-        check_run_folder(target, judgement, files, out=out, settings=tuple(settings or ()))
+        check_run_folder(target, judgement, telling, out=out, settings=tuple(settings or ()))
     else:
-        check_experiment(target, judgement, files, out=out, settings=tuple(settings or ()), jobs=jobs)
+        check_experiment(target, judgement, telling, out=out, settings=tuple(settings or ()), jobs=jobs)

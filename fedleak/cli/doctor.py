@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fedleak.cli.options import AsJson, FormOption
+from fedleak.cli.output import write_json
 from fedleak.doctor.check import Check
-
-# What the doctor found, as a table that fits a terminal.
+from fedleak.doctor.examination import examine, healthy
 
 STYLES = {"ok": "green", "note": "yellow", "missing": "bold red"}
 
@@ -42,21 +43,12 @@ def _found(check: Check) -> Text:
     return Text.assemble(check.found, *([(f"\n{check.remedy}", "dim")] if check.remedy else []))
 
 
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
-) -> None:
+def command(as_json: AsJson = False, form: FormOption = "table") -> None:
     """Check what this machine can run; exit status 1 where something needed is missing."""
-    import json
-    from dataclasses import asdict
-
-    from fedleak.doctor.examination import examine, healthy
-
     checks = examine(Path("runs"))
-    if as_json:
-        typer.echo(json.dumps([asdict(check) for check in checks], indent=1))
+    if as_json or form == "json":
+        write_json(checks)
     else:
-        from rich.console import Console
-
         console = Console(highlight=False)
         console.print(doctor_table(checks))
         console.print(summary(checks), markup=False)

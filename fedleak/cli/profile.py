@@ -1,6 +1,5 @@
 """`fedleak profile`: what an update leaks by construction, without an attack; and how well that foretells attacks."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,16 +8,20 @@ import typer
 from rich.console import Console
 
 from fedleak import progress
+from fedleak.api import capture
 from fedleak.cli.console import progress_bar
-from fedleak.cli.options import say_loading
+from fedleak.cli.options import AsJson, FormOption
+from fedleak.cli.output import write_json
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
 from fedleak.contracts.attack import attacks
-from fedleak.errors import OutputError
+from fedleak.errors import ConfigError, OutputError
 from fedleak.learning.training import Mode
 from fedleak.profile.export import facts_of
 from fedleak.profile.findings import findings
+from fedleak.profile.plot import draw
 from fedleak.profile.prediction import Prediction, predict
+from fedleak.profile.prediction_plot import draw_prediction
 from fedleak.profile.profile import Profile, profile
 from fedleak.profile.subject import Subject, recorded
 from fedleak.randomness import one_thread
@@ -53,8 +56,6 @@ def local_update(task: str, settings: Settings) -> Subject:
 
     Raises what an experiment file would be refused for.
     """
-    from fedleak.api import capture  # Flower takes a while to import, and a recording needs none
-
     model: dict[str, Any] = {"trained_rounds": settings.trained_rounds}
     model |= {"checkpoint": str(settings.checkpoint)} if settings.checkpoint is not None else {}
     captured = capture(
@@ -83,9 +84,6 @@ def _weights(settings: Settings) -> str:
     return rounds if settings.checkpoint is None else f"{own} and {rounds}"
 
 
-# Profiles one message, or holds the indicators of a run against its attacks, and tells it.
-
-
 def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> None:
     """Measures, prints, draws."""
     with progress_bar() as bar, one_thread():
@@ -97,13 +95,11 @@ def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> Non
         with progress.listening(tell):
             measured = profile(subject)
     if as_json:
-        typer.echo(json.dumps(facts_of(measured, findings(measured, _known())), indent=1))
+        write_json(facts_of(measured, findings(measured, _known())))
     else:
         _print(measured, Console(highlight=False))
     if png is not None:
         _require_folder(png)
-        from fedleak.profile.plot import draw
-
         typer.echo(f"picture   {draw(measured, subject.truth, png)}", err=as_json)
 
 
@@ -119,13 +115,11 @@ def profile_run(root: Path, metric: str, *, as_json: bool, png: Path | None) -> 
         with progress.listening(tell):
             prediction = predict(run, metric)
     if as_json:
-        typer.echo(json.dumps(prediction_facts(prediction), indent=1))
+        write_json(prediction_facts(prediction))
     else:
         _print_prediction(prediction, Console(highlight=False))
     if png is not None:
         _require_folder(png)
-        from fedleak.profile.prediction_plot import draw_prediction
-
         typer.echo(f"picture   {draw_prediction(prediction, run.campaign.name, png)}", err=as_json)
 
 
@@ -155,7 +149,7 @@ def _require_folder(path: Path) -> None:
         raise OutputError(f"cannot write {path}: {path.parent} is not a folder")
 
 
-def profile(
+def command(
     what: Annotated[
         str,
         typer.Argument(
@@ -176,20 +170,18 @@ def profile(
         typer.Option(min=0.0, metavar="STD", help="Gaussian noise that the client of a task adds."),
     ] = 0.0,
     metric: Annotated[str, typer.Option(help="Of a run: what indicators are held against.")] = "psnr",
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
     png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw it, too.")] = None,
+    form: FormOption = "table",
 ) -> None:
     """Tell what an update leaks by construction: ranks, neurons, Jacobian, Fisher information, BatchNorm. No attack.
 
     This is the view of who designs the system: it looks at the clients' examples, which no attack may. Of a RUN it
     tells how well each indicator foretold what the attacks of that run really got.
     """
-    say_loading()
-
     if png is not None and png.suffix != ".png":
-        from fedleak.errors import ConfigError
-
         raise ConfigError(f"--png: expected the name of a .png file, got {png}")
+    as_json = as_json or form == "json"
     if Path(what).is_dir():
         profile_run(Path(what), metric, as_json=as_json, png=png)
         return

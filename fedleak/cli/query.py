@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -16,19 +16,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fedleak.cli.options import SHOWN, Format, RunPath
 from fedleak.formatting import escaped, printable
-from fedleak.results.database import MOST_COUNTED, Answer, Database, Stream
+from fedleak.results.database import MOST_COUNTED, Answer, Database, Described, Stream
 from fedleak.results.row import finite_or_null
-from fedleak.runs.query import EXAMPLES
-
-# Writes the answer to a query: a table for people, CSV, JSON and Markdown for pipes.
+from fedleak.runs.query import EXAMPLES, open_run
 
 WIDEST = 60
 """Width of a column of a table, at most."""
-
-
 BETWEEN = 3
 """What a table puts between two columns."""
+COLUMNS = ("table", "column", "type", "meaning")
+"""Of what can be asked."""
 
 
 def write(database: Database, sql: str, form: Format, limit: int | None) -> None:
@@ -45,22 +44,33 @@ def write(database: Database, sql: str, form: Format, limit: int | None) -> None
         typer.echo(f"… {least}{_counted(more, 'more row')}", err=form != "table")
 
 
-def explain(database: Database, run: Path) -> None:
-    """What can be asked, and three questions to begin with."""
-    console = Console(highlight=False)
+def explain(database: Database, run: Path, form: Format) -> None:
+    """What can be asked; people also get three questions to begin with."""
+    described = database.describe()
+    if form == "table":
+        console = Console(highlight=False)
+        console.print(_columns_table(described))
+        for example in EXAMPLES:
+            console.print(f'fedleak query {shlex.quote(str(run))} "{example}"\n', markup=False, soft_wrap=True)
+        return
+    rows = [(one.table, one.name, one.type, one.meaning) for one in described]
+    if form in STREAMS:
+        STREAMS[form](Stream(columns=COLUMNS, batches=iter([rows])))
+    else:
+        WHOLE[form](Answer(columns=COLUMNS, rows=tuple(rows), more=0))
+
+
+def _columns_table(described: Sequence[Described]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("column", no_wrap=True)
     table.add_column("type", no_wrap=True)
     table.add_column("meaning")
-    described = database.describe()
     for name in dict.fromkeys(column.table for column in described):
         table.add_row(Text(name, style="bold"))
         for column in described:
             if column.table == name:
                 table.add_row(*map(Text, map(printable, (f"  {column.name}", column.type.lower(), column.meaning))))
-    console.print(table)
-    for example in EXAMPLES:
-        console.print(f'fedleak query {shlex.quote(str(run))} "{example}"\n', markup=False, soft_wrap=True)
+    return table
 
 
 def _table(answer: Answer) -> None:
@@ -159,15 +169,8 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-Format = Literal["table", "csv", "json", "markdown"]
-
-
-SHOWN = 50
-"""Rows of a table that one still reads."""
-
-
-def query(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+def command(
+    run: RunPath,
     sql: Annotated[
         str | None,
         typer.Argument(metavar="SQL", help="The query, - for standard input; without one the columns are listed."),
@@ -178,11 +181,9 @@ def query(
     ] = None,
 ) -> None:
     """Ask the results of a run in SQL (DuckDB). The run cannot be changed by it."""
-    from fedleak.runs.query import open_run
-
     database = open_run(run)
     if sql is None:
-        explain(database, run)
+        explain(database, run, form)
         return
     text = sys.stdin.read() if sql == "-" else sql
     write(database, text, form, SHOWN if limit is None and form == "table" else limit)

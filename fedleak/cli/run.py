@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,50 +14,43 @@ from fedleak.analysis.untested import idle_metrics, not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
-from fedleak.cli.options import EngineName, Jobs, Out, Overwrite, say_loading
-from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_tables
+from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan
+from fedleak.cli.output import write_json
+from fedleak.cli.results_table import (
+    NOTE,
+    UNTESTED,
+    missing_figures,
+    partial_figures,
+    results_facts,
+    results_tables,
+)
 from fedleak.experiment.campaign import Campaign, Point
-from fedleak.experiment.canonical import address_of
-from fedleak.experiment.naming import ATTACKERS_SETTINGS
+from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed
+from fedleak.io.names import address_of
 from fedleak.report.verdict import fruitless
 from fedleak.results.row import Row
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder
+from fedleak.settings import ATTACKERS_SETTINGS
 from fedleak.statistics.summary import summarise
-
-# What a run's figures do not show by themselves: attacks that found nothing, guesses that do not fit, idle metrics.
 
 MOST = 12
 """Attacks under defenses that are told why their guesses do not fit; the report has them all."""
-
-
-def remarks(campaign: Campaign, rows: Iterable[Row]) -> Iterator[str]:
-    """One sentence a line."""
-    summaries = summarise(rows)
-    nothing = fruitless(Evidence(summaries=summaries, comparisons=(), defended=defended_in(campaign)))
-    if nothing is not None:
-        yield nothing
-    causes = [first for first, *_ in diagnosed(summaries).values()]
-    if causes:
-        yield "guesses that do not fit their update, as the attacker can tell:"
-    yield from (f"  {cause.sentence}" for cause in causes[:MOST])
-    if len(causes) > MOST:
-        yield f"  and {len(causes) - MOST} more attacks, in the report"
-    yield from idle_metrics(campaign).values()
-
-
-# Runs an experiment with progress on the screen, then prints what leaked and where everything lies.
-
 PLAN_LINES = 20
 """Settings that `--plan` lists."""
 
 
-def execute(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
+def execute(
+    campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool, form: Form = "table"
+) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    show(outcome, Console(highlight=False), campaign)
+    if form == "json":
+        write_json({"results": results_facts(outcome.rows), **outcome_facts(outcome, campaign)})
+    else:
+        show(outcome, Console(highlight=False), campaign)
     raise typer.Exit(outcome.exit_status)
 
 
@@ -67,10 +60,14 @@ def run_with_progress(campaign: Campaign, out: Path, *, jobs: int, engine: Engin
         return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
 
 
-def tell_plan(campaign: Campaign) -> None:
+def tell_plan(campaign: Campaign, form: Form = "table") -> None:
     """What a run would do, counted; nothing is computed."""
     federations, cells = counts_of(campaign)
     tuning = sum(point.split == "tuning" for point in campaign.points)
+    if form == "json":
+        settings = [{"name": _told(point), "split": point.split} for point in campaign.points]
+        write_json({"name": campaign.name, "federations": federations, "cells": cells, "settings": settings})
+        return
     typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
     if tuning:
         typer.echo(f"{tuning} of the settings only tune the attacks")
@@ -106,9 +103,7 @@ def show(outcome: Outcome, console: Console, campaign: Campaign) -> None:
 
 def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
     """What the tables do not show, what has no figure and why, what went wrong, and the files."""
-    idle = idle_metrics(campaign)
-    judged = [row for row in outcome.rows if row.metric not in idle]
-    for line in (*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)):
+    for line in _notes(outcome, campaign):
         console.print(line, markup=False)
     if outcome.problems:
         where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""
@@ -118,6 +113,37 @@ def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
     for what, path, hint in _files(outcome.folder):
         if path.exists():
             console.print(f"{what:<12} {path}{hint}", markup=False, soft_wrap=True)
+
+
+def outcome_facts(outcome: Outcome, campaign: Campaign) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "notes": [line.strip() for line in _notes(outcome, campaign)],
+        "problems": outcome.problems,
+        "files": {what: path for what, path, _ in _files(outcome.folder) if path.exists()},
+        "exit_status": outcome.exit_status,
+    }
+
+
+def _notes(outcome: Outcome, campaign: Campaign) -> list[str]:
+    idle = idle_metrics(campaign)
+    judged = [row for row in outcome.rows if row.metric not in idle]
+    return [*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)]
+
+
+def remarks(campaign: Campaign, rows: Iterable[Row]) -> Iterator[str]:
+    """One sentence a line."""
+    summaries = summarise(rows)
+    nothing = fruitless(Evidence(summaries=summaries, comparisons=(), defended=defended_in(campaign)))
+    if nothing is not None:
+        yield nothing
+    causes = [first for first, *_ in diagnosed(summaries).values()]
+    if causes:
+        yield "guesses that do not fit their update, as the attacker can tell:"
+    yield from (f"  {cause.sentence}" for cause in causes[:MOST])
+    if len(causes) > MOST:
+        yield f"  and {len(causes) - MOST} more attacks, in the report"
+    yield from idle_metrics(campaign).values()
 
 
 def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:
@@ -139,27 +165,19 @@ def folder_of(campaign: Campaign) -> Path:
     return Path("runs") / f"{words}-{address_of(campaign.tree)[:8]}"
 
 
-def run(
+def command(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in federation.clients=8; repeatable."),
-    ] = None,
+    settings: Overrides = None,
     out: Out = None,
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
     overwrite: Overwrite = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
+    plan: Plan = False,
+    form: FormOption = "table",
 ) -> None:
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
-    say_loading()
-    from fedleak.campaign.preload import warm_up
-
-    warm_up(1 if plan or engine == "ray" else jobs)
-    from fedleak.experiment.grid import load_campaign
-
     campaign = load_campaign(experiment, tuple(settings or ()))
     if plan:
-        tell_plan(campaign)
+        tell_plan(campaign, form)
     else:
-        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)
+        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)

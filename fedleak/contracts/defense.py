@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -16,6 +16,24 @@ from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings import FederationSettings
 
+Place = Literal["requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol"]
+"""Where along a client's round a defense acts; see `PLACES`."""
+
+PLACES: dict[str, Place] = {
+    "require": "requirements",
+    "settings": "training",
+    "harden": "task",
+    "withheld": "layers",
+    "examples": "examples",
+    "gradient": "gradient",
+    "recall": "state",
+    "remember": "state",
+    "protect": "update",
+    "encoded_bytes": "update",
+    "protocol": "protocol",
+}
+"""The members of a defense that it overrides, each with the place at which it then acts."""
+
 
 class Defense(Plugin, ABC):
     """What a client does so that its update leaks less; algorithm and parameters are public, `rng` is not.
@@ -25,6 +43,8 @@ class Defense(Plugin, ABC):
     `noise` to `misfit` are the attacker's side of it: what can be said about what went in, from what came out.
     """
 
+    acts_on: ClassVar[frozenset[Place]] = frozenset()
+    """Where it acts: found once, when the class is made, from what it overrides."""
     protocol: ClassVar[str | None] = None
     """Name of the wire protocol the defense needs between clients and server; None: clients can do it alone."""
     knowledge: ClassVar[str] = ""
@@ -35,6 +55,12 @@ class Defense(Plugin, ABC):
     rolls_dice: ClassVar[bool] = False
     """Whether the network that it hardens rolls dice in training, which attackers then have to find or to average over.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.acts_on = frozenset(
+            place for member, place in PLACES.items() if getattr(cls, member) is not getattr(Defense, member)
+        )
 
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":  # noqa: ARG002
         """The defense as it acts in a run, where that goes by how long the run is and how clients train in it."""

@@ -1,9 +1,7 @@
 """An experiment as plain data with every option written out: what addresses are made from."""
 
-import hashlib
 import json
 from functools import lru_cache
-from typing import Any
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import build_chain, planned
@@ -60,12 +58,3 @@ def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
     chain = planned(build_chain(tuple(json.loads(text))), settings)
     return [{"use": defense.name, **defense.options()} for defense in chain]
-
-
-# Content addresses: the same facts have the same address on any machine.
-
-
-def address_of(facts: Any) -> str:
-    """A short digest of plain data."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

@@ -12,14 +12,13 @@ from torch import Tensor
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
-from fedleak.experiment.canonical import address_of
-from fedleak.experiment.naming import LONGEST
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import Picture
 from fedleak.gate.words import figure
+from fedleak.io.names import LONGEST, address_of
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder

@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from fedleak.experiment.canonical import address_of
-from fedleak.results.row import AGGREGATE, Cellular, Who
-from fedleak.experiment.naming import ATTACKERS_SETTINGS, file_name
 
+from fedleak.io.names import file_name
+from fedleak.results.row import AGGREGATE, Cellular, Who
+from fedleak.settings import ATTACKERS_SETTINGS
 
 
 @dataclass(frozen=True)

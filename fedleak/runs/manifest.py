@@ -12,7 +12,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from fedleak import __version__
-from fedleak.experiment.canonical import address_of
+from fedleak.io.names import address_of
 from fedleak.experiment.campaign import Campaign
 from fedleak.errors import RecordingError
 from fedleak.io.fingerprint import source_fingerprint
