@@ -34,6 +34,8 @@ class Listed:
     """A line of the table under its heading, and the same as plain data."""
 
     heading: str
+    about: str = ""
+    """What there is to say of all under the heading."""
     name: str
     words: str
     facts: dict[str, Any]
@@ -64,12 +66,12 @@ def listed_tasks() -> Iterator[Listed]:
     """By data source; those that plug-ins from outside bring come with the plug-ins."""
     entries("attack")
     for source in sources.values():
-        heading = f"{source.name}: {source.summary}; {source.classes} classes"
+        about = f"{source.summary}; {source.classes} classes"
         names = [name for name in CATALOGUE if name.startswith(f"{source.name}-")]
         for name in names or [f"{source.name}-MODEL"]:
-            yield _task(source, heading, name, name.removeprefix(f"{source.name}-"))
+            yield _task(source, about, name, name.removeprefix(f"{source.name}-"))
     own = Source(IMAGE_FOLDER, (3, 32, 32), 0, "a folder of your own images, one subfolder a class")
-    yield _task(own, f"{own.name}: {own.summary}", f"{IMAGE_FOLDER}:PATH", "convnet")
+    yield _task(own, own.summary, f"{IMAGE_FOLDER}:PATH", "convnet")
 
 
 LISTS: dict[Kind, Callable[[], Iterator[Listed]]] = {
@@ -95,7 +97,7 @@ def _listed(entry: Entry, heading: str, place: dict[str, Any]) -> Listed:
     return Listed(heading=heading, name=entry.name, words=words, facts=facts)
 
 
-def _task(source: Source, heading: str, name: str, model: str) -> Listed:
+def _task(source: Source, about: str, name: str, model: str) -> Listed:
     facts = {
         "name": name,
         "source": source.name,
@@ -103,7 +105,7 @@ def _task(source: Source, heading: str, name: str, model: str) -> Listed:
         "classes": source.classes or None,
         "summary": source.summary,
     }
-    return Listed(heading=heading, name=name, words=f"network {model}", facts=facts)
+    return Listed(heading=source.name, about=about, name=name, words=f"network {model}", facts=facts)
 
 
 def _table(kind: Kind, lines: Sequence[Listed]) -> Table:
@@ -114,8 +116,8 @@ def _table(kind: Kind, lines: Sequence[Listed]) -> Table:
     for line in lines:
         if line.heading != heading:
             heading = line.heading
-            table.add_row(Text(heading, style="bold"), "")
-        table.add_row(Text(line.name), Text(line.words))
+            table.add_row(Text(heading, style="bold"), Text(line.about))
+        table.add_row(Text(f"  {line.name}" if heading else line.name), Text(line.words))
     return table
 
 
