@@ -8,7 +8,6 @@ import typer
 
 from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs
 from fedleak.cli.output import write_json
-from fedleak.cli.results_table import interval_facts
 from fedleak.cli.run import folder_of, run_with_progress
 from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
@@ -132,7 +131,9 @@ def _finding_facts(finding: Finding) -> dict[str, Any]:
     measured = finding.measurement
     return {
         "subject": str(measured.subject),
-        **interval_facts("value", measured.value, measured.interval),
+        "value": measured.value,
+        "value_low": measured.interval.low if measured.interval else None,
+        "value_high": measured.interval.high if measured.interval else None,
         "unit": measured.unit,
         "bound": finding.bound,
         "problem": finding.problem,

@@ -1,6 +1,5 @@
 """`fedleak verify`: do the recorded updates follow from the true batches?"""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def facts_of(check: Check) -> dict[str, Any]:
     }
 
 
-def tell(checks: Sequence[Check]) -> None:
+def tell(checks: list[Check]) -> None:
     """The table, and how many agree."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("defense", "message", "verdict", "error", "remark"):

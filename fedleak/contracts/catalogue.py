@@ -76,8 +76,9 @@ def names_of(*kinds: Kind) -> list[str]:
 def described(cls: type[Plugin]) -> Entry:
     """The entry of a class that is imported."""
     defaults = {
-        one.name: one.default_factory() if one.default_factory is not NO_DEFAULT else one.default for one in fields(cls)
-    }  # type: ignore[arg-type]
+        one.name: one.default if one.default_factory is NO_DEFAULT else one.default_factory()
+        for one in fields(cls)  # type: ignore[arg-type]
+    }
     return Entry(
         name=cls.name,
         family=OUTSIDE,
