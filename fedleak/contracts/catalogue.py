@@ -6,8 +6,7 @@ Only plug-ins from outside, which installed packages bring by entry points, have
 import ast
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,17 +14,15 @@ from pkgutil import resolve_name
 from typing import Any, Literal
 
 import fedleak
-from fedleak.contracts.plugin import ENTRY_POINTS, PARTS, Plugin, plain
 from fedleak.contracts.source_reading import MISSING, Definition, module_named, value_of
 
 Kind = Literal["attack", "defense", "metric"]
 PACKAGES: dict[Kind, str] = {"attack": "fedleak.attacks", "defense": "fedleak.defenses", "metric": "fedleak.metrics"}
-REGISTRIES: dict[Kind, str] = {
-    "attack": "fedleak.contracts.attack:attacks",
-    "defense": "fedleak.contracts.defense:defenses",
-    "metric": "fedleak.contracts.metric:metrics",
-}
 CONTRACT = "fedleak.contracts.defense"
+PARTS = "parts"
+"""The folder of pieces that plug-ins are made of; no plug-in lies there."""
+ENTRY_POINTS = "fedleak.plugins"
+"""The group in which other packages name modules that register plug-ins."""
 OUTSIDE = "from outside"
 FAMILIES = {
     "gradient_matching": "gradient matching",
@@ -63,32 +60,16 @@ class Entry:
 def entries(kind: Kind) -> tuple[Entry, ...]:
     """All plug-ins of a kind, by name."""
     own = {entry.name: entry for entry in _own(kind)}
+    known = own
     if entry_points(group=ENTRY_POINTS):
-        own |= {cls.name: described(cls) for cls in resolve_name(REGISTRIES[kind]) if cls.name not in own}
-    return tuple(own[name] for name in sorted(own))
+        imported = resolve_name("fedleak.contracts.outside:imported_entries")(kind)
+        known = {entry.name: entry for entry in imported} | own
+    return tuple(known[name] for name in sorted(known))
 
 
 def names_of(*kinds: Kind) -> list[str]:
     """The names of all plug-ins of some kinds."""
     return [entry.name for kind in kinds for entry in entries(kind)]
-
-
-def described(cls: type[Plugin]) -> Entry:
-    """The entry of a class that is imported."""
-    defaults = {
-        one.name: one.default if one.default_factory is NO_DEFAULT else one.default_factory()
-        for one in fields(cls)  # type: ignore[arg-type]
-    }
-    return Entry(
-        name=cls.name,
-        family=OUTSIDE,
-        acts_on=_in_order(getattr(cls, "acts_on", ())),
-        summary=summary_of(cls.__doc__),
-        options={name: plain(value) for name, value in defaults.items() if value is not NO_DEFAULT},
-        needed=tuple(name for name, value in defaults.items() if value is NO_DEFAULT),
-        paper=cls.paper,
-        bibtex=cls.bibtex.strip(),
-    )
 
 
 def summary_of(docstring: str | None) -> str:
@@ -134,10 +115,10 @@ def _family(found: Definition, folder: str) -> str:
 
 def _acts_on(found: Definition) -> tuple[str, ...]:
     members = found.members()
-    return _in_order({place for member, place in _places().items() if member in members})
+    return in_order({place for member, place in _places().items() if member in members})
 
 
-def _in_order(places: Iterable[str]) -> tuple[str, ...]:
+def in_order(places: Iterable[str]) -> tuple[str, ...]:
     return tuple(place for place in dict.fromkeys(_places().values()) if place in places)
 
 

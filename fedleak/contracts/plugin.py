@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from fedleak.contracts.catalogue import ENTRY_POINTS, PARTS
 from fedleak.errors import ConfigError, did_you_mean, echo
 
 
@@ -43,9 +44,6 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 
 
 Registered = TypeVar("Registered", bound=Plugin)
-
-ENTRY_POINTS = "fedleak.plugins"
-PARTS = "parts"
 
 
 class Registry(Generic[PluginT]):
