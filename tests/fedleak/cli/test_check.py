@@ -116,8 +116,9 @@ def test_without_its_noise_it_fails_and_says_what_where_and_how_sure(leaking):
     assert "exit status 1" in said.stdout.splitlines()[-1]
 
 
-def test_the_verdict_as_json_says_the_same(leaking, folder):
-    said = invoke("check", leaking[0], "--policy", folder / "policy.toml", "--format", "json")
+def test_the_verdict_as_json_says_the_same(leaking, folder, tmp_path):
+    root = shutil.copytree(leaking[0], tmp_path / "run")
+    said = invoke("check", root, "--policy", folder / "policy.toml", "--format", "json")
     assert said.exit_code == 1
     facts = json.loads(said.stdout)
     assert list(facts) == ["passed", "exit_status", "rules", "baseline", "problems", "failed_messages"]
@@ -128,8 +129,9 @@ def test_the_verdict_as_json_says_the_same(leaking, folder):
     assert broken["subject"].startswith("analytic-linear on single updates under 'gaussian noise'")
 
 
-def test_a_baseline_as_json(leaking, kept):
-    said = invoke("check", leaking[0], "--baseline", kept[0], "--format", "json", "--allow-changes")
+def test_a_baseline_as_json(leaking, kept, tmp_path):
+    root = shutil.copytree(leaking[0], tmp_path / "run")  # pictures of what is broken are written beside the run
+    said = invoke("check", root, "--baseline", kept[0], "--format", "json", "--allow-changes")
     facts = json.loads(said.stdout)["baseline"]
     assert list(facts) == [
         "run", "passed", "problem", "alpha", "groups", "unchanged", "undecided", "new_groups", "differences",
