@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense
-from fedleak.contracts.metric import Score
 from fedleak.contracts.metric import metrics as metric_registry
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import plain
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, FederationError
 from fedleak.evaluation.adversary import Surroundings, blind_guesses, public_examples, shown
 from fedleak.evaluation.challenge import Challenge, Question, some_of

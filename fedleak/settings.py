@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError, did_you_mean, echo
-from fedleak.learning.training import LocalTraining, Mode
+from fedleak.learning.facts import LocalTraining, Mode
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -240,3 +240,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 Scalar = bool | int | float | str
+
+
+ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
+"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.citations import bibliography
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.model import models
 from fedleak.contracts.observation import Observation
-from fedleak.contracts.plugin import Plugin, Registry, bibliography
+from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.loader import loaders

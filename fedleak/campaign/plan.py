@@ -9,10 +9,11 @@ from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
-from fedleak.experiment.canonical import acting_tables, address_of, settings_facts
+from fedleak.experiment.canonical import acting_tables, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.io.fingerprint import source_fingerprint
+from fedleak.io.names import address_of
 from fedleak.results.row import Place
 from fedleak.results.schema import Who
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.analysis.defenses import Figure, Standing, by_condition
 from fedleak.analysis.judgement import guessing
+from fedleak.cli.results_table import interval_facts
 from fedleak.formatting import figure
 from fedleak.statistics.summary import Summary
 
@@ -33,6 +35,41 @@ def comparison_tables(found: Sequence[Standing], width: int) -> list[Table]:
     groups = by_condition(found)
     titled = [(condition.words if len(groups) > 1 else "", own) for condition, own in groups.items()]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
+
+
+def comparison_facts(found: Sequence[Standing]) -> list[dict[str, Any]]:
+    """The same as plain data, a defense under a condition each."""
+    return [
+        {
+            "condition": one.condition.words,
+            "defense": one.defense,
+            "metric": one.strongest.group.metric if one.strongest else None,
+            "unit": one.strongest.unit if one.strongest else None,
+            "attack": one.strongest.group.attack if one.strongest else None,
+            **_leak_facts("plain", one.plain),
+            **_leak_facts("adaptive", one.adaptive),
+            "tested": one.tested,
+            "gain": one.knowing.difference if one.knowing and one.defended else None,
+            "guess": guessing(one.strongest) if one.strongest else None,
+            **interval_facts("accuracy", one.accuracy.mean, one.accuracy.interval),
+            "sent_bytes": one.sent.mean,
+            "encoded_bytes": one.encoded.mean,
+            "seconds": one.seconds.mean,
+            "memory_bytes": one.memory.mean,
+            "delta": DELTA,
+            "epsilon_whole_run": one.whole.epsilon(DELTA) if isinstance(one.whole, Guarantee) else None,
+            "epsilon_recorded": one.guarantee.epsilon(DELTA) if isinstance(one.guarantee, Guarantee) else None,
+            "success": one.bound.measured if one.bound else None,
+            "success_bound": one.bound.bound_at_most if one.bound else None,
+        }
+        for one in found
+    ]
+
+
+def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
+    if summary is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+    return interval_facts(name, summary.mean, summary.interval)
 
 
 def _table(title: str, found: Sequence[Standing], width: int) -> Table:

@@ -39,6 +39,8 @@ PLACES: dict[str, Place] = {
 class ClientSide:
     """What a client does, in the order of a round. What is not overridden leaves things as they are."""
 
+    acts_on: ClassVar[frozenset[Place]] = frozenset()
+    """Where it acts: found once, when the class is made, from what it overrides."""
     protocol: ClassVar[str | None] = None
     """Name of the wire protocol the defense needs between clients and server; None: clients can do it alone."""
 

@@ -2,16 +2,16 @@
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import entry_points
-from importlib.resources import files
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from fedleak.contracts.catalogue import ENTRY_POINTS, PARTS
+from fedleak.contracts.citations import bibliography
 from fedleak.errors import ConfigError, did_you_mean, echo
 
 
@@ -39,14 +39,6 @@ class Plugin:
         return {key: plain(value) for key, value in values.items() if value is not None}
 
 
-@cache
-def bibliography() -> dict[str, str]:
-    """The entries of `citations.bib`, as they are written there, by key."""
-    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
-    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
-    return {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in entries}
-
-
 def plain(value: Any) -> Any:
     """Plug-ins as `{use = name, ...}` and tuples as lists: what TOML and JSON can hold."""
     if isinstance(value, Plugin):
@@ -62,9 +54,6 @@ PluginT = TypeVar("PluginT", bound=Plugin)
 
 
 Registered = TypeVar("Registered", bound=Plugin)
-
-ENTRY_POINTS = "fedleak.plugins"
-PARTS = "parts"
 
 
 class Registry(Generic[PluginT]):

@@ -11,7 +11,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, some_of, strangers_among
-from fedleak.experiment.canonical import address_of
+from fedleak.io.names import address_of
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from fedleak.contracts.metric import Metric, Score
+from fedleak.contracts.metric import Metric
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.evaluation.apply_metric import Guess, Measured, measure
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, match, matched

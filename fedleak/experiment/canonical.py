@@ -1,9 +1,7 @@
 """Canonical form of an experiment, with every option written out, and content hashes of it."""
 
-import hashlib
 import json
 from functools import lru_cache
-from typing import Any
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
@@ -59,12 +57,3 @@ def _chain_tables(text: str) -> list[Table]:
 def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
     return Chain.build(tuple(json.loads(text))).planned(settings).tables
-
-
-# Content addresses: the same facts have the same address on any machine.
-
-
-def address_of(facts: Any) -> str:
-    """A short digest of plain data."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()

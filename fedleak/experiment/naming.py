@@ -1,29 +1,14 @@
 """Names of the points of a campaign: in the rows, and as folders."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fedleak.experiment.campaign import Point
-from fedleak.experiment.canonical import address_of
 from fedleak.experiment.experiment import Experiment
+from fedleak.io.names import file_name
 from fedleak.results.schema import Split
-from fedleak.settings import PlanSettings, Scalar, Settings
-
-ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
-"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
-
-
-LONGEST = 100
-"""Characters of a file's name."""
-
-
-def file_name(label: str) -> str:
-    """A label as the name of a file: itself where it can be one, else with a digest that keeps it apart."""
-    plain = re.sub(r"[^A-Za-z0-9._+=, -]", "_", label)
-    return label if plain == label and len(label) <= LONGEST else f"{plain[: LONGEST - 9]}-{address_of(label)[:8]}"
-
+from fedleak.settings import ATTACKERS_SETTINGS, PlanSettings, Scalar, Settings
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""

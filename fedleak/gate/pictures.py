@@ -12,13 +12,12 @@ from torch import Tensor
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
-from fedleak.experiment.canonical import address_of
-from fedleak.experiment.naming import LONGEST
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
+from fedleak.io.names import LONGEST, address_of
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file

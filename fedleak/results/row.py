@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
-from fedleak.contracts.metric import Score
+from fedleak.contracts.score import Score
 from fedleak.io.atomic import write_atomically
 from fedleak.io.jsonl import read_rows
 from fedleak.results.schema import (

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.experiment.naming import ATTACKERS_SETTINGS, file_name
+from fedleak.io.names import file_name
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, Who
+from fedleak.settings import ATTACKERS_SETTINGS
 
 
 @dataclass(frozen=True)

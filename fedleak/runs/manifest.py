@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from fedleak import __version__
 from fedleak.errors import RecordingError
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.canonical import address_of
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import source_fingerprint
+from fedleak.io.names import address_of
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchvision", "safetensors")
 

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.errors import did_you_mean
 
 ADVICE = (

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import TypeCheckError
 
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.figures import panels
 from fedleak.learning.batch import Batch
 from fedleak.testing.leak import Leak

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.evaluation.scoring import NO_GUESS, match, matched, score
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator

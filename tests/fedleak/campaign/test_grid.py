@@ -7,12 +7,13 @@ import pytest
 import tomli_w
 
 from fedleak.campaign.plan import cells_of, counts_of, expected_count, federation_address
-from fedleak.cli.running import tell_plan
+from fedleak.cli.run import tell_plan
 from fedleak.errors import ConfigError
-from fedleak.experiment.canonical import address_of, experiment_facts
+from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import load_campaign, parse_campaign
 from fedleak.experiment.labels import labelled_attacks
+from fedleak.io.names import address_of
 from fedleak.settings import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}

@@ -97,6 +97,14 @@ def test_sql_comes_from_a_pipe_too(root):
     assert said.stdout == "n\n61\n"
 
 
+def test_without_sql_scripts_get_the_columns_too(root):
+    facts = json.loads(invoke(root, "--format", "json").stdout)
+    assert list(facts[0]) == ["table", "column", "type", "meaning"]
+    assert {"results", "federations"} == {one["table"] for one in facts}
+    assert invoke(root, "--format", "csv").stdout.startswith("table,column,type,meaning\n")
+    assert invoke(root, "--format", "markdown").stdout.startswith("| table | column | type | meaning |\n")
+
+
 def test_without_sql_the_columns_and_three_questions_are_shown(root):
     said = invoke(root)
     assert said.exit_code == 0

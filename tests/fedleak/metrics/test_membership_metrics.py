@@ -6,8 +6,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fedleak.contracts.metric import MembershipMetric, Score, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
 from fedleak.learning.batch import Batch

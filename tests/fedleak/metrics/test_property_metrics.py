@@ -6,9 +6,10 @@ import pytest
 import torch
 from sklearn.metrics import brier_score_loss
 
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
 from fedleak.evaluation.scoring import score
 from fedleak.learning.batch import Batch
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from fedleak.contracts.metric import Score, metrics
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.score import Score
 from fedleak.errors import RecordingError
 from fedleak.results.row import Place, Row, read_results, write_results
 from fedleak.results.schema import AGGREGATE

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from fedleak.formatting import figure, setting_in_words
 from fedleak.results.row import Row
+from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary, summarise
 
 NAMES = 24
@@ -29,6 +31,36 @@ def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
     metrics = list(dict.fromkeys(one.group.metric for one in summaries))
     fitting = max(1, (width - NAMES) // CELL)
     return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
+
+
+def results_facts(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The same figures as plain data, one by one."""
+    return [
+        {
+            "task": one.group.task,
+            "setting": dict(one.group.setting),
+            "defense": one.group.defense,
+            "attack": one.group.attack,
+            "sender": one.group.sender,
+            "metric": one.group.metric,
+            "unit": one.unit,
+            "higher_is_better": one.higher_is_better,
+            **interval_facts("mean", one.mean, one.interval),
+            "prior": one.prior,
+            "no_gradient": one.no_gradient,
+            "messages": one.messages,
+            "seeds": one.seeds,
+            "samples": len(one.samples),
+            "leaked": one.leaked,
+            "tuned": one.tuned,
+        }
+        for one in summarise(rows)
+    ]
+
+
+def interval_facts(name: str, value: float, interval: Interval) -> dict[str, float]:
+    """A figure and the ends of its 95% interval."""
+    return {name: value, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def missing_figures(rows: Iterable[Row]) -> list[str]:
