@@ -6,11 +6,10 @@ from typing import Any
 
 from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
+from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, Mode
-from fedleak.recording import Recording, read_recording
-from fedleak.runs.folder import vault_beside
-from fedleak.vault import truth_of, withdraw
+from fedleak.recording import Recording
 
 SUFFIXES = (".json", ".safetensors")
 """Of the two files of a recording."""
@@ -76,13 +75,14 @@ def local_update(task: str, settings: Settings) -> Subject:
 
 def recorded(path: Path) -> Subject:
     """A recording, with the truth where its run's vault lies beside it. Raises `RecordingError`."""
-    recording = read_recording(path)
-    vault = vault_beside(path)
-    truth, training = None, recording.training
-    if vault is not None:
-        truth = truth_of(vault, recording.round, recording.cohort)
-        training = withdraw(vault, recording.round, recording.cohort[0]).training
-    return Subject(title=_title(recording), observation=recording.observation(), truth=truth, training=training)
+    message = Message.at(path)
+    recording, known = message.recording, message.vault is not None
+    return Subject(
+        title=_title(recording),
+        observation=recording.observation(),
+        truth=message.truth if known else None,
+        training=message.training if known else recording.training,
+    )
 
 
 def require_open(subject: Subject) -> None:
