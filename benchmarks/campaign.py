@@ -138,7 +138,7 @@ def overhead(options: argparse.Namespace) -> None:
 def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
     """Seconds of a run from the first federation to the last result, and those of its attacks."""
     from fedleak.campaign.events import Events
-    from fedleak.campaign.execution import Execution
+    from fedleak.campaign.execution import execution_of
     from fedleak.campaign.pool import Pool
     from fedleak.campaign.workers import InThisProcess
     from fedleak.experiment.grid import parse_campaign
@@ -150,12 +150,12 @@ def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder, one_thread():
         run = RunFolder(Path(folder) / "run")
         claim(run, campaign)
-        execution = Execution(campaign, run, "loopback", Events())
+        execution = execution_of(campaign, run, "loopback", Events())
         started = time.perf_counter()
         execution.execute(lambda: InThisProcess() if jobs == 1 else Pool(jobs))
         seconds = time.perf_counter() - started
         first = campaign.first.metrics[0]
-        return seconds, sum(row.seconds for row in execution.ledger.rows() if row.metric == first)
+        return seconds, sum(row.seconds for row in execution.books.ledger.rows() if row.metric == first)
 
 
 def plan(options: argparse.Namespace) -> None:

@@ -66,7 +66,7 @@ def within_class(captured: Capture, guess: Reconstruction) -> list[float]:
     labels, scores = challenge.candidates.labels, guess.membership
     placed = []
     for member in challenge.members:
-        same = challenge.strangers[labels[challenge.strangers] == labels[member]]
+        same = challenge.non_members[labels[challenge.non_members] == labels[member]]
         if len(same):
             below, tied = scores[same] < scores[member], scores[same] == scores[member]
             placed.append(float(below.float().mean() + tied.float().mean() / 2))

@@ -26,8 +26,9 @@ from fedleak.contracts.plugin import plain
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, FederationError
-from fedleak.evaluation.adversary import Surroundings, blind_guesses, public_examples, shown
+from fedleak.evaluation.adversary import baselines, public_examples, shown
 from fedleak.evaluation.challenge import Challenge, Question, some_of
+from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
 from fedleak.experiment.experiment import METRICS_FOR
 from fedleak.federation.outcome import ClientFailure
@@ -37,10 +38,8 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
-from fedleak.recording import read_recording
 from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.tasks import weights_of
-from fedleak.vault import truth_of
 
 # What a server sees of a federation, or of a model of one's own, in memory, with the truth beside it.
 
@@ -95,9 +94,10 @@ def capture(
         plan = parse_settings(FederationPlan, tree)
         report = run_federation(plan)
         _require_every_client(report.failures)
-        around = Surroundings(recordings=Path(plan.recordings), vault=Path(plan.vault))
         auxiliary = public_examples(task, plan.adversary.auxiliary)
-        captures = [_read(path, around, Path(plan.vault), auxiliary) for path in report.recordings]
+        recordings, vault = Path(plan.recordings), Path(plan.vault)
+        messages = (Message(path=path, recordings=recordings, vault=vault) for path in report.recordings)
+        captures = [_captured(message, auxiliary) for message in messages]
     return [replace(one, others=_before(one.observation, captures)) for one in captures]
 
 
@@ -156,7 +156,7 @@ def observe(
 def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
     nobody = truth[torch.zeros(0, dtype=torch.int64)]
     asked = some_of(strangers, generator(seed, "strangers"))
-    return Question(members=truth, rivals=nobody, strangers=asked, dice=(seed, "observe"))
+    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))
 
 
 def _require_every_client(failures: Sequence[ClientFailure]) -> None:
@@ -165,15 +165,13 @@ def _require_every_client(failures: Sequence[ClientFailure]) -> None:
         raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
 
 
-def _read(path: Path, around: Surroundings, vault: Path, auxiliary: Batch | None) -> Capture:
-    recording = read_recording(path)
-    observation = recording.observation().with_auxiliary(auxiliary)
-    truth = truth_of(vault, observation.round, observation.cohort)
-    return Capture(observation, truth, question=around.question(recording))
+def _captured(message: Message, auxiliary: Batch | None) -> Capture:
+    observation = message.recording.observation().with_auxiliary(auxiliary)
+    return Capture(observation, message.truth, question=message.question)
 
 
 def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
-    """As `Surroundings.others`, of what is in memory."""
+    """As `Message.others`, of what is in memory."""
     known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
     return tuple(one for one in known if one.round <= observation.round)
 
@@ -202,7 +200,7 @@ def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **optio
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:
-    """Each metric of a guess against the truth, beside what two blind guesses get: see `Score`.
+    """Each metric of a guess against the truth, beside what two baselines get: see `Score`.
 
     Without `metrics` those that judge what was guessed: examples (`METRICS`), or answers to questions (`INFERENCE`).
     """
@@ -212,7 +210,7 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
     )
     prior = attacks.build("prior", {}).reconstruct(asked, generator(0, "prior"))
-    return compare(guess, captured.truth, chosen, prior, blind_guesses(asked), challenge)
+    return compare(guess, captured.truth, chosen, prior, baselines(asked), challenge)
 
 
 def _fitting(guess: Reconstruction) -> list[str]:

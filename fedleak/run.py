@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.analysis.bounds import bounds_of
+from fedleak.campaign.bookkeeping import Bookkeeping
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
-from fedleak.campaign.execution import Execution
+from fedleak.campaign.execution import execution_of
 from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.workers import Engine, InThisProcess, Workers
@@ -56,64 +57,63 @@ def run(
     folder, watching = RunFolder(out), events or Events()
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
-        execution = Execution(campaign, folder, engine, watching)
-        planned = execution.standing.total
-        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=planned)
+        execution = execution_of(campaign, folder, engine, watching)
+        books = execution.books
+        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=books.progress.total)
         manifest.write(folder.manifest)
-        with _ending(execution, manifest), one_thread():
+        with _ending(books, manifest), one_thread():
             execution.execute(lambda: _workers(engine, jobs))
-            rows = tuple(execution.ledger.rows())
-            _hold_to_bounds(execution, rows)
+            rows = tuple(books.ledger.rows())
+            _hold_to_bounds(books, rows)
         if rows:
-            _draw(execution)
-    return Outcome(
-        folder=folder, rows=rows, problems=tuple(execution.problems), exit_status=execution.problems.exit_status
-    )
+            _draw(books)
+    errors = books.log.errors
+    return Outcome(folder=folder, rows=rows, problems=tuple(errors), exit_status=errors.exit_status)
 
 
 @contextmanager
-def _ending(execution: Execution, manifest: Manifest) -> Iterator[None]:
+def _ending(books: Bookkeeping, manifest: Manifest) -> Iterator[None]:
     """Writes into the manifest how the block ended: by itself, by an error of ours, or interrupted."""
     started, status = time.perf_counter(), None
     try:
         yield
-        status = execution.problems.exit_status
+        status = books.log.errors.exit_status
     except FedleakError as error:
         status = error.exit_status
         raise
     finally:
-        seconds, standing = time.perf_counter() - started, execution.standing
-        ended = manifest.ended(seconds, status, planned=standing.total, finished=standing.done)
-        ended.write(execution.folder.manifest)
+        seconds, progress = time.perf_counter() - started, books.progress
+        ended = manifest.ended(seconds, status, planned=progress.total, finished=progress.done)
+        ended.write(books.folder.manifest)
 
 
 def _workers(engine: Engine, jobs: int) -> Workers:
     if engine == "ray":
-        return RayWorkers(jobs)
+        return RayWorkers.started(jobs)
     return InThisProcess() if jobs == 1 else Pool(jobs)
 
 
-def _hold_to_bounds(execution: Execution, rows: tuple[Row, ...]) -> None:
+def _hold_to_bounds(books: Bookkeeping, rows: tuple[Row, ...]) -> None:
     """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
-    for bound in bounds_of(rows, execution.campaign):
+    for bound in bounds_of(rows, books.campaign):
         try:
             bound.check.require()
         except BoundError as error:
-            execution.broke(bound.where, error)
+            books.log.broke(bound.where, error)
 
 
-def _draw(execution: Execution) -> None:
+def _draw(books: Bookkeeping) -> None:
     """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
     from fedleak.figures.gallery import draw_gallery  # these load what only they need
     from fedleak.report.page import write_report
 
-    folder, events = execution.folder, execution.events
+    folder, events = books.folder, books.progress.events
     try:
         events.drawing("gallery")
-        draw_gallery(folder, execution.campaign)
+        draw_gallery(folder, books.campaign)
         events.drawing("report")
         write_report(read_run(folder.root), folder.report)
     except BUGS as error:
         if isinstance(error, OutputError):
             raise
-        execution.broke("the pictures could not be drawn", error)
+        books.log.broke("the pictures could not be drawn", error)

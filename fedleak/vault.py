@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
-from fedleak.learning.batch import Batch, joined
+from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
 
@@ -64,8 +64,3 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
         )
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the truth of a client ({error!r} is missing or wrong)") from error
-
-
-def truth_of(vault: Path, round: int, cohort: tuple[int, ...]) -> Batch:
-    """The examples of a cohort, client after client in its order."""
-    return joined(withdraw(vault, round, client).examples for client in cohort)

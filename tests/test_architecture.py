@@ -49,6 +49,7 @@ def test_the_contracts_are_kept(layout: Path) -> None:
         ("server", "from fedleak.evaluation.scoring import score"),
         ("clients", "from ..server import tap"),
         ("metrics", "from fedleak.attacks import parts"),
+        ("report", "from fedleak.vault import withdraw"),
     ],
 )
 def test_a_breach_fails_the_build(layout: Path, module: str, line: str) -> None:

@@ -189,7 +189,7 @@ def test_a_metric_prefers_the_truth(cls: type[Metric]) -> None:
     metric = metrics.build(cls.name, {})
     truth = Batch(torch.rand(3, 3, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))
     others = Batch(torch.rand(100, 3, 28, 28, generator=generator(1)), torch.zeros(100, dtype=torch.int64))
-    question = Question(members=truth, rivals=others[torch.arange(2)], strangers=others, dice=())
+    question = Question(members=truth, other_clients=others[torch.arange(2)], non_members=others, seed_key=())
     answer = torch.zeros(105).index_fill(0, question.challenge().members, 1.0)
     known = Reconstruction(
         inputs=truth.inputs, labels=truth.labels, membership=answer, properties=of_most(truth.inputs)

@@ -57,7 +57,7 @@ class SeveralRounds(MatchingAttack):
         labels = self.labels.infer(observation, rng)
         if isinstance(labels, str):
             return Reconstruction.failed(labels)
-        earlier = [one for one in reversed(observation.earlier()) if comparable(one, observation)]
+        earlier = [one for one in reversed(observation.previous_rounds()) if comparable(one, observation)]
         rounds = [observation, *earlier[: self.rounds - 1]]
         guess, distances = self._descend(rounds, labels, rng)
         if guess.failure:
@@ -67,7 +67,7 @@ class SeveralRounds(MatchingAttack):
         voted = vote([self.labels.infer(one, rng) for one in kept], observation.examples())
         if len(kept) < len(rounds) or not torch.equal(voted, labels):
             guess, _ = self._descend(kept, voted, rng)
-        words = words_on_rounds(rounds, same, distances, len(observation.earlier()))
+        words = words_on_rounds(rounds, same, distances, len(observation.previous_rounds()))
         return replace(guess, note="; ".join(filter(None, [guess.note, words])))
 
     def _descend(

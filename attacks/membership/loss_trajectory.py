@@ -47,7 +47,7 @@ class LossTrajectory(Attack):
             return Reconstruction.failed("the loss of some candidates is not finite under the weights that came back")
         last = _standardised(last)
         total = last.clone()
-        for one in observation.earlier():
+        for one in observation.previous_rounds():
             drop = _beyond_others(one, observation, asked)
             if torch.isfinite(drop).all():
                 total += _standardised(drop) * (_standardised(drop) * last).mean().clamp_min(0.0)

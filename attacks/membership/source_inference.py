@@ -39,7 +39,7 @@ class SourceInference(Attack):
         asked = candidates_of(observation)
         if isinstance(asked, str):
             return Reconstruction.failed(asked)
-        rivals = observation.rivals()
+        rivals = observation.other_clients()
         if observation.masked or not rivals:
             return Reconstruction.failed(
                 "whose it is can be told by comparing clients of one round; "

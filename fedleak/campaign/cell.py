@@ -1,4 +1,4 @@
-"""A cell as a value: one attack on one recording, independent of every other cell."""
+"""Cell of a campaign: one attack on one recording, independent of every other cell."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The job of a cell: attacks one recording, scores the guess, saves both, tells TensorBoard."""
+"""Cell job: attacks one recording, scores the guess, saves both, tells TensorBoard."""
 
 import time
 from dataclasses import replace
@@ -7,18 +7,18 @@ from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import OutputError, sentence
 from fedleak.evaluation import adversary, scoring
-from fedleak.evaluation.adversary import Surroundings
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
-from fedleak.recording import read_recording
-from fedleak.results.row import Remarks
+from fedleak.results.row import Remarks, Row
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
-from fedleak.vault import truth_of
 
 BUGS = (Exception, SystemExit)
 """What an attack of somebody's may raise: also its wish to end the process."""
@@ -26,43 +26,48 @@ BUGS = (Exception, SystemExit)
 
 def run_cell(cell: Cell) -> Saved:
     """Attacks, scores and saves. An attack that raises is a result too; only a full or read-only disk is raised."""
+    message = Message.of(cell.folder, cell.place)
     with one_thread():
         try:
-            return _saved(cell, _attacked(cell))
+            return _saved(cell, message, _attacked(cell, message))
         except OutputError:
             raise
         except BUGS as error:  # a bug in one cell is kept with its traceback; the others go on
             rows = cell.place.failed(cell.built_metrics, sentence(error))
-            return _saved(cell, Saved(rows=tuple(rows), address=cell.address).crashed(error))
+            return _saved(cell, message, Saved(rows=tuple(rows), address=cell.address).crashed(error))
 
 
-def _saved(cell: Cell, saved: Saved) -> Saved:
+def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
     cell_file.save(cell.folder.cell(cell.place), saved)
-    tensorboard.write(cell.folder, cell, saved)
+    tensorboard.write(cell, message, saved)
     return saved
 
 
-def _attacked(cell: Cell) -> Saved:
-    recording = read_recording(cell.folder.recording(cell.place))
-    vault = cell.folder.vault(cell.place.defense, cell.place.federation)
-    around = Surroundings(recordings=cell.folder.recordings(cell.place.defense, cell.place.federation), vault=vault)
-    observation, challenge = adversary.observe(recording, cell.auxiliary, attacks.from_table(cell.table), around)
-    prior = adversary.prior_guess(observation, cell.place)
-    saved = Saved(rows=(), address=cell.address, prior=prior)
+def _attacked(cell: Cell, message: Message) -> Saved:
+    observation, challenge = adversary.observe(message, cell.auxiliary, attacks.from_table(cell.table))
+    saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()
-    try:
-        saved = replace(saved, guess=adversary.guess(observation, cell.table, cell.place))
-    except BUGS as error:  # the same, but here the prior can still be scored
-        saved = replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
+    saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
-    truth = truth_of(vault, recording.round, recording.cohort)
-    # Not by the defense: every defense of a message stands beside the same blind guesses.
-    blind = adversary.blind_guesses(observation, cell.place.seed, cell.place.round, cell.place.client)
-    scores = scoring.score(saved.guess, truth, cell.built_metrics, prior, blind, challenge)
-    rows = tuple(
-        cell.place.row(score, seconds=seconds, samples=len(truth), said=_remarks(saved.guess)) for score in scores
-    )
-    return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
+    rows = _rows(cell, saved, observation, message.truth, challenge, seconds)
+    return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
+
+
+def _guessed(cell: Cell, observation: Observation, saved: Saved) -> Saved:
+    try:
+        return replace(saved, guess=adversary.guess(observation, cell.table, cell.place))
+    except BUGS as error:  # the same as in `run_cell`, but here the prior can still be scored
+        return replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
+
+
+def _rows(
+    cell: Cell, saved: Saved, observation: Observation, truth: Batch, challenge: Challenge | None, seconds: float
+) -> tuple[Row, ...]:
+    # Not by the defense: every defense of a message stands beside the same baselines.
+    baselines = adversary.baselines(observation, cell.place.seed, cell.place.round, cell.place.client)
+    scores = scoring.score(saved.guess, truth, cell.built_metrics, saved.prior, baselines, challenge)
+    said = _remarks(saved.guess)
+    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), said=said) for score in scores)
 
 
 def _remarks(guess: Reconstruction) -> Remarks:

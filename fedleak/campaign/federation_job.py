@@ -1,4 +1,4 @@
-"""Runs the federation of one point under one defense, once: a finished one is found again by its address."""
+"""Federation job: runs one point under one defense, once; a finished federation is found again by its address."""
 
 import hashlib
 import json
@@ -9,17 +9,18 @@ from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
-from fedleak.campaign.plan import Message, whole_address
+from fedleak.campaign.plan import MessageKey, whole_address
 from fedleak.errors import FederationError, FedleakError, OutputError, UserError, sentence
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
-from fedleak.federation.outcome import ClientFailure, Cost, Evaluation
+from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
 from fedleak.recording import find_recordings
+from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings import PlanSettings
@@ -41,6 +42,11 @@ class Federation:
         return self.point.federation, self.defense.name
 
     @property
+    def title(self) -> str:
+        """Its defense, and its settings where they vary."""
+        return " ".join(filter(None, [self.defense.name, self.point.federation]))
+
+    @property
     def recordings(self) -> Path:
         """Where the server records."""
         return RunFolder(self.root).recordings(self.defense.name, self.point.federation)
@@ -60,7 +66,7 @@ class Federation:
 class Federated:
     """What a federation left: the messages to attack, and the clients that sent none."""
 
-    messages: dict[Message, str]
+    messages: dict[MessageKey, str]
     """In the order of the results, each with a digest of what was recorded: what a cell depends on."""
     failures: list[ClientFailure]
     seconds: float
@@ -86,8 +92,15 @@ def run_federation_of(federation: Federation) -> Federated:
     except Exception as error:  # noqa: BLE001  a bug costs this federation and is kept with its traceback
         reason = FederationError(sentence(error))
         return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
+    facts = _facts(federation, report)
+    write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
+    return _federated(facts, reused=False)
+
+
+def _facts(federation: Federation, report: FederationReport) -> dict[str, object]:
+    """What the marker holds."""
     messages = _messages(federation.recordings)
-    facts = {
+    return {
         "address": whole_address(federation.point.experiment, federation.defense),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
         "failures": [asdict(failure) for failure in report.failures],
@@ -95,8 +108,6 @@ def run_federation_of(federation: Federation) -> Federated:
         "evaluation": report.evaluation,
         "costs": {round: asdict(cost) for round, cost in report.costs.items()},
     }
-    write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
-    return _federated(facts, reused=False)
 
 
 def came_to_nothing(federation: Federation, error: FedleakError) -> Federated:
@@ -121,7 +132,31 @@ def reusable(federation: Federation) -> Federated | None:
     return found if whole and _intact(federation, found) else None
 
 
-def order_of(message: Message) -> tuple[int, bool, int]:
+def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
+    """What the federation was good for and what it took, a row for each round."""
+    experiment = point.experiment
+    return [
+        FederationRow(
+            task=experiment.task,
+            setting=point.setting,
+            federation=point.federation,
+            split=point.split,
+            defense=defense,
+            seed=experiment.seed,
+            round=round,
+            recorded=round <= experiment.federation.rounds,
+            messages=sum(own == round for own, _ in federated.messages),
+            failures=sum(failure.round == round for failure in federated.failures),
+            accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
+            loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
+            **asdict(federated.costs.get(round, UNKNOWN_COST)),
+            seconds=federated.seconds,
+        )
+        for round in range(1, experiment.rounds + 1)
+    ]
+
+
+def order_of(message: MessageKey) -> tuple[int, bool, int]:
     """Sorts messages by round, then client, the aggregate last."""
     round, who = message
     return (round, who == AGGREGATE, 0 if who == AGGREGATE else who)
@@ -139,9 +174,9 @@ def _plan(federation: Federation) -> FederationPlan:
     )
 
 
-def _messages(recordings: Path) -> list[Message]:
+def _messages(recordings: Path) -> list[MessageKey]:
     """The messages below a folder by round, then client, the aggregate last."""
-    found: list[Message] = []
+    found: list[MessageKey] = []
     for path in find_recordings(recordings):
         who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
         found.append((int(path.parent.name.removeprefix("round-")), who))
@@ -159,7 +194,7 @@ def _intact(federation: Federation, found: Federated) -> bool:
     return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
 
 
-def _digest(recordings: Path, message: Message) -> str:
+def _digest(recordings: Path, message: MessageKey) -> str:
     """Of both files of a recording: a federation that is run again after a client failed may record other updates."""
     round, who = message
     stem = recordings / f"round-{round:04d}" / stem_name(who)

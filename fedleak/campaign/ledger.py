@@ -1,4 +1,4 @@
-"""The rows of a run in the order of its plan, on disk in valid files at every moment."""
+"""Ledger: the rows of a run in the order of its plan, on disk in valid files at every moment."""
 
 import time
 from collections.abc import Iterator

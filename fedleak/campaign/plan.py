@@ -1,4 +1,4 @@
-"""Which cells a campaign has: every attack on every message, each with the address of all that it depends on."""
+"""Plan of a campaign: a cell for every attack on every message, each with the address of all that it depends on."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from fedleak.io.names import address_of
 from fedleak.results.row import Place
 from fedleak.results.schema import Who
 
-Message = tuple[int, Who]
-"""Round and sender."""
+MessageKey = tuple[int, Who]
+"""Of a message in its federation: round and sender."""
 
 
 def federation_address(experiment: Experiment, row: NamedDefense) -> str:
@@ -45,7 +45,7 @@ def _reveals_a_sum(chain: str) -> bool:
 
 
 def cells_of(
-    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[Message, str]
+    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[MessageKey, str]
 ) -> list[Cell]:
     """The cells of one point under one defense, in the order of the results: by message, then attack.
 
@@ -75,7 +75,7 @@ def cells_of(
     ]
 
 
-def place_of(point: Point, defense: str, message: Message, attack: str, algorithm: str) -> Place:
+def place_of(point: Point, defense: str, message: MessageKey, attack: str, algorithm: str) -> Place:
     """Where an attack on a message belongs in the results."""
     round, who = message
     return Place(

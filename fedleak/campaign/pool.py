@@ -1,4 +1,4 @@
-"""A pool of processes on this machine, one thread each; a process that dies costs the job that it was at."""
+"""Process pool on this machine, one thread each; a process that dies costs the job that it was at."""
 
 import math
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Starts the process that workers are forked from, so that it loads torch while this one does too."""
+"""Preloading: starts the process that workers are forked from, so that it loads torch while this one does too."""
 
 import multiprocessing
 import sys

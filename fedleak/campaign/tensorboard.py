@@ -4,34 +4,30 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fedleak.campaign.cell import Cell
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
 from fedleak.io.tensorboard_events import Setting, Values, picture, scalar, session, write_events
 from fedleak.runs.cell_file import Saved
-from fedleak.runs.folder import RunFolder
-from fedleak.runs.truth import cohort_of, truth_behind
-from fedleak.vault import withdraw
-
-if TYPE_CHECKING:
-    from fedleak.campaign.cell import Cell
 
 PICTURES = 16
 """Pictures a cell at most."""
 
 
-def write(folder: RunFolder, cell: "Cell", saved: Saved) -> None:
+def write(cell: Cell, message: Message, saved: Saved) -> None:
     """Replaces the events of a cell. Raises `OutputError` where they cannot be written."""
-    path = folder.events(cell.place)
+    path = cell.folder.events(cell.place)
     values = _scalars(saved)
-    values[0] += _pictures(folder, cell, saved)
-    values[0] += session(settings_of(folder, cell), failed=saved.guess.failure is not None)
+    values[0] += _pictures(message, saved)
+    values[0] += session(settings_of(cell, message), failed=saved.guess.failure is not None)
     shutil.rmtree(path, ignore_errors=True)
     write_events(path, values)
 
 
-def settings_of(folder: RunFolder, cell: "Cell") -> dict[str, Setting]:
+def settings_of(cell: Cell, message: Message) -> dict[str, Setting]:
     """What to compare cells by: task, attack with its options, defense, message, seed, and how the client trained.
 
     Keys are those of an experiment file; options of the attack are below `attack`.
@@ -46,18 +42,16 @@ def settings_of(folder: RunFolder, cell: "Cell") -> dict[str, Setting]:
         "seed": place.seed,
         "split": place.split,
         "adversary.auxiliary": cell.auxiliary,
-        **_training(folder, cell),
+        **_training(message),
         **place.setting,
         **dict(_options(cell.table, "attack")),
     }
 
 
-def _training(folder: RunFolder, cell: "Cell") -> dict[str, Setting]:
+def _training(message: Message) -> dict[str, Setting]:
     """How the client, or the first of a cohort, really trained, where the vault still knows."""
-    place = cell.place
     try:
-        client = cohort_of(folder, place)[0]
-        training = withdraw(folder.vault(place.defense, place.federation), place.round, client).training
+        training = message.training
     except RecordingError:
         return {}  # the row has what else is known
     return {f"federation.{key}": value for key, value in asdict(training).items() if value is not None}
@@ -85,11 +79,11 @@ def _scalars(saved: Saved) -> Values:
     return values
 
 
-def _pictures(folder: RunFolder, cell: "Cell", saved: Saved) -> list[Any]:
+def _pictures(message: Message, saved: Saved) -> list[Any]:
     if saved.guess.inputs is None:
         return []
     try:
-        truth = truth_behind(folder, cell.place).inputs
+        truth = message.truth.inputs
     except RecordingError:
         return []  # without the truth there is nothing to show beside the guess; the scores say why
     guess = scoring.matched(saved.guess.inputs, truth)

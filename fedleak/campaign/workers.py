@@ -1,4 +1,4 @@
-"""Where jobs run: in this process, in a pool of processes, or on Ray. The results are the same."""
+"""Workers: run jobs in this process, in a pool of processes, or on Ray. The results are the same."""
 
 from abc import ABC, abstractmethod
 from collections import deque

@@ -19,24 +19,22 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
-from fedleak.evaluation.adversary import Surroundings
 from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import beside, draw
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
-from fedleak.recording import Recording, read_recording
 from fedleak.results.row import Place
-from fedleak.runs.folder import stem_name, vault_beside
+from fedleak.runs.folder import stem_name
 from fedleak.settings import Table
-from fedleak.vault import truth_of
 
 
 def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
-    recording = read_recording(path)
-    who = adversary.who_sent(recording)
+    message = Message.at(path)
+    recording, who = message.recording, message.sender
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
@@ -49,30 +47,27 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
         round=recording.round,
         seed=recording.seed if seed is None else seed,
     )
-    around = Surroundings(recordings=path.resolve().parent.parent, vault=vault_beside(path))
-    observation, challenge = _observe(recording, auxiliary, attack, around)
+    observation, challenge = _observe(message, auxiliary, attack)
     guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
     if guess.failure is not None:
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _say(guess, seconds)
-    truth = _truth(around, recording)
+    truth = _truth(message)
     if truth is not None:
         prior = adversary.prior_guess(observation, place)
-        blind = adversary.blind_guesses(observation, place.seed, place.round, place.client)
-        _score(scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, blind, challenge))
+        baselines = adversary.baselines(observation, place.seed, place.round, place.client)
+        _score(scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, baselines, challenge))
     if guess.inputs is not None:
         typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
 
 
-def _observe(
-    recording: Recording, auxiliary: int, attack: Attack, around: Surroundings
-) -> tuple[Observation, Challenge | None]:
+def _observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
     """Public data is a help, not a need: a machine without the data set can still attack, but nobody can be asked."""
     try:
-        return adversary.observe(recording, auxiliary, attack, around)
+        return adversary.observe(message, auxiliary, attack)
     except DataError as error:
         typer.echo(f"no public data for the adversary: {error}", err=True)
-        return adversary.observe(recording, 0, attack, replace(around, vault=None))
+        return adversary.observe(replace(message, vault=None), 0, attack)
 
 
 def _guess(observation: Observation, table: Table, place: Place) -> tuple[Reconstruction, float]:
@@ -101,11 +96,11 @@ def _say(guess: Reconstruction, seconds: float) -> None:
         typer.echo(f"labels    {' '.join(str(label) for label in guess.labels.tolist())}")
 
 
-def _truth(around: Surroundings, recording: Recording) -> Batch | None:
-    if around.vault is None:
+def _truth(message: Message) -> Batch | None:
+    if message.vault is None:
         typer.echo("no vault beside the recording, so no scores: the attacker's own loss is all there is")
         return None
-    return truth_of(around.vault, recording.round, recording.cohort)
+    return message.truth
 
 
 def _score(scores: list[Score]) -> None:

@@ -16,14 +16,7 @@ from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
 from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan
 from fedleak.cli.output import write_json
-from fedleak.cli.results_table import (
-    NOTE,
-    UNTESTED,
-    missing_figures,
-    partial_figures,
-    results_facts,
-    results_tables,
-)
+from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed

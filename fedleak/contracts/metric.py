@@ -47,7 +47,7 @@ class MembershipMetric(Metric):
     """Judges how far the examples behind an update stand out among others. A sample is one of these examples."""
 
     compares: ClassVar[Kind] = "membership"
-    against: ClassVar[Literal["strangers", "rivals"]] = "strangers"
+    against: ClassVar[Literal["non_members", "other_clients"]] = "non_members"
     """The others: examples that nobody trained on, or such as other clients trained on in the same round."""
     fewest: ClassVar[int] = 1
     """Others that there must be."""

@@ -1,7 +1,6 @@
-"""What the adversary brings to a recording: public data, other messages, the question it is asked, dice of its own."""
+"""Adversary's view of a message: public data, other messages, candidates; and its guesses, by seeds of its own."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 from torch import Generator
@@ -10,74 +9,16 @@ from fedleak import data
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.evaluation.challenge import FEWEST, Challenge, Question, some_of, strangers_among
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
 from fedleak.io.names import address_of
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.recording import Recording, read_recording
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, Who
 from fedleak.settings import Table
-from fedleak.vault import deposited, truth_of, withdraw
-
-# What lies around a message in its federation: the other messages, and whose examples it could be mistaken for.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """One federation under one defense, on disk."""
-
-    recordings: Path
-    """The folder that holds `round-0001`."""
-    vault: Path | None
-    """None where the truth was not kept, so nobody can be asked about it."""
-
-    def others(self, of: Recording) -> tuple[Observation, ...]:
-        """What the server had seen when a message came: those of its round and of earlier ones, without itself."""
-        paths = (*self.recordings.glob("round-*/client-*.json"), *self.recordings.glob("round-*/aggregate.json"))
-        own = self.recordings / of.stem
-        others = (path for path in sorted(paths) if path.with_suffix("") != own and _round_of(path) <= of.round)
-        return tuple(read_recording(path).observation() for path in others)
-
-    def question(self, of: Recording) -> Question | None:
-        """Whose examples are behind a message? None where nobody knows the answer."""
-        if self.vault is None:
-            return None
-        dice = (of.seed, of.round, of.cohort)
-        mine = truth_of(self.vault, of.round, of.cohort)
-        return Question(
-            members=mine,
-            rivals=_rivals(self.vault, of, mine, dice),
-            strangers=_strangers(self.vault, of.task.name, dice),
-            dice=dice,
-        )
-
-
-def _round_of(path: Path) -> int:
-    return int(path.parent.name.removeprefix("round-"))
-
-
-def _rivals(vault: Path, of: Recording, mine: Batch, dice: tuple[object, ...]) -> Batch:
-    """What the round's other clients trained on."""
-    clients = tuple(client for round, client in deposited(vault) if round == of.round and client not in of.cohort)
-    if not clients:
-        return mine[torch.zeros(0, dtype=torch.int64)]
-    return some_of(truth_of(vault, of.round, clients), generator("rivals", *dice))
-
-
-def _strangers(vault: Path, task: str, dice: tuple[object, ...]) -> Batch:
-    """Clients' examples that no recorded round used; where too few are left, the test set, which nobody trains on.
-
-    The first are the fairer: a model that was trained before the recorded rounds has seen them as it has the members.
-    """
-    splits, rng = data.load(task), generator("strangers", *dice)
-    used = (withdraw(vault, round, client).examples for round, client in deposited(vault))
-    unused = strangers_among(splits.clients, used, rng)
-    return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
-
 
 DRAWS = 8
-"""Blind guesses that are averaged: one alone may be lucky."""
+"""Guesses at random that are averaged: one alone may be lucky."""
 
 
 def prior_guess(observation: Observation, place: Place) -> Reconstruction:
@@ -86,24 +27,21 @@ def prior_guess(observation: Observation, place: Place) -> Reconstruction:
     return guess(observation, {"use": prior.name, **prior.options()}, place)
 
 
-def blind_guesses(observation: Observation, *words: object) -> list[Reconstruction]:
-    """Public examples drawn at random, several times; the same words, such as seed, round and client, same draws."""
-    blind = attacks.build("no-gradient", {})
-    return [blind.reconstruct(observation, generator("no gradient", *words, draw)) for draw in range(DRAWS)]
+def baselines(observation: Observation, *seed_key: object) -> list[Reconstruction]:
+    """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
+    baseline = attacks.build("no-gradient", {})
+    return [baseline.reconstruct(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
 
 
-def observe(
-    recording: Recording, auxiliary: int, attack: Attack, around: Surroundings
-) -> tuple[Observation, Challenge | None]:
+def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
     """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it wants.
 
     The answer to the question that it is asked, if it is asked one, is for scoring alone.
     """
-    question = around.question(recording) if "candidates" in attack.wants else None
-    challenge = None if question is None else question.challenge()
-    others = around.others(recording) if "others" in attack.wants else ()
-    observation = recording.observation().with_auxiliary(public_examples(recording.task.name, auxiliary))
-    return shown(observation, attack, others, challenge), challenge
+    challenge = message.challenge if "candidates" in attack.wants else None
+    others = message.others if "others" in attack.wants else ()
+    public = public_examples(message.recording.task.name, auxiliary)
+    return shown(message.recording.observation().with_auxiliary(public), attack, others, challenge), challenge
 
 
 def shown(
@@ -125,16 +63,11 @@ def public_examples(task: str, count: int) -> Batch | None:
     return public[torch.arange(min(count, len(public)))]
 
 
-def who_sent(recording: Recording) -> Who:
-    """The client, or the aggregate."""
-    return AGGREGATE if recording.kind == "aggregate" else recording.cohort[0]
-
-
-def dice(place: Place, table: Table) -> Generator:
+def rng_of(place: Place, table: Table) -> Generator:
     """The attack's generator: from the attack and its options, the defense, the round and the client."""
     return generator(place.seed, "attack", address_of(table), place.defense, place.round, place.client)
 
 
 def guess(observation: Observation, table: Table, place: Place) -> Reconstruction:
     """What the attack of a table makes of an observation."""
-    return attacks.from_table(table).reconstruct(observation, dice(place, table))
+    return attacks.from_table(table).reconstruct(observation, rng_of(place, table))

@@ -1,4 +1,4 @@
-"""One metric of one guess, sample by sample: each kind of metric gets what it compares."""
+"""Application of a metric to one guess, sample by sample: each kind of metric gets what it compares."""
 
 import math
 from dataclasses import dataclass
@@ -135,8 +135,11 @@ def _of_members(
 
 def _others(metric: MembershipMetric) -> str:
     few = f"{metric.fewest} or more " if metric.fewest > 1 else ""
-    kind = {"strangers": "examples that nobody trained on", "rivals": "examples of other clients in the same round"}
-    return few + kind[metric.against]
+    kinds = {
+        "non_members": "examples that nobody trained on",
+        "other_clients": "examples of other clients in the same round",
+    }
+    return few + kinds[metric.against]
 
 
 def _of_properties(metric: PropertyMetric, guess: Float[Tensor, " properties"] | None, truth: Batch) -> Measured:

@@ -1,4 +1,4 @@
-"""The question that a server may be asked about a message: which of these records are behind it? And the answer."""
+"""Membership challenge: which of these records are behind a message? The candidates, and the answer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +11,10 @@ from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
 MOST = 500
-"""Strangers, and rivals, that are asked about at most."""
-
+"""Non-members, and examples of other clients, that are asked about at most."""
 
 FEWEST = 100
-"""Strangers that there should be: with fewer a false positive rate of 1% means nothing."""
+"""Non-members that there should be: with fewer a false positive rate of 1% means nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +24,9 @@ class Challenge:
     candidates: Batch
     members: Int[Tensor, " members"]
     """The place of each true example among the candidates, in the order of the truth."""
-    rivals: Int[Tensor, " rivals"]
+    other_clients: Int[Tensor, " others"]
     """Places of examples that other clients trained on in the same round."""
-    strangers: Int[Tensor, " strangers"]
+    non_members: Int[Tensor, " non_members"]
     """Places of examples that nobody trained on in a recorded round."""
 
 
@@ -36,20 +35,22 @@ class Question:
     """What the challenge of one message is made of. The same for every attack and every defense."""
 
     members: Batch
-    rivals: Batch
-    strangers: Batch
-    dice: tuple[object, ...]
-    """Words that seed the order: an attack has no generator that they could be given to."""
+    other_clients: Batch
+    non_members: Batch
+    seed_key: tuple[object, ...]
+    """What seeds the order: an attack has no generator that they could be given to."""
 
     def challenge(self) -> Challenge:
         """All three kinds, shuffled; the same at each call."""
-        parts = (self.members, self.rivals, self.strangers)
+        parts = (self.members, self.other_clients, self.non_members)
         everything = joined(parts)
-        order = torch.randperm(len(everything), generator=generator("challenge", *self.dice))
+        order = torch.randperm(len(everything), generator=generator("challenge", *self.seed_key))
         places = torch.empty_like(order)
         places[order] = torch.arange(len(order))
-        members, rivals, strangers = torch.split(places, [len(part) for part in parts])
-        return Challenge(candidates=everything[order], members=members, rivals=rivals, strangers=strangers)
+        members, other_clients, non_members = torch.split(places, [len(part) for part in parts])
+        return Challenge(
+            candidates=everything[order], members=members, other_clients=other_clients, non_members=non_members
+        )
 
 
 def some_of(batch: Batch, rng: Generator) -> Batch:
@@ -57,7 +58,7 @@ def some_of(batch: Batch, rng: Generator) -> Batch:
     return batch[torch.randperm(len(batch), generator=rng)[:MOST]]
 
 
-def strangers_among(pool: Batch, used: Iterable[Batch], rng: Generator) -> Batch:
+def non_members_among(pool: Batch, used: Iterable[Batch], rng: Generator) -> Batch:
     """`MOST` examples of `pool`, drawn at random, or all there are, whose images are not among the used ones."""
     taken = {key for batch in used for key in _keys(batch.inputs)}
     chosen: list[int] = []

@@ -1,4 +1,4 @@
-"""Which guessed image stands for which true one."""
+"""Hungarian matching: which guessed image stands for which true one."""
 
 import math
 

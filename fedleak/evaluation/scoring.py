@@ -1,4 +1,4 @@
-"""Compares guesses with the truth, once an attack is over; nothing that attacks can import this."""
+"""Scoring: compares guesses with the truth, once an attack is over; nothing that attacks can import this."""
 
 import math
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ def score(
     no_gradient: Sequence[Reconstruction] = (),
     challenge: Challenge | None = None,
 ) -> list[Score]:
-    """One score for each metric, beside the same metric of blind guesses: the prior's, and the mean of `no_gradient`.
+    """One score for each metric, beside the same metric of the baselines: the prior's, and the mean of `no_gradient`.
 
     Guessed images are first matched with the true ones; see `match`. A mean is over the true samples that a guess was
-    matched with, also that of the blind guesses. Where there is nothing to compare the value is NaN, and `reason` says
+    matched with, also that of the baselines. Where there is nothing to compare the value is NaN, and `reason` says
     why. `challenge` says which candidates are behind the update, where the attack was asked about candidates.
     """
     guess, constant = Guess.of(reconstruction, truth), Guess.of(prior, truth)
@@ -43,11 +43,11 @@ def score(
     ]
 
 
-def _over_the_same(measured: Measured, blind: Measured) -> float:
-    """A blind mean over the samples that the guess was scored on, or else guessing a few easy ones would pay."""
-    if not measured.applicable or not blind.per_sample:
-        return blind.mean
-    pairs = zip(measured.per_sample, blind.per_sample, strict=True)
+def _over_the_same(measured: Measured, baseline: Measured) -> float:
+    """A baseline's mean over the samples that the guess was scored on, or else guessing a few easy ones would pay."""
+    if not measured.applicable or not baseline.per_sample:
+        return baseline.mean
+    pairs = zip(measured.per_sample, baseline.per_sample, strict=True)
     return Measured(tuple(other for value, other in pairs if not math.isnan(value))).mean
 
 

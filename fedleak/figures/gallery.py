@@ -12,6 +12,7 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
@@ -21,7 +22,6 @@ from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
-from fedleak.runs.truth import cohort_of, truth_behind
 
 COLUMNS = 8
 """Examples shown at most."""
@@ -71,15 +71,12 @@ class _Collector:
         found: dict[int, Batch] = {}
         for defense in self.defenses:
             for client in range(self.experiment.federation.clients):
-                if client not in found and (batch := self._truth(defense, client)) is not None:
+                if client not in found and (batch := _truth(self._message(defense, client))) is not None:
                     found[client] = batch
         return dict(sorted(found.items()))
 
-    def _truth(self, defense: str, who: Who) -> Batch | None:
-        try:
-            return truth_behind(self.folder, self._place(defense, who))
-        except RecordingError:
-            return None  # the client sent nothing under this defense
+    def _message(self, defense: str, who: Who) -> Message:
+        return Message.of(self.folder, self._place(defense, who))
 
     def _place(self, defense: str, who: Who, attack: str = "") -> Place:
         return place_of(self.point, defense, (ROUND, who), attack, algorithm="")
@@ -120,18 +117,18 @@ class _Collector:
 
     def _client_pictures(self, defense: str, client: int, saved: Saved | None) -> list[Picture]:
         size = len(self.truths[client])
-        truth = self._truth(defense, client)
+        truth = _truth(self._message(defense, client))
         if saved is None or truth is None:
             return [Picture(reason="nothing was sent")] * size
         return _against(saved.guess, truth)
 
     def _sum_pictures(self, defense: str, guess: Reconstruction) -> tuple[Picture, ...]:
-        truth = self._truth(defense, AGGREGATE)
+        message = self._message(defense, AGGREGATE)
+        truth = _truth(message)
         if truth is None:
             return (Picture(reason="the truth is missing"),) * len(self.columns)
-        cohort = cohort_of(self.folder, self._place(defense, AGGREGATE))
         pictures = iter(_against(guess, truth))
-        by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in cohort}
+        by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in message.cohort}
         return tuple(
             by_client[column.client][column.place] if column.client in by_client else Picture(reason="not in the sum")
             for column in self.columns
@@ -165,6 +162,13 @@ class _Collector:
         if self.experiment.federation.rounds > ROUND:
             notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
         return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
+
+
+def _truth(message: Message) -> Batch | None:
+    try:
+        return message.truth
+    except RecordingError:
+        return None  # the client sent nothing under this defense
 
 
 def _spread(sizes: dict[int, int]) -> list[Column]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import MeasuredGroup, Measurement
@@ -22,7 +23,6 @@ from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
-from fedleak.runs.truth import truth_behind
 
 SHOWN = 4
 """Samples of a picture, at most."""
@@ -103,7 +103,7 @@ class _Images:
 
 
 def _images(folder: RunFolder, sample: Sample) -> _Images:
-    truth = truth_behind(folder, sample.row).inputs
+    truth = Message.of(folder, sample.row).truth.inputs
     guess = cell_file.load(folder.cell(sample.row)).guess.inputs
     if guess is None:
         raise RecordingError(f"{folder.cell(sample.row)}.json has no guessed images though it was scored on them")

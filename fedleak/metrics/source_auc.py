@@ -23,7 +23,7 @@ class SourceAUC(MembershipMetric):
     cites: ClassVar = "hu2021source"
     unit: ClassVar = "share of others' examples"
     higher_is_better: ClassVar = True
-    against: ClassVar[Literal["strangers", "rivals"]] = "rivals"
+    against: ClassVar[Literal["non_members", "other_clients"]] = "other_clients"
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 0.99
     margin: ClassVar = 0.0

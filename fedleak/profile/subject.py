@@ -5,11 +5,10 @@ from pathlib import Path
 
 from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
+from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
-from fedleak.recording import Recording, read_recording
-from fedleak.runs.folder import vault_beside
-from fedleak.vault import truth_of, withdraw
+from fedleak.recording import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +24,14 @@ class Subject:
 
 def recorded(path: Path) -> Subject:
     """A recording, with the truth where its run's vault lies beside it. Raises `RecordingError`."""
-    recording = read_recording(path)
-    vault = vault_beside(path)
-    truth, training = None, recording.training
-    if vault is not None:
-        truth = truth_of(vault, recording.round, recording.cohort)
-        training = withdraw(vault, recording.round, recording.cohort[0]).training
-    return Subject(title=_title(recording), observation=recording.observation(), truth=truth, training=training)
+    message = Message.at(path)
+    recording, known = message.recording, message.vault is not None
+    return Subject(
+        title=_title(recording),
+        observation=recording.observation(),
+        truth=message.truth if known else None,
+        training=message.training if known else recording.training,
+    )
 
 
 def require_open(subject: Subject) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from fedleak.analysis.judgement import badness
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
 from fedleak.results.row import Row
@@ -24,7 +25,6 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
-from fedleak.runs.truth import truth_behind
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import Summary
 
@@ -84,7 +84,7 @@ class Files:
         stem = self.folder.recording(row)
         if stem not in self._truths:
             try:
-                self._truths[stem] = truth_behind(self.folder, row)
+                self._truths[stem] = Message.of(self.folder, row).truth
             except RecordingError:
                 self._truths[stem] = None
         return self._truths[stem]

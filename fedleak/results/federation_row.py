@@ -9,18 +9,7 @@ from typing import Annotated, Any
 
 from fedleak.io.atomic import write_atomically
 from fedleak.io.jsonl import read_rows
-from fedleak.results.schema import (
-    Figure,
-    Flag,
-    Folder,
-    Meaning,
-    Setting,
-    Split,
-    Text,
-    Whole,
-    finite_or_null,
-    parser_of,
-)
+from fedleak.results.schema import Figure, Flag, Folder, Meaning, Setting, Split, Text, Whole, finite_or_null, parser_of
 
 
 @dataclass(frozen=True, kw_only=True)

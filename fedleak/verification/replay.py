@@ -1,5 +1,6 @@
 """Replay of a client's round from the vault, compared with what was recorded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,7 +60,7 @@ def replay(
     ).weights
 
 
-def replayed_mean(recording: Recording, truths: list[PrivateBatch]) -> Weights:
+def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weights:
     """The mean of the cohort's replies, weighted by their examples."""
     replies = [replay(recording, truth) for truth in truths]
     counts = [len(truth.examples) for truth in truths]

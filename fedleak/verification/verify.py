@@ -1,16 +1,17 @@
 """Verification of a run: each recorded update is recomputed from the true batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from fedleak import progress
 from fedleak.errors import RecordingError
-from fedleak.recording import Recording, find_recordings, read_recording
+from fedleak.evaluation.message import Message
+from fedleak.recording import Recording, find_recordings
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
-from fedleak.vault import PrivateBatch, withdraw
+from fedleak.vault import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import Comparison, compare, replay, replayed_mean
 
@@ -48,9 +49,8 @@ def verify(run: Path) -> list[Check]:
 def _check(folder: RunFolder, path: Path) -> Check:
     where, message = path.parent.parent.relative_to(folder.root / "recordings"), _spoken(path)
     try:
-        recording = read_recording(path)
-        truths = [withdraw(folder.root / "vault" / where, recording.round, client) for client in recording.cohort]
-        verdict, comparison, words = _compared(recording, truths)
+        read = Message(path=path, recordings=path.parent.parent, vault=folder.root / "vault" / where)
+        verdict, comparison, words = _compared(read.recording, read.deposits)
     except RecordingError as error:
         verdict, comparison, words = "disagrees", None, str(error)
     return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
@@ -62,7 +62,7 @@ def _spoken(path: Path) -> str:
     return ", ".join(" ".join(word.lstrip("0") or "0" for word in name.split(" ")) for name in words)
 
 
-def _compared(recording: Recording, truths: list[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
+def _compared(recording: Recording, truths: Sequence[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
     if recording.kind == "masked":
         return "masked", None, "masked; verified in the sum"
     if recording.kind == AGGREGATE:

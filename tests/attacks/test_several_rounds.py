@@ -38,7 +38,7 @@ def rounds_of(observe):
 
 
 def several(observation, batch):
-    messages = [observation, *observation.earlier()]
+    messages = [observation, *observation.previous_rounds()]
     return SeveralMatches.of(messages, batch.labels, (), dtype=torch.float64, device="cpu")
 
 

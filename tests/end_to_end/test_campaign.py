@@ -93,7 +93,7 @@ def test_every_cell_has_files_of_its_own_and_a_finished_one_is_not_run_again(who
             row.facts()
         ]
     shutil.copytree(whole.folder.root, tmp_path / "run")
-    monkeypatch.setattr(cell_job, "_attacked", lambda cell: pytest.fail("a finished cell was run again"))
+    monkeypatch.setattr(cell_job, "_attacked", lambda *_: pytest.fail("a finished cell was run again"))
     assert figures(run(campaign(), tmp_path / "run").folder) == figures(whole.folder)
 
 

@@ -138,7 +138,7 @@ def test_tensorboard_has_the_attack_over_its_iterations_and_pictures(whole):
 
 def test_the_same_run_again_reuses_every_cell(whole, monkeypatch):
     before = figures(whole.folder)
-    monkeypatch.setattr(cell_job, "_attacked", lambda cell: pytest.fail("a finished cell was run again"))
+    monkeypatch.setattr(cell_job, "_attacked", lambda *_: pytest.fail("a finished cell was run again"))
     again = run(experiment(), whole.folder.root)
     assert figures(again.folder) == before
     assert json.loads(again.folder.manifest.read_text())["resumed"] is True
@@ -159,11 +159,11 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(whole, tmp_path, monke
     written = tensorboard.write
     done = []
 
-    def interrupt(folder, cell, saved):
+    def interrupt(cell, message, saved):
         done.append(cell)
         if len(done) == 3:
             raise KeyboardInterrupt
-        written(folder, cell, saved)
+        written(cell, message, saved)
 
     with monkeypatch.context() as patch:
         patch.setattr(tensorboard, "write", interrupt)

@@ -1,4 +1,4 @@
-"""Whatever an attack does or returns, its cell ends with a result: figures, or a reason."""
+"""Cell job: whatever an attack does or returns, its cell ends with a result: figures, or a reason."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What TensorBoard is told of a cell, read back by TensorBoard's own readers."""
+"""TensorBoard events of a cell, read back by TensorBoard's own readers."""
 
 import io
 import math
@@ -18,6 +18,7 @@ from fedleak.campaign.cell import Cell
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction, TracePoint
 from fedleak.errors import OutputError
+from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
@@ -70,6 +71,10 @@ def folder(tmp_path: Path) -> RunFolder:
     return made
 
 
+def write(cell: Cell, saved: Saved) -> None:
+    tensorboard.write(cell, Message.of(cell.folder, cell.place), saved)
+
+
 def events(folder: RunFolder, cell: Cell) -> EventAccumulator:
     return EventAccumulator(str(folder.events(cell.place))).Reload()
 
@@ -77,7 +82,7 @@ def events(folder: RunFolder, cell: Cell) -> EventAccumulator:
 def test_scores_stand_beside_both_blind_guesses(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
     saved = saved_of(cell)
-    tensorboard.write(folder, cell, saved)
+    write(cell, saved)
     told = events(folder, cell)
     for row in saved.rows:
         for tag, value in (("score", row.value), ("prior", row.baseline), ("no gradient", row.no_gradient)):
@@ -86,7 +91,7 @@ def test_scores_stand_beside_both_blind_guesses(folder: RunFolder) -> None:
 
 def test_the_attack_is_a_curve_without_what_is_not_finite(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
-    tensorboard.write(folder, cell, saved_of(cell))
+    write(cell, saved_of(cell))
     told = events(folder, cell)
     assert [(point.step, point.value) for point in told.Scalars("attack/own loss")] == [(0, 1.0), (10, 0.5)]
     assert [(point.step, point.value) for point in told.Scalars("attack/psnr")] == [(0, 10.0), (10, 12.0)]
@@ -94,7 +99,7 @@ def test_the_attack_is_a_curve_without_what_is_not_finite(folder: RunFolder) -> 
 
 def test_the_guess_is_shown_in_the_order_of_the_truth(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
-    tensorboard.write(folder, cell, saved_of(cell))
+    write(cell, saved_of(cell))
     told = events(folder, cell)
     truth, guess = (told.Images(tag)[0].encoded_image_string for tag in ("truth", "guess"))
     assert truth == guess
@@ -105,7 +110,7 @@ def test_the_guess_is_shown_in_the_order_of_the_truth(folder: RunFolder) -> None
 
 def test_a_cell_is_a_row_of_the_hparams_tab(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
-    tensorboard.write(folder, cell, saved_of(cell))
+    write(cell, saved_of(cell))
     content = events(folder, cell).summary_metadata[metadata.SESSION_START_INFO_TAG].plugin_data.content
     start = metadata.parse_session_start_info_plugin_data(content)
     told = {key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()}
@@ -139,7 +144,7 @@ def test_the_hparams_tab_compares_cells_that_have_different_options(folder: RunF
     first = cell_in(folder.root)
     other = replace(cell_in(folder.root, attack="dlg", seed=8), table={"use": "dlg", "steps": 5})
     for cell in (first, other):
-        tensorboard.write(folder, cell, saved_of(cell))
+        write(cell, saved_of(cell))
     experiment, groups = hparams_tab(folder.tensorboard)
     assert {"attack.steps", "attack.restarts", "seed", "federation.learning_rate"} <= {
         info.name for info in experiment.hparam_infos
@@ -179,7 +184,7 @@ def hparams_tab(logdir: Path) -> tuple[Any, list[Any]]:
 
 def test_a_failed_attack_is_a_failed_session_without_figures(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
-    tensorboard.write(folder, cell, saved_of(cell, Reconstruction.failed("it diverged")))
+    write(cell, saved_of(cell, Reconstruction.failed("it diverged")))
     told = events(folder, cell)
     content = told.summary_metadata[metadata.SESSION_END_INFO_TAG].plugin_data.content
     assert metadata.parse_session_end_info_plugin_data(content).status == 2  # STATUS_FAILURE
@@ -190,7 +195,7 @@ def test_a_failed_attack_is_a_failed_session_without_figures(folder: RunFolder) 
 def test_without_the_truth_there_are_still_scores(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     cell = cell_in(folder.root)
-    tensorboard.write(folder, cell, saved_of(cell))
+    write(cell, saved_of(cell))
     told = events(folder, cell)
     assert told.Tags()["images"] == []
     assert "score/psnr" in told.Tags()["scalars"]
@@ -199,7 +204,7 @@ def test_without_the_truth_there_are_still_scores(tmp_path: Path) -> None:
 def test_written_again_it_is_there_once(folder: RunFolder) -> None:
     cell = cell_in(folder.root)
     for _ in range(2):
-        tensorboard.write(folder, cell, saved_of(cell))
+        write(cell, saved_of(cell))
     assert len(list(folder.events(cell.place).iterdir())) == 1
     assert len(events(folder, cell).Scalars("score/psnr")) == 1
 
@@ -209,4 +214,4 @@ def test_a_folder_that_cannot_be_written_is_said(folder: RunFolder) -> None:
     folder.tensorboard.write_text("in the way")
     cell = cell_in(folder.root)
     with pytest.raises(OutputError, match="cannot write"):
-        tensorboard.write(folder, cell, saved_of(cell))
+        write(cell, saved_of(cell))
