@@ -9,14 +9,15 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.rank import low_rank, rounding_of
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
-from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
+from ..parts.linear_layers.first_layer import find_first_layer
 from ..parts.linear_layers.neurons import activated_by_one, least_squares
 
 
@@ -49,15 +50,11 @@ class AnalyticLinear(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         layer = find_first_layer(observation.task)
-        if not isinstance(layer, FirstLayer):
-            return Reconstruction.failed(layer)
-        problem = defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
         gradient, examples = observation.gradient(), observation.examples()
         weight, bias = gradient[layer.weight].double(), gradient[layer.bias].double()
         if not bias.any():
-            return Reconstruction.failed(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
+            raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
         if examples == 1:
             found = least_squares(weight, bias)
         else:
@@ -66,7 +63,7 @@ class AnalyticLinear(Attack):
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
             found = activated_by_one(weight, bias, examples, noise)
         if not len(found.inputs):
-            return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
+            raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an image")
         inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
         labels, certificate = self._labels(observation, inputs, rng)
         return Reconstruction(
@@ -86,5 +83,4 @@ class AnalyticLinear(Attack):
         certificate = None if paired is None else certify(observation, inputs, paired)
         if certificate:
             return paired, certificate
-        inferred = self.labels.infer(observation, rng)
-        return None if isinstance(inferred, str) else inferred, None
+        return self.labels.infer_if_applicable(observation, rng), None

@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 
 from .prior import no_preference, public_majority
 
@@ -35,7 +36,7 @@ class NoGradient(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         public = observation.auxiliary
         if public is None or not len(public):
-            return Reconstruction.failed("the adversary holds no public examples to guess from")
+            raise NotApplicable("the adversary holds no public examples to guess from")
         drawn = public[torch.randint(len(public), (observation.examples(),), generator=rng)]
         return Reconstruction(
             inputs=drawn.inputs,

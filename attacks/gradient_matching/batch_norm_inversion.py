@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, relatively_apart
 from fedleak.settings import Amount, Count, Rate
 
@@ -59,16 +60,14 @@ class BatchNormInversion(MatchingAttack):
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         gauge = Gauge.of(observation)
         if not gauge:
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"'{observation.task.name}' has no BatchNorm layer, whose statistics this attack matches; "
                 "try inverting-gradients"
             )
-        found = target_statistics(observation, gauge, self.target)
+        target = target_statistics(observation, gauge, self.target)
         labels = self.labels.infer(observation, rng)
-        if isinstance(found, str) or isinstance(labels, str):
-            return Reconstruction.failed(found if isinstance(found, str) else str(labels))
         dtype = self.dtype(torch.float32)
-        penalty = relatively_apart([one.to(self.device, dtype) for one in found.statistics])
+        penalty = relatively_apart([layer.to(self.device, dtype) for layer in target.statistics])
         objective = GradientMatch.of(
             replace(observation, task=gauge.task),
             and_penalty(cosine, penalty, self.statistics),
@@ -82,4 +81,4 @@ class BatchNormInversion(MatchingAttack):
         )
         engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
         guess = engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)
-        return replace(guess, note=guess.note or found.note)
+        return replace(guess, note=guess.note or target.note)

@@ -48,8 +48,6 @@ class CPL(DeepLeakage):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float64)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         objective = GradientMatch.of(
             observation,
             and_penalty(l2(observation), _sum, self.task_loss),

@@ -59,8 +59,6 @@ class DropoutInversion(MatchingAttack):
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         dice = given_dice(observation)
         labels = self.labels.infer(observation, rng)
-        if isinstance(dice, str) or isinstance(labels, str):
-            return Reconstruction.failed(dice if isinstance(dice, str) else str(labels))
         dtype = self.dtype(torch.float32)
         match = GradientMatch.of(
             observation,

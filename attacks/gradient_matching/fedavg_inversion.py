@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.learning.training import LocalTraining
 from fedleak.settings import Amount, Count, Rate
 
@@ -68,13 +69,11 @@ class FedAvgInversion(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         possible = possible_trainings(observation)
         short = [training for training in possible if (training.steps or 1) <= self.most_local_steps]
         if not short:
             least = min(training.steps or 1 for training in possible)
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"at most {self.most_local_steps} local steps are simulated and the client did {least}; raise "
                 "most_local_steps if there is time and memory for them, or use 'surrogate-model', which needs neither"
             )

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import NonFiniteError
+from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.randomness import global_dice
 from fedleak.settings import Amount, Count, Rate
@@ -81,11 +81,9 @@ class GGL(MatchingAttack):
     def _match(self, observation: Observation, rng: Generator) -> Reconstruction:
         public = observation.auxiliary
         if public is None or len(public) < FEWEST:
-            there = len(public or ())
-            return Reconstruction.failed(f"a generator needs public images, at least {FEWEST}, and there are {there}")
+            count = len(public or ())
+            raise NotApplicable(f"a generator needs public images, at least {FEWEST}, and there are {count}")
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         ways: dict[str, Optimiser] = {"l-bfgs": lbfgs(), "adam": adam(self.learning_rate), "cma-es": cma_es(rng)}
         search, dtype = self._search(observation), self._dtype(observation)
         trained = learn_autoencoder(observation.task, public, self.latent, self.training_steps, rng)
@@ -93,7 +91,8 @@ class GGL(MatchingAttack):
         try:
             usual = self._usual_mismatch(observation, public, trained, rng)
         except (NonFiniteError, ValueError) as error:
-            return Reconstruction.failed(f"the clients' training cannot be played through on public data: {error}")
+            reason = f"the clients' training cannot be played through on public data: {error}"
+            raise NotApplicable(reason) from error
         objective = self._objective(observation, trained.decoder, labels, self.prior * usual)
         drawn = [torch.randn(len(labels), self.latent, generator=rng) for _ in range(self.restarts)]
         engine = Matching(optimiser=ways[search], steps=self.steps, patience=100, compiled=self.compiled)

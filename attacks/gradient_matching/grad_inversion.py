@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, apart
 from fedleak.settings import Amount, Count, Rate, Share
 
@@ -72,15 +73,12 @@ class GradInversion(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         if self.compiled:
-            return Reconstruction.failed("agreement between batches is settled by sorting, which cannot be compiled")
+            raise NotApplicable("agreement between batches is settled by sorting, which cannot be compiled")
         gauge = Gauge.of(observation)
-        found = target_statistics(observation, gauge, self.target) if gauge else "there is no BatchNorm layer"
-        known = found if isinstance(found, Target) else Target([], f"no BatchNorm statistics were matched: {found}")
-        shapes = [one.shape for one in known.statistics]
-        penalty = apart([one.to(self.device, dtype) for one in known.statistics])
+        target = self._target(observation, gauge)
+        shapes = [layer.shape for layer in target.statistics]
+        penalty = apart([layer.to(self.device, dtype) for layer in target.statistics])
         near = times(self.gradient, l2(observation))
         match = GradientMatch.of(
             replace(observation, task=gauge.task),
@@ -95,4 +93,13 @@ class GradInversion(MatchingAttack):
         walk = langevin(adam(self.learning_rate, warm_up=50), self.noise * self.learning_rate, rng)
         start = as_group(self.starts(observation, len(labels), dtype, rng))
         guess = Matching(optimiser=walk, steps=self.steps, compiled=self.compiled).run(objective, [start], rng)
-        return replace(guess, note=guess.note or known.note)
+        return replace(guess, note=guess.note or target.note)
+
+    def _target(self, observation: Observation, gauge: Gauge) -> Target:
+        """The BatchNorm statistics to match; none, with the reason, where none are known."""
+        try:
+            if not gauge:
+                raise NotApplicable("there is no BatchNorm layer")
+            return target_statistics(observation, gauge, self.target)
+        except NotApplicable as refusal:
+            return Target([], f"no BatchNorm statistics were matched: {refusal}")

@@ -59,8 +59,6 @@ class InvertingGradients(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
         guess = self._descend(observation, labels, smooth, rng)
         if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):

@@ -54,8 +54,6 @@ class PartialMatching(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         usual = 0.01 if len(labels) == 1 else 0.02
         smoothness = usual if self.total_variation is None else self.total_variation
         objective = GradientMatch.of(

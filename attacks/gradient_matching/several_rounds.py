@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.contracts.attack import Want, attacks
+from fedleak.contracts.attack import Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
@@ -56,13 +56,11 @@ class SeveralRounds(MatchingAttack):
     """The rule that the labels of each round are inferred by; the rounds that fit vote."""
 
     @property
-    def wants(self) -> frozenset[Want]:
-        return super().wants | {"others"}
+    def requires(self) -> frozenset[Requirement]:
+        return super().requires | {"others"}
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         earlier = [one for one in reversed(observation.earlier()) if comparable(one, observation)]
         rounds = [observation, *earlier[: self.rounds - 1]]
         guess, distances = self._descend(rounds, labels, rng)
@@ -70,7 +68,7 @@ class SeveralRounds(MatchingAttack):
             return guess
         same = told_apart(distances)
         kept = [one for one, fits in zip(rounds, same, strict=True) if fits]
-        voted = vote([self.labels.infer(one, rng) for one in kept], observation.examples())
+        voted = vote([self.labels.infer_if_applicable(one, rng) for one in kept], observation.examples())
         if len(kept) < len(rounds) or not torch.equal(voted, labels):
             guess, _ = self._descend(kept, voted, rng)
         words = words_on_rounds(rounds, same, distances, len(observation.earlier()))

@@ -58,8 +58,6 @@ class SurrogateModel(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         dtype = self.dtype(torch.float32)
         objective = GradientMatch.of(
             observation,

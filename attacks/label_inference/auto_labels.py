@@ -33,12 +33,11 @@ class AutoLabels(LabelRule):
   url = {https://openreview.net/forum?id=FIrQfNSOoTr}
 }"""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
         rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
-        reasons = []
-        for rule in rules:
-            found = rule.infer(observation, rng)
-            if not isinstance(found, str):
-                return found
-            reasons.append(found)
-        return reasons[-1]
+        *preferred, last = rules
+        for rule in preferred:
+            labels = rule.infer_if_applicable(observation, rng)
+            if labels is not None:
+                return labels
+        return last.infer(observation, rng)

@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import bias_gradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("bias-sign")
@@ -32,10 +32,8 @@ class BiasSign(LabelRule):
   url = {https://arxiv.org/abs/2001.02610}
 }"""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation)
         gradient = head_gradient(observation)
         bias = bias_gradient(gradient)
         if observation.examples() == 1 and not (bias < 0).any():

@@ -10,7 +10,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.gradient import head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("idlg-rows")
@@ -30,10 +30,8 @@ class IDLGRows(LabelRule):
   url = {https://arxiv.org/abs/2001.02610}
 }"""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, one_example=True, one_sign=observation.task.classes == 2)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, one_example=True, one_sign=observation.task.classes == 2)
         rows = head_gradient(observation).weight
         if len(rows) == 2:
             return rows.sum(1).argmin()[None]

@@ -8,13 +8,14 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.settings import Count
 
 from ..parts.applicability import length_unknown
 from ..parts.classifier_head.class_presence import LOUD, presence
 from ..parts.classifier_head.count_regression import Circumstances, best_counter
 from ..parts.classifier_head.gradient import ends, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, public_examples, require
 from ..parts.classifier_head.outputs import view
 from ..parts.classifier_head.posteriors import residuals
 from ..parts.classifier_head.simulated_batches import Lens, draws, mean
@@ -47,24 +48,19 @@ class LearnedCounts(LabelRule):
     batches: Count = 2000
     """Batches to rehearse; fewer where there are more than some ten classes, and 200 at least."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        problem = refusal(observation, public=True)
-        if problem:
-            return problem
-        raw = self._shares(observation, rng)
-        if isinstance(raw, str):
-            return raw
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        require(observation, public=True)
+        shares = self._shares(observation, rng)
         gradient, examples = head_gradient(observation), observation.examples()
-        return as_labels(presence(observation, gradient).settle(examples * raw, examples))
+        return as_labels(presence(observation, gradient).settle(examples * shares, examples))
 
-    def _shares(self, observation: Observation, rng: Generator) -> Float[Tensor, " classes"] | str:
+    def _shares(self, observation: Observation, rng: Generator) -> Float[Tensor, " classes"]:
         """The classes' shares of the batch, by the rule that did best in rehearsal."""
-        public, gradient, examples = observation.auxiliary, head_gradient(observation), observation.examples()
-        assert public is not None
+        public, gradient, examples = public_examples(observation), head_gradient(observation), observation.examples()
         views = [view(observation, public.inputs, weights) for weights in ends(observation)]
         features = [one.features for one in views if one.features is not None]
         if len(features) < len(views):
-            return "the last layer's input is no single vector, which rehearsal needs; try 'batch-counts'"
+            raise NotApplicable("the last layer's input is no single vector, which rehearsal needs; try 'batch-counts'")
         lens = Lens.on(features[0], public.labels, gradient)
         errors = [residuals(one.posteriors, public.labels) for one in views]
         single = [lens.examples(*pair) for pair in zip(errors, features, strict=True)]

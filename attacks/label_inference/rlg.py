@@ -9,10 +9,11 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import HeadGradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("rlg")
@@ -35,14 +36,12 @@ class RLG(LabelRule):
   url = {https://arxiv.org/abs/2111.00556}
 }"""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation)
         points, error = _points(head_gradient(observation), observation.examples())
         classes, rank = points.shape
         if rank >= classes - 1:
-            return (
+            raise NotApplicable(
                 f"the last layer's gradient has rank {rank} of {classes - 1}, so all {classes} classes are separable; "
                 "the rule needs a smaller batch: try 'ilrg'"
             )

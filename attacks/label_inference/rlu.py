@@ -11,8 +11,16 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.settings import Count
 
-from ..parts.classifier_head.gradient import head_gradient, weights_after
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.gradient import weights_after
+from ..parts.classifier_head.label_rule import (
+    LabelRule,
+    as_labels,
+    head_bias_gradient,
+    local_steps,
+    public_examples,
+    require,
+    whole_counts,
+)
 from ..parts.classifier_head.outputs import view
 from ..parts.classifier_head.posteriors import by_class, solve_counts
 
@@ -41,15 +49,10 @@ class RLU(LabelRule):
     draws: Count = 500
     """Logits that are drawn for a class."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        problem = refusal(observation, bias=True, length=True, public=True)
-        if problem:
-            return problem
-        public, examples, steps = observation.auxiliary, observation.examples(), observation.training.steps
-        bias = head_gradient(observation).bias
-        assert public is not None
-        assert bias is not None
-        assert steps is not None
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        require(observation, bias=True, length=True, public=True)
+        public, examples, steps = public_examples(observation), observation.examples(), local_steps(observation)
+        bias = head_bias_gradient(observation)
         both = (observation.before, weights_after(observation))
         first, last = (
             by_class(view(observation, public.inputs, weights).logits, public.labels, len(bias)) for weights in both

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 
 from ..parts.applicability import candidates_of
@@ -37,20 +38,18 @@ class LossTrajectory(Attack):
 }"""
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"others", "candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
         last = _beyond_others(observation, observation, asked)
         if not torch.isfinite(last).all():
-            return Reconstruction.failed("the loss of some candidates is not finite under the weights that came back")
+            raise NotApplicable("the loss of some candidates is not finite under the weights that came back")
         last = _standardised(last)
         total = last.clone()
         for one in observation.earlier():

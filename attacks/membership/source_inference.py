@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
 
 from ..parts.applicability import candidates_of
 from ..parts.records.losses import losses, weights_after
@@ -33,25 +34,23 @@ class SourceInference(Attack):
 }"""
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"others", "candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
         rivals = observation.rivals()
         if observation.masked or not rivals:
-            return Reconstruction.failed(
+            raise NotApplicable(
                 "whose it is can be told by comparing clients of one round; "
                 f"{'this update is masked' if observation.masked else 'there is no message of another, unmasked'}"
             )
         own, *others = (losses(observation.task, weights_after(one), asked) for one in (observation, *rivals))
         score = torch.stack(others).amin(0) - own
         if not torch.isfinite(score).any():
-            return Reconstruction.failed("the loss of every candidate is infinite under the weights that came back")
+            raise NotApplicable("the loss of every candidate is infinite under the weights that came back")
         return Reconstruction(membership=score.float())

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.settings import Rate
@@ -39,17 +39,15 @@ class UpdateCosine(Attack):
     """How much is not discounted, as a share of the mean variance of the public gradients."""
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
         gradient = observation.gradient()
         sketch = Sketch.of(sum(value.numel() for value in gradient.values()), rng)
         update = sketch(gradient)

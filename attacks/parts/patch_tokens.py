@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import global_dice
@@ -45,12 +46,12 @@ class PatchTokens:
         return F.fold(patches.T[None], task.shape[1:], size, stride=size)
 
 
-def find_tokens(task: Task) -> PatchTokens | str:
-    """The task's tokens; or why it has none of this form, in words."""
+def find_tokens(task: Task) -> PatchTokens:
+    """The task's tokens, which must be of this form."""
     convolutions = [(name, one) for name, one in task.network.named_modules() if isinstance(one, nn.Conv2d)]
     problem = f"'{task.name}' is not a transformer of the form that APRIL is for: it has no "
     if not convolutions or not _cuts(convolutions[0][1], task):
-        return f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'"
+        raise NotApplicable(f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'")
     name, embedding = convolutions[0]
     with torch.no_grad():
         example = next(embedding.parameters())
@@ -58,11 +59,11 @@ def find_tokens(task: Task) -> PatchTokens | str:
     shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters()}
     positions = [name for name, shape in shapes.items() if shape == (1, tokens, embedding.out_channels)]
     if len(positions) != 1:
-        return (
+        raise NotApplicable(
             f"{problem}one position embedding of shape (1, {tokens}, {embedding.out_channels}); try gradient matching"
         )
     if tokens > embedding.out_channels:
-        return (
+        raise NotApplicable(
             f"{tokens} tokens of '{task.name}' are more than the {embedding.out_channels} features of each tell apart"
         )
     projections = _projections(task, embedding.out_channels)

@@ -65,8 +65,8 @@ class BestOf(Attack):
     """How often."""
 
     @property
-    def answers(self) -> frozenset[Kind]:
-        return self.attack.answers
+    def targets(self) -> frozenset[Kind]:
+        return self.attack.targets
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        return best_of(lambda dice: self.attack.reconstruct(observation, dice), self.restarts, rng)
+        return best_of(lambda rng: self.attack.run(observation, rng), self.restarts, rng)

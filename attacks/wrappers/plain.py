@@ -34,8 +34,8 @@ class Plain(Attack):
         return False
 
     @property
-    def answers(self) -> frozenset[Kind]:
-        return self.attack.answers
+    def targets(self) -> frozenset[Kind]:
+        return self.attack.targets
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         return self.attack.reconstruct(unaware(observation), rng)

@@ -36,11 +36,11 @@ class Observation:
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()
     """What else the adversary held of the same run when this message came: those of other clients, those of earlier
-    rounds. Only for attacks that say they want them, see `Attack.wants`."""
+    rounds. Only for attacks that say so in `Attack.requires`."""
     candidates: Batch | None = None
     """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
     examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
-    so in `Attack.wants`."""
+    so in `Attack.requires`."""
 
     def gradient(self) -> NamedTensors:
         """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""

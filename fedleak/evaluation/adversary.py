@@ -88,19 +88,19 @@ def prior_guess(observation: Observation, place: Place) -> Reconstruction:
 def blind_guesses(observation: Observation, *words: object) -> list[Reconstruction]:
     """Public examples drawn at random, several times; the same words, such as seed, round and client, same draws."""
     blind = attacks.build("no-gradient", {})
-    return [blind.reconstruct(observation, generator("no gradient", *words, draw)) for draw in range(DRAWS)]
+    return [blind.run(observation, generator("no gradient", *words, draw)) for draw in range(DRAWS)]
 
 
 def observe(
     recording: Recording, auxiliary: int, attack: Attack, around: Surroundings
 ) -> tuple[Observation, Challenge | None]:
-    """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it wants.
+    """What an attack is given: the message, the first `auxiliary` public examples of the task, what it requires.
 
     The answer to the question that it is asked, if it is asked one, is for scoring alone.
     """
-    question = around.question(recording) if "candidates" in attack.wants else None
+    question = around.question(recording) if "candidates" in attack.requires else None
     challenge = None if question is None else question.challenge()
-    others = around.others(recording) if "others" in attack.wants else ()
+    others = around.others(recording) if "others" in attack.requires else ()
     observation = recording.observation().with_auxiliary(public_examples(recording.task.name, auxiliary))
     return shown(observation, attack, others, challenge), challenge
 
@@ -108,11 +108,11 @@ def observe(
 def shown(
     observation: Observation, attack: Attack, others: tuple[Observation, ...], challenge: Challenge | None
 ) -> Observation:
-    """The observation with what the attack wants, and with nothing else."""
+    """The observation with what the attack requires, and with nothing else."""
     return replace(
         observation,
-        others=others if "others" in attack.wants else (),
-        candidates=challenge.candidates if challenge is not None and "candidates" in attack.wants else None,
+        others=others if "others" in attack.requires else (),
+        candidates=challenge.candidates if challenge is not None and "candidates" in attack.requires else None,
     )
 
 
@@ -136,4 +136,4 @@ def dice(place: Place, table: Table) -> Generator:
 
 def guess(observation: Observation, table: Table, place: Place) -> Reconstruction:
     """What the attack of a table makes of an observation."""
-    return attacks.from_table(table).reconstruct(observation, dice(place, table))
+    return attacks.from_table(table).run(observation, dice(place, table))

@@ -11,7 +11,7 @@ from fedleak.randomness import generator
 
 
 def reconstruct(observation):
-    return attacks.build("analytic-linear", {}).reconstruct(observation, generator(0))
+    return attacks.build("analytic-linear", {}).run(observation, generator(0))
 
 
 def test_one_example_is_exact_through_the_float32_delta(linear_task, observe, batch_of):

@@ -28,7 +28,7 @@ def transformer(seed: int = 0) -> Task:
 
 
 def attacked(observation, **options):
-    return April(**options).reconstruct(observation, generator(0))
+    return April(**options).run(observation, generator(0))
 
 
 @pytest.mark.parametrize("embedding", [True, False])
@@ -49,7 +49,7 @@ def test_derivatives_computed_at_the_guess_make_it_sharper(observe, batch_of):
     for seed in range(3):
         batch = batch_of(task, 1, seed)
         observation = observe(task, batch, LocalTraining(batch_size=1))
-        tokens, guess = find_tokens(task), April(embedding=False).reconstruct(observation, generator(0))
+        tokens, guess = find_tokens(task), April(embedding=False).run(observation, generator(0))
         sharper = sharpened(observation, tokens, guess.inputs, batch.labels, 8)
         errors.append([float((one - batch.inputs).square().mean()) for one in (guess.inputs, sharper)])
     assert all(after < 0.2 * before for before, after in errors), errors

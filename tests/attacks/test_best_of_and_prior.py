@@ -40,14 +40,14 @@ def test_best_of_wraps_an_attack(smooth_task, observe, batch_of):
     observation = observe(smooth_task, batch_of(smooth_task, 1))
     single = attacks.build("inverting-gradients", {"steps": 10, "optimiser": "signed-adam"})
     rng = generator(5)
-    own = [single.reconstruct(observation, rng).mismatch for _ in range(4)]
-    assert BestOf(attack=single, restarts=4).reconstruct(observation, generator(5)).mismatch == min(own)
+    own = [single.run(observation, rng).mismatch for _ in range(4)]
+    assert BestOf(attack=single, restarts=4).run(observation, generator(5)).mismatch == min(own)
 
 
 def test_the_prior_ignores_the_update(linear_task, observe, batch_of):
     public = batch_of(linear_task, 12, seed=1)
     guesses = [
-        attacks.build("prior", {}).reconstruct(
+        attacks.build("prior", {}).run(
             observe(linear_task, batch_of(linear_task, 3, seed)).with_auxiliary(public), generator(0)
         )
         for seed in (2, 3)
@@ -60,6 +60,6 @@ def test_the_prior_ignores_the_update(linear_task, observe, batch_of):
 
 
 def test_without_public_data_the_prior_is_grey_and_uniform(linear_task, observe, batch_of):
-    guess = attacks.build("prior", {}).reconstruct(observe(linear_task, batch_of(linear_task, 8)), generator(0))
+    guess = attacks.build("prior", {}).run(observe(linear_task, batch_of(linear_task, 8)), generator(0))
     assert torch.equal(guess.inputs, torch.full((8, 1, 6, 6), 0.5))
     assert guess.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]

@@ -172,7 +172,7 @@ def test_a_whole_batch_is_certified_with_each_label_at_its_image(linear_task, ob
         inputs[place].view(-1)[12 * place : 12 * place + 12] = torch.linspace(0.2, 1.0, 12)
     task = separated(linear_task)
     observation = observe(task, Batch(inputs, torch.tensor([3, 0, 2])))
-    guess = attacks.build("analytic-linear", {}).reconstruct(observation, generator(0))
+    guess = attacks.build("analytic-linear", {}).run(observation, generator(0))
     places = torch.cdist(guess.inputs.flatten(1), inputs.flatten(1)).argmin(1)
     assert sorted(places.tolist()) == [0, 1, 2]
     assert guess.certificate
@@ -227,7 +227,7 @@ def test_an_example_that_the_model_is_sure_of_certifies_nothing_for_its_batch():
 
 def test_an_attack_says_whether_there_was_a_test_to_pass(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)
-    guess = AnalyticLinear().reconstruct(observe(linear_task, batch), generator(0))
+    guess = AnalyticLinear().run(observe(linear_task, batch), generator(0))
     assert guess.certifiable
     several = observe(linear_task, batch, LocalTraining(batch_size=1, epochs=2))
-    assert not AnalyticLinear().reconstruct(several, generator(0)).certifiable
+    assert not AnalyticLinear().run(several, generator(0)).certifiable

@@ -58,7 +58,7 @@ def boxes(examples, seed=0):
 
 
 def reconstruct(observation, seed=0, **options):
-    return attacks.build("cocktail-party", options).reconstruct(observation, generator(seed))
+    return attacks.build("cocktail-party", options).run(observation, generator(seed))
 
 
 def worst(guess, batch):

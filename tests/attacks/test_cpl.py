@@ -11,7 +11,7 @@ from fedleak.randomness import generator
 
 def test_one_image_is_found_on_a_smooth_network(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
-    guess = attacks.build("cpl", {}).reconstruct(observe(smooth_task, batch), generator(0))
+    guess = attacks.build("cpl", {}).run(observe(smooth_task, batch), generator(0))
     assert -10 * math.log10((guess.inputs - batch.inputs).square().mean().item()) > 25
 
 
@@ -20,7 +20,7 @@ def test_the_label_term_leads_away_from_the_truth(smooth_task, observe, batch_of
     errors = [
         (
             attacks.build("cpl", {"task_loss": weight, "steps": 40})
-            .reconstruct(observe(smooth_task, batch), generator(0))
+            .run(observe(smooth_task, batch), generator(0))
             .inputs
             - batch.inputs
         ).square()

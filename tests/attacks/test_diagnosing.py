@@ -75,7 +75,7 @@ def test_labels_are_not_blamed_for_what_several_local_steps_do(smooth_task, obse
 @pytest.mark.parametrize("name", ["surrogate-model", "fedavg-inversion"])
 def test_an_attack_that_follows_all_steps_is_not_told_to_try_itself(smooth_task, observe, batch_of, name):
     observation = observe(smooth_task, batch_of(smooth_task, 2), LocalTraining(batch_size=2, epochs=3))
-    guess = attacks.build(name, {"steps": 1}).reconstruct(observation, generator(1))
+    guess = attacks.build(name, {"steps": 1}).run(observation, generator(1))
     assert guess.inputs is not None
     assert guess.diagnosis is None
 
@@ -107,9 +107,7 @@ def test_divergence_is_told_by_its_note(smooth_task, observe, batch_of):
 
 def test_an_attack_says_what_is_wrong_with_its_guess(smooth_task, observe, batch_of):
     attack = attacks.build("inverting-gradients", {"steps": 1, "optimiser": "signed-adam"})
-    guess = attack.reconstruct(observe(smooth_task, batch_of(smooth_task, 3)), generator(0))
+    guess = attack.run(observe(smooth_task, batch_of(smooth_task, 3)), generator(0))
     assert guess.diagnosis is not None
-    found = attacks.build("inverting-gradients", {}).reconstruct(
-        observe(smooth_task, batch_of(smooth_task, 1)), generator(0)
-    )
+    found = attacks.build("inverting-gradients", {}).run(observe(smooth_task, batch_of(smooth_task, 1)), generator(0))
     assert found.diagnosis is None

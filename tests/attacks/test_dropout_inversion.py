@@ -29,7 +29,7 @@ def test_it_succeeds_where_naive_matching_fails(seed, dropout_task, observe, bat
     observation = observe(dropout_task, batch)
     options = {"steps": 200, "total_variation": 0.0}
     naive, joint = (
-        attacks.build(name, options).reconstruct(observation, generator(0))
+        attacks.build(name, options).run(observation, generator(0))
         for name in ("inverting-gradients", "dropout-inversion")
     )
     assert psnr(naive.inputs, batch.inputs) < 18
@@ -39,10 +39,10 @@ def test_it_succeeds_where_naive_matching_fails(seed, dropout_task, observe, bat
 
 def test_a_network_without_dropout_is_refused(linear_task, observe, batch_of):
     observation = observe(linear_task, batch_of(linear_task, 1))
-    assert "no dropout layer" in attacks.build("dropout-inversion", {}).reconstruct(observation, generator(0)).failure
+    assert "no dropout layer" in attacks.build("dropout-inversion", {}).run(observation, generator(0)).failure
 
 
 def test_batch_norm_beside_dropout_is_no_obstacle(normalised_task, observe, batch_of):
     observation = observe(normalised_task, batch_of(normalised_task, 3))
-    guess = attacks.build("dropout-inversion", {"steps": 5, "restarts": 2}).reconstruct(observation, generator(0))
+    guess = attacks.build("dropout-inversion", {"steps": 5, "restarts": 2}).run(observation, generator(0))
     assert guess.inputs.shape == (3, 1, 6, 6)

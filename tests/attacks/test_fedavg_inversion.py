@@ -173,7 +173,7 @@ def test_batch_norm_counts_the_steps(normalised_task, observe, batch_of):
 
 def test_many_steps_are_declined_in_words(smooth_task, observe, batch_of):
     seen = observe(smooth_task, batch_of(smooth_task, 4), TRAINING)
-    guess = attacks.build("fedavg-inversion", {"most_local_steps": 5}).reconstruct(seen, generator(0))
+    guess = attacks.build("fedavg-inversion", {"most_local_steps": 5}).run(seen, generator(0))
     assert guess.failure is not None
     assert "surrogate-model" in guess.failure
 
@@ -182,7 +182,7 @@ def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalised
     seen = observe(normalised_task, batch_of(normalised_task, 5), UNEVEN)
     for hidden in ((), ("learning_rate",), ("mode", "momentum")):
         one = replace(seen, training=seen.training.hiding(hidden))
-        guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 2}).reconstruct(one, generator(0))
+        guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 2}).run(one, generator(0))
         assert guess.failure is None
         assert guess.inputs.shape == (5, 1, 6, 6)
         assert len(guess.labels) == 5
@@ -191,7 +191,7 @@ def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalised
 def test_attempts_can_advance_together(smooth_task, observe, batch_of):
     seen = observe(smooth_task, batch_of(smooth_task, 5), UNEVEN)
     blind = replace(seen, training=seen.training.hiding(("learning_rate",)))
-    guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 4}).reconstruct(blind, generator(0))
+    guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 4}).run(blind, generator(0))
     assert guess.inputs.shape == (5, 1, 6, 6)
     assert "was learned" in guess.note
 
@@ -206,7 +206,7 @@ def walked(linear_task, observe, batch_of):
 
 def guess_of(observation, name, **options):
     attack = attacks.build(name, {"steps": 100, "total_variation": 0.0, **options})
-    return attack.reconstruct(observation, generator(0))
+    return attack.run(observation, generator(0))
 
 
 def error(guess, batch):

@@ -51,14 +51,14 @@ def defended(seen, defense, public, dice):
 )
 def test_it_is_nearer_than_the_mean_public_image(kind, defense, request, observe):
     task, public, batch = request.getfixturevalue(kind), blobs(200, "public"), blobs(1, 0)
-    guess = QUICK.reconstruct(defended(observe(task, batch), defense, public, 0), generator(0))
+    guess = QUICK.run(defended(observe(task, batch), defense, public, 0), generator(0))
     assert ratio(guess, batch, public) < 0.3
 
 
 @pytest.mark.slow
 def test_where_noise_drowns_the_image_the_prior_takes_over(smooth_task, observe):
     public, batch = blobs(200, "public"), blobs(1, 0)
-    guess = QUICK.reconstruct(defended(observe(smooth_task, batch), (GaussianNoise(std=0.1),), public, 0), generator(0))
+    guess = QUICK.run(defended(observe(smooth_task, batch), (GaussianNoise(std=0.1),), public, 0), generator(0))
     assert ratio(guess, batch, public) < 2
 
 
@@ -67,19 +67,19 @@ def test_evolution_finds_the_same_batch_without_gradients(linear_task, observe):
     public, batch = blobs(200, "public"), blobs(1, 0)
     attack = replace(QUICK, search="cma-es", steps=60, restarts=1)
     seen = replace(observe(linear_task, batch), auxiliary=public)
-    assert ratio(attack.reconstruct(seen, generator(0)), batch, public) < 0.3
+    assert ratio(attack.run(seen, generator(0)), batch, public) < 0.3
 
 
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = defended(observe(linear_task, blobs(3, 0)), (GaussianNoise(std=1e-3),), blobs(40, "public"), 0)
-    one, two = (GGL(training_steps=3, steps=3, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2))
+    one, two = (GGL(training_steps=3, steps=3, labels=BatchCounts()).run(seen, generator(4)) for _ in range(2))
     assert torch.equal(one.inputs, two.inputs)
     assert one.mismatch == two.mismatch
     assert one.inputs.shape == (3, 1, 6, 6)
 
 
 def test_without_public_data_it_says_so(linear_task, observe):
-    failure = QUICK.reconstruct(observe(linear_task, blobs(1, 0)), generator(0)).failure
+    failure = QUICK.run(observe(linear_task, blobs(1, 0)), generator(0)).failure
     assert failure == "a generator needs public images, at least 20, and there are 0"
 
 

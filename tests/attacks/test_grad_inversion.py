@@ -17,7 +17,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
 def test_an_image_is_found_without_batch_norm_and_the_note_says_so(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
     options = {"steps": 200, "restarts": 2, "total_variation": 0.0, "noise": 0.0}
-    guess = attacks.build("grad-inversion", options).reconstruct(observe(smooth_task, batch), generator(0))
+    guess = attacks.build("grad-inversion", options).run(observe(smooth_task, batch), generator(0))
     assert psnr(guess.inputs, batch.inputs) > 20
     assert "no BatchNorm layer" in guess.note
 
@@ -25,7 +25,7 @@ def test_an_image_is_found_without_batch_norm_and_the_note_says_so(smooth_task, 
 @pytest.mark.parametrize("restarts", [1, 2])
 def test_statistics_are_matched_where_they_are_known(restarts, normalised_task, observe, batch_of):
     observation = observe(normalised_task, batch_of(normalised_task, 2))
-    guess = attacks.build("grad-inversion", {"steps": 5, "restarts": restarts}).reconstruct(observation, generator(0))
+    guess = attacks.build("grad-inversion", {"steps": 5, "restarts": restarts}).run(observation, generator(0))
     assert guess.inputs.shape == (2, 1, 6, 6)
     assert guess.note is None
     assert guess.trace[-1].loss < guess.trace[0].loss

@@ -19,16 +19,16 @@ def test_it_finds_a_smooth_image_and_its_label(smooth_task, observe):
     ramp = torch.linspace(0.1, 0.9, 6).expand(6, 6)
     for seed, image in enumerate((ramp, ramp.T, (ramp + ramp.T.flip(0)) / 2)):
         batch = Batch(image[None, None].contiguous(), torch.tensor([seed]))
-        guess = GRNN(steps=400, learning_rate=3e-4).reconstruct(observe(smooth_task, batch), generator(seed))
+        guess = GRNN(steps=400, learning_rate=3e-4).run(observe(smooth_task, batch), generator(seed))
         assert (guess.inputs - batch.inputs).square().mean() < 0.1 * (0.5 - batch.inputs).square().mean()
         assert guess.labels.tolist() == [seed]
 
 
 def test_more_steps_and_restarts_lower_the_loss(linear_task, observe, batch_of):
     seen = observe(linear_task, batch_of(linear_task, 1))
-    one, four = (GRNN(steps=5, restarts=count).reconstruct(seen, generator(0)) for count in (1, 4))
+    one, four = (GRNN(steps=5, restarts=count).run(seen, generator(0)) for count in (1, 4))
     assert four.mismatch <= one.mismatch + 1e-6
-    assert GRNN(steps=60).reconstruct(seen, generator(0)).mismatch < 0.99 * one.mismatch
+    assert GRNN(steps=60).run(seen, generator(0)).mismatch < 0.99 * one.mismatch
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 6, 6), (3, 8, 8), (1, 25, 25), (1, 28, 28), (3, 32, 20)])

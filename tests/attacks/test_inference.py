@@ -17,7 +17,7 @@ NAMES = ("update-cosine", "loss-trajectory", "source-inference")
 
 
 def infer(name, observation, **options) -> Reconstruction:
-    return attacks.build(name, options).reconstruct(observation, generator(0))
+    return attacks.build(name, options).run(observation, generator(0))
 
 
 def place_of_members(guess: Reconstruction, members: int) -> float:
@@ -178,5 +178,5 @@ def test_blind_guesses_prefer_nobody_and_answer_by_what_is_common(asked):
 
 def test_an_attack_wants_what_the_one_within_it_wants():
     within = attacks.build("best-of", {"attack": {"use": "update-cosine"}})
-    assert within.wants == {"candidates"}
-    assert attacks.build("best-of", {"attack": {"use": "dlg"}}).wants == frozenset()
+    assert within.requires == {"candidates"}
+    assert attacks.build("best-of", {"attack": {"use": "dlg"}}).requires == frozenset()

@@ -30,7 +30,7 @@ def signed_task():
 
 
 def guess_of(rule, observation):
-    return attacks.build(rule, {}).reconstruct(observation, generator(0))
+    return attacks.build(rule, {}).run(observation, generator(0))
 
 
 @pytest.mark.parametrize("rule", ONE_EXAMPLE)

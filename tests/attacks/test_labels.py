@@ -25,7 +25,7 @@ def recall(guess, truth, classes=4):
 
 
 def labels_by(rule, observation, **options):
-    return attacks.build(rule, options).reconstruct(observation, generator(0)).labels
+    return attacks.build(rule, options).run(observation, generator(0)).labels
 
 
 @pytest.mark.parametrize("fixture", TASKS)

@@ -65,7 +65,7 @@ def test_on_a_trained_network_trees_do_better_and_skewed_batches_are_seen(traine
         batch = batch_from(8, seed, only=seed % 4 if seed > 2 else None)
         observation = observe(task, batch).with_auxiliary(public)
         for name, attack in (("learned", rule), ("prior", prior)):
-            found[name].append(recall(attack.reconstruct(observation, generator(seed)).labels, batch.labels))
+            found[name].append(recall(attack.run(observation, generator(seed)).labels, batch.labels))
     assert sum(found["learned"]) > sum(found["prior"])
     _, single = lens_and_sketches(observation, public)
     drawn = draws(public.labels, 4, 8, 800, generator("draws"))

@@ -47,7 +47,7 @@ def test_it_is_nearer_than_the_mean_public_image_through_any_defense(linear_task
         batch = stripes(1, seed)
         seen = observe(linear_task, batch)
         seen = replace(seen, update=protect(seen.update, defense, generator(seed)), defense=defense, auxiliary=public)
-        guess = QUICK.reconstruct(seen, generator(seed))
+        guess = QUICK.run(seen, generator(seed))
         assert guess.labels.tolist() == batch.labels.tolist() or defense
         assert "public examples that it did not learn from" in guess.note
         ratios.append(error(guess, batch) / blind(public, batch))
@@ -60,7 +60,7 @@ def test_an_unknown_rate_does_no_harm(linear_task, observe):
     seen = replace(observe(linear_task, batch), auxiliary=public)
     seen = replace(seen, training=replace(seen.training, learning_rate=None))
     longer = replace(seen, update=seen.update.with_vector(7 * seen.update.vector()))
-    one, two = (QUICK.reconstruct(observation, generator(0)) for observation in (seen, longer))
+    one, two = (QUICK.run(observation, generator(0)) for observation in (seen, longer))
     assert torch.allclose(one.inputs, two.inputs, atol=1e-4)
     assert error(one, batch) < 0.9 * blind(public, batch)
 
@@ -69,9 +69,7 @@ def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = replace(
         observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=(GaussianNoise(std=1e-3),)
     )
-    one, two = (
-        LTI(shadows=40, epochs=2, hidden=8, labels=BatchCounts()).reconstruct(seen, generator(4)) for _ in range(2)
-    )
+    one, two = (LTI(shadows=40, epochs=2, hidden=8, labels=BatchCounts()).run(seen, generator(4)) for _ in range(2))
     assert torch.equal(one.inputs, two.inputs)
     assert one.mismatch == two.mismatch
     assert one.inputs.shape == (3, 1, 6, 6)
@@ -79,9 +77,9 @@ def test_the_same_dice_give_the_same_guess(linear_task, observe):
 
 def test_without_public_data_or_under_masks_it_says_so(linear_task, observe):
     seen = observe(linear_task, stripes(2, 0))
-    assert "needs public examples, at least 20, and there are 0" in QUICK.reconstruct(seen, generator(0)).failure
+    assert "needs public examples, at least 20, and there are 0" in QUICK.run(seen, generator(0)).failure
     masked = replace(seen, auxiliary=stripes(40, 1), masked=True)
-    assert "under its masks" in QUICK.reconstruct(masked, generator(0)).failure
+    assert "under its masks" in QUICK.run(masked, generator(0)).failure
 
 
 def test_a_network_that_cannot_run_on_the_batch_is_a_failure(normalised_task, observe, batch_of):
@@ -89,7 +87,7 @@ def test_a_network_that_cannot_run_on_the_batch_is_a_failure(normalised_task, ob
     before = replace(
         seen.before, parameters={name: value * torch.inf for name, value in seen.before.parameters.items()}
     )
-    assert "cannot be played through" in QUICK.reconstruct(replace(seen, before=before), generator(0)).failure
+    assert "cannot be played through" in QUICK.run(replace(seen, before=before), generator(0)).failure
 
 
 def test_the_error_of_a_batch_is_that_of_its_best_pairing():

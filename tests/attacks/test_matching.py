@@ -38,14 +38,14 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
 @pytest.mark.parametrize("name", ["dlg", "idlg", "inverting-gradients"])
 def test_one_image_is_found_on_a_smooth_network(name, smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
-    guess = attacks.build(name, {}).reconstruct(observe(smooth_task, batch), generator(0))
+    guess = attacks.build(name, {}).run(observe(smooth_task, batch), generator(0))
     assert psnr(guess.inputs, batch.inputs) > 30
     assert guess.labels.tolist() == batch.labels.tolist()
 
 
 def test_of_attempts_that_advance_together_one_that_succeeds_ends_the_others(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
-    guess = attacks.build("dlg", {"restarts": 6, "steps": 3000}).reconstruct(observe(smooth_task, batch), generator(0))
+    guess = attacks.build("dlg", {"restarts": 6, "steps": 3000}).run(observe(smooth_task, batch), generator(0))
     assert guess.failure is None
     assert guess.mismatch < 1e-6
 
@@ -53,7 +53,7 @@ def test_of_attempts_that_advance_together_one_that_succeeds_ends_the_others(smo
 def test_signed_adam_finds_an_image_behind_relu(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)
     attack = attacks.build("inverting-gradients", {"total_variation": 0.0})
-    assert psnr(attack.reconstruct(observe(linear_task, batch), generator(0)).inputs, batch.inputs) > 30
+    assert psnr(attack.run(observe(linear_task, batch), generator(0)).inputs, batch.inputs) > 30
 
 
 def test_noise_of_a_defense_is_not_matched_exactly(smooth_task, observe, batch_of):
@@ -61,7 +61,7 @@ def test_noise_of_a_defense_is_not_matched_exactly(smooth_task, observe, batch_o
     clear = observe(smooth_task, batch)
     noisy = replace(clear, update=noise.protect(clear.update, generator("noise")), defense=(noise,))
     auto, exact, robust = (
-        attacks.build("inverting-gradients", {"optimiser": optimiser, "steps": 100}).reconstruct(noisy, generator(0))
+        attacks.build("inverting-gradients", {"optimiser": optimiser, "steps": 100}).run(noisy, generator(0))
         for optimiser in ("auto", "l-bfgs", "signed-adam")
     )
     assert exact.mismatch < robust.mismatch

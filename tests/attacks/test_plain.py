@@ -15,8 +15,8 @@ SHORT = {"use": "inverting-gradients", "steps": 5}
 
 def test_it_does_what_the_attack_does_where_there_is_no_defense(linear_task, observe, batch_of):
     seen = observe(linear_task, batch_of(linear_task, 1))
-    one = attacks.from_table(SHORT).reconstruct(seen, generator(0))
-    other = attacks.build("plain", {"attack": SHORT}).reconstruct(seen, generator(0))
+    one = attacks.from_table(SHORT).run(seen, generator(0))
+    other = attacks.build("plain", {"attack": SHORT}).run(seen, generator(0))
     assert torch.equal(one.inputs, other.inputs)
 
 
@@ -25,8 +25,8 @@ def test_a_defense_makes_a_difference_to_the_attack_and_none_to_it(linear_task, 
     seen = replace(seen, update=SPARSE[0].protect(seen.update, generator(0)))
     told = replace(seen, defense=SPARSE)
     plain = attacks.build("plain", {"attack": SHORT})
-    ignorant = [plain.reconstruct(one, generator(0)).inputs for one in (seen, told)]
-    knowing = attacks.from_table(SHORT).reconstruct(told, generator(0)).inputs
+    ignorant = [plain.run(one, generator(0)).inputs for one in (seen, told)]
+    knowing = attacks.from_table(SHORT).run(told, generator(0)).inputs
     assert torch.equal(*ignorant)
     assert not torch.equal(knowing, ignorant[0])
 

@@ -23,7 +23,7 @@ def chain_task() -> Task:
 
 
 def attacked(observation):
-    return RGAP().reconstruct(observation, generator(0))
+    return RGAP().run(observation, generator(0))
 
 
 def test_one_example_is_found_with_its_label(chain_task, observe, batch_of):

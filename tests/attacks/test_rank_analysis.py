@@ -27,7 +27,7 @@ def wide(activation):
 def test_the_analysis_needs_no_update_and_agrees_with_the_attack(observe, batch_of):
     narrow = chain(nn.Conv2d(1, 2, 2, stride=2, bias=False), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(32, 4))
     for task in (narrow, wide(nn.LeakyReLU(0.2)), wide(nn.Sigmoid())):
-        guess = RGAP().reconstruct(observe(task, batch_of(task, 1)), generator(0))
+        guess = RGAP().run(observe(task, batch_of(task, 1)), generator(0))
         assert guess.note == rank_words(steps(task))
 
 
@@ -35,7 +35,7 @@ def test_full_rank_means_an_exact_image_and_less_does_not(observe, batch_of):
     narrow = chain(nn.Conv2d(1, 2, 2, stride=2, bias=False), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(32, 4))
     for task in (narrow, wide(nn.LeakyReLU(0.2))):
         batch = batch_of(task, 1)
-        guess = RGAP().reconstruct(observe(task, batch), generator(0))
+        guess = RGAP().run(observe(task, batch), generator(0))
         full = all(step.rank == step.unknowns for step in steps(task))
         assert ((guess.inputs - batch.inputs).abs().max() < 1e-2) == full
 

@@ -12,7 +12,7 @@ from fedleak.randomness import generator
 
 def test_one_image_is_found_on_a_smooth_network(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
-    guess = attacks.build("sapag", {}).reconstruct(observe(smooth_task, batch), generator(0))
+    guess = attacks.build("sapag", {}).run(observe(smooth_task, batch), generator(0))
     assert -10 * math.log10((guess.inputs - batch.inputs).square().mean().item()) > 25
     assert guess.labels.tolist() == batch.labels.tolist()
 

@@ -27,7 +27,7 @@ def wide_task():
 
 
 def attacked(observation, **options):
-    return SPEAR(**{"descents": 300, **options}).reconstruct(observation, generator(0))
+    return SPEAR(**{"descents": 300, **options}).run(observation, generator(0))
 
 
 def error(guess, batch):

@@ -53,7 +53,7 @@ def test_the_way_is_read_off_a_gradient_too(smooth_task, observe, batch_of):
 def test_one_local_step_is_matched_as_it_is(smooth_task, observe, batch_of):
     seen = observe(smooth_task, batch_of(smooth_task, 2))
     assert mean_gradient(seen) is one_step
-    guess = attacks.build("surrogate-model", {"steps": 2}).reconstruct(seen, generator(0))
+    guess = attacks.build("surrogate-model", {"steps": 2}).run(seen, generator(0))
     assert "needs no surrogate" in guess.note
 
 
@@ -67,7 +67,7 @@ def test_it_needs_neither_rate_nor_steps_and_gets_more_than_one_step_does(linear
 
     def error(name):
         """Of three attempts, each in the better of the two orders."""
-        guesses = [attacks.build(name, options).reconstruct(blind, generator(seed)).inputs for seed in range(3)]
+        guesses = [attacks.build(name, options).run(blind, generator(seed)).inputs for seed in range(3)]
         return sum(
             min((inputs[order] - batch.inputs).square().mean().item() for order in ([0, 1], [1, 0]))
             for inputs in guesses

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import Weights
@@ -34,6 +35,14 @@ def find_head(task: Task) -> Head | None:
     return Head(weight=matrices[-1], bias=bias if shapes.get(bias) == (task.classes,) else None)
 
 
+def head_of(task: Task) -> Head:
+    """The last linear layer of a task that ends in one."""
+    head = find_head(task)
+    if head is None:
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs")
+    return head
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeadGradient:
     """The head's part of the mean gradient, and its weights at the start and end of training, all in float64.
@@ -57,9 +66,8 @@ class HeadGradient:
 
 
 def head_gradient(observation: Observation) -> HeadGradient:
-    """The head's gradient and weights out of an observation of a task that has one (see `find_head`)."""
-    head = find_head(observation.task)
-    assert head is not None
+    """The head's gradient and weights out of an observation of a task that ends in one (see `find_head`)."""
+    head = head_of(observation.task)
     gradient, before = observation.gradient(), observation.before.parameters
     after = weights_after(observation).parameters
     return HeadGradient(

@@ -11,7 +11,7 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import global_dice
 
 from ..applicability import mode_of
-from .gradient import find_head
+from .gradient import head_of
 
 PROBES = 8
 """Images that tell the sign of features: flat ones and ramps."""
@@ -75,9 +75,7 @@ def never_negative(observation: Observation) -> bool:
 
 
 def _last_layer(observation: Observation) -> nn.Module | None:
-    head = find_head(observation.task)
-    assert head is not None
-    layer = observation.task.network.get_submodule(head.weight.rpartition(".")[0])
+    layer = observation.task.network.get_submodule(head_of(observation.task).weight.rpartition(".")[0])
     return layer if isinstance(layer, nn.Linear) else None
 
 

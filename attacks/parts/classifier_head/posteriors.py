@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
 
 from .gradient import HeadGradient, ends
 from .outputs import view
@@ -42,13 +43,13 @@ def undecided(observation: Observation, gradient: HeadGradient) -> bool:
     return entropy >= UNDECIDED * math.log(len(posterior))
 
 
-def from_auxiliary(observation: Observation, bias: Float[Tensor, " classes"]) -> Float[Tensor, " classes"]:
+def from_auxiliary(
+    observation: Observation, public: Batch, bias: Float[Tensor, " classes"]
+) -> Float[Tensor, " classes"]:
     """The mean posterior of public data, moved to where the observed bias gradient says the batch lies.
 
     Several local steps count as half before, half after training. See `regressed`.
     """
-    public = observation.auxiliary
-    assert public is not None
     estimates = []
     for weights in ends(observation):
         posteriors = view(observation, public.inputs, weights).posteriors

@@ -12,9 +12,10 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.defense import Defense
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.settings import Amount, Count
 
-from ..applicability import defect, length_unknown
+from ..applicability import length_unknown, require_usable
 from ..optimizers.lbfgs import lbfgs
 from .defense_aware import restored
 from .diagnosis import diagnose
@@ -47,11 +48,9 @@ class MatchingAttack(Attack, ABC):
         return any(defense.knowledge for defense in chain)
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = defect(observation)
-        if problem is None and self.device == "cuda" and not torch.cuda.is_available():
-            problem = 'device = "cuda" was asked for, and torch finds no such device here; use "cpu"'
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise NotApplicable('device = "cuda" was asked for, and torch finds no such device here; use "cpu"')
         guess = self.match(observation, rng)
         # A diagnosis computes the gradient of a guess with dice of its own, where that of secret dice goes with them.
         if (not self.follows_steps or observation.training.steps == 1) and not secret_dice(observation):

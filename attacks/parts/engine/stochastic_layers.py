@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.learning.layers import StandardNormal
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
@@ -126,27 +127,33 @@ def secret_dice(observation: Observation) -> GivenDice | None:
     rolling = any(defense.rolls_dice for defense in observation.defense)
     if not rolling or observation.masked or observation.training.steps != 1:
         return None
-    found = given_dice(observation)
-    return None if isinstance(found, str) else found
+    try:
+        return given_dice(observation)
+    except NotApplicable:
+        return None
 
 
-def given_dice(observation: Observation) -> GivenDice | str:
-    """The network that was sent with its dice given; or why they cannot be."""
+def given_dice(observation: Observation) -> GivenDice:
+    """The network that was sent with its dice given."""
     task = replace(observation.task, network=copy.deepcopy(observation.task.network))
     layers = {name: given for name, layer in task.network.named_modules() if (given := _given(layer))}
     if mode_of(observation) == "eval" or not layers:
         why = "the clients train in eval mode" if layers else f"'{task.name}' has no dropout layer"
-        return f"no dropout mask to find, because {why}; try inverting-gradients"
+        raise NotApplicable(f"no dropout mask to find, because {why}; try inverting-gradients")
     for name, layer in layers.items():
         above, _, own = name.rpartition(".")
         setattr(task.network.get_submodule(above), own, layer)
     with torch.no_grad():
         one, other = (_outputs(task, observation.before, dice) for dice in ("one", "other"))
     if not torch.equal(one, other):
-        return f"'{task.name}' rolls dice elsewhere than in nn.Dropout layers, and those masks cannot be variables"
+        raise NotApplicable(
+            f"'{task.name}' rolls dice elsewhere than in nn.Dropout layers, and those masks cannot be variables"
+        )
     reused = [name for name, layer in layers.items() if len(layer.shapes) > 2]  # there were two passes
     if reused:
-        return f"the dropout layer '{reused[0]}' is used more than once in a forward pass, under one mask each time"
+        raise NotApplicable(
+            f"the dropout layer '{reused[0]}' is used more than once in a forward pass, under one mask each time"
+        )
     used = {name: layer for name, layer in layers.items() if layer.shapes}
     return GivenDice(task, used, {name: layer.shapes[0] for name, layer in used.items()})
 

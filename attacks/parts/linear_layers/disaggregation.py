@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from fedleak.errors import NotApplicable
 from fedleak.progress import report
 
 from .inputs import Layer, agreement, inputs_of
@@ -35,8 +36,8 @@ class Budget:
     descents: int
 
 
-def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match | str:
-    """The first complete set of columns that agrees, else the best within the budget; or how few were found."""
+def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match:
+    """The first complete set of columns that agrees, else the best within the budget."""
     rows = evened(layer.factors.left, layer.factors.noise * max(1.0, layer.factors.tail))
     if rows.rank == 1:
         return _match(layer, [column(rows, torch.ones(1, dtype=torch.float64))])
@@ -50,7 +51,9 @@ def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match | str:
             best = match if best is None or match.agreement.sum() > best.agreement.sum() else best
             if float(match.agreement.min()) >= MATCHED:
                 break
-    return best or _too_few(rows, basis, budget)
+    if best is None:
+        raise NotApplicable(_too_few(rows, basis, budget))
+    return best
 
 
 def _match(layer: Layer, columns: list[Column]) -> Match:

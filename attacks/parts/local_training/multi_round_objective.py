@@ -103,9 +103,9 @@ def told_apart(distances: Sequence[float]) -> list[bool]:
     return [True, *(distance <= limit for distance in distances[1:])]
 
 
-def vote(named: Sequence[Int[Tensor, " guesses"] | str], examples: int) -> Int[Tensor, " examples"]:
+def vote(inferred: Sequence[Int[Tensor, " guesses"] | None], examples: int) -> Int[Tensor, " examples"]:
     """The labels by the mean of what each round says; a round whose labels cannot be inferred does not vote."""
-    votes = [labels for labels in named if not isinstance(labels, str)]
+    votes = [labels for labels in inferred if labels is not None]
     classes = max(int(labels.max()) for labels in votes) + 1
     counts = torch.stack([torch.bincount(labels.cpu(), minlength=classes) for labels in votes]).double().mean(0)
     return as_labels(whole_counts(counts, examples))
