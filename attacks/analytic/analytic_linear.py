@@ -1,4 +1,4 @@
-"""The input of a first linear layer, read off its gradient."""
+"""Analytic inversion of a first linear layer: its input is read off its gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,7 +32,7 @@ class AnalyticLinear(Attack):
     averages out as it does for one example. Where no more were found, fewer guesses come back than there are
     examples.
 
-    A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificate`). Of
+    A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificates`). Of
     one example that proves the image: with `dL/db` observed and not zero, `dL/dW = dL/db xᵀ` has one solution x. Of
     more it proves that no server can tell the guess from the truth by this update; other batches could give it too.
     """
@@ -56,23 +56,23 @@ class AnalyticLinear(Attack):
         if not bias.any():
             raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
         if examples == 1:
-            found = least_squares(weight, bias)
+            solved = least_squares(weight, bias)
         else:
             rounding = rounding_of(observation, layer.weight)
             # Of a defense's noise the gradient's own spectrum tells the size; without one rounding is all there is.
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
-            found = activated_by_one(weight, bias, examples, noise)
-        if not len(found.inputs):
+            solved = activated_by_one(weight, bias, examples, noise)
+        if not len(solved.inputs):
             raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an image")
-        inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
+        inputs = solved.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
         labels, certificate = self._labels(observation, inputs, rng)
         return Reconstruction(
             inputs=inputs,
             labels=labels,
-            mismatch=found.mismatch,
+            mismatch=solved.mismatch,
             certifiable=certifiable(observation),
             certificate=certificate,
-            note=found.note,
+            note=solved.note,
         )
 
     def _labels(

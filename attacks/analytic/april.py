@@ -1,4 +1,4 @@
-"""APRIL: the one image behind a vision transformer's update, by linear equations that its position embedding gives."""
+"""APRIL: the one image behind a vision transformer's update, from linear equations given by its position embedding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class April(Attack):
     """Solves `(dL/dz)ᵀ z = Σ Wᵀ dL/dW` over queries, keys and values for the tokens z, then undoes the embedding.
 
     A position that is added to the tokens has their derivative as its gradient: `dL/dz` is observed. Where z goes into
-    the first attention alone, without normalisation or residual, the equations hold; with no more tokens than
+    the first attention alone, without normalization or residual, the equations hold; with no more tokens than
     features, and no fewer features than pixels of a patch, they have one solution. For one example and one step; the
     gradient's length does not matter.
 

@@ -1,4 +1,4 @@
-"""The Cocktail Party attack: a linear layer's gradient is a mixture of its inputs, and mixtures can be unmixed."""
+"""Cocktail Party attack: a linear layer's gradient is a mixture of its inputs, and mixtures can be unmixed."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -30,7 +30,7 @@ class CocktailParty(Attack):
 
     The gradient is `Σ_j d_j x_jᵀ`: each row a mixture of the K inputs, in its own proportions. Its row space of rank K
     is unmixed by independent component analysis (log cosh), and the bias gradient `Σ_j d_j` gives each input its sign
-    and scale. Images are told apart by their edges, in brightness and colour. Behind a convolutional front the inputs
+    and scale. Images are told apart by their edges, in brightness and color. Behind a convolutional front the inputs
     are features, and images that have these features are found by descent (feature inversion).
 
     Beyond the paper: where a ReLU and the head are all that is behind the layer, a guess tells which neurons sleep, and

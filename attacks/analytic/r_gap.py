@@ -31,7 +31,7 @@ class RGAP(Attack):
 
     The head's gradient gives the features and the derivative by the logits. From a layer's output and its derivative
     come linear equations for its input, `W * x = z` and `d ⋆ x = dL/dW`; then the derivative by that input, and so on
-    to the image. Nothing is optimised, nothing drawn. Where the equations of every layer have full rank the image is
+    to the image. Nothing is optimized, nothing drawn. Where the equations of every layer have full rank the image is
     exact up to noise, which grows from layer to layer; the note says what the ranks are.
 
     For one example and a plain chain of convolutions and linear layers with LeakyReLU, sigmoid, tanh or (where enough

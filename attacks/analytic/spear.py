@@ -1,4 +1,4 @@
-"""SPEAR: the whole batch out of a ReLU layer's gradient, exactly."""
+"""SPEAR: the whole batch, recovered exactly from a ReLU layer's gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -115,7 +115,7 @@ def _require_separable(observation: Observation, names: FirstLayer, layer: Layer
 
 def _note(observation: Observation, match: Match) -> str:
     """What speaks for the images, or against them."""
-    found, examples = len(match.inputs), observation.examples()
+    count, examples = len(match.inputs), observation.examples()
     agreeing = int((match.agreement >= MATCHED).sum())
-    carried = "" if found == examples else f"the gradient carries {found} of {examples} examples above its noise; "
-    return f"{carried}{agreeing} of {found} images wake the neurons that the gradient says"
+    carried = "" if count == examples else f"the gradient carries {count} of {examples} examples above its noise; "
+    return f"{carried}{agreeing} of {count} images wake the neurons that the gradient says"

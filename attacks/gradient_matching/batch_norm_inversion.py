@@ -1,4 +1,4 @@
-"""Gradient inversion with what BatchNorm buffers give away."""
+"""BatchNorm inversion: gradient matching with the batch statistics that BatchNorm buffers give away."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -49,7 +49,7 @@ class BatchNormInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
+    """Weight of the mean absolute difference of neighboring pixels; where defenses added noise, more."""
     statistics: Amount = 1.0
     """Weight of the mean squared difference of BatchNorm statistics, relative to the batch's variances."""
     target: Literal["auto", "inferred", "running"] = "auto"
@@ -79,6 +79,6 @@ class BatchNormInversion(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
         guess = engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)
         return replace(guess, note=guess.note or target.note)

@@ -1,4 +1,4 @@
-"""Generative Gradient Leakage."""
+"""GGL, Generative Gradient Leakage: gradient matching in the latent space of a generator."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -26,7 +26,7 @@ from ..parts.engine.variables import Variables
 from ..parts.learning.autoencoder import Autoencoder, Decoder, learn_autoencoder
 from ..parts.learning.shadow import draw_batches, shadow_update
 from ..parts.optimizers.cma_es import cma_es
-from ..parts.optimizers.first_order import Optimiser, adam
+from ..parts.optimizers.first_order import Optimizer, adam
 from ..parts.optimizers.lbfgs import lbfgs
 
 FEWEST = 20
@@ -84,7 +84,7 @@ class GGL(MatchingAttack):
             count = len(public or ())
             raise NotApplicable(f"a generator needs public images, at least {FEWEST}, and there are {count}")
         labels = self.labels.infer(observation, rng)
-        ways: dict[str, Optimiser] = {"l-bfgs": lbfgs(), "adam": adam(self.learning_rate), "cma-es": cma_es(rng)}
+        optimizers: dict[str, Optimizer] = {"l-bfgs": lbfgs(), "adam": adam(self.learning_rate), "cma-es": cma_es(rng)}
         search, dtype = self._search(observation), self._dtype(observation)
         trained = learn_autoencoder(observation.task, public, self.latent, self.training_steps, rng)
         trained = trained.to(self.device, dtype)
@@ -95,8 +95,8 @@ class GGL(MatchingAttack):
             raise NotApplicable(reason) from error
         objective = self._objective(observation, trained.decoder, labels, self.prior * usual)
         drawn = [torch.randn(len(labels), self.latent, generator=rng) for _ in range(self.restarts)]
-        engine = Matching(optimiser=ways[search], steps=self.steps, patience=100, compiled=self.compiled)
-        return engine.run(objective, [{"latents": one.to(self.device, dtype)} for one in drawn], rng)
+        engine = Matching(optimizer=optimizers[search], steps=self.steps, patience=100, compiled=self.compiled)
+        return engine.run(objective, [{"latents": latents.to(self.device, dtype)} for latents in drawn], rng)
 
     def _search(self, observation: Observation) -> str:
         smooth = is_smooth(observation.task.network)

@@ -1,4 +1,4 @@
-"""Improved Deep Leakage from Gradients."""
+"""iDLG, Improved Deep Leakage from Gradients: labels are inferred first, then images are matched."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Partial gradient matching with gradient regularisation: the attack that its authors call FedLeak."""
+"""Partial gradient matching with gradient regularization, called FedLeak by its authors."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -48,7 +48,7 @@ class PartialMatching(MatchingAttack):
     regularisation: Share = 0.3
     """Share of the gradient taken one step uphill in the direction that images are moved."""
     total_variation: Amount | None = None
-    """Weight of the mean absolute difference of neighbouring pixels; None: 0.01 for one image and 0.02 for a batch."""
+    """Weight of the mean absolute difference of neighboring pixels; None: 0.01 for one image and 0.02 for a batch."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
@@ -64,6 +64,6 @@ class PartialMatching(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        walk = flat_adam(self.learning_rate, self.regularisation)
-        engine = Matching(optimiser=walk, steps=self.steps, compiled=self.compiled)
+        optimizer = flat_adam(self.learning_rate, self.regularisation)
+        engine = Matching(optimizer=optimizer, steps=self.steps, compiled=self.compiled)
         return engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)

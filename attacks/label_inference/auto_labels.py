@@ -1,4 +1,4 @@
-"""The rule for labels that fits what the adversary holds."""
+"""Automatic label rule: picks the rule that fits what the adversary holds."""
 
 from dataclasses import dataclass
 from typing import ClassVar

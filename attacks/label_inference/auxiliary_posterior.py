@@ -1,4 +1,4 @@
-"""Labels of a batch, counted from what the network makes of public examples of each class."""
+"""Label shift estimation: class counts from the confusion matrix on public examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Labels of a batch, with how often each is there."""
+"""Label counts by the bias identity: the mean posterior less the last layer's bias gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,7 +23,7 @@ class BatchCounts(LabelRule):
 
     The mean posterior p̄ is estimated: from public examples where there are some (a regression on what the network gets
     wrong), else, while the network is undecided, from the mean features that the last layer's gradient contains, and
-    of a trained network from calibration. Signs bound the counts: see `parts.presence`. Near exact on untrained
+    of a trained network from calibration. Signs bound the counts: see `class_presence`. Near exact on untrained
     networks; on trained ones look at the prior's figure beside it, and at `learned-counts`.
     """
 

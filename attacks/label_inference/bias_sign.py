@@ -1,4 +1,4 @@
-"""Labels from the signs of the last layer's gradient."""
+"""Sign rule: labels from the signs of the last layer's bias gradient."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Labels of several local steps, counted at weights in between."""
+"""Label counts of several local steps, by interpolation between the weights before and after them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,7 +43,7 @@ class DimitrovCounts(LabelRule):
         both = (observation.before, weights_after(observation))
         first, last = (_summary(view(observation, noise, weights)) for weights in both)
         done = torch.arange(steps, dtype=torch.float64)[:, None] / steps
-        posterior, size = ((1 - done) * one + done * other for one, other in zip(first, last, strict=True))
+        posterior, size = ((1 - done) * start + done * end for start, end in zip(first, last, strict=True))
         return as_labels(whole_counts(examples * (posterior - sums / size).mean(0), examples))
 
 

@@ -1,4 +1,4 @@
-"""Labels of a batch, counted from what the network makes of noise."""
+"""Label counts from the network's posteriors and features on noise images."""
 
 from dataclasses import dataclass
 from typing import ClassVar

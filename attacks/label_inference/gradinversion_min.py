@@ -1,4 +1,4 @@
-"""The set of labels, from the lowest entries of the last layer's weight gradient."""
+"""GradInversion's label rule: the set of labels, from the lowest entries of the last layer's weight gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar

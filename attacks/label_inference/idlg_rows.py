@@ -1,4 +1,4 @@
-"""The label of one example, from the last layer's weight gradient."""
+"""iDLG's label rule: the label of one example, from the rows of the last layer's weight gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Instance-wise label restoration from gradients."""
+"""iLRG, Instance-wise Label Restoration from Gradients: counts from class-wise mean features."""
 
 from dataclasses import dataclass
 from typing import ClassVar

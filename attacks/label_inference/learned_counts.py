@@ -1,4 +1,4 @@
-"""Labels of a batch, counted by what was learned on batches of public examples."""
+"""Learned label counts: a regression trained on simulated batches of public examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -58,20 +58,20 @@ class LearnedCounts(LabelRule):
         """The classes' shares of the batch, by the rule that did best in rehearsal."""
         public, gradient, examples = public_examples(observation), head_gradient(observation), observation.examples()
         views = [view(observation, public.inputs, weights) for weights in ends(observation)]
-        features = [one.features for one in views if one.features is not None]
+        features = [seen.features for seen in views if seen.features is not None]
         if len(features) < len(views):
             raise NotApplicable("the last layer's input is no single vector, which rehearsal needs; try 'batch-counts'")
         lens = Lens.on(features[0], public.labels, gradient)
-        errors = [residuals(one.posteriors, public.labels) for one in views]
+        errors = [residuals(seen.posteriors, public.labels) for seen in views]
         single = [lens.examples(*pair) for pair in zip(errors, features, strict=True)]
         batches = max(min(self.batches, MOST_NUMBERS // single[0].columns[0].numel()), FEWEST)
         drawn = draws(public.labels, observation.task.classes, examples, batches, rng)
-        seen, observed = mean([one.mixed(drawn.shares) for one in single]), lens.batch(gradient, examples)
+        simulated, observed = mean([sketch.mixed(drawn.shares) for sketch in single]), lens.batch(gradient, examples)
         if observation.defense:
-            seen = seen.disturbed(examples * gradient.noise(), lens, rng)
+            simulated = simulated.disturbed(examples * gradient.noise(), lens, rng)
         same = Circumstances(floor=LOUD * examples * gradient.noise(), examples=examples)
         if length_unknown(observation):
             same = Circumstances(floor=same.floor / float(observed.lengths()), examples=None)
-            seen, observed = seen.unit(), observed.unit()
-        counter = best_counter(seen, drawn.counts / examples, same, rng)
+            simulated, observed = simulated.unit(), observed.unit()
+        counter = best_counter(simulated, drawn.counts / examples, same, rng)
         return counter.shares(observed)[0]

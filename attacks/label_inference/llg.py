@@ -1,4 +1,4 @@
-"""Label Leakage from Gradients, from the gradient alone."""
+"""LLG, Label Leakage from Gradients: counts by magnitude, from the gradient alone, public examples or noise."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,8 +15,6 @@ from ..parts.classifier_head.gradient import head_gradient
 from ..parts.classifier_head.label_rule import LabelRule, as_labels, head_bias_gradient, public_examples, require
 from ..parts.classifier_head.outputs import impact, noise_view, view
 from ..parts.classifier_head.posteriors import by_class
-
-# Counts by magnitude: what one more example of a class takes off its signal.
 
 
 def by_magnitude(
@@ -71,9 +69,6 @@ class LLG(LabelRule):
         return as_labels(by_magnitude(sums, impact, examples))
 
 
-# Label Leakage from Gradients, with public examples.
-
-
 @attacks.register("llg-plus")
 @dataclass(frozen=True, kw_only=True)
 class LLGPlus(LabelRule):
@@ -98,10 +93,9 @@ class LLGPlus(LabelRule):
             view(observation, images) for images in by_class(public.inputs, public.labels, observation.task.classes)
         ]
         tried = impact(views, examples)
-        return as_labels(by_magnitude(head_gradient(observation).weight.sum(1), tried.own, examples, tried.others))
-
-
-# Label Leakage from Gradients, with made-up images.
+        return as_labels(
+            by_magnitude(head_gradient(observation).weight.sum(1), tried.own_class, examples, tried.other_classes)
+        )
 
 
 @attacks.register("llg-star")
@@ -129,10 +123,9 @@ class LLGStar(LabelRule):
         examples = observation.examples()
         seen = noise_view(observation, self.images, rng)
         tried = impact([seen] * observation.task.classes, examples)
-        return as_labels(by_magnitude(head_gradient(observation).weight.sum(1), tried.own, examples, tried.others))
-
-
-# Label Leakage from Gradients, read off the bias.
+        return as_labels(
+            by_magnitude(head_gradient(observation).weight.sum(1), tried.own_class, examples, tried.other_classes)
+        )
 
 
 @attacks.register("bias-corrected")

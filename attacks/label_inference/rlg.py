@@ -1,4 +1,4 @@
-"""Revealing Labels from Gradients: the set of labels, by linear programs."""
+"""RLG, Revealing Labels from Gradients: the set of labels, by linear programs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -45,9 +45,9 @@ class RLG(LabelRule):
                 f"the last layer's gradient has rank {rank} of {classes - 1}, so all {classes} classes are separable; "
                 "the rule needs a smaller batch: try 'ilrg'"
             )
-        margins = torch.tensor([_margin(points, one, error) for one in range(classes)])
-        found = int((margins > 10 * error).sum())
-        named = margins.argsort(descending=True, stable=True)[: max(found, 1)][: observation.examples()]
+        margins = torch.tensor([_margin(points, label, error) for label in range(classes)])
+        separable = int((margins > 10 * error).sum())
+        named = margins.argsort(descending=True, stable=True)[: max(separable, 1)][: observation.examples()]
         return named.sort().values
 
 
@@ -61,7 +61,7 @@ def _points(gradient: HeadGradient, examples: int) -> tuple[Float[Tensor, "class
 
 def _margin(points: Float[Tensor, "classes rank"], label: int, error: float) -> float:
     """How negative a vector of the span can be at one class while it is negative at no other; the vector in a box."""
-    # Imported here: it takes a while, and every command reads the catalogue of attacks.
+    # Imported here: it takes a while, and every command reads the catalog of attacks.
     from scipy.optimize import linprog
 
     others = torch.cat([points[:label], points[label + 1 :]])

@@ -1,4 +1,4 @@
-"""Recovering Labels from local Updates."""
+"""RLU, Recovering Labels from local Updates: counts by a simulated drift of logits over the local steps."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -35,7 +35,7 @@ class RLU(LabelRule):
 
     Logits of each class are taken to be normal, with the moments that public examples have. Their drift over the
     steps is simulated by Monte Carlo: draws move from the moments before training to those after it. The mean
-    posteriors of all steps give the confusion, and least squares the counts (see `parts.confusion`). Differs from the
+    posteriors of all steps give the confusion, and least squares the counts (see `posteriors`). Differs from the
     paper: the weights after training are known to the server, so the drift ends there and is not predicted.
     """
 
@@ -57,15 +57,15 @@ class RLU(LabelRule):
         first, last = (
             by_class(view(observation, public.inputs, weights).logits, public.labels, len(bias)) for weights in both
         )
-        rows = [self._posterior(one, other, steps, rng) for one, other in zip(first, last, strict=True)]
+        rows = [self._posterior(*pair, steps, rng) for pair in zip(first, last, strict=True)]
         return as_labels(whole_counts(solve_counts(torch.stack(rows), bias, examples), examples))
 
     def _posterior(
         self, first: Float[Tensor, "some classes"], last: Float[Tensor, "some classes"], steps: int, rng: Generator
     ) -> Float[Tensor, " classes"]:
         """The mean posterior of a class over all steps."""
-        dice = torch.randn(self.draws, first.shape[1], generator=rng, dtype=first.dtype)
-        begin, end = (logits.mean(0) + dice @ _root(logits) for logits in (first, last))
+        noise = torch.randn(self.draws, first.shape[1], generator=rng, dtype=first.dtype)
+        begin, end = (logits.mean(0) + noise @ _root(logits) for logits in (first, last))
         points = min(steps, MOST)
         drift = [begin + (end - begin) * point / points for point in range(points)]
         return torch.stack([logits.softmax(1).mean(0) for logits in drift]).mean(0)

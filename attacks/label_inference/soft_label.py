@@ -1,4 +1,4 @@
-"""The label of one example, hard or smoothed, by a search for one number."""
+"""Soft label recovery: the label of one example, hard or smoothed, by a search for the length of its features."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

@@ -1,4 +1,4 @@
-"""Learning To Invert."""
+"""LTI, Learning To Invert: a network trained on public examples turns updates into images."""
 
 import math
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ class LTI(Attack):
     learning_rate: Rate | None = None
     """Adam's first, falling to zero along a half cosine. None: 1e-3, in the paper 1e-4."""
     shadows: Count = 2000
-    """Public batches that updates are made of; a batch can come again, with other dice of the defense."""
+    """Public batches that updates are made of; a batch can come again, with other draws of the defense."""
     mixed: Share | None = None
     """Share of the shadow batches of mixed images and drawn labels; None: a half, in the paper none."""
     labels: LabelRule = AutoLabels()

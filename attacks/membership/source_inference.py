@@ -1,4 +1,4 @@
-"""Whose examples these are, by whose model fits them best."""
+"""Source inference: whose example a candidate is, by whose model fits it best."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,15 +42,15 @@ class SourceInference(Attack):
         return frozenset({"others", "candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        asked = candidates_of(observation)
-        rivals = observation.rivals()
-        if observation.masked or not rivals:
+        candidates = candidates_of(observation)
+        others = observation.other_clients()
+        if observation.masked or not others:
             raise NotApplicable(
                 "whose it is can be told by comparing clients of one round; "
                 f"{'this update is masked' if observation.masked else 'there is no message of another, unmasked'}"
             )
-        own, *others = (losses(observation.task, weights_after(one), asked) for one in (observation, *rivals))
-        score = torch.stack(others).amin(0) - own
+        by_client = [losses(observation.task, weights_after(message), candidates) for message in (observation, *others)]
+        score = torch.stack(by_client[1:]).amin(0) - by_client[0]
         if not torch.isfinite(score).any():
             raise NotApplicable("the loss of every candidate is infinite under the weights that came back")
         return Reconstruction(membership=score.float())

@@ -1,4 +1,4 @@
-"""Membership by how well a candidate's own gradient goes with the update."""
+"""Gradient-cosine membership inference: how well a candidate's own gradient goes with the update."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -47,7 +47,7 @@ class UpdateCosine(Attack):
         return frozenset({"candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        asked = candidates_of(observation)
+        candidates = candidates_of(observation)
         gradient = observation.gradient()
         sketch = Sketch.of(sum(value.numel() for value in gradient.values()), rng)
         update = sketch(gradient)
@@ -55,5 +55,5 @@ class UpdateCosine(Attack):
         if self.whiten and observation.auxiliary is not None and len(observation.auxiliary):
             public = torch.cat(list(example_gradients(observation, observation.auxiliary, sketch)))
         product = Whitened.by(public, self.ridge)
-        scores = [product.cosines(group, update) for group in example_gradients(observation, asked, sketch)]
+        scores = [product.cosines(group, update) for group in example_gradients(observation, candidates, sketch)]
         return Reconstruction(membership=torch.cat(scores).float())

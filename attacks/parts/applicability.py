@@ -1,4 +1,4 @@
-"""Whether an update can be attacked at all."""
+"""Applicability: whether an update can be attacked at all, and what is known of how it was computed."""
 
 from typing import Literal
 

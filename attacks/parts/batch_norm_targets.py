@@ -1,4 +1,4 @@
-"""What the BatchNorm layers of a client saw, inferred from how one round moved their buffers.
+"""BatchNorm statistics of a batch, inferred from how one round moved the client's buffers.
 
 One step moves a running mean r to `r' = (1 - m) r + m μ`, so `μ = (r' - (1 - m) r) / m`; a running variance likewise,
 with the unbiased variance of the n values of a channel, `n / (n - 1)` times that of the batch. After T steps what can

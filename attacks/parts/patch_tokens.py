@@ -1,4 +1,4 @@
-"""A transformer's tokens `z = patches of the image, embedded + positions`, found in a network by what it is made of."""
+"""Patch embedding of a vision transformer: the tokens `z = embedded patches + positions`, found in its modules."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ class PatchTokens:
 
 def find_tokens(task: Task) -> PatchTokens:
     """The task's tokens, which must be of this form."""
-    convolutions = [(name, one) for name, one in task.network.named_modules() if isinstance(one, nn.Conv2d)]
+    convolutions = [(name, layer) for name, layer in task.network.named_modules() if isinstance(layer, nn.Conv2d)]
     problem = f"'{task.name}' is not a transformer of the form that APRIL is for: it has no "
     if not convolutions or not _cuts(convolutions[0][1], task):
         raise NotApplicable(f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'")
@@ -82,13 +82,10 @@ def _projections(task: Task, width: int) -> tuple[str, ...]:
     """The weights of the first attention's three linear layers."""
     for name, module in task.network.named_modules():
         layers = dict(module.named_children())
-        found = [layers[part] for part in ATTENTION if part in layers]
-        if len(found) == 3 and all(isinstance(one, nn.Linear) and one.in_features == width for one in found):
+        projections = [layers[part] for part in ATTENTION if part in layers]
+        if len(projections) == 3 and all(isinstance(p, nn.Linear) and p.in_features == width for p in projections):
             return tuple(f"{name}.{part}.weight" if name else f"{part}.weight" for part in ATTENTION)
     return ()
-
-
-# A guess at the image behind a transformer's update made sharper with derivatives that are computed, not observed.
 
 
 def sharpened(
@@ -122,5 +119,5 @@ def sharpened(
     return best.to(images.dtype)
 
 
-def _product(one: NamedTensors, other: NamedTensors) -> float:
-    return float(sum((value * other[name]).sum() for name, value in one.items()))
+def _product(first: NamedTensors, second: NamedTensors) -> float:
+    return float(sum((value * second[name]).sum() for name, value in first.items()))

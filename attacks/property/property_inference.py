@@ -1,4 +1,4 @@
-"""What most of a batch has in common, told from how its update looks."""
+"""Property inference: what most examples of a batch have in common, by classifiers trained on shadow updates."""
 
 import math
 from dataclasses import dataclass

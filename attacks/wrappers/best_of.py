@@ -1,4 +1,4 @@
-"""Several runs of another attack."""
+"""Restarts: several runs of another attack, of which the one with the lowest own loss counts."""
 
 import math
 from collections.abc import Callable
@@ -13,8 +13,6 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.progress import listening, report
 from fedleak.settings import Count
-
-# Several attempts, the best chosen by the attacker's own loss, never by the truth.
 
 Attempt = Callable[[Generator], Reconstruction]
 

@@ -1,4 +1,4 @@
-"""An attacker who takes no notice of defenses."""
+"""Non-adaptive attacker: another attack that takes no notice of defenses."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -43,5 +43,5 @@ class Plain(Attack):
 
 def unaware(observation: Observation) -> Observation:
     """The observation, and those that come with it, without the chain of defenses."""
-    others = tuple(unaware(one) for one in observation.others)
+    others = tuple(unaware(other) for other in observation.others)
     return replace(observation, defense=(), others=others)

@@ -50,15 +50,15 @@ class Observation:
         """How many examples to guess: as reported, else one batch for each client of the cohort."""
         return self.num_examples or (self.training.batch_size or 1) * len(self.cohort)
 
-    def earlier(self) -> tuple["Observation", ...]:
+    def previous_rounds(self) -> tuple["Observation", ...]:
         """The messages of the same cohort in earlier rounds, oldest first."""
-        same = [one for one in self.others if one.cohort == self.cohort and one.round < self.round]
-        return tuple(sorted(same, key=lambda one: one.round))
+        earlier = [other for other in self.others if other.cohort == self.cohort and other.round < self.round]
+        return tuple(sorted(earlier, key=lambda message: message.round))
 
-    def rivals(self) -> tuple["Observation", ...]:
+    def other_clients(self) -> tuple["Observation", ...]:
         """The messages of other clients in the same round, as far as they can be read."""
-        same = [one for one in self.others if one.round == self.round and not one.masked]
-        return tuple(one for one in same if not set(one.cohort) & set(self.cohort))
+        readable = [other for other in self.others if other.round == self.round and not other.masked]
+        return tuple(other for other in readable if not set(other.cohort) & set(self.cohort))
 
     def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
         """The same observation for an adversary who also holds public data."""

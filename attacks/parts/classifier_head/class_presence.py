@@ -1,4 +1,4 @@
-"""Which classes are behind an update at all: what signs prove, and how that bounds counts."""
+"""Class presence: which classes are in a batch at all, proved by signs, and how that bounds counts."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The classifier's last layer, whose gradient speaks of labels."""
+"""Gradient of the classifier head, the last linear layer, which depends on labels most directly."""
 
 from dataclasses import dataclass
 
@@ -94,7 +94,7 @@ def ends(observation: Observation) -> list[Weights]:
     return [observation.before, weights_after(observation)]
 
 
-# The head's bias gradient, or what stands for it where the head has no bias.
+# What is read off the head's gradient: its bias part, and which label belongs to which image.
 
 
 def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
@@ -113,9 +113,6 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
         return gradient.weight @ direction.abs()
     along = gradient.weight @ direction
     return along if along.max() < -along.min() else -along
-
-
-# Which label belongs to which guessed image.
 
 
 def labels_of(

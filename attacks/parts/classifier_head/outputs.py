@@ -1,4 +1,4 @@
-"""What the last layer sees of images that the adversary holds: their features, and the posteriors it makes of them."""
+"""Features and posteriors of the classifier head on images that the adversary holds."""
 
 from dataclasses import dataclass
 
@@ -83,16 +83,16 @@ def _clean(values: Tensor) -> Tensor:
     return torch.nan_to_num(values.double(), posinf=0.0, neginf=0.0)
 
 
-# What an example adds to the row sums of the head's gradient, tried out on images whose labels are known.
+# Impact of an example on the row sums of the head's gradient, measured on images whose labels are known.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Impact:
     """In units of the mean gradient of a batch."""
 
-    own: float
+    own_class: float
     """Of one example, to its own class's row; negative."""
-    others: Float[Tensor, " classes"]
+    other_classes: Float[Tensor, " classes"]
     """Of a whole batch of other classes, to each row."""
 
 
@@ -109,7 +109,8 @@ def impact(views: list[HeadView], examples: int) -> Impact:
         wrong[:, label] -= 1.0
         rows.append((wrong * seen.features.sum(1, keepdim=True)).mean(0))
     table = torch.stack(rows)
-    own = table.diagonal()
+    diagonal = table.diagonal()
     return Impact(
-        own=float(own.mean()) / examples * (1 + 1 / classes), others=(table.sum(0) - own) / max(classes - 1, 1)
+        own_class=float(diagonal.mean()) / examples * (1 + 1 / classes),
+        other_classes=(table.sum(0) - diagonal) / max(classes - 1, 1),
     )

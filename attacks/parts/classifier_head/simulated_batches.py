@@ -1,4 +1,4 @@
-"""Batches drawn from public examples, and what the last layer's gradient would be of each: to learn counts from."""
+"""Simulated batches of public examples, and sketches of the head gradient that each would give."""
 
 from dataclasses import dataclass
 
@@ -46,13 +46,13 @@ class Sketches:
     def disturbed(self, noise: float, lens: "Lens", rng: Generator) -> "Sketches":
         """The same under noise of a size in every entry of the gradient."""
 
-        def rolled(values: Tensor) -> Tensor:
+        def drawn(values: Tensor) -> Tensor:
             return noise * torch.randn(values.shape, generator=rng, dtype=values.dtype)
 
         return Sketches(
-            bias=self.bias + rolled(self.bias) * lens.has_bias,
-            by_class=self.by_class + rolled(self.by_class) * lens.coordinates.norm(dim=0),
-            columns=self.columns + rolled(self.columns),
+            bias=self.bias + drawn(self.bias) * lens.has_bias,
+            by_class=self.by_class + drawn(self.by_class) * lens.coordinates.norm(dim=0),
+            columns=self.columns + drawn(self.columns),
         )
 
     def lengths(self) -> Float[Tensor, " batches"]:
@@ -70,12 +70,12 @@ class Sketches:
         )
 
 
-def mean(several: list[Sketches]) -> Sketches:
+def mean(sketches: list[Sketches]) -> Sketches:
     """Entry by entry."""
     return Sketches(
-        bias=torch.stack([one.bias for one in several]).mean(0),
-        by_class=torch.stack([one.by_class for one in several]).mean(0),
-        columns=torch.stack([one.columns for one in several]).mean(0),
+        bias=torch.stack([sketch.bias for sketch in sketches]).mean(0),
+        by_class=torch.stack([sketch.by_class for sketch in sketches]).mean(0),
+        columns=torch.stack([sketch.columns for sketch in sketches]).mean(0),
     )
 
 
@@ -134,16 +134,20 @@ class Draws:
 
 def draws(labels: Int[Tensor, " public"], classes: int, examples: int, batches: int, rng: Generator) -> Draws:
     """Batches with class frequencies as in public, and with skewed ones."""
-    dice = np.random.default_rng(int(torch.randint(2**31, (), generator=rng)))
+    random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng)))
     known = labels.numpy()
     frequency = np.bincount(known, minlength=classes) / len(known)
-    concentrations = 10 ** dice.uniform(*SKEWS, size=batches)
-    skewed = np.stack([dice.dirichlet(np.full(classes, one)) for one in concentrations]) * (frequency > 0) + TINY
-    even = dice.random(batches) < AS_PUBLIC
+    concentrations = 10 ** random.uniform(*SKEWS, size=batches)
+    skewed = (
+        np.stack([random.dirichlet(np.full(classes, concentration)) for concentration in concentrations])
+        * (frequency > 0)
+        + TINY
+    )
+    even = random.random(batches) < AS_PUBLIC
     chances = np.where(even[:, None], frequency, skewed * (frequency > 0))
-    counts = dice.multinomial(examples, chances / chances.sum(1, keepdims=True))
+    counts = random.multinomial(examples, chances / chances.sum(1, keepdims=True))
     shares = np.zeros((batches, len(known)))
-    for one in np.flatnonzero(frequency):
-        members = np.flatnonzero(known == one)
-        shares[:, members] = dice.multinomial(counts[:, one], np.full(len(members), 1 / len(members)))
+    for label in np.flatnonzero(frequency):
+        members = np.flatnonzero(known == label)
+        shares[:, members] = random.multinomial(counts[:, label], np.full(len(members), 1 / len(members)))
     return Draws(shares=torch.from_numpy(shares), counts=torch.from_numpy(counts).double())

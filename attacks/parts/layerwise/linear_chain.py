@@ -1,4 +1,4 @@
-"""A network as a chain of linear maps with activations between, which can be walked from its end to its start."""
+"""Linear chain: a network as linear maps with activations between, which can be inverted from its end."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fedleak.errors import NotApplicable
 from fedleak.learning.task import Task
 
-# Activations turned round: from what they gave to what they got, and their slope there.
+# Inverse activations.
 
 EDGE = 1e-9
 """How near the ends of its range a smooth activation is read."""

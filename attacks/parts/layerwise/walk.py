@@ -1,4 +1,4 @@
-"""The walk from a network's last layer to its first: each layer's input and derivative out of those behind it."""
+"""Layer-wise inversion: each layer's input and derivative from those of the next, with ReLU signs resolved."""
 
 from dataclasses import dataclass
 
@@ -17,24 +17,16 @@ from .equations import Layer, Solved, Vector, solve
 from .head_features import HeadFeatures
 from .linear_chain import Link, kink, turned, unbent
 
-# On which side of a kink an entry lies that is too near to it for noise: settled by the next layer's equations.
-#
-# The derivative behind a LeakyReLU depends on the side that each of its inputs was on. A small feature of the wrong
-# sign makes the derivative wrong by a factor there, and its filter's gradient equations with it; no other single error
-# does as much harm on the way back through the layers.
+# Resolves ReLU sign ambiguities. The derivative behind a LeakyReLU depends on the sign of each of its inputs. A small
+# feature of the wrong sign makes the derivative wrong by a factor there, and its filter's gradient equations with it;
+# no other single error does as much harm on the way back through the layers.
 
 DOUBT = 50.0
 """How many times its likely error a feature must be for its sign to be trusted."""
-
-
 MOST = 64
 """Features that are doubted at most, the smallest."""
-
-
 SURE = 9.0
 """Variances that a change of side must take off the squared residual."""
-
-
 TURNS = 4
 """How often sides are changed and the equations solved again, at most."""
 

@@ -1,4 +1,4 @@
-"""The search for the columns of all examples, within a budget of samples and descents."""
+"""Gradient disaggregation: the search for the columns of all examples, within a budget of samples and descents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,13 +67,13 @@ def _portions(rows: Rows, budget: Budget) -> Iterator[tuple[Search, int]]:
     No null vectors are drawn where even with half of the neurons asleep they would not do.
     """
     samples = budget.samples if expected_samples(rows.rank, 0.5) <= budget.samples else 0
-    draws = _split(samples, min(20_000, ENTRIES // rows.rank**2))
-    ways = _split(budget.descents, min(100, ENTRIES // rows.even.numel()))
-    for done, count in enumerate(draws):
-        report(done, len(draws) + len(ways))
+    sampling = _split(samples, min(20_000, ENTRIES // rows.rank**2))
+    descending = _split(budget.descents, min(100, ENTRIES // rows.even.numel()))
+    for done, count in enumerate(sampling):
+        report(done, len(sampling) + len(descending))
         yield null_vectors, count
-    for done, count in enumerate(ways, start=len(draws)):
-        report(done, len(draws) + len(ways))
+    for done, count in enumerate(descending, start=len(sampling)):
+        report(done, len(sampling) + len(descending))
         yield descents, count
 
 
@@ -83,7 +83,7 @@ def _split(count: int, most: int) -> list[int]:
 
 
 def _too_few(rows: Rows, basis: list[Column], budget: Budget) -> str:
-    asleep = sum(float(one.zero.double().mean()) for one in basis) / len(basis) if basis else 0.5
+    asleep = sum(float(sparse.zero.double().mean()) for sparse in basis) / len(basis) if basis else 0.5
     needed = expected_samples(rows.rank, asleep)
     cause = (
         f"noise of {rows.noise:.0e} an entry hides the others, or there is no ReLU behind the layer"

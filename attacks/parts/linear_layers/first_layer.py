@@ -1,4 +1,4 @@
-"""The first trainable layer, whose gradient speaks of the input."""
+"""First linear layer: where it is in a network, what goes into it, and how its derivatives are made."""
 
 from dataclasses import dataclass
 from math import prod
@@ -49,12 +49,10 @@ def find_first_layer(task: Task) -> FirstLayer:
     return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="".join(behind))
 
 
-# The first linear layer of a network, wherever it is: what goes into it, and how its derivatives are made.
+# The first linear layer behind other layers.
 
 PROBES = 4
 """Random images that a network is tried on."""
-
-
 EXACT = 1e-9
 """Relative error of double precision at most, where a formula holds."""
 
@@ -88,7 +86,7 @@ class Front:
     def require_one_vector(self) -> None:
         """Raises `NotApplicable` where the layer does not see one vector an image."""
         try:
-            features = self(self._grey())
+            features = self(self._gray())
         except (ValueError, RuntimeError) as error:
             raise NotApplicable(
                 f"the network does not run on two images in {self.mode} mode and double precision: {error}"
@@ -101,15 +99,17 @@ class Front:
 
     def is_empty(self) -> bool:
         """Whether the layer sees the image itself."""
-        grey = self._grey()
-        features = self(grey)
-        return features.shape == grey.flatten(1).shape and bool((features == grey.flatten(1)).all())
+        gray = self._gray()
+        features = self(gray)
+        return features.shape == gray.flatten(1).shape and bool((features == gray.flatten(1)).all())
 
     def shape(self) -> tuple[int, ...]:
         """The features of one image as they were before they were flattened: (channels, height, width) where that is
         what they were, else their number."""
-        *maps, features = self._run(self._grey())
-        shapes = [tuple(one.shape[1:]) for one in maps if one.dim() == 4 and one[0].numel() == features.shape[1]]
+        *maps, features = self._run(self._gray())
+        shapes = [
+            tuple(output.shape[1:]) for output in maps if output.dim() == 4 and output[0].numel() == features.shape[1]
+        ]
         return shapes[-1] if shapes else tuple(features.shape[1:])
 
     def derivatives(
@@ -131,7 +131,7 @@ class Front:
         (derivative,) = torch.autograd.grad(loss, seen)
         return derivative
 
-    def _grey(self) -> Float[Tensor, "2 channels height width"]:
+    def _gray(self) -> Float[Tensor, "2 channels height width"]:
         shades = torch.linspace(0.25, 0.75, 2 * prod(self.task.shape), dtype=self.dtype)
         return shades.reshape(2, *self.task.shape)
 

@@ -1,4 +1,4 @@
-"""A linear layer's gradient as a mixture of what went into the layer, and what makes it fit to be unmixed."""
+"""Linear mixture: a linear layer's gradient as a mixture of the layer's inputs, and when it can be unmixed."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -90,9 +90,6 @@ def require_separable(observation: Observation, names: FirstLayer, layer: Layer)
             f"'{names.weight}' has {features} inputs with a gradient, and {examples} examples that are mixed in so few "
             "dimensions cannot be told apart: smaller batches, or gradient matching"
         )
-
-
-# The unmixed inputs of a layer that sees the images themselves: made exact, and proved where they can be.
 
 
 def images_seen(

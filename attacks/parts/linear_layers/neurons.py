@@ -1,4 +1,4 @@
-"""Inputs of a linear layer out of its weight and bias gradient, neuron by neuron."""
+"""Neuron-wise inversion: inputs of a linear layer as quotients of its weight and bias gradient."""
 
 from dataclasses import dataclass
 

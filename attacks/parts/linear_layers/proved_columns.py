@@ -1,4 +1,4 @@
-"""One example's derivatives, found in a layer's gradient and proved: at every neuron zero, or what the head makes them.
+"""Certified columns: one example's derivatives, found in a layer's gradient and proved by the head and the ReLU.
 
 The gradient of a linear layer over K examples is `Σ_j d_j x_jᵀ` = `L R`, and each d_j is `L a_j` for an unknown a_j.
 Where a ReLU and the head are behind the layer, `d_j = J e_j` at the neurons that example j wakes and 0 at the others,

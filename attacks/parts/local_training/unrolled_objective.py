@@ -1,4 +1,4 @@
-"""The matching problem of several local steps: what is minimised, and what is moved besides images."""
+"""Objective of several local steps: what is minimized, and what is optimized besides images."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from .epochs import Merged
 from .unrolled import LOG_RATE, MEMBERS, fixed_order, images_of_each_epoch, learned_members, members, unrolled
 
 Order = Literal["learned", "separate", "fixed"]
-"""How the unknown order of the examples is met; see `batch_plans`."""
+"""How the unknown order of the examples is met; see `unrolled`."""
 UNITS = {MEMBERS: 1.0, LOG_RATE: 0.2}
 """Where a pixel's range counts 1."""
 USUAL_RATE = 0.1
@@ -78,7 +78,7 @@ class LocalTrainingMatch:
 
     @property
     def objective(self) -> Objective:
-        """What is minimised; its guess has one image for each example."""
+        """What is minimized; its guess has one image for each example."""
         return Merged.of(self.match, self.training.epochs or 1) if self.order == "separate" else self.match
 
     def start(self, images: Float[Tensor, "images channels height width"], rng: Generator) -> Variables:

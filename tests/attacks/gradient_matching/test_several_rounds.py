@@ -9,9 +9,9 @@ from scipy.optimize import linear_sum_assignment
 from fedleak.attacks.parts.engine.objective import by_autograd
 from fedleak.attacks.parts.local_training.multi_round_objective import (
     TOLERANCE,
-    SeveralMatches,
+    MultiRoundMatch,
+    explained_alike,
     robust,
-    told_apart,
     vote,
 )
 from fedleak.attacks.parts.local_training.surrogate import SHARE
@@ -38,8 +38,8 @@ def rounds_of(observe):
 
 
 def several(observation, batch):
-    messages = [observation, *observation.earlier()]
-    return SeveralMatches.of(messages, batch.labels, (), dtype=torch.float64, device="cpu")
+    messages = [observation, *observation.previous_rounds()]
+    return MultiRoundMatch.of(messages, batch.labels, (), dtype=torch.float64, device="cpu")
 
 
 def test_it_wants_other_messages():
@@ -66,10 +66,10 @@ def test_what_does_not_fit_hardly_pulls():
 
 
 def test_rounds_are_told_apart_by_their_loss():
-    assert told_apart([0.002, 0.004, 0.9]) == [True, True, False]
-    assert told_apart([0.2, 0.4, 0.9]) == [True, True, True]
-    assert told_apart([0.03, 0.04, 0.2]) == [True, True, False]
-    assert told_apart([0.5]) == [True]
+    assert explained_alike([0.002, 0.004, 0.9]) == [True, True, False]
+    assert explained_alike([0.2, 0.4, 0.9]) == [True, True, True]
+    assert explained_alike([0.03, 0.04, 0.2]) == [True, True, False]
+    assert explained_alike([0.5]) == [True]
 
 
 def test_labels_are_voted_on():

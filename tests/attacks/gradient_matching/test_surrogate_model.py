@@ -8,7 +8,7 @@ import torch
 from fedleak.attacks.parts.engine.distances import cosine, squared
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, one_step, pixels
 from fedleak.attacks.parts.engine.objective import by_autograd
-from fedleak.attacks.parts.local_training.surrogate import SHARE, at_surrogate, mean_gradient, way_of
+from fedleak.attacks.parts.local_training.surrogate import SHARE, at_surrogate, mean_gradient, weight_change
 from fedleak.contracts.attack import attacks
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
@@ -44,10 +44,10 @@ def test_the_truth_is_a_match_half_way_with_its_length(decay, linear_task, obser
 def test_the_way_is_read_off_a_gradient_too(smooth_task, observe, batch_of):
     seen = observe(smooth_task, batch_of(smooth_task, 4), replace(SEVERAL, momentum=0.0))
     mean = replace(seen, update=Update(seen.gradient(), UpdateKind.GRADIENT))
-    for name, value in way_of(mean).items():
+    for name, value in weight_change(mean).items():
         assert torch.allclose(value, seen.update.tensors[name], atol=1e-6)
-    assert way_of(replace(mean, training=mean.training.hiding(("learning_rate",)))) is None
-    assert way_of(replace(seen, masked=True)) is None
+    assert weight_change(replace(mean, training=mean.training.hiding(("learning_rate",)))) is None
+    assert weight_change(replace(seen, masked=True)) is None
 
 
 def test_one_local_step_is_matched_as_it_is(smooth_task, observe, batch_of):

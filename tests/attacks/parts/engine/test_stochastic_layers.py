@@ -12,7 +12,13 @@ from fedleak.attacks.parts.engine.distances import cosine
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
 from fedleak.attacks.parts.engine.objective import by_autograd, by_function
 from fedleak.attacks.parts.engine.public_model import PublicModel
-from fedleak.attacks.parts.engine.stochastic_layers import PREFIX, Mask, Noise, given_dice, secret_dice
+from fedleak.attacks.parts.engine.stochastic_layers import (
+    PREFIX,
+    DropoutMask,
+    LatentNoise,
+    secret_draws,
+    stochastic_layers,
+)
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import public_task
 from fedleak.contracts.defense import defenses
@@ -36,13 +42,13 @@ def dropout_task() -> Task:
 
 
 def test_a_mask_scales_what_it_keeps():
-    layer = Mask(0.5, False)
-    layer.dice = torch.tensor([[1.0, 0.0]])
+    layer = DropoutMask(0.5, False)
+    layer.draws = torch.tensor([[1.0, 0.0]])
     assert layer(torch.tensor([[3.0, 3.0]])).tolist() == [[6.0, 0.0]]
 
 
 def test_masks_have_the_shape_of_what_is_dropped_and_its_rate(dropout_task, observe, batch_of):
-    network = given_dice(observe(dropout_task, batch_of(dropout_task, 3)))
+    network = stochastic_layers(observe(dropout_task, batch_of(dropout_task, 3)))
     assert network.shapes == {"2": (4, 1, 1), "4": (144,)}
     masks = network.draw(500, generator(1))
     assert masks[PREFIX + "2"].shape == (500, 4, 1, 1)
@@ -54,7 +60,7 @@ def test_masks_have_the_shape_of_what_is_dropped_and_its_rate(dropout_task, obse
 def test_under_the_client_s_masks_the_gradient_is_the_client_s(gradient, dropout_task, observe, batch_of):
     batch = batch_of(dropout_task, 1)
     observation = observe(dropout_task, batch)
-    network = given_dice(observation)
+    network = stochastic_layers(observation)
     with global_dice("test", "dropout"):  # the dice of the client in `observe`
         masks = {
             PREFIX + "2": F.dropout2d(torch.ones(1, 4, 6, 6), 0.5)[..., :1, :1] * 0.5,
@@ -68,19 +74,19 @@ def test_under_the_client_s_masks_the_gradient_is_the_client_s(gradient, dropout
 
 
 def test_the_prior_is_zero_at_the_expected_mean(dropout_task, observe, batch_of):
-    network = given_dice(observe(dropout_task, batch_of(dropout_task, 1)))
+    network = stochastic_layers(observe(dropout_task, batch_of(dropout_task, 1)))
     masks = {PREFIX + "2": torch.full((1, 4, 1, 1), 0.5), PREFIX + "4": torch.full((1, 144), 0.75)}
-    assert network.unlikely(masks).item() == pytest.approx(0.0, abs=1e-6)
+    assert network.penalty(masks).item() == pytest.approx(0.0, abs=1e-6)
     masks[PREFIX + "4"] = torch.ones(1, 144)
-    assert network.unlikely(masks).item() == pytest.approx(0.25)
+    assert network.penalty(masks).item() == pytest.approx(0.25)
 
 
 def test_noise_is_normal_a_priori_and_unbounded():
-    noise = Noise()
+    noise = LatentNoise()
     drawn = noise.draw(50, (200,), generator(0))
     assert drawn.std().item() == pytest.approx(1.0, abs=0.02)
-    assert noise.unlikely(drawn).item() == pytest.approx(0.5, abs=0.02)
-    assert noise.unlikely(torch.zeros(3)).item() == 0.0
+    assert noise.penalty(drawn).item() == pytest.approx(0.5, abs=0.02)
+    assert noise.penalty(torch.zeros(3)).item() == 0.0
     far = torch.full((2, 3), 7.0)
     noise.project(far)
     assert far.min() == 7.0
@@ -112,26 +118,26 @@ class Hidden(nn.Module):
 def test_dice_that_cannot_become_variables_are_said(layer, words, observe, batch_of):
     task = task_of(layer())
     with pytest.raises(NotApplicable, match=words):
-        given_dice(observe(task, batch_of(task, 1)))
+        stochastic_layers(observe(task, batch_of(task, 1)))
 
 
 def test_alpha_dropout_is_dice_elsewhere(observe, batch_of):
     task = task_of(nn.Flatten(), nn.Dropout(0.5), nn.AlphaDropout(0.5), nn.Linear(36, 4))
     with pytest.raises(NotApplicable, match="elsewhere"):
-        given_dice(observe(task, batch_of(task, 1)))
+        stochastic_layers(observe(task, batch_of(task, 1)))
 
 
 def test_where_nothing_is_dropped_there_is_no_mask(dropout_task, smooth_task, observe, batch_of):
     batch = batch_of(dropout_task, 1)
     with pytest.raises(NotApplicable, match="no dropout layer"):
-        given_dice(observe(smooth_task, batch))
+        stochastic_layers(observe(smooth_task, batch))
     evaluated = observe(dropout_task, batch, LocalTraining(batch_size=1, mode="eval"))
     with pytest.raises(NotApplicable, match="eval mode"):
-        given_dice(evaluated)
+        stochastic_layers(evaluated)
 
 
 def test_the_client_s_network_is_left_alone(dropout_task, observe, batch_of):
-    given_dice(observe(dropout_task, batch_of(dropout_task, 1)))
+    stochastic_layers(observe(dropout_task, batch_of(dropout_task, 1)))
     assert isinstance(dropout_task.network[2], nn.Dropout2d)
 
 
@@ -157,7 +163,7 @@ def test_who_knows_the_chain_has_its_dice_for_variables(name, defended):
     match = GradientMatch.of(observation, cosine, pixels(torch.tensor([0, 1])))
     start = match.completed({"inputs": torch.rand(2, 1, 6, 6, generator=generator(0))}, generator(1))
     assert set(start) == {"inputs", PREFIX + CHAINS[name][1]}
-    assert match.vectorises
+    assert match.vectorizes
     one, other = (match.loss(start, by_function).item() for _ in range(2))
     assert one == other
     assert match.loss(start, by_autograd).item() == pytest.approx(one, rel=1e-4)
@@ -169,20 +175,20 @@ def test_who_does_not_know_it_has_not(name, defended):
     match = GradientMatch.of(observation, cosine, pixels(torch.tensor([0, 1])))
     start = {"inputs": torch.rand(2, 1, 6, 6, generator=generator(0))}
     assert match.completed(start, generator(1)) is start
-    assert not match.vectorises
+    assert not match.vectorizes
     with global_dice("rolls"):
         one, other = (match.loss(start, by_autograd).item() for _ in range(2))
     assert one != other
 
 
 def test_each_of_several_steps_rolls_its_own_dice(defended):
-    assert secret_dice(defended("dropout")) is not None
-    assert secret_dice(defended("dropout", LocalTraining(batch_size=1, batches=2))) is None
+    assert secret_draws(defended("dropout")) is not None
+    assert secret_draws(defended("dropout", LocalTraining(batch_size=1, batches=2))) is None
 
 
 def test_a_network_s_own_dropout_is_no_business_of_other_defenses(dropout_task, observe, batch_of):
     observation = observe(dropout_task, batch_of(dropout_task, 1))
-    assert secret_dice(replace(observation, defense=(defenses.build("clipping", {"max_norm": 1.0}),))) is None
+    assert secret_draws(replace(observation, defense=(defenses.build("clipping", {"max_norm": 1.0}),))) is None
 
 
 @pytest.mark.parametrize("name", ["inverting-gradients", "grad-inversion", "dlg", "grnn", "surrogate-model"])

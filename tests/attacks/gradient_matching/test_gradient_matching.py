@@ -10,7 +10,7 @@ import torch
 from fedleak.attacks.parts.applicability import mode_of
 from fedleak.attacks.parts.engine import distances
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.engine.initialization import grey
+from fedleak.attacks.parts.engine.initialization import gray
 from fedleak.attacks.parts.engine.loop import Matching
 from fedleak.attacks.parts.engine.objective import by_autograd, by_function
 from fedleak.attacks.parts.engine.public_model import is_smooth
@@ -28,7 +28,7 @@ def match_of(observation, labels, distance=distances.cosine, **options):
 
 
 def starts_of(task, count=1, examples=1):
-    return [{"inputs": grey(examples, task.shape, generator("start", number))} for number in range(count)]
+    return [{"inputs": gray(examples, task.shape, generator("start", number))} for number in range(count)]
 
 
 def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
@@ -104,7 +104,7 @@ def test_the_lowest_loss_is_kept_and_told(smooth_task, observe, batch_of):
     batch, told = batch_of(smooth_task, 1), []
     objective = match_of(observe(smooth_task, batch), batch.labels)
     with listening(lambda done, total: told.append((done, total))):
-        guess = Matching(optimiser=signed_adam(0.3), steps=40).run(objective, starts_of(smooth_task), generator(0))
+        guess = Matching(optimizer=signed_adam(0.3), steps=40).run(objective, starts_of(smooth_task), generator(0))
     assert guess.mismatch == pytest.approx(min(point.loss for point in guess.trace), rel=1e-5)
     assert told[-1] == (40, 40)
     assert len(guess.snapshots) == 11
@@ -115,7 +115,7 @@ def test_the_lowest_loss_is_kept_and_told(smooth_task, observe, batch_of):
 def test_starts_that_advance_together_go_where_each_goes_alone(optimiser, smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 2)
     objective = match_of(observe(smooth_task, batch), batch.labels, dtype=torch.float64, box=False)
-    engine = Matching(optimiser=optimiser, steps=12)
+    engine = Matching(optimizer=optimiser, steps=12)
     starts = [{"inputs": start["inputs"].double()} for start in starts_of(smooth_task, 5, examples=2)]
     alone = min((engine.run(objective, [start], generator(0)) for start in starts), key=lambda one: one.mismatch)
     best = engine.run(objective, starts, generator(0))
@@ -134,7 +134,7 @@ def test_both_ways_to_differentiate_agree(smooth_task, observe, batch_of):
 def test_an_attempt_that_found_the_data_is_the_last(smooth_task, observe, batch_of):
     batch, told = batch_of(smooth_task, 1), []
     objective = match_of(observe(smooth_task, batch), batch.labels)
-    engine = Matching(optimiser=signed_adam(0.1), steps=4, success=2.0)
+    engine = Matching(optimizer=signed_adam(0.1), steps=4, success=2.0)
     with listening(lambda done, total: told.append((done, total))):
         engine.run(objective, starts_of(smooth_task, 3), generator(0))
     assert [done for done, _ in told] == [1, 2, 3, 4, 12]
@@ -146,7 +146,7 @@ def test_a_unit_scales_a_variable_s_steps(smooth_task, observe, batch_of):
     moved = []
     for unit in (1.0, 0.1):
         objective = match_of(observe(smooth_task, batch), batch.labels, units={"inputs": unit}, box=False)
-        guess = Matching(optimiser=signed_adam(0.01), steps=2).run(objective, [{"inputs": start}], generator(0))
+        guess = Matching(optimizer=signed_adam(0.01), steps=2).run(objective, [{"inputs": start}], generator(0))
         moved.append((guess.inputs - start.clamp(0, 1)).abs().max().item())
     assert moved[1] == pytest.approx(0.1 * moved[0], rel=0.05)
 
@@ -159,7 +159,7 @@ def test_divergence_keeps_the_best_so_far_and_says_so(smooth_task, observe, batc
         yield 1, point * float("nan")
 
     objective = match_of(observe(smooth_task, batch), batch.labels)
-    guess = Matching(optimiser=explode, steps=2).run(objective, [{"inputs": batch.inputs}], generator(0))
+    guess = Matching(optimizer=explode, steps=2).run(objective, [{"inputs": batch.inputs}], generator(0))
     assert torch.equal(guess.inputs, batch.inputs)
     assert "diverged after 1 of 2" in guess.note
 
@@ -168,19 +168,19 @@ def test_a_network_that_cannot_run_on_the_batch_is_a_reason(normalised_task, obs
     observation = observe(normalised_task, batch_of(normalised_task, 2))
     objective = match_of(observation, torch.tensor([0]))
     start = {"inputs": torch.rand(1, 1, 5, 5)}
-    guess = Matching(optimiser=signed_adam(0.1), steps=2).run(objective, [start], generator(0))
+    guess = Matching(optimizer=signed_adam(0.1), steps=2).run(objective, [start], generator(0))
     assert "cannot be computed" in guess.failure
 
 
 def test_a_network_that_keeps_state_is_matched_one_start_at_a_time_and_not_compiled(normalised_task, observe, batch_of):
     batch = batch_of(normalised_task, 3)
     objective = match_of(observe(normalised_task, batch), batch.labels)
-    assert not objective.vectorises
-    guess = Matching(optimiser=signed_adam(0.1), steps=2).run(
+    assert not objective.vectorizes
+    guess = Matching(optimizer=signed_adam(0.1), steps=2).run(
         objective, starts_of(normalised_task, 5, examples=3), generator(0)
     )
     assert math.isfinite(guess.mismatch)
-    refused = Matching(optimiser=signed_adam(0.1), steps=2, compiled=True)
+    refused = Matching(optimizer=signed_adam(0.1), steps=2, compiled=True)
     assert "cannot be compiled" in refused.run(objective, starts_of(normalised_task), generator(0)).failure
 
 
