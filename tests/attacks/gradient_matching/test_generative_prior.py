@@ -8,7 +8,6 @@ import torch
 from fedleak.attacks.gradient_matching.generative_prior import GGL
 from fedleak.attacks.label_inference.batch_counts import BatchCounts
 from fedleak.attacks.parts.learning.autoencoder import learn_autoencoder
-from fedleak.attacks.parts.optimizers.cma_es import cma_es
 from fedleak.contracts.chain import protect
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
@@ -90,24 +89,3 @@ def test_the_decoder_draws_held_out_images_from_their_codes(linear_task):
     drawn = trained.decoder(codes, other.labels)
     assert (drawn - other.inputs).square().mean() < 0.15 * (other.inputs - other.inputs.mean(0)).square().mean()
     assert not any(parameter.requires_grad for parameter in trained.decoder.parameters())
-
-
-@pytest.mark.parametrize("shape", [(1, 5, 7), (3, 8, 8), (1, 25, 25)])
-def test_an_autoencoder_takes_any_shape(shape, linear_task):
-    task = replace(linear_task, shape=shape)
-    public = Batch(torch.rand(4, *shape, generator=generator(0)), torch.tensor([0, 1, 2, 3]))
-    trained = learn_autoencoder(task, public, 3, 1, generator(0))
-    assert trained.decoder(torch.zeros(4, 3), public.labels).shape == public.inputs.shape
-
-
-def test_evolution_reaches_the_bottom_of_a_narrow_valley():
-    scales = torch.tensor([1.0, 30.0, 1000.0]).double()
-    way = cma_es(generator(0))(torch.ones(3).double(), 150)
-    _, point = next(way)
-    losses = []
-    try:
-        while True:
-            losses.append((scales * (point - 0.3).square()).sum())
-            _, point = way.send((losses[-1], torch.zeros(3).double()))
-    except StopIteration:
-        assert min(losses) < 1e-10

@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.records.gradients import LONGEST, Sketch, Whitened
 from fedleak.attacks.parts.records.losses import drops, weights_after
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.learning.batch import Batch, joined
+from fedleak.learning.batch import joined
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 
@@ -116,56 +115,6 @@ def test_a_drop_is_what_an_update_lowers_a_loss_by(asked):
 def _pair(asked):
     first = asked.candidates[torch.arange(4)]
     return first.inputs, first.labels
-
-
-def test_whitening_is_the_inverse_of_the_second_moment():
-    public, many, other = (torch.randn(*shape, generator=generator(str(shape))) for shape in ((7, 5), (3, 5), (5,)))
-    product = Whitened.by(public, 0.1)
-    ridge = 0.1 * float(public.square().sum()) / 7**2
-    inverse = torch.linalg.inv((public.T @ public / 7 + ridge * torch.eye(5)).double())
-    expected = (many.double() @ inverse @ other.double()) / torch.einsum("ij,jk,ik->i", many.double(), inverse,
-                                                                        many.double()).sqrt()  # fmt: skip
-    ratio = product.cosines(many, other) / expected
-    assert torch.allclose(ratio, ratio[0].expand(3), rtol=1e-4)
-
-
-def test_without_public_gradients_it_is_the_plain_cosine():
-    many, other = torch.randn(4, 6, generator=generator(1)), torch.randn(6, generator=generator(2))
-    found = Whitened.by(torch.zeros(0, 6), 0.01).cosines(many, other)
-    assert torch.allclose(found / other.norm(), torch.cosine_similarity(many, other[None]).double(), atol=1e-6)
-
-
-def test_a_sketch_keeps_inner_products():
-    entries = 2 * LONGEST
-    one, two = (torch.randn(entries, generator=generator(seed)) for seed in (1, 2))
-    sketch = Sketch.of(entries, generator(3))
-    short, other = sketch({"w": one}), sketch({"w": one + two})
-    assert len(short) == LONGEST
-    assert abs(float(short @ other - one @ (one + two))) < 5 * float(one.norm() * (one + two).norm()) / LONGEST**0.5
-    assert torch.equal(Sketch.of(10, generator(3))({"w": torch.arange(10.0)}), torch.arange(10.0))
-
-
-def test_properties_are_read_off_single_images(linear_task, observe):
-    """A perceptron's gradient of one class holds the image, so which half is brighter is there to be found."""
-    rng = generator("halves")
-    images = torch.rand(260, 1, 6, 6, generator=rng)
-    images[::2, :, :3] += 0.5
-    images[1::2, :, 3:] += 0.5
-    public = Batch((images / 1.5)[:240], torch.zeros(240, dtype=torch.int64))
-    right = []
-    for place in range(240, 260):
-        one = Batch((images / 1.5)[place : place + 1], torch.tensor([0]))
-        answers = infer("property-inference", replace(observe(linear_task, one), auxiliary=public)).properties
-        assert bool(answers[0].isnan())  # no colour, no warmth
-        right.append((float(answers[1]) > 0.5) == (place % 2 == 0))
-    assert sum(right) >= 18
-
-
-def test_properties_need_a_batch_of_public_examples(linear_task, observe, batch_of):
-    observation = observe(linear_task, batch_of(linear_task, 4))
-    assert "4 public examples, a batch, and there are 0" in infer("property-inference", observation).failure
-    few = replace(observation, auxiliary=batch_of(linear_task, 3))
-    assert "there are 3" in infer("property-inference", few).failure
 
 
 def test_blind_guesses_prefer_nobody_and_answer_by_what_is_common(asked):
