@@ -61,7 +61,7 @@ class GRNN(MatchingAttack):
             device=self.device,
         )
         more = [untrained_generator(task.shape, task.classes, rng) for _ in range(self.restarts - 1)]
-        starts = [_weights(generator.to(self.device, dtype)) for generator in (network, *more)]
+        starts = [_weights(made.to(self.device, dtype)) for made in (network, *more)]
         engine = Matching(
             optimizer=rmsprop(self.learning_rate, self.momentum), steps=self.steps, compiled=self.compiled
         )
