@@ -59,7 +59,7 @@ class AnalyticLinear(Attack):
             solved = least_squares(weight, bias)
         else:
             rounding = rounding_of(observation, layer.weight)
-            # Of a defense's noise the gradient's own spectrum tells the size; without one rounding is all there is.
+            # A defense's noise is measured in the gradient's spectrum; without a defense there is only rounding.
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
             solved = activated_by_one(weight, bias, examples, noise)
         if not len(solved.inputs):

@@ -30,14 +30,14 @@ class CocktailParty(Attack):
 
     The gradient is `Σ_j d_j x_jᵀ`: each row a mixture of the K inputs, in its own proportions. Its row space of rank K
     is unmixed by independent component analysis (log cosh), and the bias gradient `Σ_j d_j` gives each input its sign
-    and scale. Images are told apart by their edges, in brightness and color. Behind a convolutional front the inputs
+    and scale. Images are separated by their edges, in brightness and color. Behind a convolutional front the inputs
     are features, and images that have these features are found by descent (feature inversion).
 
-    Beyond the paper: where a ReLU and the head are all that is behind the layer, a guess tells which neurons sleep, and
-    from these the example's exact derivatives d_j follow, which hold at every neuron or are no proof. Proved examples
-    are taken out of the mixture and the rest is unmixed again; when all are, the inputs are exact. Needs as many
-    neurons, and as many inputs of the layer, as there are examples; examples with one and the same input are found as
-    one. The gradient's length need not be known.
+    Beyond the paper: where a ReLU and the head are all that is behind the layer, a guess shows which neurons are
+    inactive, and from these the example's exact derivatives d_j follow, which hold at every neuron or are no proof.
+    Proved examples are taken out of the mixture and the rest is unmixed again; when all are, the inputs are exact.
+    Needs as many neurons, and as many inputs of the layer, as there are examples; examples with one and the same input
+    are found as one. The gradient's length need not be known.
 
     Clients that each took one step are as good as one batch. After several steps only examples of the first can be
     proved, and the rest is as near as independence brings it: photos, 8 in two steps (10 draws), come out at 41 dB
@@ -65,7 +65,7 @@ class CocktailParty(Attack):
     total_variation: Amount = 0.03
     """Weight in feature inversion: what features leave open is smooth. With 0.001 photos come out 3 to 12 dB worse."""
     labels: LabelRule = AutoLabels()
-    """The rule for labels where the images do not tell them."""
+    """The rule for labels where they do not follow from the images."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_inner_layer(observation.task)

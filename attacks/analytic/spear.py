@@ -38,11 +38,11 @@ class SPEAR(Attack):
     luck; the sparsest independent ones are the basis; the bias gradient scales them. The inputs are checked against the
     neurons they wake, and against the whole gradient.
 
-    Beyond the paper: thresholds from the noise of rounding (or of a defense) as the spectrum's tail tells it; mixtures
-    are split further; where luck would take too long, descents to sparse columns, whose cost does not double with each
-    example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the whole
-    image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients and
-    weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
+    Beyond the paper: thresholds from the noise of rounding (or of a defense) estimated from the spectrum's tail;
+    mixtures are split further; where luck would take too long, descents to sparse columns, whose cost does not double
+    with each example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the
+    whole image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients
+    and weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2403.03945"
@@ -57,7 +57,7 @@ class SPEAR(Attack):
     descents: Count = 5_000
     """Descents at most, once the samples are spent."""
     labels: LabelRule = AutoLabels()
-    """The rule for labels where the images do not tell them."""
+    """The rule for labels where they do not follow from the images."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_first_layer(observation.task)

@@ -37,11 +37,12 @@ SEARCH_SHARE = 4
 class FedAvgInversion(MatchingAttack):
     """Moves dummy images until local training that is simulated on them, step by step, ends where the client's did.
 
-    Nobody tells who was in which batch. `order` says how that is met: "learned" (ours) makes it a variable, "separate"
-    (the paper's) gives every epoch images of its own, tied by what does not depend on their order and merged at the
-    end, "fixed" (Inverting Gradients) takes one order and hopes. Other differences from the paper: signed Adam at .1,
-    more total variation, labels inferred from the update. Unknown epochs and batches are searched, an unknown learning
-    rate is learned; the note says so. Costs as many times a step of gradient matching as there are local steps.
+    Which example was in which batch is unknown. `order` says how that is handled: "learned" (ours) makes it a variable,
+    "separate" (the paper's) gives every epoch images of its own, tied by what does not depend on their order and merged
+    at the end, "fixed" (Inverting Gradients) takes one order and hopes. Other differences from the paper: signed Adam
+    at .1, more total variation, labels inferred from the update. Unknown epochs and batches are searched, an unknown
+    learning rate is learned; the note says so. Costs as many times a step of gradient matching as there are local
+    steps.
     """
 
     follows_steps: ClassVar[bool] = True

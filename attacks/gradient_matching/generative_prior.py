@@ -41,7 +41,7 @@ class GGL(MatchingAttack):
     """Searches the latent space of a generator of public images for the batch whose gradient is the observed one.
 
     So whatever a defense hides, the guess looks like the public images; and it looks no better than the generator can
-    draw, however much the update tells. A dummy gradient is compared over the entries that were sent, up to length
+    draw, however much the update gives away. A dummy gradient is compared over the entries that were sent, up to length
     where a defense may have scaled it: what clipping and sparsification do to it. Needs public data.
 
     Differences from the paper: the generator is a small conditional variational autoencoder, trained within the attack
@@ -103,7 +103,7 @@ class GGL(MatchingAttack):
         return {"auto": "l-bfgs" if smooth else "adam"}.get(self.search, self.search)
 
     def _dtype(self, observation: Observation) -> torch.dtype:
-        # Behind sigmoids an image moves the gradient by less than float32 can tell.
+        # Behind sigmoids an image moves the gradient by less than float32 resolves.
         return self.dtype(torch.float64 if is_smooth(observation.task.network) else torch.float32)
 
     def _objective(

@@ -20,7 +20,7 @@ class BiasSign(LabelRule):
     """Names the classes whose last-layer bias gradient is negative, each once; of one example, exactly its label.
 
     `g_b,i` is the mean of `p_i - y_i`, so a negative entry proves that class i is there. Classes that are there more
-    than once, or that the network expected more of, are not told: see `auto-labels`. Without a bias the rows of the
+    than once, or that the network expected more of, are missed: see `auto-labels`. Without a bias the rows of the
     last layer's weight take its place. Negative is what noise does not explain; where nothing is, the lowest counts.
     """
 

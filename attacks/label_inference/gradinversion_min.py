@@ -21,7 +21,7 @@ class GradInversionMin(LabelRule):
 
     With features that are never negative a negative entry proves its class, trained or not, one step or many; only
     such are named. With features of both signs it is the paper's ranking and may be wrong. Names at most K classes;
-    how often each is there is not told (the paper takes the labels of a batch to be distinct).
+    how often each is there stays unknown (the paper takes the labels of a batch to be distinct).
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2104.07586"

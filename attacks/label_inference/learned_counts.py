@@ -21,21 +21,21 @@ from ..parts.classifier_head.posteriors import residuals
 from ..parts.classifier_head.simulated_batches import Lens, draws, mean
 
 MOST_NUMBERS = 8_000_000
-"""How many numbers the sketches of all rehearsed batches may have."""
+"""How many numbers the sketches of all simulated batches may have."""
 FEWEST = 200
-"""Batches that are rehearsed in any case."""
+"""Batches that are simulated in any case."""
 
 
 @attacks.register("learned-counts")
 @dataclass(frozen=True, kw_only=True)
 class LearnedCounts(LabelRule):
-    """Rehearses: draws batches from public examples, learns how often each class is in them from the last layer's
+    """Simulates: draws batches from public examples, learns how often each class is in them from the last layer's
     gradient, and applies that to the observed one.
 
     On trained networks much better than any closed rule, above all where a client has few classes. Where a linear
-    regression on the bias gradient does better in rehearsal (untrained networks), that is used. Differs from the
+    regression on the bias gradient does better in the simulation (untrained networks), that is used. Differs from the
     paper, which learns whole images: gradient-boosted trees, on sketches of the last layer's gradient alone, and
-    several local steps count as half before, half after training. Noise that a defense adds is rehearsed too.
+    several local steps count as half before, half after training. Noise that a defense adds is simulated too.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2210.10880"
@@ -46,7 +46,7 @@ class LearnedCounts(LabelRule):
   url = {https://arxiv.org/abs/2210.10880}
 }"""
     batches: Count = 2000
-    """Batches to rehearse; fewer where there are more than some ten classes, and 200 at least."""
+    """Batches to simulate; fewer where there are more than some ten classes, and 200 at least."""
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
         require(observation, public=True)
@@ -55,7 +55,7 @@ class LearnedCounts(LabelRule):
         return as_labels(presence(observation, gradient).settle(examples * shares, examples))
 
     def _shares(self, observation: Observation, rng: Generator) -> Float[Tensor, " classes"]:
-        """The classes' shares of the batch, by the rule that did best in rehearsal."""
+        """The classes' shares of the batch, by the rule that did best in the simulation."""
         public, gradient, examples = public_examples(observation), head_gradient(observation), observation.examples()
         views = [view(observation, public.inputs, weights) for weights in ends(observation)]
         features = [seen.features for seen in views if seen.features is not None]

@@ -55,7 +55,7 @@ class LTI(Attack):
 
     Public batches are put through the clients' own training and defenses, so what a defense does is learned with the
     rest: nothing of it needs a formula. The error of a batch is that of its best pairing. Needs public data; what it
-    cannot tell comes out as the mean of public images.
+    cannot infer comes out as the mean of public images.
 
     Differences from the paper, where 50,000 public images are there and here some hundred: updates are reduced to
     principal components, of which the faint ones are magnified as far as helps on held-out public examples (of three

@@ -2,7 +2,7 @@
 
 One step moves a running mean r to `r' = (1 - m) r + m μ`, so `μ = (r' - (1 - m) r) / m`; a running variance likewise,
 with the unbiased variance of the n values of a channel, `n / (n - 1)` times that of the batch. After T steps what can
-be told is a mean of the steps' statistics, later steps weighing more. Source: https://arxiv.org/abs/2202.06924
+be inferred is a mean of the steps' statistics, later steps weighing more. Source: https://arxiv.org/abs/2202.06924
 """
 
 from dataclasses import dataclass

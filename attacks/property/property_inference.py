@@ -52,7 +52,7 @@ class PropertyInference(Attack):
     shadows: Count = 200
     """Public batches that updates are made of."""
     classifier: Classifier = "logistic"
-    """What tells updates apart; the paper has both."""
+    """The classifier of updates; the paper has both."""
 
     def adapts_to(self, chain: tuple[Defense, ...]) -> bool:
         return bool(chain)  # it learns from updates that went through the same defenses

@@ -36,7 +36,7 @@ def _rank(guess: Reconstruction) -> tuple[bool, float]:
 
 
 def _within(number: int, restarts: int, attempt: Attempt, rng: Generator) -> Reconstruction:
-    """One attempt, whose progress is told as its share of all."""
+    """One attempt, whose progress is reported as its share of all."""
     outside = copy_context()
     with listening(lambda done, total: outside.run(report, number * total + done, restarts * total)):
         return attempt(rng)

@@ -14,11 +14,11 @@ from .simulated_batches import Sketches
 # Features of a class in a sketch, which mean the same for every class.
 
 RESOLUTION = 1e3
-"""Errors are told apart by their logarithm down to one over this."""
+"""Errors are resolved by their logarithm down to one over this."""
 
 
 def described(sketches: Sketches, floor: float) -> Float[Tensor, "rows figures"]:
-    """For each class of each batch what tells of its count, beside what the whole batch is like."""
+    """For each class of each batch the features that depend on its count, beside those of the whole batch."""
     bias, diagonal = sketches.bias, sketches.by_class.diagonal(dim1=1, dim2=2)
     from_others, to_others = sketches.by_class.sum(2) - diagonal, sketches.by_class.sum(1) - diagonal
     columns = sketches.columns
@@ -60,9 +60,9 @@ def _rank(values: Float[Tensor, "batches classes"]) -> Float[Tensor, "batches cl
 
 
 TRIAL = 0.1
-"""Share of the rehearsed batches that rules are compared on."""
+"""Share of the simulated batches that rules are compared on."""
 GOOD = 0.01
-"""Share of a batch that a linear rule may put into wrong classes and still need no rival."""
+"""Share of a batch that a linear rule may put into wrong classes and still need no alternative."""
 
 
 class Counter(ABC):
@@ -102,7 +102,7 @@ class Circumstances:
     floor: float
     """Entries not above it in size are zero: rounding."""
     examples: int | None
-    """Examples of a batch; None where the gradient's length is unknown, and its bias tells no share."""
+    """Examples of a batch; None where the gradient's length is unknown, and its bias gives no share."""
 
     def known(self, sketches: Sketches) -> Float[Tensor, "batches classes"]:
         """The mean bias gradient, by which shares differ from the mean posterior."""
@@ -148,7 +148,7 @@ class Trees(Counter):
 def best_counter(
     sketches: Sketches, truth: Float[Tensor, "batches classes"], view: Circumstances, rng: Generator
 ) -> Counter:
-    """The rule that does best on rehearsed batches that it was not fitted to."""
+    """The rule that does best on simulated batches that it was not fitted to."""
     trial = max(int(TRIAL * len(truth)), 1)
     tried, fitted = sketches.part(slice(trial)), sketches.part(slice(trial, None))
     linear = Linear.fitted(fitted, truth[trial:])

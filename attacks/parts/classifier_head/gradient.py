@@ -57,7 +57,7 @@ class HeadGradient:
     """The same as `before` where the update is a gradient."""
 
     def noise(self) -> float:
-        """Root mean square error of an entry, told by a law: p and y sum to 1, so the rows of a gradient sum to zero.
+        """Root mean square error of an entry. As p and y sum to 1, the rows of a gradient sum to zero.
 
         What they do sum to is rounding, a defense's noise, or what else is no gradient.
         """
@@ -109,7 +109,7 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     direction: Tensor = directions[0]
     rounding = 1e-5 * direction.abs().max()
     if (direction > -rounding).all() or (direction < rounding).all():
-        # Features that are never negative (ReLU, sigmoid) tell which way their mean points.
+        # Features that are never negative (ReLU, sigmoid) show which way their mean points.
         return gradient.weight @ direction.abs()
     along = gradient.weight @ direction
     return along if along.max() < -along.min() else -along

@@ -30,7 +30,7 @@ class LabelRule(Attack, ABC):
 
     @abstractmethod
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
-        """The labels in ascending order, one for each example unless the rule tells less."""
+        """The labels in ascending order, one for each example unless the rule finds fewer."""
 
     def infer_if_applicable(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | None:
         """The labels; None where the rule does not apply."""

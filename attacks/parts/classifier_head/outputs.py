@@ -14,7 +14,7 @@ from ..applicability import mode_of
 from .gradient import head_of
 
 PROBES = 8
-"""Images that tell the sign of features: flat ones and ramps."""
+"""Images that show the sign of features: flat ones and ramps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def noise_view(observation: Observation, images: int, rng: Generator, weights: W
 
 
 def never_negative(observation: Observation) -> bool:
-    """Whether the last layer's inputs cannot be negative (ReLU, sigmoid), as far as a few probes tell."""
+    """Whether the last layer's inputs cannot be negative (ReLU, sigmoid), as far as a few probes show."""
     shape = observation.task.shape
     pixels = torch.linspace(0.0, 1.0, shape[0] * shape[1] * shape[2]).reshape(shape)
     levels = torch.linspace(0.0, 1.0, PROBES // 2)

@@ -13,7 +13,7 @@ from .posteriors import by_class
 COLUMNS = 256
 """Features whose part of the gradient is looked at entry by entry."""
 AS_PUBLIC = 0.5
-"""Share of the rehearsed batches whose classes are as frequent as in public; the others are of few classes, or one."""
+"""Share of the simulated batches whose classes are as frequent as in public; the others are of few classes, or one."""
 SKEWS = (-1.3, 1.0)
 """Range of the concentration of their class frequencies, as a power of ten: from one class to nearly even ones."""
 TINY = 1e-12
@@ -95,7 +95,7 @@ class Lens:
         classes, width = gradient.weight.shape
         means = torch.stack([rows.mean(0) for rows in by_class(features, labels, classes)])
         square = means @ means.T
-        # Classes that the network does not tell apart have parallel means.
+        # Classes that the network does not separate have parallel means.
         ridge = (1e-3 * square.trace() / classes + 1e-12) * torch.eye(classes, dtype=square.dtype)
         step = max(width // COLUMNS, 1)
         return cls(

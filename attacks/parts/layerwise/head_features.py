@@ -43,7 +43,7 @@ def head_features(
 
     The gradient has rank one: its factors are the features and the posterior less the one-hot label, each up to a
     length. A bias gradient gives the length; without one it is the root of an equation of one unknown, for the features
-    fix the posterior as well. The label's entry alone is negative, which tells label and sign.
+    fix the posterior as well. The label's entry alone is negative, which gives label and sign.
     """
     left, values, right = torch.linalg.svd(weight_gradient, full_matrices=False)
     strength = float(values[0]) if length_known else None

@@ -45,7 +45,7 @@ def turned(activation: nn.Module, features: Float[Tensor, "*shape"]) -> Turned:
 
 
 def unbent(features: Float[Tensor, "*shape"], positive: Bool[Tensor, "*shape"], below: float) -> Turned:
-    """A piecewise linear activation turned round, where each entry's side is given. One side of ReLU tells nothing."""
+    """A piecewise linear activation turned round, where each entry's side is given; ReLU loses one side."""
     slope = torch.where(positive, 1.0, below).to(features.dtype)
     known = slope > 0
     before = torch.where(known, features / slope.clamp_min(1e-300), torch.zeros_like(features))

@@ -19,14 +19,14 @@ from .neurons import unexplained
 from .row_space import certify_span, provable
 
 PROBES = 4
-"""Random images that tell whether the layer's inputs can be negative."""
+"""Random images that show whether the layer's inputs can be negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
     """A linear layer's gradient `left @ right` over its neurons and inputs, and its weights.
 
-    The inputs are `U @ right` for an unknown unmixing matrix U, of which the bias gradient tells that `U @ ones` is 1.
+    The inputs are `U @ right` for an unknown unmixing matrix U, and by the bias gradient `U @ ones` is 1.
     """
 
     left: Float[Tensor, "neurons rank"]
@@ -62,7 +62,7 @@ class Mixture:
 
     @property
     def rank(self) -> int:
-        """How many inputs there are to tell apart."""
+        """How many inputs there are to separate."""
         return self.left.shape[1]
 
     def inputs(self, unmixing: Float[Tensor, "rows rank"]) -> Float[Tensor, "rows features"]:

@@ -29,7 +29,7 @@ class Peeled:
 
 
 class Peeling:
-    """Independent components give guesses; those that a proof is found for are taken out; the rest is easier to tell.
+    """Independent components give guesses; proved ones are taken out; the rest is easier to separate.
 
     A proved a_j is a column of `U⁻¹`, so every other row of U is orthogonal to it. Where no guess leads to a proof,
     random mixtures of the guesses that are left are tried: few dimensions, so they soon come near.

@@ -9,7 +9,7 @@ from ..applicability import mode_of
 
 EPOCHS = (1, 2, 5, 10)
 BATCHES = (1, 2, 4)
-"""What is tried where nothing tells how many: powers far enough apart for an update to tell them apart."""
+"""What is tried where the number is unknown: values far enough apart for an update to distinguish them."""
 
 
 def possible_trainings(observation: Observation) -> list[LocalTraining]:

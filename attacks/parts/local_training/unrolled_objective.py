@@ -55,7 +55,7 @@ class LocalTrainingMatch:
     ) -> "LocalTrainingMatch":
         """The problem for one way of training; labels are dealt out to batches by `rng` unless that is learned.
 
-        The length of the update counts where a rate or a number of steps is to be told from it.
+        The length of the update counts where a rate or a number of steps is to be inferred from it.
         """
         epochs = training.epochs or 1
         dealt = [labels[torch.randperm(len(labels), generator=rng)] for _ in range(epochs)]
@@ -96,5 +96,5 @@ class LocalTrainingMatch:
         slopes = list(self.match.model.gradients(dummy.inputs, dummy.labels, by_autograd).values())
         observed = list(self.observation.gradient().values())
         ratio = float(inner(observed, observed) / inner(slopes, slopes).detach()) ** 0.5 / steps
-        tells = self.observation.update.kind is UpdateKind.DELTA and math.isfinite(ratio) and ratio > 0
-        return math.log(ratio if tells else USUAL_RATE)
+        usable = self.observation.update.kind is UpdateKind.DELTA and math.isfinite(ratio) and ratio > 0
+        return math.log(ratio if usable else USUAL_RATE)

@@ -148,7 +148,7 @@ def _along(
 
 
 def _newton(gradient: Float[Tensor, " entries"], pairs: deque[Pair]) -> Float[Tensor, " entries"]:
-    """The inverse Hessian that the pairs tell, times the gradient: the two-loop recursion."""
+    """The two-loop recursion: the inverse Hessian approximated by the pairs, times the gradient."""
     if not pairs:
         return gradient
     direction, along = gradient.clone(), []

@@ -69,9 +69,9 @@ def _gradient(observation: Observation, record: Batch) -> NamedTensors:
 class Whitened:
     """`<a, b> = aᵀ S⁻¹ b`, S the second moment of public gradients plus a ridge.
 
-    An update is the gradient of one candidate plus those of strangers, which look like public ones: against such noise
-    this is the matched filter. S is never formed: with the public gradients as the rows of P and `G = P Pᵀ + n r I`,
-    `S⁻¹ = (I - Pᵀ G⁻¹ P) / r`. Without public gradients it is the plain inner product.
+    An update is the gradient of one candidate plus those of other examples, which look like public ones: against such
+    noise this is the matched filter. S is never formed: with the public gradients as the rows of P and
+    `G = P Pᵀ + n r I`, `S⁻¹ = (I - Pᵀ G⁻¹ P) / r`. Without public gradients it is the plain inner product.
     """
 
     public: Float[Tensor, "examples entries"]
