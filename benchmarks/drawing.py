@@ -53,7 +53,7 @@ def _guess(setting: Setting, seed: int) -> Drawn:
         observation = _with_uniform_weights(observation, truth, seed)
     chosen = attacks.build(setting.case.attack, setting.case.options)
     started = time.process_time()
-    guess = chosen.reconstruct(observation, generator("attack", seed))
+    guess = chosen.run(observation, generator("attack", seed))
     seconds = time.process_time() - started
     value = math.nan if guess.failure else FIGURES[setting.figure](guess, truth, observation.task.classes)
     failure = guess.failure or ("the guess has nothing to compare" if math.isnan(value) else None)

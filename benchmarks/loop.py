@@ -42,8 +42,8 @@ def engine(
     rng = generator("loop")
     terms = ((0.01, regularizers.on_images(regularizers.total_variation)),)
     objective = GradientMatch.of(observation, distances.cosine, pixels(truth.labels), terms=terms)
-    begin = [{"inputs": initialization.grey(len(truth), observation.task.shape, rng)} for _ in range(restarts)]
-    return Matching(optimiser=first_order.signed_adam(0.1), steps=steps, compiled=compiled).run(objective, begin, rng)
+    begin = [{"inputs": initialization.gray(len(truth), observation.task.shape, rng)} for _ in range(restarts)]
+    return Matching(optimizer=first_order.signed_adam(0.1), steps=steps, compiled=compiled).run(objective, begin, rng)
 
 
 def by_hand(observation: Observation, truth: Batch, steps: int) -> None:
@@ -52,7 +52,7 @@ def by_hand(observation: Observation, truth: Batch, steps: int) -> None:
     network.load_state_dict(observation.before.state_dict())
     parameters, target = list(network.parameters()), list(observation.gradient().values())
     length = sum((t * t).sum() for t in target) ** 0.5
-    dummy = initialization.grey(len(truth), observation.task.shape, generator("loop")).requires_grad_()
+    dummy = initialization.gray(len(truth), observation.task.shape, generator("loop")).requires_grad_()
     adam = torch.optim.Adam([dummy], lr=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for _ in range(steps):

@@ -124,9 +124,9 @@ def _draw(case: Case, seed: int) -> Draw:
     observation, truth = observed(case, seed)
     attack = attacks.build(case.attack, case.options)
     started = time.process_time()
-    guess = attack.reconstruct(observation, generator("attack", seed))
+    guess = attack.run(observation, generator("attack", seed))
     seconds = time.process_time() - started
-    prior = attacks.build("prior", {}).reconstruct(observation, generator("prior", seed))
+    prior = attacks.build("prior", {}).run(observation, generator("prior", seed))
     psnr, recall = (metrics.build(name, {}) for name in ("psnr", "label-recall"))
     images, labels = scoring.score(guess, truth, (psnr, recall), prior)
     return Draw(

@@ -189,14 +189,14 @@ INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
 def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
     """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone.
 
-    Of a capture it also sees what it wants: other messages of the federation, and candidates to be asked about.
+    Of a capture it also sees what it requires: other messages of the federation, and candidates to be asked about.
     """
     chosen = attacks.build(name, options)
     rng = generator(seed, "attack", name)
     if isinstance(captured, Observation):
-        return chosen.reconstruct(captured, rng)
-    challenge = captured.challenge if "candidates" in chosen.wants else None
-    return chosen.reconstruct(shown(captured.observation, chosen, captured.others, challenge), rng)
+        return chosen.run(captured, rng)
+    challenge = captured.challenge if "candidates" in chosen.requires else None
+    return chosen.run(shown(captured.observation, chosen, captured.others, challenge), rng)
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:
@@ -209,7 +209,7 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
     )
-    prior = attacks.build("prior", {}).reconstruct(asked, generator(0, "prior"))
+    prior = attacks.build("prior", {}).run(asked, generator(0, "prior"))
     return compare(guess, captured.truth, chosen, prior, baselines(asked), challenge)
 
 

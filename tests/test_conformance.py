@@ -146,7 +146,7 @@ def test_an_attack_gives_the_same_guess_for_the_same_seed_and_leaves_the_observa
     attack = attacks.build(cls.name, quick_options(cls))
     held = {name: value.clone() for name, value in observation.update.tensors.items()}
     weights = observation.before.clone()
-    one, two = (attack.reconstruct(observation, generator(5)) for _ in range(2))
+    one, two = (attack.run(observation, generator(5)) for _ in range(2))
     assert same(one, two)
     assert all(torch.equal(value, held[name]) for name, value in observation.update.tensors.items())
     assert all(torch.equal(v, observation.before.state_dict()[n]) for n, v in weights.state_dict().items())
@@ -167,7 +167,7 @@ def same(one: Reconstruction, two: Reconstruction) -> bool:
 def test_an_attack_survives_a_degenerate_update(cls: type[Attack], observation: Observation, value: float) -> None:
     filled = observation.update.with_vector(torch.full_like(observation.update.vector(), value))
     attack = attacks.build(cls.name, quick_options(cls))
-    guess = attack.reconstruct(dataclasses.replace(observation, update=filled), generator(5))
+    guess = attack.run(dataclasses.replace(observation, update=filled), generator(5))
     if guess.inputs is not None:
         assert torch.isfinite(guess.inputs).all()
     guessed = (guess.inputs, guess.labels, guess.membership, guess.properties)

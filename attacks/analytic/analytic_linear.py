@@ -1,4 +1,4 @@
-"""The input of a first linear layer, read off its gradient."""
+"""Analytic inversion of a first linear layer: its input is read off its gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,14 +9,15 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.rank import low_rank, rounding_of
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
-from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
+from ..parts.linear_layers.first_layer import find_first_layer
 from ..parts.linear_layers.neurons import activated_by_one, least_squares
 
 
@@ -31,7 +32,7 @@ class AnalyticLinear(Attack):
     averages out as it does for one example. Where no more were found, fewer guesses come back than there are
     examples.
 
-    A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificate`). Of
+    A guess that gives the observed gradient again, labels included, gets a certificate (see `parts.certificates`). Of
     one example that proves the image: with `dL/db` observed and not zero, `dL/dW = dL/db xᵀ` has one solution x. Of
     more it proves that no server can tell the guess from the truth by this update; other batches could give it too.
     """
@@ -43,33 +44,29 @@ class AnalyticLinear(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         layer = find_first_layer(observation.task)
-        if not isinstance(layer, FirstLayer):
-            return Reconstruction.failed(layer)
-        problem = defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
         gradient, examples = observation.gradient(), observation.examples()
         weight, bias = gradient[layer.weight].double(), gradient[layer.bias].double()
         if not bias.any():
-            return Reconstruction.failed(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
+            raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
         if examples == 1:
-            found = least_squares(weight, bias)
+            solved = least_squares(weight, bias)
         else:
             rounding = rounding_of(observation, layer.weight)
-            # Of a defense's noise the gradient's own spectrum tells the size; without one rounding is all there is.
+            # A defense's noise is measured in the gradient's spectrum; without a defense there is only rounding.
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
-            found = activated_by_one(weight, bias, examples, noise)
-        if not len(found.inputs):
-            return Reconstruction.failed(f"none of {len(bias)} neurons has a quotient that could be an image")
-        inputs = found.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
+            solved = activated_by_one(weight, bias, examples, noise)
+        if not len(solved.inputs):
+            raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an image")
+        inputs = solved.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
         labels, certificate = self._labels(observation, inputs, rng)
         return Reconstruction(
             inputs=inputs,
             labels=labels,
-            mismatch=found.mismatch,
+            mismatch=solved.mismatch,
             certifiable=certifiable(observation),
             certificate=certificate,
-            note=found.note,
+            note=solved.note,
         )
 
     def _labels(
@@ -80,5 +77,4 @@ class AnalyticLinear(Attack):
         certificate = None if paired is None else certify(observation, inputs, paired)
         if certificate:
             return paired, certificate
-        inferred = self.labels.infer(observation, rng)
-        return None if isinstance(inferred, str) else inferred, None
+        return self.labels.infer_if_applicable(observation, rng), None

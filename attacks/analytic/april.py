@@ -1,4 +1,4 @@
-"""APRIL: the one image behind a vision transformer's update, by linear equations that its position embedding gives."""
+"""APRIL: the one image behind a vision transformer's update, from linear equations given by its position embedding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.settings import Count
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
@@ -30,7 +31,7 @@ class April(Attack):
     """Solves `(dL/dz)ᵀ z = Σ Wᵀ dL/dW` over queries, keys and values for the tokens z, then undoes the embedding.
 
     A position that is added to the tokens has their derivative as its gradient: `dL/dz` is observed. Where z goes into
-    the first attention alone, without normalisation or residual, the equations hold; with no more tokens than
+    the first attention alone, without normalization or residual, the equations hold; with no more tokens than
     features, and no fewer features than pixels of a patch, they have one solution. For one example and one step; the
     gradient's length does not matter.
 
@@ -50,20 +51,17 @@ class April(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         tokens = find_tokens(observation.task)
-        if isinstance(tokens, str):
-            return Reconstruction.failed(tokens)
-        problem = defect(observation) or _refusal(observation, tokens)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
+        _require_one_step(observation, tokens)
         solutions = [*self._solutions(observation, tokens)]
         if not solutions:
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"'{observation.task.name}' is not a transformer of the form that APRIL is for: it has no query, key "
                 "and value layers that see the tokens and pixels; set `embedding = true`"
             )
         unexplained, patches = min(solutions, key=lambda solution: solution[0])
         if unexplained > UNEXPLAINED:
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"the tokens' equations leave {unexplained:.0%} unexplained: something comes between tokens and "
                 "attention, more than one example is behind this update, or noise is; try 'inverting-gradients'"
             )
@@ -72,10 +70,9 @@ class April(Attack):
         if paired is not None and self.embedding:
             images = sharpened(observation, tokens, images, paired, self.iterations)
         certificate = None if paired is None else certify(observation, images, paired)
-        inferred = paired if certificate else self.labels.infer(observation, rng)
         return Reconstruction(
             inputs=images,
-            labels=None if isinstance(inferred, str) else inferred,
+            labels=paired if certificate else self.labels.infer_if_applicable(observation, rng),
             mismatch=unexplained**2,
             certifiable=certifiable(observation),
             certificate=certificate,
@@ -105,15 +102,18 @@ def _solve(
     return solution, float((by_token.T @ solution - right).norm() / right.norm().clamp(min=1e-300))
 
 
-def _refusal(observation: Observation, tokens: PatchTokens) -> str | None:
-    """Why the equations do not hold for this update, in words; None where they do."""
+def _require_one_step(observation: Observation, tokens: PatchTokens) -> None:
+    """Raises `NotApplicable` where the equations do not hold for this update: they are of one example and one step."""
     examples, steps = observation.examples(), observation.training.steps
     if observation.masked:
-        return "the update is masked, so its entries are random: APRIL needs a client's own gradient"
+        raise NotApplicable("the update is masked, so its entries are random: APRIL needs a client's own gradient")
     if examples != 1:
-        return f"APRIL is for one example, and {examples} are behind this update: try 'inverting-gradients'"
+        raise NotApplicable(
+            f"APRIL is for one example, and {examples} are behind this update: try 'inverting-gradients'"
+        )
     if steps not in {1, None}:
-        return f"APRIL needs the gradient of one local step, and {steps} were made: try 'fedavg-inversion'"
+        raise NotApplicable(
+            f"APRIL needs the gradient of one local step, and {steps} were made: try 'fedavg-inversion'"
+        )
     if not observation.gradient()[tokens.position].any():
-        return f"the gradient of '{tokens.position}' is zero: nothing says which patch is where"
-    return None
+        raise NotApplicable(f"the gradient of '{tokens.position}' is zero: nothing says which patch is where")

@@ -1,10 +1,10 @@
-"""The Cocktail Party attack: a linear layer's gradient is a mixture of its inputs, and mixtures can be unmixed."""
+"""Cocktail Party attack: a linear layer's gradient is a mixture of its inputs, and mixtures can be unmixed."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
@@ -13,13 +13,13 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.feature_inversion import Inversion
 from ..parts.linear_layers.first_layer import FirstLayer, Front, find_inner_layer
 from ..parts.linear_layers.ica import Contrast, centred, edges, padded_rim
 from ..parts.linear_layers.inputs import read_layer
-from ..parts.linear_layers.mixture import Mixture, images_seen, unfit
+from ..parts.linear_layers.mixture import Mixture, images_seen, require_separable
 from ..parts.linear_layers.peeling import Peeling
 
 
@@ -30,14 +30,14 @@ class CocktailParty(Attack):
 
     The gradient is `Σ_j d_j x_jᵀ`: each row a mixture of the K inputs, in its own proportions. Its row space of rank K
     is unmixed by independent component analysis (log cosh), and the bias gradient `Σ_j d_j` gives each input its sign
-    and scale. Images are told apart by their edges, in brightness and colour. Behind a convolutional front the inputs
+    and scale. Images are separated by their edges, in brightness and color. Behind a convolutional front the inputs
     are features, and images that have these features are found by descent (feature inversion).
 
-    Beyond the paper: where a ReLU and the head are all that is behind the layer, a guess tells which neurons sleep, and
-    from these the example's exact derivatives d_j follow, which hold at every neuron or are no proof. Proved examples
-    are taken out of the mixture and the rest is unmixed again; when all are, the inputs are exact. Needs as many
-    neurons, and as many inputs of the layer, as there are examples; examples with one and the same input are found as
-    one. The gradient's length need not be known.
+    Beyond the paper: where a ReLU and the head are all that is behind the layer, a guess shows which neurons are
+    inactive, and from these the example's exact derivatives d_j follow, which hold at every neuron or are no proof.
+    Proved examples are taken out of the mixture and the rest is unmixed again; when all are, the inputs are exact.
+    Needs as many neurons, and as many inputs of the layer, as there are examples; examples with one and the same input
+    are found as one. The gradient's length need not be known.
 
     Clients that each took one step are as good as one batch. After several steps only examples of the first can be
     proved, and the rest is as near as independence brings it: photos, 8 in two steps (10 draws), come out at 41 dB
@@ -58,20 +58,15 @@ class CocktailParty(Attack):
     total_variation: Amount = 0.03
     """Weight in feature inversion: what features leave open is smooth. With 0.001 photos come out 3 to 12 dB worse."""
     labels: LabelRule = AutoLabels()
-    """The rule for labels where the images do not tell them."""
+    """The rule for labels where they do not follow from the images."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_inner_layer(observation.task)
-        if isinstance(names, str):
-            return Reconstruction.failed(names)
-        problem = defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
         front = Front(observation, names)
         layer = read_layer(observation, names)
-        problem = front.refusal() or unfit(observation, names, layer)
-        if problem:
-            return Reconstruction.failed(problem)
+        front.require_one_vector()
+        require_separable(observation, names, layer)
         mixture = Mixture.of(observation, front, layer, rng)
         peeled = Peeling(mixture, _contrast(front), self.searches, rng).run()
         inputs = mixture.inputs(peeled.unmixing).clamp(*mixture.bounds)
@@ -83,10 +78,10 @@ class CocktailParty(Attack):
         if guess.failure:
             return guess
         if guess.labels is None:
-            guess = replace(guess, labels=self._labels(observation, rng))
-        proved, found = len(peeled.labels), len(inputs)
-        told = f"of {observation.examples()} examples {proved} are unmixed by proof, {found - proved} by independence"
-        return replace(guess, note="; ".join(filter(None, (told, guess.note))))
+            guess = replace(guess, labels=self.labels.infer_if_applicable(observation, rng))
+        proved, count = len(peeled.labels), len(inputs)
+        note = f"of {observation.examples()} examples {proved} are unmixed by proof, {count - proved} by independence"
+        return replace(guess, note="; ".join(filter(None, (note, guess.note))))
 
     def _inverted(
         self, observation: Observation, names: FirstLayer, features: Float[Tensor, "rank features"], rng: Generator
@@ -94,15 +89,11 @@ class CocktailParty(Attack):
         """Images with these features. No labels: descent leaves too much of the gradient unexplained to prove any."""
         inversion = Inversion(steps=self.steps, learning_rate=self.learning_rate, smoothness=self.total_variation)
         front = Front(observation, names, torch.float32)
-        found, rest = inversion.run(front, features.float(), observation.task.shape, rng)
-        if found.failure:
-            return found
+        guess, rest = inversion.run(front, features.float(), observation.task.shape, rng)
+        if guess.failure:
+            return guess
         unexplained = f"images leave {float(rest.median()):.0e} of their features unexplained"
-        return replace(found, mismatch=float(rest.mean()), note="; ".join(filter(None, (found.note, unexplained))))
-
-    def _labels(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | None:
-        inferred = self.labels.infer(observation, rng)
-        return None if isinstance(inferred, str) else inferred
+        return replace(guess, mismatch=float(rest.mean()), note="; ".join(filter(None, (guess.note, unexplained))))
 
 
 def _contrast(front: Front) -> Contrast:

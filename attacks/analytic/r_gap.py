@@ -9,12 +9,13 @@ from torch import Generator, Tensor, nn
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.gradients.rank import rounding_of
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Count
 
-from ..parts.applicability import defect, length_unknown, mode_of
+from ..parts.applicability import length_unknown, mode_of, require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.layerwise.determinacy import rank_words
 from ..parts.layerwise.head_features import HeadFeatures, head_features
@@ -30,7 +31,7 @@ class RGAP(Attack):
 
     The head's gradient gives the features and the derivative by the logits. From a layer's output and its derivative
     come linear equations for its input, `W * x = z` and `d ⋆ x = dL/dW`; then the derivative by that input, and so on
-    to the image. Nothing is optimised, nothing drawn. Where the equations of every layer have full rank the image is
+    to the image. Nothing is optimized, nothing drawn. Where the equations of every layer have full rank the image is
     exact up to noise, which grows from layer to layer; the note says what the ranks are.
 
     For one example and a plain chain of convolutions and linear layers with LeakyReLU, sigmoid, tanh or (where enough
@@ -46,21 +47,20 @@ class RGAP(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         chain = find_chain(observation.task)
-        if isinstance(chain, str):
-            return Reconstruction.failed(chain)
-        examples = observation.examples()
-        problem = defect(observation)
-        if problem or examples != 1:
-            return Reconstruction.failed(
-                problem or f"R-GAP is for one example, and {examples} are behind this update: try gradient matching"
-            )
+        require_usable(observation)
         weights = in_dtype(observation.before, torch.float64).parameters
         gradient = {name: value.double() for name, value in observation.gradient().items()}
-        problem = _unfit(observation, chain, gradient, self.largest)
-        if problem:
-            return Reconstruction.failed(problem)
-        guesses = [self._guess(observation, chain, weights, gradient, head) for head in _heads(observation, chain)]
-        return min(guesses, key=lambda guess: (guess.failure is not None, guess.mismatch))
+        _require_solvable(observation, chain, gradient, self.largest)
+        guesses: list[Reconstruction] = []
+        refusals: list[NotApplicable] = []
+        for head in _heads(observation, chain):
+            try:
+                guesses.append(self._guess(observation, chain, weights, gradient, head))
+            except NotApplicable as refusal:
+                refusals.append(refusal)
+        if not guesses:
+            raise refusals[0]
+        return min(guesses, key=lambda guess: guess.mismatch)
 
     def _guess(
         self,
@@ -74,10 +74,8 @@ class RGAP(Attack):
         rounding = max(rounding_of(observation, link.weight) / _size(gradient, link) for link in chain)
         scaled = {name: head.scale * value for name, value in gradient.items()}
         walk = walk_back(chain, weights, scaled, head, rounding)
-        if isinstance(walk, str):
-            return Reconstruction.failed(walk)
         if not torch.isfinite(walk.inputs).all():
-            return Reconstruction.failed("the walk back through the layers diverged: the noise is too strong for it")
+            raise NotApplicable("the walk back through the layers diverged: the noise is too strong for it")
         images = walk.inputs.clamp(0.0, 1.0).float().reshape(1, *observation.task.shape)
         labels = torch.tensor([head.label])
         return Reconstruction(
@@ -90,24 +88,29 @@ class RGAP(Attack):
         )
 
 
-def _unfit(observation: Observation, chain: tuple[Link, ...], gradient: NamedTensors, largest: int) -> str | None:
-    """Why there is no walk back, in words; None where one can be tried."""
-    last = chain[-1]
+def _require_solvable(observation: Observation, chain: tuple[Link, ...], gradient: NamedTensors, largest: int) -> None:
+    """Raises `NotApplicable` where no walk back can be tried."""
+    last, examples = chain[-1], observation.examples()
+    if examples != 1:
+        raise NotApplicable(f"R-GAP is for one example, and {examples} are behind this update: try gradient matching")
     widest = max(
         (link for link in chain if isinstance(link.module, nn.Conv2d)), key=lambda link: link.inputs, default=last
     )
     if isinstance(widest.module, nn.Conv2d) and widest.inputs > largest:
-        return (
+        raise NotApplicable(
             f"layer '{widest.name}' has {widest.inputs} inputs, and {largest} are allowed: "
             "raise largest if there is the memory, or try gradient matching"
         )
     if observation.training.steps not in {1, None}:
-        return f"R-GAP needs the gradient of one local step, and this update is of {observation.training.steps}"
+        raise NotApplicable(
+            f"R-GAP needs the gradient of one local step, and this update is of {observation.training.steps}"
+        )
     if not gradient[last.weight].any():
-        return f"the gradient of '{last.weight}' is zero: there is nowhere to start from"
+        raise NotApplicable(f"the gradient of '{last.weight}' is zero: there is nowhere to start from")
     if length_unknown(observation) and last.bias is None and observation.task.classes == 2:
-        return "two classes, a last layer without bias and an update of unknown length leave the features' length open"
-    return None
+        raise NotApplicable(
+            "two classes, a last layer without bias and an update of unknown length leave the features' length open"
+        )
 
 
 def _heads(observation: Observation, chain: tuple[Link, ...]) -> tuple[HeadFeatures, ...]:

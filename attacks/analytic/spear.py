@@ -1,4 +1,4 @@
-"""SPEAR: the whole batch out of a ReLU layer's gradient, exactly."""
+"""SPEAR: the whole batch, recovered exactly from a ReLU layer's gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,11 +8,12 @@ from torch import Generator
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.rank import CLEAR
 from fedleak.settings import Count
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
@@ -37,11 +38,11 @@ class SPEAR(Attack):
     luck; the sparsest independent ones are the basis; the bias gradient scales them. The inputs are checked against the
     neurons they wake, and against the whole gradient.
 
-    Beyond the paper: thresholds from the noise of rounding (or of a defense) as the spectrum's tail tells it; mixtures
-    are split further; where luck would take too long, descents to sparse columns, whose cost does not double with each
-    example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the whole
-    image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients and
-    weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
+    Beyond the paper: thresholds from the noise of rounding (or of a defense) estimated from the spectrum's tail;
+    mixtures are split further; where luck would take too long, descents to sparse columns, whose cost does not double
+    with each example; a last least-squares step under the network's own derivatives. Needs a first linear layer on the
+    whole image with a bias and a ReLU behind it, and more neurons than examples. Several local steps, several clients
+    and weak noise are no obstacle. Guesses come back for as many examples as the gradient carries above its noise.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2403.03945"
@@ -51,22 +52,14 @@ class SPEAR(Attack):
     descents: Count = 5_000
     """Descents at most, once the samples are spent."""
     labels: LabelRule = AutoLabels()
-    """The rule for labels where the images do not tell them."""
+    """The rule for labels where they do not follow from the images."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_first_layer(observation.task)
-        if isinstance(names, str):
-            return Reconstruction.failed(names)
-        problem = defect(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
         layer = read_layer(observation, names)
-        problem = _unfit(observation, names, layer)
-        if problem:
-            return Reconstruction.failed(problem)
+        _require_separable(observation, names, layer)
         match = disaggregate(layer, Budget(samples=self.samples, descents=self.descents), rng)
-        if isinstance(match, str):
-            return Reconstruction.failed(match)
         return self._finished(observation, names, layer, match, rng)
 
     def _finished(
@@ -81,8 +74,7 @@ class SPEAR(Attack):
         residual = None if labels is None else certify(observation, images, labels)
         span = certify_span(observation, layer, images.double().flatten(1))
         if not residual:
-            inferred = self.labels.infer(observation, rng)
-            labels = None if isinstance(inferred, str) else inferred
+            labels = self.labels.infer_if_applicable(observation, rng)
         return Reconstruction(
             inputs=images,
             labels=labels,
@@ -93,27 +85,32 @@ class SPEAR(Attack):
         )
 
 
-def _unfit(observation: Observation, names: FirstLayer, layer: Layer) -> str | None:
-    """Why the layer's gradient cannot be split into examples, in words; None where it may be."""
+def _require_separable(observation: Observation, names: FirstLayer, layer: Layer) -> None:
+    """Raises `NotApplicable` where the layer's gradient cannot be split into examples."""
     factors, examples = layer.factors, observation.examples()
     awake = int(factors.awake.sum())
     if names.behind in SMOOTH:
-        return f"behind the first layer is a {names.behind}, which leaves no neuron asleep, and SPEAR needs a ReLU"
+        raise NotApplicable(
+            f"behind the first layer is a {names.behind}, which leaves no neuron asleep, and SPEAR needs a ReLU"
+        )
     if awake <= examples > 1:
-        return f"{awake} neurons have a gradient, and to tell {examples} examples apart there must be more than that"
+        raise NotApplicable(
+            f"{awake} neurons have a gradient, and to tell {examples} examples apart there must be more than that"
+        )
     if factors.tail > CLEAR:
-        return (
+        raise NotApplicable(
             f"the gradient of '{names.weight}' has a rank above the {examples} of the reported examples: "
             "another number of examples, weight decay that is not known, or a defense"
         )
     if not factors.rank or not layer.bias_gradient.any():
-        return f"nothing in the gradient of '{names.weight}' is above its noise (about {factors.noise:.0e} an entry)"
-    return None
+        raise NotApplicable(
+            f"nothing in the gradient of '{names.weight}' is above its noise (about {factors.noise:.0e} an entry)"
+        )
 
 
 def _note(observation: Observation, match: Match) -> str:
     """What speaks for the images, or against them."""
-    found, examples = len(match.inputs), observation.examples()
+    count, examples = len(match.inputs), observation.examples()
     agreeing = int((match.agreement >= MATCHED).sum())
-    carried = "" if found == examples else f"the gradient carries {found} of {examples} examples above its noise; "
-    return f"{carried}{agreeing} of {found} images wake the neurons that the gradient says"
+    carried = "" if count == examples else f"the gradient carries {count} of {examples} examples above its noise; "
+    return f"{carried}{agreeing} of {count} images wake the neurons that the gradient says"

@@ -1,4 +1,4 @@
-"""What guessing gives without any update."""
+"""The prior: the baseline of the mean guess made without any update."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,6 @@ from fedleak.contracts.properties import CATALOGUE, of_each
 from fedleak.contracts.reconstruction import Reconstruction
 
 from ..parts.classifier_head.label_rule import as_labels, whole_counts
-
-# Answers to questions about an update that were not got from it.
 
 
 def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | None:
@@ -33,7 +31,7 @@ def public_majority(observation: Observation) -> Float[Tensor, " properties"]:
     if public is not None and len(public):
         share = of_each(public.inputs).mean(0)
     examples = observation.examples()
-    return torch.tensor([bdtrc(examples // 2, examples, float(one)) for one in share])
+    return torch.tensor([bdtrc(examples // 2, examples, float(probability)) for probability in share])
 
 
 @attacks.register("prior")
@@ -41,7 +39,7 @@ def public_majority(observation: Observation) -> Float[Tensor, " properties"]:
 class Prior(Attack):
     """Guesses the mean public image for every example and the labels by their public frequency; ignores the update.
 
-    The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-grey and
+    The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-gray and
     all classes count as equally frequent. Candidates are all as likely to it, and a property is as probable as by its
     public frequency.
     """

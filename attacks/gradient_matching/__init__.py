@@ -1,1 +1,1 @@
-"""Gradient matching: inputs optimised until their gradient matches the observed update."""
+"""Gradient matching: inputs optimized until their gradient matches the observed update."""

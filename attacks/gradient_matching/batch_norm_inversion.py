@@ -1,4 +1,4 @@
-"""Gradient inversion with what BatchNorm buffers give away."""
+"""BatchNorm inversion: gradient matching with the batch statistics that BatchNorm buffers give away."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, relatively_apart
 from fedleak.settings import Amount, Count, Rate
 
@@ -43,7 +44,7 @@ class BatchNormInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
+    """Weight of the mean absolute difference of neighboring pixels; where defenses added noise, more."""
     statistics: Amount = 1.0
     """Weight of the mean squared difference of BatchNorm statistics, relative to the batch's variances."""
     target: Literal["auto", "inferred", "running"] = "auto"
@@ -54,16 +55,14 @@ class BatchNormInversion(MatchingAttack):
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         gauge = Gauge.of(observation)
         if not gauge:
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"'{observation.task.name}' has no BatchNorm layer, whose statistics this attack matches; "
                 "try inverting-gradients"
             )
-        found = target_statistics(observation, gauge, self.target)
+        target = target_statistics(observation, gauge, self.target)
         labels = self.labels.infer(observation, rng)
-        if isinstance(found, str) or isinstance(labels, str):
-            return Reconstruction.failed(found if isinstance(found, str) else str(labels))
         dtype = self.dtype(torch.float32)
-        penalty = relatively_apart([one.to(self.device, dtype) for one in found.statistics])
+        penalty = relatively_apart([layer.to(self.device, dtype) for layer in target.statistics])
         objective = GradientMatch.of(
             replace(observation, task=gauge.task),
             and_penalty(cosine, penalty, self.statistics),
@@ -75,6 +74,6 @@ class BatchNormInversion(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
         guess = engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)
-        return replace(guess, note=guess.note or found.note)
+        return replace(guess, note=guess.note or target.note)

@@ -1,4 +1,4 @@
-"""Client Privacy Leakage."""
+"""CPL, Client Privacy Leakage: patterned starts, the L2 distance and the task's loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +42,6 @@ class CPL(DeepLeakage):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float64)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         objective = GradientMatch.of(
             observation,
             and_penalty(l2(observation), _sum, self.task_loss),
@@ -53,8 +51,8 @@ class CPL(DeepLeakage):
             dtype=dtype,
             device=self.device,
         )
-        pictures = [patterned(len(labels), observation.task.shape, rng) for _ in range(self.restarts)]
-        return self.descend(objective, [{"inputs": one.to(self.device, dtype)} for one in pictures], rng)
+        starts = [patterned(len(labels), observation.task.shape, rng) for _ in range(self.restarts)]
+        return self.descend(objective, [{"inputs": images.to(self.device, dtype)} for images in starts], rng)
 
 
 def _sum(shown: Sequence[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Deep Leakage from Gradients."""
+"""DLG, Deep Leakage from Gradients: images and labels moved together under the L2 distance."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -20,7 +20,7 @@ class DLG(DeepLeakage):
     """Moves dummy images and soft labels, together, until their gradient is the observed one in the L2 sense.
 
     Differences from the paper: float64, a strong-Wolfe line search and a magnified loss (float32 with fixed steps
-    stalls or diverges from half of all starts), a start near mid-grey instead of N(0, 1), and the L2 distance is taken
+    stalls or diverges from half of all starts), a start near mid-gray instead of N(0, 1), and the L2 distance is taken
     up to length where the update's length is unknown or may have been changed by a defense. Needs a network with smooth
     activations; with ReLU use `inverting-gradients`.
     """

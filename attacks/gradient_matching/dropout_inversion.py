@@ -1,4 +1,4 @@
-"""The Dropout Inversion Attack."""
+"""Dropout Inversion Attack: the client's dropout masks are optimized together with the images."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,7 +19,7 @@ from ..parts.engine.distances import cosine
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
 from ..parts.engine.regularizers import on_images, total_variation
-from ..parts.engine.stochastic_layers import given_dice
+from ..parts.engine.stochastic_layers import stochastic_layers
 from ..parts.optimizers.first_order import signed_adam
 
 
@@ -31,7 +31,7 @@ class DropoutInversion(MatchingAttack):
     Without the masks a matcher compares gradients of two different networks. A mask is relaxed to [0, 1], starts as a
     draw and is kept near its expected mean. Differences from the paper: hundreds of steps with a cosine schedule
     instead of 20,000 with plateaus, masks move by the sign of their gradient as images do, and labels are inferred.
-    Sees dropout in `nn.Dropout` layers only, and says so where a network rolls other dice.
+    Sees dropout in `nn.Dropout` layers only, and says so where a network draws elsewhere.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"
@@ -41,21 +41,19 @@ class DropoutInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range and of a mask's."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
+    """Weight of the mean absolute difference of neighboring pixels; where defenses added noise, more."""
     mask_prior: Amount = 1e-4
     """Weight of how far the mean of a layer's masks is from its expectation."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        # A diagnosis computes the gradient of the guess with dice of its own, where this guess goes with its masks.
+        # A diagnosis draws masks of its own, where this guess goes with those that were found.
         return replace(super().reconstruct(observation, rng), diagnosis=None)
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
-        dice = given_dice(observation)
+        draws = stochastic_layers(observation)
         labels = self.labels.infer(observation, rng)
-        if isinstance(dice, str) or isinstance(labels, str):
-            return Reconstruction.failed(dice if isinstance(dice, str) else str(labels))
         dtype = self.dtype(torch.float32)
         match = GradientMatch.of(
             observation,
@@ -64,8 +62,8 @@ class DropoutInversion(MatchingAttack):
             terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
             dtype=dtype,
             device=self.device,
-            dice=dice,
-            dice_prior=self.mask_prior,
+            draws=draws,
+            draws_prior=self.mask_prior,
         )
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
         return engine.run(match, self.starts(observation, len(labels), dtype, rng), rng)

@@ -1,4 +1,4 @@
-"""Data leakage in federated averaging: the inversion of several local steps."""
+"""FedAvg inversion: gradient matching through a simulation of several local steps."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.learning.training import LocalTraining
 from fedleak.settings import Amount, Count, Rate
 
@@ -19,7 +20,7 @@ from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack
 from ..parts.engine.defense_aware import smoothing
 from ..parts.engine.loop import Matching
-from ..parts.engine.objective import Objective, Remembering
+from ..parts.engine.objective import Objective, RecordingObjective
 from ..parts.engine.public_model import PublicModel
 from ..parts.engine.regularizers import on_images, total_variation
 from ..parts.local_training.assumptions import assumptions, possible_trainings
@@ -36,11 +37,12 @@ SEARCH_SHARE = 4
 class FedAvgInversion(MatchingAttack):
     """Moves dummy images until local training that is simulated on them, step by step, ends where the client's did.
 
-    Nobody tells who was in which batch. `order` says how that is met: "learned" (ours) makes it a variable, "separate"
-    (the paper's) gives every epoch images of its own, tied by what does not depend on their order and merged at the
-    end, "fixed" (Inverting Gradients) takes one order and hopes. Other differences from the paper: signed Adam at .1,
-    more total variation, labels inferred from the update. Unknown epochs and batches are searched, an unknown learning
-    rate is learned; the note says so. Costs as many times a step of gradient matching as there are local steps.
+    Which example was in which batch is unknown. `order` says how that is handled: "learned" (ours) makes it a variable,
+    "separate" (the paper's) gives every epoch images of its own, tied by what does not depend on their order and merged
+    at the end, "fixed" (Inverting Gradients) takes one order and hopes. Other differences from the paper: signed Adam
+    at .1, more total variation, labels inferred from the update. Unknown epochs and batches are searched, an unknown
+    learning rate is learned; the note says so. Costs as many times a step of gradient matching as there are local
+    steps.
     """
 
     follows_steps: ClassVar[bool] = True
@@ -51,7 +53,7 @@ class FedAvgInversion(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
     total_variation: Amount = 0.1
-    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
+    """Weight of the mean absolute difference of neighboring pixels; where defenses added noise, more."""
     order: Literal["auto", "learned", "separate", "fixed"] = "auto"
     """How the unknown order of the examples is met; "auto": learned, but separate where BatchNorm mixes a batch."""
     epoch_prior: Amount = 30.0
@@ -63,23 +65,21 @@ class FedAvgInversion(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         possible = possible_trainings(observation)
         short = [training for training in possible if (training.steps or 1) <= self.most_local_steps]
         if not short:
             least = min(training.steps or 1 for training in possible)
-            return Reconstruction.failed(
+            raise NotApplicable(
                 f"at most {self.most_local_steps} local steps are simulated and the client did {least}; raise "
                 "most_local_steps if there is time and memory for them, or use 'surrogate-model', which needs neither"
             )
         training = short[0] if len(short) == 1 else self._likeliest(observation, short, labels, rng)
         problem = self._problem(observation, training, labels, rng)
-        remembering = Remembering.of(problem.objective)
-        guess = self._descend(remembering, problem, self.steps, rng)
-        rate = float(remembering.found[LOG_RATE].exp()) if LOG_RATE in remembering.found else None
-        words = assumptions(observation, training, len(short), rate)
-        return replace(guess, note="; ".join(filter(None, [guess.note, words])) or None)
+        recorder = RecordingObjective.of(problem.objective)
+        guess = self._descend(recorder, problem, self.steps, rng)
+        rate = float(recorder.last[LOG_RATE].exp()) if LOG_RATE in recorder.last else None
+        note = assumptions(observation, training, len(short), rate)
+        return replace(guess, note="; ".join(filter(None, [guess.note, note])) or None)
 
     def _likeliest(
         self, observation: Observation, possible: list[LocalTraining], labels: Int[Tensor, " batch"], rng: Generator
@@ -116,5 +116,5 @@ class FedAvgInversion(MatchingAttack):
     def _descend(self, objective: Objective, problem: LocalTrainingMatch, steps: int, rng: Generator) -> Reconstruction:
         images = self.starts(problem.observation, problem.images, self.dtype(torch.float32), rng)
         starts = [problem.start(start["inputs"], rng) for start in images]
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=steps, compiled=self.compiled)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=steps, compiled=self.compiled)
         return engine.run(objective, starts, rng)

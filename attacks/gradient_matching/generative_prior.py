@@ -1,4 +1,4 @@
-"""Generative Gradient Leakage."""
+"""GGL, Generative Gradient Leakage: gradient matching in the latent space of a generator."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import NonFiniteError
+from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.randomness import seeded
 from fedleak.settings import Amount, Count, Rate
@@ -26,7 +26,7 @@ from ..parts.engine.variables import Variables
 from ..parts.learning.autoencoder import Autoencoder, Decoder, learn_autoencoder
 from ..parts.learning.shadow import draw_batches, shadow_update
 from ..parts.optimizers.cma_es import cma_es
-from ..parts.optimizers.first_order import Optimiser, adam
+from ..parts.optimizers.first_order import Optimizer, adam
 from ..parts.optimizers.lbfgs import lbfgs
 
 FEWEST = 20
@@ -41,7 +41,7 @@ class GGL(MatchingAttack):
     """Searches the latent space of a generator of public images for the batch whose gradient is the observed one.
 
     So whatever a defense hides, the guess looks like the public images; and it looks no better than the generator can
-    draw, however much the update tells. A dummy gradient is compared over the entries that were sent, up to length
+    draw, however much the update gives away. A dummy gradient is compared over the entries that were sent, up to length
     where a defense may have scaled it: what clipping and sparsification do to it. Needs public data.
 
     Differences from the paper: the generator is a small conditional variational autoencoder, trained within the attack
@@ -76,30 +76,29 @@ class GGL(MatchingAttack):
     def _match(self, observation: Observation, rng: Generator) -> Reconstruction:
         public = observation.auxiliary
         if public is None or len(public) < FEWEST:
-            there = len(public or ())
-            return Reconstruction.failed(f"a generator needs public images, at least {FEWEST}, and there are {there}")
+            count = len(public or ())
+            raise NotApplicable(f"a generator needs public images, at least {FEWEST}, and there are {count}")
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
-        ways: dict[str, Optimiser] = {"l-bfgs": lbfgs(), "adam": adam(self.learning_rate), "cma-es": cma_es(rng)}
+        optimizers: dict[str, Optimizer] = {"l-bfgs": lbfgs(), "adam": adam(self.learning_rate), "cma-es": cma_es(rng)}
         search, dtype = self._search(observation), self._dtype(observation)
         trained = learn_autoencoder(observation.task, public, self.latent, self.training_steps, rng)
         trained = trained.to(self.device, dtype)
         try:
             usual = self._usual_mismatch(observation, public, trained, rng)
         except (NonFiniteError, ValueError) as error:
-            return Reconstruction.failed(f"the clients' training cannot be played through on public data: {error}")
+            reason = f"the clients' training cannot be played through on public data: {error}"
+            raise NotApplicable(reason) from error
         objective = self._objective(observation, trained.decoder, labels, self.prior * usual)
         drawn = [torch.randn(len(labels), self.latent, generator=rng) for _ in range(self.restarts)]
-        engine = Matching(optimiser=ways[search], steps=self.steps, patience=100, compiled=self.compiled)
-        return engine.run(objective, [{"latents": one.to(self.device, dtype)} for one in drawn], rng)
+        engine = Matching(optimizer=optimizers[search], steps=self.steps, patience=100, compiled=self.compiled)
+        return engine.run(objective, [{"latents": latents.to(self.device, dtype)} for latents in drawn], rng)
 
     def _search(self, observation: Observation) -> str:
         smooth = is_smooth(observation.task.network)
         return {"auto": "l-bfgs" if smooth else "adam"}.get(self.search, self.search)
 
     def _dtype(self, observation: Observation) -> torch.dtype:
-        # Behind sigmoids an image moves the gradient by less than float32 can tell.
+        # Behind sigmoids an image moves the gradient by less than float32 resolves.
         return self.dtype(torch.float64 if is_smooth(observation.task.network) else torch.float32)
 
     def _objective(

@@ -1,4 +1,4 @@
-"""GradInversion."""
+"""GradInversion: several reconstructions matched at once that pull each other together."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, apart
 from fedleak.settings import Amount, Count, Rate, Share
 
@@ -21,7 +22,7 @@ from ..parts.engine.distances import times
 from ..parts.engine.forward_probes import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, one_step, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation, towards_grey
+from ..parts.engine.regularizers import on_images, total_variation, toward_gray
 from ..parts.optimizers.first_order import adam, langevin
 
 
@@ -51,9 +52,9 @@ class GradInversion(MatchingAttack):
     gradient: Amount = 0.1
     """Weight of the squared distance between gradients, relative to the observed one."""
     total_variation: Amount = 1e-4
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighboring pixels."""
     image_norm: Amount = 1e-6
-    """Weight of the mean squared distance from mid-grey."""
+    """Weight of the mean squared distance from mid-gray."""
     statistics: Amount = 0.1
     """Weight of the lengths of the differences of BatchNorm statistics, summed over layers."""
     consistency: Amount = 30.0
@@ -67,27 +68,33 @@ class GradInversion(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         if self.compiled:
-            return Reconstruction.failed("agreement between batches is settled by sorting, which cannot be compiled")
+            raise NotApplicable("agreement between batches is settled by sorting, which cannot be compiled")
         gauge = Gauge.of(observation)
-        found = target_statistics(observation, gauge, self.target) if gauge else "there is no BatchNorm layer"
-        known = found if isinstance(found, Target) else Target([], f"no BatchNorm statistics were matched: {found}")
-        shapes = [one.shape for one in known.statistics]
-        penalty = apart([one.to(self.device, dtype) for one in known.statistics])
+        target = self._target(observation, gauge)
+        shapes = [layer.shape for layer in target.statistics]
+        penalty = apart([layer.to(self.device, dtype) for layer in target.statistics])
         near = times(self.gradient, l2(observation))
         match = GradientMatch.of(
             replace(observation, task=gauge.task),
             and_penalty(near, penalty, self.statistics) if shapes else near,
             pixels(labels.to(self.device)),
             simulate=one_step_and(gauge.read, zero_probes(shapes, dtype, self.device)) if shapes else one_step,
-            terms=((self.total_variation, on_images(total_variation)), (self.image_norm, on_images(towards_grey))),
+            terms=((self.total_variation, on_images(total_variation)), (self.image_norm, on_images(toward_gray))),
             dtype=dtype,
             device=self.device,
         )
         objective = Group(match, labels, self.consistency, int(self.reach * min(observation.task.shape[1:])))
-        walk = langevin(adam(self.learning_rate, warm_up=50), self.noise * self.learning_rate, rng)
+        optimizer = langevin(adam(self.learning_rate, warm_up=50), self.noise * self.learning_rate, rng)
         start = as_group(self.starts(observation, len(labels), dtype, rng))
-        guess = Matching(optimiser=walk, steps=self.steps, compiled=self.compiled).run(objective, [start], rng)
-        return replace(guess, note=guess.note or known.note)
+        guess = Matching(optimizer=optimizer, steps=self.steps, compiled=self.compiled).run(objective, [start], rng)
+        return replace(guess, note=guess.note or target.note)
+
+    def _target(self, observation: Observation, gauge: Gauge) -> Target:
+        """The BatchNorm statistics to match; none, with the reason, where none are known."""
+        try:
+            if not gauge:
+                raise NotApplicable("there is no BatchNorm layer")
+            return target_statistics(observation, gauge, self.target)
+        except NotApplicable as refusal:
+            return Target([], f"no BatchNorm statistics were matched: {refusal}")

@@ -1,4 +1,4 @@
-"""Generative Regression Neural Network."""
+"""GRNN, Generative Regression Neural Network: gradient matching by the weights of an untrained generator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class GRNN(MatchingAttack):
     momentum: Amount = 0.99
     """Of RMSprop: how much of a step is repeated in the next."""
     total_variation: Amount = 1e-3
-    """Weight of the mean squared difference of neighbouring pixels."""
+    """Weight of the mean squared difference of neighboring pixels."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         task, dtype = observation.task, self.dtype(torch.float32)
@@ -55,10 +55,10 @@ class GRNN(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        others = [untrained_generator(task.shape, task.classes, rng) for _ in range(self.restarts - 1)]
-        starts = [_weights(one.to(self.device, dtype)) for one in (network, *others)]
+        more = [untrained_generator(task.shape, task.classes, rng) for _ in range(self.restarts - 1)]
+        starts = [_weights(made.to(self.device, dtype)) for made in (network, *more)]
         engine = Matching(
-            optimiser=rmsprop(self.learning_rate, self.momentum), steps=self.steps, compiled=self.compiled
+            optimizer=rmsprop(self.learning_rate, self.momentum), steps=self.steps, compiled=self.compiled
         )
         return engine.run(objective, starts, rng)
 
@@ -89,7 +89,7 @@ def and_root(distance: DistanceTo) -> DistanceTo:
 
 
 def squared_variation(dummy: Dummy) -> Tensor:
-    """Mean squared difference of neighbouring pixels, along rows plus along columns, twice."""
+    """Mean squared difference of neighboring pixels, along rows plus along columns, twice."""
     images = dummy.inputs
     rows = (images[..., 1:, :] - images[..., :-1, :]).square().mean()
     columns = (images[..., 1:] - images[..., :-1]).square().mean()

@@ -1,4 +1,4 @@
-"""Improved Deep Leakage from Gradients."""
+"""iDLG, Improved Deep Leakage from Gradients: labels are inferred first, then images are matched."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,8 +32,6 @@ class IDLG(DeepLeakage):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float64)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         decode = pixels(labels.to(self.device))
         objective = GradientMatch.of(observation, l2(observation), decode, box=False, dtype=dtype, device=self.device)
         return self.descend(objective, self.starts(observation, len(labels), dtype, rng), rng)

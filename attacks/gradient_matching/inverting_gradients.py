@@ -1,4 +1,4 @@
-"""Inverting Gradients."""
+"""Inverting Gradients: the cosine distance between gradients, and total variation."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -45,7 +45,7 @@ class InvertingGradients(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; L-BFGS has none."""
     total_variation: Amount | None = None
-    """Weight of the mean absolute difference of neighbouring pixels; None: for signed Adam 0.01 for one
+    """Weight of the mean absolute difference of neighboring pixels; None: for signed Adam 0.01 for one
     image and 0.02 for a batch, more where defenses are known to have added noise; 0 for L-BFGS."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
     """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
@@ -54,8 +54,6 @@ class InvertingGradients(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
         guess = self._descend(observation, labels, smooth, rng)
         if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):
@@ -79,7 +77,7 @@ class InvertingGradients(MatchingAttack):
             device=self.device,
         )
         engine = Matching(
-            optimiser=lbfgs() if smooth else signed_adam(self.learning_rate),
+            optimizer=lbfgs() if smooth else signed_adam(self.learning_rate),
             steps=self.steps or (500 if smooth else 300),
             patience=100 if smooth else None,
             compiled=self.compiled,

@@ -1,4 +1,4 @@
-"""Partial gradient matching with gradient regularisation: the attack that its authors call FedLeak."""
+"""Partial gradient matching with gradient regularization, called FedLeak by its authors."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,14 +43,12 @@ class PartialMatching(MatchingAttack):
     regularisation: Share = 0.3
     """Share of the gradient taken one step uphill in the direction that images are moved."""
     total_variation: Amount | None = None
-    """Weight of the mean absolute difference of neighbouring pixels; None: 0.01 for one image and 0.02 for a batch."""
+    """Weight of the mean absolute difference of neighboring pixels; None: 0.01 for one image and 0.02 for a batch."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         usual = 0.01 if len(labels) == 1 else 0.02
         smoothness = usual if self.total_variation is None else self.total_variation
         objective = GradientMatch.of(
@@ -61,6 +59,6 @@ class PartialMatching(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        walk = flat_adam(self.learning_rate, self.regularisation)
-        engine = Matching(optimiser=walk, steps=self.steps, compiled=self.compiled)
+        optimizer = flat_adam(self.learning_rate, self.regularisation)
+        engine = Matching(optimizer=optimizer, steps=self.steps, compiled=self.compiled)
         return engine.run(objective, self.starts(observation, len(labels), dtype, rng), rng)

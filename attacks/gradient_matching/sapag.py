@@ -1,4 +1,4 @@
-"""Self-Adaptive Privacy Attack from Gradients."""
+"""SAPAG, Self-Adaptive Privacy Attack from Gradients: a Gaussian kernel on each layer's gradient difference."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,7 +26,7 @@ class SAPAG(DeepLeakage):
     gradient, so layers of short gradients count like those of long ones. Differences from the paper: that choice of σ
     (the variance of the entries, which papers that cite it give, leaves the kernel flat almost everywhere once a layer
     has many; the paper itself was not at hand in full), equal weights of all layers, and those of `dlg` (float64,
-    L-BFGS with a line search, a start near mid-grey, length ignored where it is unknown). For smooth activations.
+    L-BFGS with a line search, a start near mid-gray, length ignored where it is unknown). For smooth activations.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2009.06228"

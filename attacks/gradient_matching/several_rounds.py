@@ -1,4 +1,4 @@
-"""Gradient inversion from several rounds of the same data."""
+"""Multi-round gradient inversion: one batch that explains several rounds of the same data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.contracts.attack import Want, attacks
+from fedleak.contracts.attack import Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings import Amount, Count, Rate
@@ -17,9 +17,9 @@ from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack
 from ..parts.engine.loop import Matching
-from ..parts.engine.objective import Remembering, by_autograd
+from ..parts.engine.objective import RecordingObjective, by_autograd
 from ..parts.engine.regularizers import on_images, total_variation
-from ..parts.local_training.multi_round_objective import SeveralMatches, comparable, told_apart, vote, words_on_rounds
+from ..parts.local_training.multi_round_objective import MultiRoundMatch, comparable, explained_alike, rounds_note, vote
 from ..parts.local_training.surrogate import SHARE
 from ..parts.optimizers.first_order import signed_adam
 
@@ -43,52 +43,50 @@ class SeveralRounds(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
     total_variation: Amount = 0.01
-    """Weight of the mean absolute difference of neighbouring pixels."""
+    """Weight of the mean absolute difference of neighboring pixels."""
     rounds: Count = 5
     """Rounds at most, this one and the latest before it: each costs as much as this one does."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels of each round are inferred by; the rounds that fit vote."""
 
     @property
-    def wants(self) -> frozenset[Want]:
-        return super().wants | {"others"}
+    def requires(self) -> frozenset[Requirement]:
+        return super().requires | {"others"}
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
-        earlier = [one for one in reversed(observation.previous_rounds()) if comparable(one, observation)]
+        earlier = [message for message in reversed(observation.previous_rounds()) if comparable(message, observation)]
         rounds = [observation, *earlier[: self.rounds - 1]]
         guess, distances = self._descend(rounds, labels, rng)
         if guess.failure:
             return guess
-        same = told_apart(distances)
-        kept = [one for one, fits in zip(rounds, same, strict=True) if fits]
-        voted = vote([self.labels.infer(one, rng) for one in kept], observation.examples())
+        same = explained_alike(distances)
+        kept = [message for message, fits in zip(rounds, same, strict=True) if fits]
+        voted = vote([self.labels.infer_if_applicable(message, rng) for message in kept], observation.examples())
         if len(kept) < len(rounds) or not torch.equal(voted, labels):
             guess, _ = self._descend(kept, voted, rng)
-        words = words_on_rounds(rounds, same, distances, len(observation.previous_rounds()))
-        return replace(guess, note="; ".join(filter(None, [guess.note, words])))
+        note = rounds_note(rounds, same, distances, len(observation.previous_rounds()))
+        return replace(guess, note="; ".join(filter(None, [guess.note, note])))
 
     def _descend(
         self, rounds: Sequence[Observation], labels: Int[Tensor, " batch"], rng: Generator
     ) -> tuple[Reconstruction, list[float]]:
         """The guess for some rounds, and how far it is from explaining each."""
         dtype = self.dtype(torch.float32)
-        several = SeveralMatches.of(
+        several = MultiRoundMatch.of(
             rounds,
             labels.to(self.device),
             ((self.total_variation, on_images(total_variation)),),
             dtype=dtype,
             device=self.device,
         )
-        remembering = Remembering.of(several)
+        recorder = RecordingObjective.of(several)
         starts = [
             {**start, SHARE: torch.as_tensor(0.5).to(start["inputs"])}
             for start in self.starts(rounds[0], len(labels), dtype, rng)
         ]
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
-        guess = engine.run(remembering, starts, rng)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        guess = engine.run(recorder, starts, rng)
         if guess.failure:
             return guess, []
-        return guess, several.distances(remembering.found, by_autograd).tolist()
+        return guess, several.distances(recorder.last, by_autograd).tolist()

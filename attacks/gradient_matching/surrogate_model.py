@@ -1,4 +1,4 @@
-"""Surrogate model extension of gradient inversion to several local steps."""
+"""SME, Surrogate Model Extension: gradient matching of several local steps at one model in between."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -19,7 +19,7 @@ from ..parts.engine.distances import cosine
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
 from ..parts.engine.regularizers import on_images, total_variation
-from ..parts.local_training.surrogate import SHARE, SHARE_UNIT, mean_gradient, way_of
+from ..parts.local_training.surrogate import SHARE, SHARE_UNIT, mean_gradient, weight_change
 from ..parts.optimizers.first_order import signed_adam
 
 
@@ -43,7 +43,7 @@ class SurrogateModel(MatchingAttack):
     learning_rate: Rate = 0.1
     """First rate of signed Adam, in units of a pixel's range; it goes down to zero along a cosine."""
     total_variation: Amount = 0.1
-    """Weight of the mean absolute difference of neighbouring pixels; where defenses added noise, more."""
+    """Weight of the mean absolute difference of neighboring pixels; where defenses added noise, more."""
     share: Share = 0.5
     """Where on the way the surrogate starts: 0 at the weights that were sent, 1 at those that came back."""
     share_rate: Rate = SHARE_UNIT
@@ -53,8 +53,6 @@ class SurrogateModel(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        if isinstance(labels, str):
-            return Reconstruction.failed(labels)
         dtype = self.dtype(torch.float32)
         objective = GradientMatch.of(
             observation,
@@ -70,7 +68,7 @@ class SurrogateModel(MatchingAttack):
             {**start, SHARE: torch.as_tensor(self.share).to(start["inputs"])}
             for start in self.starts(observation, len(labels), dtype, rng)
         ]
-        engine = Matching(optimiser=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
+        engine = Matching(optimizer=signed_adam(self.learning_rate), steps=self.steps, compiled=self.compiled)
         guess = engine.run(objective, starts, rng)
         return replace(guess, note="; ".join(filter(None, [guess.note, _words(observation)])) or None)
 
@@ -79,6 +77,6 @@ def _words(observation: Observation) -> str | None:
     """What the attack could not do as it should."""
     if observation.training.steps == 1:
         return "one local step needs no surrogate: matched as it is"
-    if way_of(observation) is None:
+    if weight_change(observation) is None:
         return "the update does not say how far the weights went: matched as one step at the weights that were sent"
     return None

@@ -1,4 +1,4 @@
-"""The rule for labels that fits what the adversary holds."""
+"""Automatic label rule: picks the rule that fits what the adversary holds."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,12 +28,11 @@ class AutoLabels(LabelRule):
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     cites: ClassVar = "ma2023instance"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
         rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
-        reasons = []
-        for rule in rules:
-            found = rule.infer(observation, rng)
-            if not isinstance(found, str):
-                return found
-            reasons.append(found)
-        return reasons[-1]
+        *preferred, last = rules
+        for rule in preferred:
+            labels = rule.infer_if_applicable(observation, rng)
+            if labels is not None:
+                return labels
+        return last.infer(observation, rng)

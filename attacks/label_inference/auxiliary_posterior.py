@@ -1,4 +1,4 @@
-"""Labels of a batch, counted from what the network makes of public examples of each class."""
+"""Label shift estimation: class counts from the confusion matrix on public examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,8 +10,15 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 
-from ..parts.classifier_head.gradient import ends, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.gradient import ends
+from ..parts.classifier_head.label_rule import (
+    LabelRule,
+    as_labels,
+    head_bias_gradient,
+    public_examples,
+    require,
+    whole_counts,
+)
 from ..parts.classifier_head.outputs import view
 from ..parts.classifier_head.posteriors import by_class, solve_counts
 
@@ -33,14 +40,10 @@ class AuxiliaryPosterior(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/1802.03916"
     cites: ClassVar = "lipton2018detecting"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, bias=True, length=True, public=True)
-        if problem:
-            return problem
-        public, examples, classes = observation.auxiliary, observation.examples(), observation.task.classes
-        bias = head_gradient(observation).bias
-        assert public is not None
-        assert bias is not None
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, bias=True, length=True, public=True)
+        public, bias = public_examples(observation), head_bias_gradient(observation)
+        examples, classes = observation.examples(), observation.task.classes
         views = [view(observation, public.inputs, weights).posteriors for weights in ends(observation)]
         groups = by_class(torch.stack(views).mean(0), public.labels, classes)
         confusion = torch.stack([rows.mean(0) for rows in groups])

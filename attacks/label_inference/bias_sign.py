@@ -1,4 +1,4 @@
-"""Labels from the signs of the last layer's gradient."""
+"""Sign rule: labels from the signs of the last layer's bias gradient."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import bias_gradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("bias-sign")
@@ -20,17 +20,15 @@ class BiasSign(LabelRule):
     """Names the classes whose last-layer bias gradient is negative, each once; of one example, exactly its label.
 
     `g_b,i` is the mean of `p_i - y_i`, so a negative entry proves that class i is there. Classes that are there more
-    than once, or that the network expected more of, are not told: see `auto-labels`. Without a bias the rows of the
+    than once, or that the network expected more of, are missed: see `auto-labels`. Without a bias the rows of the
     last layer's weight take its place. Negative is what noise does not explain; where nothing is, the lowest counts.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
     cites: ClassVar = "zhao2020idlg"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation)
         gradient = head_gradient(observation)
         bias = bias_gradient(gradient)
         if observation.examples() == 1 and not (bias < 0).any():

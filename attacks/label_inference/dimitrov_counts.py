@@ -1,4 +1,4 @@
-"""Labels of several local steps, counted at weights in between."""
+"""Label counts of several local steps, by interpolation between the weights before and after them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.settings import Count
 
 from ..parts.classifier_head.gradient import head_gradient, weights_after
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, local_steps, require, whole_counts
 from ..parts.classifier_head.outputs import HeadView, view
 
 
@@ -30,18 +30,15 @@ class DimitrovCounts(LabelRule):
     images: Count = 64
     """Images of noise."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        problem = refusal(observation, one_sign=True, length=True)
-        if problem:
-            return problem
-        steps, examples = observation.training.steps, observation.examples()
-        assert steps is not None
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        require(observation, one_sign=True, length=True)
+        steps, examples = local_steps(observation), observation.examples()
         sums = head_gradient(observation).weight.sum(1)
         noise = torch.rand(self.images, *observation.task.shape, generator=rng)
         both = (observation.before, weights_after(observation))
         first, last = (_summary(view(observation, noise, weights)) for weights in both)
         done = torch.arange(steps, dtype=torch.float64)[:, None] / steps
-        posterior, size = ((1 - done) * one + done * other for one, other in zip(first, last, strict=True))
+        posterior, size = ((1 - done) * start + done * end for start, end in zip(first, last, strict=True))
         return as_labels(whole_counts(examples * (posterior - sums / size).mean(0), examples))
 
 

@@ -1,4 +1,4 @@
-"""Labels of a batch, counted from what the network makes of noise."""
+"""Label counts from the network's posteriors and features on noise images."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.settings import Count
 
 from ..parts.classifier_head.gradient import head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, require, whole_counts
 from ..parts.classifier_head.outputs import noise_view
 
 
@@ -29,10 +29,8 @@ class GengCounts(LabelRule):
     images: Count = 64
     """Images of noise."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        problem = refusal(observation, one_sign=True, length=True)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        require(observation, one_sign=True, length=True)
         seen, examples = noise_view(observation, self.images, rng), observation.examples()
         assert seen.features is not None
         sums = head_gradient(observation).weight.sum(1)

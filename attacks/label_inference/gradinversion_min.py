@@ -1,4 +1,4 @@
-"""The set of labels, from the lowest entries of the last layer's weight gradient."""
+"""GradInversion's label rule: the set of labels, from the lowest entries of the last layer's weight gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("gradinversion-min")
@@ -21,16 +21,14 @@ class GradInversionMin(LabelRule):
 
     With features that are never negative a negative entry proves its class, trained or not, one step or many; only
     such are named. With features of both signs it is the paper's ranking and may be wrong. Names at most K classes;
-    how often each is there is not told (the paper takes the labels of a batch to be distinct).
+    how often each is there stays unknown (the paper takes the labels of a batch to be distinct).
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2104.07586"
     cites: ClassVar = "yin2021see"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation)
         gradient = head_gradient(observation)
         lowest = gradient.weight.amin(1)
         negative = max(int((lowest < -LOUD * gradient.noise()).sum()), 1)

@@ -1,4 +1,4 @@
-"""The label of one example, from the last layer's weight gradient."""
+"""iDLG's label rule: the label of one example, from the rows of the last layer's weight gradient."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.gradient import head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("idlg-rows")
@@ -25,10 +25,8 @@ class IDLGRows(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
     cites: ClassVar = "zhao2020idlg"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, one_example=True, one_sign=observation.task.classes == 2)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, one_example=True, one_sign=observation.task.classes == 2)
         rows = head_gradient(observation).weight
         if len(rows) == 2:
             return rows.sum(1).argmin()[None]

@@ -1,4 +1,4 @@
-"""Instance-wise label restoration from gradients."""
+"""iLRG, Instance-wise Label Restoration from Gradients: counts from class-wise mean features."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from fedleak.contracts.observation import Observation
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import HeadGradient, ends, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal, whole_counts
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, head_bias_gradient, require, whole_counts
 
 
 @attacks.register("ilrg")
@@ -29,18 +29,16 @@ class ILRG(LabelRule):
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     cites: ClassVar = "ma2023instance"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, bias=True, length=True)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, bias=True, length=True)
         gradient, examples = head_gradient(observation), observation.examples()
-        assert gradient.bias is not None
-        features = _features(gradient, gradient.bias)
+        bias = head_bias_gradient(observation)
+        features = _features(gradient, bias)
         both = [gradient.before, gradient.after][: len(ends(observation))]
         posteriors = torch.stack([(features @ w.T + b).softmax(1) for w, b in both if b is not None]).mean(0)
         identity = posteriors.T - torch.eye(len(posteriors), dtype=posteriors.dtype)
         system = torch.cat([identity, torch.ones_like(identity[:1])])
-        right = examples * torch.cat([gradient.bias, torch.ones_like(gradient.bias[:1])])
+        right = examples * torch.cat([bias, torch.ones_like(bias[:1])])
         return as_labels(whole_counts(torch.linalg.pinv(system) @ right, examples))
 
 

@@ -1,4 +1,4 @@
-"""Label Leakage from Gradients, from the gradient alone."""
+"""LLG, Label Leakage from Gradients: counts by magnitude, from the gradient alone, public examples or noise."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,11 +12,9 @@ from fedleak.contracts.observation import Observation
 from fedleak.settings import Count
 
 from ..parts.classifier_head.gradient import head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, refusal
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, head_bias_gradient, public_examples, require
 from ..parts.classifier_head.outputs import impact, noise_view, view
 from ..parts.classifier_head.posteriors import by_class
-
-# Counts by magnitude: what one more example of a class takes off its signal.
 
 
 def by_magnitude(
@@ -58,16 +56,11 @@ class LLG(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
     cites: ClassVar = "wainakh2022user"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, one_sign=True)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, one_sign=True)
         sums, examples = head_gradient(observation).weight.sum(1), observation.examples()
         impact = shared_impact(sums, examples) * (1 + 1 / len(sums))
         return as_labels(by_magnitude(sums, impact, examples))
-
-
-# Label Leakage from Gradients, with public examples.
 
 
 @attacks.register("llg-plus")
@@ -81,20 +74,16 @@ class LLGPlus(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
     cites: ClassVar = "wainakh2022user"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, one_sign=True, length=True, public=True)
-        if problem:
-            return problem
-        public, examples = observation.auxiliary, observation.examples()
-        assert public is not None
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, one_sign=True, length=True, public=True)
+        public, examples = public_examples(observation), observation.examples()
         views = [
             view(observation, images) for images in by_class(public.inputs, public.labels, observation.task.classes)
         ]
         tried = impact(views, examples)
-        return as_labels(by_magnitude(head_gradient(observation).weight.sum(1), tried.own, examples, tried.others))
-
-
-# Label Leakage from Gradients, with made-up images.
+        return as_labels(
+            by_magnitude(head_gradient(observation).weight.sum(1), tried.own_class, examples, tried.other_classes)
+        )
 
 
 @attacks.register("llg-star")
@@ -111,17 +100,14 @@ class LLGStar(LabelRule):
     images: Count = 64
     """Images of noise."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        problem = refusal(observation, one_sign=True, length=True)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        require(observation, one_sign=True, length=True)
         examples = observation.examples()
         seen = noise_view(observation, self.images, rng)
         tried = impact([seen] * observation.task.classes, examples)
-        return as_labels(by_magnitude(head_gradient(observation).weight.sum(1), tried.own, examples, tried.others))
-
-
-# Label Leakage from Gradients, read off the bias.
+        return as_labels(
+            by_magnitude(head_gradient(observation).weight.sum(1), tried.own_class, examples, tried.other_classes)
+        )
 
 
 @attacks.register("bias-corrected")
@@ -136,10 +122,7 @@ class BiasCorrected(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
     cites: ClassVar = "wainakh2022user"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation, bias=True)
-        if problem:
-            return problem
-        bias, examples = head_gradient(observation).bias, observation.examples()
-        assert bias is not None
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation, bias=True)
+        bias, examples = head_bias_gradient(observation), observation.examples()
         return as_labels(by_magnitude(bias, shared_impact(bias, examples), examples))

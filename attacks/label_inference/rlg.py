@@ -1,4 +1,4 @@
-"""Revealing Labels from Gradients: the set of labels, by linear programs."""
+"""RLG, Revealing Labels from Gradients: the set of labels, by linear programs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,10 +9,11 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import HeadGradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 
 @attacks.register("rlg")
@@ -29,20 +30,18 @@ class RLG(LabelRule):
     paper: ClassVar = "https://arxiv.org/abs/2111.00556"
     cites: ClassVar = "dang2021revealing"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        problem = refusal(observation)
-        if problem:
-            return problem
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        require(observation)
         points, error = _points(head_gradient(observation), observation.examples())
         classes, rank = points.shape
         if rank >= classes - 1:
-            return (
+            raise NotApplicable(
                 f"the last layer's gradient has rank {rank} of {classes - 1}, so all {classes} classes are separable; "
                 "the rule needs a smaller batch: try 'ilrg'"
             )
-        margins = torch.tensor([_margin(points, one, error) for one in range(classes)])
-        found = int((margins > 10 * error).sum())
-        named = margins.argsort(descending=True, stable=True)[: max(found, 1)][: observation.examples()]
+        margins = torch.tensor([_margin(points, label, error) for label in range(classes)])
+        separable = int((margins > 10 * error).sum())
+        named = margins.argsort(descending=True, stable=True)[: max(separable, 1)][: observation.examples()]
         return named.sort().values
 
 
@@ -56,7 +55,7 @@ def _points(gradient: HeadGradient, examples: int) -> tuple[Float[Tensor, "class
 
 def _margin(points: Float[Tensor, "classes rank"], label: int, error: float) -> float:
     """How negative a vector of the span can be at one class while it is negative at no other; the vector in a box."""
-    # Imported here: it takes a while, and every command reads the catalogue of attacks.
+    # Imported here: it takes a while, and every command reads the catalog of attacks.
     from scipy.optimize import linprog
 
     others = torch.cat([points[:label], points[label + 1 :]])

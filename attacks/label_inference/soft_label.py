@@ -1,4 +1,4 @@
-"""The label of one example, hard or smoothed, by a search for one number."""
+"""Soft label recovery: the label of one example, hard or smoothed, by a search for the length of its features."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -11,9 +11,10 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 
 from ..parts.classifier_head.gradient import HeadGradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, refusal
+from ..parts.classifier_head.label_rule import LabelRule, require
 
 LENGTHS = (-3.0, 5.0)
 """Range of the features' length, as a power of ten."""
@@ -42,35 +43,34 @@ class SoftLabel(LabelRule):
     grid: Annotated[int, Field(ge=10)] = 400
     """Lengths that are tried of either sign, evenly on a logarithmic scale."""
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:  # noqa: ARG002
-        found = self._weights(observation)
-        return found if isinstance(found, str) else found[0].argmax()[None]
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
+        weights, _ = self._weights(observation)
+        return weights.argmax()[None]
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        found = self._weights(observation)
-        if isinstance(found, str):
-            return Reconstruction.failed(found)
-        weights, mismatch = found
+        weights, mismatch = self._weights(observation)
         largest, rest = float(weights.max()), float((weights.sum() - weights.max()) / (len(weights) - 1))
         kind = "hard" if largest > HARD else f"smoothed: {largest:.2f} on it, {rest:.3f} on each other class"
         return Reconstruction(labels=weights.argmax()[None], mismatch=mismatch, note=f"the label looks {kind}")
 
-    def _weights(self, observation: Observation) -> tuple[Float[Tensor, " classes"], float] | str:
+    def _weights(self, observation: Observation) -> tuple[Float[Tensor, " classes"], float]:
         """The weights of the label, and how unequal all but the largest are."""
-        problem = refusal(observation, one_example=True, length=True)
-        if problem:
-            return problem
+        require(observation, one_example=True, length=True)
         if observation.task.classes < 3:
-            return "of two classes all but one weight are always equal; the rule needs three: try 'bias-sign'"
+            raise NotApplicable(
+                "of two classes all but one weight are always equal; the rule needs three: try 'bias-sign'"
+            )
         gradient = head_gradient(observation)
         positive = torch.logspace(*LENGTHS, self.grid, dtype=torch.float64)
         lengths = torch.cat([-positive.flip(0), positive])
         misfits = _labels(gradient, lengths)[1]
         dips = torch.nonzero((misfits[1:-1] <= misfits[:-2]) & (misfits[1:-1] <= misfits[2:])).flatten() + 1
-        found = [
+        if not len(dips):
+            raise NotApplicable("no length of features fits: try 'bias-sign'")
+        candidates = [
             self._narrowed(gradient, lengths[dip - 1], lengths[dip + 1]) for dip in dips[misfits[dips].argsort()][:DIPS]
         ]
-        return min(found, key=lambda one: one[1]) if found else "no length of features fits: try 'bias-sign'"
+        return min(candidates, key=lambda candidate: candidate[1])
 
     def _narrowed(
         self, gradient: HeadGradient, low: Float[Tensor, ""], high: Float[Tensor, ""]

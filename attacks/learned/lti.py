@@ -1,4 +1,4 @@
-"""Learning To Invert."""
+"""LTI, Learning To Invert: a network trained on public examples turns updates into images."""
 
 import math
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import NonFiniteError
+from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.update import UpdateKind
 from fedleak.settings import Count, Rate, Share
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.learning.inverter import Inverter, Pairs, Training, learn
 from ..parts.learning.shadow import draw_batches, mixed, shadow_update
@@ -55,7 +55,7 @@ class LTI(Attack):
 
     Public batches are put through the clients' own training and defenses, so what a defense does is learned with the
     rest: nothing of it needs a formula. The error of a batch is that of its best pairing. Needs public data; what it
-    cannot tell comes out as the mean of public images.
+    cannot infer comes out as the mean of public images.
 
     Differences from the paper, where 50,000 public images are there and here some hundred: updates are reduced to
     principal components, of which the faint ones are magnified as far as helps on held-out public examples (of three
@@ -74,7 +74,7 @@ class LTI(Attack):
     learning_rate: Rate | None = None
     """Adam's first, falling to zero along a half cosine. None: 1e-3, in the paper 1e-4."""
     shadows: Count = 2000
-    """Public batches that updates are made of; a batch can come again, with other dice of the defense."""
+    """Public batches that updates are made of; a batch can come again, with other draws of the defense."""
     mixed: Share | None = None
     """Share of the shadow batches of mixed images and drawn labels; None: a half, in the paper none."""
     labels: LabelRule = AutoLabels()
@@ -84,26 +84,26 @@ class LTI(Attack):
         return bool(chain)  # it learns from updates that went through the same defenses
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = defect(observation) or _refusal(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
+        public = _public_examples(observation)
         try:
-            seen, inverter = self._learned(observation, rng)
+            seen, inverter = self._learned(observation, public, rng)
         except (NonFiniteError, ValueError) as error:
-            return Reconstruction.failed(f"the clients' training cannot be played through on public data: {error}")
+            reason = f"the clients' training cannot be played through on public data: {error}"
+            raise NotApplicable(reason) from error
         inputs = inverter(seen, observation.examples())[0].view(-1, *observation.task.shape)
-        labels = self.labels.infer(observation, rng)
         return Reconstruction(
             inputs=inputs,
-            labels=None if isinstance(labels, str) else labels,
+            labels=self.labels.infer_if_applicable(observation, rng),
             mismatch=inverter.error,
             note=f"public examples that it did not learn from come out at {-10 * math.log10(inverter.error):.1f} dB",
         )
 
-    def _learned(self, observation: Observation, rng: Generator) -> tuple[Float[Tensor, "1 features"], Inverter]:
+    def _learned(
+        self, observation: Observation, public: Batch, rng: Generator
+    ) -> tuple[Float[Tensor, "1 features"], Inverter]:
         """The observed update's features, and the inverter for such."""
-        recipe, public, examples = RECIPES[self.recipe], observation.auxiliary, observation.examples()
-        assert public is not None
+        recipe, examples = RECIPES[self.recipe], observation.examples()
         tests, rest = torch.arange(len(public)).tensor_split([math.ceil(HELD_OUT * len(public))])
         batches = draw_batches(public[rest], examples, self.shadows, rng)
         share = recipe.mixed if self.mixed is None else self.mixed
@@ -113,15 +113,13 @@ class LTI(Attack):
         hashed = FeatureHash.of(len(observation.update.vector()), rng)
         vectors, others = (_vectors(observation, some, hashed, rng) for some in (batches, held_out))
         components, observed = Components.of(vectors), _scaled(observation, hashed(observation.update.vector()))[None]
-        best: tuple[Float[Tensor, "1 features"], Inverter] | None = None
+        inverters = []
         for number, whitening in enumerate(recipe.whitenings):
             known = Pairs(components(vectors, whitening), _images(batches))
             unknown = Pairs(components(others, whitening), _images(held_out))
-            inverter = learn(known, unknown, self._training(recipe), rng, (number, len(recipe.whitenings)))
-            if best is None or inverter.error < best[1].error:
-                best = components(observed, whitening), inverter
-        assert best is not None
-        return best
+            inverters.append(learn(known, unknown, self._training(recipe), rng, (number, len(recipe.whitenings))))
+        number, inverter = min(enumerate(inverters), key=lambda numbered: numbered[1].error)
+        return components(observed, recipe.whitenings[number]), inverter
 
     def _training(self, recipe: _Recipe) -> Training:
         usual = recipe.training
@@ -132,14 +130,18 @@ class LTI(Attack):
         )
 
 
-def _refusal(observation: Observation) -> str | None:
-    """Why nothing can be learned, in words."""
-    there = len(observation.auxiliary or ())
-    if there < FEWEST:
-        return f"learning to invert needs public examples, at least {FEWEST}, and there are {there}; set auxiliary"
+def _public_examples(observation: Observation) -> Batch:
+    """The public examples to learn from: enough of them, and an update that depends on the data."""
+    public, count = observation.auxiliary, len(observation.auxiliary or ())
+    if public is None or count < FEWEST:
+        raise NotApplicable(
+            f"learning to invert needs public examples, at least {FEWEST}, and there are {count}; set auxiliary"
+        )
     if observation.masked:
-        return "the update is under its masks: it is random numbers whatever the data, and there is nothing to learn"
-    return None
+        raise NotApplicable(
+            "the update is under its masks: it is random numbers whatever the data, and there is nothing to learn"
+        )
+    return public
 
 
 def _vectors(

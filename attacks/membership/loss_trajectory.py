@@ -1,15 +1,16 @@
-"""Membership by how the loss of a candidate moves from message to message."""
+"""Loss-trajectory membership inference: how the loss of a candidate moves from message to message."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 
 from ..parts.applicability import candidates_of
@@ -31,36 +32,36 @@ class LossTrajectory(Attack):
     cites: ClassVar = "zhu2025fedmia"
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"others", "candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
-        last = _beyond_others(observation, observation, asked)
+        candidates = candidates_of(observation)
+        last = _beyond_others(observation, observation, candidates)
         if not torch.isfinite(last).all():
-            return Reconstruction.failed("the loss of some candidates is not finite under the weights that came back")
-        last = _standardised(last)
+            raise NotApplicable("the loss of some candidates is not finite under the weights that came back")
+        last = _standardized(last)
         total = last.clone()
-        for one in observation.previous_rounds():
-            drop = _beyond_others(one, observation, asked)
+        for message in observation.previous_rounds():
+            drop = _beyond_others(message, observation, candidates)
             if torch.isfinite(drop).all():
-                total += _standardised(drop) * (_standardised(drop) * last).mean().clamp_min(0.0)
+                total += _standardized(drop) * (_standardized(drop) * last).mean().clamp_min(0.0)
         return Reconstruction(membership=total.float())
 
 
-def _beyond_others(own: Observation, of: Observation, asked: Batch) -> Float[Tensor, " candidates"]:
-    """The drop in one round by this client's update, less the mean of the drops by the others'."""
-    same = [one for one in of.others if one.round == own.round and not one.masked]
-    others = [one for one in same if not set(one.cohort) & set(own.cohort)]
-    drop = drops(own, asked)
-    return drop if not others else drop - torch.stack([drops(one, asked) for one in others]).mean(0)
+def _beyond_others(message: Observation, last: Observation, candidates: Batch) -> Float[Tensor, " candidates"]:
+    """The drop in one round by this client's update, less the mean of the drops by the others'.
+
+    The others' messages of all rounds came with the last one.
+    """
+    others = replace(message, others=last.others).other_clients()
+    drop = drops(message, candidates)
+    return drop if not others else drop - torch.stack([drops(other, candidates) for other in others]).mean(0)
 
 
-def _standardised(values: Float[Tensor, " candidates"]) -> Float[Tensor, " candidates"]:
+def _standardized(values: Float[Tensor, " candidates"]) -> Float[Tensor, " candidates"]:
     return (values - values.mean()) / values.std(correction=0).clamp_min(1e-300)

@@ -1,4 +1,4 @@
-"""Whose examples these are, by whose model fits them best."""
+"""Source inference: whose example a candidate is, by whose model fits it best."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
 
 from ..parts.applicability import candidates_of
 from ..parts.records.losses import losses, weights_after
@@ -28,25 +29,23 @@ class SourceInference(Attack):
     cites: ClassVar = "hu2021source"
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"others", "candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
-        rivals = observation.other_clients()
-        if observation.masked or not rivals:
-            return Reconstruction.failed(
+        candidates = candidates_of(observation)
+        others = observation.other_clients()
+        if observation.masked or not others:
+            raise NotApplicable(
                 "whose it is can be told by comparing clients of one round; "
                 f"{'this update is masked' if observation.masked else 'there is no message of another, unmasked'}"
             )
-        own, *others = (losses(observation.task, weights_after(one), asked) for one in (observation, *rivals))
-        score = torch.stack(others).amin(0) - own
+        by_client = [losses(observation.task, weights_after(message), candidates) for message in (observation, *others)]
+        score = torch.stack(by_client[1:]).amin(0) - by_client[0]
         if not torch.isfinite(score).any():
-            return Reconstruction.failed("the loss of every candidate is infinite under the weights that came back")
+            raise NotApplicable("the loss of every candidate is infinite under the weights that came back")
         return Reconstruction(membership=score.float())

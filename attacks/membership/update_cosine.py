@@ -1,4 +1,4 @@
-"""Membership by how well a candidate's own gradient goes with the update."""
+"""Gradient-cosine membership inference: how well a candidate's own gradient goes with the update."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Generator
 
-from fedleak.contracts.attack import Attack, Want, attacks
+from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.settings import Rate
@@ -34,17 +34,15 @@ class UpdateCosine(Attack):
     """How much is not discounted, as a share of the mean variance of the public gradients."""
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"membership"})
 
     @property
-    def wants(self) -> frozenset[Want]:
+    def requires(self) -> frozenset[Requirement]:
         return frozenset({"candidates"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        asked = candidates_of(observation)
-        if isinstance(asked, str):
-            return Reconstruction.failed(asked)
+        candidates = candidates_of(observation)
         gradient = observation.gradient()
         sketch = Sketch.of(sum(value.numel() for value in gradient.values()), rng)
         update = sketch(gradient)
@@ -52,5 +50,5 @@ class UpdateCosine(Attack):
         if self.whiten and observation.auxiliary is not None and len(observation.auxiliary):
             public = torch.cat(list(example_gradients(observation, observation.auxiliary, sketch)))
         product = Whitened.by(public, self.ridge)
-        scores = [product.cosines(group, update) for group in example_gradients(observation, asked, sketch)]
+        scores = [product.cosines(group, update) for group in example_gradients(observation, candidates, sketch)]
         return Reconstruction(membership=torch.cat(scores).float())

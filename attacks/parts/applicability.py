@@ -1,4 +1,4 @@
-"""Whether an update can be attacked at all."""
+"""Applicability: whether an update can be attacked at all, and what is known of how it was computed."""
 
 from typing import Literal
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.weights import NamedTensors
 
@@ -22,6 +23,13 @@ def defect(observation: Observation) -> str | None:
     if not any(value.any() for value in gradient.values()):
         return "the update is weight decay alone: the gradient it implies is zero"
     return None
+
+
+def require_usable(observation: Observation) -> None:
+    """Raises `NotApplicable` where nothing can be learned from the update."""
+    problem = defect(observation)
+    if problem:
+        raise NotApplicable(problem)
 
 
 def length_unknown(observation: Observation) -> bool:
@@ -43,11 +51,11 @@ def _items(tensors: NamedTensors | None) -> list[tuple[str, Tensor]]:
     return list((tensors or {}).items())
 
 
-# The records that an adversary is asked about.
-
-
-def candidates_of(observation: Observation) -> Batch | str:
-    """The candidates, or why nothing can be said of any."""
+def candidates_of(observation: Observation) -> Batch:
+    """The records that the adversary is asked about, where there are any and the update can be attacked."""
     if observation.candidates is None or not len(observation.candidates):
-        return "nobody was asked about: the attack needs candidates, which come with a message whose truth is known"
-    return defect(observation) or observation.candidates
+        raise NotApplicable(
+            "nobody was asked about: the attack needs candidates, which come with a message whose truth is known"
+        )
+    require_usable(observation)
+    return observation.candidates

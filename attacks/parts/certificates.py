@@ -1,4 +1,4 @@
-"""Proof that a guess explains the whole update: the task's gradient at the guess, computed again and compared."""
+"""Gradient certificate: the task's gradient at the guess, computed again and compared with the whole update."""
 
 from collections.abc import Mapping
 

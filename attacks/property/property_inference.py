@@ -1,4 +1,4 @@
-"""What most of a batch has in common, told from how its update looks."""
+"""Property inference: what most examples of a batch have in common, by classifiers trained on shadow updates."""
 
 import math
 from dataclasses import dataclass
@@ -13,10 +13,12 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
 from fedleak.progress import report
 from fedleak.settings import Count
 
-from ..parts.applicability import defect
+from ..parts.applicability import require_usable
 from ..parts.learning.classifiers import Classifier, classify, coordinates
 from ..parts.learning.shadow import draw_batches, shadow_update
 from ..parts.records.gradients import Sketch
@@ -45,23 +47,22 @@ class PropertyInference(Attack):
     shadows: Count = 200
     """Public batches that updates are made of."""
     classifier: Classifier = "logistic"
-    """What tells updates apart; the paper has both."""
+    """The classifier of updates; the paper has both."""
 
     def adapts_to(self, chain: Chain) -> bool:
         return bool(chain)  # it learns from updates that went through the same defenses
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"properties"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = defect(observation) or _too_few(observation)
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
+        public = _public_examples(observation)
         sketch = Sketch.of(len(observation.update.vector()), rng)
-        shadows = self._shadows(observation, sketch, rng)
+        shadows = self._shadows(observation, public, sketch, rng)
         if not torch.isfinite(shadows.updates).all():
-            return Reconstruction.failed("training diverges on public batches, so there is nothing to learn from")
+            raise NotApplicable("training diverges on public batches, so there is nothing to learn from")
         known, seen = coordinates(shadows.updates, sketch(observation.update.tensors))
         seed = int(torch.randint(2**31, (), generator=rng))
         answers = [
@@ -70,9 +71,8 @@ class PropertyInference(Attack):
         ]
         return Reconstruction(properties=torch.tensor(answers))
 
-    def _shadows(self, observation: Observation, sketch: Sketch, rng: Generator) -> _Shadows:
-        assert observation.auxiliary is not None
-        batches = draw_batches(observation.auxiliary, observation.examples(), self.shadows, rng)
+    def _shadows(self, observation: Observation, public: Batch, sketch: Sketch, rng: Generator) -> _Shadows:
+        batches = draw_batches(public, observation.examples(), self.shadows, rng)
         updates = []
         for done, batch in enumerate(batches):
             report(done, len(batches))
@@ -80,7 +80,9 @@ class PropertyInference(Attack):
         return _Shadows(torch.stack(updates), torch.stack([of_most(batch.inputs) for batch in batches]))
 
 
-def _too_few(observation: Observation) -> str | None:
-    """Why no public batch of this size can be made."""
-    there, needed = len(observation.auxiliary or ()), observation.examples()
-    return f"shadow updates need {needed} public examples, a batch, and there are {there}" if there < needed else None
+def _public_examples(observation: Observation) -> Batch:
+    """The public examples, of which there must be a batch at least."""
+    public, needed = observation.auxiliary, observation.examples()
+    if public is None or len(public) < needed:
+        raise NotApplicable(f"shadow updates need {needed} public examples, a batch, and there are {len(public or ())}")
+    return public

@@ -1,4 +1,4 @@
-"""Several runs of another attack."""
+"""Restarts: several runs of another attack, of which the one with the lowest own loss counts."""
 
 import math
 from collections.abc import Callable
@@ -13,8 +13,6 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.progress import listening, report
 from fedleak.settings import Count
-
-# Several attempts, the best chosen by the attacker's own loss, never by the truth.
 
 Attempt = Callable[[Generator], Reconstruction]
 
@@ -38,7 +36,7 @@ def _rank(guess: Reconstruction) -> tuple[bool, float]:
 
 
 def _within(number: int, restarts: int, attempt: Attempt, rng: Generator) -> Reconstruction:
-    """One attempt, whose progress is told as its share of all."""
+    """One attempt, whose progress is reported as its share of all."""
     outside = copy_context()
     with listening(lambda done, total: outside.run(report, number * total + done, restarts * total)):
         return attempt(rng)
@@ -60,8 +58,8 @@ class BestOf(Attack):
     """How often."""
 
     @property
-    def answers(self) -> frozenset[Kind]:
-        return self.attack.answers
+    def targets(self) -> frozenset[Kind]:
+        return self.attack.targets
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        return best_of(lambda dice: self.attack.reconstruct(observation, dice), self.restarts, rng)
+        return best_of(lambda rng: self.attack.run(observation, rng), self.restarts, rng)

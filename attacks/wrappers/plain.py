@@ -1,4 +1,4 @@
-"""An attacker who takes no notice of defenses."""
+"""Non-adaptive attacker: another attack that takes no notice of defenses."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -29,8 +29,8 @@ class Plain(Attack):
         return False
 
     @property
-    def answers(self) -> frozenset[Kind]:
-        return self.attack.answers
+    def targets(self) -> frozenset[Kind]:
+        return self.attack.targets
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         return self.attack.reconstruct(unaware(observation), rng)
@@ -38,5 +38,5 @@ class Plain(Attack):
 
 def unaware(observation: Observation) -> Observation:
     """The observation, and those that come with it, without the chain of defenses."""
-    others = tuple(unaware(one) for one in observation.others)
+    others = tuple(unaware(other) for other in observation.others)
     return replace(observation, defense=Chain(), others=others)

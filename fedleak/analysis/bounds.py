@@ -230,5 +230,5 @@ def _of_several_rounds(campaign: Campaign) -> set[str]:
         label
         for point in campaign.points
         for label, table in labelled_attacks(point.experiment).items()
-        if attacks.from_table(table).wants
+        if attacks.from_table(table).requires
     }

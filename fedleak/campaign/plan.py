@@ -59,7 +59,7 @@ def cells_of(
     tables = labelled_attacks(experiment)
     known = (federation, experiment.metrics, auxiliary)
     every = list(messages.values())
-    more = {label: [every] if attacks.from_table(table).wants else [] for label, table in tables.items()}
+    more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
     return [
         Cell(
             root=root,

@@ -36,11 +36,11 @@ class Observation:
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()
     """What else the adversary held of the same run when this message came: those of other clients, those of earlier
-    rounds. Only for attacks that say they want them, see `Attack.wants`."""
+    rounds. Only for attacks that say so in `Attack.requires`."""
     candidates: Batch | None = None
     """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
     examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
-    so in `Attack.wants`."""
+    so in `Attack.requires`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them
@@ -56,13 +56,13 @@ class Observation:
 
     def previous_rounds(self) -> tuple["Observation", ...]:
         """The messages of the same cohort in earlier rounds, oldest first."""
-        same = [one for one in self.others if one.cohort == self.cohort and one.round < self.round]
-        return tuple(sorted(same, key=lambda one: one.round))
+        earlier = [other for other in self.others if other.cohort == self.cohort and other.round < self.round]
+        return tuple(sorted(earlier, key=lambda message: message.round))
 
     def other_clients(self) -> tuple["Observation", ...]:
         """The messages of other clients in the same round, as far as they can be read."""
-        same = [one for one in self.others if one.round == self.round and not one.masked]
-        return tuple(one for one in same if not set(one.cohort) & set(self.cohort))
+        readable = [other for other in self.others if other.round == self.round and not other.masked]
+        return tuple(other for other in readable if not set(other.cohort) & set(self.cohort))
 
     def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
         """The same observation for an adversary who also holds public data."""

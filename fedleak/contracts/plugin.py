@@ -25,6 +25,8 @@ class Plugin:
     """Key of that source in `citations.bib`."""
     bibtex: ClassVar[str] = ""
     """BibTeX of that source, for plug-ins from outside: they need no entry in our file."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Members of the contract by the names that they once had: a plug-in written for those is told at registration."""
 
     @classmethod
     def citation(cls) -> str:
@@ -37,6 +39,13 @@ class Plugin:
         """The hyper-parameters, nested plug-ins included, in the form an experiment file has them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {key: plain(value) for key, value in values.items() if value is not None}
+
+
+def require_current_names(kind: str, name: str, cls: type[Plugin]) -> None:
+    """Raises where a class has a member under the name that the contract had for it before."""
+    for old, new in cls.renamed.items():
+        if any(old in vars(base) for base in cls.__mro__):
+            raise ConfigError(f"{kind} '{name}' ({cls.__module__}) has '{old}', which is called '{new}' now: rename it")
 
 
 def plain(value: Any) -> Any:
@@ -78,6 +87,7 @@ class Registry(Generic[PluginT]):
                 cls.__qualname__,
             ):
                 raise ConfigError(f"two {self.kind}s are called '{name}': {taken.__module__}, {cls.__module__}")
+            require_current_names(self.kind, name, cls)
             cls.name = name
             self._classes[name] = cls  # type: ignore[assignment]
             return cls

@@ -30,16 +30,16 @@ def prior_guess(observation: Observation, place: Place) -> Reconstruction:
 def baselines(observation: Observation, *seed_key: object) -> list[Reconstruction]:
     """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
     baseline = attacks.build("no-gradient", {})
-    return [baseline.reconstruct(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
+    return [baseline.run(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
 
 
 def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
-    """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it wants.
+    """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it requires.
 
     The answer to the question that it is asked, if it is asked one, is for scoring alone.
     """
-    challenge = message.challenge if "candidates" in attack.wants else None
-    others = message.others if "others" in attack.wants else ()
+    challenge = message.challenge if "candidates" in attack.requires else None
+    others = message.others if "others" in attack.requires else ()
     public = public_examples(message.recording.task.name, auxiliary)
     return shown(message.recording.observation().with_auxiliary(public), attack, others, challenge), challenge
 
@@ -47,11 +47,11 @@ def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observati
 def shown(
     observation: Observation, attack: Attack, others: tuple[Observation, ...], challenge: Challenge | None
 ) -> Observation:
-    """The observation with what the attack wants, and with nothing else."""
+    """The observation with what the attack requires, and with nothing else."""
     return replace(
         observation,
-        others=others if "others" in attack.wants else (),
-        candidates=challenge.candidates if challenge is not None and "candidates" in attack.wants else None,
+        others=others if "others" in attack.requires else (),
+        candidates=challenge.candidates if challenge is not None and "candidates" in attack.requires else None,
     )
 
 
@@ -70,4 +70,4 @@ def rng_of(place: Place, table: Table) -> Generator:
 
 def guess(observation: Observation, table: Table, place: Place) -> Reconstruction:
     """What the attack of a table makes of an observation."""
-    return attacks.from_table(table).reconstruct(observation, rng_of(place, table))
+    return attacks.from_table(table).run(observation, rng_of(place, table))

@@ -31,7 +31,7 @@ METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
 
 def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
     """The metrics that some attack can be judged by; without attacks those of images and labels."""
-    answers = frozenset[Kind]().union(*(attack.answers for attack in attacks)) or {"inputs", "labels"}
+    answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
     return tuple(name for kind, names in METRICS_FOR.items() if kind in answers for name in names)
 
 
@@ -48,7 +48,7 @@ def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None
 
 def judges(metric: Metric, attack: Attack) -> bool:
     """Whether the metric is on something that the attack guesses."""
-    return metric.compares in attack.answers
+    return metric.compares in attack.targets
 
 
 MOST_LEVELS = 32

@@ -50,7 +50,7 @@ def observation(request, observe, batch_of):
 def test_same_dice_same_guess_and_nothing_is_changed(name, observation):
     before = bits(observation)
     network = copy.deepcopy(observation.task.network.state_dict())
-    first, second = (quick(name).reconstruct(observation, generator(7)) for _ in range(2))
+    first, second = (quick(name).run(observation, generator(7)) for _ in range(2))
     assert all(torch.equal(old, new) for old, new in zip(before, bits(observation), strict=True))
     assert all(torch.equal(value, network[key]) for key, value in observation.task.network.state_dict().items())
     assert first.failure == second.failure
@@ -60,7 +60,7 @@ def test_same_dice_same_guess_and_nothing_is_changed(name, observation):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_guess_is_images_in_the_box_and_labels_that_exist(name, observation):
-    guess = quick(name).reconstruct(observation, generator(7))
+    guess = quick(name).run(observation, generator(7))
     if guess.inputs is not None:
         assert guess.inputs.dtype == torch.float32
         assert guess.inputs.shape[1:] == observation.task.shape
@@ -76,11 +76,11 @@ def test_a_guess_is_images_in_the_box_and_labels_that_exist(name, observation):
 @pytest.mark.parametrize(("value", "words"), [(0.0, "zero"), (float("nan"), "NaN"), (float("inf"), "infinite")])
 def test_an_update_without_information_fails_with_a_reason(name, value, words, observation, with_update):
     empty = with_update(observation, torch.full_like(observation.update.vector(), value))
-    guess = quick(name).reconstruct(empty, generator(7))
+    guess = quick(name).run(empty, generator(7))
     assert guess.failure
     assert guess.inputs is None
     # Or the attack does not apply to such a network at all, and says that.
-    assert words in guess.failure or guess.failure == quick(name).reconstruct(observation, generator(7)).failure
+    assert words in guess.failure or guess.failure == quick(name).run(observation, generator(7)).failure
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +88,7 @@ def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_up
     vector = observation.update.vector()
     garbage = (torch.rand(vector.shape, generator=generator("mask")) - 0.5) * 2**15
     masked = replace(with_update(observation, garbage), masked=True, buffers_after=None)
-    guess = quick(name).reconstruct(masked, generator(7))
+    guess = quick(name).run(masked, generator(7))
     assert says_something(guess)
     if guess.inputs is not None:
         assert torch.isfinite(guess.inputs).all()
@@ -98,7 +98,7 @@ def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_up
 def test_everything_may_be_unknown(name, observation):
     unknown = LocalTraining().hiding(tuple(LocalTraining().__dataclass_fields__))
     blind = replace(observation, training=unknown, num_examples=None, buffers_after=None, cohort=(0, 1), auxiliary=None)
-    guess = quick(name).reconstruct(blind, generator(7))
+    guess = quick(name).run(blind, generator(7))
     assert says_something(guess)
 
 

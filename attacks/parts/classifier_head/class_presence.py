@@ -1,4 +1,4 @@
-"""Which classes are behind an update at all: what signs prove, and how that bounds counts."""
+"""Class presence: which classes are in a batch at all, proved by signs, and how that bounds counts."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Presence:
 
 
 def presence(observation: Observation, gradient: HeadGradient) -> Presence:
-    """What the signs of the head's gradient tell, for any number of examples and of steps.
+    """What the signs of the head's gradient prove, for any number of examples and of steps.
 
     Of a class that is not there every example pushes its row by `p_i h`: where the features h are never negative a
     negative entry proves the class. Of a trained network, whose features differ by class, a row without one says that
@@ -56,5 +56,5 @@ def presence(observation: Observation, gradient: HeadGradient) -> Presence:
     if int(sure.sum()) > examples:  # noise, or steps that overshot: the most negative have it
         sure = torch.zeros_like(sure).index_fill(0, lowest.argsort(stable=True)[:examples], True)
     few = 0 < int(sure.sum()) <= FEW * min(len(sure), examples)
-    telling = one_sign and few and not undecided(observation, gradient)
-    return Presence(sure=sure, possible=sure if telling else torch.ones_like(sure))
+    conclusive = one_sign and few and not undecided(observation, gradient)
+    return Presence(sure=sure, possible=sure if conclusive else torch.ones_like(sure))

@@ -1,4 +1,4 @@
-"""Learns to count classes from sketches of gradients, by rules that a rehearsal chooses between."""
+"""Count regression: learns to count classes from sketches of gradients of simulated batches."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from torch import Generator, Tensor
 
 from .simulated_batches import Sketches
 
-# What a sketch of a gradient has of each class, in figures that mean the same for every class.
+# Features of a class in a sketch, which mean the same for every class.
 
 RESOLUTION = 1e3
-"""Errors are told apart by their logarithm down to one over this."""
+"""Errors are resolved by their logarithm down to one over this."""
 
 
 def described(sketches: Sketches, floor: float) -> Float[Tensor, "rows figures"]:
-    """For each class of each batch what tells of its count, beside what the whole batch is like."""
-    bias, own = sketches.bias, sketches.by_class.diagonal(dim1=1, dim2=2)
-    from_others, to_others = sketches.by_class.sum(2) - own, sketches.by_class.sum(1) - own
+    """For each class of each batch the features that depend on its count, beside those of the whole batch."""
+    bias, diagonal = sketches.bias, sketches.by_class.diagonal(dim1=1, dim2=2)
+    from_others, to_others = sketches.by_class.sum(2) - diagonal, sketches.by_class.sum(1) - diagonal
     columns = sketches.columns
     lowest, sizes = columns.amin(2), columns.abs()
     figures = [
-        *map(_logarithm, (bias, own, from_others, to_others, lowest, columns.sum(2))),
-        *(figure for value in (bias, own) for figure in (_logarithm(_total(value)), _evenness(value))),
+        *map(_logarithm, (bias, diagonal, from_others, to_others, lowest, columns.sum(2))),
+        *(figure for value in (bias, diagonal) for figure in (_logarithm(_total(value)), _evenness(value))),
         (lowest < -floor).double().mean(1, keepdim=True),
-        *map(_relative, (bias, own)),
-        *map(_rank, (bias, own)),
+        *map(_relative, (bias, diagonal)),
+        *map(_rank, (bias, diagonal)),
         lowest / sizes.amax(2).clamp_min(1e-300),
         (-columns).clamp_min(0.0).sum(2) / sizes.sum(2).clamp_min(1e-300),
         (columns < -floor).double().mean(2),
@@ -60,11 +60,9 @@ def _rank(values: Float[Tensor, "batches classes"]) -> Float[Tensor, "batches cl
 
 
 TRIAL = 0.1
-"""Share of the rehearsed batches that rules are compared on."""
-
-
+"""Share of the simulated batches that rules are compared on."""
 GOOD = 0.01
-"""Share of a batch that a linear rule may put into wrong classes and still need no rival."""
+"""Share of a batch that a linear rule may put into wrong classes and still need no alternative."""
 
 
 class Counter(ABC):
@@ -93,8 +91,8 @@ class Linear(Counter):
 
     @staticmethod
     def _figures(sketches: Sketches) -> Float[Tensor, "batches figures"]:
-        one = torch.ones_like(sketches.bias[:, :1])
-        return torch.cat([one, sketches.bias, sketches.columns.mean(2)], 1)
+        constant = torch.ones_like(sketches.bias[:, :1])
+        return torch.cat([constant, sketches.bias, sketches.columns.mean(2)], 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +102,7 @@ class Circumstances:
     floor: float
     """Entries not above it in size are zero: rounding."""
     examples: int | None
-    """Examples of a batch; None where the gradient's length is unknown, and its bias tells no share."""
+    """Examples of a batch; None where the gradient's length is unknown, and its bias gives no share."""
 
     def known(self, sketches: Sketches) -> Float[Tensor, "batches classes"]:
         """The mean bias gradient, by which shares differ from the mean posterior."""
@@ -132,7 +130,7 @@ class Trees(Counter):
     def fitted(
         cls, sketches: Sketches, truth: Float[Tensor, "batches classes"], view: Circumstances, rng: Generator
     ) -> "Trees":
-        # Imported here: scikit-learn takes a second to import, and every command reads the catalogue of attacks.
+        # Imported here: scikit-learn takes a second to import, and every command reads the catalog of attacks.
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         seed = int(torch.randint(2**31, (), generator=rng))
@@ -143,14 +141,14 @@ class Trees(Counter):
 
     def shares(self, sketches: Sketches) -> Float[Tensor, "batches classes"]:
         with threadpool_limits(1):
-            found = self.trees.predict(described(sketches, self.view.floor).numpy())
-        return torch.from_numpy(found).reshape(sketches.bias.shape) - self.view.known(sketches)
+            predicted = self.trees.predict(described(sketches, self.view.floor).numpy())
+        return torch.from_numpy(predicted).reshape(sketches.bias.shape) - self.view.known(sketches)
 
 
 def best_counter(
     sketches: Sketches, truth: Float[Tensor, "batches classes"], view: Circumstances, rng: Generator
 ) -> Counter:
-    """The rule that does best on rehearsed batches that it was not fitted to."""
+    """The rule that does best on simulated batches that it was not fitted to."""
     trial = max(int(TRIAL * len(truth)), 1)
     tried, fitted = sketches.part(slice(trial)), sketches.part(slice(trial, None))
     linear = Linear.fitted(fitted, truth[trial:])

@@ -1,4 +1,4 @@
-"""The classifier's last layer, whose gradient speaks of labels."""
+"""Gradient of the classifier head, the last linear layer, which depends on labels most directly."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
@@ -34,6 +35,14 @@ def find_head(task: Task) -> Head | None:
     return Head(weight=matrices[-1], bias=bias if shapes.get(bias) == (task.classes,) else None)
 
 
+def head_of(task: Task) -> Head:
+    """The last linear layer of a task that ends in one."""
+    head = find_head(task)
+    if head is None:
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs")
+    return head
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeadGradient:
     """The head's part of the mean gradient, and its weights at the start and end of training, all in float64.
@@ -48,7 +57,7 @@ class HeadGradient:
     """The same as `before` where the update is a gradient."""
 
     def noise(self) -> float:
-        """Root mean square error of an entry, told by a law: p and y sum to 1, so the rows of a gradient sum to zero.
+        """Root mean square error of an entry. As p and y sum to 1, the rows of a gradient sum to zero.
 
         What they do sum to is rounding, a defense's noise, or what else is no gradient.
         """
@@ -57,9 +66,8 @@ class HeadGradient:
 
 
 def head_gradient(observation: Observation) -> HeadGradient:
-    """The head's gradient and weights out of an observation of a task that has one (see `find_head`)."""
-    head = find_head(observation.task)
-    assert head is not None
+    """The head's gradient and weights out of an observation of a task that ends in one (see `find_head`)."""
+    head = head_of(observation.task)
     gradient, before = observation.gradient(), observation.before.parameters
     after = weights_after(observation).parameters
     return HeadGradient(
@@ -86,7 +94,7 @@ def ends(observation: Observation) -> list[Weights]:
     return [observation.before, weights_after(observation)]
 
 
-# The head's bias gradient, or what stands for it where the head has no bias.
+# What is read off the head's gradient: its bias part, and which label belongs to which image.
 
 
 def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
@@ -101,13 +109,10 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     direction: Tensor = directions[0]
     rounding = 1e-5 * direction.abs().max()
     if (direction > -rounding).all() or (direction < rounding).all():
-        # Features that are never negative (ReLU, sigmoid) tell which way their mean points.
+        # Features that are never negative (ReLU, sigmoid) show which way their mean points.
         return gradient.weight @ direction.abs()
     along = gradient.weight @ direction
     return along if along.max() < -along.min() else -along
-
-
-# Which label belongs to which guessed image.
 
 
 def labels_of(

@@ -1,4 +1,8 @@
-"""The contract of a rule that reads labels off an update: an attack of its own, and a part of matching attacks."""
+"""Label rule: reads labels off an update; an attack of its own, and a part of matching attacks.
+
+For mean cross-entropy over K examples the head's bias gradient is `g_b = p̄ - n / K`: the batch-mean posterior minus the
+class counts over K. So `n = K (p̄ - g_b)`, and every rule is an estimator of p̄, or of what stands for it.
+"""
 
 from abc import ABC, abstractmethod
 
@@ -9,9 +13,11 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
 
-from ..applicability import defect
-from .gradient import find_head
+from ..applicability import require_usable
+from .gradient import head_gradient, head_of
 from .outputs import never_negative
 
 
@@ -19,39 +25,25 @@ class LabelRule(Attack, ABC):
     """Guesses labels alone, by a closed rule; any attack that needs labels takes one: `labels = "ilrg"`."""
 
     @property
-    def answers(self) -> frozenset[Kind]:
+    def targets(self) -> frozenset[Kind]:
         return frozenset({"labels"})
 
     @abstractmethod
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | str:
-        """The labels in ascending order, one for each example unless the rule tells less; or why it cannot tell."""
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        """The labels in ascending order, one for each example unless the rule finds fewer."""
+
+    def infer_if_applicable(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | None:
+        """The labels; None where the rule does not apply."""
+        try:
+            return self.infer(observation, rng)
+        except NotApplicable:
+            return None
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        found = self.infer(observation, rng)
-        return Reconstruction.failed(found) if isinstance(found, str) else Reconstruction(labels=found)
+        return Reconstruction(labels=self.infer(observation, rng))
 
 
-# From what a rule makes of the head's gradient to whole counts of labels, and when a rule does not apply.
-#
-# For mean cross-entropy over K examples the head's bias gradient is `g_b = p̄ - n / K`: the batch-mean posterior minus
-# the class counts over K. So `n = K (p̄ - g_b)`, and every rule is an estimator of p̄, or of what stands for it.
-
-
-def label_defect(observation: Observation) -> str | None:
-    """Why labels cannot be inferred, in words; None where they can."""
-    head, sent = find_head(observation.task), observation.update.tensors
-    if head is None:
-        return f"'{observation.task.name}' does not end in a linear layer with {observation.task.classes} outputs"
-    problem = defect(observation)
-    if problem is None and not any(sent[name].any() for name in (head.weight, head.bias) if name is not None):
-        return (
-            "the last layer's update is zero in every entry, as where clients keep that layer to themselves, so it "
-            "says nothing about labels; try an attack that finds them itself, such as 'dlg'"
-        )
-    return problem
-
-
-def refusal(
+def require(
     observation: Observation,
     *,
     one_example: bool = False,
@@ -59,23 +51,64 @@ def refusal(
     length: bool = False,
     one_sign: bool = False,
     public: bool = False,
-) -> str | None:
-    """Why a rule with such needs does not apply, in one sentence that says what to try; None where it does."""
-    problem = label_defect(observation)
-    head, examples, training = find_head(observation.task), observation.examples(), observation.training
-    if problem or head is None:
-        return problem
+) -> None:
+    """Raises `NotApplicable` where a rule with such needs does not apply, with a sentence that says what to try."""
+    require_labels(observation)
+    examples = observation.examples()
     if one_example and examples > 1:
-        return f"the rule holds for one example, and {examples} are behind this update; try 'auto-labels' or 'ilrg'"
-    if bias and head.bias is None:
-        return f"the last layer of '{observation.task.name}' has no bias to read; try 'idlg-rows' or 'llg'"
-    if length and (training.learning_rate is None or training.steps is None):
-        return "the rule needs the gradient's length, and learning rate or local steps are unknown; try 'llg'"
-    if public and not len(observation.auxiliary or ()):
-        return "the rule needs public examples, and the adversary holds none; set `auxiliary`, or try 'ilrg'"
+        raise NotApplicable(
+            f"the rule holds for one example, and {examples} are behind this update; try 'auto-labels' or 'ilrg'"
+        )
+    if bias:
+        head_bias_gradient(observation)
+    if length:
+        local_steps(observation)
+    if public:
+        public_examples(observation)
     if one_sign and not never_negative(observation):
-        return "the rule needs features that are never negative, and this network's are of both signs; try 'ilrg'"
-    return None
+        raise NotApplicable(
+            "the rule needs features that are never negative, and this network's are of both signs; try 'ilrg'"
+        )
+
+
+def require_labels(observation: Observation) -> None:
+    """Raises `NotApplicable` where no rule can infer labels."""
+    head, sent = head_of(observation.task), observation.update.tensors
+    require_usable(observation)
+    if not any(sent[name].any() for name in (head.weight, head.bias) if name is not None):
+        raise NotApplicable(
+            "the last layer's update is zero in every entry, as where clients keep that layer to themselves, so it "
+            "says nothing about labels; try an attack that finds them itself, such as 'dlg'"
+        )
+
+
+def head_bias_gradient(observation: Observation) -> Float[Tensor, " classes"]:
+    """The gradient of the head's bias, which the head must have."""
+    bias = head_gradient(observation).bias
+    if bias is None:
+        raise NotApplicable(
+            f"the last layer of '{observation.task.name}' has no bias to read; try 'idlg-rows' or 'llg'"
+        )
+    return bias
+
+
+def local_steps(observation: Observation) -> int:
+    """How many steps the gradient's length is of, which must be known as the learning rate must."""
+    training = observation.training
+    if training.learning_rate is None or training.steps is None:
+        raise NotApplicable(
+            "the rule needs the gradient's length, and learning rate or local steps are unknown; try 'llg'"
+        )
+    return training.steps
+
+
+def public_examples(observation: Observation) -> Batch:
+    """The adversary's public examples, which there must be."""
+    if observation.auxiliary is None or not len(observation.auxiliary):
+        raise NotApplicable(
+            "the rule needs public examples, and the adversary holds none; set `auxiliary`, or try 'ilrg'"
+        )
+    return observation.auxiliary
 
 
 def whole_counts(raw: Float[Tensor, " classes"], examples: int) -> Int[Tensor, " classes"]:

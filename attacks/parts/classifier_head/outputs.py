@@ -1,4 +1,4 @@
-"""What the last layer sees of images that the adversary holds: their features, and the posteriors it makes of them."""
+"""Features and posteriors of the classifier head on images that the adversary holds."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
-from .gradient import find_head
+from .gradient import head_of
 
 PROBES = 8
-"""Images that tell the sign of features: flat ones and ramps."""
+"""Images that show the sign of features: flat ones and ramps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def noise_view(observation: Observation, images: int, rng: Generator, weights: W
 
 
 def never_negative(observation: Observation) -> bool:
-    """Whether the last layer's inputs cannot be negative (ReLU, sigmoid), as far as a few probes tell."""
+    """Whether the last layer's inputs cannot be negative (ReLU, sigmoid), as far as a few probes show."""
     shape = observation.task.shape
     pixels = torch.linspace(0.0, 1.0, shape[0] * shape[1] * shape[2]).reshape(shape)
     levels = torch.linspace(0.0, 1.0, PROBES // 2)
@@ -75,9 +75,7 @@ def never_negative(observation: Observation) -> bool:
 
 
 def _last_layer(observation: Observation) -> nn.Module | None:
-    head = find_head(observation.task)
-    assert head is not None
-    layer = observation.task.network.get_submodule(head.weight.rpartition(".")[0])
+    layer = observation.task.network.get_submodule(head_of(observation.task).weight.rpartition(".")[0])
     return layer if isinstance(layer, nn.Linear) else None
 
 
@@ -85,16 +83,16 @@ def _clean(values: Tensor) -> Tensor:
     return torch.nan_to_num(values.double(), posinf=0.0, neginf=0.0)
 
 
-# What an example adds to the row sums of the head's gradient, tried out on images whose labels are known.
+# Impact of an example on the row sums of the head's gradient, measured on images whose labels are known.
 
 
 @dataclass(frozen=True, kw_only=True)
 class Impact:
     """In units of the mean gradient of a batch."""
 
-    own: float
+    own_class: float
     """Of one example, to its own class's row; negative."""
-    others: Float[Tensor, " classes"]
+    other_classes: Float[Tensor, " classes"]
     """Of a whole batch of other classes, to each row."""
 
 
@@ -111,7 +109,8 @@ def impact(views: list[HeadView], examples: int) -> Impact:
         wrong[:, label] -= 1.0
         rows.append((wrong * seen.features.sum(1, keepdim=True)).mean(0))
     table = torch.stack(rows)
-    own = table.diagonal()
+    diagonal = table.diagonal()
     return Impact(
-        own=float(own.mean()) / examples * (1 + 1 / classes), others=(table.sum(0) - own) / max(classes - 1, 1)
+        own_class=float(diagonal.mean()) / examples * (1 + 1 / classes),
+        other_classes=(table.sum(0) - diagonal) / max(classes - 1, 1),
     )

@@ -1,4 +1,4 @@
-"""Estimates of the batch-mean posterior p̄ that the label identity needs."""
+"""Mean posterior of a batch: estimates of the p̄ that the label identity needs."""
 
 import math
 
@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
 
 from .gradient import HeadGradient, ends
 from .outputs import view
@@ -42,13 +43,13 @@ def undecided(observation: Observation, gradient: HeadGradient) -> bool:
     return entropy >= UNDECIDED * math.log(len(posterior))
 
 
-def from_auxiliary(observation: Observation, bias: Float[Tensor, " classes"]) -> Float[Tensor, " classes"]:
+def from_auxiliary(
+    observation: Observation, public: Batch, bias: Float[Tensor, " classes"]
+) -> Float[Tensor, " classes"]:
     """The mean posterior of public data, moved to where the observed bias gradient says the batch lies.
 
     Several local steps count as half before, half after training. See `regressed`.
     """
-    public = observation.auxiliary
-    assert public is not None
     estimates = []
     for weights in ends(observation):
         posteriors = view(observation, public.inputs, weights).posteriors
@@ -73,12 +74,12 @@ def regressed(
     The best linear estimate for batches drawn as the public examples were: those that the network gets wrong count as
     what they are. It takes the classes to be as frequent as there, and says little of a batch of one or two.
     """
-    mean, centre = posteriors.mean(0), residuals.mean(0)
-    spread = residuals - centre
+    mean, center = posteriors.mean(0), residuals.mean(0)
+    spread = residuals - center
     square = spread.T @ spread / len(spread)
     ridge = (square.trace() / len(spread) + 1e-12) * torch.eye(len(square), dtype=square.dtype)
     slope = torch.linalg.solve(square + ridge, spread.T @ (posteriors - mean) / len(spread))
-    moved: Tensor = mean + (bias - centre) @ slope
+    moved: Tensor = mean + (bias - center) @ slope
     return moved.clamp_min(0.0)
 
 
@@ -86,10 +87,10 @@ def by_class(
     values: Float[Tensor, "examples *entries"], labels: Int[Tensor, " examples"], classes: int
 ) -> list[Tensor]:
     """The rows of each class; all rows for a class that has none."""
-    return [values[labels == one] if bool((labels == one).any()) else values for one in range(classes)]
+    return [values[labels == label] if bool((labels == label).any()) else values for label in range(classes)]
 
 
-# Counts under which a network that confuses classes in a known way would err as its bias gradient says.
+# Class counts from a known confusion matrix.
 
 SUM = 1e3
 """Weight of the equation that shares sum to 1, which is certain."""
@@ -107,7 +108,7 @@ def solve_counts(
     `trust` multiplies both sides of the first. With `belief`, the classes' shares among examples, deviations from it
     weigh as they do for examples drawn at random: `(n_i / K - belief_i)² / belief_i`.
     """
-    # Imported here: it takes a while, and every command reads the catalogue of attacks.
+    # Imported here: it takes a while, and every command reads the catalog of attacks.
     from scipy.optimize import lsq_linear
 
     identity = torch.eye(len(bias), dtype=bias.dtype)

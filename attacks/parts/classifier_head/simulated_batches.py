@@ -1,4 +1,4 @@
-"""Batches drawn from public examples, and what the last layer's gradient would be of each: to learn counts from."""
+"""Simulated batches of public examples, and sketches of the head gradient that each would give."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from .posteriors import by_class
 COLUMNS = 256
 """Features whose part of the gradient is looked at entry by entry."""
 AS_PUBLIC = 0.5
-"""Share of the rehearsed batches whose classes are as frequent as in public; the others are of few classes, or one."""
+"""Share of the simulated batches whose classes are as frequent as in public; the others are of few classes, or one."""
 SKEWS = (-1.3, 1.0)
 """Range of the concentration of their class frequencies, as a power of ten: from one class to nearly even ones."""
 TINY = 1e-12
@@ -46,13 +46,13 @@ class Sketches:
     def disturbed(self, noise: float, lens: "Lens", rng: Generator) -> "Sketches":
         """The same under noise of a size in every entry of the gradient."""
 
-        def rolled(values: Tensor) -> Tensor:
+        def drawn(values: Tensor) -> Tensor:
             return noise * torch.randn(values.shape, generator=rng, dtype=values.dtype)
 
         return Sketches(
-            bias=self.bias + rolled(self.bias) * lens.has_bias,
-            by_class=self.by_class + rolled(self.by_class) * lens.coordinates.norm(dim=0),
-            columns=self.columns + rolled(self.columns),
+            bias=self.bias + drawn(self.bias) * lens.has_bias,
+            by_class=self.by_class + drawn(self.by_class) * lens.coordinates.norm(dim=0),
+            columns=self.columns + drawn(self.columns),
         )
 
     def lengths(self) -> Float[Tensor, " batches"]:
@@ -70,12 +70,12 @@ class Sketches:
         )
 
 
-def mean(several: list[Sketches]) -> Sketches:
+def mean(sketches: list[Sketches]) -> Sketches:
     """Entry by entry."""
     return Sketches(
-        bias=torch.stack([one.bias for one in several]).mean(0),
-        by_class=torch.stack([one.by_class for one in several]).mean(0),
-        columns=torch.stack([one.columns for one in several]).mean(0),
+        bias=torch.stack([sketch.bias for sketch in sketches]).mean(0),
+        by_class=torch.stack([sketch.by_class for sketch in sketches]).mean(0),
+        columns=torch.stack([sketch.columns for sketch in sketches]).mean(0),
     )
 
 
@@ -95,7 +95,7 @@ class Lens:
         classes, width = gradient.weight.shape
         means = torch.stack([rows.mean(0) for rows in by_class(features, labels, classes)])
         square = means @ means.T
-        # Classes that the network does not tell apart have parallel means.
+        # Classes that the network does not separate have parallel means.
         ridge = (1e-3 * square.trace() / classes + 1e-12) * torch.eye(classes, dtype=square.dtype)
         step = max(width // COLUMNS, 1)
         return cls(
@@ -134,16 +134,20 @@ class Draws:
 
 def draws(labels: Int[Tensor, " public"], classes: int, examples: int, batches: int, rng: Generator) -> Draws:
     """Batches with class frequencies as in public, and with skewed ones."""
-    dice = np.random.default_rng(int(torch.randint(2**31, (), generator=rng)))
+    random = np.random.default_rng(int(torch.randint(2**31, (), generator=rng)))
     known = labels.numpy()
     frequency = np.bincount(known, minlength=classes) / len(known)
-    concentrations = 10 ** dice.uniform(*SKEWS, size=batches)
-    skewed = np.stack([dice.dirichlet(np.full(classes, one)) for one in concentrations]) * (frequency > 0) + TINY
-    even = dice.random(batches) < AS_PUBLIC
+    concentrations = 10 ** random.uniform(*SKEWS, size=batches)
+    skewed = (
+        np.stack([random.dirichlet(np.full(classes, concentration)) for concentration in concentrations])
+        * (frequency > 0)
+        + TINY
+    )
+    even = random.random(batches) < AS_PUBLIC
     chances = np.where(even[:, None], frequency, skewed * (frequency > 0))
-    counts = dice.multinomial(examples, chances / chances.sum(1, keepdims=True))
+    counts = random.multinomial(examples, chances / chances.sum(1, keepdims=True))
     shares = np.zeros((batches, len(known)))
-    for one in np.flatnonzero(frequency):
-        members = np.flatnonzero(known == one)
-        shares[:, members] = dice.multinomial(counts[:, one], np.full(len(members), 1 / len(members)))
+    for label in np.flatnonzero(frequency):
+        members = np.flatnonzero(known == label)
+        shares[:, members] = random.multinomial(counts[:, label], np.full(len(members), 1 / len(members)))
     return Draws(shares=torch.from_numpy(shares), counts=torch.from_numpy(counts).double())

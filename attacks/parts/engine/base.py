@@ -1,4 +1,4 @@
-"""What the attacks that match gradients have in common: how they compute, and that they explain a failure."""
+"""Base classes of gradient matching: precision, device, restarts, and the diagnosis of a poor match."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,17 +12,18 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 from fedleak.settings import Amount, Count
 
-from ..applicability import defect, length_unknown
+from ..applicability import length_unknown, require_usable
 from ..optimizers.lbfgs import lbfgs
 from .defense_aware import restored
 from .diagnosis import diagnose
 from .distances import DistanceTo, squared, squared_up_to_length
-from .initialization import grey
+from .initialization import gray
 from .loop import Matching
 from .objective import Objective
-from .stochastic_layers import secret_dice
+from .stochastic_layers import secret_draws
 from .variables import Variables
 
 Device = Literal["cpu", "cuda"]
@@ -37,7 +38,7 @@ class MatchingAttack(Attack, ABC):
     restarts: Count = 1
     """Attempts; four or more advance together where the network allows it."""
     precision: Literal["auto", "float32", "float64"] = "auto"
-    """Of the arithmetic; "auto" is the one that the optimiser needs."""
+    """Of the arithmetic; "auto" is the one that the optimizer needs."""
     device: Device = "cpu"
     """Where it computes; guesses differ in their last bits between devices."""
     compiled: bool = False
@@ -47,14 +48,12 @@ class MatchingAttack(Attack, ABC):
         return any(defense.adaptive_strategy for defense in chain)
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        problem = defect(observation)
-        if problem is None and self.device == "cuda" and not torch.cuda.is_available():
-            problem = 'device = "cuda" was asked for, and torch finds no such device here; use "cpu"'
-        if problem:
-            return Reconstruction.failed(problem)
+        require_usable(observation)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise NotApplicable('device = "cuda" was asked for, and torch finds no such device here; use "cpu"')
         guess = self.match(observation, rng)
-        # A diagnosis computes the gradient of a guess with dice of its own, where that of secret dice goes with them.
-        if (not self.follows_steps or observation.training.steps == 1) and not secret_dice(observation):
+        # A diagnosis draws masks of its own, where a guess under secret draws goes with those that were found.
+        if (not self.follows_steps or observation.training.steps == 1) and not secret_draws(observation):
             guess = replace(guess, diagnosis=guess.diagnosis or diagnose(observation, guess))
         return restored(observation, guess)
 
@@ -69,22 +68,19 @@ class MatchingAttack(Attack, ABC):
     def starts(
         self, observation: Observation, examples: int, dtype: torch.dtype, rng: Generator, *, soft: bool = False
     ) -> list[Variables]:
-        """For each attempt dummy images near mid-grey, and where labels are `soft` logits from N(0, 1) for them."""
+        """For each attempt dummy images near mid-gray, and where labels are `soft` logits from N(0, 1) for them."""
         task, starts = observation.task, []
         for _ in range(self.restarts):
-            variables = {"inputs": grey(examples, task.shape, rng)}
+            variables = {"inputs": gray(examples, task.shape, rng)}
             if soft:
                 variables["labels"] = torch.randn(examples, task.classes, generator=rng)
             starts.append({name: value.to(self.device, dtype) for name, value in variables.items()})
         return starts
 
 
-# What DLG and iDLG share: L2, L-BFGS in float64; they differ in the labels alone.
-
-
 @dataclass(frozen=True, kw_only=True)
 class DeepLeakage(MatchingAttack, ABC):
-    """The L2 distance between gradients, brought down by L-BFGS."""
+    """The L2 distance between gradients, minimized by L-BFGS in float64: what DLG and its kin share."""
 
     steps: Count = 500
     """L-BFGS iterations of one attempt."""
@@ -96,7 +92,7 @@ class DeepLeakage(MatchingAttack, ABC):
     def descend(self, objective: Objective, starts: Sequence[Variables], rng: Generator) -> Reconstruction:
         """Attempts from the starts, each ended early when it stalls."""
         engine = Matching(
-            optimiser=lbfgs(), steps=self.steps, success=self.success, patience=100, compiled=self.compiled
+            optimizer=lbfgs(), steps=self.steps, success=self.success, patience=100, compiled=self.compiled
         )
         return engine.run(objective, starts, rng)
 

@@ -1,4 +1,4 @@
-"""Several reconstructions that pull each other together: group consistency.
+"""Group consistency: several reconstructions pull each other together.
 
 Where reconstructions from different starts agree, the update speaks; where they do not, chance does. Source:
 https://arxiv.org/abs/2104.07586
@@ -19,10 +19,9 @@ from .evaluation import TOGETHER
 from .objective import Gradient, Guess, Objective, by_autograd, by_function
 from .variables import Variables
 
-# Lays images over each other: reconstructions from several starts may show the same thing at different places.
-#
-# By translation alone, round the edges and within a reach: the peak of the circular cross-correlation. Enough for small
-# images, where GradInversion uses RANSAC-flow. Source: https://arxiv.org/abs/2104.07586
+# Image registration: reconstructions from several starts may show the same thing at different places. By translation
+# alone, round the edges and within a reach: the peak of the circular cross-correlation. Enough for small images, where
+# GradInversion uses RANSAC-flow. Source: https://arxiv.org/abs/2104.07586
 
 
 def registered(
@@ -52,7 +51,7 @@ def distances_when_registered(
 ) -> Float[Tensor, "batch batch"]:
     """Squared distance of each reference (row) from each image (column), each pair laid over each other."""
     peaks = _correlation(images[None], references[:, None], reach).amax(-1)
-    lengths = [one.square().flatten(1).sum(1) for one in (references, images)]
+    lengths = [batch.square().flatten(1).sum(1) for batch in (references, images)]
     return lengths[0][:, None] + lengths[1][None] - 2 * peaks
 
 
@@ -91,7 +90,7 @@ class Group(Objective):
     """Pixels that an image may be moved to be laid over another."""
 
     @property
-    def vectorises(self) -> bool:
+    def vectorizes(self) -> bool:
         return False  # what the members agree on is settled by sorting
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
@@ -105,7 +104,7 @@ class Group(Objective):
 
     def guess(self, variables: Variables) -> Guess:
         """The member that explains the update best."""
-        with seeded("best member"):  # dropout would make the choice depend on who rolled dice before
+        with seeded("best member"):  # dropout would make the choice depend on what was drawn before
             losses = self._losses(variables, by_autograd)
         return self.inner.guess(_member(variables, int(losses.argmin())))
 
@@ -118,7 +117,7 @@ class Group(Objective):
 
     def _losses(self, variables: Variables, gradient: Gradient) -> Float[Tensor, " members"]:
         count = len(variables["inputs"])
-        if self.inner.vectorises and count >= TOGETHER:
+        if self.inner.vectorizes and count >= TOGETHER:
             each = torch.func.vmap(lambda member: self.inner.loss(member, by_function))
             losses: Tensor = each(variables)
             return losses

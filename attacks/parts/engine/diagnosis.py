@@ -1,4 +1,4 @@
-"""Why a match most likely failed, told from what the attacker holds: never from the truth."""
+"""Diagnosis of a poor match, from what the attacker holds and never from the truth."""
 
 from itertools import pairwise
 from math import prod
@@ -20,7 +20,7 @@ from .defense_aware import adapted
 from .distances import cosine
 
 UNEXPLAINED = 0.05
-"""Share of the cosine distance that mid-grey images with the same labels have, from which a guess is no match."""
+"""Share of the cosine distance that mid-gray images with the same labels have, from which a guess is no match."""
 BETTER = 0.5
 """Share of that distance that another mode or other buffers must leave to be the likelier explanation."""
 FLAT = 0.05

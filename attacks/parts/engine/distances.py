@@ -1,4 +1,4 @@
-"""Distances between gradients: each takes the observed gradient once and returns what an attack minimises."""
+"""Gradient distances: each takes the observed gradient once and returns what an attack minimizes."""
 
 from collections.abc import Callable, Sequence
 
@@ -105,9 +105,9 @@ def times(weight: float, distance: DistanceTo) -> DistanceTo:
     return to
 
 
-def inner(one: Sequence[Tensor], other: Sequence[Tensor]) -> Float[Tensor, ""]:
+def inner(first: Sequence[Tensor], second: Sequence[Tensor]) -> Float[Tensor, ""]:
     """The inner product of two gradients; tensor by tensor, so that none is copied into one long vector."""
-    products = [left.reshape(-1).dot(right.reshape(-1)) for left, right in zip(one, other, strict=True)]
+    products = [left.reshape(-1).dot(right.reshape(-1)) for left, right in zip(first, second, strict=True)]
     return torch.stack(products).sum()
 
 

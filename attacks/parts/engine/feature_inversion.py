@@ -1,4 +1,4 @@
-"""Images whose features are given: the front of a network run backwards, by descent."""
+"""Feature inversion: images whose features are given, found by descent through the front of a network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.reconstruction import Reconstruction
 
 from ..optimizers.first_order import adam
-from .initialization import grey
+from .initialization import gray
 from .loop import Matching
 from .objective import Gradient, Guess, Objective
 from .regularizers import total_variation
@@ -31,7 +31,7 @@ class FeatureMatch(Objective):
     """Weight of the total variation of an image."""
 
     @property
-    def vectorises(self) -> bool:
+    def vectorizes(self) -> bool:
         return False
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:  # noqa: ARG002
@@ -52,7 +52,7 @@ class FeatureMatch(Objective):
 
 @dataclass(frozen=True, kw_only=True)
 class Inversion:
-    """How images are moved until they have the features: Adam from mid-grey, the rate going down along a cosine."""
+    """How images are moved until they have the features: Adam from mid-gray, the rate going down along a cosine."""
 
     steps: int
     learning_rate: float
@@ -68,9 +68,9 @@ class Inversion:
     ) -> tuple[Reconstruction, Float[Tensor, " images"]]:
         """The images, and the share of each one's features that is left unexplained; of none where it failed."""
         objective = FeatureMatch(front=front, features=features, smoothness=self.smoothness)
-        start = {"inputs": grey(len(features), shape, rng)}
-        found = Matching(optimiser=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
-        if found.inputs is None:
-            return found, features.new_zeros(0)
+        start = {"inputs": gray(len(features), shape, rng)}
+        guess = Matching(optimizer=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
+        if guess.inputs is None:
+            return guess, features.new_zeros(0)
         with torch.no_grad():
-            return found, objective.unexplained(found.inputs)
+            return guess, objective.unexplained(guess.inputs)

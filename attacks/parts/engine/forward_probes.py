@@ -1,4 +1,4 @@
-"""What a forward pass shows besides its loss, read in the one pass that also gives the gradient.
+"""Forward probes: values inside a forward pass, read in the one pass that also gives the gradient.
 
 A probe is a vector that multiplies what is shown, added to the loss: at zero it changes neither the loss nor the
 gradient of the parameters, and the gradient of the probe is what was shown. So an attack can match, say, features

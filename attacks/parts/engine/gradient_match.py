@@ -1,4 +1,4 @@
-"""The objective of gradient matching: dummy data whose simulated update should be the observed one."""
+"""Gradient-matching objective: dummy data whose simulated update should be the observed one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .defense_aware import adapted
 from .distances import Distance, DistanceTo
 from .objective import Gradient, Guess, Objective
 from .public_model import PublicModel
-from .stochastic_layers import PREFIX, GivenDice, secret_dice
+from .stochastic_layers import PREFIX, StochasticLayers, secret_draws
 from .variables import Variables
 
 
@@ -23,7 +23,7 @@ class Dummy:
 
     inputs: Float[Tensor, "batch channels height width"]
     labels: Num[Tensor, "batch *classes"]
-    """Class indices, or probabilities where they are optimised."""
+    """Class indices, or probabilities where they are optimized."""
     variables: Variables
 
 
@@ -31,7 +31,7 @@ Decode = Callable[[Variables], Dummy]
 """What the variables stand for; a generative attack decodes latent variables here."""
 Simulate = Callable[[PublicModel, Dummy, Gradient], Sequence[Tensor]]
 """The update that a client with this batch would send, as `Observation.gradient` has it, parameter by parameter."""
-DICE_PRIOR = 1e-4
+DRAWS_PRIOR = 1e-4
 Term = Callable[[Dummy], Float[Tensor, ""]]
 """A penalty on a dummy batch: what is known of the data besides the update."""
 
@@ -55,7 +55,7 @@ def pixels(labels: Int[Tensor, " batch"] | None) -> Decode:
 class GradientMatch(Objective):
     """`distance(simulated update, observed update) + Σ weight * term(dummy)`, in the model's precision.
 
-    Where a defense makes clients roll dice in the network, these are variables besides those of the dummy.
+    Where a defense makes the network draw at random, the draws are variables besides those of the dummy.
     """
 
     model: PublicModel
@@ -67,9 +67,9 @@ class GradientMatch(Objective):
     box: bool = True
     """Whether the variables "inputs" are put back into [0, 1] after every step."""
     units: Mapping[str, float] = field(default_factory=dict)
-    dice: GivenDice | None = None
-    dice_prior: float = DICE_PRIOR
-    """Weight of how unlikely the dice are."""
+    draws: StochasticLayers | None = None
+    draws_prior: float = DRAWS_PRIOR
+    """Weight of how implausible the draws are."""
 
     @classmethod
     def of(
@@ -84,12 +84,12 @@ class GradientMatch(Objective):
         units: Mapping[str, float] | None = None,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
-        dice: GivenDice | None = None,
-        dice_prior: float = DICE_PRIOR,
+        draws: StochasticLayers | None = None,
+        draws_prior: float = DRAWS_PRIOR,
     ) -> "GradientMatch":
         """The objective for an observation; terms of weight 0 are left out.
 
-        `dice` to find besides those that the chain of defenses says.
+        `draws` to find besides those that the chain of defenses says.
         """
         model, gradient = PublicModel.of(observation, dtype, device), observation.gradient()
         return cls(
@@ -102,27 +102,27 @@ class GradientMatch(Objective):
             terms=tuple((weight, term) for weight, term in terms if weight),
             box=box,
             units=units or {},
-            dice=dice or secret_dice(observation),
-            dice_prior=dice_prior,
+            draws=draws or secret_draws(observation),
+            draws_prior=draws_prior,
         )
 
     @property
-    def vectorises(self) -> bool:
-        return (self.dice.under(self.model, {}) if self.dice else self.model).stateless
+    def vectorizes(self) -> bool:
+        return (self.draws.under(self.model, {}) if self.draws else self.model).stateless
 
     def completed(self, start: Variables, rng: Generator) -> Variables:
-        if self.dice is None:
+        if self.draws is None:
             return start
         with torch.no_grad():
             images = self.decode(start).inputs
-        return start | {name: value.to(images) for name, value in self.dice.draw(len(images), rng).items()}
+        return start | {name: value.to(images) for name, value in self.draws.draw(len(images), rng).items()}
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
         dummy = self._dummy(variables)
-        model = self.dice.under(self.model, variables) if self.dice else self.model
+        model = self.draws.under(self.model, variables) if self.draws else self.model
         total = self.distance(self.simulate(model, dummy, gradient))
-        if self.dice:
-            total = total + self.dice_prior * self.dice.unlikely(variables)
+        if self.draws:
+            total = total + self.draws_prior * self.draws.penalty(variables)
         for weight, term in self.terms:
             total = total + weight * term(dummy)
         return total
@@ -136,8 +136,8 @@ class GradientMatch(Objective):
     def project(self, variables: Variables) -> None:
         if self.box and "inputs" in variables:
             variables["inputs"].clamp_(0.0, 1.0)
-        if self.box and self.dice:
-            self.dice.project(variables)
+        if self.box and self.draws:
+            self.draws.project(variables)
 
     def _dummy(self, variables: Variables) -> Dummy:
         return self.decode({name: value for name, value in variables.items() if not name.startswith(PREFIX)})

@@ -1,4 +1,4 @@
-"""Where a matching attack begins: dummy images that owe nothing to the truth or to public data."""
+"""Initialization: dummy images that owe nothing to the truth or to public data."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 Shape = tuple[int, int, int]
 Start = Callable[[int, Shape, Generator], Float[Tensor, "batch channels height width"]]
-"""From the number of images, their shape and dice to a dummy batch."""
+"""From the number of images, their shape and a generator to a dummy batch."""
 
 
 def normal(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
@@ -21,8 +21,8 @@ def uniform(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch
     return torch.rand(examples, *shape, generator=rng)
 
 
-def grey(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
-    """Mid-grey with N(0, 0.1²) noise: inside the box, away from its walls."""
+def gray(examples: int, shape: Shape, rng: Generator) -> Float[Tensor, "batch channels height width"]:
+    """Mid-gray with N(0, 0.1²) noise: inside the box, away from its walls."""
     return 0.5 + 0.1 * torch.randn(examples, *shape, generator=rng)
 
 

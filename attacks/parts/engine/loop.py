@@ -1,4 +1,4 @@
-"""The one loop of every matching attack: move variables until what they stand for explains what was observed."""
+"""Optimization loop of every matching attack: moves variables until they explain what was observed."""
 
 import math
 from collections.abc import Sequence
@@ -12,30 +12,27 @@ from fedleak.contracts.reconstruction import Reconstruction, Snapshot, TracePoin
 from fedleak.progress import report
 from fedleak.randomness import seeded
 
-from ..optimizers.first_order import Optimiser
+from ..optimizers.first_order import Optimizer
 from .evaluation import TOGETHER, Evaluate, one_by_one, together
 from .objective import Objective
 from .variables import Layout, Variables
 
-# One attempt of a matching attack: dummy data on its way, and the best of it so far.
-
 SNAPSHOTS = 10
-
-
 TRACE_POINTS = 100
-
-
 CHECK_EVERY = 20
 """Iterations between looks at the loss on a device that would have to be waited for."""
 
 
 @dataclass(eq=False)
 class Attempt:
-    """Asks for evaluations through `asked`, is told through `tell`. Losses stay tensors until somebody must know."""
+    """One attempt: dummy data on its way, and the best of it so far.
+
+    It asks for an evaluation at `asked` and gets it through `tell`. Losses stay tensors until their value is needed.
+    """
 
     objective: Objective
     layout: Layout
-    optimiser: Optimiser
+    optimizer: Optimizer
     steps: int
     start: Float[Tensor, " entries"]
     iteration: int = 0
@@ -48,8 +45,8 @@ class Attempt:
     points: list[tuple[int, Tensor]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.way = self.optimiser(self.start.clone(), self.steps)
-        self.iteration, self.asked = next(self.way)
+        self.trajectory = self.optimizer(self.start.clone(), self.steps)
+        self.iteration, self.asked = next(self.trajectory)
         self._project()
         self.best = torch.full((), math.inf, dtype=self.start.dtype, device=self.start.device)
         self.best_point = self.asked.clone()
@@ -61,7 +58,7 @@ class Attempt:
         self.best_point = torch.where(better, self.asked, self.best_point)
         self._record(loss)
         try:
-            self.iteration, self.asked = self.way.send((loss, gradient))
+            self.iteration, self.asked = self.trajectory.send((loss, gradient))
         except StopIteration:
             self._finish(loss)
             return False
@@ -116,9 +113,9 @@ def _due(iteration: int, spacing: float, taken: list[tuple[int, Tensor]]) -> boo
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """How the variables are moved, and when that is over; what is minimised is an `Objective`."""
+    """How the variables are moved, and when that is over; what is minimized is an `Objective`."""
 
-    optimiser: Optimiser
+    optimizer: Optimizer
     steps: int
     success: float = -math.inf
     """A loss at which an attempt has found the data: it goes on to its end, and no other does."""
@@ -131,22 +128,22 @@ class Matching:
         """An attempt from each start; returns the guess of the lowest loss of all.
 
         Four starts or more advance together, in one call an iteration, where the objective can; fewer go one after the
-        other. The objective completes them first. `rng` rolls dice only where the network itself does (dropout).
+        other. The objective completes them first. `rng` matters only where the network itself draws (dropout).
         """
-        if self.compiled and not objective.vectorises:
+        if self.compiled and not objective.vectorizes:
             return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
         starts = [objective.completed(start, rng) for start in starts]
         layout = Layout.of(starts[0], objective.units)
-        attempts = [Attempt(objective, layout, self.optimiser, self.steps, layout.vector(start)) for start in starts]
+        attempts = [Attempt(objective, layout, self.optimizer, self.steps, layout.vector(start)) for start in starts]
         with seeded("matching", int(torch.randint(2**62, (), generator=rng))):
             problem = self._advance(attempts, objective, layout)
         return _reconstruction(attempts, problem)
 
     def _advance(self, attempts: list[Attempt], objective: Objective, layout: Layout) -> str | None:
         """Moves all attempts to their ends; returns why the loss cannot be computed, where it cannot."""
-        vectorised = self.compiled or (objective.vectorises and len(attempts) >= TOGETHER)
-        evaluate = together(objective, layout, self.compiled) if vectorised else one_by_one(objective, layout)
-        groups = [attempts] if vectorised else [[attempt] for attempt in attempts]
+        vectorized = self.compiled or (objective.vectorizes and len(attempts) >= TOGETHER)
+        evaluate = together(objective, layout, self.compiled) if vectorized else one_by_one(objective, layout)
+        groups = [attempts] if vectorized else [[attempt] for attempt in attempts]
         for number, group in enumerate(groups):
             problem = self._run_group(group, evaluate, number * self.steps, len(groups) * self.steps)
             if problem:
@@ -159,19 +156,19 @@ class Matching:
     def _run_group(self, running: list[Attempt], evaluate: Evaluate, before: int, total: int) -> str | None:
         while running:
             try:
-                told = evaluate([attempt.asked for attempt in running])
+                evaluations = evaluate([attempt.asked for attempt in running])
             except (ValueError, RuntimeError) as error:
                 if running[0].losses:
                     raise  # it could be computed before, so this is a bug
                 return f"the loss of the dummy data cannot be computed: {str(error).splitlines()[0]}"
             going = [
                 attempt
-                for attempt, (loss, gradient) in zip(running, told, strict=True)
+                for attempt, (loss, gradient) in zip(running, evaluations, strict=True)
                 if attempt.tell(loss, gradient) and not attempt.over(self.patience)
             ]
             report(before + min(attempt.iteration for attempt in running), total)
-            found = [attempt for attempt in running if len(running) > 1 and attempt.best <= self.success]
-            running = [attempt for attempt in going if not found or attempt in found]
+            successful = [attempt for attempt in running if len(running) > 1 and attempt.best <= self.success]
+            running = [attempt for attempt in going if not successful or attempt in successful]
         return None
 
 

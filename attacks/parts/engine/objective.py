@@ -1,4 +1,4 @@
-"""The contract of what a matching attack minimises, and the state of the model it is computed on."""
+"""Objectives: the contract of what a matching attack minimizes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -34,11 +34,11 @@ class Objective(ABC):
     """
 
     units: Mapping[str, float] = {}
-    """The unit of a variable in which the optimiser's rate counts, where that is not 1; see `Layout`."""
+    """The unit of a variable in which the optimizer's rate counts, where that is not 1; see `Layout`."""
 
     @property
     @abstractmethod
-    def vectorises(self) -> bool:
+    def vectorizes(self) -> bool:
         """Whether the loss can be computed for many starts at once (`torch.func.vmap`) and be compiled."""
 
     @abstractmethod
@@ -50,12 +50,12 @@ class Objective(ABC):
         """What the variables stand for."""
 
     def completed(self, start: Variables, rng: Generator) -> Variables:  # noqa: ARG002
-        """A start with what else the objective has for variables: dice that clients rolled."""
+        """A start with what else the objective has for variables: the dropout masks and noise that clients drew."""
         return start
 
     @abstractmethod
     def project(self, variables: Variables) -> None:
-        """Puts variables back where they may be, in place: they are views of the optimiser's point."""
+        """Puts variables back where they may be, in place: they are views of the optimizer's point."""
 
 
 def by_autograd(loss: Loss, at: NamedTensors) -> NamedTensors:
@@ -70,31 +70,28 @@ def by_function(loss: Loss, at: NamedTensors) -> NamedTensors:
     return gradient
 
 
-# What an objective's last guess was made of: what the engine found besides images and labels.
-
-
 @dataclass(kw_only=True, eq=False)
-class Remembering(Objective):
+class RecordingObjective(Objective):
     """The same objective; keeps the variables it was last asked a guess for, which is the best that was found."""
 
     objective: Objective
     units: Mapping[str, float] = field(default_factory=dict)
-    found: Variables = field(default_factory=dict)
+    last: Variables = field(default_factory=dict)
 
     @classmethod
-    def of(cls, objective: Objective) -> "Remembering":
+    def of(cls, objective: Objective) -> "RecordingObjective":
         """An objective that was not asked yet."""
         return cls(objective=objective, units=objective.units)
 
     @property
-    def vectorises(self) -> bool:
-        return self.objective.vectorises
+    def vectorizes(self) -> bool:
+        return self.objective.vectorizes
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
         return self.objective.loss(variables, gradient)
 
     def guess(self, variables: Variables) -> Guess:
-        self.found = {name: value.detach().clone() for name, value in variables.items()}
+        self.last = {name: value.detach().clone() for name, value in variables.items()}
         return self.objective.guess(variables)
 
     def completed(self, start: Variables, rng: Generator) -> Variables:

@@ -1,4 +1,4 @@
-"""The model as the attacker computes on it: the weights that were sent, in the attack's precision and on its device."""
+"""Public model: the weights that were sent, in the attack's precision and on its device."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +17,7 @@ from ..applicability import mode_of
 from .objective import Gradient
 
 _STATEFUL = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, StandardNormal)
-"""Layers that write to their buffers or roll dice: many starts cannot share them."""
+"""Layers that write to their buffers or draw at random: many starts cannot share them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PublicModel:
 
     @property
     def stateless(self) -> bool:
-        """Whether no layer writes to its buffers or rolls dice in this mode."""
+        """Whether no layer writes to its buffers or draws at random in this mode."""
         return self.mode == "eval" or not any(isinstance(layer, _STATEFUL) for layer in self.task.network.modules())
 
     def loss(
@@ -62,7 +62,7 @@ class PublicModel:
         return gradient(lambda values: self.loss(values, inputs, labels), at)
 
 
-# Whether a network can be differentiated twice everywhere, which second-order methods rely on.
+# Smoothness of a network, which second-order methods rely on.
 
 _KINKED = (
     nn.ReLU,

@@ -1,4 +1,4 @@
-"""What images look like: terms that a matching attack adds to its objective."""
+"""Regularizers: terms that say what images look like."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def on_images(prior: Prior) -> Term:
 
 
 def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
-    """Mean absolute difference of neighbouring pixels, along rows plus along columns: small for smooth images.
+    """Mean absolute difference of neighboring pixels, along rows plus along columns: small for smooth images.
 
     Source: https://doi.org/10.1016/0167-2789(92)90242-F
     """
@@ -30,15 +30,12 @@ def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Flo
     return rows + columns
 
 
-def towards_grey(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
-    """Mean squared distance from mid-grey: the L2 prior of images in [0, 1].
+def toward_gray(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
+    """Mean squared distance from mid-gray: the L2 prior of images in [0, 1].
 
     Source: https://arxiv.org/abs/2104.07586
     """
     return (inputs - 0.5).square().mean()
-
-
-# What images of different epochs have in common, in whatever order each epoch takes them.
 
 
 def same_images(epochs: int) -> Term:

@@ -1,4 +1,4 @@
-"""What a matching attack moves: tensors by name, seen by optimisers as one vector."""
+"""Optimization variables: tensors by name, seen by optimizers as one vector."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Whether a walk back through the layers can succeed: how much of each layer's input its equations determine.
+"""Rank analysis: how much of each layer's input its equations determine on a walk back through the layers.
 
 Source: https://arxiv.org/abs/2010.07733, section 3.4
 """

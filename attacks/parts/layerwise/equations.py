@@ -1,4 +1,4 @@
-"""The linear equations that a convolution and its gradient set for its input, as sparse matrices.
+"""Linear equations of a convolution: what its output and its gradient say of its input, as sparse matrices.
 
 For one example with input x, output z and derivative d = dL/dz, the weights W give `W * x = z`, and the gradient gives
 `Σ_p d[o, p] x[c, p + tap] = dL/dW[o, c, tap]` for each filter o, channel c and tap. The second kind is the same matrix
@@ -129,12 +129,12 @@ def equations_of(
     seen = known.flatten().numpy()
     right = outputs.flatten().numpy()[seen]
     observed = gradient.flatten(2).transpose(1, 2).flatten(0, 1).numpy()
-    one, two = _size(right), _size(observed)
+    output_size, gradient_size = _size(right), _size(observed)
     return Equations(
-        weights=weight_matrix(module, weight, shape)[seen] / one,
-        outputs=right / one,
-        derivatives=derivative_matrix(module, derivative, shape) / two,
-        gradient=observed / two,
+        weights=weight_matrix(module, weight, shape)[seen] / output_size,
+        outputs=right / output_size,
+        derivatives=derivative_matrix(module, derivative, shape) / gradient_size,
+        gradient=observed / gradient_size,
     )
 
 
@@ -142,7 +142,7 @@ def _size(values: Vector) -> float:
     return max(float(np.sqrt(np.square(values).mean())), 1e-300) if values.size else 1.0
 
 
-# A convolution's input by least squares, from its output as far as that is known.
+# Least-squares input of a convolution.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the last linear layer of one example saw, read off its gradient: where a walk back through the layers starts."""
+"""Head features: the input of the last linear layer for one example, read off its gradient."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,11 +43,11 @@ def head_features(
 
     The gradient has rank one: its factors are the features and the posterior less the one-hot label, each up to a
     length. A bias gradient gives the length; without one it is the root of an equation of one unknown, for the features
-    fix the posterior as well. The label's entry alone is negative, which tells label and sign.
+    fix the posterior as well. The label's entry alone is negative, which gives label and sign.
     """
     left, values, right = torch.linalg.svd(weight_gradient, full_matrices=False)
     strength = float(values[0]) if length_known else None
-    found = []
+    readings = []
     for toward, along in _orientations(left[:, 0], right[0]):
         one_hot = F.one_hot(toward.argmin(), len(toward)).to(toward)
         if bias_gradient is not None:
@@ -62,11 +62,11 @@ def head_features(
             scale = 1.0 if length_known else float((explained * weight_gradient).sum() / values.square().sum())
             misfit = float((explained - scale * weight_gradient).norm() / explained.norm().clamp_min(1e-300))
             label = int(one_hot.argmax())
-            found.append(
+            readings.append(
                 HeadFeatures(features=features, derivative=derivative, label=label, scale=scale, misfit=misfit)
             )
-    best = sorted(found, key=lambda one: one.misfit)
-    return tuple(one for one in best if one.misfit < max(ROOT, 10 * best[0].misfit))[:MOST]
+    best = sorted(readings, key=lambda reading: reading.misfit)
+    return tuple(reading for reading in best if reading.misfit < max(ROOT, 10 * best[0].misfit))[:MOST]
 
 
 def _orientations(toward: Tensor, along: Tensor) -> list[tuple[Tensor, Tensor]]:

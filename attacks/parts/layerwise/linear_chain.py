@@ -1,4 +1,4 @@
-"""A network as a chain of linear maps with activations between, which can be walked from its end to its start."""
+"""Linear chain: a network as linear maps with activations between, which can be inverted from its end."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from fedleak.errors import NotApplicable
 from fedleak.learning.task import Task
 
-# Activations turned round: from what they gave to what they got, and their slope there.
+# Inverse activations.
 
 EDGE = 1e-9
 """How near the ends of its range a smooth activation is read."""
@@ -44,7 +45,7 @@ def turned(activation: nn.Module, features: Float[Tensor, "*shape"]) -> Turned:
 
 
 def unbent(features: Float[Tensor, "*shape"], positive: Bool[Tensor, "*shape"], below: float) -> Turned:
-    """A piecewise linear activation turned round, where each entry's side is given. One side of ReLU tells nothing."""
+    """A piecewise linear activation turned round, where each entry's side is given; ReLU loses one side."""
     slope = torch.where(positive, 1.0, below).to(features.dtype)
     known = slope > 0
     before = torch.where(known, features / slope.clamp_min(1e-300), torch.zeros_like(features))
@@ -83,17 +84,19 @@ INVERTIBLE = (nn.Identity, nn.LeakyReLU, nn.ReLU, nn.Sigmoid, nn.Tanh)
 """Activations that can be turned round; ReLU where it lets something through."""
 
 
-def find_chain(task: Task) -> tuple[Link, ...] | str:
-    """The links from input to output; or why the network is no such chain, in words."""
+def find_chain(task: Task) -> tuple[Link, ...]:
+    """The links from input to output of a network that is such a chain."""
     if not isinstance(task.network, nn.Sequential | nn.Linear):
-        return f"'{task.name}' is a {type(task.network).__name__}, not a plain chain of layers: try gradient matching"
+        raise NotApplicable(
+            f"'{task.name}' is a {type(task.network).__name__}, not a plain chain of layers: try gradient matching"
+        )
     leaves = [(name, module) for name, module in task.network.named_modules() if not list(module.children())]
     links: list[Link] = []
     shape: Shape = task.shape
     for name, module in leaves:
         problem = _refusal(module) or _misplaced(module, links)
         if problem:
-            return f"layer '{name}' of '{task.name}' {problem}"
+            raise NotApplicable(f"layer '{name}' of '{task.name}' {problem}")
         after = _output_shape(module, shape)
         if isinstance(module, nn.Conv2d | nn.Linear):
             links.append(Link(name=name, module=module, shape=shape, outputs=after, activation=nn.Identity()))
@@ -101,7 +104,7 @@ def find_chain(task: Task) -> tuple[Link, ...] | str:
             links[-1] = replace(links[-1], activation=module)
         shape = after
     if not links or not isinstance(links[-1].module, nn.Linear) or not isinstance(links[-1].activation, nn.Identity):
-        return f"'{task.name}' does not end in a linear layer without activation: try gradient matching"
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer without activation: try gradient matching")
     return tuple(links)
 
 

@@ -1,4 +1,4 @@
-"""The walk from a network's last layer to its first: each layer's input and derivative out of those behind it."""
+"""Layer-wise inversion: each layer's input and derivative from those of the next, with ReLU signs resolved."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from fedleak.errors import NotApplicable
 from fedleak.learning.weights import NamedTensors
 from fedleak.progress import report
 
@@ -16,24 +17,16 @@ from .equations import Layer, Solved, Vector, solve
 from .head_features import HeadFeatures
 from .linear_chain import Link, kink, turned, unbent
 
-# On which side of a kink an entry lies that is too near to it for noise: settled by the next layer's equations.
-#
-# The derivative behind a LeakyReLU depends on the side that each of its inputs was on. A small feature of the wrong
-# sign makes the derivative wrong by a factor there, and its filter's gradient equations with it; no other single error
-# does as much harm on the way back through the layers.
+# Resolves ReLU sign ambiguities. The derivative behind a LeakyReLU depends on the sign of each of its inputs. A small
+# feature of the wrong sign makes the derivative wrong by a factor there, and its filter's gradient equations with it;
+# no other single error does as much harm on the way back through the layers.
 
 DOUBT = 50.0
 """How many times its likely error a feature must be for its sign to be trusted."""
-
-
 MOST = 64
 """Features that are doubted at most, the smallest."""
-
-
 SURE = 9.0
 """Variances that a change of side must take off the squared residual."""
-
-
 TURNS = 4
 """How often sides are changed and the equations solved again, at most."""
 
@@ -105,6 +98,9 @@ def _scale(layer: Layer) -> float:
     return float(layer.gradient.square().mean().sqrt().clamp_min(1e-300))
 
 
+NO_DERIVATIVE = "no derivative comes through layer '{}', so its gradient says nothing about its input"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Walk:
     """Where a walk has come to: an input, and the steps to it from the last layer on."""
@@ -124,8 +120,8 @@ class Behind:
 
 def walk_back(
     chain: tuple[Link, ...], weights: NamedTensors, gradient: NamedTensors, head: HeadFeatures, error: float
-) -> Walk | str:
-    """From the head's features to the first layer's input; or at which layer there is no way on."""
+) -> Walk:
+    """From the head's features to the first layer's input; raises `NotApplicable` at a layer that ends the walk."""
     last = chain[-1]
     behind = Behind(
         features=head.features.reshape(last.shape),
@@ -136,15 +132,12 @@ def walk_back(
     for done, link in enumerate(reversed(chain[:-1]), start=1):
         report(done, len(chain))
         step = _linear if isinstance(link.module, nn.Linear) else _convolution
-        found = step(link, weights, gradient, behind)
-        if not isinstance(found, tuple):
-            return found
-        behind, rank = found
+        behind, rank = step(link, weights, gradient, behind)
         steps.append(Step(name=link.name, unknowns=link.inputs, rank=rank))
     return Walk(inputs=behind.features, steps=tuple(steps))
 
 
-def _linear(link: Link, weights: NamedTensors, gradient: NamedTensors, behind: Behind) -> tuple[Behind, int] | str:
+def _linear(link: Link, weights: NamedTensors, gradient: NamedTensors, behind: Behind) -> tuple[Behind, int]:
     """`dL/dW = d xᵀ` alone determines x, by least squares; d is the bias gradient where there is one."""
     below = kink(link.activation)
     features = behind.features.flatten()
@@ -152,18 +145,18 @@ def _linear(link: Link, weights: NamedTensors, gradient: NamedTensors, behind: B
     derivative = gradient[link.bias] if link.bias else behind.derivative.flatten() * side.slope
     energy = derivative.square().sum()
     if not energy > 0:
-        return f"no derivative comes through layer '{link.name}', so its gradient says nothing about its input"
+        raise NotApplicable(NO_DERIVATIVE.format(link.name))
     inputs = gradient[link.weight].T @ derivative / energy
     rest = (gradient[link.weight] - derivative[:, None] * inputs).norm() / gradient[link.weight].norm()
     before = (weights[link.weight].T @ derivative).reshape(link.shape)
     return Behind(features=inputs.reshape(link.shape), derivative=before, error=float(rest)), link.inputs
 
 
-def _convolution(link: Link, weights: NamedTensors, gradient: NamedTensors, behind: Behind) -> tuple[Behind, int] | str:
+def _convolution(link: Link, weights: NamedTensors, gradient: NamedTensors, behind: Behind) -> tuple[Behind, int]:
     """The least-squares input of a convolution."""
     assert isinstance(link.module, nn.Conv2d)
     if not behind.derivative.any():
-        return f"no derivative comes through layer '{link.name}', so its gradient says nothing about its input"
+        raise NotApplicable(NO_DERIVATIVE.format(link.name))
     layer = Layer(
         module=link.module,
         shape=link.shape,

@@ -1,4 +1,4 @@
-"""A small conditional variational autoencoder of public images: its decoder is a prior on what images look like."""
+"""Conditional variational autoencoder of public images: its decoder is a prior on what images look like."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Tells two kinds of updates apart."""
+"""Binary classifiers of updates."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""A network that learns to turn features of an update into the images behind it."""
+"""Inversion network: turns features of an update into the images behind it."""
 
 import math
 from collections.abc import Iterable
@@ -73,9 +73,9 @@ def learn(known: Pairs, held_out: Pairs, training: Training, rng: Generator, rou
     for step in fit(network, error, adam(training.learning_rate), len(groups)):
         if step % steps:
             continue
-        found = float(unordered_error(Inverter(network, best)(held_out.features, batch), held_out.images))
-        if found < best:
-            best, kept = found, _state(network)
+        test_error = float(unordered_error(Inverter(network, best)(held_out.features, batch), held_out.images))
+        if test_error < best:
+            best, kept = test_error, _state(network)
         report(rounds[0] * training.epochs + step // steps, rounds[1] * training.epochs)
     network.load_state_dict(kept)
     return Inverter(network, best)
@@ -93,7 +93,7 @@ def unordered_error(
 
 def _pairing(errors: Float[Tensor, "updates batch batch"]) -> Int[Tensor, "updates batch"]:
     """For each image the guess it is paired with."""
-    return torch.from_numpy(np.stack([linear_sum_assignment(one)[1] for one in errors.detach().numpy()]))
+    return torch.from_numpy(np.stack([linear_sum_assignment(costs)[1] for costs in errors.detach().numpy()]))
 
 
 def _groups(pairs: int, rng: Generator) -> Iterable[Int[Tensor, " group"]]:

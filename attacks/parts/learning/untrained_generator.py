@@ -1,4 +1,4 @@
-"""An untrained generator of images and soft labels: what is optimised are its weights, not its input."""
+"""Untrained generator of images and soft labels, a deep image prior: its weights are optimized, not its input."""
 
 from math import log2
 
@@ -20,7 +20,7 @@ SPREAD = 0.02
 class UntrainedGenerator(nn.Module):
     """From random numbers to images in [0, 1] and soft labels, by two branches that share nothing but their input.
 
-    The images grow from a few pixels by doubling, each time a convolution, batch normalisation and a gate (gated linear
+    The images grow from a few pixels by doubling, each time a convolution, batch normalization and a gate (gated linear
     units); what sticks out over the shape is cut off. Source: https://arxiv.org/abs/2105.00529
     """
 

@@ -1,4 +1,4 @@
-"""Updates as short vectors that a small network can learn from: hashed, then as scaled principal components."""
+"""Feature hashing and PCA: updates as short vectors that a small network can learn from."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The search for the columns of all examples, within a budget of samples and descents."""
+"""Gradient disaggregation: the search for the columns of all examples, within a budget of samples and descents."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from fedleak.errors import NotApplicable
 from fedleak.progress import report
 
 from .inputs import Layer, agreement, inputs_of
@@ -35,8 +36,8 @@ class Budget:
     descents: int
 
 
-def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match | str:
-    """The first complete set of columns that agrees, else the best within the budget; or how few were found."""
+def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match:
+    """The first complete set of columns that agrees, else the best within the budget."""
     rows = evened(layer.factors.left, layer.factors.noise * max(1.0, layer.factors.tail))
     if rows.rank == 1:
         return _match(layer, [column(rows, torch.ones(1, dtype=torch.float64))])
@@ -50,7 +51,9 @@ def disaggregate(layer: Layer, budget: Budget, rng: Generator) -> Match | str:
             best = match if best is None or match.agreement.sum() > best.agreement.sum() else best
             if float(match.agreement.min()) >= MATCHED:
                 break
-    return best or _too_few(rows, basis, budget)
+    if best is None:
+        raise NotApplicable(_too_few(rows, basis, budget))
+    return best
 
 
 def _match(layer: Layer, columns: list[Column]) -> Match:
@@ -64,13 +67,13 @@ def _portions(rows: Rows, budget: Budget) -> Iterator[tuple[Search, int]]:
     No null vectors are drawn where even with half of the neurons asleep they would not do.
     """
     samples = budget.samples if expected_samples(rows.rank, 0.5) <= budget.samples else 0
-    draws = _split(samples, min(20_000, ENTRIES // rows.rank**2))
-    ways = _split(budget.descents, min(100, ENTRIES // rows.even.numel()))
-    for done, count in enumerate(draws):
-        report(done, len(draws) + len(ways))
+    sampling = _split(samples, min(20_000, ENTRIES // rows.rank**2))
+    descending = _split(budget.descents, min(100, ENTRIES // rows.even.numel()))
+    for done, count in enumerate(sampling):
+        report(done, len(sampling) + len(descending))
         yield null_vectors, count
-    for done, count in enumerate(ways, start=len(draws)):
-        report(done, len(draws) + len(ways))
+    for done, count in enumerate(descending, start=len(sampling)):
+        report(done, len(sampling) + len(descending))
         yield descents, count
 
 
@@ -80,7 +83,7 @@ def _split(count: int, most: int) -> list[int]:
 
 
 def _too_few(rows: Rows, basis: list[Column], budget: Budget) -> str:
-    asleep = sum(float(one.zero.double().mean()) for one in basis) / len(basis) if basis else 0.5
+    asleep = sum(float(sparse.zero.double().mean()) for sparse in basis) / len(basis) if basis else 0.5
     needed = expected_samples(rows.rank, asleep)
     cause = (
         f"noise of {rows.noise:.0e} an entry hides the others, or there is no ReLU behind the layer"

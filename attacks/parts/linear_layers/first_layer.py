@@ -1,4 +1,4 @@
-"""The first trainable layer, whose gradient speaks of the input."""
+"""First linear layer: where it is in a network, what goes into it, and how its derivatives are made."""
 
 from dataclasses import dataclass
 from math import prod
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.randomness import seeded
@@ -26,44 +27,46 @@ class FirstLayer:
     """The class of the module that is declared next, as a rule the activation; empty where there is none."""
 
 
-def find_first_layer(task: Task) -> FirstLayer | str:
-    """The first trainable layer where it is linear, has a bias and sees the whole image; else why not, in words."""
+def find_first_layer(task: Task) -> FirstLayer:
+    """The first trainable layer, which must be linear, have a bias and see the whole image."""
     modules = [(n, m) for n, m in task.network.named_modules() if not list(m.children())]
     places = [i for i, (_, module) in enumerate(modules) if list(module.parameters())]
     name, layer = modules[places[0]] if places else ("", None)
     if not isinstance(layer, nn.Linear):
-        return (
+        raise NotApplicable(
             f"the first trainable layer of '{task.name}' is a {type(layer).__name__}, not linear: try gradient matching"
         )
     if layer.in_features != prod(task.shape):
-        return (
+        raise NotApplicable(
             f"the first linear layer of '{task.name}' sees {layer.in_features} features, not {prod(task.shape)} pixels"
         )
     if layer.bias is None:
-        return f"the first linear layer of '{task.name}' has no bias, so its input is known only up to a factor"
+        raise NotApplicable(
+            f"the first linear layer of '{task.name}' has no bias, so its input is known only up to a factor"
+        )
     prefix = f"{name}." if name else ""
     behind = [type(module).__name__ for _, module in modules[places[0] + 1 : places[0] + 2]]
     return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="".join(behind))
 
 
-# The first linear layer of a network, wherever it is: what goes into it, and how its derivatives are made.
+# The first linear layer behind other layers.
 
 PROBES = 4
 """Random images that a network is tried on."""
-
-
 EXACT = 1e-9
 """Relative error of double precision at most, where a formula holds."""
 
 
-def find_inner_layer(task: Task) -> FirstLayer | str:
-    """The first linear layer, behind whatever other layers, where it has a bias; else why not, in words."""
+def find_inner_layer(task: Task) -> FirstLayer:
+    """The first linear layer, behind whatever other layers; it must have a bias."""
     layers = [(name, module) for name, module in task.network.named_modules() if isinstance(module, nn.Linear)]
     if not layers:
-        return f"'{task.name}' has no linear layer, and the attack reads one: try gradient matching"
+        raise NotApplicable(f"'{task.name}' has no linear layer, and the attack reads one: try gradient matching")
     name, layer = layers[0]
     if layer.bias is None:
-        return f"the first linear layer of '{task.name}' has no bias, so its inputs are known only up to factors"
+        raise NotApplicable(
+            f"the first linear layer of '{task.name}' has no bias, so its inputs are known only up to factors"
+        )
     prefix = f"{name}." if name else ""
     return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="")
 
@@ -80,30 +83,33 @@ class Front:
         """What goes into the layer."""
         return self._run(images)[-1]
 
-    def refusal(self) -> str | None:
-        """Why the layer cannot be attacked, in words: it must see one vector an image."""
+    def require_one_vector(self) -> None:
+        """Raises `NotApplicable` where the layer does not see one vector an image."""
         try:
-            features = self(self._grey())
+            features = self(self._gray())
         except (ValueError, RuntimeError) as error:
-            return f"the network does not run on two images in {self.mode} mode and double precision: {error}"
+            raise NotApplicable(
+                f"the network does not run on two images in {self.mode} mode and double precision: {error}"
+            ) from error
         if features.dim() != 2:
-            return (
+            raise NotApplicable(
                 f"the first linear layer of '{self.task.name}' sees {tuple(features.shape[1:])} of each image (tokens, "
                 "say), and the attack needs one vector"
             )
-        return None
 
     def is_empty(self) -> bool:
         """Whether the layer sees the image itself."""
-        grey = self._grey()
-        features = self(grey)
-        return features.shape == grey.flatten(1).shape and bool((features == grey.flatten(1)).all())
+        gray = self._gray()
+        features = self(gray)
+        return features.shape == gray.flatten(1).shape and bool((features == gray.flatten(1)).all())
 
     def shape(self) -> tuple[int, ...]:
         """The features of one image as they were before they were flattened: (channels, height, width) where that is
         what they were, else their number."""
-        *maps, features = self._run(self._grey())
-        shapes = [tuple(one.shape[1:]) for one in maps if one.dim() == 4 and one[0].numel() == features.shape[1]]
+        *maps, features = self._run(self._gray())
+        shapes = [
+            tuple(output.shape[1:]) for output in maps if output.dim() == 4 and output[0].numel() == features.shape[1]
+        ]
         return shapes[-1] if shapes else tuple(features.shape[1:])
 
     def derivatives(
@@ -125,7 +131,7 @@ class Front:
         (derivative,) = torch.autograd.grad(loss, seen)
         return derivative
 
-    def _grey(self) -> Float[Tensor, "2 channels height width"]:
+    def _gray(self) -> Float[Tensor, "2 channels height width"]:
         shades = torch.linspace(0.25, 0.75, 2 * prod(self.task.shape), dtype=self.dtype)
         return shades.reshape(2, *self.task.shape)
 

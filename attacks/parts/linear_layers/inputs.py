@@ -1,4 +1,4 @@
-"""Inputs of a first linear layer once their columns are known, and made exact with the network's own derivatives."""
+"""Layer inputs by least squares, once their columns are known or a good guess is at hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,6 @@ from .sparse_columns import Column
 
 MARGIN = 1e-4
 """How near zero, in units of its typical size, a neuron's sum may be and be called neither awake nor asleep."""
-
-
 CLOSE = 3.0
 """How many times the noise may be left of a gradient that is explained."""
 
@@ -64,8 +62,8 @@ def inputs_of(layer: Layer, columns: list[Column]) -> Float[Tensor, "rank featur
 
     The bias gradient is the sum of the derivatives, which is what fixes their lengths and signs.
     """
-    directions = torch.stack([one.direction for one in columns], 1)
-    derivatives = torch.stack([one.derivative for one in columns], 1)
+    directions = torch.stack([column.direction for column in columns], 1)
+    derivatives = torch.stack([column.derivative for column in columns], 1)
     observed = layer.bias_gradient[layer.factors.awake]
     scale = torch.linalg.lstsq(derivatives, observed[:, None]).solution[:, 0]
     inputs: Tensor = torch.linalg.lstsq(directions * scale, layer.factors.right).solution
@@ -107,8 +105,8 @@ def _patterns(layer: Layer, columns: list[Column]) -> tuple[Bool[Tensor, "rank n
     awake = layer.factors.awake
     zero = torch.ones(len(columns), len(awake), dtype=torch.bool)
     clear = zero.clone()
-    zero[:, awake] = torch.stack([one.zero for one in columns])
-    clear[:, awake] = torch.stack([one.clear for one in columns])
+    zero[:, awake] = torch.stack([column.zero for column in columns])
+    clear[:, awake] = torch.stack([column.clear for column in columns])
     return zero, clear
 
 
@@ -143,14 +141,10 @@ def _derivative(observation: Observation, names: FirstLayer, image: Tensor, labe
     return observation.task.gradients(weights, image.double(), label, mode=mode_of(observation))[names.bias]
 
 
-# Inputs of a linear layer made exact: guess, derivatives, least squares, and so on in turn.
+# Alternating least squares: guess, derivatives, inputs, and so on in turn.
 
 TURNS = 20
-
-
 REWEIGHTINGS = 6
-
-
 GAIN = 0.9
 """What the misfit must fall to in a turn, or the turns are over."""
 

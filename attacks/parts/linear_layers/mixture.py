@@ -1,4 +1,4 @@
-"""A linear layer's gradient as a mixture of what went into the layer, and what makes it fit to be unmixed."""
+"""Linear mixture: a linear layer's gradient as a mixture of the layer's inputs, and when it can be unmixed."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
 
 from ..certificates import certifiable, certify
 from ..classifier_head.gradient import labels_of
@@ -18,14 +19,14 @@ from .neurons import unexplained
 from .row_space import certify_span, provable
 
 PROBES = 4
-"""Random images that tell whether the layer's inputs can be negative."""
+"""Random images that show whether the layer's inputs can be negative."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
     """A linear layer's gradient `left @ right` over its neurons and inputs, and its weights.
 
-    The inputs are `U @ right` for an unknown unmixing matrix U, of which the bias gradient tells that `U @ ones` is 1.
+    The inputs are `U @ right` for an unknown unmixing matrix U, and by the bias gradient `U @ ones` is 1.
     """
 
     left: Float[Tensor, "neurons rank"]
@@ -41,7 +42,7 @@ class Mixture:
 
     @classmethod
     def of(cls, observation: Observation, front: Front, layer: Layer, rng: Generator) -> "Mixture":
-        """The gradient of the layer behind a front; defined where `unfit` finds nothing wrong."""
+        """The gradient of the layer behind a front; defined where `require_separable` finds nothing wrong."""
         factors = layer.factors
         ones = torch.linalg.lstsq(factors.left, layer.bias_gradient[factors.awake, None]).solution[:, 0]
         jacobian = head_behind_relu(observation, front, rng)
@@ -61,7 +62,7 @@ class Mixture:
 
     @property
     def rank(self) -> int:
-        """How many inputs there are to tell apart."""
+        """How many inputs there are to separate."""
         return self.left.shape[1]
 
     def inputs(self, unmixing: Float[Tensor, "rows rank"]) -> Float[Tensor, "rows features"]:
@@ -71,28 +72,24 @@ class Mixture:
         return (unmixing / scale[:, None]) @ self.right
 
 
-def unfit(observation: Observation, names: FirstLayer, layer: Layer) -> str | None:
-    """Why the layer's gradient cannot be unmixed, in words; None where it may be."""
+def require_separable(observation: Observation, names: FirstLayer, layer: Layer) -> None:
+    """Raises `NotApplicable` where the layer's gradient cannot be unmixed."""
     neurons, examples = int(layer.factors.awake.sum()), observation.examples()
     features = int(layer.gradient.any(0).sum())
     if not layer.factors.rank or not layer.bias_gradient.any():
-        return (
+        raise NotApplicable(
             f"nothing in the gradient of '{names.weight}' is above its noise (about {layer.factors.noise:.0e} an entry)"
         )
     if neurons < examples:
-        return (
+        raise NotApplicable(
             f"the first linear layer, '{names.weight}', has {neurons} neurons with a gradient, and to unmix {examples} "
             "examples there must be as many: smaller batches, or gradient matching"
         )
     if features < examples:
-        return (
+        raise NotApplicable(
             f"'{names.weight}' has {features} inputs with a gradient, and {examples} examples that are mixed in so few "
             "dimensions cannot be told apart: smaller batches, or gradient matching"
         )
-    return None
-
-
-# The unmixed inputs of a layer that sees the images themselves: made exact, and proved where they can be.
 
 
 def images_seen(

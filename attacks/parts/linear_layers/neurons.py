@@ -1,4 +1,4 @@
-"""Inputs of a linear layer out of its weight and bias gradient, neuron by neuron."""
+"""Neuron-wise inversion: inputs of a linear layer as quotients of its weight and bias gradient."""
 
 from dataclasses import dataclass
 
@@ -39,9 +39,9 @@ def activated_by_one(
 ) -> Found:
     """At most `examples` inputs: first quotients that several neurons agree on, then the loudest that are images.
 
-    Neurons that see a mixture mix each in its own proportion, so agreement tells an example from a mixture. All that
-    agree make one least-squares quotient. `noise` is the standard deviation of each entry of the gradient: it spreads
-    a neuron's quotient by `noise / |bias|`, and neurons that it spreads by more than a tenth say nothing.
+    Neurons that see a mixture mix each in its own proportion, so agreement distinguishes an example from a mixture. All
+    that agree make one least-squares quotient. `noise` is the standard deviation of each entry of the gradient: it
+    spreads a neuron's quotient by `noise / |bias|`, and neurons that it spreads by more than a tenth say nothing.
     """
     loud = bias.abs().argsort(descending=True, stable=True)
     loud = loud[bias[loud].abs() > max(LOUD * float(bias.abs().max()), 10 * noise)]

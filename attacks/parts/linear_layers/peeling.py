@@ -1,4 +1,4 @@
-"""A layer's gradient taken apart into its examples, one proved after the other."""
+"""Deflation: a layer's gradient taken apart into its examples, one proved after the other."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ SAME = 1e-5
 PATIENCE = 4
 """Rounds without a new proof after which the rest stays a guess."""
 RANGE = 1.5
-"""How far from mid-grey, in units of the image range, a candidate may reach."""
+"""How far from mid-gray, in units of the image range, a candidate may reach."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Peeled:
 
 
 class Peeling:
-    """Independent components give guesses; those that a proof is found for are taken out; the rest is easier to tell.
+    """Independent components give guesses; proved ones are taken out; the rest is easier to separate.
 
     A proved a_j is a column of `U⁻¹`, so every other row of U is orthogonal to it. Where no guess leads to a proof,
     random mixtures of the guesses that are left are tried: few dimensions, so they soon come near.
@@ -86,20 +86,20 @@ class Peeling:
 
     def _prove(self, columns: Columns, rows: Float[Tensor, "guesses rank"]) -> None:
         for sums in self._sums(rows):
-            found = columns.find(sums)
-            if found is None or self._known(found.a):
+            proved = columns.find(sums)
+            if proved is None or self._known(proved.a):
                 continue
-            self._keep(found)
+            self._keep(proved)
             if len(self.proved) == self.mixture.rank:
                 return
 
-    def _keep(self, found: Proved) -> None:
-        self.proved = torch.cat([self.proved, found.a[None]])
-        self.labels.append(found.label)
+    def _keep(self, proved: Proved) -> None:
+        self.proved = torch.cat([self.proved, proved.a[None]])
+        self.labels.append(proved.label)
 
-    def _known(self, found: Float[Tensor, " rank"]) -> bool:
-        one, others = self.mixture.left @ found, self.proved @ self.mixture.left.T
-        cosines = (others @ one).abs() / (others.norm(dim=1) * one.norm())
+    def _known(self, row: Float[Tensor, " rank"]) -> bool:
+        column, columns = self.mixture.left @ row, self.proved @ self.mixture.left.T
+        cosines = (columns @ column).abs() / (columns.norm(dim=1) * column.norm())
         return bool((cosines > 1 - SAME).any())
 
     def _sums(self, rows: Float[Tensor, "guesses rank"]) -> Float[Tensor, "guesses neurons"]:

@@ -1,4 +1,4 @@
-"""One example's derivatives, found in a layer's gradient and proved: at every neuron zero, or what the head makes them.
+"""Certified columns: one example's derivatives, found in a layer's gradient and proved by the head and the ReLU.
 
 The gradient of a linear layer over K examples is `Σ_j d_j x_jᵀ` = `L R`, and each d_j is `L a_j` for an unknown a_j.
 Where a ReLU and the head are behind the layer, `d_j = J e_j` at the neurons that example j wakes and 0 at the others,
@@ -74,8 +74,8 @@ class Columns:
                 continue
             if not space.candidates:
                 break  # a wrong neuron among the surest: more of them will not do either
-            if (found := self._prove(space)) is not None:
-                return found
+            if (proved := self._prove(space)) is not None:
+                return proved
         return None
 
     def fit(self, zero: Int[Tensor, " asleep"], other: Int[Tensor, " awake"]) -> Space | None:
@@ -130,12 +130,12 @@ class Columns:
         candidates = columns.shape[1]
         weights = torch.ones(1, 1, dtype=columns.dtype)
         if candidates > 1:
-            telling = torch.nonzero((zero.abs().amax(1) > 2 * MET) & (other.abs().amax(1) > 2 * MET))[:, 0]
-            if len(telling) < candidates - 1:
+            decisive = torch.nonzero((zero.abs().amax(1) > 2 * MET) & (other.abs().amax(1) > 2 * MET))[:, 0]
+            if len(decisive) < candidates - 1:
                 return None, None
-            drawn = torch.rand(TRIALS, len(telling), generator=self.rng).argsort(1)[:, : candidates - 1]
+            drawn = torch.rand(TRIALS, len(decisive), generator=self.rng).argsort(1)[:, : candidates - 1]
             asleep = torch.rand(drawn.shape, generator=self.rng) < 0.5
-            rows = torch.where(asleep[..., None], zero[telling[drawn]], other[telling[drawn]])
+            rows = torch.where(asleep[..., None], zero[decisive[drawn]], other[decisive[drawn]])
             weights = torch.linalg.svd(rows, full_matrices=True).Vh[:, -1]
         met = torch.minimum((zero @ weights.T).abs(), (other @ weights.T).abs()) < MET
         best = weights[int(met.sum(0).argmax())]

@@ -1,4 +1,4 @@
-"""Proof from one layer alone that images are behind an update: rank, row space and the neurons they wake."""
+"""Row-space certificate: rank, row space and active neurons of one layer prove that images are behind an update."""
 
 import torch
 from jaxtyping import Float
@@ -50,7 +50,7 @@ def certify_span(observation: Observation, layer: Layer, inputs: Float[Tensor, "
     directions = torch.linalg.pinv(within)
     columns = [column(rows, direction / direction.norm()) for direction in directions.T]
     agreed = agreement(layer, columns, inputs)
-    asleep = len(layer.bias_gradient) - max(int((one.clear & ~one.zero).sum()) for one in columns)
+    asleep = len(layer.bias_gradient) - max(int((sparse.clear & ~sparse.zero).sum()) for sparse in columns)
     if contradictions(layer, columns, inputs) or float(agreed.min()) < AGREED or asleep <= factors.rank:
         return None
     return (

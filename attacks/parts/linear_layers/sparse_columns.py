@@ -186,12 +186,12 @@ def sparsest_basis(rows: Rows, columns: list[Column]) -> list[Column]:
     """
     basis: list[Column] = []
     spanned = torch.zeros(len(rows.raw), 0, dtype=rows.raw.dtype)
-    for one in sorted(columns, key=lambda one: -one.sparsity):
-        rest = one.derivative
+    for candidate in sorted(columns, key=lambda candidate: -candidate.sparsity):
+        rest = candidate.derivative
         for _ in range(2):  # twice is enough: the second pass takes off what rounding left
             rest = rest - spanned @ (spanned.T @ rest)
         if rest.norm() > CLEAR * rows.noise * sqrt(len(rest)):
-            basis.append(one)
+            basis.append(candidate)
             spanned = torch.cat([spanned, (rest / rest.norm())[:, None]], 1)
         if len(basis) == rows.rank:
             break
@@ -214,7 +214,7 @@ class Pool:
             if fit is not None and len(fit.null) > 1:
                 for part in parts(self.rows, fit, rng):
                     self._new(part)
-        self.columns = sorted(self.columns, key=lambda one: -one.sparsity)[:KEPT]
+        self.columns = sorted(self.columns, key=lambda known: -known.sparsity)[:KEPT]
 
     def _promising(self, candidates: Float[Tensor, "candidates rank"], most: int) -> list[Float[Tensor, " rank"]]:
         """The sparsest candidates, one for each pattern of zeros that was not seen before."""

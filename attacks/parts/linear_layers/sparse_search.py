@@ -1,4 +1,4 @@
-"""Where to look for sparse columns: at the null vectors of few rows, and downhill from anywhere."""
+"""Sparse column search: null vectors of few rows, and descents from anywhere."""
 
 from collections.abc import Callable
 

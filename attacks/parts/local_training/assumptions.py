@@ -1,4 +1,4 @@
-"""How the client may have trained, where the adversary is not told: what else it holds narrows that down."""
+"""Assumptions on local training: the ways a client may have trained that fit what the adversary holds."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from ..applicability import mode_of
 
 EPOCHS = (1, 2, 5, 10)
 BATCHES = (1, 2, 4)
-"""What is tried where nothing tells how many: powers far enough apart for an update to tell them apart."""
+"""What is tried where the number is unknown: values far enough apart for an update to distinguish them."""
 
 
 def possible_trainings(observation: Observation) -> list[LocalTraining]:
@@ -48,21 +48,21 @@ def counted_steps(observation: Observation) -> int | None:
 
 def assumptions(observation: Observation, training: LocalTraining, tried: int, rate: float | None) -> str | None:
     """What was assumed, searched or learned, in words; None where everything was known."""
-    known, said = observation.training, []
+    known, notes = observation.training, []
     assumed = [(name, words) for name, words in (("momentum", "no momentum"), ("weight_decay", "no weight decay"))]
-    said += [f"{words} was assumed" for name, words in assumed if name in known.unknown()]
+    notes += [f"{words} was assumed" for name, words in assumed if name in known.unknown()]
     if known.mode is None:
-        said.append(f'mode "{training.mode}" was read off the BatchNorm buffers')
+        notes.append(f'mode "{training.mode}" was read off the BatchNorm buffers')
     steps = f"{training.epochs} epochs of {training.batches} batches"
     if tried > 1:
-        said.append(f"{steps} explain the update best among {tried} possibilities")
+        notes.append(f"{steps} explain the update best among {tried} possibilities")
     elif {"batches", "epochs"} & set(known.unknown()):
-        said.append(f"{steps} follow from what is known")
+        notes.append(f"{steps} follow from what is known")
     if rate is not None:
-        said.append(f"learning rate {rate:.3g} was learned")
+        notes.append(f"learning rate {rate:.3g} was learned")
     if len(observation.cohort) > 1:
-        said.append(f"the {len(observation.cohort)} clients of the cohort count as one with batches of all")
-    return "; ".join(said) or None
+        notes.append(f"the {len(observation.cohort)} clients of the cohort count as one with batches of all")
+    return "; ".join(notes) or None
 
 
 def _pairs(batches: int | None, epochs: int | None, steps: int | None, each: int) -> list[tuple[int, int]]:

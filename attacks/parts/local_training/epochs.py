@@ -1,4 +1,4 @@
-"""One set of images out of the images that each epoch has of its own."""
+"""Epoch assignment: one set of images out of the images that each epoch has of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,8 +26,8 @@ class Merged(Objective):
         return cls(objective=objective, epochs=epochs, units=objective.units)
 
     @property
-    def vectorises(self) -> bool:
-        return self.objective.vectorises
+    def vectorizes(self) -> bool:
+        return self.objective.vectorizes
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
         return self.objective.loss(variables, gradient)

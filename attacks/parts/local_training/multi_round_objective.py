@@ -1,4 +1,4 @@
-"""One dummy batch for several messages: those that it cannot explain count less."""
+"""Multi-round objective: one dummy batch for several messages, of which misfits count less."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ TOLERANCE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeveralMatches(Objective):
+class MultiRoundMatch(Objective):
     """`mean of c log(1 + d / c) + Σ weight * term(dummy)` over the distances d to each message, for c = `TOLERANCE`.
 
     That is d for a message that fits, while one that does not, because other examples are behind it, hardly pulls.
@@ -42,17 +42,19 @@ class SeveralMatches(Objective):
         *,
         dtype: torch.dtype,
         device: str,
-    ) -> "SeveralMatches":
+    ) -> "MultiRoundMatch":
         """The objective for some messages; those of several local steps at surrogate models, all at the same share."""
         matches = [
-            GradientMatch.of(one, cosine, pixels(labels), simulate=mean_gradient(one), dtype=dtype, device=device)
-            for one in messages
+            GradientMatch.of(
+                message, cosine, pixels(labels), simulate=mean_gradient(message), dtype=dtype, device=device
+            )
+            for message in messages
         ]
         return cls(matches=tuple(matches), terms=terms, units={SHARE: SHARE_UNIT})
 
     @property
-    def vectorises(self) -> bool:
-        return all(match.vectorises for match in self.matches)
+    def vectorizes(self) -> bool:
+        return all(match.vectorizes for match in self.matches)
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
         total = robust(self.distances(variables, gradient)).mean()
@@ -64,7 +66,7 @@ class SeveralMatches(Objective):
     def distances(self, variables: Variables, gradient: Gradient) -> Float[Tensor, " messages"]:
         """How far the dummy batch is from explaining each message."""
         return torch.stack(
-            [one.distance(one.simulate(one.model, one.decode(variables), gradient)) for one in self.matches]
+            [match.distance(match.simulate(match.model, match.decode(variables), gradient)) for match in self.matches]
         )
 
     def guess(self, variables: Variables) -> Guess:
@@ -79,12 +81,10 @@ def robust(distances: Float[Tensor, " messages"]) -> Float[Tensor, " messages"]:
     return TOLERANCE * (distances.clamp_min(0.0) / TOLERANCE).log1p()
 
 
-# Messages of the same clients from several rounds: are the same examples behind them?
+# Whether the same examples are behind messages of several rounds.
 
 OTHER_DATA = 0.05
 """Cosine mismatch that other examples leave behind at least, even where they look alike."""
-
-
 TIMES = 5.0
 """How many times worse than this round another must be explained to count as other examples."""
 
@@ -94,7 +94,7 @@ def comparable(earlier: Observation, now: Observation) -> bool:
     return earlier.examples() == now.examples() and not earlier.masked and defect(earlier) is None
 
 
-def told_apart(distances: Sequence[float]) -> list[bool]:
+def explained_alike(distances: Sequence[float]) -> list[bool]:
     """For each round whether the same examples explain it as the first of them, which is the one under attack.
 
     Measured on ConvNets: 0.001 to 0.005 where they do, 0.7 to 1.3 where they do not.
@@ -103,31 +103,29 @@ def told_apart(distances: Sequence[float]) -> list[bool]:
     return [True, *(distance <= limit for distance in distances[1:])]
 
 
-def vote(named: Sequence[Int[Tensor, " guesses"] | str], examples: int) -> Int[Tensor, " examples"]:
+def vote(inferred: Sequence[Int[Tensor, " guesses"] | None], examples: int) -> Int[Tensor, " examples"]:
     """The labels by the mean of what each round says; a round whose labels cannot be inferred does not vote."""
-    votes = [labels for labels in named if not isinstance(labels, str)]
+    votes = [labels for labels in inferred if labels is not None]
     classes = max(int(labels.max()) for labels in votes) + 1
     counts = torch.stack([torch.bincount(labels.cpu(), minlength=classes) for labels in votes]).double().mean(0)
     return as_labels(whole_counts(counts, examples))
 
 
-def words_on_rounds(
-    rounds: Sequence[Observation], same: Sequence[bool], mismatch: Sequence[float], earlier: int
-) -> str:
+def rounds_note(rounds: Sequence[Observation], same: Sequence[bool], mismatch: Sequence[float], earlier: int) -> str:
     """What was found out about the rounds, in words."""
     if len(rounds) == 1:
-        found = "no earlier message of these clients is at hand" if not earlier else "no earlier message is comparable"
-        return f"{found}: this round alone was matched"
-    fit = [one.round for one, fits in zip(rounds, same, strict=True) if fits]
-    said = f"matched rounds {_listed(fit)}" if len(fit) > 1 else "matched this round alone"
-    odd = [(one.round, loss) for one, fits, loss in zip(rounds, same, mismatch, strict=True) if not fits]
+        reason = "no earlier message of these clients is at hand" if not earlier else "no earlier message is comparable"
+        return f"{reason}: this round alone was matched"
+    fit = [message.round for message, fits in zip(rounds, same, strict=True) if fits]
+    note = f"matched rounds {_listed(fit)}" if len(fit) > 1 else "matched this round alone"
+    odd = [(message.round, loss) for message, fits, loss in zip(rounds, same, mismatch, strict=True) if not fits]
     if odd:
         losses = ", ".join(f"{loss:.2g}" for _, loss in odd)
-        said += (
+        note += (
             f"; other examples are behind {_listed([number for number, _ in odd])}: no batch that explains this round "
             f"({mismatch[0]:.2g}) explains them ({losses})"
         )
-    return said
+    return note
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""A model on the way from the weights that were sent to those that came back, whose gradient stands for all steps."""
+"""Surrogate model: a point between the weights sent and returned, whose gradient stands for all local steps."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ SHARE_UNIT = 0.01
 
 def mean_gradient(observation: Observation) -> Simulate:
     """The mean gradient over the local steps: at a surrogate where there are several and their way is known."""
-    way = way_of(observation)
-    if way is None or observation.training.steps == 1:
+    delta = weight_change(observation)
+    if delta is None or observation.training.steps == 1:
         return one_step
-    return at_surrogate(way, observation.training.weight_decay or 0.0)
+    return at_surrogate(delta, observation.training.weight_decay or 0.0)
 
 
 def at_surrogate(delta: NamedTensors, decay: float) -> Simulate:
@@ -35,16 +35,16 @@ def at_surrogate(delta: NamedTensors, decay: float) -> Simulate:
 
     def simulate(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
         share, start = dummy.variables[SHARE], model.weights.parameters
-        way = {name: share * delta[name].to(value) for name, value in start.items()}
-        at = {name: value + way[name] for name, value in start.items()}
+        moved = {name: share * delta[name].to(value) for name, value in start.items()}
+        at = {name: value + moved[name] for name, value in start.items()}
         slopes = model.gradients(dummy.inputs, dummy.labels, gradient, at)
         # The weights decay where the surrogate is, and `Observation.gradient` took off what they do at the start.
-        return [slope + decay * way[name] for name, slope in slopes.items()]
+        return [slope + decay * moved[name] for name, slope in slopes.items()]
 
     return simulate
 
 
-def way_of(observation: Observation) -> NamedTensors | None:
+def weight_change(observation: Observation) -> NamedTensors | None:
     """How far the weights went, as the update says; None where it does not say (length unknown, masks)."""
     if observation.masked:
         return None

@@ -1,4 +1,4 @@
-"""Local training as a function that can be differentiated: from a dummy batch to the update of several steps."""
+"""Unrolled local training: from a dummy batch to the update of several steps, differentiably."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -40,7 +40,7 @@ def unrolled(observation: Observation, training: LocalTraining, plan: Plan) -> S
         rate = dummy.variables[LOG_RATE].exp() if training.learning_rate is None else training.learning_rate
         start, moved, velocity = model.weights.parameters, None, None
         for inputs, labels in plan(dummy):
-            # The way is summed up by itself: the difference of two sets of weights would lose digits.
+            # The change is summed up by itself: the difference of two sets of weights would lose digits.
             at = start if moved is None else {name: value - moved[name] for name, value in start.items()}
             pull = model.gradients(inputs, labels, gradient, at)
             if training.weight_decay:
@@ -56,7 +56,7 @@ def unrolled(observation: Observation, training: LocalTraining, plan: Plan) -> S
 
 
 def _form(observation: Observation) -> Callable[[Tensor, Tensor, float | Float[Tensor, ""]], Tensor]:
-    """From the way that weights went, and where they started, to what `Observation.gradient` makes of it."""
+    """From the change of weights, and where they started, to what `Observation.gradient` makes of it."""
     known, steps = observation.training, observation.training.effective_steps
     decay = known.weight_decay or 0.0
     if observation.update.kind is UpdateKind.GRADIENT:
@@ -67,7 +67,7 @@ def _form(observation: Observation) -> Callable[[Tensor, Tensor, float | Float[T
     return lambda moved, start, rate: moved / scale - decay * start  # noqa: ARG005
 
 
-# Who is in which batch: three ways to live with an order of batches that the client rolled dice for.
+# Batch assignment: three ways to deal with an order of examples that the client drew in secret.
 
 MEMBERS = "members"
 """The variable that stands for who is in which batch, where that is learned."""

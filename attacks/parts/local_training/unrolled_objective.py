@@ -1,4 +1,4 @@
-"""The matching problem of several local steps: what is minimised, and what is moved besides images."""
+"""Objective of several local steps: what is minimized, and what is optimized besides images."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from .epochs import Merged
 from .unrolled import LOG_RATE, MEMBERS, fixed_order, images_of_each_epoch, learned_members, members, unrolled
 
 Order = Literal["learned", "separate", "fixed"]
-"""How the unknown order of the examples is met; see `batch_plans`."""
+"""How the unknown order of the examples is met; see `unrolled`."""
 UNITS = {MEMBERS: 1.0, LOG_RATE: 0.2}
 """Where a pixel's range counts 1."""
 USUAL_RATE = 0.1
@@ -55,7 +55,7 @@ class LocalTrainingMatch:
     ) -> "LocalTrainingMatch":
         """The problem for one way of training; labels are dealt out to batches by `rng` unless that is learned.
 
-        The length of the update counts where a rate or a number of steps is to be told from it.
+        The length of the update counts where a rate or a number of steps is to be inferred from it.
         """
         epochs = training.epochs or 1
         dealt = [labels[torch.randperm(len(labels), generator=rng)] for _ in range(epochs)]
@@ -78,7 +78,7 @@ class LocalTrainingMatch:
 
     @property
     def objective(self) -> Objective:
-        """What is minimised; its guess has one image for each example."""
+        """What is minimized; its guess has one image for each example."""
         return Merged.of(self.match, self.training.epochs or 1) if self.order == "separate" else self.match
 
     def start(self, images: Float[Tensor, "images channels height width"], rng: Generator) -> Variables:
@@ -96,5 +96,5 @@ class LocalTrainingMatch:
         slopes = list(self.match.model.gradients(dummy.inputs, dummy.labels, by_autograd).values())
         observed = list(self.observation.gradient().values())
         ratio = float(inner(observed, observed) / inner(slopes, slopes).detach()) ** 0.5 / steps
-        tells = self.observation.update.kind is UpdateKind.DELTA and math.isfinite(ratio) and ratio > 0
-        return math.log(ratio if tells else USUAL_RATE)
+        usable = self.observation.update.kind is UpdateKind.DELTA and math.isfinite(ratio) and ratio > 0
+        return math.log(ratio if usable else USUAL_RATE)

@@ -1,4 +1,4 @@
-"""Ways down: each says where it wants the loss and its gradient, is told, and goes on from there."""
+"""Optimizers as coroutines: each yields a point, is sent its loss and gradient, and goes on from there."""
 
 import math
 from collections.abc import Callable, Generator
@@ -7,20 +7,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Told = tuple[Float[Tensor, ""], Float[Tensor, " entries"]]
+Evaluation = tuple[Float[Tensor, ""], Float[Tensor, " entries"]]
 """The loss at a point and its gradient there."""
 
 
-Way = Generator[tuple[int, Float[Tensor, " entries"]], Told, None]
+Trajectory = Generator[tuple[int, Float[Tensor, " entries"]], Evaluation, None]
 """Yields how many iterations are over and the next point to evaluate. It may move the point it yielded in place, and
 whoever evaluates may project it in place first."""
 
 
-Optimiser = Callable[[Float[Tensor, " entries"], int], Way]
-"""From a start, which it may write to, and a number of iterations to the way from there."""
+Optimizer = Callable[[Float[Tensor, " entries"], int], Trajectory]
+"""From a start, which it may write to, and a number of iterations to the trajectory from there."""
 
 
-def signed_adam(learning_rate: float) -> Optimiser:
+def signed_adam(learning_rate: float) -> Optimizer:
     """Adam on the sign of the gradient, the rate going down to zero along a half cosine.
 
     Only the direction of each pixel's gradient counts, so the tiny gradients of a cosine distance do no harm.
@@ -29,13 +29,13 @@ def signed_adam(learning_rate: float) -> Optimiser:
     return adam(learning_rate, signed=True)
 
 
-def adam(learning_rate: float, *, signed: bool = False, warm_up: int = 0) -> Optimiser:
+def adam(learning_rate: float, *, signed: bool = False, warm_up: int = 0) -> Optimizer:
     """Adam, the rate rising along a line over `warm_up` iterations, then going down to zero along a half cosine.
 
     Source: https://arxiv.org/abs/1412.6980
     """
 
-    def run(point: Tensor, steps: int) -> Way:
+    def run(point: Tensor, steps: int) -> Trajectory:
         mean, square = torch.zeros_like(point), torch.zeros_like(point)
         for step in range(steps):
             _, gradient = yield step, point
@@ -46,14 +46,14 @@ def adam(learning_rate: float, *, signed: bool = False, warm_up: int = 0) -> Opt
     return run
 
 
-def flat_adam(learning_rate: float, share: float) -> Optimiser:
-    """Signed Adam that also goes where the slope is less: gradient regularisation, at two evaluations a step.
+def flat_adam(learning_rate: float, share: float) -> Optimizer:
+    """Signed Adam that also goes where the slope is less: gradient regularization, at two evaluations a step.
 
     The sign that counts is `(1 - share)` of the gradient's here and `share` of that one step of the rate uphill, which
     to first order adds a penalty on the length of the gradient. Source: https://arxiv.org/abs/2202.03599
     """
 
-    def run(point: Tensor, steps: int) -> Way:
+    def run(point: Tensor, steps: int) -> Trajectory:
         mean, square = torch.zeros_like(point), torch.zeros_like(point)
         for step in range(steps):
             rate = learning_rate * cosine_decay(step, steps)
@@ -65,19 +65,19 @@ def flat_adam(learning_rate: float, share: float) -> Optimiser:
     return run
 
 
-def langevin(optimiser: Optimiser, deviation: float, rng: torch.Generator) -> Optimiser:
-    """An optimiser that moves its point in place, plus N(0, deviation²) noise that goes down along a half cosine.
+def langevin(optimizer: Optimizer, deviation: float, rng: torch.Generator) -> Optimizer:
+    """An optimizer that moves its point in place, plus N(0, deviation²) noise that goes down along a half cosine.
 
     Source: https://arxiv.org/abs/2104.07586
     """
 
-    def run(point: Tensor, steps: int) -> Way:
-        way = optimiser(point, steps)
-        step, asked = next(way)
+    def run(point: Tensor, steps: int) -> Trajectory:
+        trajectory = optimizer(point, steps)
+        step, asked = next(trajectory)
         while True:
-            told = yield step, asked
+            evaluation = yield step, asked
             try:
-                step, asked = way.send(told)
+                step, asked = trajectory.send(evaluation)
             except StopIteration:
                 return
             noise = torch.randn(asked.shape, generator=rng).to(asked)
@@ -99,22 +99,18 @@ def _adam(value: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, rate: f
 
 
 _BETAS = (0.9, 0.999)
-
-
-# RMSprop, as a way down.
-
 MEMORY = 0.99
 """Share of the running mean of squares that is kept in an iteration."""
 
 
-def rmsprop(learning_rate: float, momentum: float) -> Optimiser:
+def rmsprop(learning_rate: float, momentum: float) -> Optimizer:
     """The gradient over the root of its running mean square, with momentum; the rate stays as it is.
 
     Source: Hinton, Srivastava and Swersky, Neural Networks for Machine Learning, lecture 6,
     https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf
     """
 
-    def run(point: Tensor, steps: int) -> Way:
+    def run(point: Tensor, steps: int) -> Trajectory:
         square, velocity = torch.zeros_like(point), torch.zeros_like(point)
         for step in range(steps):
             _, gradient = yield step, point

@@ -1,4 +1,4 @@
-"""Limited-memory BFGS, for smooth objectives in float64."""
+"""L-BFGS with a strong-Wolfe line search, for smooth objectives in float64."""
 
 import math
 from collections import deque
@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from .first_order import Optimiser, Told, Way
+from .first_order import Evaluation, Optimizer, Trajectory
 
-# How far to go along a direction: a step that satisfies the strong Wolfe conditions.
+# Strong-Wolfe line search.
 
 DECREASE = 1e-4
-
-
 CURVATURE = 0.9
 
 
@@ -81,18 +79,18 @@ def _inside(low: Trial, high: Trial) -> float:
     return min(max(minimum, left + margin), right - margin) if math.isfinite(minimum) else (left + right) / 2
 
 
-def _cubic_minimum(one: Trial, other: Trial) -> float:
+def _cubic_minimum(near: Trial, far: Trial) -> float:
     """Where the cubic through two losses and slopes is lowest; NaN where it has no minimum."""
-    width = other.step - one.step
-    if width == 0 or not (math.isfinite(one.loss) and math.isfinite(other.loss)):
+    width = far.step - near.step
+    if width == 0 or not (math.isfinite(near.loss) and math.isfinite(far.loss)):
         return math.nan
-    bend = one.slope + other.slope - 3 * (other.loss - one.loss) / width
-    square = bend * bend - one.slope * other.slope
+    bend = near.slope + far.slope - 3 * (far.loss - near.loss) / width
+    square = bend * bend - near.slope * far.slope
     if not square >= 0:
         return math.nan
     root = math.copysign(math.sqrt(square), width)
-    denominator = other.slope - one.slope + 2 * root
-    return other.step - width * (other.slope + root - bend) / denominator if denominator else math.nan
+    denominator = far.slope - near.slope + 2 * root
+    return far.step - width * (far.slope + root - bend) / denominator if denominator else math.nan
 
 
 def _height(trial: Trial) -> float:
@@ -103,17 +101,17 @@ Pair = tuple[Tensor, Tensor, float]
 """A step s, the change y of the gradient over it, and 1 / s·y."""
 
 
-def lbfgs(history: int = 50, magnification: float = 1e6) -> Optimiser:
+def lbfgs(history: int = 50, magnification: float = 1e6) -> Optimizer:
     """Quasi-Newton steps from the last `history` changes of the gradient; ends early where no step goes down.
 
-    The loss is magnified for the optimiser's eyes only: the gradients of a matching loss are tiny, and the first step
+    The loss is magnified for the optimizer's eyes only: the gradients of a matching loss are tiny, and the first step
     is as long as they are unless they are longer than 1. Not `torch.optim.LBFGS`: that one calls its objective, where
     here many starts are asked what they want evaluated. Source: https://doi.org/10.1007/BF01589116
     """
 
-    def run(point: Tensor, steps: int) -> Way:
-        told, gradient = yield 0, point
-        loss, gradient = magnification * float(told), magnification * gradient
+    def run(point: Tensor, steps: int) -> Trajectory:
+        start_loss, gradient = yield 0, point
+        loss, gradient = magnification * float(start_loss), magnification * gradient
         pairs: deque[Pair] = deque(maxlen=history)
         for iteration in range(steps):
             direction = -_newton(gradient, pairs)
@@ -135,7 +133,7 @@ def lbfgs(history: int = 50, magnification: float = 1e6) -> Optimiser:
 
 def _along(
     point: Tensor, direction: Tensor, start: Trial, first: float, iteration: int, magnification: float
-) -> Generator[tuple[int, Tensor], Told, Trial]:
+) -> Generator[tuple[int, Tensor], Evaluation, Trial]:
     """Asks for the places that a line search wants to see, and returns the one it settles on."""
     search = strong_wolfe(start, first)
     step = next(search)
@@ -150,7 +148,7 @@ def _along(
 
 
 def _newton(gradient: Float[Tensor, " entries"], pairs: deque[Pair]) -> Float[Tensor, " entries"]:
-    """The inverse Hessian that the pairs tell, times the gradient: the two-loop recursion."""
+    """The two-loop recursion: the inverse Hessian approximated by the pairs, times the gradient."""
     if not pairs:
         return gradient
     direction, along = gradient.clone(), []

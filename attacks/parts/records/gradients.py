@@ -1,4 +1,4 @@
-"""The gradient that each record alone would give, one after the other, as vectors that fit into memory."""
+"""Per-record gradients: the gradient that each record alone would give, as vectors that fit into memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +14,6 @@ from fedleak.progress import report
 
 LONGEST = 131_072
 """Entries of a vector at most: hundreds of them are kept."""
-
-
 GROUP = 32
 """Vectors at a time."""
 
@@ -52,7 +50,7 @@ def example_gradients(
 ) -> Iterator[Float[Tensor, "group sketch"]]:
     """The gradient of each example at the weights that were sent, a group of rows at a time.
 
-    In eval mode, where no example depends on its neighbours, and one backward pass each: grouping those too (`vmap`)
+    In eval mode, where no example depends on its neighbors, and one backward pass each: grouping those too (`vmap`)
     was ten times slower on convolutions.
     """
     for group in torch.split(torch.arange(len(examples)), GROUP):
@@ -60,20 +58,20 @@ def example_gradients(
         yield torch.stack([sketch(_gradient(observation, examples[place])) for place in torch.split(group, 1)])
 
 
-def _gradient(observation: Observation, one: Batch) -> NamedTensors:
-    return observation.task.gradients(observation.before, one.inputs, one.labels, mode="eval")
+def _gradient(observation: Observation, record: Batch) -> NamedTensors:
+    return observation.task.gradients(observation.before, record.inputs, record.labels, mode="eval")
 
 
-# An inner product of gradients that discounts what gradients of such data have in common anyway.
+# Whitened inner product of gradients.
 
 
 @dataclass(frozen=True)
 class Whitened:
     """`<a, b> = aᵀ S⁻¹ b`, S the second moment of public gradients plus a ridge.
 
-    An update is the gradient of one candidate plus those of strangers, which look like public ones: against such noise
-    this is the matched filter. S is never formed: with the public gradients as the rows of P and `G = P Pᵀ + n r I`,
-    `S⁻¹ = (I - Pᵀ G⁻¹ P) / r`. Without public gradients it is the plain inner product.
+    An update is the gradient of one candidate plus those of other examples, which look like public ones: against such
+    noise this is the matched filter. S is never formed: with the public gradients as the rows of P and
+    `G = P Pᵀ + n r I`, `S⁻¹ = (I - Pᵀ G⁻¹ P) / r`. Without public gradients it is the plain inner product.
     """
 
     public: Float[Tensor, "examples entries"]

@@ -1,4 +1,4 @@
-"""What the model loses on single examples, under the weights that were sent and under those that came back."""
+"""Per-record losses under the weights that were sent and under those that came back."""
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ CHUNK = 256
 
 
 def losses(task: Task, weights: Weights, examples: Batch) -> Float[Tensor, " examples"]:
-    """Cross-entropy of each example, in eval mode, so that no example depends on its neighbours."""
+    """Cross-entropy of each example, in eval mode, so that no example depends on its neighbors."""
     with torch.no_grad():
         parts = [
             F.cross_entropy(task.logits(weights, part.inputs, mode="eval"), part.labels, reduction="none")

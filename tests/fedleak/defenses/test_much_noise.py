@@ -36,7 +36,7 @@ def psnr_of(attack: str, chain: list[Table]) -> float:
         images = nn.functional.interpolate(corners, size=(6, 6), mode="bilinear")
         seen = observe(model(), images, torch.tensor([seed % 4]), defense=chain, seed=seed, clients=1)
         with one_thread():
-            guess: Reconstruction = attacks.build(attack, options).reconstruct(seen.observation, generator(seed))
+            guess: Reconstruction = attacks.build(attack, options).run(seen.observation, generator(seed))
         assert guess.failure is None, guess.failure
         values.append(score(guess, seen.truth, (psnr,), NOT_GUESSED)[0].value)
     return sum(values) / len(values)

@@ -114,4 +114,4 @@ def test_a_pattern_that_matches_nothing_or_everything_is_refused(layers: tuple[s
 
 def test_no_label_is_made_up_where_the_last_layer_is_withheld() -> None:
     seen = capture("digits-mlp", defense=[HEAD], clients=1)[0].observation
-    assert "says nothing about labels" in str(AutoLabels().infer(seen, generator(0)))
+    assert "says nothing about labels" in str(AutoLabels().run(seen, generator(0)).failure)
