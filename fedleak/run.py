@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.analysis.bounds import bounds_of
+from fedleak.analysis.analysis import Analysis
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import Execution
@@ -18,11 +18,12 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
 from fedleak.randomness import one_thread
-from fedleak.results.row import Row
+from fedleak.results.federation_row import read_federations
+from fedleak.results.row import Row, read_results
 from fedleak.runs.folder import RunFolder
-from fedleak.runs.manifest import Manifest, manifest_of
+from fedleak.runs.manifest import Manifest, manifest_of, read_manifest
 from fedleak.runs.ownership import claim, locked
-from fedleak.runs.reading import read_run
+from fedleak.runs.reading import FinishedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +31,17 @@ class Outcome:
     """What a run came to."""
 
     folder: RunFolder
-    rows: tuple[Row, ...]
-    """In plan order."""
+    analysis: Analysis
+    """What it shows."""
     problems: tuple[str, ...]
     """What went wrong on the way, a sentence each."""
     exit_status: int
     """0; 2 where the user can mend what went wrong; else 1."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """In plan order."""
+        return self.analysis.rows
 
 
 def run(
@@ -62,12 +68,15 @@ def run(
         manifest.write(folder.manifest)
         with _ending(execution, manifest), one_thread():
             execution.execute(lambda: _workers(engine, jobs))
-            rows = tuple(execution.ledger.rows())
-            _hold_to_bounds(execution, rows)
-        if rows:
-            _draw(execution)
+            analysis = _analysis(execution)
+            _hold_to_bounds(execution, analysis)
+        if analysis.rows:
+            _draw(execution, analysis)
     return Outcome(
-        folder=folder, rows=rows, problems=tuple(execution.problems), exit_status=execution.problems.exit_status
+        folder=folder,
+        analysis=analysis,
+        problems=tuple(execution.problems),
+        exit_status=execution.problems.exit_status,
     )
 
 
@@ -93,16 +102,37 @@ def _workers(engine: Engine, jobs: int) -> Workers:
     return InThisProcess() if jobs == 1 else Pool(jobs)
 
 
-def _hold_to_bounds(execution: Execution, rows: tuple[Row, ...]) -> None:
+def _analysis(execution: Execution) -> Analysis:
+    """Of the rows as the files have them, so that whoever reads the run later sees the same."""
+    folder, standing = execution.folder, execution.standing
+    return Analysis(
+        campaign=execution.campaign,
+        rows=tuple(read_results(folder.results)),
+        federations=tuple(read_federations(folder.federations)),
+        unfinished=max(0, standing.total - standing.done),
+    )
+
+
+def _hold_to_bounds(execution: Execution, analysis: Analysis) -> None:
     """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
-    for bound in bounds_of(rows, execution.campaign):
+    for bound in analysis.bounds:
         try:
             bound.check.require()
         except BoundError as error:
             execution.broke(bound.where, error)
 
 
-def _draw(execution: Execution) -> None:
+def _finished(execution: Execution, analysis: Analysis) -> FinishedRun:
+    return FinishedRun(
+        folder=execution.folder,
+        campaign=execution.campaign,
+        rows=analysis.rows,
+        federations=analysis.federations,
+        manifest=read_manifest(execution.folder.manifest),
+    )
+
+
+def _draw(execution: Execution, analysis: Analysis) -> None:
     """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
     from fedleak.figures.gallery import draw_gallery  # these load what only they need
     from fedleak.report.page import write_report
@@ -112,7 +142,7 @@ def _draw(execution: Execution) -> None:
         events.drawing("gallery")
         draw_gallery(folder, execution.campaign)
         events.drawing("report")
-        write_report(read_run(folder.root), folder.report)
+        write_report(_finished(execution, analysis), analysis, folder.report)
     except BUGS as error:
         if isinstance(error, OutputError):
             raise

@@ -25,11 +25,12 @@ def advise(
     from rich.console import Console
 
     from fedleak.analysis.advice import Limits, parse_leak
+    from fedleak.analysis.analysis import Analysis
     from fedleak.cli.advising import tell_advice
     from fedleak.cli.comparing import compared_in
     from fedleak.runs.reading import read_run
 
     limits = Limits(max_leak=parse_leak(max_leak), min_accuracy=min_accuracy)
-    finished = read_run(run)
-    met = tell_advice(finished, compared_in(finished, metric), limits, Console(highlight=False))
+    analysis = Analysis.of(read_run(run))
+    met = tell_advice(analysis, compared_in(analysis, metric), limits, Console(highlight=False))
     raise typer.Exit(0 if met else 1)

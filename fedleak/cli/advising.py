@@ -8,14 +8,12 @@ from rich.markup import escape
 
 from fedleak.analysis.advice import Advice, Limits
 from fedleak.analysis.advice import advise as sort_out
-from fedleak.analysis.defenses import Standing, by_condition
-from fedleak.analysis.untested import untested
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.formatting import counted, figure
-from fedleak.runs.reading import FinishedRun
-from fedleak.statistics.summary import summarise
 
 
-def tell_advice(run: FinishedRun, found: Sequence[Standing], limits: Limits, console: Console) -> bool:
+def tell_advice(analysis: Analysis, found: Sequence[DefenseResult], limits: Limits, console: Console) -> bool:
     """Prints the advice for each condition; returns whether each has a defense that meets both limits."""
     groups = by_condition(found)
     met = True
@@ -26,12 +24,12 @@ def tell_advice(run: FinishedRun, found: Sequence[Standing], limits: Limits, con
         for line in _lines(own, advice, limits):
             console.print(line)
     console.print("\n[bold]what was not tried[/bold]")
-    for gap in untested(run, summarise(run.rows)):
+    for gap in analysis.untested:
         console.print(f"  {escape(gap.title)}: {escape(gap.words)}")
     return met
 
 
-def _most(found: Sequence[Standing], limits: Limits) -> str:
+def _most(found: Sequence[DefenseResult], limits: Limits) -> str:
     """The limit in words; of some metrics, as of mse, less is worse."""
     first = next((one.strongest for one in found if one.strongest is not None), None)
     if first is None:
@@ -39,7 +37,7 @@ def _most(found: Sequence[Standing], limits: Limits) -> str:
     return f"{first.group.metric} at {'most' if first.higher_is_better else 'least'} {figure(limits.max_leak)}"
 
 
-def _lines(found: Sequence[Standing], advice: Advice, limits: Limits) -> list[str]:
+def _lines(found: Sequence[DefenseResult], advice: Advice, limits: Limits) -> list[str]:
     wanted = f"{_most(found, limits)} and an accuracy of at least {limits.min_accuracy:.1%}"
     if not advice.named:
         lines = [f"no defense that was tried keeps {wanted}, as far as these messages show"]
@@ -57,7 +55,7 @@ def _lines(found: Sequence[Standing], advice: Advice, limits: Limits) -> list[st
     return lines
 
 
-def _evidence(one: Standing) -> str:
+def _evidence(one: DefenseResult) -> str:
     """What a recommendation rests on."""
     worst = one.strongest
     assert worst is not None
@@ -66,4 +64,12 @@ def _evidence(one: Standing) -> str:
     rests = f"{counted(worst.messages, 'message')}, {counted(worst.seeds, 'seed')}"
     sample = f"worst sample {figure(worst.worst_case)}"
     accuracy = "" if math.isnan(one.accuracy.mean) else f"; accuracy {one.accuracy.mean:.1%}"
-    return f"{leak} over {rests}, {sample}{accuracy}"
+    return f"{leak} over {rests}, {sample}{_another(one)}{accuracy}"
+
+
+def _another(one: DefenseResult) -> str:
+    """The mean that the limit was held against, where that is not the strongest attack's."""
+    worst = one.highest
+    if worst is None or worst is one.strongest:
+        return ""
+    return f"; the highest mean is {figure(worst.mean)} by {worst.group.attack}"

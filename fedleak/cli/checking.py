@@ -5,10 +5,10 @@ from pathlib import Path
 
 import typer
 
+from fedleak.analysis.analysis import Analysis
 from fedleak.cli.running import folder_of, run_with_progress
 from fedleak.cli.verdict import verdict_lines
 from fedleak.errors import ConfigError
-from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
 from fedleak.gate.checking import check_run
 from fedleak.gate.junit import write_junit
@@ -49,7 +49,8 @@ def check_run_folder(
         if given:
             raise ConfigError(f"{option} is for an EXPERIMENT.toml that is run first; {root} is judged as it is")
     policy, baseline = _read(judgement)
-    _conclude(read_run(root), policy, baseline, judgement, files)
+    run = read_run(root)
+    _conclude(run, Analysis.of(run), policy, baseline, judgement, files)
 
 
 def check_experiment(
@@ -60,7 +61,8 @@ def check_experiment(
     campaign = load_campaign(path, settings)
     if policy is not None:
         check_names(policy, Vocabulary.of(campaign))
-    _conclude(_run(campaign, out, jobs), policy, baseline, judgement, files)
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
+    _conclude(read_run(outcome.folder.root), outcome.analysis, policy, baseline, judgement, files)
 
 
 def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
@@ -72,16 +74,17 @@ def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
     return policy, None if judgement.baseline is None else read_run(judgement.baseline)
 
 
-def _run(campaign: Campaign, out: Path | None, jobs: int) -> FinishedRun:
-    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
-    return read_run(outcome.folder.root)
-
-
 def _conclude(
-    run: FinishedRun, policy: Policy | None, baseline: FinishedRun | None, judgement: Judgement, files: Files
+    run: FinishedRun,
+    analysis: Analysis,
+    policy: Policy | None,
+    baseline: FinishedRun | None,
+    judgement: Judgement,
+    files: Files,
 ) -> None:
     verdict = check_run(
         run,
+        analysis,
         policy,
         baseline=baseline,
         alpha=judgement.alpha,

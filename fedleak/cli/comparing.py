@@ -5,15 +5,13 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from fedleak.analysis.defenses import Standing, standings
-from fedleak.analysis.judgement import attackers, headline
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.defenses import DefenseResult
 from fedleak.campaign.workers import Engine
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_tables
 from fedleak.cli.running import folder_of, run_with_progress, show_rest
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
-from fedleak.runs.reading import FinishedRun, read_run
-from fedleak.statistics.summary import summarise
 
 
 def execute_comparison(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
@@ -21,11 +19,11 @@ def execute_comparison(campaign: Campaign, out: Path | None, *, jobs: int, engin
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
     console = Console(highlight=False)
     if outcome.rows:
-        for table in comparison_tables(compared_in(read_run(outcome.folder.root), None), console.width):
+        for table in comparison_tables(compared_in(outcome.analysis, None), console.width):
             console.print(table)
         console.print(NOTE)
         console.print(COSTS_NOTE)
-    show_rest(outcome, console, campaign)
+    show_rest(outcome, console)
     root = outcome.folder.root
     console.print(
         f"advice       fedleak advise {root} --max-leak LEAK --min-accuracy SHARE", markup=False, soft_wrap=True
@@ -33,10 +31,9 @@ def execute_comparison(campaign: Campaign, out: Path | None, *, jobs: int, engin
     raise typer.Exit(outcome.exit_status)
 
 
-def compared_in(run: FinishedRun, metric: str | None) -> list[Standing]:
-    """The standings of a run by one of its metrics; by its first one on images, or its first, where none is named."""
-    summaries = summarise(run.rows)
-    known = list(dict.fromkeys(one.group.metric for one in summaries))
+def compared_in(analysis: Analysis, metric: str | None) -> tuple[DefenseResult, ...]:
+    """The defenses of a run by one of its metrics; by its first one on images, or its first, where none is named."""
+    known = analysis.metrics
     if metric is not None and metric not in known:
         raise ConfigError(f"--metric: this run has no figures of '{metric}'{did_you_mean(metric, known)}")
-    return standings(run, metric or headline(attackers(summaries) or summaries, "inputs") or known[0])
+    return analysis.defenses(metric or analysis.main_metric or known[0])

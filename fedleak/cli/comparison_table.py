@@ -8,8 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.analysis.defenses import Figure, Standing, by_condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.analysis.judgement import guessing
+from fedleak.analysis.utility import Figure
 from fedleak.formatting import figure
 from fedleak.statistics.summary import Summary
 
@@ -28,14 +29,14 @@ DELTA = 1e-5
 """Where epsilon is read off what a chain proves."""
 
 
-def comparison_tables(found: Sequence[Standing], width: int) -> list[Table]:
+def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]:
     """Two tables for each condition, in the order of the results: what leaked, and what it costs."""
     groups = by_condition(found)
     titled = [(condition.words if len(groups) > 1 else "", own) for condition, own in groups.items()]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
 
 
-def _table(title: str, found: Sequence[Standing], width: int) -> Table:
+def _table(title: str, found: Sequence[DefenseResult], width: int) -> Table:
     first = next((one.strongest for one in found if one.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
@@ -55,7 +56,7 @@ def _table(title: str, found: Sequence[Standing], width: int) -> Table:
     return table
 
 
-def _costs(found: Sequence[Standing], width: int) -> Table:
+def _costs(found: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
     for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
@@ -83,7 +84,7 @@ def _leak(summary: Summary | None) -> Text:
     return text
 
 
-def _gain(one: Standing) -> Text:
+def _gain(one: DefenseResult) -> Text:
     if one.knowing is None or not one.defended or math.isnan(one.knowing.difference):
         return Text("-", style="dim")
     text = Text(_signed(one.knowing.difference))
@@ -93,7 +94,7 @@ def _gain(one: Standing) -> Text:
     return text
 
 
-def _epsilon(one: Standing) -> Text:
+def _epsilon(one: DefenseResult) -> Text:
     if not isinstance(one.guarantee, Guarantee):
         return Text("-", style="dim")
     text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Guarantee) else "none")

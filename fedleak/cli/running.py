@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from fedleak.analysis.untested import idle_metrics, not_adapted_to
+from fedleak.analysis.untested import not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
@@ -27,7 +27,7 @@ PLAN_LINES = 20
 def execute(campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    show(outcome, Console(highlight=False), campaign)
+    show(outcome, Console(highlight=False))
     raise typer.Exit(outcome.exit_status)
 
 
@@ -62,23 +62,22 @@ def tuned_on(point: Point) -> str:
     return "(tuning)" if point.split == "tuning" else ""
 
 
-def show(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+def show(outcome: Outcome, console: Console) -> None:
     """The tables, and the rest."""
-    for table in results_tables(outcome.rows, console.width):
+    for table in results_tables(outcome.analysis.summaries, console.width):
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
-    unaware = not_adapted_to(campaign)
+    unaware = not_adapted_to(outcome.analysis.campaign)
     if outcome.rows and unaware:
         console.print(UNTESTED.format(listed(unaware)), markup=False)
-    show_rest(outcome, console, campaign)
+    show_rest(outcome, console)
 
 
-def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+def show_rest(outcome: Outcome, console: Console) -> None:
     """What the tables do not show, what has no figure and why, what went wrong, and the files."""
-    idle = idle_metrics(campaign)
-    judged = [row for row in outcome.rows if row.metric not in idle]
-    for line in (*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)):
+    judged = [row for row in outcome.rows if row.metric not in outcome.analysis.idle_metrics]
+    for line in (*remarks(outcome.analysis), *missing_figures(judged), *partial_figures(judged)):
         console.print(line, markup=False)
     if outcome.problems:
         where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fedleak.formatting import figure, setting_in_words
 from fedleak.results.row import Row
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary
 
 NAMES = 24
 """Width of the column with the attacks."""
@@ -23,9 +23,8 @@ NOTE = (
 UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
 
 
-def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
-    """One table, or several where the metrics do not fit side by side; tuning rows are left out."""
-    summaries = summarise(rows)
+def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]:
+    """One table, or several where the metrics do not fit side by side."""
     metrics = list(dict.fromkeys(one.group.metric for one in summaries))
     fitting = max(1, (width - NAMES) // CELL)
     return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
@@ -49,7 +48,7 @@ def _counted(rows: list[Row], what: str) -> list[str]:
     return [f"{len(rows)} {what}:", *lines] if rows else []
 
 
-def _table(summaries: list[Summary], metrics: list[str]) -> Table:
+def _table(summaries: Sequence[Summary], metrics: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("defense, attack", max_width=NAMES)
     for metric in metrics:

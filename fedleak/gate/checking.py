@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from fedleak.analysis.analysis import Analysis
 from fedleak.gate import evidence, regression
 from fedleak.gate.completeness import nothing_measured, unfinished
 from fedleak.gate.crashes import Crashes
@@ -27,6 +28,7 @@ Shown = TypeVar("Shown", Finding, Change, NewFigures)
 
 def check_run(
     run: FinishedRun,
+    analysis: Analysis,
     policy: Policy | None,
     *,
     baseline: FinishedRun | None = None,
@@ -37,7 +39,9 @@ def check_run(
     """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
     if policy is not None:
         check(policy, Vocabulary.of(run.campaign))
-    measured = Measured(run.rows, run.federations, Crashes(run.folder), evaluated_in(run.campaign))
+    measured = Measured(
+        analysis.rows, analysis.summaries, analysis.federations, Crashes(run.folder), evaluated_in(run.campaign)
+    )
     old = None
     if baseline is not None:
         old = regression.compare_with(run, baseline, alpha, allow_changes=allow_changes)

@@ -3,9 +3,11 @@
 import math
 from collections import Counter
 
+from fedleak.analysis.judgement import BASELINES
 from fedleak.gate.selection import reasons_text
-from fedleak.gate.subject import BLIND, Subject
+from fedleak.gate.subject import Subject
 from fedleak.results.row import Row
+from fedleak.results.setting import setting_key
 from fedleak.runs.reading import FinishedRun
 
 NAMED = 3
@@ -14,10 +16,10 @@ NAMED = 3
 
 def nothing_measured(run: FinishedRun) -> list[str]:
     """A sentence where no attack that looks at an update has a figure."""
-    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BLIND):
+    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BASELINES):
         return []
     reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
-    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BLIND)} attacked"
+    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BASELINES)} attacked"
     return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
 
 
@@ -42,7 +44,7 @@ def unfinished(run: FinishedRun) -> list[str]:
 def _silent_federations(run: FinishedRun) -> list[str]:
     heard = {(_federation(row), row.seed) for row in run.rows}
     expected = [
-        (Subject(task=point.experiment.task, setting=tuple(sorted(point.setting.items())), defense=row.name), point)
+        (Subject(task=point.experiment.task, setting=setting_key(point.setting), defense=row.name), point)
         for point in run.campaign.points
         for row in point.experiment.defenses
         if point.experiment.attacks and point.split == "test"
@@ -55,4 +57,4 @@ def _silent_federations(run: FinishedRun) -> list[str]:
 
 
 def _federation(row: Row) -> Subject:
-    return Subject(task=row.task, setting=tuple(sorted(row.setting.items())), defense=row.defense)
+    return Subject(task=row.task, setting=setting_key(row.setting), defense=row.defense)

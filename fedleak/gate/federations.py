@@ -10,6 +10,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.subject import Subject
 from fedleak.results.federation_row import FederationRow
+from fedleak.results.setting import setting_key
 from fedleak.statistics.intervals import Units, counted, of_mean
 
 Evaluated = Callable[[FederationRow], bool]
@@ -27,12 +28,12 @@ def always(row: FederationRow) -> bool:  # noqa: ARG001
 def evaluated_in(campaign: Campaign) -> Evaluated:
     """By `federation.fraction_evaluate` and `utility.rounds` of the point that a row belongs to."""
     shares = {
-        (point.experiment.task, tuple(sorted(point.setting.items())), point.experiment.seed): (
+        (point.experiment.task, setting_key(point.setting), point.experiment.seed): (
             point.experiment.federation.fraction_evaluate + point.experiment.utility.rounds
         )
         for point in campaign.points
     }
-    return lambda row: shares.get((row.task, tuple(sorted(row.setting.items())), row.seed), 0.0) > 0
+    return lambda row: shares.get((row.task, setting_key(row.setting), row.seed), 0.0) > 0
 
 
 def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Evaluated) -> list[Measurement]:
@@ -40,7 +41,7 @@ def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Ev
     last: dict[Subject, dict[int, FederationRow]] = {}
     for row in sorted(rows, key=lambda row: row.round):
         if row.split == "test":
-            setting = tuple(sorted(row.setting.items()))
+            setting = setting_key(row.setting)
             last.setdefault(Subject(task=row.task, setting=setting, defense=row.defense), {})[row.seed] = row
     return [_over_seeds(name, subject, list(own.values()), evaluated) for subject, own in last.items()]
 

@@ -12,7 +12,7 @@ from fedleak.gate.verdict import NewFigures
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import counted
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summary_of
 
 Groups = Mapping[Group, Sequence[Row]]
 
@@ -59,7 +59,7 @@ def _reasons(rows: Sequence[Row], messages: set[Message]) -> str:
 
 
 def _new(group: Group, rows: Sequence[Row]) -> NewFigures:
-    (summary,) = summarise(rows)
+    summary = summary_of(group, rows)
     measurement = Measurement(
         subject=Subject(**group.variant._asdict()),
         value=summary.mean,

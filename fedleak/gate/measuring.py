@@ -15,7 +15,7 @@ from fedleak.gate.subject import Subject
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant, group_rows
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary
 
 COUNT = "messages"
 Message = tuple[int, int, object]
@@ -27,15 +27,12 @@ class Measured:
     """What a run measured on its test seeds."""
 
     rows: tuple[Row, ...]
+    summaries: tuple[Summary, ...]
+    """One for each group of these."""
     federations: tuple[FederationRow, ...] = ()
     crashed: Callable[[Row], str] = never
     """See `Crashes`; asked only where an attack has no figure."""
     evaluated: Evaluated = always
-
-    @cached_property
-    def summaries(self) -> list[Summary]:
-        """One for each group."""
-        return summarise(self.rows)
 
     @cached_property
     def groups(self) -> dict[Group, list[Row]]:

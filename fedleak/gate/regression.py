@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from fedleak.analysis.judgement import BASELINES
 from fedleak.errors import DataError
 from fedleak.gate.differences import differences
 from fedleak.gate.losses import Groups, figures_of, losses, new_figures
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.measuring import Message, message_of
-from fedleak.gate.subject import BLIND, Subject
+from fedleak.gate.subject import Subject
 from fedleak.gate.verdict import BaselineVerdict, Change
 from fedleak.gate.words import figure
 from fedleak.results.row import Row
@@ -67,7 +68,7 @@ def compare(
 
 def _looking(rows: Sequence[Row]) -> list[Row]:
     """Test rows of attacks that look at the update: what others guess is no leakage."""
-    return [row for row in rows if row.split == "test" and row.algorithm not in BLIND]
+    return [row for row in rows if row.split == "test" and row.algorithm not in BASELINES]
 
 
 def _unchanged(new: Sequence[Row], old: Sequence[Row]) -> bool:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
 from fedleak.contracts.observation import Observation
-from fedleak.errors import RecordingError
 from fedleak.formatting import counted, percent
 from fedleak.profile.layers import Layer, layers_of, rank_limit
-from fedleak.recording import read_recording
-from fedleak.report.pictures import message_words
+from fedleak.report.pictures import Files, message_words
 from fedleak.results.row import AGGREGATE, Row
-from fedleak.runs.folder import RunFolder
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""
@@ -44,9 +41,9 @@ class Profile:
     """Defenses under which the message has no profile."""
 
 
-def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
+def layer_profile(files: Files, rows: Sequence[Row]) -> Profile | None:
     """The profile of the first message that was recorded, under every defense; None where none can be read."""
-    observed, masked = _observations(folder, rows)
+    observed, masked = _observations(files, rows)
     if not observed:
         return None
     layers = {title: layers_of(observation) for title, observation in observed.items()}
@@ -68,7 +65,7 @@ def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
     )
 
 
-def _observations(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[str, Observation], list[str]]:
+def _observations(files: Files, rows: Sequence[Row]) -> tuple[dict[str, Observation], list[str]]:
     found: dict[str, Observation] = {}
     masked: list[str] = []
     for row in rows:
@@ -78,9 +75,8 @@ def _observations(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[str, Obs
         title = defense_words(row.defense, row.client)
         if not same or row.client not in (rows[0].client, AGGREGATE) or title in found or title in masked:
             continue
-        try:
-            observation = read_recording(folder.recording(row)).observation()
-        except RecordingError:
+        observation = files.observation(row)
+        if observation is None:
             continue  # a client that failed under this defense sent nothing to look at
         if observation.masked:
             masked.append(title)

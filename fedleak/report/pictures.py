@@ -15,10 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from fedleak.analysis.judgement import badness
+from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
+from fedleak.profile.subject import Subject, recorded
+from fedleak.recording import read_recording
 from fedleak.results.row import AGGREGATE, Row
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
@@ -87,6 +90,20 @@ class Files:
             except RecordingError:
                 self._truths[stem] = None
         return self._truths[stem]
+
+    def observation(self, row: Row) -> Observation | None:
+        """What the server saw of the row's message."""
+        try:
+            return read_recording(self.folder.recording(row)).observation()
+        except RecordingError:
+            return None
+
+    def subject(self, row: Row) -> Subject | None:
+        """The message that the row is about, with the truth where that is there."""
+        try:
+            return recorded(self.folder.recording(row).with_suffix(".json"))
+        except RecordingError:
+            return None
 
     def guessed(self, row: Row, truth: Batch) -> Float[Tensor, "batch channels height width"] | None:
         """The guessed images in the order of the true ones."""
