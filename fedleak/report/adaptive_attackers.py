@@ -1,4 +1,4 @@
-"""Each defense against attackers who know it and such as do not, with what it costs: a line each."""
+"""Adaptive attackers: each defense against attackers who know it and others who do not, with what it costs."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -82,6 +82,8 @@ def test_a_run_that_prints_its_table_and_writes_its_report_is_summarized_once(ex
 
 @pytest.mark.slow
 def test_a_comparison_is_summarized_once(experiment, tmp_path, counted):
+    learning = '[[attacks]]\nuse = "lti"\nshadows = 4\nepochs = 1\nhidden = 4\n'
+    experiment.write_text(EXPERIMENT.replace("[[defenses]]", learning + "[[defenses]]", 1))
     call("compare", experiment, "--seeds", 1, "--out", tmp_path / "run")
     assert len(counted) == 1
 
