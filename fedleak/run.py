@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.analysis.bounds import bounds_of
+from fedleak.analysis.analysis import Analysis
 from fedleak.campaign.bookkeeping import Bookkeeping
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
@@ -19,11 +19,12 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
 from fedleak.randomness import one_thread
-from fedleak.results.row import Row
+from fedleak.results.federation_row import read_federations
+from fedleak.results.row import Row, read_results
 from fedleak.runs.folder import RunFolder
-from fedleak.runs.manifest import Manifest, manifest_of
+from fedleak.runs.manifest import Manifest, manifest_of, read_manifest
 from fedleak.runs.ownership import claim, locked
-from fedleak.runs.reading import read_run
+from fedleak.runs.reading import FinishedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,17 @@ class Outcome:
     """What a run came to."""
 
     folder: RunFolder
-    rows: tuple[Row, ...]
-    """In plan order."""
+    analysis: Analysis
+    """What it shows."""
     problems: tuple[str, ...]
     """What went wrong on the way, a sentence each."""
     exit_status: int
     """0; 2 where the user can mend what went wrong; else 1."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """In plan order."""
+        return self.analysis.rows
 
 
 def run(
@@ -63,12 +69,12 @@ def run(
         manifest.write(folder.manifest)
         with _ending(books, manifest), one_thread():
             execution.execute(lambda: _workers(engine, jobs))
-            rows = tuple(books.ledger.rows())
-            _hold_to_bounds(books, rows)
-        if rows:
-            _draw(books)
+            analysis = _analysis(books)
+            _hold_to_bounds(books, analysis)
+        if analysis.rows:
+            _draw(books, analysis)
     errors = books.log.errors
-    return Outcome(folder=folder, rows=rows, problems=tuple(errors), exit_status=errors.exit_status)
+    return Outcome(folder=folder, analysis=analysis, problems=tuple(errors), exit_status=errors.exit_status)
 
 
 @contextmanager
@@ -93,16 +99,37 @@ def _workers(engine: Engine, jobs: int) -> Workers:
     return InThisProcess() if jobs == 1 else Pool(jobs)
 
 
-def _hold_to_bounds(books: Bookkeeping, rows: tuple[Row, ...]) -> None:
+def _analysis(books: Bookkeeping) -> Analysis:
+    """Of the rows as the files have them, so that whoever reads the run later sees the same."""
+    folder, progress = books.folder, books.progress
+    return Analysis(
+        campaign=books.campaign,
+        rows=tuple(read_results(folder.results)),
+        federations=tuple(read_federations(folder.federations)),
+        unfinished=max(0, progress.total - progress.done),
+    )
+
+
+def _hold_to_bounds(books: Bookkeeping, analysis: Analysis) -> None:
     """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
-    for bound in bounds_of(rows, books.campaign):
+    for bound in analysis.bounds:
         try:
             bound.check.require()
         except BoundError as error:
             books.log.broke(bound.where, error)
 
 
-def _draw(books: Bookkeeping) -> None:
+def _finished(books: Bookkeeping, analysis: Analysis) -> FinishedRun:
+    return FinishedRun(
+        folder=books.folder,
+        campaign=books.campaign,
+        rows=analysis.rows,
+        federations=analysis.federations,
+        manifest=read_manifest(books.folder.manifest),
+    )
+
+
+def _draw(books: Bookkeeping, analysis: Analysis) -> None:
     """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
     from fedleak.figures.gallery import draw_gallery  # these load what only they need
     from fedleak.report.page import write_report
@@ -112,7 +139,7 @@ def _draw(books: Bookkeeping) -> None:
         events.drawing("gallery")
         draw_gallery(folder, books.campaign)
         events.drawing("report")
-        write_report(read_run(folder.root), folder.report)
+        write_report(_finished(books, analysis), analysis, folder.report)
     except BUGS as error:
         if isinstance(error, OutputError):
             raise

@@ -1,11 +1,12 @@
-"""Which defenses keep leakage below a limit and accuracy above one, and what that rests on."""
+"""Advice: which defenses keep leakage below a limit and accuracy above one, and what that rests on."""
 
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.defenses import Standing
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.frontier import members, trades_of
 from fedleak.analysis.judgement import more
 from fedleak.errors import ConfigError
 from fedleak.formatting import figure
@@ -25,13 +26,13 @@ class Limits:
 class Advice:
     """The defenses of one condition, apart by what can be said of them."""
 
-    named: tuple[Standing, ...]
+    named: tuple[DefenseResult, ...]
     """Both limits are kept at the unfavourable end of the intervals, and no other that does so is better."""
-    beaten: tuple[Standing, ...]
+    beaten: tuple[DefenseResult, ...]
     """Both limits are kept too, but another defense leaks no more and is as accurate."""
-    near: tuple[tuple[Standing, str], ...]
+    near: tuple[tuple[DefenseResult, str], ...]
     """Kept by the means alone, and why that is not enough."""
-    refused: tuple[tuple[Standing, str], ...]
+    refused: tuple[tuple[DefenseResult, str], ...]
     """The others, and why."""
 
 
@@ -43,10 +44,10 @@ def parse_leak(text: str) -> float:
     return float(found.group(1))
 
 
-def advise(found: Sequence[Standing], limits: Limits) -> Advice:
+def advise(results: Sequence[DefenseResult], limits: Limits) -> Advice:
     """Sorts the defenses of one condition."""
     kept, near, refused = [], [], []
-    for one in found:
+    for one in results:
         problem = why_not(one, limits)
         doubt = "" if problem else _doubt(one, limits)
         if problem:
@@ -55,24 +56,21 @@ def advise(found: Sequence[Standing], limits: Limits) -> Advice:
             near.append((one, doubt))
         else:
             kept.append(one)
-    # One whose intervals leave it open whether it keeps the limits takes nothing from one that surely does.
-    named = tuple(one for one in kept if not any(beaten_by(one, other) for other in kept))
-    beaten = tuple(one for one in kept if one not in named)
+    beaten = _beaten(kept)
+    named = tuple(one for one in kept if one not in beaten)
     return Advice(named=named, beaten=beaten, near=tuple(near), refused=tuple(refused))
 
 
-def beaten_by(one: Standing, other: Standing) -> bool:
-    """Whether `other` leaks no more and is as accurate, and better in one of the two."""
-    mine, theirs = one.strongest, other.strongest
-    if mine is None or theirs is None or math.isnan(other.accuracy.mean):
-        return False
-    better = (more(mine, mine.mean, theirs.mean), other.accuracy.mean - one.accuracy.mean)
-    return min(better) >= 0 and max(better) > 0
+def _beaten(kept: Sequence[DefenseResult]) -> tuple[DefenseResult, ...]:
+    """Those off the frontier of what surely keeps the limits; who only may keep them takes nothing from these."""
+    trades = trades_of(kept)
+    best = members(trades)
+    return tuple(one for one in kept if one.defense in trades and one.defense not in best)
 
 
-def why_not(one: Standing, limits: Limits) -> str:
+def why_not(one: DefenseResult, limits: Limits) -> str:
     """Why a defense does not keep the limits on average; empty where it does."""
-    worst = one.strongest
+    worst = one.highest
     if worst is None:
         return "no attack on it has a figure"
     if not one.tested:
@@ -88,9 +86,9 @@ def why_not(one: Standing, limits: Limits) -> str:
     return ""
 
 
-def _doubt(one: Standing, limits: Limits) -> str:
+def _doubt(one: DefenseResult, limits: Limits) -> str:
     """Why the intervals leave it open; empty where they do not."""
-    worst = one.strongest
+    worst = one.highest
     assert worst is not None
     end = worst.interval.high if worst.higher_is_better else worst.interval.low
     if math.isnan(end) or (limits.min_accuracy > 0 and math.isnan(one.accuracy.interval.low)):

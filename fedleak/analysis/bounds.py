@@ -1,30 +1,24 @@
-"""What each defense of a run proves, and whether any attack did better than that allows."""
+"""Reconstruction robustness: how often any attack can succeed under a guarantee, and whether one did better."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.analysis.evidence import Condition
-from fedleak.analysis.judgement import BLIND, kind_of
+from fedleak.accounting.guarantee import Guarantee
+from fedleak.analysis.conditions import Tried, chains_in, condition_of
+from fedleak.analysis.guarantees import guarantees_of
+from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import Chain
 from fedleak.errors import BoundError
-from fedleak.experiment.campaign import Campaign, Point
-from fedleak.experiment.experiment import Experiment
+from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.labels import labelled_attacks
 from fedleak.results.row import Row
-from fedleak.settings import FederationSettings
 from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import Interval, clopper_pearson
 from fedleak.statistics.samples import Samples, share_interval
-from fedleak.tasks import hardened
-
-# The most often that any attack can succeed under a guarantee, given how often one succeeds without the update.
 
 
 def gaussian_success(prior: float, shift: float) -> float:
@@ -41,12 +35,9 @@ def gaussian_success(prior: float, shift: float) -> float:
     return float(ndtr(ndtri(prior) + shift))
 
 
-# What attacks did against what can be done at most: a result that beats its bound is a bug of the run.
-
-
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A measured share of successes beside its bound."""
+    """A measured share of successes beside its bound: one that beats it is a bug of the run."""
 
     bound: float
     """At the prior; NaN where no blind guess was made."""
@@ -123,39 +114,26 @@ class Bound:
         return f"{self.group.attack} under {self.group.defense}, {self.group.metric}"
 
 
-def guarantees_of(campaign: Campaign) -> dict[tuple[Condition, str], Guarantee | Unproven]:
-    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
-    return _of_each_chain(campaign, _recorded)
-
-
-def whole_guarantees_of(campaign: Campaign) -> dict[tuple[Condition, str], Guarantee | Unproven]:
-    """What each chain proves over the whole run, which goes on after the recorded rounds."""
-    return _of_each_chain(campaign, _whole)
-
-
 def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
     """Every attack on images under every chain that proves something, on the messages that the proof is about."""
     proven = {place: one for place, one in guarantees_of(campaign).items() if isinstance(one, Guarantee)}
     if not proven:
         return []
-    sums = _revealing(campaign)
-    several = _of_several_rounds(campaign)
+    sums, several = _revealing(campaign), _of_several_rounds(campaign)
     found = []
     for group, own in group_rows(row for row in rows if row.split == "test").items():
-        place = Condition(task=group.task, setting=group.setting), group.defense
+        place = condition_of(group), group.defense
         about = "aggregate" if place in sums else "client"
-        if (
-            place not in proven
-            or group.sender != about
-            or group.algorithm in BLIND
-            or kind_of(group.metric) != "inputs"
-        ):
-            continue
-        guarantee = proven[place]
-        found.append(
-            Bound(group=group, check=_check(own, guarantee, guarantee.rounds if group.attack in several else 1))
-        )
+        if place in proven and group.sender == about and _reconstructs(group):
+            guarantee = proven[place]
+            rounds = guarantee.rounds if group.attack in several else 1
+            found.append(Bound(group=group, check=_check(own, guarantee, rounds)))
     return found
+
+
+def _reconstructs(group: Group) -> bool:
+    """Whether the figure is of an attack on images that uses the update."""
+    return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
 
 
 def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
@@ -175,53 +153,9 @@ def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
     )
 
 
-def _condition(point: Point) -> Condition:
-    return Condition(task=point.experiment.task, setting=tuple(sorted(point.setting.items())))
-
-
-def _of_each_chain(
-    campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]
-) -> dict[tuple[Condition, str], Guarantee | Unproven]:
-    found: dict[tuple[Condition, str], Guarantee | Unproven] = {}
-    for point in campaign.points:
-        for name, chain in point.experiment.build_chains().items():
-            if chain and (_condition(point), name) not in found:
-                found[_condition(point), name] = guarantee(point.experiment, chain)
-    return found
-
-
-def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    return _over((experiment.federation,), experiment.task, chain)
-
-
-def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    if experiment.model.trained_rounds:
-        return Unproven(
-            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
-            "without the defenses; start from a checkpoint or from fresh weights"
-        )
-    return _over(experiment.phases, experiment.task, chain)
-
-
-def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
-
-
-@lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return chain.guarantee(settings, hardened(task, chain))
-
-
-def _revealing(campaign: Campaign) -> set[tuple[Condition, str]]:
+def _revealing(campaign: Campaign) -> set[Tried]:
     """Where the server learns a sum alone."""
-    return {
-        (_condition(point), name)
-        for point in campaign.points
-        for name, chain in point.experiment.build_chains().items()
-        if chain.protocol is not None
-    }
+    return {place for place, chain in chains_in(campaign).items() if chain.protocol is not None}
 
 
 def _of_several_rounds(campaign: Campaign) -> set[str]:

@@ -1,4 +1,4 @@
-"""Why guesses do not fit, as the attackers themselves can tell, counted for each attack under each defense."""
+"""Diagnoses: why guesses do not fit, as the attackers themselves can tell, for each attack under each defense."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

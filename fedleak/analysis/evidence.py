@@ -1,69 +1,29 @@
-"""What a verdict is drawn from: the summaries, the paired tests, and where a defense does anything at all."""
+"""Evidence of a verdict: the summaries, the paired tests, and where a defense does anything at all."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.judgement import BLIND, KINDS, attackers, eligible, headline, kind_of, strongest
-from fedleak.experiment.campaign import Campaign
-from fedleak.formatting import setting_in_words
+from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_row
+from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
+from fedleak.analysis.strongest import attackers, eligible, headline, strongest
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Who
-from fedleak.statistics.group import Group, Sender, Setting
+from fedleak.statistics.group import Group, Sender
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
 
-# What a run tried its defenses under: a task with a setting.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A task under one setting."""
-
-    task: str
-    setting: Setting = ()
-
-    @property
-    def words(self) -> str:
-        """`photos-convnet, batch_size=4`."""
-        return ", ".join(part for part in (self.task, setting_in_words(dict(self.setting))) if part)
-
-
-def condition_of(group: Group) -> Condition:
-    """Where a figure was measured."""
-    return Condition(task=group.task, setting=group.setting)
-
-
-def condition_of_row(row: Row) -> Condition:
-    """Where a row was measured."""
-    return Condition(task=row.task, setting=tuple(sorted(row.setting.items())))
-
-
-def conditions_of(summaries: Iterable[Summary]) -> list[Condition]:
-    """The conditions of a run, in the order of the results."""
-    return list(dict.fromkeys(condition_of(summary.group) for summary in summaries))
-
-
-def defended_in(campaign: Campaign) -> dict[tuple[Condition, str], bool]:
-    """Each defense where it was tried, and whether there is anything in its chain: a name may mean either."""
-    return {
-        (Condition(task=point.experiment.task, setting=tuple(sorted(point.setting.items()))), row.name): bool(row.chain)
-        for point in campaign.points
-        for row in point.experiment.defenses
-    }
+BARE = ""
+"""The label of messages that no defense touched, whatever the file calls that."""
+SIGNIFICANT = 0.05
+"""Below which p-value chance hardly explains the difference of a paired test."""
+Place = tuple[str, Sender]
+"""A defense's label, and whether its single messages or their sum."""
 
 
 def defense_words(defense: str, who: Who | Sender) -> str:
     """The defense, and whether it is the sum that it revealed: `secure aggregation (sum)`."""
     return f"{defense} (sum)" if who == AGGREGATE else defense
-
-
-BARE = ""
-"""The label of messages that no defense touched, whatever the file calls that."""
-
-
-Place = tuple[str, Sender]
-"""A defense's label, and whether its single messages or their sum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +32,7 @@ class Evidence:
 
     summaries: Sequence[Summary]
     comparisons: Sequence[Comparison]
-    defended: Mapping[tuple[Condition, str], bool]
+    defended: Mapping[Tried, bool]
     """Each defense where it was tried, and whether there is anything in its chain."""
     adapted: frozenset[str] = frozenset()
     """The defenses that some attack takes account of."""
@@ -82,6 +42,11 @@ class Evidence:
         """What was tried: no defense at all first, then the defenses by name."""
         labels = dict.fromkeys(name if chain else BARE for (_, name), chain in self.defended.items())
         return sorted(labels, key=lambda label: label != BARE)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that anything was measured of."""
+        return [kind for kind in KINDS if headline(self.of(kind), kind) is not None]
 
     def label(self, group: Group) -> str:
         """The defense of a group by name, `BARE` where it does nothing."""
@@ -124,13 +89,8 @@ class Evidence:
             and condition_of(s.group) == where
         ])  # fmt: skip
 
-    @property
-    def kinds(self) -> list[str]:
-        """The kinds that anything was measured of."""
-        return [kind for kind in KINDS if headline(self.of(kind), kind) is not None]
 
-
-def references_of(rows: Sequence[Row], defended: Mapping[tuple[Condition, str], bool]) -> dict[Condition, str]:
+def references_of(rows: Sequence[Row], defended: Mapping[Tried, bool]) -> dict[Condition, str]:
     """For each condition what its defenses are compared with: none at all where it has that, else the run's first."""
     names: dict[Condition, dict[str, None]] = {}
     for row in rows:
@@ -146,7 +106,7 @@ def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> 
     """The paired tests of all conditions; what ignores the update is not compared."""
     found: list[Comparison] = []
     for name in dict.fromkeys(references.values()):
-        own = [row for row in rows if references[condition_of_row(row)] == name and row.algorithm not in BLIND]
+        own = [row for row in rows if references[condition_of_row(row)] == name and row.algorithm not in BASELINES]
         if any(row.defense == name for row in own):
             found += compare_defenses(own, name)
     return found

@@ -1,25 +1,16 @@
-"""What may be said of a figure: leaked, or not beyond guessing, or too little to tell. The rules of the whole page."""
+"""Judgement of a figure: leaked, beyond guessing, not beyond guessing, or too few to tell."""
 
 import math
-from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
-from fedleak.statistics.tuning import contest_of
 
-# What a metric judges, images, labels or answers to questions, and the words for it.
-
+BASELINES = ("prior", "no-gradient")
+"""Attacks that ignore the update: what they get is guessing, never a finding, and that they got nothing shows nothing.
+"""
 KINDS = ("inputs", "labels", "membership", "properties")
 """What a metric may judge; images first."""
-
-
-NOUNS = {"inputs": "image", "labels": "label", "membership": "member", "properties": "question"}
-
-
-VERBS = {"inputs": "rebuilt", "labels": "read", "membership": "found", "properties": "answered"}
-
-
 HIT_OR_MISS = frozenset({"labels", "membership", "properties"})
 """Where guessing hits some samples as well, so that a single hit is no finding."""
 
@@ -30,16 +21,8 @@ def kind_of(metric: str) -> str:
     return "unknown" if known is None else known.compares
 
 
-SHADES = 5
-"""Steps of the matrix's colour, none to full."""
-
-
-BLIND = frozenset({"prior", "no-gradient"})
-"""Attacks that ignore the update: what they get is guessing, and never a finding."""
-
-
 class Judgement(StrEnum):
-    """What a summary allows one to say, in the words that stand in its cell."""
+    """What a summary allows one to say, in the words that stand in its cell; from the worst news to none."""
 
     LEAKED = "leaked"
     """At least one image was rebuilt, or a guess was proved; of labels, more were read than guessing explains."""
@@ -59,8 +42,6 @@ class Judgement(StrEnum):
 
 GRAVITY = tuple(Judgement)
 """From the worst news to none."""
-
-
 FOUND = (Judgement.LEAKED, Judgement.BEYOND)
 """Something was found; the others are clean bills or none."""
 
@@ -73,7 +54,7 @@ def judge(summary: Summary) -> Judgement:
     """
     if math.isnan(summary.mean):
         return Judgement.MISSING
-    if summary.group.algorithm in BLIND:
+    if summary.group.algorithm in BASELINES:
         return Judgement.BLIND
     if leaks(summary):
         return Judgement.LEAKED
@@ -116,6 +97,11 @@ def reached(summary: Summary) -> int:
     return 0 if math.isnan(summary.share) else round(summary.share * len(summary.samples))
 
 
+def portion(summary: Summary) -> float:
+    """The share of the samples that leaked."""
+    return hits(summary) / len(summary.samples) if summary.samples else 0.0
+
+
 def guessing(summary: Summary) -> float:
     """What guessing gives for these messages, for each sample the better of two guesses; NaN where there is none."""
     if not math.isnan(summary.gain):
@@ -127,11 +113,6 @@ def guessing(summary: Summary) -> float:
 def more(summary: Summary, value: float, other: float) -> float:
     """By how much `value` leaks more than `other`."""
     return value - other if summary.higher_is_better else other - value
-
-
-def portion(summary: Summary) -> float:
-    """The share of the samples that leaked."""
-    return hits(summary) / len(summary.samples) if summary.samples else 0.0
 
 
 def leakage(summary: Summary) -> float:
@@ -147,57 +128,7 @@ def leakage(summary: Summary) -> float:
     return 0.5 * min(max(summary.gain / whole, 0.0), 1.0)
 
 
-def shade(summary: Summary) -> int | None:
-    """The step of colour, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
-        return None
-    return round(leakage(summary) * (SHADES - 1))
-
-
 def badness(summary: Summary) -> tuple[int, float, float]:
     """Sorts summaries, the one that leaked most first."""
     gain = summary.gain
     return GRAVITY.index(judge(summary)), -portion(summary), -gain if not math.isnan(gain) else math.inf
-
-
-# Which figure stands for leakage where several attacks, their variants and several metrics tell of it.
-
-
-def attackers(summaries: Iterable[Summary]) -> list[Summary]:
-    """Without the attacks that ignore the update."""
-    return [summary for summary in summaries if summary.group.algorithm not in BLIND]
-
-
-def measured_metrics(summaries: Iterable[Summary], kind: str) -> list[str]:
-    """The metrics on such things that have a figure anywhere, in the order of the results."""
-    measured = dict.fromkeys(summary.group.metric for summary in summaries if not math.isnan(summary.mean))
-    return [metric for metric in measured if kind_of(metric) == kind]
-
-
-def headline(summaries: Iterable[Summary], kind: str) -> str | None:
-    """The first metric on such things that has a figure anywhere: the one that the page speaks in."""
-    return next(iter(measured_metrics(summaries, kind)), None)
-
-
-def eligible(summaries: Sequence[Summary]) -> list[Summary]:
-    """Without the variants of an attack that tuning seeds did not choose: the best of many on test seeds is luck."""
-    tuned = {contest_of(summary.group) for summary in summaries if summary.tuned}
-    return [summary for summary in summaries if summary.tuned or contest_of(summary.group) not in tuned]
-
-
-def strongest(summaries: Sequence[Summary]) -> Summary | None:
-    """The summary with the gravest judgement, by any attack that uses the update and any metric.
-
-    Where something was found, the variant that tuning chose speaks for it, if it found as much. A clean bill is only as
-    good as the worst of all variants. Of equals the first metric speaks.
-    """
-    known = attackers(summaries)
-    chosen = {summary.group for summary in eligible(known)}
-    order = {metric: i for i, metric in enumerate(dict.fromkeys(summary.group.metric for summary in known))}
-
-    def rank(summary: Summary) -> tuple[int, bool, int, float, float]:
-        gravity, leaked, gain = badness(summary)
-        passed_over = judge(summary) in FOUND and summary.group not in chosen
-        return gravity, passed_over, order[summary.group.metric], leaked, gain
-
-    return min(known, key=rank, default=None)

@@ -1,12 +1,12 @@
-"""What a run did not test, so that nobody takes its silence for safety."""
+"""Untested: what a run did not try, so that nobody takes its silence for safety."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.diagnoses import diagnosed
-from fedleak.analysis.judgement import BLIND
+from fedleak.analysis.diagnoses import Diagnosed
+from fedleak.analysis.judgement import BASELINES
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.plugin import Plugin
@@ -15,37 +15,16 @@ from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import judges
 from fedleak.formatting import counted, listed, opening, setting_in_words
 from fedleak.results.row import Row
-from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 
-# Metrics of a campaign that have nothing to judge, because no attack guesses what they are about.
-
+REASONS = 12
+"""Reasons for missing figures that are told, the most frequent."""
 GUESSES: Mapping[Kind, str] = {
     "inputs": "guesses images",
     "labels": "guesses labels",
     "membership": "says who was there",
     "properties": "answers questions about properties",
 }
-
-
-def idle_metrics(campaign: Campaign) -> dict[str, str]:
-    """By name, a sentence on each metric that no attack of any setting gives anything to."""
-    used: set[str] = set()
-    about: dict[str, Kind] = {}
-    for experiment in distinct(campaign):
-        attacks = experiment.build_attacks()
-        for metric in experiment.build_metrics() if attacks else ():
-            about[metric.name] = metric.compares
-            if any(judges(metric, attack) for attack in attacks):
-                used.add(metric.name)
-    return {
-        name: f"{name} has no figure: no attack here {GUESSES[kind]}"
-        for name, kind in about.items()
-        if name not in used
-    }
-
-
-REASONS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +35,33 @@ class Gap:
     words: str
 
 
-def untested(run: FinishedRun, summaries: Sequence[Summary]) -> list[Gap]:
-    """The gaps, the gravest first."""
-    return [Gap(title=title, words=words) for title, words in _gaps(run, summaries)]
+def untested(
+    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], *, unfinished: int
+) -> list[Gap]:
+    """The gaps, the gravest first; `failures` as `failures_of` counts them, `unfinished` cells that were not run."""
+    return [Gap(title=title, words=words) for title, words in _gaps(campaign, summaries, failures, unfinished)]
 
 
-def poor_matches(summaries: Sequence[Summary]) -> list[Gap]:
+def poor_matches(diagnoses: Iterable[Diagnosed]) -> list[Gap]:
     """Attacks that were tried and whose guesses do not explain the updates, with the likely cause."""
-    causes = [cause for found in diagnosed(summaries).values() for cause in found]
-    return [Gap(title="A guess that does not fit its update", words=f"{opening(one.sentence)}.") for one in causes]
+    return [Gap(title="A guess that does not fit its update", words=f"{opening(one.sentence)}.") for one in diagnoses]
+
+
+def idle_metrics(campaign: Campaign) -> dict[str, str]:
+    """By name, a sentence on each metric that no attack of any setting gives anything to."""
+    used: set[str] = set()
+    about: dict[str, Kind] = {}
+    for experiment in distinct(campaign):
+        tried = experiment.build_attacks()
+        for metric in experiment.build_metrics() if tried else ():
+            about[metric.name] = metric.compares
+            if any(judges(metric, attack) for attack in tried):
+                used.add(metric.name)
+    return {
+        name: f"{name} has no figure: no attack here {GUESSES[kind]}"
+        for name, kind in about.items()
+        if name not in used
+    }
 
 
 def used_plugins(campaign: Campaign) -> list[Plugin]:
@@ -116,10 +113,11 @@ def _nested(plugin: Plugin) -> Iterator[Plugin]:
                 yield from _nested(inner)
 
 
-def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str, str]]:
-    campaign, names = run.campaign, {plugin.name for plugin in used_plugins(run.campaign)}
-    if run.unfinished:
-        yield "Cells that were not run", f"{counted(run.unfinished, 'planned cell')}: the run was interrupted."
+def _gaps(
+    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], unfinished: int
+) -> Iterator[tuple[str, str]]:
+    if unfinished:
+        yield "Cells that were not run", f"{counted(unfinished, 'planned cell')}: the run was interrupted."
     unaware = not_adapted_to(campaign)
     if unaware:
         yield (
@@ -129,10 +127,10 @@ def _gaps(run: FinishedRun, summaries: Sequence[Summary]) -> Iterator[tuple[str,
                 "untested, not safe."
             ),
         )
-    for failed, count in failures_of(row for row in run.rows if row.split == "test").most_common(REASONS):
+    for failed, count in Counter(failures).most_common(REASONS):
         yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
     yield from _idle(campaign)
-    yield from _not_run(names)
+    yield from _not_run({plugin.name for plugin in used_plugins(campaign)})
     yield from _narrow(campaign, summaries)
 
 
@@ -162,7 +160,7 @@ def _defended(campaign: Campaign) -> set[str]:
 
 
 def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
-    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BLIND]
+    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BASELINES]
     if rest:
         yield "Attacks that fedleak has and this run did not use", f"{listed(rest)}."
     rest = [cls.name for cls in defenses if cls.name not in names]

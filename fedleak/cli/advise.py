@@ -10,19 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from fedleak.analysis.advice import Advice, Limits, advise, parse_leak
-from fedleak.analysis.defenses import Standing, by_condition
-from fedleak.analysis.evidence import Condition
-from fedleak.analysis.untested import Gap, untested
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.conditions import Condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
+from fedleak.analysis.untested import Gap
 from fedleak.cli.compare import compared_in
 from fedleak.cli.options import FormOption
 from fedleak.cli.output import write_json
 from fedleak.formatting import counted, figure
 from fedleak.runs.reading import read_run
-from fedleak.statistics.summary import summarise
 
 
 def tell_advice(
-    groups: Mapping[Condition, Sequence[Standing]],
+    groups: Mapping[Condition, Sequence[DefenseResult]],
     advised: Mapping[Condition, Advice],
     limits: Limits,
     missing: Iterable[Gap],
@@ -49,7 +49,7 @@ def advice_facts(advised: Mapping[Condition, Advice], limits: Limits, missing: I
 
 
 def _facts(condition: Condition, advice: Advice) -> Iterator[dict[str, Any]]:
-    sorted_out: list[tuple[str, Standing, str]] = [
+    sorted_out: list[tuple[str, DefenseResult, str]] = [
         *(("recommended", one, "") for one in advice.named),
         *(("beaten", one, "another is better") for one in advice.beaten),
         *(("not shown", one, why) for one, why in advice.near),
@@ -60,7 +60,7 @@ def _facts(condition: Condition, advice: Advice) -> Iterator[dict[str, Any]]:
         yield facts | _measured(one)
 
 
-def _measured(one: Standing) -> dict[str, Any]:
+def _measured(one: DefenseResult) -> dict[str, Any]:
     worst = one.strongest
     return {
         "metric": worst.group.metric if worst else None,
@@ -72,7 +72,7 @@ def _measured(one: Standing) -> dict[str, Any]:
     }
 
 
-def _most(found: Sequence[Standing], limits: Limits) -> str:
+def _most(found: Sequence[DefenseResult], limits: Limits) -> str:
     """The limit in words; of some metrics, as of mse, less is worse."""
     first = next((one.strongest for one in found if one.strongest is not None), None)
     if first is None:
@@ -80,7 +80,7 @@ def _most(found: Sequence[Standing], limits: Limits) -> str:
     return f"{first.group.metric} at {'most' if first.higher_is_better else 'least'} {figure(limits.max_leak)}"
 
 
-def _lines(found: Sequence[Standing], advice: Advice, limits: Limits) -> list[str]:
+def _lines(found: Sequence[DefenseResult], advice: Advice, limits: Limits) -> list[str]:
     wanted = f"{_most(found, limits)} and an accuracy of at least {limits.min_accuracy:.1%}"
     if not advice.named:
         lines = [f"no defense that was tried keeps {wanted}, as far as these messages show"]
@@ -98,7 +98,7 @@ def _lines(found: Sequence[Standing], advice: Advice, limits: Limits) -> list[st
     return lines
 
 
-def _evidence(one: Standing) -> str:
+def _evidence(one: DefenseResult) -> str:
     """What a recommendation rests on."""
     worst = one.strongest
     assert worst is not None
@@ -107,7 +107,15 @@ def _evidence(one: Standing) -> str:
     rests = f"{counted(worst.messages, 'message')}, {counted(worst.seeds, 'seed')}"
     sample = f"worst sample {figure(worst.worst_case)}"
     accuracy = "" if math.isnan(one.accuracy.mean) else f"; accuracy {one.accuracy.mean:.1%}"
-    return f"{leak} over {rests}, {sample}{accuracy}"
+    return f"{leak} over {rests}, {sample}{_another(one)}{accuracy}"
+
+
+def _another(one: DefenseResult) -> str:
+    """The mean that the limit was held against, where that is not the strongest attack's."""
+    worst = one.highest
+    if worst is None or worst is one.strongest:
+        return ""
+    return f"; the highest mean is {figure(worst.mean)} by {worst.group.attack}"
 
 
 def command(
@@ -125,12 +133,11 @@ def command(
 ) -> None:
     """Name the defenses that meet both limits, the evidence, and what was not tried. Exit status 1 where none does."""
     limits = Limits(max_leak=parse_leak(max_leak), min_accuracy=min_accuracy)
-    finished = read_run(run)
-    groups = by_condition(compared_in(finished, metric))
+    analysis = Analysis.of(read_run(run))
+    groups = by_condition(compared_in(analysis, metric))
     advised = {condition: advise(own, limits) for condition, own in groups.items()}
-    missing = untested(finished, summarise(finished.rows))
     if form == "json":
-        write_json(advice_facts(advised, limits, missing))
+        write_json(advice_facts(advised, limits, analysis.untested))
     else:
-        tell_advice(groups, advised, limits, missing)
+        tell_advice(groups, advised, limits, analysis.untested)
     raise typer.Exit(0 if all(advice.named for advice in advised.values()) else 1)

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from fedleak.analysis.analysis import Analysis
 from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs
 from fedleak.cli.output import write_json
 from fedleak.cli.run import folder_of, run_with_progress
 from fedleak.errors import ConfigError
-from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
 from fedleak.gate.check import check_run
 from fedleak.gate.junit import write_junit
@@ -53,7 +53,8 @@ def check_run_folder(
         if given:
             raise ConfigError(f"{option} is for an EXPERIMENT.toml that is run first; {root} is judged as it is")
     policy, baseline = _read(judgement)
-    _conclude(read_run(root), policy, baseline, judgement, telling)
+    run = read_run(root)
+    _conclude(run, Analysis.of(run), policy, baseline, judgement, telling)
 
 
 def check_experiment(
@@ -64,7 +65,8 @@ def check_experiment(
     campaign = load_campaign(path, settings)
     if policy is not None:
         validate(policy, Vocabulary.of(campaign))
-    _conclude(_run(campaign, out, jobs), policy, baseline, judgement, telling)
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
+    _conclude(read_run(outcome.folder.root), outcome.analysis, policy, baseline, judgement, telling)
 
 
 def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
@@ -76,16 +78,17 @@ def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
     return policy, None if judgement.baseline is None else read_run(judgement.baseline)
 
 
-def _run(campaign: Campaign, out: Path | None, jobs: int) -> FinishedRun:
-    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
-    return read_run(outcome.folder.root)
-
-
 def _conclude(
-    run: FinishedRun, policy: Policy | None, baseline: FinishedRun | None, judgement: Judgement, telling: Telling
+    run: FinishedRun,
+    analysis: Analysis,
+    policy: Policy | None,
+    baseline: FinishedRun | None,
+    judgement: Judgement,
+    telling: Telling,
 ) -> None:
     verdict = check_run(
         run,
+        analysis,
         policy,
         baseline=baseline,
         alpha=judgement.alpha,

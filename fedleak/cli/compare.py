@@ -7,23 +7,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from fedleak.analysis.defenses import Standing, standings
-from fedleak.analysis.judgement import attackers, headline
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.defenses import DefenseResult
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables
 from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan
 from fedleak.cli.output import write_json
 from fedleak.cli.run import folder_of, outcome_facts, run_with_progress, show_rest, tell_plan
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign
 from fedleak.run import Outcome
-from fedleak.runs.reading import FinishedRun, read_run
-from fedleak.statistics.summary import summarise
 
 
-def tell_comparison(found: Sequence[Standing], outcome: Outcome, campaign: Campaign) -> None:
+def tell_comparison(found: Sequence[DefenseResult], outcome: Outcome) -> None:
     """The tables, the rest, and how to go on."""
     console = Console(highlight=False)
     if found:
@@ -31,20 +28,19 @@ def tell_comparison(found: Sequence[Standing], outcome: Outcome, campaign: Campa
             console.print(table)
         console.print(NOTE)
         console.print(COSTS_NOTE)
-    show_rest(outcome, console, campaign)
+    show_rest(outcome, console)
     root = outcome.folder.root
     console.print(
         f"advice       fedleak advise {root} --max-leak LEAK --min-accuracy SHARE", markup=False, soft_wrap=True
     )
 
 
-def compared_in(run: FinishedRun, metric: str | None) -> list[Standing]:
-    """The standings of a run by one of its metrics; by its first one on images, or its first, where none is named."""
-    summaries = summarise(run.rows)
-    known = list(dict.fromkeys(one.group.metric for one in summaries))
+def compared_in(analysis: Analysis, metric: str | None) -> tuple[DefenseResult, ...]:
+    """The defenses of a run by one of its metrics; by its first one on images, or its first, where none is named."""
+    known = analysis.metrics
     if metric is not None and metric not in known:
         raise ConfigError(f"--metric: this run has no figures of '{metric}'{did_you_mean(metric, known)}")
-    return standings(run, metric or headline(attackers(summaries) or summaries, "inputs") or known[0])
+    return analysis.defenses(metric or analysis.main_metric or known[0])
 
 
 def command(
@@ -66,9 +62,9 @@ def command(
         tell_plan(campaign, form)
         return
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    found = compared_in(read_run(outcome.folder.root), None) if outcome.rows else []
+    found = compared_in(outcome.analysis, None) if outcome.rows else ()
     if form == "json":
-        write_json({"defenses": comparison_facts(found), **outcome_facts(outcome, campaign)})
+        write_json({"defenses": comparison_facts(found), **outcome_facts(outcome)})
     else:
-        tell_comparison(found, outcome, campaign)
+        tell_comparison(found, outcome)
     raise typer.Exit(outcome.exit_status)

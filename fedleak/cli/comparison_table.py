@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.analysis.defenses import Figure, Standing, by_condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.analysis.judgement import guessing
+from fedleak.analysis.utility import Figure
 from fedleak.cli.results_table import interval_facts
 from fedleak.formatting import figure
 from fedleak.statistics.summary import Summary
@@ -30,14 +31,14 @@ DELTA = 1e-5
 """Where epsilon is read off what a chain proves."""
 
 
-def comparison_tables(found: Sequence[Standing], width: int) -> list[Table]:
+def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]:
     """Two tables for each condition, in the order of the results: what leaked, and what it costs."""
     groups = by_condition(found)
     titled = [(condition.words if len(groups) > 1 else "", own) for condition, own in groups.items()]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
 
 
-def comparison_facts(found: Sequence[Standing]) -> list[dict[str, Any]]:
+def comparison_facts(found: Sequence[DefenseResult]) -> list[dict[str, Any]]:
     """The same as plain data, a defense under a condition each."""
     return [
         {
@@ -72,7 +73,7 @@ def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
     return interval_facts(name, summary.mean, summary.interval)
 
 
-def _table(title: str, found: Sequence[Standing], width: int) -> Table:
+def _table(title: str, found: Sequence[DefenseResult], width: int) -> Table:
     first = next((one.strongest for one in found if one.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
@@ -92,7 +93,7 @@ def _table(title: str, found: Sequence[Standing], width: int) -> Table:
     return table
 
 
-def _costs(found: Sequence[Standing], width: int) -> Table:
+def _costs(found: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
     for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
@@ -120,7 +121,7 @@ def _leak(summary: Summary | None) -> Text:
     return text
 
 
-def _gain(one: Standing) -> Text:
+def _gain(one: DefenseResult) -> Text:
     if one.knowing is None or not one.defended or math.isnan(one.knowing.difference):
         return Text("-", style="dim")
     text = Text(_signed(one.knowing.difference))
@@ -130,7 +131,7 @@ def _gain(one: Standing) -> Text:
     return text
 
 
-def _epsilon(one: Standing) -> Text:
+def _epsilon(one: DefenseResult) -> Text:
     if not isinstance(one.guarantee, Guarantee):
         return Text("-", style="dim")
     text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Guarantee) else "none")

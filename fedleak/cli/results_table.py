@@ -12,7 +12,7 @@ from rich.text import Text
 from fedleak.formatting import figure, setting_in_words
 from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary
 
 NAMES = 24
 """Width of the column with the attacks."""
@@ -25,15 +25,14 @@ NOTE = (
 UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
 
 
-def results_tables(rows: Sequence[Row], width: int = 80) -> list[Table]:
-    """One table, or several where the metrics do not fit side by side; tuning rows are left out."""
-    summaries = summarise(rows)
+def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]:
+    """One table, or several where the metrics do not fit side by side."""
     metrics = list(dict.fromkeys(one.group.metric for one in summaries))
     fitting = max(1, (width - NAMES) // CELL)
     return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
 
 
-def results_facts(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def results_facts(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
     """The same figures as plain data, one by one."""
     return [
         {
@@ -54,7 +53,7 @@ def results_facts(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "leaked": one.leaked,
             "tuned": one.tuned,
         }
-        for one in summarise(rows)
+        for one in summaries
     ]
 
 
@@ -81,7 +80,7 @@ def _counted(rows: list[Row], what: str) -> list[str]:
     return [f"{len(rows)} {what}:", *lines] if rows else []
 
 
-def _table(summaries: list[Summary], metrics: list[str]) -> Table:
+def _table(summaries: Sequence[Summary], metrics: list[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("defense, attack", max_width=NAMES)
     for metric in metrics:

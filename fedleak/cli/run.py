@@ -1,16 +1,15 @@
 """`fedleak run`: an experiment from a file."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from fedleak.analysis.diagnoses import diagnosed
-from fedleak.analysis.evidence import Evidence, defended_in
-from fedleak.analysis.untested import idle_metrics, not_adapted_to
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.untested import not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
@@ -22,12 +21,10 @@ from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed
 from fedleak.io.names import address_of
 from fedleak.report.verdict import fruitless
-from fedleak.results.row import Row
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder
 from fedleak.settings import ATTACKERS_SETTINGS
-from fedleak.statistics.summary import summarise
 
 MOST = 12
 """Attacks under defenses that are told why their guesses do not fit; the report has them all."""
@@ -41,9 +38,9 @@ def execute(
     """Runs, prints, and leaves with the exit status of the run."""
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
     if form == "json":
-        write_json({"results": results_facts(outcome.rows), **outcome_facts(outcome, campaign)})
+        write_json({"results": results_facts(outcome.analysis.summaries), **outcome_facts(outcome)})
     else:
-        show(outcome, Console(highlight=False), campaign)
+        show(outcome, Console(highlight=False))
     raise typer.Exit(outcome.exit_status)
 
 
@@ -82,21 +79,21 @@ def tuned_on(point: Point) -> str:
     return "(tuning)" if point.split == "tuning" else ""
 
 
-def show(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+def show(outcome: Outcome, console: Console) -> None:
     """The tables, and the rest."""
-    for table in results_tables(outcome.rows, console.width):
+    for table in results_tables(outcome.analysis.summaries, console.width):
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
-    unaware = not_adapted_to(campaign)
+    unaware = not_adapted_to(outcome.analysis.campaign)
     if outcome.rows and unaware:
         console.print(UNTESTED.format(listed(unaware)), markup=False)
-    show_rest(outcome, console, campaign)
+    show_rest(outcome, console)
 
 
-def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
+def show_rest(outcome: Outcome, console: Console) -> None:
     """What the tables do not show, what has no figure and why, what went wrong, and the files."""
-    for line in _notes(outcome, campaign):
+    for line in _notes(outcome):
         console.print(line, markup=False)
     if outcome.problems:
         where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""
@@ -108,35 +105,33 @@ def show_rest(outcome: Outcome, console: Console, campaign: Campaign) -> None:
             console.print(f"{what:<12} {path}{hint}", markup=False, soft_wrap=True)
 
 
-def outcome_facts(outcome: Outcome, campaign: Campaign) -> dict[str, Any]:
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
     """The same as plain data."""
     return {
-        "notes": [line.strip() for line in _notes(outcome, campaign)],
+        "notes": [line.strip() for line in _notes(outcome)],
         "problems": outcome.problems,
         "files": {what: path for what, path, _ in _files(outcome.folder) if path.exists()},
         "exit_status": outcome.exit_status,
     }
 
 
-def _notes(outcome: Outcome, campaign: Campaign) -> list[str]:
-    idle = idle_metrics(campaign)
-    judged = [row for row in outcome.rows if row.metric not in idle]
-    return [*remarks(campaign, outcome.rows), *missing_figures(judged), *partial_figures(judged)]
+def _notes(outcome: Outcome) -> list[str]:
+    judged = [row for row in outcome.rows if row.metric not in outcome.analysis.idle_metrics]
+    return [*remarks(outcome.analysis), *missing_figures(judged), *partial_figures(judged)]
 
 
-def remarks(campaign: Campaign, rows: Iterable[Row]) -> Iterator[str]:
-    """One sentence a line."""
-    summaries = summarise(rows)
-    nothing = fruitless(Evidence(summaries=summaries, comparisons=(), defended=defended_in(campaign)))
+def remarks(analysis: Analysis) -> Iterator[str]:
+    """What the figures do not show by themselves: fruitless attacks, guesses that do not fit, idle metrics."""
+    nothing = fruitless(analysis.evidence)
     if nothing is not None:
         yield nothing
-    causes = [first for first, *_ in diagnosed(summaries).values()]
+    causes = [first for first, *_ in analysis.diagnoses.values()]
     if causes:
         yield "guesses that do not fit their update, as the attacker can tell:"
     yield from (f"  {cause.sentence}" for cause in causes[:MOST])
     if len(causes) > MOST:
         yield f"  and {len(causes) - MOST} more attacks, in the report"
-    yield from idle_metrics(campaign).values()
+    yield from analysis.idle_metrics.values()
 
 
 def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from fedleak.analysis.judgement import BASELINES
 from fedleak.errors import DataError
 from fedleak.gate.measure import Message, message_of
-from fedleak.gate.measurement import BLIND, MeasuredGroup, Measurement
+from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure, reasons_text
 from fedleak.gate.settings_diff import differences
 from fedleak.gate.verdict import BaselineVerdict, Change, NewFigures
@@ -16,7 +17,7 @@ from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import counted
 from fedleak.statistics.paired_tests import ROUNDING, Comparison, compare_runs
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summary_of
 
 Groups = Mapping[Group, Sequence[Row]]
 
@@ -69,7 +70,7 @@ def compare(
 
 def _looking(rows: Sequence[Row]) -> list[Row]:
     """Test rows of attacks that look at the update: what others guess is no leakage."""
-    return [row for row in rows if row.split == "test" and row.algorithm not in BLIND]
+    return [row for row in rows if row.split == "test" and row.algorithm not in BASELINES]
 
 
 def _unchanged(new: Sequence[Row], old: Sequence[Row]) -> bool:
@@ -177,7 +178,7 @@ def _reasons(rows: Sequence[Row], messages: set[Message]) -> str:
 
 
 def _new_figures(group: Group, rows: Sequence[Row]) -> NewFigures:
-    (summary,) = summarise(rows)
+    summary = summary_of(group, rows)
     measurement = Measurement(
         group=MeasuredGroup(**group.variant._asdict()),
         value=summary.mean,

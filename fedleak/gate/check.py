@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.judgement import BASELINES
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
 from fedleak.gate.figures import evaluated_in
 from fedleak.gate.judge import judge
 from fedleak.gate.measure import Crashes, Measured, failed_messages
-from fedleak.gate.measurement import BLIND, MeasuredGroup, Measurement
+from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.policy import Policy
 from fedleak.gate.sentences import reasons_text
 from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
+from fedleak.results.setting import setting_key
 from fedleak.runs.reading import FinishedRun
 from fedleak.settings import Scalar
 
@@ -30,6 +33,7 @@ Shown = TypeVar("Shown", Finding, Change, NewFigures)
 
 def check_run(
     run: FinishedRun,
+    analysis: Analysis,
     policy: Policy | None,
     *,
     baseline: FinishedRun | None = None,
@@ -40,7 +44,9 @@ def check_run(
     """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
     if policy is not None:
         validate(policy, Vocabulary.of(run.campaign))
-    measured = Measured(run.rows, run.federations, Crashes(run.folder), evaluated_in(run.campaign))
+    measured = Measured(
+        analysis.rows, analysis.summaries, analysis.federations, Crashes(run.folder), evaluated_in(run.campaign)
+    )
     old = None
     if baseline is not None:
         old = compare_with(run, baseline, alpha, allow_changes=allow_changes)
@@ -101,10 +107,10 @@ def _failed_messages(measured: Measured) -> tuple[str, ...]:
 
 def _nothing_measured(run: FinishedRun) -> list[str]:
     """A sentence where no attack that looks at an update has a figure."""
-    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BLIND):
+    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BASELINES):
         return []
     reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
-    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BLIND)} attacked"
+    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BASELINES)} attacked"
     return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
 
 
@@ -138,4 +144,4 @@ def _silent_federations(run: FinishedRun) -> list[str]:
 
 
 def _federation(task: str, setting: Mapping[str, Scalar], defense: str) -> MeasuredGroup:
-    return MeasuredGroup(task=task, setting=tuple(sorted(setting.items())), defense=defense)
+    return MeasuredGroup(task=task, setting=setting_key(setting), defense=defense)

@@ -11,6 +11,7 @@ from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.rule import Aggregate, AggregateName
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
+from fedleak.results.setting import setting_key
 from fedleak.statistics.intervals import Interval, Units, counted, of_mean
 from fedleak.statistics.quantiles import percentile_interval
 from fedleak.statistics.samples import Samples, share_beyond
@@ -57,12 +58,12 @@ def always(row: FederationRow) -> bool:  # noqa: ARG001
 def evaluated_in(campaign: Campaign) -> Evaluated:
     """By `federation.fraction_evaluate` and `utility.rounds` of the point that a row belongs to."""
     shares = {
-        (point.experiment.task, tuple(sorted(point.setting.items())), point.experiment.seed): (
+        (point.experiment.task, setting_key(point.setting), point.experiment.seed): (
             point.experiment.federation.fraction_evaluate + point.experiment.utility.rounds
         )
         for point in campaign.points
     }
-    return lambda row: shares.get((row.task, tuple(sorted(row.setting.items())), row.seed), 0.0) > 0
+    return lambda row: shares.get((row.task, setting_key(row.setting), row.seed), 0.0) > 0
 
 
 def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Evaluated) -> list[Measurement]:
@@ -70,7 +71,7 @@ def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Ev
     last: dict[MeasuredGroup, dict[int, FederationRow]] = {}
     for row in sorted(rows, key=lambda row: row.round):
         if row.split == "test":
-            setting = tuple(sorted(row.setting.items()))
+            setting = setting_key(row.setting)
             last.setdefault(MeasuredGroup(task=row.task, setting=setting, defense=row.defense), {})[row.seed] = row
     return [_over_seeds(name, group, list(own.values()), evaluated) for group, own in last.items()]
 

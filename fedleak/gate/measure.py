@@ -16,7 +16,7 @@ from fedleak.results.row import Row
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
 from fedleak.statistics.group import Group, Variant, group_rows
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary
 
 COUNT = "messages"
 Message = tuple[int, int, object]
@@ -62,15 +62,12 @@ class Measured:
     """What a run measured on its test seeds."""
 
     rows: tuple[Row, ...]
+    summaries: tuple[Summary, ...]
+    """One for each group of these."""
     federations: tuple[FederationRow, ...] = ()
     crashed: Callable[[Row], str] = never
     """See `Crashes`; asked only where an attack has no figure."""
     evaluated: Evaluated = always
-
-    @cached_property
-    def summaries(self) -> list[Summary]:
-        """One for each group."""
-        return summarise(self.rows)
 
     @cached_property
     def groups(self) -> dict[Group, list[Row]]:

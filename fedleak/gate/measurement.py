@@ -4,18 +4,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fedleak.analysis.judgement import BASELINES
 from fedleak.formatting import setting_in_words
 from fedleak.gate.rule import Baseline, Fields
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.statistics.group import Sender, Setting
+from fedleak.results.setting import Setting
+from fedleak.statistics.group import Sender
 from fedleak.statistics.intervals import Interval
 
 OF_A_FEDERATION = ("task", "defense")
 OF_AN_ATTACK = (*OF_A_FEDERATION, "attack", "sender")
 """The fields that every group has beside its setting."""
-BLIND = ("prior", "no-gradient")
-"""Attacks that never look at an update: what they get is no leakage, and that they got nothing shows nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class MeasuredGroup:
     @property
     def blind(self) -> bool:
         """Whether what was attacked was never looked at."""
-        return self.algorithm in BLIND
+        return self.algorithm in BASELINES
 
     @property
     def place(self) -> "MeasuredGroup":

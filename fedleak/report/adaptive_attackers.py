@@ -1,22 +1,21 @@
-"""Each defense against attackers who know it and such as do not, with what it costs: a line each."""
+"""Adaptive attackers: each defense against attackers who know it and others who do not, with what it costs."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fedleak.accounting.guarantee import Unproven
-from fedleak.analysis.defenses import Figure, Standing, standings
-from fedleak.analysis.evidence import condition_of_row
+from fedleak.analysis.conditions import condition_of_row
+from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import guessing
+from fedleak.analysis.utility import Figure
 from fedleak.contracts.chain import Chain
-from fedleak.errors import RecordingError
 from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
 from fedleak.profile.profile import fisher_bound
-from fedleak.profile.subject import recorded
+from fedleak.report.pictures import Files
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 
 UNTESTED = "untested"
@@ -47,18 +46,14 @@ class Known:
     """The most that an unbiased attacker can have of the first message, by the Fisher information; with noise only."""
 
 
-def known_defenses(run: FinishedRun, metric: str | None) -> list[Known]:
+def known_defenses(results: Sequence[DefenseResult], rows: Sequence[Row], files: Files) -> list[Known]:
     """The lines in the order of the results; none where no attack was run with and without knowing."""
-    if metric is None:
+    if all(one.knowing is None for one in results):
         return []
-    found = standings(run, metric)
-    if all(one.knowing is None for one in found):
-        return []
-    chains = {name: chain for point in run.campaign.points for name, chain in point.experiment.build_chains().items()}
-    return [_known(run, one, chains.get(one.defense, Chain())) for one in found]
+    return [_known(one, rows, files) for one in results]
 
 
-def _known(run: FinishedRun, one: Standing, chain: Chain) -> Known:
+def _known(one: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
     worst = one.strongest
     return Known(
         condition=one.condition.words,
@@ -69,9 +64,9 @@ def _known(run: FinishedRun, one: Standing, chain: Chain) -> Known:
         knowing=_knowing(one),
         guess=DASH if worst is None else number(guessing(worst)),
         accuracy=_accuracy(one.accuracy),
-        knowledge="; ".join(_knowledge(chain)),
+        knowledge="; ".join(_knowledge(one.chain)),
         proof=_proof(one),
-        information=_information(run, one, chain),
+        information=_information(one, rows, files),
     )
 
 
@@ -87,7 +82,7 @@ def _leak(summary: Summary | None) -> str:
     return number(summary.mean) + ("" if math.isnan(low) else f" ({number(low)} to {number(high)})")
 
 
-def _knowing(one: Standing) -> str:
+def _knowing(one: DefenseResult) -> str:
     gain = one.knowing
     if gain is None or not one.defended or math.isnan(gain.difference):
         return DASH
@@ -95,7 +90,7 @@ def _knowing(one: Standing) -> str:
     return f"{signed(gain.difference, '')} over {gain.pairs} pairs{chance}"
 
 
-def _proof(one: Standing) -> str:
+def _proof(one: DefenseResult) -> str:
     if one.guarantee is None:
         return DASH
     if isinstance(one.guarantee, Unproven):
@@ -106,7 +101,7 @@ def _proof(one: Standing) -> str:
     )
 
 
-def _to_the_end(one: Standing) -> str:
+def _to_the_end(one: DefenseResult) -> str:
     if isinstance(one.whole, Unproven):
         return f"nothing over the whole run: {one.whole.reason}"
     if one.whole is None or one.whole == one.guarantee:
@@ -114,20 +109,17 @@ def _to_the_end(one: Standing) -> str:
     return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
 
 
-def _information(run: FinishedRun, one: Standing, chain: Chain) -> str:
-    first = next((row for row in run.rows if row.split == "test" and _is_of(row, one)), None)
-    if first is None or not chain.noise_variance(LocalTraining()):
+def _information(one: DefenseResult, rows: Sequence[Row], files: Files) -> str:
+    first = next((row for row in rows if _is_of(row, one)), None)
+    if first is None or not one.chain.noise_variance(LocalTraining()):
         return DASH
-    try:
-        subject = recorded(run.folder.recording(first).with_suffix(".json"))
-    except RecordingError:
-        return DASH  # the files behind the rows may be gone, and the page is drawn all the same
-    if subject.truth is None or subject.observation.masked:
+    subject = files.subject(first)
+    if subject is None or subject.truth is None or subject.observation.masked:
         return DASH
     return f"{number(fisher_bound(subject))} dB"
 
 
-def _is_of(row: Row, one: Standing) -> bool:
+def _is_of(row: Row, one: DefenseResult) -> bool:
     return row.defense == one.defense and row.client != AGGREGATE and condition_of_row(row) == one.condition
 
 

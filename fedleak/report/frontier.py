@@ -1,15 +1,15 @@
-"""Privacy against accuracy: what the strongest attack got under each defense, and how good the model became."""
+"""Charts of the privacy-accuracy frontier: what the strongest attack got, and how good the model became."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedleak.analysis.evidence import Condition, condition_of, conditions_of
-from fedleak.analysis.judgement import guessing, hits, more, portion, strongest
+from fedleak.analysis.conditions import Condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
+from fedleak.analysis.frontier import Trade, members, trades_of
+from fedleak.analysis.judgement import guessing, hits
 from fedleak.formatting import measured, number, percent
-from fedleak.results.federation_row import FederationRow
-from fedleak.statistics.summary import Summary
 
 CHARTS = 6
 """Conditions that are drawn."""
@@ -43,55 +43,10 @@ class Frontier:
     guessing: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trade:
-    """A defense with its accuracy and what the strongest attack got."""
-
-    accuracy: float
-    worst: Summary
-
-    def beaten_by(self, other: "Trade") -> bool:
-        """Whether `other` leaks no more, in the mean and in samples, is as accurate, and is better in one of them."""
-        better = (
-            more(self.worst, self.worst.mean, other.worst.mean),
-            portion(self.worst) - portion(other.worst),
-            other.accuracy - self.accuracy,
-        )
-        return min(better) >= 0 and max(better) > 0
-
-
-def frontiers(summaries: Sequence[Summary], federations: Sequence[FederationRow]) -> list[Frontier]:
-    """A chart for each condition where models were evaluated; `summaries` are all by one metric."""
-    charts = []
-    for condition in conditions_of(summaries):
-        own = [s for s in summaries if condition_of(s.group) == condition and not math.isnan(s.mean)]
-        accuracy = accuracies(condition, federations)
-        trades = {name: trade for name in accuracy if (trade := _trade(name, own, accuracy)) is not None}
-        if trades:
-            charts.append(_chart(condition, trades))
-    return charts[:CHARTS]
-
-
-def accuracies(condition: Condition, federations: Iterable[FederationRow]) -> dict[str, float]:
-    """The mean over seeds of the accuracy after the last evaluated round, by defense."""
-    last: dict[tuple[str, int], FederationRow] = {}
-    for row in federations:
-        same = Condition(task=row.task, setting=tuple(sorted(row.setting.items()))) == condition
-        if same and row.split == "test" and not math.isnan(row.accuracy):
-            key = (row.defense, row.seed)
-            last[key] = max(last.get(key, row), row, key=lambda one: one.round)
-    names = dict.fromkeys(defense for defense, _ in last)
-    return {name: fmean(row.accuracy for (defense, _), row in last.items() if defense == name) for name in names}
-
-
-def _trade(name: str, summaries: Sequence[Summary], accuracy: Mapping[str, float]) -> Trade | None:
-    worst = strongest([summary for summary in summaries if summary.group.defense == name])
-    return None if worst is None else Trade(accuracy=accuracy[name], worst=worst)
-
-
-def members(trades: Mapping[str, Trade]) -> set[str]:
-    """The defenses that no other beats."""
-    return {name for name, one in trades.items() if not any(one.beaten_by(other) for other in trades.values())}
+def frontiers(results: Sequence[DefenseResult]) -> list[Frontier]:
+    """A chart for each condition where models were evaluated; the results are all by one metric."""
+    trades = {condition: trades_of(own) for condition, own in by_condition(results).items()}
+    return [_chart(condition, own) for condition, own in trades.items() if own][:CHARTS]
 
 
 def _chart(condition: Condition, trades: Mapping[str, Trade]) -> Frontier:

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 from fedleak.analysis.evidence import defense_words
 from fedleak.contracts.observation import Observation
-from fedleak.errors import RecordingError
 from fedleak.formatting import counted, percent
 from fedleak.profile.layers import Layer, layers_of, rank_limit
-from fedleak.recording import read_recording
-from fedleak.report.pictures import message_words
+from fedleak.report.pictures import Files, message_words
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.runs.folder import RunFolder
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""
@@ -45,9 +42,9 @@ class Profile:
     """Defenses under which the message has no profile."""
 
 
-def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
+def layer_profile(files: Files, rows: Sequence[Row]) -> Profile | None:
     """The profile of the first message that was recorded, under every defense; None where none can be read."""
-    observed, masked = _observations(folder, rows)
+    observed, masked = _observations(files, rows)
     if not observed:
         return None
     layers = {title: layers_of(observation) for title, observation in observed.items()}
@@ -69,7 +66,7 @@ def layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
     )
 
 
-def _observations(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[str, Observation], list[str]]:
+def _observations(files: Files, rows: Sequence[Row]) -> tuple[dict[str, Observation], list[str]]:
     found: dict[str, Observation] = {}
     masked: list[str] = []
     for row in rows:
@@ -79,9 +76,8 @@ def _observations(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[str, Obs
         title = defense_words(row.defense, row.client)
         if not same or row.client not in (rows[0].client, AGGREGATE) or title in found or title in masked:
             continue
-        try:
-            observation = read_recording(folder.recording(row)).observation()
-        except RecordingError:
+        observation = files.observation(row)
+        if observation is None:
             continue  # a client that failed under this defense sent nothing to look at
         if observation.masked:
             masked.append(title)

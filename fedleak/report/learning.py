@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedleak.analysis.evidence import Condition
+from fedleak.analysis.conditions import Condition, condition_of_row
+from fedleak.analysis.utility import accuracy_of
 from fedleak.formatting import DASH, number, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.federation_row import FederationRow
@@ -42,7 +43,7 @@ def learning(federations: Iterable[FederationRow]) -> list[Learning]:
     found: dict[Condition, dict[str, list[FederationRow]]] = {}
     for row in federations:
         if row.split == "test":
-            where = Condition(task=row.task, setting=tuple(sorted(row.setting.items())))
+            where = condition_of_row(row)
             found.setdefault(where, {}).setdefault(row.defense, []).append(row)
     return [_learning(where, rows) for where, rows in found.items()][:CHARTS]
 
@@ -54,7 +55,7 @@ def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> 
     return Learning(
         chart=lines_of(title, "rounds", drawn),
         where=where.words,
-        prices=tuple(_price(defense, own, courses[defense]) for defense, own in rows.items()),
+        prices=tuple(_price(defense, own) for defense, own in rows.items()),
     )
 
 
@@ -67,10 +68,10 @@ def course(rows: Sequence[FederationRow]) -> Points:
     return [(float(round), fmean(values)) for round, values in sorted(known.items())]
 
 
-def _price(defense: str, rows: Sequence[FederationRow], points: Points) -> Price:
+def _price(defense: str, rows: Sequence[FederationRow]) -> Price:
     return Price(
         defense=defense,
-        accuracy=percent(points[-1][1] if points else math.nan),
+        accuracy=percent(accuracy_of(rows).mean),
         received=_size(_mean(row.bytes_received for row in rows)),
         sent=_size(_mean(row.bytes_sent for row in rows)),
         encoded=_size(_mean(row.bytes_encoded for row in rows)),

@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.evidence import Condition, condition_of, conditions_of, defense_words
-from fedleak.analysis.judgement import NOUNS, VERBS, Judgement, by_luck, hits, judge, kind_of, reached, shade
+from fedleak.analysis.conditions import Condition, condition_of, conditions_of
+from fedleak.analysis.evidence import defense_words
+from fedleak.analysis.judgement import Judgement, by_luck, hits, judge, kind_of, leakage, reached
 from fedleak.formatting import counted, measured, number
 from fedleak.report.pictures import Pictures
+from fedleak.report.sentences import NOUNS, VERBS
 from fedleak.report.strip import Strip, scale_of, strip_of
 from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
@@ -45,6 +47,17 @@ def _proof(summary: Summary) -> str:
         return "none: a guess"
     part = f", {summary.partly} by the first layer alone" if summary.partly else ""
     return f"proved {summary.certified} of {possible}{part}"
+
+
+SHADES = 5
+"""Steps of the colour, none to full."""
+
+
+def shade(summary: Summary) -> int | None:
+    """The step of colour, from 0 to `SHADES - 1`; None where nothing can be said."""
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+        return None
+    return round(leakage(summary) * (SHADES - 1))
 
 
 CELLS = 800

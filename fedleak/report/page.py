@@ -4,20 +4,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fedleak.analysis.evidence import (
-    Evidence,
-    comparisons_of,
-    condition_of,
-    condition_of_row,
-    defended_in,
-    references_of,
-)
-from fedleak.analysis.judgement import BLIND, attackers, headline, portion, strongest
-from fedleak.analysis.untested import Gap, adapted_to, failures_of, poor_matches, untested, used_plugins
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.conditions import condition_of, condition_of_row
+from fedleak.analysis.judgement import BASELINES, portion
+from fedleak.analysis.strongest import strongest
+from fedleak.analysis.untested import Gap, poor_matches, used_plugins
 from fedleak.formatting import counted, listed
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
@@ -35,9 +31,9 @@ from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
+from fedleak.runs.manifest import Manifest
 from fedleak.runs.reading import FinishedRun
-from fedleak.statistics.group import group_rows
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary
 
 # Everything the page shows, as plain values: what the templates draw is decided here and below, not in them.
 
@@ -69,34 +65,25 @@ class Page:
     citations: tuple[Citation, ...]
 
 
-def page_of(run: FinishedRun) -> Page:
-    """The page of a run."""
-    rows = [row for row in run.rows if row.split == "test"]
-    summaries = summarise(run.rows)
-    references = references_of(rows, defended_in(run.campaign))
-    comparisons = comparisons_of(rows, references)
-    images = [s for s in summaries if s.group.metric == headline(attackers(summaries) or summaries, "inputs")]
-    worst = strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
+def page_of(run: FinishedRun, analysis: Analysis) -> Page:
+    """The page of a run: its files lie in the folder of `run`, and `analysis` is what it shows."""
+    rows, summaries = analysis.test_rows, analysis.summaries
+    images = [s for s in summaries if s.group.metric == analysis.image_metric]
+    results = analysis.defenses(analysis.main_metric) if analysis.main_metric is not None else ()
+    worst = _undefended(analysis, images)
     exception = worst is not None and 0 < portion(worst) < 0.5
-    telling = _telling(rows, worst, exception=exception)
+    telling = _telling(analysis, worst, exception=exception)
     focus = _focus(rows, telling or next(iter(rows), None))
     files = Files(run.folder)
     album = Album(files)
-    album.fill(images, [row for row in rows if images and row.metric == images[0].group.metric])
+    album.fill(images, [row for row in rows if row.metric == analysis.image_metric])
     shown, left_out = panels(summaries, album.found)
-    lines, more = pairs(comparisons)
+    lines, more = pairs(analysis.comparisons)
     return Page(
         name=run.campaign.name,
-        about=_about(run, rows),
-        warnings=tuple(_warnings(run, rows)),
-        verdict=verdict(
-            Evidence(
-                summaries=summaries,
-                comparisons=comparisons,
-                defended=defended_in(run.campaign),
-                adapted=adapted_to(run.campaign),
-            )
-        ),
+        about=_about(run.manifest, rows),
+        warnings=tuple(_warnings(analysis)),
+        verdict=verdict(analysis.evidence),
         hero=hero(files, focus, telling, exception=exception),
         threat=tuple(threat_model(run.campaign)),
         panels=tuple(shown),
@@ -104,27 +91,29 @@ def page_of(run: FinishedRun) -> Page:
         pictures_left_out=album.left_out,
         pairs=tuple(lines),
         pairs_left_out=more,
-        reference=listed(dict.fromkeys(references.values()), "or"),
-        known=tuple(known_defenses(run, images[0].group.metric if images else None)),
-        frontiers=tuple(frontiers(images or _of_first_metric(summaries), run.federations)),
-        learning=tuple(learning(run.federations)),
+        reference=listed(dict.fromkeys(analysis.references.values()), "or"),
+        known=tuple(known_defenses(results if images else (), rows, files)),
+        frontiers=tuple(frontiers(results)),
+        learning=tuple(learning(analysis.federations)),
         curves=tuple(curves(files, focus)),
-        profile=layer_profile(run.folder, focus),
-        untested=(*untested(run, summaries), *poor_matches(summaries)),
+        profile=layer_profile(files, focus),
+        untested=(*analysis.untested, *poor_matches(chain.from_iterable(analysis.diagnoses.values()))),
         recipe=recipe(run),
         citations=tuple(citations(used_plugins(run.campaign))),
     )
 
 
-def _of_first_metric(summaries: Sequence[Summary]) -> list[Summary]:
-    return [summary for summary in summaries if summary.group.metric == summaries[0].group.metric]
+def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None:
+    """The strongest attack on images under what the defenses are compared with."""
+    references = analysis.references
+    return strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
 
 
-def _telling(rows: Sequence[Row], worst: Summary | None, *, exception: bool) -> Row | None:
+def _telling(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
     """The middle message of the attack that leaked most; where fewer than half its images leaked, the worst one."""
     if worst is None:
         return None
-    scored = [row for row in group_rows(rows)[worst.group] if not math.isnan(row.value)]
+    scored = [row for row in analysis.groups[worst.group] if not math.isnan(row.value)]
     if exception:
         return (max if worst.higher_is_better else min)(scored, key=lambda row: row.best)
     return sorted(scored, key=lambda row: row.value)[len(scored) // 2]
@@ -142,24 +131,25 @@ def _focus(rows: Sequence[Row], first: Row | None) -> list[Row]:
     ]
 
 
-def _about(run: FinishedRun, rows: Sequence[Row]) -> str:
-    attacks = len({row.attack for row in rows if row.algorithm not in BLIND})
+def _about(manifest: Manifest, rows: Sequence[Row]) -> str:
+    attacks = len({row.attack for row in rows if row.algorithm not in BASELINES})
     defenses = len({row.defense for row in rows})
     messages = len({(row.federation, row.defense, row.seed, row.round, row.client) for row in rows})
     seeds = len({row.seed for row in rows})
     return (
         f"{counted(attacks, 'attack')} on {counted(messages, 'message')} under {counted(defenses, 'defense')}, "
-        f"{counted(seeds, 'seed')}; fedleak {run.manifest.fedleak}, {run.manifest.started[:10]}"
+        f"{counted(seeds, 'seed')}; fedleak {manifest.fedleak}, {manifest.started[:10]}"
     )
 
 
-def _warnings(run: FinishedRun, rows: Sequence[Row]) -> Iterator[str]:
-    if run.unfinished:
+def _warnings(analysis: Analysis) -> Iterator[str]:
+    left = analysis.unfinished
+    if left:
         yield (
-            f"This run is not finished: {counted(run.unfinished, 'planned cell')} of it {_were(run.unfinished)} not "
+            f"This run is not finished: {counted(left, 'planned cell')} of it {_were(left)} not "
             "run. What follows is what there is so far; the same command goes on from here."
         )
-    failed = sum(failures_of(rows).values())
+    failed = sum(analysis.failures.values())
     if failed:
         messages = counted(failed, "attacked message")
         yield f"{messages} {_lacks(failed)} a figure; “What was not tested” says why."
@@ -173,10 +163,10 @@ def _lacks(count: int) -> str:
     return "lacks" if count == 1 else "lack"
 
 
-def write_report(run: FinishedRun, path: Path) -> Path:
+def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
     """Writes the page whole; raises `OutputError` where it cannot be written."""
     with one_thread():  # many small tensors: other threads would only be waited for
-        page = page_of(run)
+        page = page_of(run, analysis)
     return write_atomically(path, render(page).encode())
 
 

@@ -4,15 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.evidence import condition_of, defense_words
+from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.evidence import SIGNIFICANT, defense_words
 from fedleak.formatting import DASH, number, p_value, signed
 from fedleak.statistics.group import installed
 from fedleak.statistics.paired_tests import Comparison
 
 LINES = 300
-
-
-SIGNIFICANT = 0.05
+"""Lines that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,14 @@ from PIL import Image
 from torch import Tensor
 
 from fedleak.analysis.judgement import badness
+from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
+from fedleak.profile.subject import Subject, recorded
+from fedleak.recording import read_recording
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
@@ -88,6 +91,20 @@ class Files:
             except RecordingError:
                 self._truths[stem] = None
         return self._truths[stem]
+
+    def observation(self, row: Row) -> Observation | None:
+        """What the server saw of the row's message."""
+        try:
+            return read_recording(self.folder.recording(row)).observation()
+        except RecordingError:
+            return None
+
+    def subject(self, row: Row) -> Subject | None:
+        """The message that the row is about, with the truth where that is there."""
+        try:
+            return recorded(self.folder.recording(row).with_suffix(".json"))
+        except RecordingError:
+            return None
 
     def guessed(self, row: Row, truth: Batch) -> Float[Tensor, "batch channels height width"] | None:
         """The guessed images in the order of the true ones."""

@@ -3,26 +3,15 @@
 import math
 from collections.abc import Iterator
 
-from fedleak.analysis.evidence import BARE, Evidence, condition_of
-from fedleak.analysis.judgement import (
-    FOUND,
-    NOUNS,
-    VERBS,
-    Judgement,
-    by_luck,
-    guessing,
-    hits,
-    judge,
-    kind_of,
-    of_labels,
-    reached,
-)
+from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.evidence import BARE, SIGNIFICANT, Evidence
+from fedleak.analysis.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, kind_of, of_labels, reached
 from fedleak.formatting import counted, measured, number, opening, p_value
 from fedleak.statistics.summary import Summary
 
-# A figure beside those of other settings and of no defense, in words.
-
-SIGNIFICANT = 0.05
+NOUNS = {"inputs": "image", "labels": "label", "membership": "member", "properties": "question"}
+VERBS = {"inputs": "rebuilt", "labels": "read", "membership": "found", "properties": "answered"}
+"""What a metric judges, by its kind, and what is done to it."""
 
 
 def where(evidence: Evidence, summary: Summary) -> str:

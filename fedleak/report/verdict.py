@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.evidence import BARE, Evidence, Place, condition_of, defense_words
-from fedleak.analysis.judgement import GRAVITY, NOUNS, Judgement, judge, kind_of, measured_metrics
+from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
+from fedleak.analysis.judgement import GRAVITY, Judgement, judge, kind_of
+from fedleak.analysis.strongest import measured_metrics
 from fedleak.formatting import listed, measured, opening
-from fedleak.report.sentences import aside, found, once, sentence, tally
+from fedleak.report.sentences import NOUNS, aside, found, once, sentence, tally
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 

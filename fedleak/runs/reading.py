@@ -10,6 +10,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
 from fedleak.results.federation_row import FederationRow, read_federations
 from fedleak.results.row import Row, read_results
+from fedleak.results.setting import Setting, setting_key
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import Manifest, read_manifest
 
@@ -53,8 +54,7 @@ def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manif
 
 def _require_metrics(cells: dict[tuple[Any, ...], set[str]], campaign: Campaign, path: Path) -> None:
     expected = {
-        (point.federation, tuple(sorted(point.setting.items()))): frozenset(point.experiment.metrics)
-        for point in campaign.points
+        (point.federation, setting_key(point.setting)): frozenset(point.experiment.metrics) for point in campaign.points
     }
     for (federation, setting, *_), metrics in cells.items():
         wanted = expected.get((federation, setting))
@@ -65,8 +65,8 @@ def _require_metrics(cells: dict[tuple[Any, ...], set[str]], campaign: Campaign,
             raise RecordingError(f"{path} is damaged: a cell has no row for {lacking}; {AGAIN}")
 
 
-def _point_of(row: Row | FederationRow) -> tuple[str, tuple[tuple[str, Any], ...]]:
-    return row.federation, tuple(sorted(row.setting.items()))
+def _point_of(row: Row | FederationRow) -> tuple[str, Setting]:
+    return row.federation, setting_key(row.setting)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,10 @@ from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.settings import Scalar
+from fedleak.results.setting import Setting, setting_key
 
 Sender = Literal["client", "aggregate"]
 """Whether single updates were attacked, or the sum that secure aggregation revealed."""
-
-
-Setting = tuple[tuple[str, Scalar], ...]
-"""As in `Row.setting`, sorted by key."""
 
 
 class Variant(NamedTuple):
@@ -54,7 +50,7 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     members: dict[tuple[Variant, str], list[Row]] = {}
     for row in rows:  # a Group for each row would take longer than all the rest
         sender: Sender = "aggregate" if row.client == AGGREGATE else "client"
-        setting = tuple(sorted(row.setting.items()))
+        setting = setting_key(row.setting)
         variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}

@@ -16,7 +16,7 @@ from fedleak.statistics.tuning import tuned_variants
 
 FIRST_LAYER = "first layer:"
 """How a certificate begins that says nothing of the layers behind the first."""
-__all__ = ["Group", "Interval", "Sender", "Summary", "summarise"]
+__all__ = ["Group", "Interval", "Sender", "Summary", "summarise", "summary_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +75,11 @@ def summarise(rows: Iterable[Row]) -> list[Summary]:
     rows = tuple(rows)
     tuned = tuned_variants(rows)
     groups = group_rows(row for row in rows if row.split == "test")
-    return [_summary(group, own, tuned=group.variant in tuned) for group, own in groups.items()]
+    return [summary_of(group, own, tuned=group.variant in tuned) for group, own in groups.items()]
 
 
-def _summary(group: Group, rows: Sequence[Row], *, tuned: bool) -> Summary:
+def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Summary:
+    """The summary of the rows of one group."""
     scored = [row for row in rows if math.isfinite(row.value)]
     samples = Samples.of(rows)
     values = tuple(samples.values.tolist())

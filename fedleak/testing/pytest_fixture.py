@@ -61,6 +61,7 @@ class Fedleak:
         An experiment is run into the test's `tmp_path`. See `fedleak check --example` for what a policy says.
         """
         __tracebackhide__ = True  # pytest shows the line of the test
+        from fedleak.analysis.analysis import Analysis
         from fedleak.experiment.grid import load_campaign
         from fedleak.gate.check import check_run
         from fedleak.gate.policy import load_policy
@@ -68,10 +69,12 @@ class Fedleak:
         from fedleak.run import run as run_campaign
         from fedleak.runs.reading import read_run
 
-        rules, root = load_policy(Path(policy)), Path(run)
+        rules, root, analysis = load_policy(Path(policy)), Path(run), None
         if root.suffix == ".toml":
-            root = run_campaign(load_campaign(root), self._runs / root.stem).folder.root
-        verdict = check_run(read_run(root), rules)
+            outcome = run_campaign(load_campaign(root), self._runs / root.stem)
+            root, analysis = outcome.folder.root, outcome.analysis
+        finished = read_run(root)
+        verdict = check_run(finished, analysis or Analysis.of(finished), rules)
         if not verdict.passed:
             raise AssertionError("\n".join(verdict_lines(verdict)))
 

@@ -99,7 +99,7 @@ def test_the_page_says_who_was_found(finished):
 def test_a_rule_can_be_about_members(finished, tmp_path):
     policy = tmp_path / "policy.toml"
     policy.write_text('rules = [\'membership-auc <= 0.6 where attack = "update-cosine"\']\ndecide_by = "figure"\n')
-    verdict = check_run(read_run(finished.folder.root), load_policy(policy))
+    verdict = check_run(read_run(finished.folder.root), finished.analysis, load_policy(policy))
     assert not verdict.passed
     broken = {finding.measurement.group.defense for rule in verdict.rules for finding in rule.broken}
     assert "none" in broken

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
+from fedleak.analysis.analysis import Analysis
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.report.page import write_report
 from fedleak.run import run
@@ -37,8 +38,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = run(parse_experiment(TREE), tmp_path_factory.mktemp("runs") / "run").folder
-    return write_report(read_run(folder.root), tmp_path_factory.mktemp("page") / "report.html")
+    finished = read_run(run(parse_experiment(TREE), tmp_path_factory.mktemp("runs") / "run").folder.root)
+    return write_report(finished, Analysis.of(finished), tmp_path_factory.mktemp("page") / "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from fedleak.analysis.defenses import standings
+from fedleak.analysis.analysis import Analysis
 from fedleak.cli.app import app
 from fedleak.report.adaptive_attackers import known_defenses
+from fedleak.report.pictures import Files
 from fedleak.runs.reading import read_run
 
 EXPERIMENT = """
@@ -60,9 +61,9 @@ def test_it_prints_a_line_for_each_defense(compared):
 
 
 @pytest.mark.slow
-def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
+def test_the_results_have_both_attackers_and_what_knowing_is_worth(compared):
     root, _ = compared
-    found = {one.defense: one for one in standings(read_run(root), "psnr")}
+    found = {one.defense: one for one in Analysis.of(read_run(root)).defenses("psnr")}
     assert found["none"].adaptive is None
     assert not found["none"].defended
     sparse = found["sparse"]
@@ -77,7 +78,10 @@ def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
 @pytest.mark.slow
 def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(compared):
     root, _ = compared
-    found = {one.defense: one for one in known_defenses(read_run(root), "psnr")}
+    run = read_run(root)
+    analysis = Analysis.of(run)
+    lines = known_defenses(analysis.defenses("psnr"), analysis.test_rows, Files(run.folder))
+    found = {one.defense: one for one in lines}
     assert found["sparse"].knowledge.startswith("top-k: ")
     assert (found["sparse"].information, found["none"].proof) == ("\N{EN DASH}", "\N{EN DASH}")
     assert found["noisy"].information.endswith(" dB")

@@ -11,6 +11,7 @@ from fedleak.gate.measure import Measured
 from fedleak.gate.parser import parse_rule
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.verdict import Picture, Verdict
+from fedleak.statistics.summary import summarise
 
 RULES = ['psnr < 18 unless defense = "none"', "psnr.worst < 99", "ssim < 1"]
 
@@ -18,6 +19,10 @@ RULES = ['psnr < 18 unless defense = "none"', "psnr.worst < 99", "ssim < 1"]
 def rule(text: str, number: int = 1, **changed) -> Rule:
     made = {"name": text, "because": "", "line": number, "assertion": parse_rule(text)}
     return Rule(number=number, text=text, **{**made, **changed})
+
+
+def measured(rows, *federations, **more) -> Measured:
+    return Measured(tuple(rows), tuple(summarise(rows)), *federations, **more)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +44,7 @@ def judged():
     """The verdict on one rule over some rows."""
 
     def judge_rows(text: str, rows, federations=(), decide_by="figure", **more):
-        return judge(rule(text), Measured(tuple(rows), tuple(federations), **more), decide_by)
+        return judge(rule(text), measured(rows, tuple(federations), **more), decide_by)
 
     return judge_rows
 
@@ -53,7 +58,7 @@ def make_verdict(make_policy):
         return Verdict(
             run=Path("runs/one"),
             policy=policy,
-            rules=tuple(judge(one, Measured(tuple(rows), **more), decide_by) for one in policy.rules),
+            rules=tuple(judge(one, measured(rows, **more), decide_by) for one in policy.rules),
             baseline=baseline,
             problems=tuple(problems),
             failed_messages=("dlg on single updates under 'none' (digits-mlp): 1 x it raised",),

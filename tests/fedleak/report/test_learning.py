@@ -32,3 +32,8 @@ def test_a_single_round_is_no_course_and_conditions_are_apart():
     first, second = learning([row(), row(setting={"federation.batch_size": 4})])
     assert first.chart is None
     assert second.where == "digits-mlp, batch_size=4"
+
+
+def test_the_accuracy_of_a_seed_whose_last_evaluation_failed_counts_too():
+    (one,) = learning([row(1, 0.2), row(2, 0.6), row(1, 0.4, seed=1), row(2, math.nan, seed=1)])
+    assert one.prices[0].accuracy == "50%"

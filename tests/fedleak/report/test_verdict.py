@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from fedleak.analysis.evidence import Condition, Evidence, conditions_of
+from fedleak.analysis.conditions import Condition, conditions_of
+from fedleak.analysis.evidence import Evidence
 from fedleak.analysis.judgement import Judgement
 from fedleak.report.verdict import verdict
 from fedleak.statistics.summary import summarise

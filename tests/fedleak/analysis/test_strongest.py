@@ -1,16 +1,12 @@
 """Which figure stands for leakage."""
 
-from fedleak.analysis.judgement import attackers, eligible, headline, kind_of, strongest
+from fedleak.analysis.strongest import attackers, eligible, headline, strongest
 
 
 def test_the_headline_is_the_first_metric_with_a_figure(make_summary):
     summaries = [make_summary(metric="psnr"), make_summary(0.1, metric="mse"), make_summary(1.0, metric="label-recall")]
     assert (headline(summaries, "inputs"), headline(summaries, "labels")) == ("mse", "label-recall")
     assert headline(summaries[:1], "inputs") is None
-
-
-def test_a_metric_that_is_not_installed_is_of_no_kind():
-    assert kind_of("someone-else-s") == "unknown"
 
 
 def test_only_the_variants_that_tuning_chose_are_eligible(make_summary):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.analysis.judgement import FOUND, SHADES, Judgement, guessing, judge, leakage, shade
+from fedleak.analysis.judgement import BASELINES, FOUND, Judgement, guessing, judge, kind_of, leakage
 from fedleak.statistics.summary import summarise
 
 FIGURES = st.floats(-50, 100)
@@ -78,19 +78,17 @@ def test_without_anything_to_compare_it_is_too_few(make_summary):
 
 def test_without_a_figure_there_is_none(make_summary):
     assert judge(make_summary()) is Judgement.MISSING
-    assert shade(make_summary()) is None
 
 
-@pytest.mark.parametrize("attack", ["prior", "no-gradient"])
+@pytest.mark.parametrize("attack", BASELINES)
 def test_an_attack_that_ignores_the_update_is_never_a_finding(make_summary, attack):
     assert judge(make_summary(99.0, attack=attack)) is Judgement.BLIND
-    assert shade(make_summary(99.0, attack=attack)) is None
 
 
 def test_where_lower_is_more_leakage_everything_turns_round(make_summary):
     leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")
     assert judge(leaked) is Judgement.LEAKED
-    assert shade(leaked) == SHADES - 1
+    assert leakage(leaked) == 1
     assert guessing(leaked) == pytest.approx(0.1)
     assert judge(make_summary(0.15, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")) is Judgement.NOTHING
 
@@ -103,7 +101,13 @@ def test_nothing_is_found_where_no_image_beats_its_guess(make_summary, mean, hal
 
 
 @given(samples=st.lists(FIGURES, min_size=1, max_size=5), half=st.floats(0, 30), prior=FIGURES)
-def test_the_two_darkest_colours_are_those_of_what_leaked(make_summary, samples, half, prior):
+def test_leakage_is_at_least_three_quarters_where_single_samples_leaked_and_else_at_most_half(
+    make_summary, samples, half, prior
+):
     one = make_summary(*samples, half=half, prior=prior, no_gradient=-50.0)
     assert 0 <= leakage(one) <= 1
-    assert (shade(one) >= 3) == (judge(one) is Judgement.LEAKED)
+    assert (leakage(one) >= 0.75) == (leakage(one) > 0.5) == (judge(one) is Judgement.LEAKED)
+
+
+def test_a_metric_that_is_not_installed_is_of_no_kind():
+    assert kind_of("someone-else-s") == "unknown"

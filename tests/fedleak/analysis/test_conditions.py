@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedleak.analysis.evidence import Condition, defended_in
+from fedleak.analysis.conditions import Condition, defended_in
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import parse_experiment
 
