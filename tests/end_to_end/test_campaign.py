@@ -160,7 +160,7 @@ def test_a_run_that_ends_by_an_error_says_so_in_its_manifest(tmp_path):
 
 
 def test_a_page_that_cannot_be_drawn_is_a_problem_and_not_the_end(tmp_path, monkeypatch):
-    def fail(run, path):
+    def fail(run, analysis, path):
         raise ZeroDivisionError("a bug in the page")
 
     monkeypatch.setattr("fedleak.report.page.write_report", fail)
