@@ -1,9 +1,10 @@
 """Rows that were mixed are told apart where they are not Gaussian."""
 
+import numpy as np
 import pytest
 import torch
 
-from fedleak.attacks.parts.linear_layers.ica import independent, whiten
+from fedleak.attacks.parts.linear_layers.ica import ROUNDS, SETTLED, SHARP, fixed_point, independent, whiten
 from fedleak.randomness import generator
 
 
@@ -35,6 +36,23 @@ def test_the_mixing_does_not_matter():
         found.append(independent(mixing @ sources, generator(0)) @ mixing @ sources)
     alike = torch.corrcoef(torch.cat(found))[:3, 3:].abs()
     assert alike.amax(1).min() > 1 - 1e-6
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_the_first_stage_is_scikit_learn_s_fastica(rows):
+    """The same rotation from the same start, with the same contrast."""
+    from sklearn.decomposition import fastica
+
+    def contrast(sources):
+        slope = np.tanh(SHARP * sources)
+        return slope, (SHARP * (1 - slope**2)).mean(1)
+
+    sources = laplace(rows, 3000, generator("fastica", rows))
+    white = whiten(sources) @ sources
+    start = torch.randn(rows, rows, generator=generator(0), dtype=torch.float64)
+    how = {"max_iter": ROUNDS, "tol": SETTLED, "w_init": start.numpy(), "compute_sources": False}
+    _, theirs, _ = fastica(white.T.numpy(), whiten=False, fun=contrast, **how)
+    assert torch.allclose(fixed_point(white, generator(0)), torch.from_numpy(theirs), rtol=0, atol=1e-9)
 
 
 def test_whitened_rows_are_uncorrelated_and_of_variance_one():
