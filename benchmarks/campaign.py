@@ -188,7 +188,7 @@ def query(options: argparse.Namespace) -> None:
     from fedleak.run import run
     from fedleak.runs.folder import RunFolder
     from fedleak.runs.query import open_run
-    from fedleak.statistics.summary import summarise
+    from fedleak.statistics.summary import summarize
 
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
         outcome = run(parse_campaign({**TINY, "seed": [0]}), Path(folder) / "run")
@@ -200,7 +200,7 @@ def query(options: argparse.Namespace) -> None:
         written = time.perf_counter() - started
         taken = [_queried(open_run, Path(folder) / "run") for _ in range(options.repeats)]
         started = time.perf_counter()
-        summarise(rows)
+        summarize(rows)
         summed = time.perf_counter() - started
     asked = f"{len(rows)} rows in {statistics.median(taken):.2f} s, opening included"
     say(f"query     {asked}; parquet {written:.1f} s, summaries {summed:.1f} s")

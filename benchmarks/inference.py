@@ -21,7 +21,7 @@ from fedleak.api import Capture, attack, capture, score
 from fedleak.contracts.properties import CATALOGUE, of_most
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.results.row import Place, Row
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary, summarize
 
 Table = dict[str, Any]
 
@@ -75,7 +75,7 @@ def within_class(captured: Capture, guess: Reconstruction) -> list[float]:
 
 def figure(rows: Sequence[Row], metric: str) -> str:
     """Mean, interval, and whether it is beyond guessing."""
-    (summary,) = (one for one in summarise(rows) if one.group.metric == metric)
+    (summary,) = (one for one in summarize(rows) if one.group.metric == metric)
     return f"{summary.mean:.3f} [{summary.interval.low:.3f}, {summary.interval.high:.3f}]{_mark(summary)}"
 
 

@@ -25,7 +25,7 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
             f"secure-aggregation: the server asks for a sum over {len(cohort)} clients, and this client refuses below "
             f"{defense.smallest_cohort}"
         )
-    values = defense.quantise(contribution(trained.before, trained.after, trained.examples), len(cohort))
+    values = defense.quantize(contribution(trained.before, trained.after, trained.examples), len(cohort))
     context = f"{client.plan.task}/{client.plan.defense}/{client.plan.seed}/{client.round}"
     return wire.from_ring(mask(values, client.partition, private, cohort, context))
 

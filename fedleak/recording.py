@@ -80,7 +80,7 @@ class Recording:
         defense = masking_of(self.chain)
         if defense is None or RING not in self.payload:
             raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
-        return masked_deltas(self.before, defense.dequantise(self.payload[RING].numpy().view(np.uint64)))
+        return masked_deltas(self.before, defense.dequantize(self.payload[RING].numpy().view(np.uint64)))
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:

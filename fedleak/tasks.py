@@ -57,7 +57,7 @@ def parse_name(name: str) -> tuple[Source, str]:
 
 
 def initial_weights(task: Task, seed: int, chain: Chain | None = None) -> Weights:
-    """Fresh weights by the architecture's own initialisation; the same seed gives the same weights.
+    """Fresh weights by the architecture's own initialization; the same seed gives the same weights.
 
     `task` is the one of that name or hardened by `chain`, whose layers come last: the others are as without it.
     """

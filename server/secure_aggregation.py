@@ -70,7 +70,7 @@ class SecureAggregationLayer(Layer):
     def _revealed(self, sent: list[Message], replies: list[Message]) -> Message:
         before = self._task.split(wire.to_tensors(wire.arrays_of(sent[0].content)))
         total = add_up([wire.to_ring(wire.arrays_of(reply.content)) for reply in replies])
-        state, examples = mean_state(before, self._defense.dequantise(total))
+        state, examples = mean_state(before, self._defense.dequantize(total))
         cohort = tuple(self._roster.client_of(reply.metadata.src_node_id) for reply in replies)
         if self._recorder is not None:
             self._recorder.aggregate(cohort, wire.round_of(sent[0].content), before, state, examples)

@@ -17,7 +17,7 @@ from ..parts.applicability import require_usable
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.feature_inversion import Inversion
 from ..parts.linear_layers.first_layer import FirstLayer, Front, find_inner_layer
-from ..parts.linear_layers.ica import Contrast, centred, edges, padded_rim
+from ..parts.linear_layers.ica import Contrast, centered, edges, padded_rim
 from ..parts.linear_layers.inputs import read_layer
 from ..parts.linear_layers.mixture import Mixture, images_seen, require_separable
 from ..parts.linear_layers.peeling import Peeling
@@ -100,6 +100,6 @@ def _contrast(front: Front) -> Contrast:
     """The edges of the images or feature maps that the layer sees, without those that padding makes."""
     shape = front.shape()
     if len(shape) != 3:
-        return centred
+        return centered
     flat = front(torch.full((2, *front.task.shape), 0.5))[0]
     return edges(shape, padded_rim(flat.reshape(shape)))

@@ -34,7 +34,7 @@ class Releases:
 
 
 def mu_of(parts: Iterable[Releases]) -> float:
-    """How far apart neighbours are after all releases, in units of the noise, where nothing is sampled."""
+    """How far apart neighbors are after all releases, in units of the noise, where nothing is sampled."""
     squares = [one.count / one.noise_multiplier**2 if one.noise_multiplier else math.inf for one in parts]
     return math.sqrt(math.fsum(squares))
 

@@ -32,7 +32,7 @@ class Mechanism:
     contribution: float
     """Greatest norm of what one of the protected adds, in the units of the noise."""
     protects: Unit
-    neighbours: Literal["removed", "replaced"]
+    neighbors: Literal["removed", "replaced"]
     """Whether the case to compare with lacks the contribution, or has any other one in its place: twice as far."""
     releases: int
     """Of one round that the same contribution is in at most."""
@@ -41,8 +41,8 @@ class Mechanism:
 
     @property
     def sensitivity(self) -> float:
-        """How far apart what is released without noise can be in two neighbouring cases."""
-        return self.contribution * (2 if self.neighbours == "replaced" else 1)
+        """How far apart what is released without noise can be in two neighboring cases."""
+        return self.contribution * (2 if self.neighbors == "replaced" else 1)
 
     @property
     def noise_multiplier(self) -> float:

@@ -27,7 +27,7 @@ class Advice:
     """The defenses of one condition, apart by what can be said of them."""
 
     named: tuple[DefenseResult, ...]
-    """Both limits are kept at the unfavourable end of the intervals, and no other that does so is better."""
+    """Both limits are kept at the unfavorable end of the intervals, and no other that does so is better."""
     beaten: tuple[DefenseResult, ...]
     """Both limits are kept too, but another defense leaks no more and is as accurate."""
     near: tuple[tuple[DefenseResult, str], ...]

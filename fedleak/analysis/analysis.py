@@ -17,7 +17,7 @@ from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.group import Group, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.statistics.summary import Summary, summarize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Analysis:
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
         """One for each group of test rows."""
-        return tuple(summarise(self.rows))
+        return tuple(summarize(self.rows))
 
     @cached_property
     def test_rows(self) -> tuple[Row, ...]:

@@ -14,7 +14,7 @@ from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
 from fedleak.errors import BoundError
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.labels import labelled_attacks
+from fedleak.experiment.labels import labeled_attacks
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import Interval, clopper_pearson
@@ -163,6 +163,6 @@ def _of_several_rounds(campaign: Campaign) -> set[str]:
     return {
         label
         for point in campaign.points
-        for label, table in labelled_attacks(point.experiment).items()
+        for label, table in labeled_attacks(point.experiment).items()
         if attacks.from_table(table).requires
     }

@@ -16,7 +16,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import PLAIN
-from fedleak.experiment.labels import labelled_attacks
+from fedleak.experiment.labels import labeled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
@@ -170,14 +170,14 @@ def _attacks(campaign: Campaign) -> dict[str, Attack]:
     return {
         label: attacks.from_table(table)
         for point in campaign.points
-        for label, table in labelled_attacks(point.experiment).items()
+        for label, table in labeled_attacks(point.experiment).items()
     }
 
 
 def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
     """The label of each plain attack with that of the attack which it is the control of."""
     for point in campaign.points:
-        tables = labelled_attacks(point.experiment)
+        tables = labeled_attacks(point.experiment)
         for control, table in tables.items():
             same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
             yield from ((control, label) for label in same)

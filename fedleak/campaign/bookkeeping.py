@@ -14,7 +14,7 @@ from fedleak.errors import FedleakError
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import NamedDefense
-from fedleak.experiment.labels import labelled_attacks
+from fedleak.experiment.labels import labeled_attacks
 from fedleak.federation.outcome import ClientFailure
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
@@ -101,7 +101,7 @@ class Bookkeeping:
     def _enter_failure(self, section: Section, failure: ClientFailure) -> None:
         number, defense = section
         point = self.campaign.points[number]
-        for label, table in labelled_attacks(point.experiment).items():
+        for label, table in labeled_attacks(point.experiment).items():
             place = place_of(point, defense, (failure.round, failure.client), label, table["use"])
             rows = place.failed(point.experiment.build_metrics(), failure.reason)
             self.ledger.add(section, rows)

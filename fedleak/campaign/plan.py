@@ -11,7 +11,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import acting_tables, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
-from fedleak.experiment.labels import labelled_attacks
+from fedleak.experiment.labels import labeled_attacks
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.io.names import address_of
 from fedleak.results.row import Place
@@ -56,7 +56,7 @@ def cells_of(
     experiment = point.experiment
     federation = federation_address(experiment, row)
     auxiliary = experiment.adversary.auxiliary
-    tables = labelled_attacks(experiment)
+    tables = labeled_attacks(experiment)
     known = (federation, experiment.metrics, auxiliary)
     every = list(messages.values())
     more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}

@@ -16,7 +16,7 @@ def command(
     overwrite: Overwrite = False,
     form: FormOption = "table",
 ) -> None:
-    """Run the main job: four clients, five defenses, colour photos; about a minute on two cores."""
+    """Run the main job: four clients, five defenses, color photos; about a minute on two cores."""
     with as_file(files("fedleak") / "presets" / PRESET) as path:
         campaign = load_campaign(path)
     execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)

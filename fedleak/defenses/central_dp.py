@@ -63,7 +63,7 @@ class CentralDP(Defense):
             noise=self.noise_multiplier * self.max_norm,
             contribution=self.max_norm,
             protects="client",
-            neighbours="removed",
+            neighbors="removed",
             releases=1,
             sampling_rate=_fraction(situation.federation.strategy_options["strategy"]),
         )

@@ -115,7 +115,7 @@ class DPSGD(Defense):
             noise=self.std,
             contribution=self.max_norm,
             protects="example",
-            neighbours="removed",
+            neighbors="removed",
             releases=federation.epochs,
             sampling_rate=rate,
         )

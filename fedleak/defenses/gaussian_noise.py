@@ -35,7 +35,7 @@ class GaussianNoise(Defense):
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(
-            noise=self.std, contribution=situation.norm, protects="client", neighbours="replaced", releases=1
+            noise=self.std, contribution=situation.norm, protects="client", neighbors="replaced", releases=1
         )
 
     def noise(self, training: LocalTraining) -> float:

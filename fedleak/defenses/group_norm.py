@@ -18,7 +18,7 @@ from fedleak.settings import Count
 @defenses.register("group-norm")
 @dataclass(frozen=True, kw_only=True)
 class UseGroupNorm(Defense):
-    """Normalises every example by itself: BatchNorm layers become GroupNorm, which has no statistics to give away.
+    """Normalizes every example by itself: BatchNorm layers become GroupNorm, which has no statistics to give away.
 
     Scales and shifts are taken over. The gradient then is a sum of terms that depend on one example each.
     """

@@ -23,7 +23,7 @@ class InstaHide(Defense):
     """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
 
     Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
-    `mixed` examples some are taken twice. Signs are flipped about mid-grey, as the paper does with images in [-1, 1]: a
+    `mixed` examples some are taken twice. Signs are flipped about mid-gray, as the paper does with images in [-1, 1]: a
     flipped pixel is its negative, so inputs stay in [0, 1]. One encoding a round, the same in all epochs.
     """
 

@@ -55,7 +55,7 @@ class LocalDP(Defense):
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(
-            noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+            noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
         )
 
     def noise(self, training: LocalTraining) -> float:

@@ -43,7 +43,7 @@ class SecureAggregation(Defense):
     protocol: ClassVar[str | None] = "secure-aggregation"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40
-    """Binary places: the quantisation step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
+    """Binary places: the quantization step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
     """Clients below which each refuses to send: a sum over one is no secret, and one of two can subtract itself."""
 
@@ -55,7 +55,7 @@ class SecureAggregation(Defense):
             )
         return federation
 
-    def quantise(self, values: NDArray[np.float64], cohort: int) -> Ring:
+    def quantize(self, values: NDArray[np.float64], cohort: int) -> Ring:
         """Fixed-point ring elements; raises where a sum over the cohort could overflow, and never clips."""
         if not np.isfinite(values).all():
             raise NonFiniteError("secure aggregation: the update is not finite; lower federation.learning_rate")
@@ -73,7 +73,7 @@ class SecureAggregation(Defense):
         """A ring element of 8 bytes for each entry, and one for the number of examples."""
         return 8 * (sum(value.numel() for value in sent.tensors.values()) + 1)
 
-    def dequantise(self, elements: Ring) -> NDArray[np.float64]:
+    def dequantize(self, elements: Ring) -> NDArray[np.float64]:
         """Ring elements read as signed fixed-point numbers."""
         return np.ldexp(elements.view(np.int64).astype(np.float64), -self.fraction_bits)
 

@@ -65,12 +65,12 @@ class UserLevelDP(Defense):
     def mechanism(self, situation: Situation) -> Mechanism | None:
         if situation.view == "message":
             return Mechanism(
-                noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+                noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
             )
         if situation.federation.batches == "all":
             return None  # the mean goes by the number of examples, and so do contributions and noise
         noise = self.std * math.sqrt(self.clients)
-        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbours="removed", releases=1)
+        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbors="removed", releases=1)
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

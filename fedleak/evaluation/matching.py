@@ -26,7 +26,7 @@ def match(
 ) -> Int[Tensor, " batch"]:
     """For each true image the place of its guess, `NO_GUESS` where it has none.
 
-    Pairs are one to one and minimise the sum of squared errors, guesses clamped to [0, 1] (Kuhn 1955, "The Hungarian
+    Pairs are one to one and minimize the sum of squared errors, guesses clamped to [0, 1] (Kuhn 1955, "The Hungarian
     method", https://doi.org/10.1002/nav.3800020109). Guesses that are not finite are matched with nothing.
     """
     usable = torch.nonzero(finite(guess)).flatten()

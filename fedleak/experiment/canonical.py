@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.experiment.experiment import Experiment, NamedDefense, unlabelled
+from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.settings import FederationSettings, PlanSettings, Table
 
 
@@ -27,7 +27,7 @@ def settings_facts(settings: PlanSettings) -> Table:
 
 def attack_tables(experiment: Experiment) -> list[Table]:
     """`{use = name, ...}` with every option, for each attack."""
-    return [_attack_table(json.dumps(unlabelled(table), sort_keys=True)) for table in experiment.attacks]
+    return [_attack_table(json.dumps(unlabeled(table), sort_keys=True)) for table in experiment.attacks]
 
 
 def chain_tables(row: NamedDefense) -> list[Table]:

@@ -6,7 +6,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.experiment.axes import axes_of
-from fedleak.experiment.experiment import unlabelled
+from fedleak.experiment.experiment import unlabeled
 from fedleak.experiment.grid import combinations_of, merged, parse_campaign
 from fedleak.experiment.variants import with_variants
 from fedleak.settings import Table
@@ -63,10 +63,10 @@ def _both_forms(tables: list[Any], chains: list[Chain]) -> list[Any]:
     controls = [table.get("attack") for table in tables if table["use"] == PLAIN]
     for table in tables:
         found.append(table)
-        if _adapts(table, chains) and unlabelled(table) not in controls:
+        if _adapts(table, chains) and unlabeled(table) not in controls:
             named = table.get("label", table["use"])
             label = {"label": f"{named} {PLAIN}"} if isinstance(named, str) else {}
-            found.append({"use": PLAIN, "attack": unlabelled(table), **label})
+            found.append({"use": PLAIN, "attack": unlabeled(table), **label})
     if all(table["use"] != LEARNED for table in _apart("attacks", tables)):
         found.append({"use": LEARNED})
     return found
@@ -79,7 +79,7 @@ def _chains(rows: list[Any]) -> list[Chain]:
 
 def _adapts(table: Table, chains: list[Chain]) -> bool:
     """Whether an attack, or a variant of it, does otherwise where it knows of one of the chains."""
-    built = [attacks.from_table(unlabelled(one)) for one in _apart("attacks", [table])]
+    built = [attacks.from_table(unlabeled(one)) for one in _apart("attacks", [table])]
     return any(one.name != LEARNED and one.adapts_to(chain) for one in built for chain in chains)
 
 

@@ -80,7 +80,7 @@ class Experiment(PlanSettings):
 
     def build_attacks(self) -> tuple[Attack, ...]:
         """The attacks with their hyper-parameters."""
-        return tuple(attacks.from_table(unlabelled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
+        return tuple(attacks.from_table(unlabeled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
 
     def build_chains(self) -> dict[str, Chain]:
         """The chain of each named defense, as it acts in this run."""
@@ -98,7 +98,7 @@ class Experiment(PlanSettings):
         return tuple(metrics.build(name, {}, f"metrics.{i}") for i, name in enumerate(self.metrics))
 
 
-def unlabelled(table: Table) -> Table:
+def unlabeled(table: Table) -> Table:
     """A table of an attack without its label: what the attack is built from."""
     return {key: value for key, value in table.items() if key != "label"}
 

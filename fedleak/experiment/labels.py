@@ -26,6 +26,6 @@ def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> st
     return name
 
 
-def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
+def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
     """The attacks of an experiment by label, every option written out."""
     return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))

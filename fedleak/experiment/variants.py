@@ -8,7 +8,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis
-from fedleak.experiment.experiment import unlabelled
+from fedleak.experiment.experiment import unlabeled
 from fedleak.settings import Table
 
 Check = Callable[[Any, str], None]
@@ -33,7 +33,7 @@ def _expanded(tables: list[Any], kind: str, key: str, check: Check, found: list[
 def _check_attack(table: Any, where: str) -> None:
     """Refuses a bad option by its place in the file, which is no longer known once the variants are apart."""
     if isinstance(table, dict):
-        attacks.from_table(unlabelled(table), where)
+        attacks.from_table(unlabeled(table), where)
 
 
 def _check_chain(row: Any, where: str) -> None:

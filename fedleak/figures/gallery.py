@@ -14,7 +14,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.labels import labelled_attacks
+from fedleak.experiment.labels import labeled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
 from fedleak.results.row import Place
@@ -86,7 +86,7 @@ class _Collector:
         for defense in self.defenses:
             senders: tuple[Who, ...] = (*self.truths, AGGREGATE)
             for who in senders:
-                for label in labelled_attacks(self.experiment):
+                for label in labeled_attacks(self.experiment):
                     try:
                         found[defense, label, who] = cell_file.load(self.folder.cell(self._place(defense, who, label)))
                     except RecordingError:
@@ -94,7 +94,7 @@ class _Collector:
         return found
 
     def _guess_lines(self) -> Iterator[Line]:
-        labels = [label for label in labelled_attacks(self.experiment) if self._guesses_images(label)]
+        labels = [label for label in labeled_attacks(self.experiment) if self._guesses_images(label)]
         for defense in self.defenses:
             for label in labels:
                 yield Line(title=defense, subtitle=label, pictures=self._pictures(defense, label))

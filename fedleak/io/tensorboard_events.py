@@ -30,7 +30,7 @@ def scalar(tag: str, value: float) -> list[Summary.Value]:
 
 
 def picture(tag: str, images: Float[Tensor, "batch channels height width"]) -> list[Summary.Value]:
-    """Images in [0, 1], gray or in colour, side by side in one PNG; grey where they are not finite."""
+    """Images in [0, 1], gray or in color, side by side in one PNG; gray where they are not finite."""
     strip = torch.cat(list(images.detach().nan_to_num(0.5).clamp(0, 1)), dim=2)
     pixels = (strip * 255).round().byte().permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)

@@ -1,4 +1,4 @@
-"""The layers of a network that normalise over a batch."""
+"""The layers of a network that normalize over a batch."""
 
 import torch
 from jaxtyping import Float

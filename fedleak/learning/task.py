@@ -63,7 +63,7 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy and penalties; labels are class indices or, where attacks optimise them, probabilities."""
+        """Mean cross-entropy and penalties; labels are class indices or, where attacks optimize them, probabilities."""
         given: dict[str, Tensor] = {}
         hooks = [self._told(penalty.layer, given) for penalty in self.penalties]
         try:

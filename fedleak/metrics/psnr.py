@@ -23,7 +23,7 @@ class PSNR(ExampleMetric):
     compares: ClassVar = "inputs"
     bounds: ClassVar = (0.0, CAP)
     threshold: ClassVar = 20.0
-    """Where people recognise what a small photo shows."""
+    """Where people recognize what a small photo shows."""
     margin: ClassVar = 3.0
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:

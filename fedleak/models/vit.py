@@ -16,7 +16,7 @@ from fedleak.tasks import Shape
 @models.register("vit")
 @dataclass(frozen=True, kw_only=True)
 class ViT(Model):
-    """Patches, a learnable position for each, multi-head attention without normalisation or residual before it, an MLP.
+    """Patches, a learnable position for each, multi-head attention without normalization or residual before it, an MLP.
 
     The form that APRIL's closed form is for. GELU and softmax: twice differentiable everywhere.
     """

@@ -100,7 +100,7 @@ def expected_draws(active: Bool[Tensor, "batch units"]) -> float:
     """Expected draws of rows until every example of the batch was found; infinite where one never can be.
 
     SPEAR draws B - 1 of the layer's m rows. Where all of them are zero for example i, their common null vector is that
-    example's column of the factorisation. With z_i of the m neurons off for example i a draw finds it with probability
+    example's column of the factorization. With z_i of the m neurons off for example i a draw finds it with probability
     `p_i = C(z_i, B - 1) / C(m, B - 1)`, and all B of them take a coupon collector with these chances. It is a lower
     bound: rows that depend on each other are drawn in vain. Source: https://arxiv.org/abs/2403.03945
     """

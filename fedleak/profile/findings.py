@@ -15,7 +15,7 @@ OUT_OF_REACH = 1e10
 OPEN, CLOSED = 0.9, 0.1
 """Shares of the directions from which on, and up to which, the images are called open and hidden."""
 DECIBELS, HIDDEN_DECIBELS = 20.0, 10.0
-"""Bounds: the one that a noise is named for, where small photos are hard to recognise; and about what guessing gets."""
+"""Bounds: the one that a noise is named for, where small photos are hard to recognize; and about what guessing gets."""
 
 
 @dataclass(frozen=True, kw_only=True)

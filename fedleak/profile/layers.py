@@ -182,7 +182,7 @@ def _profile(
     sees_pixels: bool,
 ) -> LayerProfile:  # fmt: skip
     linear = active if isinstance(module, nn.Linear) else None
-    # The factorisation that SPEAR starts from needs the rank to be the batch.
+    # The factorization that SPEAR starts from needs the rank to be the batch.
     whole = linear is not None and limit == len(linear) == layer.rank
     return LayerProfile(
         name=layer.name,

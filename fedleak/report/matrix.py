@@ -50,11 +50,11 @@ def _proof(summary: Summary) -> str:
 
 
 SHADES = 5
-"""Steps of the colour, none to full."""
+"""Steps of the color, none to full."""
 
 
 def shade(summary: Summary) -> int | None:
-    """The step of colour, from 0 to `SHADES - 1`; None where nothing can be said."""
+    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
     if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
         return None
     return round(leakage(summary) * (SHADES - 1))
@@ -74,7 +74,7 @@ class Cell:
 
     judgement: Judgement
     shade: int | None
-    """Step of colour by leakage; the two darkest where single samples leaked."""
+    """Step of color by leakage; the two darkest where single samples leaked."""
     count: str
     """`2 of 4`: samples that leaked; the mean of a blind guess, or where there is nothing to count."""
     strip: Strip | None

@@ -71,7 +71,7 @@ def _point_of(row: Row | FederationRow) -> tuple[str, Setting]:
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedRun:
-    """What a run left. `rows` are all of them, tuning rows too; `statistics.summarise` leaves those out."""
+    """What a run left. `rows` are all of them, tuning rows too; `statistics.summarize` leaves those out."""
 
     folder: RunFolder
     campaign: Campaign

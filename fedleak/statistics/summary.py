@@ -16,7 +16,7 @@ from fedleak.statistics.tuning import tuned_variants
 
 FIRST_LAYER = "first layer:"
 """How a certificate begins that says nothing of the layers behind the first."""
-__all__ = ["Group", "Interval", "Sender", "Summary", "summarise", "summary_of"]
+__all__ = ["Group", "Interval", "Sender", "Summary", "summarize", "summary_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Summary:
     """Whether tuning seeds chose this variant of its attack; false where nothing was tuned."""
 
 
-def summarise(rows: Iterable[Row]) -> list[Summary]:
+def summarize(rows: Iterable[Row]) -> list[Summary]:
     """One summary for each group of test rows, in the order of the rows."""
     rows = tuple(rows)
     tuned = tuned_variants(rows)

@@ -45,7 +45,7 @@ def smooth_task() -> Task:
 
 
 @pytest.fixture
-def normalised_task() -> Task:
+def normalized_task() -> Task:
     """A ReLU ConvNet with BatchNorm and dropout on 1x6x6 images, four classes, a head without bias."""
     with seeded("normalised task"):
         layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())

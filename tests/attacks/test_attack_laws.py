@@ -40,7 +40,7 @@ def bits(observation: Observation) -> list[torch.Tensor]:
     return [value.clone() for value in tensors.values()]
 
 
-@pytest.fixture(params=["linear_task", "smooth_task", "normalised_task"])
+@pytest.fixture(params=["linear_task", "smooth_task", "normalized_task"])
 def observation(request, observe, batch_of):
     task = request.getfixturevalue(request.param)
     return observe(task, batch_of(task, 3)).with_auxiliary(batch_of(task, 20, seed=1))

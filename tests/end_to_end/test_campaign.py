@@ -32,7 +32,7 @@ from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.ownership import locked
 from fedleak.runs.reading import read_run
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 TREE = {
     "name": "grid",
@@ -233,7 +233,7 @@ def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_pa
 def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     outcome = run(campaign(tuning={"seeds": [8, 9]}, federation={"clients": 2}), tmp_path / "run")
     assert {row.seed for row in outcome.rows if row.split == "tuning"} == {8, 9}
-    summaries = summarise(outcome.rows)
+    summaries = summarize(outcome.rows)
     assert {one.seeds for one in summaries if one.messages} == {2}
     chosen = {one.group.attack for one in summaries if one.tuned and one.group.defense == "none"}
     assert len(chosen & {"dlg success=1e-06", "dlg success=0.5"}) == 1

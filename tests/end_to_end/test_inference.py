@@ -16,7 +16,7 @@ from fedleak.learning.batch import Batch
 from fedleak.run import run
 from fedleak.runs import cell_file
 from fedleak.runs.reading import read_run
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 from fedleak.tasks import task_named
 
 TREE = {
@@ -51,7 +51,7 @@ def figure(rows, defense: str, attack: str, metric: str, sender: str = "client")
     wanted = (defense, attack, metric, sender)
     (found,) = (
         one
-        for one in summarise(rows)
+        for one in summarize(rows)
         if (one.group.defense, one.group.attack, one.group.metric, one.group.sender) == wanted
     )
     return found

@@ -81,9 +81,9 @@ def test_it_opens_without_a_sound_and_fits_its_window(browser, report, tmp_path,
 def test_light_and_dark_are_each_other_s_opposite(browser, report):
     def brightness(scheme: str, what: str) -> float:
         page, _, _ = opened(browser, report, scheme, 1280)
-        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+        color = page.evaluate(f"getComputedStyle(document.body).{what}")
         page.close()
-        return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+        return sum(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(","))
 
     assert brightness("light", "backgroundColor") > 600 > 200 > brightness("dark", "backgroundColor")
     assert brightness("light", "color") < 200 < 600 < brightness("dark", "color")
@@ -122,7 +122,7 @@ def test_words_stand_out_from_their_ground(browser, report):
 
 
 CONTRAST = """() => {
-  const parts = colour => (colour.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const parts = color => (color.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
   const light = rgb => rgb.slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const ground = node => {

@@ -91,10 +91,10 @@ def test_a_folder_that_cannot_be_written_can_be_queried(folder, monkeypatch):
 
 
 def test_a_folder_s_own_name_is_no_column(tmp_path, make_row):
-    folder = RunFolder(tmp_path / "colour=red")
+    folder = RunFolder(tmp_path / "color=red")
     write_results(folder.results, [make_row(1.0)])
     open_run(folder.root)
-    assert "colour" not in [column.name for column in open_run(folder.root).describe()]
+    assert "color" not in [column.name for column in open_run(folder.root).describe()]
 
 
 def test_federations_are_a_table_of_their_own(folder):

@@ -197,7 +197,7 @@ def test_the_recorded_rings_add_up_to_the_recorded_aggregate(tmp_path: Path) -> 
     defense = masking_of(aggregate.chain)
     assert defense is not None
     total = add_up([one.payload[RING].numpy().view(np.uint64) for one in masked])
-    state, examples = mean_state(aggregate.before, defense.dequantise(total))
+    state, examples = mean_state(aggregate.before, defense.dequantize(total))
     assert examples == aggregate.num_examples
     assert all(torch.equal(value, aggregate.payload[name]) for name, value in state.items())
 

@@ -22,12 +22,12 @@ def coordinates(
     updates, where there may be millions of entries.
     """
     center = known.mean(0)
-    centred = known - center
-    variances, axes = torch.linalg.eigh((centred @ centred.T).double())
+    centered = known - center
+    variances, axes = torch.linalg.eigh((centered @ centered.T).double())
     kept = variances > NOISE * variances[-1]
     lengths, axes = variances[kept].sqrt(), axes[:, kept]
     unit = lengths.amax() / len(known) ** 0.5 if len(lengths) else torch.ones(())
-    asked = (centred @ (seen - center)).double() @ axes / lengths
+    asked = (centered @ (seen - center)).double() @ axes / lengths
     return axes * lengths / unit, asked / unit
 
 

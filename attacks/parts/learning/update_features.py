@@ -57,11 +57,11 @@ class Components:
     def of(cls, vectors: Float64[Tensor, "vectors entries"]) -> "Components":
         """Fitted to vectors, of which not all may be equal."""
         mean = vectors.mean(0)
-        centred = vectors - mean
-        variance, mixtures = torch.linalg.eigh(centred @ centred.T)
+        centered = vectors - mean
+        variance, mixtures = torch.linalg.eigh(centered @ centered.T)
         kept = (variance > NEGLIGIBLE * variance[-1]).nonzero()[-MOST_COMPONENTS:, 0]
         lengths = variance[kept].sqrt()
-        return cls(mean, centred.T @ (mixtures[:, kept] / lengths), lengths / len(vectors) ** 0.5)
+        return cls(mean, centered.T @ (mixtures[:, kept] / lengths), lengths / len(vectors) ** 0.5)
 
     def __call__(self, vectors: Float64[Tensor, "vectors entries"], whitening: float) -> Float[Tensor, "vectors parts"]:
         """The components of vectors, in single precision; of those that it was fitted to, the mean square is 1."""

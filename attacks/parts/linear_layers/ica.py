@@ -28,7 +28,7 @@ def independent(samples: Float[Tensor, "rows samples"], rng: Generator) -> Float
     """An unmixing matrix U, so that the rows of `U @ samples` are the sources, in any order and scale.
 
     First a fixed point among rotations of the whitened rows (FastICA, symmetric: the sources uncorrelated), then the
-    maximum of the likelihood among all matrices, for real sources are a little correlated: minimise
+    maximum of the likelihood among all matrices, for real sources are a little correlated: minimize
     `Σ log cosh(3 y) / 3 - log |det U|` by Newton steps. Source: https://doi.org/10.1109/72.761722 and
     https://doi.org/10.1109/TSP.2018.2844203.
     """
@@ -102,7 +102,7 @@ def _nearest_rotation(matrix: Tensor) -> Tensor:
     return rotation
 
 
-# What separates images that were mixed linearly: their edges, in brightness and in colour.
+# What separates images that were mixed linearly: their edges, in brightness and in color.
 
 Contrast = Callable[[Float[Tensor, "rows features"]], Float[Tensor, "rows samples"]]
 """A linear map of each row, after which different sources are sparse and nearly independent."""
@@ -117,22 +117,22 @@ SAME = 1e-6
 
 
 def edges(shape: tuple[int, ...], rim: int = 0) -> Contrast:
-    """Differences of neighbouring pixels of images (channels, height, width), in brightness and in two colour axes.
+    """Differences of neighboring pixels of images (channels, height, width), in brightness and in two color axes.
 
     Of feature maps, in each channel, without a rim so wide.
 
     Mixing commutes with any linear map along the pixels. Pixels of two photographs are alike (both have a sky); their
     edges are not, and they are few and sharp. A log cosh of edges is a smooth total variation. Red, green and blue
-    rise and fall together; apart from brightness, colour is a second and third look at the same image, and each look
-    is scaled to the same energy. Without neighbours (a side of 1) only the mean of each row is taken off.
+    rise and fall together; apart from brightness, color is a second and third look at the same image, and each look
+    is scaled to the same energy. Without neighbors (a side of 1) only the mean of each row is taken off.
     """
 
     def contrast(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows samples"]:
         images = rows.reshape(len(rows), *shape)[..., rim : shape[1] - rim, rim : shape[2] - rim]
         steps = [images[..., 1:, :] - images[..., :-1, :], images[..., :, 1:] - images[..., :, :-1]]
-        looks = [look.flatten(1) for step in steps for look in _colours(step) if look.numel()]
+        looks = [look.flatten(1) for step in steps for look in _colors(step) if look.numel()]
         looks = [look / look.square().mean().sqrt() for look in looks if look.any()]
-        return torch.cat(looks, 1) if looks else centred(rows)
+        return torch.cat(looks, 1) if looks else centered(rows)
 
     return contrast
 
@@ -152,13 +152,13 @@ def padded_rim(flat: Float[Tensor, "channels height width"]) -> int:
     return 0
 
 
-def centred(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
-    """Each row without its mean, for features that have no neighbours."""
+def centered(rows: Float[Tensor, "rows features"]) -> Float[Tensor, "rows features"]:
+    """Each row without its mean, for features that have no neighbors."""
     return rows - rows.mean(1, keepdim=True)
 
 
-def _colours(images: Float[Tensor, "rows channels height width"]) -> list[Tensor]:
-    """Brightness, red against green, blue against yellow; of other images than colour ones each channel."""
+def _colors(images: Float[Tensor, "rows channels height width"]) -> list[Tensor]:
+    """Brightness, red against green, blue against yellow; of other images than color ones each channel."""
     if images.shape[1] != 3:
         return list(images.unbind(1))
     red, green, blue = images.unbind(1)

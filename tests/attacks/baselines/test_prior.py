@@ -23,7 +23,7 @@ def test_the_prior_ignores_the_update(linear_task, observe, batch_of):
     assert commonest in guesses[0].labels.tolist()
 
 
-def test_without_public_data_the_prior_is_grey_and_uniform(linear_task, observe, batch_of):
+def test_without_public_data_the_prior_is_gray_and_uniform(linear_task, observe, batch_of):
     guess = attacks.build("prior", {}).run(observe(linear_task, batch_of(linear_task, 8)), generator(0))
     assert torch.equal(guess.inputs, torch.full((8, 1, 6, 6), 0.5))
     assert guess.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]

@@ -42,7 +42,7 @@ def test_a_network_without_dropout_is_refused(linear_task, observe, batch_of):
     assert "no dropout layer" in attacks.build("dropout-inversion", {}).run(observation, generator(0)).failure
 
 
-def test_batch_norm_beside_dropout_is_no_obstacle(normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 3))
+def test_batch_norm_beside_dropout_is_no_obstacle(normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 3))
     guess = attacks.build("dropout-inversion", {"steps": 5, "restarts": 2}).run(observation, generator(0))
     assert guess.inputs.shape == (3, 1, 6, 6)

@@ -160,9 +160,9 @@ def test_possible_trainings_follow_from_what_is_known(smooth_task, observe, batc
     assert possible_trainings(replace(seen, training=seen.training.hiding(("momentum",))))[0].momentum == 0.0
 
 
-def test_batch_norm_counts_the_steps(normalised_task, observe, batch_of):
+def test_batch_norm_counts_the_steps(normalized_task, observe, batch_of):
     training = replace(TRAINING, epochs=4)
-    seen = observe(normalised_task, batch_of(normalised_task, 4), training)
+    seen = observe(normalized_task, batch_of(normalized_task, 4), training)
     assert counted_steps(seen) == 8
     blind = replace(seen, training=training.hiding(("epochs",)))
     assert [t.epochs for t in possible_trainings(blind)] == [4]
@@ -178,8 +178,8 @@ def test_many_steps_are_declined_in_words(smooth_task, observe, batch_of):
     assert "surrogate-model" in guess.failure
 
 
-def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalised_task, observe, batch_of):
-    seen = observe(normalised_task, batch_of(normalised_task, 5), UNEVEN)
+def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalized_task, observe, batch_of):
+    seen = observe(normalized_task, batch_of(normalized_task, 5), UNEVEN)
     for hidden in ((), ("learning_rate",), ("mode", "momentum")):
         one = replace(seen, training=seen.training.hiding(hidden))
         guess = attacks.build("fedavg-inversion", {"steps": 2, "restarts": 2}).run(one, generator(0))

@@ -23,8 +23,8 @@ def test_an_image_is_found_without_batch_norm_and_the_note_says_so(smooth_task, 
 
 
 @pytest.mark.parametrize("restarts", [1, 2])
-def test_statistics_are_matched_where_they_are_known(restarts, normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 2))
+def test_statistics_are_matched_where_they_are_known(restarts, normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 2))
     guess = attacks.build("grad-inversion", {"steps": 5, "restarts": restarts}).run(observation, generator(0))
     assert guess.inputs.shape == (2, 1, 6, 6)
     assert guess.note is None

@@ -47,7 +47,7 @@ def test_the_root_is_added_to_the_square():
     assert float(distance([torch.tensor([3.0, 4.0])])) < 1e-9
 
 
-def test_variation_is_that_of_neighbours():
+def test_variation_is_that_of_neighbors():
     image = torch.tensor([[0.0, 1.0], [0.0, 1.0]])[None, None]
     dummy = Dummy(image, torch.tensor([0]), {})
     assert float(squared_variation(dummy)) == 2.0

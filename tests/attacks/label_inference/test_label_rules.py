@@ -147,8 +147,8 @@ def test_a_rule_says_why_it_does_not_apply(rule, words, signed_task, observe, ba
 
 
 @pytest.mark.parametrize("rule", ["bias-corrected", "ilrg"])
-def test_a_rule_that_reads_the_bias_says_that_there_is_none(rule, normalised_task, observe, batch_of):
-    assert "no bias" in guess_of(rule, observe(normalised_task, batch_of(normalised_task, 3))).failure
+def test_a_rule_that_reads_the_bias_says_that_there_is_none(rule, normalized_task, observe, batch_of):
+    assert "no bias" in guess_of(rule, observe(normalized_task, batch_of(normalized_task, 3))).failure
 
 
 @pytest.mark.parametrize("rule", ["ilrg", "geng-counts", "rlu", "llg-star"])
@@ -167,7 +167,7 @@ def test_a_rule_says_that_there_is_no_linear_head(rule, observe, batch_of):
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("fixture", ["linear_task", "normalised_task"])
+@pytest.mark.parametrize("fixture", ["linear_task", "normalized_task"])
 def test_a_rule_names_at_most_one_class_an_example_in_ascending_order(rule, fixture, request, observe, batch_of):
     task = request.getfixturevalue(fixture)
     observation = observe(task, batch_of(task, 3)).with_auxiliary(batch_of(task, 24, 9))

@@ -90,7 +90,7 @@ def test_classes_that_no_public_example_has_are_no_trouble(linear_task, observe,
     assert len(attacks.build("learned-counts", {"batches": 200}).infer(observation, generator(0))) == 6
 
 
-@pytest.mark.parametrize("fixture", ["linear_task", "normalised_task"])
+@pytest.mark.parametrize("fixture", ["linear_task", "normalized_task"])
 def test_one_public_example_is_no_trouble(fixture, request, observe, batch_of):
     task = request.getfixturevalue(fixture)
     observation = observe(task, batch_of(task, 6)).with_auxiliary(batch_of(task, 1, 9))

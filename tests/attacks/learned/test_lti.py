@@ -84,8 +84,8 @@ def test_without_public_data_or_under_masks_it_says_so(linear_task, observe):
     assert "under its masks" in QUICK.run(masked, generator(0)).failure
 
 
-def test_a_network_that_cannot_run_on_the_batch_is_a_failure(normalised_task, observe, batch_of):
-    seen = replace(observe(normalised_task, batch_of(normalised_task, 2)), auxiliary=stripes(40, 1))
+def test_a_network_that_cannot_run_on_the_batch_is_a_failure(normalized_task, observe, batch_of):
+    seen = replace(observe(normalized_task, batch_of(normalized_task, 2)), auxiliary=stripes(40, 1))
     before = replace(
         seen.before, parameters={name: value * torch.inf for name, value in seen.before.parameters.items()}
     )

@@ -23,21 +23,21 @@ def seen(observation, inputs):
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.5, None])
-def test_one_step_gives_the_batch_s_statistics_away(momentum, normalised_task, observe, batch_of):
-    normalised_task.network[1].momentum = momentum
-    batch = batch_of(normalised_task, 3)
-    observation = observe(normalised_task, batch)
+def test_one_step_gives_the_batch_s_statistics_away(momentum, normalized_task, observe, batch_of):
+    normalized_task.network[1].momentum = momentum
+    batch = batch_of(normalized_task, 3)
+    observation = observe(normalized_task, batch)
     found = inferred(observation, Gauge.of(observation))
     for told, true in zip(found, seen(observation, batch.inputs), strict=True):
         assert torch.allclose(told, true, atol=1e-5)
 
 
-def test_several_steps_give_a_mean_that_weighs_later_steps_more(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 2)
-    once = observe(normalised_task, batch)
+def test_several_steps_give_a_mean_that_weighs_later_steps_more(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 2)
+    once = observe(normalized_task, batch)
     # A rate near zero, so that the statistics of every step are those of the same weights.
     training = LocalTraining(batch_size=1, batches=2, epochs=1, learning_rate=1e-9)
-    observation = observe(normalised_task, batch, training)
+    observation = observe(normalized_task, batch, training)
     gauge = Gauge.of(observation)
     assert steps_taken(observation, "1") == 2
     means = [seen(once, batch.inputs[i : i + 1])[0][0] for i in (0, 1)]
@@ -48,9 +48,9 @@ def test_several_steps_give_a_mean_that_weighs_later_steps_more(normalised_task,
     assert "mean over 2 local steps" in target.note
 
 
-def test_what_the_gauge_shows_is_measured_by_hand(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 3)
-    observation = observe(normalised_task, batch)
+def test_what_the_gauge_shows_is_measured_by_hand(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 3)
+    observation = observe(normalized_task, batch)
     entering = torch.nn.functional.conv2d(
         batch.inputs, observation.before.parameters["0.weight"], observation.before.parameters["0.bias"], padding=1
     )
@@ -59,14 +59,14 @@ def test_what_the_gauge_shows_is_measured_by_hand(normalised_task, observe, batc
     assert torch.allclose(shown[1], entering.var((0, 2, 3), correction=0), atol=1e-6)
 
 
-def test_the_client_s_network_is_left_alone(normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 2))
+def test_the_client_s_network_is_left_alone(normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 2))
     Gauge.of(observation)
-    assert not normalised_task.network[1]._forward_pre_hooks
+    assert not normalized_task.network[1]._forward_pre_hooks
 
 
-def test_without_buffers_the_model_s_own_statistics_stand_in(normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 2))
+def test_without_buffers_the_model_s_own_statistics_stand_in(normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 2))
     gauge = Gauge.of(observation)
     withheld = replace(observation, buffers_after=None)
     with pytest.raises(NotApplicable, match=r"not sent back, and .* born with"):
@@ -80,8 +80,8 @@ def test_without_buffers_the_model_s_own_statistics_stand_in(normalised_task, ob
     assert torch.equal(stand_in.statistics[0][0], trained.buffers["1.running_mean"])
 
 
-def test_eval_mode_and_broken_buffers_are_said(normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 2))
+def test_eval_mode_and_broken_buffers_are_said(normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 2))
     gauge = Gauge.of(observation)
     unmoved = replace(observation, buffers_after=observation.before.buffers)
     with pytest.raises(NotApplicable, match="unmoved"):

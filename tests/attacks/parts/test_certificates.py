@@ -23,7 +23,7 @@ from fedleak.randomness import generator
 FIXTURES_ARE_CONSTANT = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("task", ["linear_task", "smooth_task", "normalised_task"])
+@pytest.mark.parametrize("task", ["linear_task", "smooth_task", "normalized_task"])
 @pytest.mark.parametrize("examples", [2, 5])
 @pytest.mark.parametrize("learning_rate", [0.01, 0.1, 1.0])
 def test_the_true_batch_certifies(request, task, observe, batch_of, examples, learning_rate):
@@ -35,9 +35,9 @@ def test_the_true_batch_certifies(request, task, observe, batch_of, examples, le
     assert certify(observe(task, batch, facts), batch.inputs, batch.labels)
 
 
-def test_under_dropout_nothing_is_certified(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 4)
-    assert certify(observe(normalised_task, batch), batch.inputs, batch.labels) is None
+def test_under_dropout_nothing_is_certified(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 4)
+    assert certify(observe(normalized_task, batch), batch.inputs, batch.labels) is None
 
 
 @FIXTURES_ARE_CONSTANT
@@ -151,10 +151,10 @@ def test_known_images_tell_which_label_is_whose(smooth_task, observe, batch_of, 
     assert labels_of(observe(smooth_task, batch), batch.inputs).tolist() == batch.labels.tolist()
 
 
-def test_labels_are_read_through_a_head_without_bias(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 5)
+def test_labels_are_read_through_a_head_without_bias(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 5)
     facts = LocalTraining(batch_size=5, mode="eval")
-    assert labels_of(observe(normalised_task, batch, facts), batch.inputs).tolist() == batch.labels.tolist()
+    assert labels_of(observe(normalized_task, batch, facts), batch.inputs).tolist() == batch.labels.tolist()
 
 
 def test_the_analytic_attack_certifies_what_it_reads_off_one_example():

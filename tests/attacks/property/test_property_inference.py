@@ -25,7 +25,7 @@ def test_properties_are_read_off_single_images(linear_task, observe):
     for place in range(240, 260):
         one = Batch((images / 1.5)[place : place + 1], torch.tensor([0]))
         answers = infer("property-inference", replace(observe(linear_task, one), auxiliary=public)).properties
-        assert bool(answers[0].isnan())  # no colour, no warmth
+        assert bool(answers[0].isnan())  # no color, no warmth
         right.append((float(answers[1]) > 0.5) == (place % 2 == 0))
     assert sum(right) >= 18
 

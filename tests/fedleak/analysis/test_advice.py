@@ -1,4 +1,4 @@
-"""Advice is drawn from the unfavourable ends of intervals, and only from attackers who knew the defense."""
+"""Advice is drawn from the unfavorable ends of intervals, and only from attackers who knew the defense."""
 
 import math
 from dataclasses import replace
@@ -36,7 +36,7 @@ def test_what_keeps_both_limits_and_is_beaten_by_none_is_named(defense):
     assert names(advice.beaten) == ["worse"]
 
 
-def test_the_unfavourable_end_of_an_interval_counts(defense):
+def test_the_unfavorable_end_of_an_interval_counts(defense):
     found = [defense("wide", 19.5, 0.9), defense("unsure", 10.0, 0.805), defense("few", 10.0, 0.9, half=math.nan)]
     advice = advise(found, WANTED)
     assert not advice.named

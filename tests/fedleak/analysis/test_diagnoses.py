@@ -2,7 +2,7 @@
 
 from fedleak.analysis.diagnoses import diagnosed
 from fedleak.results.schema import AGGREGATE
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 RANK = {"trouble": "rank", "diagnosis": "3 entries for 64 unknown pixels"}
 STEPS = {"trouble": "local-steps", "diagnosis": "the update is of 5 local steps: try surrogate-model"}
@@ -10,7 +10,7 @@ RECALL = {"metric": "label-recall", "unit": "share of labels"}
 
 
 def sentences(rows):
-    return [cause.sentence for causes in diagnosed(summarise(rows)).values() for cause in causes]
+    return [cause.sentence for causes in diagnosed(summarize(rows)).values() for cause in causes]
 
 
 def test_the_most_frequent_cause_comes_first_with_the_words_of_its_first_message(make_row):

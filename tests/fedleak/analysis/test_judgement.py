@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.analysis.judgement import BASELINES, FOUND, Judgement, guessing, judge, kind_of, leakage
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 FIGURES = st.floats(-50, 100)
 LABELS = {"metric": "label-recall", "unit": "share of labels", "no_gradient": 0.0}
 
 
 def judged(rows):
-    (one,) = summarise(rows)
+    (one,) = summarize(rows)
     return judge(one)
 
 

@@ -1,4 +1,4 @@
-"""Laws of uniform quantisation."""
+"""Laws of uniform quantization."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def test_an_entry_is_off_by_half_a_step_at_most_and_there_are_few_values(size: i
 
 
 @given(st.integers(2, 12))
-def test_what_was_quantised_is_not_changed_by_it(bits: int) -> None:
+def test_what_was_quantized_is_not_changed_by_it(bits: int) -> None:
     defense = EightBit(bits=bits)
     once = defense.protect(update_of(60), generator(0))
     assert torch.allclose(defense.protect(once, generator(0)).vector(), once.vector(), rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Laws of stochastic quantisation."""
+"""Laws of stochastic quantization."""
 
 import math
 
@@ -25,7 +25,7 @@ def test_its_mean_over_the_dice_is_the_update(levels: int) -> None:
     update, draws = update_of(40), 4000
     defense = QSGD(levels=levels)
     total = sum(defense.protect(update, generator(seed)).vector() for seed in range(draws))
-    # A rounding to one of two neighbours has a standard deviation of half a level at most.
+    # A rounding to one of two neighbors has a standard deviation of half a level at most.
     level = max(float(value.norm()) for value in update.tensors.values()) / levels
     assert (total / draws - update.vector()).abs().max() <= 5 * 0.5 * level / draws**0.5
 

@@ -11,7 +11,7 @@ from fedleak.gate.measure import Measured
 from fedleak.gate.parser import parse_rule
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.verdict import Picture, Verdict
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 RULES = ['psnr < 18 unless defense = "none"', "psnr.worst < 99", "ssim < 1"]
 
@@ -22,7 +22,7 @@ def rule(text: str, number: int = 1, **changed) -> Rule:
 
 
 def measured(rows, *federations, **more) -> Measured:
-    return Measured(tuple(rows), tuple(summarise(rows)), *federations, **more)
+    return Measured(tuple(rows), tuple(summarize(rows)), *federations, **more)
 
 
 @pytest.fixture(scope="session")

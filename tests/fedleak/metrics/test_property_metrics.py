@@ -38,8 +38,8 @@ def test_the_brier_score_is_scikit_learn_s() -> None:
 
 
 def test_a_question_that_makes_no_sense_is_not_counted() -> None:
-    grey = Batch(TRUTH.inputs[:, :1], TRUTH.labels)
-    row = scored(torch.tensor([math.nan, 0.9, 0.1]), grey)["property-accuracy"]
+    gray = Batch(TRUTH.inputs[:, :1], TRUTH.labels)
+    row = scored(torch.tensor([math.nan, 0.9, 0.1]), gray)["property-accuracy"]
     assert [math.isnan(value) for value in row.per_sample] == [True, False, False]
     assert row.reason is None
 

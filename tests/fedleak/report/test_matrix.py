@@ -41,7 +41,7 @@ def test_an_image_that_guessing_comes_near_is_in_the_share_and_not_in_the_count(
     assert (cell.count, dict(cell.facts)["≥ 20.0 dB"]) == ("1 of 2", "2 of 2")
 
 
-def test_a_blind_guess_is_shown_with_its_mean_and_no_colour(make_summary):
+def test_a_blind_guess_is_shown_with_its_mean_and_no_color(make_summary):
     (table,) = only([make_summary(30.0), make_summary(25.0, attack="no-gradient")])
     _, blind = table.lines[0].cells
     assert (blind.judgement.value, blind.count, blind.shade) == ("a blind guess", "25.0 dB", None)
@@ -85,7 +85,7 @@ def test_only_the_first_conditions_are_unfolded(make_summary, count):
 
 
 @given(samples=st.lists(FIGURES, min_size=1, max_size=5), half=st.floats(0, 30), prior=FIGURES)
-def test_the_two_darkest_colours_are_those_of_what_leaked(make_summary, samples, half, prior):
+def test_the_two_darkest_colors_are_those_of_what_leaked(make_summary, samples, half, prior):
     one = make_summary(*samples, half=half, prior=prior, no_gradient=-50.0)
     assert (shade(one) >= 3) == (judge(one) is Judgement.LEAKED)
 
@@ -95,6 +95,6 @@ def test_where_lower_is_more_leakage_the_darkest_is_the_lowest(make_summary):
     assert shade(leaked) == SHADES - 1
 
 
-def test_what_nothing_can_be_said_of_has_no_colour(make_summary):
+def test_what_nothing_can_be_said_of_has_no_color(make_summary):
     assert shade(make_summary()) is None
     assert [shade(make_summary(99.0, attack=attack)) for attack in BASELINES] == [None, None]

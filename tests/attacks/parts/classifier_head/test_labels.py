@@ -51,7 +51,7 @@ def test_rows_of_a_gradient_sum_to_zero_and_what_is_left_is_the_noise(smooth_tas
     assert head_gradient(rough).noise() == pytest.approx(1e-2, rel=0.2)
 
 
-@pytest.mark.parametrize("fixture", [*TASKS, "normalised_task"])
+@pytest.mark.parametrize("fixture", [*TASKS, "normalized_task"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_sign_names_the_one_label(fixture, seed, request, observe, batch_of):
     task = request.getfixturevalue(fixture)

@@ -44,11 +44,11 @@ def test_wrong_labels_are_suspected_with_their_names(smooth_task, observe, batch
     assert "class 1 were guessed too seldom and class 3 too often" in found.words
 
 
-def test_the_other_mode_is_suspected(normalised_task, observe, batch_of):
+def test_the_other_mode_is_suspected(normalized_task, observe, batch_of):
     network = torch.nn.Sequential(
-        *[layer for layer in normalised_task.network if not isinstance(layer, torch.nn.Dropout)]
+        *[layer for layer in normalized_task.network if not isinstance(layer, torch.nn.Dropout)]
     )
-    task = replace(normalised_task, network=network)
+    task = replace(normalized_task, network=network)
     batch = batch_of(task, 4)
     observation = observe(task, batch)
     assert trouble(observation, guess_of(batch)) is None

@@ -79,21 +79,21 @@ def test_divergence_keeps_the_best_so_far_and_says_so(smooth_task, observe, batc
     assert "diverged after 1 of 2" in guess.note
 
 
-def test_a_network_that_cannot_run_on_the_batch_is_a_reason(normalised_task, observe, batch_of):
-    observation = observe(normalised_task, batch_of(normalised_task, 2))
+def test_a_network_that_cannot_run_on_the_batch_is_a_reason(normalized_task, observe, batch_of):
+    observation = observe(normalized_task, batch_of(normalized_task, 2))
     objective = match_of(observation, torch.tensor([0]))
     start = {"inputs": torch.rand(1, 1, 5, 5)}
     guess = Matching(optimizer=signed_adam(0.1), steps=2).run(objective, [start], generator(0))
     assert "cannot be computed" in guess.failure
 
 
-def test_a_network_that_keeps_state_is_matched_one_start_at_a_time_and_not_compiled(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 3)
-    objective = match_of(observe(normalised_task, batch), batch.labels)
+def test_a_network_that_keeps_state_is_matched_one_start_at_a_time_and_not_compiled(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 3)
+    objective = match_of(observe(normalized_task, batch), batch.labels)
     assert not objective.vectorizes
     guess = Matching(optimizer=signed_adam(0.1), steps=2).run(
-        objective, starts_of(normalised_task, 5, examples=3), generator(0)
+        objective, starts_of(normalized_task, 5, examples=3), generator(0)
     )
     assert math.isfinite(guess.mismatch)
     refused = Matching(optimizer=signed_adam(0.1), steps=2, compiled=True)
-    assert "cannot be compiled" in refused.run(objective, starts_of(normalised_task), generator(0)).failure
+    assert "cannot be compiled" in refused.run(objective, starts_of(normalized_task), generator(0)).failure

@@ -31,9 +31,9 @@ def test_a_gradient_has_a_gradient_as_its_shadow(smooth_task, observe, batch_of)
     assert torch.equal(shadow.vector(), torch.cat([value.reshape(-1) for value in gradient.values()]))
 
 
-def test_the_network_s_dropout_follows_the_adversary_s_dice(normalised_task, observe, batch_of):
-    batch = batch_of(normalised_task, 3)
-    delta = observe(normalised_task, batch)
+def test_the_network_s_dropout_follows_the_adversary_s_dice(normalized_task, observe, batch_of):
+    batch = batch_of(normalized_task, 3)
+    delta = observe(normalized_task, batch)
     for seen in (delta, replace(delta, update=Update(delta.update.tensors, UpdateKind.GRADIENT))):
         one, same, other = (shadow_update(seen, batch, generator(dice)).vector() for dice in (0, 0, 1))
         assert torch.equal(one, same)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.linear_layers.ica import centred, edges, padded_rim
+from fedleak.attacks.parts.linear_layers.ica import centered, edges, padded_rim
 from fedleak.randomness import generator, seeded
 
 
@@ -38,8 +38,8 @@ def test_what_is_in_the_rim_says_nothing():
     assert not torch.equal(edges(shape)(images.flatten(1)), edges(shape)(other.flatten(1)))
 
 
-def test_without_neighbours_only_the_mean_goes():
-    assert torch.allclose(edges((5, 1, 1))(rows(3, 5, 1, 1)), centred(rows(3, 5, 1, 1)))
+def test_without_neighbors_only_the_mean_goes():
+    assert torch.allclose(edges((5, 1, 1))(rows(3, 5, 1, 1)), centered(rows(3, 5, 1, 1)))
 
 
 @pytest.mark.parametrize(

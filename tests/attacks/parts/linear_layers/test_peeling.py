@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.linear_layers.ica import centred
+from fedleak.attacks.parts.linear_layers.ica import centered
 from fedleak.attacks.parts.linear_layers.mixture import Mixture
 from fedleak.attacks.parts.linear_layers.peeling import Peeling
 from fedleak.randomness import generator
@@ -52,7 +52,7 @@ def mixed():
 
 
 def run(mixture):
-    return Peeling(mixture, centred, 50, generator(0)).run()
+    return Peeling(mixture, centered, 50, generator(0)).run()
 
 
 def test_inputs_are_the_same_however_rows_of_the_unmixing_are_scaled(mixed):
