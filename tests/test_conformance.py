@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.citations import bibliography
+from fedleak.contracts.catalogue import bibliography
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.model import models

@@ -15,7 +15,7 @@ from fedleak.settings import Amount, Count
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import DeepLeakage, l2
-from ..parts.engine.forward_probes import and_penalty, one_step_and, zero_probes
+from ..parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.initialization import patterned
 

@@ -20,9 +20,8 @@ from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack, l2
 from ..parts.engine.gradient_match import Decode, Dummy, GradientMatch
 from ..parts.engine.loop import Matching
-from ..parts.engine.objective import by_autograd
+from ..parts.engine.objective import Variables, by_autograd
 from ..parts.engine.public_model import is_smooth
-from ..parts.engine.variables import Variables
 from ..parts.learning.autoencoder import Autoencoder, Decoder, learn_autoencoder
 from ..parts.learning.shadow import draw_batches, shadow_update
 from ..parts.optimizers.cma_es import cma_es

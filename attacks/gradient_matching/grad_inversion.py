@@ -19,7 +19,7 @@ from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack, l2
 from ..parts.engine.consistency import Group, as_group
 from ..parts.engine.distances import times
-from ..parts.engine.forward_probes import and_penalty, one_step_and, zero_probes
+from ..parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, one_step, pixels
 from ..parts.engine.loop import Matching
 from ..parts.engine.regularizers import on_images, total_variation, toward_gray

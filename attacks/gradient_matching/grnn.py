@@ -17,7 +17,7 @@ from ..parts.engine.base import MatchingAttack, l2
 from ..parts.engine.distances import Distance, DistanceTo
 from ..parts.engine.gradient_match import Decode, Dummy, GradientMatch
 from ..parts.engine.loop import Matching
-from ..parts.engine.variables import Variables
+from ..parts.engine.objective import Variables
 from ..parts.learning.untrained_generator import INPUT, UntrainedGenerator, untrained_generator
 from ..parts.optimizers.first_order import rmsprop
 

@@ -7,8 +7,7 @@ from functools import cached_property
 from fedleak.analysis.bounds import Bound, bounds_of
 from fedleak.analysis.conditions import Condition, Tried, defended_in
 from fedleak.analysis.defenses import DefenseResult, defense_results
-from fedleak.analysis.diagnoses import Diagnosed, diagnosed
-from fedleak.analysis.evidence import Evidence, comparisons_of, references_of
+from fedleak.analysis.evidence import Diagnosed, Evidence, comparisons_of, diagnosed, references_of
 from fedleak.analysis.strongest import attackers, headline
 from fedleak.analysis.untested import Gap, adapted_to, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign

@@ -8,7 +8,7 @@ from fedleak.experiment.campaign import Campaign, Point
 from fedleak.formatting import setting_in_words
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
-from fedleak.results.setting import Setting, setting_key
+from fedleak.results.schema import Setting, setting_key
 from fedleak.settings import Scalar
 from fedleak.statistics.group import Group
 from fedleak.statistics.summary import Summary

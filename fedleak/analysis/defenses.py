@@ -1,27 +1,63 @@
 """Results of each defense: what leaked to whom, at what cost in accuracy, and what the chain proves."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.analysis.bounds import Bound, Check
+from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import Condition, Tried, chains_in, condition_of, condition_of_row, conditions_of
-from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
 from fedleak.analysis.judgement import more
 from fedleak.analysis.strongest import attackers, strongest
-from fedleak.analysis.utility import Figure, accuracy_of, cost_of
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.comparison import PLAIN
-from fedleak.experiment.labels import labeled_attacks
+from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
+from fedleak.statistics.intervals import Interval, Units, of_mean
 from fedleak.statistics.paired_tests import Comparison, compare_attacks
 from fedleak.statistics.summary import Summary
+
+# Utility and costs of a defense: accuracy, traffic, time and memory, each a mean over seeds with its interval.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A mean over seeds with its interval; NaN where nothing was measured."""
+
+    mean: float
+    interval: Interval
+
+    @classmethod
+    def of(cls, values: Mapping[int, float]) -> "Figure":
+        """Of one value for each seed."""
+        known = {seed: value for seed, value in values.items() if math.isfinite(value)}
+        mean = math.fsum(known.values()) / len(known) if known else math.nan
+        return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known))))
+
+
+def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
+    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
+    last: dict[int, FederationRow] = {}
+    for row in rows:
+        if not math.isnan(row.accuracy):
+            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
+    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
+    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
+    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
+
+
+def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
+    """The mean over a seed's recorded rounds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row.recorded and math.isfinite(cost(row)):
+            found.setdefault(row.seed, []).append(cost(row))
+    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
 
 
 @dataclass(frozen=True, kw_only=True)

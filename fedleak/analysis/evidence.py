@@ -1,22 +1,27 @@
 """Evidence of a verdict: the summaries, the paired tests, and where a defense does anything at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_row
 from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
 from fedleak.analysis.strongest import attackers, eligible, headline, strongest
+from fedleak.formatting import setting_in_words
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Who
-from fedleak.statistics.group import Group, Sender
+from fedleak.statistics.group import Group, Sender, Variant
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
 
 BARE = ""
 """The label of messages that no defense touched, whatever the file calls that."""
+
+
 SIGNIFICANT = 0.05
 """Below which p-value chance hardly explains the difference of a paired test."""
+
+
 Place = tuple[str, Sender]
 """A defense's label, and whether its single messages or their sum."""
 
@@ -109,4 +114,43 @@ def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> 
         own = [row for row in rows if references[condition_of_row(row)] == name and row.algorithm not in BASELINES]
         if any(row.defense == name for row in own):
             found += compare_defenses(own, name)
+    return found
+
+
+# Diagnoses: why guesses do not fit, as the attackers themselves can tell, for each attack under each defense.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosed:
+    """One cause, for one attack on one kind of message."""
+
+    group: Group
+    count: int
+    """Messages."""
+    messages: int
+    """Of how many."""
+    words: str
+    """What was seen in the first of them, and what to do about it."""
+
+    @property
+    def sentence(self) -> str:
+        """`dlg under noisy, in 3 of 4 messages, as in the first: ...`."""
+        own = self.group
+        sums = " on the sum" if own.sender == "aggregate" else ""
+        where = "".join(f", {part}" for part in [setting_in_words(dict(own.setting))] if part)
+        first = ", such as" if self.count > 1 else ""
+        count = f"{self.count} of {self.messages} {'message' if self.messages == 1 else 'messages'}"
+        return f"{own.attack}{sums} under {own.defense}{where}, {count}{first}: {self.words}"
+
+
+def diagnosed(summaries: Iterable[Summary]) -> dict[Variant, list[Diagnosed]]:
+    """The causes for each attack on each kind of message, the most frequent first; the same by every metric."""
+    found: dict[Variant, list[Diagnosed]] = {}
+    for one in summaries:
+        messages = one.messages + one.failed
+        if one.diagnoses and messages and one.group.variant not in found:
+            found[one.group.variant] = [
+                Diagnosed(group=one.group, count=count, messages=messages, words=words)
+                for count, words in one.diagnoses.values()
+            ]
     return found

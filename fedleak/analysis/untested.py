@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.diagnoses import Diagnosed
+from fedleak.analysis.evidence import Diagnosed
 from fedleak.analysis.judgement import BASELINES
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses

@@ -11,9 +11,8 @@ from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import acting_tables, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
-from fedleak.experiment.labels import labeled_attacks
-from fedleak.io.fingerprint import source_fingerprint
-from fedleak.io.names import address_of
+from fedleak.experiment.naming import labeled_attacks
+from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.results.row import Place
 from fedleak.results.schema import Who
 

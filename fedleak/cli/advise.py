@@ -15,8 +15,7 @@ from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.analysis.untested import Gap
 from fedleak.cli.compare import compared_in
-from fedleak.cli.options import FormOption
-from fedleak.cli.output import write_json
+from fedleak.cli.options import FormOption, write_json
 from fedleak.formatting import counted, figure
 from fedleak.runs.reading import read_run
 

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fedleak.analysis.analysis import Analysis
-from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs
-from fedleak.cli.output import write_json
+from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs, write_json
 from fedleak.cli.run import folder_of, run_with_progress
 from fedleak.errors import ConfigError
 from fedleak.experiment.grid import load_campaign

@@ -10,8 +10,7 @@ from rich.console import Console
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables
-from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan
-from fedleak.cli.output import write_json
+from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
 from fedleak.cli.run import folder_of, outcome_facts, run_with_progress, show_rest, tell_plan
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.comparison import compared

@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.analysis.defenses import DefenseResult, by_condition
+from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
-from fedleak.analysis.utility import Figure
 from fedleak.cli.results_table import interval_facts
 from fedleak.formatting import figure
 from fedleak.statistics.summary import Summary

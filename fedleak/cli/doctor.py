@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.cli.options import AsJson, FormOption
-from fedleak.cli.output import write_json
+from fedleak.cli.options import AsJson, FormOption, write_json
 from fedleak.doctor.check import Check
 from fedleak.doctor.examination import examine, healthy
 

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.cli.options import FormOption, Kind
-from fedleak.cli.output import write_json
+from fedleak.cli.options import FormOption, Kind, write_json
 from fedleak.contracts.catalogue import FAMILIES, OUTSIDE, Entry, entries
 from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, Source, sources
 

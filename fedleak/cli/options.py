@@ -1,14 +1,18 @@
 """Options: what several commands, or the parameters of one, are made of; nothing heavy is imported for them.
 
-The parameters of every command are read in the names of this file alone: see `fedleak.cli.deferred`.
+The parameters of every command are read in the names of this file alone: see `fedleak.cli.app`.
 """
 
+import json
+import math
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +25,8 @@ def say_loading() -> None:
 
 CORES = min(os.cpu_count() or 1, 8)
 """A process for each core, up to what the demo's few cells can use."""
+
+
 DEMO_FOLDER = Path("runs/demo")
 
 
@@ -55,12 +61,18 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a ru
 
 
 Form = Literal["table", "json"]
+
+
 FormOption = Annotated[Form, typer.Option("--format", "-f", help="A table for people, or JSON, alone on stdout.")]
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 Format = Literal["table", "csv", "json", "markdown"]
 """How the answer to a query is written."""
+
+
 SHOWN = 50
 """Rows of a table that one still reads."""
 
@@ -103,3 +115,24 @@ AttackName = Annotated[
 
 
 PluginName = Annotated[str, typer.Argument(help="An attack, defense or metric.", autocompletion=_plugins)]
+
+
+# JSON output: the one way in which commands write plain data; all else that they say goes to stderr.
+
+
+def write_json(facts: Any) -> None:
+    """Facts on stdout, alone; a figure that is not finite is null."""
+    typer.echo(json.dumps(plain(facts), indent=1))
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold: dataclasses and mappings as objects, sequences as lists, and paths as text."""
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

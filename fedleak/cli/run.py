@@ -13,13 +13,12 @@ from fedleak.analysis.untested import not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.console import ConsoleEvents
-from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan
-from fedleak.cli.output import write_json
+from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
 from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed
-from fedleak.io.names import address_of
+from fedleak.io.fingerprint import address_of
 from fedleak.report.verdict import fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign

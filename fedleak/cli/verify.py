@@ -11,8 +11,7 @@ from rich.text import Text
 
 from fedleak import progress
 from fedleak.cli.console import progress_bar
-from fedleak.cli.options import FormOption, RunPath
-from fedleak.cli.output import write_json
+from fedleak.cli.options import FormOption, RunPath, write_json
 from fedleak.verification.verify import Check, disagreeing, verify
 
 

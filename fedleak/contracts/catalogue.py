@@ -5,26 +5,50 @@ Only plug-ins from outside, which installed packages bring by entry points, have
 
 import ast
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.resources import files
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Literal
 
 import fedleak
-from fedleak.contracts.citations import bibliography
 from fedleak.contracts.source_reading import MISSING, Definition, module_named, value_of
 
+# Citations: the BibTeX entries of the papers that plug-ins follow, a paper once.
+
+
+@cache
+def bibliography() -> dict[str, str]:
+    """The entries of `citations.bib`, as they are written there, by key."""
+    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in entries}
+
+
 Kind = Literal["attack", "defense", "metric"]
+
+
 PACKAGES: dict[Kind, str] = {"attack": "fedleak.attacks", "defense": "fedleak.defenses", "metric": "fedleak.metrics"}
+
+
 CONTRACT = "fedleak.contracts.defense"
+
+
 PARTS = "parts"
 """The folder of pieces that plug-ins are made of; no plug-in lies there."""
+
+
 ENTRY_POINTS = "fedleak.plugins"
 """The group in which other packages name modules that register plug-ins."""
+
+
 OUTSIDE = "from outside"
+
+
 FAMILIES = {
     "gradient_matching": "gradient matching",
     "several_local_steps": "several local steps",

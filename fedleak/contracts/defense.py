@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from jaxtyping import Float
@@ -9,7 +10,6 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.plugin import Plugin, Registry
-from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
@@ -39,8 +39,6 @@ PLACES: dict[str, Place] = {
 class ClientSide:
     """What a client does, in the order of a round. What is not overridden leaves things as they are."""
 
-    acts_on: ClassVar[frozenset[Place]] = frozenset()
-    """Where it acts: found once, when the class is made, from what it overrides."""
     protocol: ClassVar[str | None] = None
     """Name of the wire protocol the defense needs between clients and server; None: clients can do it alone."""
 
@@ -146,9 +144,21 @@ class Defense(Plugin, ClientSide, AdversaryKnowledge, PrivacyProof, ABC):
     """Where it acts: found once, when the class is made, from what it overrides. A wrapper that passes everything on
     acts where the wrapped defense does, and says so with an `acts_on` of its own."""
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "harden": "transform_task",
+        "recall": "load_state",
+        "remember": "save_state",
+        "visible": "observed_mask",
+        "expected": "relaxed",
+        "misfit": "negative_log_likelihood",
+        "restored": "invert_examples",
+        "bounded": "sensitivity_bound",
+        "knowledge": "adaptive_strategy",
+        "rolls_dice": "stochastic",
+    }
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _refuse_old_names(cls)
         if "acts_on" not in vars(cls):
             cls.acts_on = frozenset(
                 place for member, place in PLACES.items() if getattr(cls, member) is not getattr(ClientSide, member)
@@ -157,26 +167,6 @@ class Defense(Plugin, ClientSide, AdversaryKnowledge, PrivacyProof, ABC):
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":
         """The defense as it acts in a run, where that goes by how long the run is and how clients train in it."""
         return self
-
-
-_RENAMED_METHODS = {
-    "harden": "transform_task",
-    "recall": "load_state",
-    "remember": "save_state",
-    "visible": "observed_mask",
-    "expected": "relaxed",
-    "misfit": "negative_log_likelihood",
-    "restored": "invert_examples",
-    "bounded": "sensitivity_bound",
-}
-_RENAMED_VARIABLES = {"knowledge": "adaptive_strategy", "rolls_dice": "stochastic"}
-
-
-def _refuse_old_names(cls: type[Defense]) -> None:
-    """A method under a name of an earlier version would be overridden by nobody and called by nobody."""
-    for old, new in (_RENAMED_METHODS | _RENAMED_VARIABLES).items():
-        if callable(vars(cls).get(old)) or (old in _RENAMED_VARIABLES and old in vars(cls)):
-            raise ConfigError(f"defense '{cls.__name__}' overrides '{old}', which is called '{new}' now; rename it")
 
 
 defenses: Registry[Defense] = Registry("defense", "fedleak.defenses")

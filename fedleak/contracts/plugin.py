@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from fedleak.contracts.catalogue import ENTRY_POINTS, PARTS
-from fedleak.contracts.citations import bibliography
+from fedleak.contracts.catalogue import ENTRY_POINTS, PARTS, bibliography
 from fedleak.errors import ConfigError, did_you_mean, echo
 
 
@@ -42,9 +41,10 @@ class Plugin:
 
 
 def require_current_names(kind: str, name: str, cls: type[Plugin]) -> None:
-    """Raises where a class has a member under the name that the contract had for it before."""
+    """Raises where a class has a member under a name that the contract had for it before. An option may have it."""
+    options = getattr(cls, "__dataclass_fields__", {})
     for old, new in cls.renamed.items():
-        if any(old in vars(base) for base in cls.__mro__):
+        if old not in options and any(old in vars(base) for base in cls.__mro__):
             raise ConfigError(f"{kind} '{name}' ({cls.__module__}) has '{old}', which is called '{new}' now: rename it")
 
 

@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
-from fedleak.io.names import address_of
+from fedleak.io.fingerprint import address_of
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.results.row import Place

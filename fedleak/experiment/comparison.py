@@ -5,10 +5,9 @@ from typing import Any
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
-from fedleak.experiment.axes import axes_of
+from fedleak.experiment.axes import axes_of, with_variants
 from fedleak.experiment.experiment import unlabeled
 from fedleak.experiment.grid import combinations_of, merged, parse_campaign
-from fedleak.experiment.variants import with_variants
 from fedleak.settings import Table
 
 PLAIN = "plain"

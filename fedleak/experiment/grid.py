@@ -7,7 +7,7 @@ from typing import Any
 
 from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.experiment import axes
-from fedleak.experiment.axes import Axis
+from fedleak.experiment.axes import Axis, with_variants
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import (
@@ -20,7 +20,6 @@ from fedleak.experiment.experiment import (
 )
 from fedleak.experiment.naming import Draft, named
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
-from fedleak.experiment.variants import with_variants
 from fedleak.settings import A_NAME, PlanSettings, Settings, Table, dotted, is_name, parse_settings
 
 # The combinations that `[[vary]]` names: changes that go together instead of being multiplied.

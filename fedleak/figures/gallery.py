@@ -14,7 +14,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.labels import labeled_attacks
+from fedleak.experiment.naming import labeled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
 from fedleak.results.row import Place

@@ -18,7 +18,7 @@ from fedleak.gate.policy import Policy
 from fedleak.gate.sentences import reasons_text
 from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
-from fedleak.results.setting import setting_key
+from fedleak.results.schema import setting_key
 from fedleak.runs.reading import FinishedRun
 from fedleak.settings import Scalar
 

@@ -11,7 +11,7 @@ from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.rule import Aggregate, AggregateName
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
-from fedleak.results.setting import setting_key
+from fedleak.results.schema import setting_key
 from fedleak.statistics.intervals import Interval, Units, counted, of_mean
 from fedleak.statistics.quantiles import percentile_interval
 from fedleak.statistics.samples import Samples, share_beyond

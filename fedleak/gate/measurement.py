@@ -8,8 +8,7 @@ from fedleak.analysis.judgement import BASELINES
 from fedleak.formatting import setting_in_words
 from fedleak.gate.rule import Baseline, Fields
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE
-from fedleak.results.setting import Setting
+from fedleak.results.schema import AGGREGATE, Setting
 from fedleak.statistics.group import Sender
 from fedleak.statistics.intervals import Interval
 

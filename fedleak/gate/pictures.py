@@ -18,7 +18,7 @@ from fedleak.figures.panels import Line, Panel, draw
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
-from fedleak.io.names import LONGEST, address_of
+from fedleak.io.fingerprint import LONGEST, address_of
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.labels import labels_of
+from fedleak.experiment.naming import labels_of
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text

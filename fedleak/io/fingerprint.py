@@ -1,8 +1,11 @@
 """Source fingerprint: both ends of a federation must run the same code."""
 
 import hashlib
+import json
+import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import fedleak
 
@@ -28,3 +31,21 @@ def _sources() -> dict[str, Path]:
         for party in PARTIES:
             found |= {path.relative_to(root).as_posix(): path for path in (root / party).rglob("*.py")}
     return found
+
+
+# Content addresses, and labels as the names of files: the same facts have the same name on any machine.
+
+LONGEST = 100
+"""Characters of a file's name."""
+
+
+def address_of(facts: Any) -> str:
+    """A short digest of plain data."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def file_name(label: str) -> str:
+    """A label as the name of a file: itself where it can be one, else with a digest that keeps it apart."""
+    plain = re.sub(r"[^A-Za-z0-9._+=, -]", "_", label)
+    return label if plain == label and len(label) <= LONGEST else f"{plain[: LONGEST - 9]}-{address_of(label)[:8]}"

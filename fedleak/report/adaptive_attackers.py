@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.conditions import condition_of_row
-from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.defenses import DefenseResult, Figure
 from fedleak.analysis.judgement import guessing
-from fedleak.analysis.utility import Figure
 from fedleak.contracts.chain import Chain
 from fedleak.formatting import DASH, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining

@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 from fedleak.io.atomic import write_atomically
 from fedleak.io.jsonl import read_rows
-from fedleak.results.schema import Figure, Flag, Folder, Meaning, Setting, Split, Text, Whole, finite_or_null, parser_of
+from fedleak.results.schema import (
+    Figure,
+    Flag,
+    Folder,
+    Meaning,
+    SettingTable,
+    Split,
+    Text,
+    Whole,
+    finite_or_null,
+    parser_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +56,7 @@ class FederationRow:
     seconds: Annotated[Figure, Meaning("the whole federation's, the same in each of its rounds")]
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     """Empty where the run has only one."""
-    setting: Setting
+    setting: SettingTable
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold."""

@@ -16,7 +16,7 @@ from fedleak.results.schema import (
     Flag,
     Folder,
     Meaning,
-    Setting,
+    SettingTable,
     Split,
     Text,
     Who,
@@ -86,7 +86,7 @@ class Row:
     blind_per_sample: Annotated[Figures, Meaning("for each sample the better guess without the update")]
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     """Empty where the run has only one."""
-    setting: Setting
+    setting: SettingTable
     """What else varies in the campaign; seed, task, attack and defense have places of their own."""
 
     def facts(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.io.names import file_name
+from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.settings import ATTACKERS_SETTINGS

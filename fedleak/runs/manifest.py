@@ -15,8 +15,7 @@ from fedleak import __version__
 from fedleak.errors import RecordingError
 from fedleak.experiment.campaign import Campaign
 from fedleak.io.atomic import write_atomically
-from fedleak.io.fingerprint import source_fingerprint
-from fedleak.io.names import address_of
+from fedleak.io.fingerprint import address_of, source_fingerprint
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchvision", "safetensors")
 

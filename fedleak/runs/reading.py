@@ -10,7 +10,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
 from fedleak.results.federation_row import FederationRow, read_federations
 from fedleak.results.row import Row, read_results
-from fedleak.results.setting import Setting, setting_key
+from fedleak.results.schema import Setting, setting_key
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import Manifest, read_manifest
 

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE
-from fedleak.results.setting import Setting, setting_key
+from fedleak.results.schema import AGGREGATE, Setting, setting_key
 
 Sender = Literal["client", "aggregate"]
 """Whether single updates were attacked, or the sum that secure aggregation revealed."""

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.defenses import DefenseResult, Figure
 from fedleak.analysis.strongest import attackers, strongest
-from fedleak.analysis.utility import Figure
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import metrics
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
@@ -100,7 +100,7 @@ def result(name: str, *summaries: Summary, accuracy: float, half: float = 0.01, 
     interval = Interval(low=accuracy - half, high=accuracy + half, method="by hand")
     found = tuple(one for one in attackers(summaries) if one.messages)
     fields = {
-        "condition": Condition(task="digits-mlp"), "chain": (), "attackers": found, "plain": strongest(found),
+        "condition": Condition(task="digits-mlp"), "chain": Chain(), "attackers": found, "plain": strongest(found),
         "adaptive": None, "knowing": None, "sent": UNKNOWN, "encoded": UNKNOWN, "seconds": UNKNOWN, "memory": UNKNOWN,
         "guarantee": None, "whole": None, "bound": None,
     }  # fmt: skip

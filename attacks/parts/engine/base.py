@@ -22,9 +22,8 @@ from .diagnosis import diagnose
 from .distances import DistanceTo, squared, squared_up_to_length
 from .initialization import gray
 from .loop import Matching
-from .objective import Objective
+from .objective import Objective, Variables
 from .stochastic_layers import secret_draws
-from .variables import Variables
 
 Device = Literal["cpu", "cuda"]
 

@@ -15,9 +15,8 @@ from torch import Generator, Tensor
 
 from fedleak.randomness import seeded
 
-from .evaluation import TOGETHER
-from .objective import Gradient, Guess, Objective, by_autograd, by_function
-from .variables import Variables
+from .loop import TOGETHER
+from .objective import Gradient, Guess, Objective, Variables, by_autograd, by_function
 
 # Image registration: reconstructions from several starts may show the same thing at different places. By translation
 # alone, round the edges and within a reach: the peak of the circular cross-correlation. Enough for small images, where

@@ -11,10 +11,9 @@ from fedleak.contracts.observation import Observation
 
 from .defense_aware import adapted
 from .distances import Distance, DistanceTo
-from .objective import Gradient, Guess, Objective
+from .objective import Gradient, Guess, Objective, Variables
 from .public_model import PublicModel
 from .stochastic_layers import PREFIX, StochasticLayers, secret_draws
-from .variables import Variables
 
 
 @dataclass(frozen=True)

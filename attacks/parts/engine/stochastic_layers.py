@@ -16,8 +16,8 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
+from .objective import Variables
 from .public_model import PublicModel
-from .variables import Variables
 
 _CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 PREFIX = "draws of "

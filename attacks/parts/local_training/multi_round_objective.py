@@ -13,8 +13,7 @@ from ..applicability import defect
 from ..classifier_head.label_rule import as_labels, whole_counts
 from ..engine.distances import cosine
 from ..engine.gradient_match import GradientMatch, Term, pixels
-from ..engine.objective import Gradient, Guess, Objective
-from ..engine.variables import Variables
+from ..engine.objective import Gradient, Guess, Objective, Variables
 from .surrogate import SHARE, SHARE_UNIT, mean_gradient
 
 TOLERANCE = 0.05

@@ -15,11 +15,9 @@ from fedleak.learning.update import UpdateKind
 from ..applicability import length_unknown
 from ..engine.distances import cosine, inner, squared
 from ..engine.gradient_match import GradientMatch, Term, pixels
-from ..engine.objective import Objective, by_autograd
+from ..engine.objective import Objective, Variables, by_autograd
 from ..engine.regularizers import same_images
-from ..engine.variables import Variables
-from .epochs import Merged
-from .unrolled import LOG_RATE, MEMBERS, fixed_order, images_of_each_epoch, learned_members, members, unrolled
+from .unrolled import LOG_RATE, MEMBERS, Merged, fixed_order, images_of_each_epoch, learned_members, members, unrolled
 
 Order = Literal["learned", "separate", "fixed"]
 """How the unknown order of the examples is met; see `unrolled`."""

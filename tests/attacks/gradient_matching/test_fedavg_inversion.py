@@ -11,7 +11,6 @@ from fedleak.attacks.parts.engine.gradient_match import Dummy, GradientMatch, pi
 from fedleak.attacks.parts.engine.objective import by_autograd, by_function
 from fedleak.attacks.parts.engine.regularizers import same_images
 from fedleak.attacks.parts.local_training.assumptions import counted_steps, possible_trainings
-from fedleak.attacks.parts.local_training.epochs import merge
 from fedleak.attacks.parts.local_training.unrolled import (
     LOG_RATE,
     MEMBERS,
@@ -19,6 +18,7 @@ from fedleak.attacks.parts.local_training.unrolled import (
     images_of_each_epoch,
     learned_members,
     members,
+    merge,
     unrolled,
 )
 from fedleak.contracts.attack import attacks

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 
 from fedleak.analysis.advice import Limits, advise, parse_leak, why_not
-from fedleak.analysis.utility import Figure
+from fedleak.analysis.defenses import Figure
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.top_k import TopK
 from fedleak.errors import ConfigError
 
 UNKNOWN = Figure.of({})
 WANTED = Limits(max_leak=20.0, min_accuracy=0.8)
-SPARSE = (TopK(fraction=0.1),)
+SPARSE = Chain((TopK(fraction=0.1),))
 
 
 @pytest.fixture

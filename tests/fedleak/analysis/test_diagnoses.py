@@ -1,6 +1,6 @@
 """Why guesses do not fit is counted by message, whatever the number of metrics."""
 
-from fedleak.analysis.diagnoses import diagnosed
+from fedleak.analysis.evidence import diagnosed
 from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.summary import summarize
 

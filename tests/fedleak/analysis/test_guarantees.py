@@ -3,8 +3,8 @@
 import pytest
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.analysis.bounds import guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
 from fedleak.experiment.grid import parse_campaign
 
 TREE = {

@@ -12,8 +12,8 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import load_campaign, parse_campaign
-from fedleak.experiment.labels import labeled_attacks
-from fedleak.io.names import address_of
+from fedleak.experiment.naming import labeled_attacks
+from fedleak.io.fingerprint import address_of
 from fedleak.settings import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}

@@ -8,7 +8,7 @@ from fedleak.errors import OutputError
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import parse_campaign
-from fedleak.io.names import address_of, file_name
+from fedleak.io.fingerprint import address_of, file_name
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder, stem_name, vault_beside
 from fedleak.runs.ownership import claim, locked

@@ -11,8 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fedleak.cli.app import COMMANDS, app
-from fedleak.cli.deferred import ENTRY
+from fedleak.cli.app import COMMANDS, ENTRY, app
 
 CALL = "import sys; sys.argv[0] = 'fedleak'; from fedleak.cli import main; "
 CHECKED = "import atexit; atexit.register(lambda: print('torch' in sys.modules or 'flwr' in sys.modules)); main()"

@@ -1,14 +1,13 @@
 """A deferred command takes what the command takes that it stands for."""
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
-from fedleak.cli import deferred as module
-from fedleak.cli.app import COMMANDS
-from fedleak.cli.deferred import ENTRY, deferred, workers
+from fedleak.cli.app import COMMANDS, ENTRY, deferred, workers
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,7 +38,7 @@ def test_workers_are_started_early_only_where_they_will_work(given, expected):
 
 
 def test_workers_are_started_before_the_command_is_imported(monkeypatch):
-    said = []
+    said, module = [], import_module("fedleak.cli.app")  # `fedleak.cli.app` itself is the group of commands
     monkeypatch.setattr(module, "warm_up", lambda jobs: said.append(jobs))
     monkeypatch.setattr(module, "resolve_name", lambda name: said.append(name) or (lambda **given: said.append(given)))
     deferred("verify", heavy=True)(run=Path("x"), form="json")

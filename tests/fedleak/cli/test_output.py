@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.cli.output import plain, write_json
+from fedleak.cli.options import plain, write_json
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from fedleak.errors import ConfigError
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.grid import parse_campaign
-from fedleak.experiment.labels import labeled_attacks
+from fedleak.experiment.naming import labeled_attacks
 
 TREE = {
     "name": "tiny",

@@ -6,6 +6,7 @@ import pytest
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import PLACES, ClientSide, Defense, defenses
+from fedleak.contracts.plugin import require_current_names
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.error_feedback import ErrorFeedback
 from fedleak.defenses.more_local_steps import MoreLocalSteps
@@ -87,11 +88,17 @@ def test_a_wrapper_can_say_that_it_acts_where_the_wrapped_defense_does() -> None
     [("harden", "transform_task"), ("misfit", "negative_log_likelihood"), ("restored", "invert_examples")],
 )
 def test_a_method_of_an_earlier_version_is_told_its_name_of_today(old: str, new: str) -> None:
-    with pytest.raises(ConfigError, match=rf"'Outside' overrides '{old}', which is called '{new}' now"):
-        type("Outside", (Defense,), {old: lambda self, task: task})
+    with pytest.raises(ConfigError, match=rf"defense 'outside' .* has '{old}', which is called '{new}' now"):
+        defenses.register("outside")(type("Outside", (Defense,), {old: lambda self, task: task}))
 
 
-def test_so_is_a_variable_but_no_parameter_of_such_a_name() -> None:
-    with pytest.raises(ConfigError, match="overrides 'knowledge', which is called 'adaptive_strategy' now"):
-        type("Outside", (Defense,), {"knowledge": "finds the masks"})
-    assert type("Outside", (Defense,), {"bounded": 1.0, "expected": True})
+def test_so_is_a_variable_but_no_option_of_such_a_name() -> None:
+    with pytest.raises(ConfigError, match="has 'knowledge', which is called 'adaptive_strategy' now"):
+        defenses.register("outside")(type("Outside", (Defense,), {"knowledge": "finds the masks"}))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Outside(Defense):
+        bounded: float = 1.0
+        expected: bool = True
+
+    require_current_names("defense", "outside", Outside)

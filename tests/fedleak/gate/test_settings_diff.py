@@ -1,7 +1,7 @@
 """What two experiment files differ in, but for what is under test."""
 
 from fedleak.experiment.grid import parse_campaign
-from fedleak.gate.settings_diff import differences
+from fedleak.gate.baseline import differences
 
 FILE = {
     "name": "one",

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from fedleak.results.columns import scalars, setting_names
+from fedleak.results.tables import scalars, setting_names
 
 
 @pytest.mark.parametrize(

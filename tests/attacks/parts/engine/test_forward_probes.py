@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fedleak.attacks.parts.engine.distances import cosine
-from fedleak.attacks.parts.engine.forward_probes import and_penalty, one_step_and, zero_probes
+from fedleak.attacks.parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from fedleak.attacks.parts.engine.gradient_match import Dummy, GradientMatch, one_step, pixels
 from fedleak.attacks.parts.engine.objective import by_autograd, by_function
 
