@@ -1,1 +1,1 @@
-"""What the adversary thinks: attacks, one a file, discovered by a scan of this folder; `parts` holds their pieces."""
+"""Attacks: what the adversary thinks, one a file, discovered by a scan of this folder; `parts` holds their pieces."""

@@ -107,7 +107,7 @@ def _command(root: Path, out: str, words: tuple[str, ...]) -> "subprocess.Popen[
 
 def scaling(options: argparse.Namespace) -> None:
     """One worker against two, in pairs."""
-    from fedleak.preload import warm_up
+    from fedleak.campaign.preload import warm_up
 
     warm_up(2)
     tree = {
@@ -137,31 +137,31 @@ def overhead(options: argparse.Namespace) -> None:
 
 def _timed(tree: dict[str, Any], jobs: int) -> tuple[float, float]:
     """Seconds of a run from the first federation to the last result, and those of its attacks."""
-    from fedleak.campaign.claim import claim
     from fedleak.campaign.events import Events
-    from fedleak.campaign.execution import Execution
-    from fedleak.campaign.folder import RunFolder
-    from fedleak.campaign.grid import parse_campaign
+    from fedleak.campaign.execution import execution_of
     from fedleak.campaign.pool import Pool
     from fedleak.campaign.workers import InThisProcess
-    from fedleak.threads import one_thread
+    from fedleak.experiment.grid import parse_campaign
+    from fedleak.randomness import one_thread
+    from fedleak.runs.folder import RunFolder
+    from fedleak.runs.ownership import claim
 
     campaign = parse_campaign(tree)
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder, one_thread():
         run = RunFolder(Path(folder) / "run")
         claim(run, campaign)
-        execution = Execution(campaign, run, "loopback", Events())
+        execution = execution_of(campaign, run, "loopback", Events())
         started = time.perf_counter()
         execution.execute(lambda: InThisProcess() if jobs == 1 else Pool(jobs))
         seconds = time.perf_counter() - started
         first = campaign.first.metrics[0]
-        return seconds, sum(row.seconds for row in execution.ledger.rows() if row.metric == first)
+        return seconds, sum(row.seconds for row in execution.books.ledger.rows() if row.metric == first)
 
 
 def plan(options: argparse.Namespace) -> None:
     """10,000 cells: 500 seeds, two defenses, five clients, two attacks."""
-    from fedleak.campaign.grid import parse_campaign
     from fedleak.campaign.plan import cells_of, counts_of
+    from fedleak.experiment.grid import parse_campaign
 
     tree = {**TINY, "seed": list(range(500))}
     parse_campaign(TINY)  # plug-ins are found once
@@ -182,13 +182,13 @@ def plan(options: argparse.Namespace) -> None:
 
 def query(options: argparse.Namespace) -> None:
     """The rows of a small run, copied under other seeds."""
-    from fedleak.campaign.folder import RunFolder
-    from fedleak.campaign.grid import parse_campaign
-    from fedleak.query import open_run
-    from fedleak.results import write_results
-    from fedleak.results_table import write_parquet
+    from fedleak.experiment.grid import parse_campaign
+    from fedleak.results.row import write_results
+    from fedleak.results.tables import write_parquet
     from fedleak.run import run
-    from fedleak.statistics.summary import summarise
+    from fedleak.runs.folder import RunFolder
+    from fedleak.runs.query import open_run
+    from fedleak.statistics.summary import summarize
 
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
         outcome = run(parse_campaign({**TINY, "seed": [0]}), Path(folder) / "run")
@@ -200,7 +200,7 @@ def query(options: argparse.Namespace) -> None:
         written = time.perf_counter() - started
         taken = [_queried(open_run, Path(folder) / "run") for _ in range(options.repeats)]
         started = time.perf_counter()
-        summarise(rows)
+        summarize(rows)
         summed = time.perf_counter() - started
     asked = f"{len(rows)} rows in {statistics.median(taken):.2f} s, opening included"
     say(f"query     {asked}; parquet {written:.1f} s, summaries {summed:.1f} s")

@@ -12,17 +12,17 @@ from measuring import observed
 from papers import Setting
 from torch import Tensor
 
-from fedleak import scoring
 from fedleak.api import attack, capture
-from fedleak.attack import attacks
-from fedleak.batch import Batch
-from fedleak.metric import metrics
-from fedleak.observation import Observation
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.evaluation import scoring
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.training import train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 EXACT = 1e-3
 """Relative error of a batch that counts as exact: what float32 leaves of the gradient."""
@@ -53,7 +53,7 @@ def _guess(setting: Setting, seed: int) -> Drawn:
         observation = _with_uniform_weights(observation, truth, seed)
     chosen = attacks.build(setting.case.attack, setting.case.options)
     started = time.process_time()
-    guess = chosen.reconstruct(observation, generator("attack", seed))
+    guess = chosen.run(observation, generator("attack", seed))
     seconds = time.process_time() - started
     value = math.nan if guess.failure else FIGURES[setting.figure](guess, truth, observation.task.classes)
     failure = guess.failure or ("the guess has nothing to compare" if math.isnan(value) else None)

@@ -18,10 +18,10 @@ from scipy.stats import bootstrap
 from sklearn.metrics import roc_auc_score
 
 from fedleak.api import Capture, attack, capture, score
-from fedleak.properties import CATALOGUE, of_most
-from fedleak.reconstruction import Reconstruction
-from fedleak.results import Place, Row
-from fedleak.statistics.summary import Summary, summarise
+from fedleak.contracts.properties import CATALOGUE, of_most
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.results.row import Place, Row
+from fedleak.statistics.summary import Summary, summarize
 
 Table = dict[str, Any]
 
@@ -66,7 +66,7 @@ def within_class(captured: Capture, guess: Reconstruction) -> list[float]:
     labels, scores = challenge.candidates.labels, guess.membership
     placed = []
     for member in challenge.members:
-        same = challenge.strangers[labels[challenge.strangers] == labels[member]]
+        same = challenge.non_members[labels[challenge.non_members] == labels[member]]
         if len(same):
             below, tied = scores[same] < scores[member], scores[same] == scores[member]
             placed.append(float(below.float().mean() + tied.float().mean() / 2))
@@ -75,7 +75,7 @@ def within_class(captured: Capture, guess: Reconstruction) -> list[float]:
 
 def figure(rows: Sequence[Row], metric: str) -> str:
     """Mean, interval, and whether it is beyond guessing."""
-    (summary,) = (one for one in summarise(rows) if one.group.metric == metric)
+    (summary,) = (one for one in summarize(rows) if one.group.metric == metric)
     return f"{summary.mean:.3f} [{summary.interval.low:.3f}, {summary.interval.high:.3f}]{_mark(summary)}"
 
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import torch
 
-from fedleak import scoring
-from fedleak.attack import attacks
-from fedleak.batch import Batch
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data import load
-from fedleak.metric import metrics
-from fedleak.observation import Observation
+from fedleak.evaluation import scoring
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,9 +124,9 @@ def _draw(case: Case, seed: int) -> Draw:
     observation, truth = observed(case, seed)
     attack = attacks.build(case.attack, case.options)
     started = time.process_time()
-    guess = attack.reconstruct(observation, generator("attack", seed))
+    guess = attack.run(observation, generator("attack", seed))
     seconds = time.process_time() - started
-    prior = attacks.build("prior", {}).reconstruct(observation, generator("prior", seed))
+    prior = attacks.build("prior", {}).run(observation, generator("prior", seed))
     psnr, recall = (metrics.build(name, {}) for name in ("psnr", "label-recall"))
     images, labels = scoring.score(guess, truth, (psnr, recall), prior)
     return Draw(

@@ -28,7 +28,7 @@ from papers import Setting
 from reproduction_page import page
 from rows import SETTINGS
 
-from fedleak.attack import attacks
+from fedleak.contracts.attack import attacks
 from fedleak.errors import ConfigError
 from fedleak.tasks import task_named
 

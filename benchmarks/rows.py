@@ -113,7 +113,7 @@ SETTINGS = (
         figure="psnr",
         published=Published(value=18.0, spread=3.33, where="Table 1, untrained LeNet (Zhu)", source=INVERTING.link),
         data=PHOTOS.format("CIFAR-10"),
-        otherwise="the label is inferred; images are not normalised; the rate falls along a cosine, not in three steps",
+        otherwise="the label is inferred; images are not normalized; the rate falls along a cosine, not in three steps",
         uniform=True,
     ),
     Setting(
@@ -124,7 +124,7 @@ SETTINGS = (
         published=Published(value=18.0, spread=3.33, where="Table 1, untrained LeNet (Zhu)", source=INVERTING.link),
         data=PHOTOS.format("CIFAR-10"),
         otherwise="the default here: L-BFGS in float64 without total variation; the label is inferred; images are not "
-        "normalised",
+        "normalized",
         uniform=True,
     ),
     Setting(
@@ -140,7 +140,7 @@ SETTINGS = (
             verified=False,
         ),
         data=PHOTOS.format("CIFAR-10"),
-        otherwise="the label is inferred; images are not normalised; two restarts, chosen by mismatch",
+        otherwise="the label is inferred; images are not normalized; two restarts, chosen by mismatch",
         uniform=True,
     ),
     Setting(

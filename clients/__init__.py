@@ -1,1 +1,1 @@
-"""What runs on a client."""
+"""Clients: what runs on a client."""

@@ -1,4 +1,4 @@
-"""The one ClientApp: it trains on its share, defends its update, keeps the truth, and answers the server."""
+"""ClientApp: trains on its share, defends its update, keeps the truth, and answers the server."""
 
 import logging
 from collections.abc import Callable

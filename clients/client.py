@@ -1,4 +1,4 @@
-"""One client in one round: what it was asked, what it does, what it keeps to itself."""
+"""A client in one round: what it was asked, what it does, what it keeps to itself."""
 
 import time
 from dataclasses import dataclass, field
@@ -8,24 +8,23 @@ from pathlib import Path
 import torch
 from flwr.app import Context, Message, RecordDict
 
-from fedleak.accounting.chains import tells_the_loss
-from fedleak.batch import Batch
 from fedleak.client_round import with_own
+from fedleak.contracts.chain import Chain
 from fedleak.data import load
-from fedleak.defense import Defense, withheld_from
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
-from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.plan import FederationPlan
-from fedleak.footprint import footprint
-from fedleak.reply import reply
-from fedleak.task import Task
-from fedleak.threads import one_thread
-from fedleak.training import LocalTraining
+from fedleak.federation.reply import reply
+from fedleak.io.fingerprint import source_fingerprint
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
-from fedleak.weights import NamedTensors, Weights
 
+from .memory import footprint
 from .share import examples_of, pretraining_of
 
 CHUNK = 256
@@ -87,7 +86,7 @@ class Client:
         return self.plan.public_task()
 
     @property
-    def dice(self) -> tuple[int | str, ...]:
+    def seed_key(self) -> tuple[int | str, ...]:
         """What seeds this client in this round: the same under every defense, so that defenses can be compared."""
         phase = "pretraining" if self.pretraining else "client"
         return (self.plan.seed, phase, self.partition, self.round)
@@ -106,7 +105,7 @@ class Client:
         truth = PrivateBatch(
             examples=examples,
             training=training,
-            dice=self.dice,
+            dice=self.seed_key,
             client=self.partition,
             round=self.round,
             kept=self.kept,
@@ -117,18 +116,16 @@ class Client:
     def pretrain(self, content: RecordDict) -> Trained:
         """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
         examples, training = pretraining_of(self.plan, self.partition)
-        return self._train(content, examples, training, ())
+        return self._train(content, examples, training, Chain())
 
     def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
         """Mean loss, accuracy and number of examples of the task's test split, with the layers it has of its own."""
         test = load(self.plan.task).test
-        weights = with_own(self._weights(content), withheld_from(self.task, self.plan.defenses()), self.kept)
+        weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
         loss, accuracy = mean_loss(self.task, weights, test)
         return loss, accuracy, len(test)
 
-    def _train(
-        self, content: RecordDict, examples: Batch, training: LocalTraining, chain: tuple[Defense, ...]
-    ) -> Trained:
+    def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
         before = self._weights(content)
         loss, _ = mean_loss(self.task, before, examples)
         if not isfinite(loss):
@@ -138,14 +135,14 @@ class Client:
             )
         with footprint() as taken:
             started = time.perf_counter()
-            sent = reply(self.task, before, examples, training, chain, self.dice, self.kept)
+            sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept)
             seconds = time.perf_counter() - started
         sent.weights.require_finite(f"client {self.partition}, round {self.round}")
         return Trained(
             before=before,
             after=sent.weights,
             examples=len(examples),
-            loss=loss if tells_the_loss(chain, self.plan.federation) else None,
+            loss=loss if chain.tells_the_loss(self.plan.federation) else None,
             kept=sent.kept,
             seconds=seconds,
             memory=taken.bytes,

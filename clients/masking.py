@@ -1,4 +1,4 @@
-"""A client's part in secure aggregation; its private key never leaves this process."""
+"""Masking: a client's part in secure aggregation; its private key never leaves this process."""
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
@@ -25,7 +25,7 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
             f"secure-aggregation: the server asks for a sum over {len(cohort)} clients, and this client refuses below "
             f"{defense.smallest_cohort}"
         )
-    values = defense.quantise(contribution(trained.before, trained.after, trained.examples), len(cohort))
+    values = defense.quantize(contribution(trained.before, trained.after, trained.examples), len(cohort))
     context = f"{client.plan.task}/{client.plan.defense}/{client.plan.seed}/{client.round}"
     return wire.from_ring(mask(values, client.partition, private, cohort, context))
 
@@ -35,7 +35,7 @@ def _private(client: Client) -> bytes:
     # Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
     later = {"utility"} if client.plan.recorded(client.round) else set()
     plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later})
-    return private_key(*client.dice, plan)
+    return private_key(*client.seed_key, plan)
 
 
 def _cohort(content: RecordDict) -> dict[int, bytes]:

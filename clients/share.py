@@ -1,4 +1,4 @@
-"""A client's own data, and which of it a round uses."""
+"""A client's share of the data, and which of it a round uses."""
 
 from functools import lru_cache
 from math import ceil
@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.batch import Batch
 from fedleak.data import load, partition
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.settings import FederationSettings
-from fedleak.training import LocalTraining
 
 
 def share_of(plan: FederationPlan, client: int) -> Batch:

@@ -1,4 +1,4 @@
-"""Capture, attack, score: the whole line from Python, in memory.
+"""Python API: capture, attack, score; the whole line in memory.
 
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)
@@ -6,25 +6,182 @@ for figure in score(guess, captured):
     print(figure.metric, figure.value, "prior", figure.baseline, "no gradient", figure.no_gradient)
 """
 
+import copy
+import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from fedleak.attack import attacks
-from fedleak.campaign.adversary import blind_guesses, shown
-from fedleak.captures import Capture, capture, observe
-from fedleak.fitting import METRICS_FOR
-from fedleak.metric import metrics as metric_registry
-from fedleak.observation import Observation
-from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
-from fedleak.scoring import score as compare
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import Defense
+from fedleak.contracts.metric import metrics as metric_registry
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.plugin import plain
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
+from fedleak.errors import ConfigError, FederationError
+from fedleak.evaluation.adversary import baselines, public_examples, shown
+from fedleak.evaluation.challenge import Challenge, Question, some_of
+from fedleak.evaluation.message import Message
+from fedleak.evaluation.scoring import score as compare
+from fedleak.experiment.experiment import METRICS_FOR
+from fedleak.federation.outcome import ClientFailure
+from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.randomness import generator, seeded
+from fedleak.settings import FederationSettings, Table, parse_settings
+from fedleak.tasks import weights_of
+
+# What a server sees of a federation, or of a model of one's own, in memory, with the truth beside it.
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What the server saw in one message, and beside it the truth, which only `score` reads."""
+
+    observation: Observation
+    truth: Batch
+    others: tuple[Observation, ...] = ()
+    """What else the server had seen by then, for attacks that want it."""
+    question: Question | None = None
+    """Whose examples the truth could be mistaken for, for attacks that are asked about candidates."""
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The candidates, and which of them are behind the update; the same each time."""
+        return None if self.question is None else self.question.challenge()
+
+
+def capture(
+    task: str,
+    *,
+    defense: Sequence[Defense | Table] = (),
+    seed: int = 0,
+    model: Table | None = None,
+    adversary: Table | None = None,
+    **federation: Any,
+) -> list[Capture]:
+    """Runs a tapped federation in this process; one capture for each message that the server recorded.
+
+    `federation`, `model` and `adversary` are the tables of an experiment: `capture("digits-mlp", clients=2,
+    batch_size=4)`. Under secure aggregation the last capture of a round is the aggregate. Raises `ConfigError` for what
+    an experiment file would be refused for, and `FederationError` when a client failed.
+    """
+    # Flower takes a while to import, and who attacks a model of their own needs none.
+    from fedleak.federation.engine import run_federation
+
+    chain = [plain(part) if isinstance(part, Defense) else part for part in defense]
+    with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
+        tree = {
+            "task": task,
+            "seed": seed,
+            "federation": federation,
+            "model": model or {},
+            "adversary": adversary or {},
+            "chain": chain,
+            "recordings": f"{folder}/recordings",
+            "vault": f"{folder}/vault",
+        }
+        plan = parse_settings(FederationPlan, tree)
+        report = run_federation(plan)
+        _require_every_client(report.failures)
+        auxiliary = public_examples(task, plan.adversary.auxiliary)
+        recordings, vault = Path(plan.recordings), Path(plan.vault)
+        messages = (Message(path=path, recordings=recordings, vault=vault) for path in report.recordings)
+        captures = [_captured(message, auxiliary) for message in messages]
+    return [replace(one, others=_before(one.observation, captures)) for one in captures]
+
+
+def observe(
+    model: nn.Module,
+    inputs: Float[Tensor, "batch channels height width"],
+    labels: Int[Tensor, " batch"],
+    *,
+    defense: Sequence[Defense | Table] = (),
+    auxiliary: Batch | None = None,
+    strangers: Batch | None = None,
+    seed: int = 0,
+    **training: Any,
+) -> Capture:
+    """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
+
+    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
+    public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
+    attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
+    an unknown or impossible field, and for a defense that needs several clients (use `capture`).
+    """
+    chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
+    protocol = chain.protocol
+    if protocol is not None:
+        raise ConfigError(
+            f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
+        )
+    size = training.get("batch_size", len(labels))
+    batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
+    settings = {"batch_size": size, "batches": batches, **training}
+    federation = parse_settings(FederationSettings, settings)
+    chain = chain.planned((federation,))
+    facts = chain.settings(federation).training()
+    network = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        classes = network(inputs[:1]).shape[1]
+    task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
+    with seeded(seed, "initial weights"):  # of layers that a defense puts in
+        task = chain.task(task)
+    before = weights_of(task.network)
+    after = reply(task, before, Batch(inputs, labels), facts, chain, (seed, "observe")).weights
+    observation = Observation(
+        task=task,
+        before=before,
+        update=Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
+        buffers_after=after.buffers or None,
+        num_examples=len(labels),
+        training=facts,
+        defense=chain,
+        auxiliary=auxiliary,
+    )
+    truth = Batch(inputs, labels)
+    return Capture(observation, truth, question=None if strangers is None else _question(truth, strangers, seed))
+
+
+def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
+    nobody = truth[torch.zeros(0, dtype=torch.int64)]
+    asked = some_of(strangers, generator(seed, "strangers"))
+    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))
+
+
+def _require_every_client(failures: Sequence[ClientFailure]) -> None:
+    if failures:
+        first = failures[0]
+        raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
+
+
+def _captured(message: Message, auxiliary: Batch | None) -> Capture:
+    observation = message.recording.observation().with_auxiliary(auxiliary)
+    return Capture(observation, message.truth, question=message.question)
+
+
+def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
+    """As `Message.others`, of what is in memory."""
+    known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
+    return tuple(one for one in known if one.round <= observation.round)
+
 
 __all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
 
 METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
 """What a guess at the examples is scored by."""
+
+
 INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
 """What an answer to questions about them is scored by."""
 
@@ -32,18 +189,18 @@ INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
 def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
     """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone.
 
-    Of a capture it also sees what it wants: other messages of the federation, and candidates to be asked about.
+    Of a capture it also sees what it requires: other messages of the federation, and candidates to be asked about.
     """
     chosen = attacks.build(name, options)
-    dice = generator(seed, "attack", name)
+    rng = generator(seed, "attack", name)
     if isinstance(captured, Observation):
-        return chosen.reconstruct(captured, dice)
-    challenge = captured.challenge if "candidates" in chosen.wants else None
-    return chosen.reconstruct(shown(captured.observation, chosen, captured.others, challenge), dice)
+        return chosen.run(captured, rng)
+    challenge = captured.challenge if "candidates" in chosen.requires else None
+    return chosen.run(shown(captured.observation, chosen, captured.others, challenge), rng)
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:
-    """Each metric of a guess against the truth, beside what two blind guesses get: see `Score`.
+    """Each metric of a guess against the truth, beside what two baselines get: see `Score`.
 
     Without `metrics` those that judge what was guessed: examples (`METRICS`), or answers to questions (`INFERENCE`).
     """
@@ -52,8 +209,8 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
     )
-    prior = attacks.build("prior", {}).reconstruct(asked, generator(0, "prior"))
-    return compare(guess, captured.truth, chosen, prior, blind_guesses(asked), challenge)
+    prior = attacks.build("prior", {}).run(asked, generator(0, "prior"))
+    return compare(guess, captured.truth, chosen, prior, baselines(asked), challenge)
 
 
 def _fitting(guess: Reconstruction) -> list[str]:

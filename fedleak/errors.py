@@ -1,8 +1,9 @@
-"""The few errors fedleak raises itself, each one sentence: what was expected, what came, what to do.
+"""Errors that fedleak raises itself, each one sentence: what was expected, what came, what to do.
 
 FedleakError            exit status 1: something failed
 ├── FederationError     a client or the protocol failed while the federation ran
 ├── BoundError          a result beats what is proved to be possible, so something in the run is wrong
+├── NotApplicable       an attack says why it has no guess at an update; `Attack.run` makes a failed guess of it
 └── UserError           exit status 2: the input is at fault, and can be mended
     ├── ConfigError     an unknown name or key, a value of the wrong type or out of range
     ├── DataError       a data set or checkpoint that is missing or unreadable
@@ -34,6 +35,10 @@ class FederationError(FedleakError):
 
 class BoundError(FedleakError):
     """A result beats what is proved to be possible, so something in the run is wrong."""
+
+
+class NotApplicable(FedleakError):  # noqa: N818  a result, not an error: it is caught in one place
+    """An attack, or a part of it, does not apply to what was observed; the message is the reason, for a person."""
 
 
 class UserError(FedleakError):

@@ -1,4 +1,4 @@
-"""Lets a long computation say how far it is, without knowing who listens."""
+"""Progress of a long computation, told to whoever listens."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

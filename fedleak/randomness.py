@@ -1,4 +1,4 @@
-"""Every draw takes a generator made from (seed, purpose, ...): same words, same draw, on any worker."""
+"""Random generators from (seed, purpose, ...): same words, same draw, on any worker."""
 
 import hashlib
 import random
@@ -21,7 +21,7 @@ def generator(*words: object) -> Generator:
 
 
 @contextmanager
-def global_dice(*words: object) -> Iterator[None]:
+def seeded(*words: object) -> Iterator[None]:
     """Seeds the global generators of torch and `random` inside the block and puts them back after it.
 
     For code that is not ours and takes no generator: dropout layers, Flower's sampling of clients.
@@ -34,3 +34,17 @@ def global_dice(*words: object) -> Iterator[None]:
             yield
         finally:
             random.setstate(kept)
+
+
+# Arithmetic that does not depend on how many cores there are.
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block torch sums on one thread, so that every worker of every engine gets the same bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""One message that the server saw, as a file that can be kept, sent, and attacked again next year."""
+"""A recording: one message that the server saw, as a file that can be kept, sent, and attacked again next year."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,16 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fedleak.defense import Defense, build_chain, withheld_from
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
-from fedleak.observation import Observation
-from fedleak.task import Task
+from fedleak.io.tensors import read_pair, write_pair
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.tasks import hardened
-from fedleak.tensorfile import read_pair, write_pair
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 FORMAT = "fedleak-recording-1"
 RING = "ring"
@@ -41,7 +41,7 @@ class Recording:
     num_examples: int | None
     training: LocalTraining
     """As the adversary knows it: None where a fact is unknown."""
-    chain: tuple[Defense, ...]
+    chain: Chain
     defense: str
     """Name of the chain in the experiment."""
     seed: int
@@ -59,7 +59,7 @@ class Recording:
     def observation(self) -> Observation:
         """What an attack is given."""
         before = self.before.state_dict()
-        masked, withheld = self.kind == "masked", withheld_from(self.task, self.chain)
+        masked, withheld = self.kind == "masked", self.chain.withheld(self.task)
         delta = self._read_masked() if masked else {n: self.payload[n] - before[n] for n in self.before.parameters}
         after = {n: self.payload[n] for n in self.before.buffers if n in self.payload and n not in withheld}
         return Observation(
@@ -80,7 +80,7 @@ class Recording:
         defense = masking_of(self.chain)
         if defense is None or RING not in self.payload:
             raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
-        return masked_deltas(self.before, defense.dequantise(self.payload[RING].numpy().view(np.uint64)))
+        return masked_deltas(self.before, defense.dequantize(self.payload[RING].numpy().view(np.uint64)))
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:
@@ -95,7 +95,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "training": asdict(recording.training),
         "unknown": list(recording.training.unknown()),
         "defense": recording.defense,
-        "chain": [{"use": defense.name, **defense.options()} for defense in recording.chain],
+        "chain": recording.chain.tables,
         "seed": recording.seed,
         "metrics": dict(recording.metrics),
         "public_keys": dict(recording.public_keys),
@@ -127,7 +127,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
-    chain = build_chain(tuple(facts["chain"]))
+    chain = Chain.build(tuple(facts["chain"]))
     return Recording(
         task=hardened(facts["task"], chain),
         before=Weights(

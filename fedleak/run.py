@@ -1,4 +1,4 @@
-"""Runs a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
+"""Runs of a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
 
 import time
 from collections.abc import Iterator
@@ -6,24 +6,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.cell import BUGS
-from fedleak.campaign.claim import claim, locked
+from fedleak.analysis.analysis import Analysis
+from fedleak.campaign.bookkeeping import Bookkeeping
+from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
-from fedleak.campaign.execution import Execution
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.grid import campaign_of
-from fedleak.campaign.jobs import Engine
+from fedleak.campaign.execution import execution_of
 from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
-from fedleak.campaign.reading import read_run
-from fedleak.campaign.workers import InThisProcess, Workers
-from fedleak.comparison.bounds import bounds_of
+from fedleak.campaign.workers import Engine, InThisProcess, Workers
 from fedleak.errors import BoundError, FedleakError, OutputError
-from fedleak.experiment import Experiment
-from fedleak.manifest import Manifest, manifest_of
-from fedleak.results import Row
-from fedleak.threads import one_thread
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.experiment import Experiment
+from fedleak.experiment.grid import campaign_of
+from fedleak.randomness import one_thread
+from fedleak.results.federation_row import read_federations
+from fedleak.results.row import Row, read_results
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import Manifest, manifest_of, read_manifest
+from fedleak.runs.ownership import claim, locked
+from fedleak.runs.reading import FinishedRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +32,17 @@ class Outcome:
     """What a run came to."""
 
     folder: RunFolder
-    rows: tuple[Row, ...]
-    """In plan order."""
+    analysis: Analysis
+    """What it shows."""
     problems: tuple[str, ...]
     """What went wrong on the way, a sentence each."""
     exit_status: int
     """0; 2 where the user can mend what went wrong; else 1."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """In plan order."""
+        return self.analysis.rows
 
 
 def run(
@@ -57,64 +63,84 @@ def run(
     folder, watching = RunFolder(out), events or Events()
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
-        execution = Execution(campaign, folder, engine, watching)
-        planned = execution.standing.total
-        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=planned)
+        execution = execution_of(campaign, folder, engine, watching)
+        books = execution.books
+        manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=books.progress.total)
         manifest.write(folder.manifest)
-        with _ending(execution, manifest), one_thread():
+        with _ending(books, manifest), one_thread():
             execution.execute(lambda: _workers(engine, jobs))
-            rows = tuple(execution.ledger.rows())
-            _hold_to_bounds(execution, rows)
-        if rows:
-            _draw(execution)
-    return Outcome(
-        folder=folder, rows=rows, problems=tuple(execution.problems), exit_status=execution.problems.exit_status
-    )
+            analysis = _analysis(books)
+            _hold_to_bounds(books, analysis)
+        if analysis.rows:
+            _draw(books, analysis)
+    errors = books.log.errors
+    return Outcome(folder=folder, analysis=analysis, problems=tuple(errors), exit_status=errors.exit_status)
 
 
 @contextmanager
-def _ending(execution: Execution, manifest: Manifest) -> Iterator[None]:
+def _ending(books: Bookkeeping, manifest: Manifest) -> Iterator[None]:
     """Writes into the manifest how the block ended: by itself, by an error of ours, or interrupted."""
     started, status = time.perf_counter(), None
     try:
         yield
-        status = execution.problems.exit_status
+        status = books.log.errors.exit_status
     except FedleakError as error:
         status = error.exit_status
         raise
     finally:
-        seconds, standing = time.perf_counter() - started, execution.standing
-        ended = manifest.ended(seconds, status, planned=standing.total, finished=standing.done)
-        ended.write(execution.folder.manifest)
+        seconds, progress = time.perf_counter() - started, books.progress
+        ended = manifest.ended(seconds, status, planned=progress.total, finished=progress.done)
+        ended.write(books.folder.manifest)
 
 
 def _workers(engine: Engine, jobs: int) -> Workers:
     if engine == "ray":
-        return RayWorkers(jobs)
+        return RayWorkers.started(jobs)
     return InThisProcess() if jobs == 1 else Pool(jobs)
 
 
-def _hold_to_bounds(execution: Execution, rows: tuple[Row, ...]) -> None:
+def _analysis(books: Bookkeeping) -> Analysis:
+    """Of the rows as the files have them, so that whoever reads the run later sees the same."""
+    folder, progress = books.folder, books.progress
+    return Analysis(
+        campaign=books.campaign,
+        rows=tuple(read_results(folder.results)),
+        federations=tuple(read_federations(folder.federations)),
+        unfinished=max(0, progress.total - progress.done),
+    )
+
+
+def _hold_to_bounds(books: Bookkeeping, analysis: Analysis) -> None:
     """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
-    for bound in bounds_of(rows, execution.campaign):
+    for bound in analysis.bounds:
         try:
             bound.check.require()
         except BoundError as error:
-            execution.broke(bound.where, error)
+            books.log.broke(bound.where, error)
 
 
-def _draw(execution: Execution) -> None:
+def _finished(books: Bookkeeping, analysis: Analysis) -> FinishedRun:
+    return FinishedRun(
+        folder=books.folder,
+        campaign=books.campaign,
+        rows=analysis.rows,
+        federations=analysis.federations,
+        manifest=read_manifest(books.folder.manifest),
+    )
+
+
+def _draw(books: Bookkeeping, analysis: Analysis) -> None:
     """Pictures for people. The results are there: a picture that cannot be drawn is a problem, not the run's end."""
-    from fedleak.gallery import draw_gallery  # these load what only they need
+    from fedleak.figures.gallery import draw_gallery  # these load what only they need
     from fedleak.report.page import write_report
 
-    folder, events = execution.folder, execution.events
+    folder, events = books.folder, books.progress.events
     try:
         events.drawing("gallery")
-        draw_gallery(folder, execution.campaign)
+        draw_gallery(folder, books.campaign)
         events.drawing("report")
-        write_report(read_run(folder.root), folder.report)
+        write_report(_finished(books, analysis), analysis, folder.report)
     except BUGS as error:
         if isinstance(error, OutputError):
             raise
-        execution.broke("the pictures could not be drawn", error)
+        books.log.broke("the pictures could not be drawn", error)

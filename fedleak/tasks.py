@@ -1,38 +1,32 @@
-"""The catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
+"""Catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
 
 from functools import lru_cache
 from pathlib import Path
 
 from torch import nn
 
-from fedleak.defense import Defense, public_task
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.model import models
+from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, Shape, Source, image_folder, register_source, sources
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.model import models
-from fedleak.randomness import global_dice
-from fedleak.source import IMAGE_FOLDER, Source, image_folder, sources
-from fedleak.task import Task
-from fedleak.weights import Weights
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
+from fedleak.randomness import seeded
 
-CATALOGUE = (
-    "digits-mlp",
-    "digits-lenet",
-    "mnist-lenet",
-    "photos-lenet",
-    "photos-convnet",
-    "photos-deep-convnet",
-    "photos-resnet18",
-    "photos-wide-mlp",
-    "photos-cnn6",
-    "photos-vit",
-    "mnist-wide-mlp",
-    "faces-lenet",
-    "cifar10-lenet",
-    "cifar10-convnet",
-    "cifar10-resnet18",
-    "fashion-mnist-lenet",
-    "fashion-mnist-convnet",
-)
-"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""
+__all__ = [
+    "CATALOGUE",
+    "IMAGE_FOLDER",
+    "Shape",
+    "Source",
+    "hardened",
+    "image_folder",
+    "initial_weights",
+    "parse_name",
+    "register_source",
+    "sources",
+    "task_named",
+    "weights_of",
+]
 
 
 @lru_cache(maxsize=32)
@@ -44,9 +38,9 @@ def task_named(name: str) -> Task:
 
 
 @lru_cache(maxsize=32)
-def hardened(name: str, chain: tuple[Defense, ...]) -> Task:
+def hardened(name: str, chain: Chain) -> Task:
     """The task of that name as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
-    return public_task(task_named(name), chain)
+    return chain.task(task_named(name))
 
 
 def parse_name(name: str) -> tuple[Source, str]:
@@ -62,15 +56,15 @@ def parse_name(name: str) -> tuple[Source, str]:
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
 
 
-def initial_weights(task: Task, seed: int, chain: tuple[Defense, ...] = ()) -> Weights:
-    """Fresh weights by the architecture's own initialisation; the same seed gives the same weights.
+def initial_weights(task: Task, seed: int, chain: Chain | None = None) -> Weights:
+    """Fresh weights by the architecture's own initialization; the same seed gives the same weights.
 
     `task` is the one of that name or hardened by `chain`, whose layers come last: the others are as without it.
     """
-    with global_dice(seed, "initial weights", task.name):
+    with seeded(seed, "initial weights", task.name):
         source, model = parse_name(task.name)
         network = models.build(model, {}, "task").network(source.shape, source.classes)
-        return weights_of(public_task(Task(task.name, network, source.shape, source.classes), chain).network)
+        return weights_of((chain or Chain()).task(Task(task.name, network, source.shape, source.classes)).network)
 
 
 def weights_of(network: nn.Module) -> Weights:

@@ -1,13 +1,13 @@
-"""The truth: what clients really trained on. Only clients write it, only scoring and verification read it."""
+"""The vault: what clients really trained on. Only clients write it, only scoring and verification read it."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from fedleak.batch import Batch
 from fedleak.errors import RecordingError
-from fedleak.tensorfile import read_pair, write_pair
-from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors
+from fedleak.io.tensors import read_pair, write_pair
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""What the adversary runs: the server, its tap, and the aggregation protocols."""
+"""The server: what the adversary runs. Its tap and the aggregation protocols."""

@@ -1,4 +1,4 @@
-"""The one ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
+"""ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import Strategy
 
-from fedleak.checkpoint import load_checkpoint
 from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Evaluation, Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
-from fedleak.randomness import global_dice
+from fedleak.learning.weights import Weights
+from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights
-from fedleak.weights import Weights
 
+from .checkpoint import load_checkpoint
 from .evaluator import Evaluator
 from .meter import Meter
 from .recorder import Recorder
@@ -51,7 +51,7 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation) if plan.utility.rounds else None
     layers = _layers(plan, roster, recorder)
-    with global_dice(plan.seed, "sampling"):
+    with seeded(plan.seed, "sampling"):
         try:
             outcome.evaluation |= _federate(strategy, layers, weights, plan.rounds, evaluator)
         except FedleakError:
@@ -73,7 +73,7 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
     if plan.model.trained_rounds == 0:
         return weights
     strategy = plain_fedavg(plan.federation.clients)
-    with roster.unrecorded(), global_dice(plan.seed, "pretraining"):
+    with roster.unrecorded(), seeded(plan.seed, "pretraining"):
         result = strategy.start(
             roster,
             wire.to_arrays(weights.state_dict()),

@@ -1,4 +1,4 @@
-"""Has the new model evaluated by one client after every round, where it should be known how good it becomes."""
+"""Evaluation of the new model by one client after every round, where it should be known how good it becomes."""
 
 from dataclasses import dataclass
 

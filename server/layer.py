@@ -1,4 +1,4 @@
-"""What the layers between Flower's grid and the strategy have in common."""
+"""Layers between Flower's grid and the strategy: what they have in common."""
 
 from abc import abstractmethod
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The meter: what each round of training cost the clients, in bytes, seconds and memory."""
+"""Metering: what each round of training cost the clients, in bytes, seconds and memory."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,12 +9,11 @@ from statistics import fmean, median
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.serverapp import Grid
 
-from fedleak.defense import dense_bytes, encoded_bytes, protocol_of
 from fedleak.federation import wire
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
+from fedleak.learning.update import Update, UpdateKind, dense_bytes
+from fedleak.learning.weights import Weights
 
 from .layer import Layer
 
@@ -79,11 +78,11 @@ class Meter(Layer):
     def _encoded(self, question: RecordDict, answer: RecordDict) -> int:
         """Buffers leave as they are, unless a protocol carries them too."""
         chain, before = self._plan.defenses(), self._weights(question)
-        if protocol_of(chain) is not None:
-            return encoded_bytes(Update(before.state_dict(), UpdateKind.DELTA), chain)
+        if chain.protocol is not None:
+            return chain.encoded_bytes(Update(before.state_dict(), UpdateKind.DELTA))
         after = self._weights(answer).parameters
         sent = Update({name: after[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
-        return encoded_bytes(sent, chain) + dense_bytes(before.buffers)
+        return chain.encoded_bytes(sent) + dense_bytes(before.buffers)
 
     def _weights(self, content: RecordDict) -> Weights:
         return self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))

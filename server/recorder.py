@@ -1,4 +1,4 @@
-"""Turns what crossed the wire into recordings on disk."""
+"""Recorder: turns what crossed the wire into recordings on disk."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from flwr.app import RecordDict
 
-from fedleak.defense import Defense
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording import RING, Payload, Recording, write_recording
-from fedleak.task import Task
-from fedleak.training import LocalTraining
-from fedleak.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True)
@@ -95,5 +95,5 @@ class Recorder:
         return self.plan.public_task()
 
     @cached_property
-    def _chain(self) -> tuple[Defense, ...]:
+    def _chain(self) -> Chain:
         return self.plan.defenses()

@@ -1,4 +1,4 @@
-"""Which node is which client, the order of everything, and what went wrong with whom."""
+"""Roster: which node is which client, the order of everything, and what went wrong with whom."""
 
 import random
 import time
@@ -11,8 +11,8 @@ from flwr.serverapp import Grid
 
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
 from .layer import Layer

@@ -1,4 +1,4 @@
-"""The server's part in secure aggregation: it relays keys, adds up masked vectors, and learns the sum."""
+"""Secure aggregation on the server: it relays keys, adds up masked vectors, and learns the sum."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from fedleak.defenses.secure_aggregation import SecureAggregation, add_up, mean_
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import failure_of_all
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 from .layer import Layer
 from .recorder import Recorder
@@ -70,7 +70,7 @@ class SecureAggregationLayer(Layer):
     def _revealed(self, sent: list[Message], replies: list[Message]) -> Message:
         before = self._task.split(wire.to_tensors(wire.arrays_of(sent[0].content)))
         total = add_up([wire.to_ring(wire.arrays_of(reply.content)) for reply in replies])
-        state, examples = mean_state(before, self._defense.dequantise(total))
+        state, examples = mean_state(before, self._defense.dequantize(total))
         cohort = tuple(self._roster.client_of(reply.metadata.src_node_id) for reply in replies)
         if self._recorder is not None:
             self._recorder.aggregate(cohort, wire.round_of(sent[0].content), before, state, examples)

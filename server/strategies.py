@@ -1,4 +1,4 @@
-"""Flower's strategies by name, with their options checked."""
+"""Strategies of Flower by name, with their options checked."""
 
 import inspect
 from typing import Any
@@ -7,11 +7,9 @@ import flwr.serverapp.strategy as flower
 from flwr.serverapp.strategy import FedAvg, Strategy
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from fedleak.accounting.chains import tells_the_loss
-from fedleak.defense import protocol_of
+from fedleak.contracts.plugin import explain
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.federation.plan import FederationPlan
-from fedleak.registry import explain
 from fedleak.settings import FederationSettings, Table
 
 UNSUITED = {
@@ -29,14 +27,14 @@ ONLY_THE_MEAN = {"FedAvg", "FedAvgM", "FedAdagrad", "FedAdam", "FedYogi"}
 def build_strategy(plan: FederationPlan) -> Strategy:
     """The strategy of a plan; raises `ConfigError` for what does not exist, is not an option, or cannot work."""
     settings = plan.training()
-    if protocol_of(plan.defenses()) is not None and settings.strategy not in ONLY_THE_MEAN:
+    if plan.defenses().protocol is not None and settings.strategy not in ONLY_THE_MEAN:
         _class_of(settings.strategy)
         raise ConfigError(
             f"federation.strategy: {settings.strategy} needs each client's reply, and under secure-aggregation the "
             f"server has only the mean; choose one of {', '.join(sorted(ONLY_THE_MEAN))}"
         )
     strategy = _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")
-    if _needs_losses(strategy) and not tells_the_loss(plan.defenses(), plan.federation):
+    if _needs_losses(strategy) and not plan.defenses().tells_the_loss(plan.federation):
         raise ConfigError(
             f"federation.strategy: {settings.strategy} weighs clients by their losses, which they do not report under "
             "a defense that proves something; choose another strategy"

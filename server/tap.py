@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flwr.app import Message, MessageType, RecordDict
 
 from fedleak.federation import wire
-from fedleak.weights import Weights
+from fedleak.learning.weights import Weights
 
 from .layer import Layer
 from .recorder import Recorder

@@ -2,29 +2,30 @@
 
 import dataclasses
 import re
+from importlib.resources import files
 from typing import Any, get_type_hints
 
 import pytest
 import torch
 
-from fedleak.attack import Attack, attacks
-from fedleak.batch import Batch
-from fedleak.challenge import Question
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.citations import bibliography
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.contracts.model import models
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.loader import loaders
-from fedleak.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.metric import Metric, metrics
-from fedleak.model import models
-from fedleak.observation import Observation
-from fedleak.plugin import Plugin
-from fedleak.properties import of_most
+from fedleak.evaluation.challenge import Question
+from fedleak.evaluation.scoring import score
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.registry import Registry
-from fedleak.scoring import score
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "attack": attacks,
@@ -42,9 +43,7 @@ def shipped(registry: Registry[Any]) -> list[Any]:
 
 PLUGINS = [(kind, cls) for kind, registry in REGISTRIES.items() for cls in shipped(registry)]
 ids = [f"{kind}:{cls.name}" for kind, cls in PLUGINS]
-RUN_HERE = [
-    cls for cls in shipped(attacks) if cls.name == "prior" or not cls.__module__.startswith("fedleak.attacks.")
-]
+RUN_HERE = [cls for cls in shipped(attacks) if cls.name == "prior" or not cls.__module__.startswith("fedleak.attacks.")]
 """Attacks from outside; and one of ours, so that these laws are never unasked. The rest of ours: `test_attack_laws`."""
 
 
@@ -87,9 +86,32 @@ def observation() -> Observation:
 @pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
 def test_it_names_its_source(kind: str, cls: type[Plugin]) -> None:
     assert re.fullmatch(r"https://\S+", cls.paper)
-    assert re.match(r"@\w+\{[\w:-]+,\n", cls.bibtex)
-    assert cls.paper in cls.bibtex
-    assert cls.bibtex.count("{") == cls.bibtex.count("}")
+    citation = cls.citation()
+    assert re.match(r"@\w+\{[\w:-]+,\n", citation)
+    assert cls.paper in citation
+    assert citation.count("{") == citation.count("}")
+
+
+def test_the_bibliography_has_what_our_plugins_cite_and_no_more() -> None:
+    own = [cls for _, cls in PLUGINS if cls.__module__.startswith("fedleak.")]
+    assert {cls.cites for cls in own if not cls.bibtex} == set(bibliography())
+    assert not {cls.bibtex.strip() for cls in own} & set(bibliography().values())  # cited then, not repeated
+
+
+def test_the_bibliography_has_each_key_and_each_paper_once_in_order() -> None:
+    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+\{([\w:-]+),$", text, flags=re.MULTILINE)
+    papers = re.findall(r"url = \{(\S+)\}$", text, flags=re.MULTILINE)
+    assert keys == sorted(set(keys)) == list(bibliography())
+    assert len(papers) == len(set(papers)) == len(keys)
+
+
+def test_a_plugin_from_outside_brings_its_own_text() -> None:
+    class Outsider(Plugin):
+        bibtex = "@misc{none}\n"
+
+    assert Outsider.citation() == "@misc{none}"
+    assert Plugin.citation() == ""
 
 
 @pytest.mark.parametrize(("kind", "cls"), PLUGINS, ids=ids)
@@ -126,7 +148,7 @@ def test_an_attack_gives_the_same_guess_for_the_same_seed_and_leaves_the_observa
     attack = attacks.build(cls.name, quick_options(cls))
     held = {name: value.clone() for name, value in observation.update.tensors.items()}
     weights = observation.before.clone()
-    one, two = (attack.reconstruct(observation, generator(5)) for _ in range(2))
+    one, two = (attack.run(observation, generator(5)) for _ in range(2))
     assert same(one, two)
     assert all(torch.equal(value, held[name]) for name, value in observation.update.tensors.items())
     assert all(torch.equal(v, observation.before.state_dict()[n]) for n, v in weights.state_dict().items())
@@ -147,7 +169,7 @@ def same(one: Reconstruction, two: Reconstruction) -> bool:
 def test_an_attack_survives_a_degenerate_update(cls: type[Attack], observation: Observation, value: float) -> None:
     filled = observation.update.with_vector(torch.full_like(observation.update.vector(), value))
     attack = attacks.build(cls.name, quick_options(cls))
-    guess = attack.reconstruct(dataclasses.replace(observation, update=filled), generator(5))
+    guess = attack.run(dataclasses.replace(observation, update=filled), generator(5))
     if guess.inputs is not None:
         assert torch.isfinite(guess.inputs).all()
     guessed = (guess.inputs, guess.labels, guess.membership, guess.properties)
@@ -169,7 +191,7 @@ def test_a_metric_prefers_the_truth(cls: type[Metric]) -> None:
     metric = metrics.build(cls.name, {})
     truth = Batch(torch.rand(3, 3, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))
     others = Batch(torch.rand(100, 3, 28, 28, generator=generator(1)), torch.zeros(100, dtype=torch.int64))
-    question = Question(members=truth, rivals=others[torch.arange(2)], strangers=others, dice=())
+    question = Question(members=truth, other_clients=others[torch.arange(2)], non_members=others, seed_key=())
     answer = torch.zeros(105).index_fill(0, question.challenge().members, 1.0)
     known = Reconstruction(
         inputs=truth.inputs, labels=truth.labels, membership=answer, properties=of_most(truth.inputs)

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fedleak.attack import attacks
-from fedleak.campaign.grid import load_campaign
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.app import app
-from fedleak.defense import defenses
-from fedleak.experiment import load_experiment
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.experiment.grid import load_campaign
 from fedleak.gate.policy import load_policy
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -36,7 +35,7 @@ def test_the_python_example_prints_a_figure_well_above_the_prior() -> None:
 def test_the_experiment_is_one(tmp_path: Path) -> None:
     file = tmp_path / "experiment.toml"
     file.write_text(blocks("toml")[0])
-    experiment = load_experiment(file, ("federation.batch_size=4",))
+    experiment = load_campaign(file, ("federation.batch_size=4",)).first
     assert experiment.federation.batch_size == 4
     assert list(experiment.build_chains()) == ["none", "clipped and noisy"]
 

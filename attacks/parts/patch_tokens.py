@@ -1,14 +1,20 @@
-"""A transformer's tokens `z = patches of the image, embedded + positions`, found in a network by what it is made of."""
+"""Patch embedding of a vision transformer: the tokens `z = embedded patches + positions`, found in its modules."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from fedleak.task import Task
-from fedleak.weights import NamedTensors
+from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
+from fedleak.gradients.precision import in_dtype
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors
+from fedleak.randomness import seeded
+
+from .applicability import mode_of
 
 ATTENTION = ("query", "key", "value")
 
@@ -40,12 +46,12 @@ class PatchTokens:
         return F.fold(patches.T[None], task.shape[1:], size, stride=size)
 
 
-def find_tokens(task: Task) -> PatchTokens | str:
-    """The task's tokens; or why it has none of this form, in words."""
-    convolutions = [(name, one) for name, one in task.network.named_modules() if isinstance(one, nn.Conv2d)]
+def find_tokens(task: Task) -> PatchTokens:
+    """The task's tokens, which must be of this form."""
+    convolutions = [(name, layer) for name, layer in task.network.named_modules() if isinstance(layer, nn.Conv2d)]
     problem = f"'{task.name}' is not a transformer of the form that APRIL is for: it has no "
     if not convolutions or not _cuts(convolutions[0][1], task):
-        return f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'"
+        raise NotApplicable(f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'")
     name, embedding = convolutions[0]
     with torch.no_grad():
         example = next(embedding.parameters())
@@ -53,11 +59,11 @@ def find_tokens(task: Task) -> PatchTokens | str:
     shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters()}
     positions = [name for name, shape in shapes.items() if shape == (1, tokens, embedding.out_channels)]
     if len(positions) != 1:
-        return (
+        raise NotApplicable(
             f"{problem}one position embedding of shape (1, {tokens}, {embedding.out_channels}); try gradient matching"
         )
     if tokens > embedding.out_channels:
-        return (
+        raise NotApplicable(
             f"{tokens} tokens of '{task.name}' are more than the {embedding.out_channels} features of each tell apart"
         )
     projections = _projections(task, embedding.out_channels)
@@ -76,7 +82,42 @@ def _projections(task: Task, width: int) -> tuple[str, ...]:
     """The weights of the first attention's three linear layers."""
     for name, module in task.network.named_modules():
         layers = dict(module.named_children())
-        found = [layers[part] for part in ATTENTION if part in layers]
-        if len(found) == 3 and all(isinstance(one, nn.Linear) and one.in_features == width for one in found):
+        projections = [layers[part] for part in ATTENTION if part in layers]
+        if len(projections) == 3 and all(isinstance(p, nn.Linear) and p.in_features == width for p in projections):
             return tuple(f"{name}.{part}.weight" if name else f"{part}.weight" for part in ATTENTION)
     return ()
+
+
+def sharpened(
+    observation: Observation,
+    tokens: PatchTokens,
+    images: Float[Tensor, "1 channels height width"],
+    labels: Int[Tensor, "1"],
+    iterations: int,
+) -> Float[Tensor, "1 channels height width"]:
+    """The image of all iterations whose gradient is nearest to the observed one, but for its length.
+
+    The embedding's equations `(dL/dz)ᵀ x = dL/dV` suffer from rounding in the observed dL/dz most. At a good guess
+    the derivative can be computed without any, and with it the equations are solved again.
+    """
+    observed = {name: value.double() for name, value in observation.gradient().items()}
+    right = observed[tokens.weight].flatten(1)
+    weights = in_dtype(observation.before, torch.float64)
+    guess, best, least = images.double(), images.double(), float("inf")
+    for _ in range(iterations + 1):
+        with seeded("sharpened"):  # for dropout: the same guess for the same observation
+            ours = observation.task.gradients(weights, guess, labels, mode=mode_of(observation))
+        scale = _product(ours, observed) / max(_product(ours, ours), 1e-300)
+        rest = {name: value - scale * ours[name] for name, value in observed.items()}
+        distance = _product(rest, rest)
+        if scale <= 0 or not torch.isfinite(guess).all():
+            break
+        if distance < least:
+            best, least = guess, distance
+        by_token = scale * ours[tokens.position].flatten(0, 1)
+        guess = tokens.image(torch.linalg.pinv(by_token.T) @ right, observation.task).clamp(0.0, 1.0)
+    return best.to(images.dtype)
+
+
+def _product(first: NamedTensors, second: NamedTensors) -> float:
+    return float(sum((value * second[name]).sum() for name, value in first.items()))

@@ -1,4 +1,4 @@
-"""What a chain of defenses proves: epsilon over a run, and bounds on what any attack can reconstruct.
+"""DP accounting: epsilon of a chain of defenses over a run.
 
 Shown beside what attacks did reconstruct; a result that beats its bound is a bug of the run.
 """

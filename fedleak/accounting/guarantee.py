@@ -1,11 +1,11 @@
-"""What one mechanism proves over the rounds of a run."""
+"""Privacy guarantees: what one mechanism proves over the rounds of a run."""
 
 import math
 from dataclasses import dataclass, replace
 
+from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
 from fedleak.accounting.gaussian import delta_of
 from fedleak.accounting.mechanism import Mechanism
-from fedleak.accounting.sampled import Releases, composed_epsilon, mu_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Guarantee:
 
     @property
     def mu(self) -> float:
-        """How far apart neighbours are in the end, in units of the noise: `sqrt(T) / noise multiplier`, unsampled.
+        """How far apart neighbors are in the end, in units of the noise: `sqrt(T) / noise multiplier`, unsampled.
 
         The squares of several parts add up.
         """
@@ -69,7 +69,7 @@ class Guarantee:
         if one.sampling_rate < 1:
             sampled = f", {self.rounds} times a secret sample of {one.sampling_rate:.3g} of them (taken as Poisson)"
         count = f"{releases} release{'s' if releases != 1 else ''}"
-        return f"noise multiplier {one.noise_multiplier:.3g} for {one.neighbours} {one.protects}s, {count}{sampled}"
+        return f"noise multiplier {one.noise_multiplier:.3g} for {one.neighbors} {one.protects}s, {count}{sampled}"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""What a defense adds to what it releases, in the terms that accountants reckon in."""
+"""Mechanisms: what a defense adds to what it releases, in the accountants' terms."""
 
 import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fedleak.accounting.sampled import Releases
+from fedleak.accounting.composition import Releases
 from fedleak.settings import FederationSettings
 
 View = Literal["message", "sum", "model"]
@@ -32,7 +32,7 @@ class Mechanism:
     contribution: float
     """Greatest norm of what one of the protected adds, in the units of the noise."""
     protects: Unit
-    neighbours: Literal["removed", "replaced"]
+    neighbors: Literal["removed", "replaced"]
     """Whether the case to compare with lacks the contribution, or has any other one in its place: twice as far."""
     releases: int
     """Of one round that the same contribution is in at most."""
@@ -41,8 +41,8 @@ class Mechanism:
 
     @property
     def sensitivity(self) -> float:
-        """How far apart what is released without noise can be in two neighbouring cases."""
-        return self.contribution * (2 if self.neighbours == "replaced" else 1)
+        """How far apart what is released without noise can be in two neighboring cases."""
+        return self.contribution * (2 if self.neighbors == "replaced" else 1)
 
     @property
     def noise_multiplier(self) -> float:

@@ -1,15 +1,15 @@
-"""The rows of a run in the order of its plan, on disk in valid files at every moment."""
+"""Ledger: the rows of a run in the order of its plan, on disk in valid files at every moment."""
 
 import time
 from collections.abc import Iterator
 
-from fedleak.campaign import cellfile
 from fedleak.campaign.cell import Cell, Section
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.federation_row import FederationRow, write_federations
-from fedleak.campaign.folder import RunFolder
-from fedleak.results import Row, write_results
-from fedleak.results_table import write_parquet
+from fedleak.results.federation_row import FederationRow, write_federations
+from fedleak.results.row import Row, write_results
+from fedleak.results.tables import write_parquet
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
 
 PATIENCE = 1.0
 """Seconds between two writings at least; each cell is on disk anyway."""
@@ -60,7 +60,7 @@ class Ledger:
     def gather(self) -> None:
         """Enters the cells that workers finished while nobody listened any more: they are on disk."""
         for cell in self._open.values():
-            saved = cellfile.finished(cell.folder.cell(cell.place), cell.address)
+            saved = cell_file.finished(cell.folder.cell(cell.place), cell.address)
             if saved is not None:
                 self._enter(cell, saved.rows)
 

@@ -1,47 +1,24 @@
-"""Which cells a campaign has: every attack on every message, each with the address of all that it depends on."""
+"""Plan of a campaign: a cell for every attack on every message, each with the address of all that it depends on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 
-from fedleak.attack import attacks
-from fedleak.campaign.address import address_of
-from fedleak.campaign.campaign import Campaign, Point
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.facts import acting_tables, attack_tables, settings_facts
-from fedleak.defense import build_chain, protocol_of
-from fedleak.experiment import Experiment, NamedDefense
-from fedleak.federation.fingerprint import source_fingerprint
-from fedleak.results import Place, Who
-from fedleak.settings import Table
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import acting_tables, settings_facts
+from fedleak.experiment.experiment import Experiment, NamedDefense
+from fedleak.experiment.labels import labeled_attacks
+from fedleak.io.fingerprint import source_fingerprint
+from fedleak.io.names import address_of
+from fedleak.results.row import Place
+from fedleak.results.schema import Who
 
-Message = tuple[int, Who]
-"""Round and sender."""
-
-
-def labels_of(tables: tuple[Table, ...]) -> list[str]:
-    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
-
-    A number that would give the name of another attack is left out.
-    """
-    names = [str(table.get("label", table["use"])) for table in tables]
-    given = set(names)
-    numbered: dict[str, Iterator[str]] = {}
-    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
-
-
-def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:
-    """A name where it comes first; whoever comes later takes one from `numbered`."""
-    others = (f"{name}-{number}" for number in count(2))
-    numbered[name] = (other for other in others if other not in given)
-    return name
-
-
-def labelled_attacks(experiment: Experiment) -> dict[str, Table]:
-    """The attacks of an experiment by label, every option written out."""
-    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
+MessageKey = tuple[int, Who]
+"""Of a message in its federation: round and sender."""
 
 
 def federation_address(experiment: Experiment, row: NamedDefense) -> str:
@@ -64,11 +41,11 @@ def expected_count(experiment: Experiment, row: NamedDefense) -> int:
 
 @lru_cache(maxsize=1024)
 def _reveals_a_sum(chain: str) -> bool:
-    return protocol_of(build_chain(tuple(json.loads(chain)))) is not None
+    return Chain.build(tuple(json.loads(chain))).protocol is not None
 
 
 def cells_of(
-    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[Message, str]
+    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[MessageKey, str]
 ) -> list[Cell]:
     """The cells of one point under one defense, in the order of the results: by message, then attack.
 
@@ -79,10 +56,10 @@ def cells_of(
     experiment = point.experiment
     federation = federation_address(experiment, row)
     auxiliary = experiment.adversary.auxiliary
-    tables = labelled_attacks(experiment)
+    tables = labeled_attacks(experiment)
     known = (federation, experiment.metrics, auxiliary)
     every = list(messages.values())
-    more = {label: [every] if attacks.from_table(table).wants else [] for label, table in tables.items()}
+    more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
     return [
         Cell(
             root=root,
@@ -98,7 +75,7 @@ def cells_of(
     ]
 
 
-def place_of(point: Point, defense: str, message: Message, attack: str, algorithm: str) -> Place:
+def place_of(point: Point, defense: str, message: MessageKey, attack: str, algorithm: str) -> Place:
     """Where an attack on a message belongs in the results."""
     round, who = message
     return Place(

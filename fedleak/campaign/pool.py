@@ -1,4 +1,4 @@
-"""A pool of processes on this machine, one thread each; a process that dies costs the job that it was at."""
+"""Process pool on this machine, one thread each; a process that dies costs the job that it was at."""
 
 import math
 import multiprocessing
@@ -16,10 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from fedleak import progress
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.jobs import Finished, Job, Result, died, lost, run_job
-from fedleak.campaign.workers import Advance, Workers
+from fedleak.campaign.preload import worker_context
+from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
 from fedleak.errors import FedleakError
-from fedleak.preload import worker_context
 
 WAIT_SECONDS = 0.2
 TELL_SECONDS = 0.1

@@ -1,4 +1,4 @@
-"""Jobs on Ray: on this machine, or on the cluster that `RAY_ADDRESS` names; all nodes need the run folder."""
+"""Ray workers: jobs on this machine, or on the cluster that `RAY_ADDRESS` names; all nodes need the run folder."""
 
 import importlib.util
 import logging
@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import fedleak
-from fedleak.campaign.jobs import Finished, Job, Result, died, lost, run_job
-from fedleak.campaign.workers import Advance, Workers
+from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
 from fedleak.errors import ConfigError, FedleakError, sentence
-from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.io.fingerprint import source_fingerprint
 
 WAIT_SECONDS = 0.2
 CONNECT_SECONDS = 5.0
@@ -22,7 +21,15 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 class RayWorkers(Workers):
     """One task a job, one core a task. Ray is started for the run, or joined where `RAY_ADDRESS` says so."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, ray: Any, cores: int) -> None:
+        self._ray = ray
+        self.capacity = 2 * max(1, cores)
+        self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
+        self._running: dict[Any, Job] = {}
+
+    @classmethod
+    def started(cls, jobs: int) -> "RayWorkers":
+        """Starts or joins Ray; raises `ConfigError` where it is not installed or nobody answers."""
         if importlib.util.find_spec("ray") is None:
             raise ConfigError("the engine 'ray' needs Ray; install ray, or use --jobs for a pool on this machine")
         _require_reachable(os.environ.get("RAY_ADDRESS", ""))
@@ -30,15 +37,12 @@ class RayWorkers(Workers):
         options = _start_options(jobs)  # sets what Ray reads when it is imported
         import ray
 
-        self._ray = ray
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
             raise ConfigError(f"RAY_ADDRESS: {sentence(error)}; start the cluster or unset it") from error
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        self.capacity = 2 * max(1, int(resources.get("CPU", 1)))
-        self._task = ray.remote(num_cpus=1, max_retries=0)(_run)
-        self._running: dict[Any, Job] = {}
+        return cls(ray, int(resources.get("CPU", 1)))
 
     def submit(self, job: Job) -> None:
         self._running[self._task.remote(job, source_fingerprint())] = job

@@ -1,4 +1,4 @@
-"""The command line, one command a file; nothing here imports torch before a command needs it."""
+"""Command line, one command a file; nothing imports PyTorch before a command is called that needs it."""
 
 import os
 import signal
@@ -7,8 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from fedleak.cli.app import app
-from fedleak.cli.errors import TerminatedError
+from click.shell_completion import shell_complete
+from typer.main import get_command
+
+from fedleak.cli.app import TerminatedError, app
+
+COMPLETE = "_FEDLEAK_COMPLETE"
+"""The variable by which a shell asks for its completion script (`bash_source`) and then for words."""
 
 
 def main() -> None:
@@ -18,6 +23,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # tests put other things there
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # an arrow must not end a run in ASCII
+    if os.environ.get(COMPLETE):  # asked here, because typer's own way expects commands that its installer wrote
+        sys.exit(shell_complete(get_command(app), {}, "fedleak", COMPLETE, os.environ[COMPLETE]))
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(app())
 

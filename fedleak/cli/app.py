@@ -1,24 +1,77 @@
-"""The `fedleak` command: its subcommands, and what its errors look like."""
+"""The `fedleak` command: its subcommands, and what a person sees of an error.
 
-from typing import Annotated
+That is one sentence and an exit status; a traceback is for bugs alone.
+"""
 
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Annotated, Any
+
+import click
 import typer
+from typer.core import TyperGroup
 
 from fedleak import __version__
-from fedleak.cli.advise import advise
-from fedleak.cli.attack import attack
-from fedleak.cli.check import check
-from fedleak.cli.cite import cite
-from fedleak.cli.compare import compare
-from fedleak.cli.demo import demo
-from fedleak.cli.doctor import doctor
-from fedleak.cli.errors import Polite
-from fedleak.cli.listing import list_plugins
-from fedleak.cli.profile import profile
-from fedleak.cli.query import query
-from fedleak.cli.report import report
-from fedleak.cli.run import run
-from fedleak.cli.verify import verify
+from fedleak.cli.deferred import deferred
+from fedleak.errors import FedleakError, OutputError
+
+COMMANDS = {
+    "demo": True,
+    "run": True,
+    "compare": True,
+    "advise": True,
+    "attack": True,
+    "profile": True,
+    "verify": True,
+    "check": True,
+    "query": False,
+    "report": True,
+    "list": False,
+    "cite": False,
+    "doctor": False,
+}
+"""The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""
+INTERRUPTED, TERMINATED = 130, 143
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM)."""
+
+
+class Polite(TyperGroup):
+    """Turns our own errors, Ctrl-C, a full disk and a closed pipe into a sentence and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except FedleakError as error:
+            _leave(ctx, str(error), error.exit_status)
+        except KeyboardInterrupt as error:
+            status = TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+            _leave(ctx, "interrupted; what was finished is kept, and the same command goes on from there", status)
+        except BrokenPipeError:
+            # Whoever read our output has enough of it; Python would complain again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            _leave(ctx, f"cannot write {error.filename or 'the output'}: {error.strerror}", OutputError.exit_status)
+        return None
+
+
+def _leave(ctx: click.Context, sentence: str, status: int) -> None:
+    interrupted = status in (INTERRUPTED, TERMINATED)
+    if ctx.params.get("debug") and not interrupted:
+        raise
+    with suppress(OSError):  # where nobody can hear it, the exit status says it
+        typer.echo(sentence if interrupted else f"error: {sentence}", err=True)
+    ctx.exit(status)
+
 
 app = typer.Typer(
     cls=Polite,
@@ -29,19 +82,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(demo)
-app.command()(run)
-app.command()(compare)
-app.command()(advise)
-app.command()(attack)
-app.command()(profile)
-app.command()(verify)
-app.command()(check)
-app.command()(query)
-app.command()(report)
-app.command(name="list")(list_plugins)
-app.command()(cite)
-app.command()(doctor)
+
+
+for _name, _heavy in COMMANDS.items():
+    app.command(name=_name)(deferred(_name, heavy=_heavy))
 
 
 def _say_version(wanted: bool) -> bool:

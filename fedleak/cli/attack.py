@@ -1,16 +1,131 @@
 """`fedleak attack`: one attack on a kept recording, alone, on any machine, with or without the truth."""
 
+import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
-from fedleak.cli.loading import say_loading
+from fedleak import progress
+from fedleak.cli.console import progress_bar
+from fedleak.cli.options import AttackName
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
+from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
+from fedleak.evaluation import adversary, scoring
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
+from fedleak.experiment.overrides import key_and_value
+from fedleak.figures.panels import beside, draw
+from fedleak.learning.batch import Batch
+from fedleak.randomness import one_thread
+from fedleak.results.row import Place
+from fedleak.runs.folder import stem_name
+from fedleak.settings import Table
 
 
-def attack(
+def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
+    """Attacks, prints, draws. The same seed and options give the guess that the run had."""
+    attack = attacks.from_table(table, "--use")
+    message = Message.at(path)
+    recording, who = message.recording, message.sender
+    picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
+    if picture.suffix != ".png":
+        raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
+    place = Place(
+        algorithm=attack.name,
+        task=recording.task.name,
+        attack=attack.name,
+        defense=recording.defense,
+        client=who,
+        round=recording.round,
+        seed=recording.seed if seed is None else seed,
+    )
+    observation, challenge = _observe(message, auxiliary, attack)
+    guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
+    if guess.failure is not None:
+        raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
+    _say(guess, seconds)
+    truth = _truth(message)
+    if truth is not None:
+        prior = adversary.prior_guess(observation, place)
+        baselines = adversary.baselines(observation, place.seed, place.round, place.client)
+        _score(scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, baselines, challenge))
+    if guess.inputs is not None:
+        typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
+
+
+def _observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
+    """Public data is a help, not a need: a machine without the data set can still attack, but nobody can be asked."""
+    try:
+        return adversary.observe(message, auxiliary, attack)
+    except DataError as error:
+        typer.echo(f"no public data for the adversary: {error}", err=True)
+        return adversary.observe(replace(message, vault=None), 0, attack)
+
+
+def _guess(observation: Observation, table: Table, place: Place) -> tuple[Reconstruction, float]:
+    started = time.perf_counter()
+    with progress_bar() as bar, one_thread():
+        task = bar.add_task(table["use"], total=None, count="")
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, count=f"{done}/{total} iterations")
+
+        with progress.listening(tell):
+            guess = adversary.guess(observation, table, place)
+    return guess, time.perf_counter() - started
+
+
+def _say(guess: Reconstruction, seconds: float) -> None:
+    loss = "none" if math.isnan(guess.mismatch) else f"{guess.mismatch:.4g}"
+    typer.echo(f"own loss  {loss}   ({seconds:.1f} s)")
+    if guess.certificate:
+        typer.echo(f"proved    {guess.certificate}")
+    if guess.diagnosis is not None:
+        typer.echo(f"no match  {guess.diagnosis.words}")
+    if guess.note:
+        typer.echo(f"note      {guess.note}")
+    if guess.labels is not None:
+        typer.echo(f"labels    {' '.join(str(label) for label in guess.labels.tolist())}")
+
+
+def _truth(message: Message) -> Batch | None:
+    if message.vault is None:
+        typer.echo("no vault beside the recording, so no scores: the attacker's own loss is all there is")
+        return None
+    return message.truth
+
+
+def _score(scores: list[Score]) -> None:
+    """What the metrics say that can judge such a guess, or of none of them why not."""
+    for score in [one for one in scores if one.applicable] or scores:
+        better = "higher" if score.higher_is_better else "lower"
+        if math.isnan(score.value):
+            typer.echo(f"{score.metric:<17} -  ({score.reason})")
+        else:
+            figure = f"{score.value:.4g} {score.unit}".strip()
+            beside = f"prior {score.baseline:.4g}"
+            if not math.isnan(score.no_gradient):
+                beside += f", no gradient {score.no_gradient:.4g}"
+            typer.echo(f"{score.metric:<17} {figure} ({beside}; {better} means more leakage)")
+
+
+def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:
+    if path.parent.exists() and not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: {path.parent} is not a folder")
+    return draw(beside(title, guess, truth), path)
+
+
+def command(
     recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="Either file of a recording.")],
-    use: Annotated[str, typer.Option("--use", metavar="NAME", help="The attack; see `fedleak list attacks`.")],
+    use: AttackName,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="An option of the attack, as in steps=400; repeatable."),
@@ -24,17 +139,11 @@ def attack(
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    say_loading()
-    from fedleak.cli.attacking import attack_recording
-
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out)
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:
     """The options of the attack; which one it is, `--use` alone says."""
-    from fedleak.errors import ConfigError
-    from fedleak.overrides import key_and_value
-
     options = dict(key_and_value(setting, "option=value, as in --set steps=400") for setting in settings)
     if "use" in options:
         raise ConfigError(f"--set use: the attack is named by --use {use}; leave one of the two out")

@@ -1,18 +1,15 @@
 """`fedleak cite`: the paper behind a name, as BibTeX."""
 
-from typing import Annotated
-
 import typer
 
+from fedleak.cli.options import PluginName
+from fedleak.contracts.catalogue import PACKAGES, entries
+from fedleak.errors import ConfigError, did_you_mean
 
-def cite(name: Annotated[str, typer.Argument(help="An attack, defense or metric.")]) -> None:
+
+def command(name: PluginName) -> None:
     """Print the BibTeX of the paper that an attack, defense or metric follows."""
-    from fedleak.attack import attacks
-    from fedleak.defense import defenses
-    from fedleak.errors import ConfigError, did_you_mean
-    from fedleak.metric import metrics
-
-    known = {cls.name: cls.bibtex for registry in (attacks, defenses, metrics) for cls in registry}
+    known = {entry.name: entry.bibtex for kind in PACKAGES for entry in entries(kind)}
     if name not in known:
         raise ConfigError(f"no attack, defense or metric is called '{name}'{did_you_mean(name, known)}")
-    typer.echo(known[name].strip())
+    typer.echo(known[name])

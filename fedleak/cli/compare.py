@@ -1,42 +1,70 @@
 """`fedleak compare`: defenses against attackers who know them and such as do not."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from fedleak.cli.loading import say_loading
-from fedleak.cli.run import EngineName, Jobs, Out, Overwrite
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables
+from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan
+from fedleak.cli.output import write_json
+from fedleak.cli.run import folder_of, outcome_facts, run_with_progress, show_rest, tell_plan
+from fedleak.errors import ConfigError, did_you_mean
+from fedleak.experiment.comparison import compared
+from fedleak.experiment.experiment import read_tree
+from fedleak.experiment.grid import parse_campaign
+from fedleak.run import Outcome
 
 
-def compare(
+def tell_comparison(found: Sequence[DefenseResult], outcome: Outcome) -> None:
+    """The tables, the rest, and how to go on."""
+    console = Console(highlight=False)
+    if found:
+        for table in comparison_tables(found, console.width):
+            console.print(table)
+        console.print(NOTE)
+        console.print(COSTS_NOTE)
+    show_rest(outcome, console)
+    root = outcome.folder.root
+    console.print(
+        f"advice       fedleak advise {root} --max-leak LEAK --min-accuracy SHARE", markup=False, soft_wrap=True
+    )
+
+
+def compared_in(analysis: Analysis, metric: str | None) -> tuple[DefenseResult, ...]:
+    """The defenses of a run by one of its metrics; by its first one on images, or its first, where none is named."""
+    known = analysis.metrics
+    if metric is not None and metric not in known:
+        raise ConfigError(f"--metric: this run has no figures of '{metric}'{did_you_mean(metric, known)}")
+    return analysis.defenses(metric or analysis.main_metric or known[0])
+
+
+def command(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Attacks and defenses to compare.")],
     seeds: Annotated[
         int, typer.Option(min=1, help="How many, from the experiment's on; a list of seeds in it stands as it is.")
     ] = 5,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in federation.clients=8; repeatable."),
-    ] = None,
+    settings: Overrides = None,
     out: Out = None,
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
     overwrite: Overwrite = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
+    plan: Plan = False,
+    form: FormOption = "table",
 ) -> None:
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
-    say_loading()
-    from fedleak.preload import warm_up
-
-    warm_up(1 if plan or engine == "ray" else jobs)
-    from fedleak.campaign.grid import parse_campaign
-    from fedleak.cli.comparing import execute_comparison
-    from fedleak.cli.running import tell_plan
-    from fedleak.comparison.attackers import compared
-    from fedleak.experiment import read_tree
-
     campaign = parse_campaign(compared(read_tree(experiment, tuple(settings or ())), seeds))
     if plan:
-        tell_plan(campaign)
+        tell_plan(campaign, form)
+        return
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    found = compared_in(outcome.analysis, None) if outcome.rows else ()
+    if form == "json":
+        write_json({"defenses": comparison_facts(found), **outcome_facts(outcome)})
     else:
-        execute_comparison(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)
+        tell_comparison(found, outcome)
+    raise typer.Exit(outcome.exit_status)

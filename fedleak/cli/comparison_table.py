@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.comparison.standing import Figure, Standing, by_condition
-from fedleak.report.judgement import guessing
+from fedleak.analysis.defenses import DefenseResult, by_condition
+from fedleak.analysis.judgement import guessing
+from fedleak.analysis.utility import Figure
+from fedleak.cli.results_table import interval_facts
+from fedleak.formatting import figure
 from fedleak.statistics.summary import Summary
-from fedleak.words import figure
 
 NOTE = (
     "plain, adaptive: what the strongest attacker got who takes no notice of the defense, and who knows it, with 95% "
@@ -28,14 +31,49 @@ DELTA = 1e-5
 """Where epsilon is read off what a chain proves."""
 
 
-def comparison_tables(found: Sequence[Standing], width: int) -> list[Table]:
+def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]:
     """Two tables for each condition, in the order of the results: what leaked, and what it costs."""
     groups = by_condition(found)
     titled = [(condition.words if len(groups) > 1 else "", own) for condition, own in groups.items()]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
 
 
-def _table(title: str, found: Sequence[Standing], width: int) -> Table:
+def comparison_facts(found: Sequence[DefenseResult]) -> list[dict[str, Any]]:
+    """The same as plain data, a defense under a condition each."""
+    return [
+        {
+            "condition": one.condition.words,
+            "defense": one.defense,
+            "metric": one.strongest.group.metric if one.strongest else None,
+            "unit": one.strongest.unit if one.strongest else None,
+            "attack": one.strongest.group.attack if one.strongest else None,
+            **_leak_facts("plain", one.plain),
+            **_leak_facts("adaptive", one.adaptive),
+            "tested": one.tested,
+            "gain": one.knowing.difference if one.knowing and one.defended else None,
+            "guess": guessing(one.strongest) if one.strongest else None,
+            **interval_facts("accuracy", one.accuracy.mean, one.accuracy.interval),
+            "sent_bytes": one.sent.mean,
+            "encoded_bytes": one.encoded.mean,
+            "seconds": one.seconds.mean,
+            "memory_bytes": one.memory.mean,
+            "delta": DELTA,
+            "epsilon_whole_run": one.whole.epsilon(DELTA) if isinstance(one.whole, Guarantee) else None,
+            "epsilon_recorded": one.guarantee.epsilon(DELTA) if isinstance(one.guarantee, Guarantee) else None,
+            "success": one.bound.measured if one.bound else None,
+            "success_bound": one.bound.bound_at_most if one.bound else None,
+        }
+        for one in found
+    ]
+
+
+def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
+    if summary is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"))
+    return interval_facts(name, summary.mean, summary.interval)
+
+
+def _table(title: str, found: Sequence[DefenseResult], width: int) -> Table:
     first = next((one.strongest for one in found if one.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
@@ -55,7 +93,7 @@ def _table(title: str, found: Sequence[Standing], width: int) -> Table:
     return table
 
 
-def _costs(found: Sequence[Standing], width: int) -> Table:
+def _costs(found: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
     for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
@@ -83,7 +121,7 @@ def _leak(summary: Summary | None) -> Text:
     return text
 
 
-def _gain(one: Standing) -> Text:
+def _gain(one: DefenseResult) -> Text:
     if one.knowing is None or not one.defended or math.isnan(one.knowing.difference):
         return Text("-", style="dim")
     text = Text(_signed(one.knowing.difference))
@@ -93,7 +131,7 @@ def _gain(one: Standing) -> Text:
     return text
 
 
-def _epsilon(one: Standing) -> Text:
+def _epsilon(one: DefenseResult) -> Text:
     if not isinstance(one.guarantee, Guarantee):
         return Text("-", style="dim")
     text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Guarantee) else "none")

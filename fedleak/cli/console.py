@@ -11,7 +11,7 @@ from rich.table import Column
 
 from fedleak.campaign.events import Events
 from fedleak.campaign.events import Progress as RunProgress
-from fedleak.words import figure
+from fedleak.formatting import figure
 
 FEDERATIONS_TOLD = 8
 """Federations that get a line of their own."""

@@ -1,31 +1,22 @@
 """`fedleak demo`: the experiment that comes with fedleak."""
 
-import os
 from importlib.resources import as_file, files
-from pathlib import Path
 
-from fedleak.cli.loading import say_loading
-from fedleak.cli.run import EngineName, Jobs, Out, Overwrite
+from fedleak.cli.options import CORES, DEMO_FOLDER, EngineName, FormOption, Jobs, Out, Overwrite
+from fedleak.cli.run import execute
+from fedleak.experiment.grid import load_campaign
 
 PRESET = "demo.toml"
-JOBS = min(os.cpu_count() or 1, 8)
-"""A process for each core, up to what the demo's few cells can use."""
 
 
-def demo(
-    out: Out = Path("runs/demo"),
-    jobs: Jobs = JOBS,
+def command(
+    out: Out = DEMO_FOLDER,
+    jobs: Jobs = CORES,
     engine: EngineName = "loopback",
     overwrite: Overwrite = False,
+    form: FormOption = "table",
 ) -> None:
-    """Run the main job: four clients, five defenses, colour photos; about a minute on two cores."""
-    say_loading()
-    from fedleak.preload import warm_up
-
-    warm_up(1 if engine == "ray" else jobs)
-    from fedleak.campaign.grid import load_campaign
-    from fedleak.cli.running import execute
-
+    """Run the main job: four clients, five defenses, color photos; about a minute on two cores."""
     with as_file(files("fedleak") / "presets" / PRESET) as path:
         campaign = load_campaign(path)
-    execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)
+    execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)

@@ -9,10 +9,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.profile.correlation import Correlation
 from fedleak.profile.indicators import Indicator
 from fedleak.profile.prediction import Prediction
-from fedleak.results import finite_or_null
+from fedleak.results.schema import finite_or_null
+from fedleak.statistics.correlation import Correlation
 
 NAMES, CELL = 18, 24
 """Widths of the columns: the indicator's name, and a correlation with its interval."""

@@ -7,10 +7,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.profile.layering import LayerProfile
-from fedleak.profile.measuring import Inside, Profile
-from fedleak.profile.verdict import Finding
-from fedleak.words import figure
+from fedleak.formatting import figure
+from fedleak.profile.findings import Finding
+from fedleak.profile.layers import LayerProfile
+from fedleak.profile.profile import Inside, Profile
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""

@@ -5,23 +5,22 @@ from typing import Annotated
 
 import typer
 
-from fedleak.cli.loading import say_loading
+from fedleak.analysis.analysis import Analysis
+from fedleak.cli.options import RunPath
+from fedleak.report.page import write_report
+from fedleak.runs.reading import read_run
 
 
-def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+def command(
+    run: RunPath,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="The page; RUN/report.html by default.")
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
     """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
-    say_loading()
-    from fedleak.campaign.reading import read_run
-    from fedleak.report.page import write_report
-
     finished = read_run(run)
-    path = write_report(finished, out or finished.folder.report)
+    path = write_report(finished, Analysis.of(finished), out or finished.folder.report)
     typer.echo(f"report    {path}")
     if show:
         typer.launch(path.resolve().as_uri())

@@ -1,46 +1,171 @@
 """`fedleak run`: an experiment from a file."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
-from fedleak.cli.loading import say_loading
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.untested import not_adapted_to
+from fedleak.campaign.plan import counts_of
+from fedleak.campaign.workers import Engine
+from fedleak.cli.console import ConsoleEvents
+from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan
+from fedleak.cli.output import write_json
+from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.grid import load_campaign
+from fedleak.formatting import listed
+from fedleak.io.names import address_of
+from fedleak.report.verdict import fruitless
+from fedleak.run import Outcome
+from fedleak.run import run as run_campaign
+from fedleak.runs.folder import RunFolder
+from fedleak.settings import ATTACKERS_SETTINGS
 
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work; the results are the same.")]
-EngineName = Annotated[
-    Literal["loopback", "simulation", "ray"],
-    typer.Option(
-        help="What runs it: processes of this machine; the same with federations in Flower's own simulation; "
-        "or tasks on Ray (RAY_ADDRESS names a cluster)."
-    ),
-]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for everything; runs/... by default.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that --out holds.")]
+MOST = 12
+"""Attacks under defenses that are told why their guesses do not fit; the report has them all."""
+PLAN_LINES = 20
+"""Settings that `--plan` lists."""
 
 
-def run(
+def execute(
+    campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool, form: Form = "table"
+) -> None:
+    """Runs, prints, and leaves with the exit status of the run."""
+    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    if form == "json":
+        write_json({"results": results_facts(outcome.analysis.summaries), **outcome_facts(outcome)})
+    else:
+        show(outcome, Console(highlight=False))
+    raise typer.Exit(outcome.exit_status)
+
+
+def run_with_progress(campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool) -> Outcome:
+    """Runs with progress on the screen and prints nothing else."""
+    with ConsoleEvents() as events:
+        return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
+
+
+def tell_plan(campaign: Campaign, form: Form = "table") -> None:
+    """What a run would do, counted; nothing is computed."""
+    federations, cells = counts_of(campaign)
+    tuning = sum(point.split == "tuning" for point in campaign.points)
+    if form == "json":
+        settings = [{"name": _told(point), "split": point.split} for point in campaign.points]
+        write_json({"name": campaign.name, "federations": federations, "cells": cells, "settings": settings})
+        return
+    typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
+    if tuning:
+        typer.echo(f"{tuning} of the settings only tune the attacks")
+    for point in campaign.points[:PLAN_LINES]:
+        typer.echo(f"  {' '.join(filter(None, [_told(point), tuned_on(point)]))}")
+    if len(campaign.points) > PLAN_LINES:
+        typer.echo(f"  and {len(campaign.points) - PLAN_LINES} more")
+
+
+def _told(point: Point) -> str:
+    """A setting by its federation's name, and what of it the federation does not know."""
+    held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in ATTACKERS_SETTINGS if key in point.setting]
+    federation = point.federation or point.experiment.task
+    return " ".join([federation, *(one for one in held if one not in federation)])
+
+
+def tuned_on(point: Point) -> str:
+    """Marks a setting that only tunes."""
+    return "(tuning)" if point.split == "tuning" else ""
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    """The tables, and the rest."""
+    for table in results_tables(outcome.analysis.summaries, console.width):
+        console.print(table)
+    if outcome.rows:
+        console.print(NOTE)
+    unaware = not_adapted_to(outcome.analysis.campaign)
+    if outcome.rows and unaware:
+        console.print(UNTESTED.format(listed(unaware)), markup=False)
+    show_rest(outcome, console)
+
+
+def show_rest(outcome: Outcome, console: Console) -> None:
+    """What the tables do not show, what has no figure and why, what went wrong, and the files."""
+    for line in _notes(outcome):
+        console.print(line, markup=False)
+    if outcome.problems:
+        where = f"; tracebacks in {outcome.folder.errors}" if outcome.folder.errors.exists() else ""
+        console.print(f"{len(outcome.problems)} problems{where}:", markup=False)
+        for problem in outcome.problems:
+            console.print(f"  {problem}", markup=False)
+    for what, path, hint in _files(outcome.folder):
+        if path.exists():
+            console.print(f"{what:<12} {path}{hint}", markup=False, soft_wrap=True)
+
+
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """The same as plain data."""
+    return {
+        "notes": [line.strip() for line in _notes(outcome)],
+        "problems": outcome.problems,
+        "files": {what: path for what, path, _ in _files(outcome.folder) if path.exists()},
+        "exit_status": outcome.exit_status,
+    }
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    judged = [row for row in outcome.rows if row.metric not in outcome.analysis.idle_metrics]
+    return [*remarks(outcome.analysis), *missing_figures(judged), *partial_figures(judged)]
+
+
+def remarks(analysis: Analysis) -> Iterator[str]:
+    """What the figures do not show by themselves: fruitless attacks, guesses that do not fit, idle metrics."""
+    nothing = fruitless(analysis.evidence)
+    if nothing is not None:
+        yield nothing
+    causes = [first for first, *_ in analysis.diagnoses.values()]
+    if causes:
+        yield "guesses that do not fit their update, as the attacker can tell:"
+    yield from (f"  {cause.sentence}" for cause in causes[:MOST])
+    if len(causes) > MOST:
+        yield f"  and {len(causes) - MOST} more attacks, in the report"
+    yield from analysis.idle_metrics.values()
+
+
+def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:
+    """What a run may leave, each with what to do with it; without attacks there is no more than recordings."""
+    return [
+        ("report", folder.report, ""),
+        ("gallery", folder.gallery, ""),
+        ("results", folder.results, f"   (fedleak query {folder.root})"),
+        ("manifest", folder.manifest, ""),
+        ("recordings", folder.root / "recordings", "   (fedleak attack RECORDING --use NAME)"),
+        ("truth", folder.root / "vault", f"   (fedleak verify {folder.root})"),
+        ("tensorboard", folder.tensorboard, f"   (tensorboard --logdir {folder.tensorboard})"),
+    ]
+
+
+def folder_of(campaign: Campaign) -> Path:
+    """`runs/NAME-ADDRESS`: other settings, other folder."""
+    words = re.sub(r"[^a-z0-9]+", "-", campaign.name.lower()).strip("-")[:40] or "run"
+    return Path("runs") / f"{words}-{address_of(campaign.tree)[:8]}"
+
+
+def command(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="The experiment.")],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in federation.clients=8; repeatable."),
-    ] = None,
+    settings: Overrides = None,
     out: Out = None,
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
     overwrite: Overwrite = False,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be run.")] = False,
+    plan: Plan = False,
+    form: FormOption = "table",
 ) -> None:
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
-    say_loading()
-    from fedleak.preload import warm_up
-
-    warm_up(1 if plan or engine == "ray" else jobs)
-    from fedleak.campaign.grid import load_campaign
-    from fedleak.cli.running import execute, tell_plan
-
     campaign = load_campaign(experiment, tuple(settings or ()))
     if plan:
-        tell_plan(campaign)
+        tell_plan(campaign, form)
     else:
-        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite)
+        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)

@@ -1,34 +1,57 @@
 """`fedleak verify`: do the recorded updates follow from the true batches?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from fedleak.cli.loading import say_loading
+from fedleak import progress
+from fedleak.cli.console import progress_bar
+from fedleak.cli.options import FormOption, RunPath
+from fedleak.cli.output import write_json
+from fedleak.verification.verify import Check, disagreeing, verify
 
 
-def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]) -> None:
+def command(run: RunPath, form: FormOption = "table") -> None:
     """Recompute each recorded update from the truth; exit status 1 where one disagrees."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    checks = verify_with_progress(run)
+    if form == "json":
+        write_json([facts_of(one) for one in checks])
+    else:
+        tell(checks)
+    if any(disagreeing(checks)):
+        raise typer.Exit(1)
 
-    say_loading()
-    from fedleak import progress
-    from fedleak.cli.console import progress_bar
-    from fedleak.verification import disagreeing
-    from fedleak.verification import verify as check
 
+def verify_with_progress(run: Path) -> list[Check]:
+    """Recomputes with progress on the screen."""
     with progress_bar() as bar:
         task = bar.add_task("recomputing updates", total=None, count="")
 
-        def tell(done: int, total: int) -> None:
+        def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, count=f"{done}/{total}")
 
-        with progress.listening(tell):
-            checks = check(run)
+        with progress.listening(show):
+            return verify(run)
+
+
+def facts_of(check: Check) -> dict[str, Any]:
+    """One message as plain data; the error is null where there was nothing to compare."""
+    return {
+        "defense": check.defense,
+        "message": check.message,
+        "verdict": check.verdict,
+        "error": check.comparison.error if check.comparison else None,
+        "remark": check.remark,
+    }
+
+
+def tell(checks: list[Check]) -> None:
+    """The table, and how many agree."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("defense", "message", "verdict", "error", "remark"):
         table.add_column(heading)
@@ -39,9 +62,6 @@ def verify(run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder o
     Console(highlight=False).print(table)
     wrong = len(list(disagreeing(checks)))
     undecided = sum(one.verdict == "undecided" for one in checks)
-    agreeing = len(checks) - wrong - undecided
-    typer.echo(f"{agreeing} of {len(checks)} messages agree with the truth or are masked")
+    typer.echo(f"{len(checks) - wrong - undecided} of {len(checks)} messages agree with the truth or are masked")
     if undecided:
         typer.echo(f"{undecided} could not be decided")
-    if wrong:
-        raise typer.Exit(1)

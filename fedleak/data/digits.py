@@ -1,13 +1,13 @@
-"""Handwritten digits that come with scikit-learn."""
+"""The digits of scikit-learn, handwritten."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
-from fedleak.source import Source
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source
 
 
 @loaders.register("digits")
@@ -16,12 +16,7 @@ class Digits(Loader):
     """1,797 gray images of 8x8 with 17 levels, ten classes: the data behind scikit-learn's `load_digits`."""
 
     paper: ClassVar = "https://doi.org/10.24432/C50P49"
-    bibtex: ClassVar = """@misc{alpaydin1998optical,
-  title = {Optical Recognition of Handwritten Digits},
-  author = {Alpaydin, Ethem and Kaynak, Cenk},
-  howpublished = {UCI Machine Learning Repository}, year = {1998},
-  url = {https://doi.org/10.24432/C50P49}
-}"""
+    cites: ClassVar = "alpaydin1998optical"
 
     def read(self, source: Source) -> Batch:
         table = np.loadtxt(package_file("sklearn", "datasets/data/digits.csv.gz"), delimiter=",", dtype=np.int64)

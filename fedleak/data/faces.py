@@ -1,13 +1,13 @@
-"""Faces that come with scikit-image."""
+"""The faces of scikit-image."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
-from fedleak.source import Source
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source
 
 FACES = 100
 """The file has this many faces, then as many patches of background."""
@@ -22,12 +22,7 @@ class Faces(Loader):
     """
 
     paper: ClassVar = "https://people.cs.umass.edu/~elm/papers/lfw.pdf"
-    bibtex: ClassVar = """@techreport{huang2007labeled,
-  title = {Labeled Faces in the Wild: A Database for Studying Face Recognition in Unconstrained Environments},
-  author = {Huang, Gary B. and Ramesh, Manu and Berg, Tamara and Learned-Miller, Erik},
-  institution = {University of Massachusetts, Amherst}, number = {07-49}, year = {2007},
-  url = {https://people.cs.umass.edu/~elm/papers/lfw.pdf}
-}"""
+    cites: ClassVar = "huang2007labeled"
 
     def read(self, source: Source) -> Batch:
         images = np.load(package_file("skimage", "data/lfw_subset.npy"))

@@ -1,4 +1,4 @@
-"""A folder of one's own images."""
+"""An image folder of one's own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError
-from fedleak.source import IMAGE_FOLDER, Source
+from fedleak.learning.batch import Batch
+from fedleak.tasks import IMAGE_FOLDER, Source
 
 
 @loaders.register(IMAGE_FOLDER)
@@ -24,11 +24,7 @@ class ImageFolder(Loader):
     """
 
     paper: ClassVar = "https://github.com/pytorch/vision"
-    bibtex: ClassVar = """@misc{torchvision2016,
-  title = {{TorchVision}: {PyTorch}'s Computer Vision Library},
-  author = {{TorchVision maintainers and contributors}},
-  year = {2016}, url = {https://github.com/pytorch/vision}
-}"""
+    cites: ClassVar = "torchvision2016"
 
     def read(self, source: Source) -> Batch:
         assert source.path is not None, "an image-folder source always has its path"

@@ -1,4 +1,4 @@
-"""The contract of a data set's loader, the registry that finds loaders by source name, and files inside packages."""
+"""Data loaders: their contract, the registry that finds them by source name, and files inside packages."""
 
 from abc import ABC, abstractmethod
 from importlib.util import find_spec
@@ -8,18 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fedleak.batch import Batch
+from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import DataError
-from fedleak.plugin import Plugin
-from fedleak.registry import Registry
-from fedleak.source import Source
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source
 
 
 class Loader(Plugin, ABC):
     """Reads the examples of a source; registered under the source's name.
 
     A data set from outside is a module in the entry-point group `fedleak.plugins` that calls
-    `fedleak.source.register_source(Source(name, ...))` and decorates its loader with `@loaders.register(name)`.
+    `fedleak.tasks.register_source(Source(name, ...))` and decorates its loader with `@loaders.register(name)`.
     """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Shares the clients' examples out among them, as the partitioners of flwr-datasets do."""
+"""Partitioners: share the clients' examples out among them, as those of flwr-datasets do."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Tiles of ten colour photographs that come with scikit-image and scikit-learn."""
+"""Photo tiles: pieces of ten color photographs that come with scikit-image and scikit-learn."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
-from fedleak.source import Source
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source
 
 FLAT = 0.05
 """A tile whose standard deviation is lower shows nothing (sky, black space, a white margin) and is left out."""
@@ -17,13 +17,13 @@ FLAT = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """One photograph, who made it and under which licence it is."""
+    """One photograph, who made it and under which license it is."""
 
     package: str
     file: str
     shows: str
     author: str
-    licence: str
+    license: str
     link: str
     crop: tuple[int, int, int, int] | None = None
     """Left, upper, right, lower, in pixels."""
@@ -37,7 +37,7 @@ PHOTOS = (
         file="data/astronaut.png",
         shows="Eileen Collins",
         author="NASA",
-        licence="public domain",
+        license="public domain",
         link="https://flic.kr/p/r9qvLn",
     ),
     Photo(
@@ -45,7 +45,7 @@ PHOTOS = (
         file="data/coffee.png",
         shows="a cup of coffee",
         author="Rachel Michetti, Pikolo Espresso Bar",
-        licence="CC0",
+        license="CC0",
         link="https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.coffee",
     ),
     Photo(
@@ -53,7 +53,7 @@ PHOTOS = (
         file="data/chelsea.png",
         shows="Chelsea the cat",
         author="Stefan van der Walt",
-        licence="CC0",
+        license="CC0",
         link="https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.chelsea",
     ),
     Photo(
@@ -61,7 +61,7 @@ PHOTOS = (
         file="data/rocket.jpg",
         shows="the launch of DSCOVR",
         author="SpaceX",
-        licence="public domain",
+        license="public domain",
         link="https://www.flickr.com/photos/spacexphotos/16511594820/",
     ),
     Photo(
@@ -69,7 +69,7 @@ PHOTOS = (
         file="data/hubble_deep_field.jpg",
         shows="the Hubble eXtreme Deep Field",
         author="NASA, ESA",
-        licence="public domain",
+        license="public domain",
         link="https://hubblesite.org/newscenter/archive/releases/2012/37/image/a/",
     ),
     Photo(
@@ -77,7 +77,7 @@ PHOTOS = (
         file="data/ihc.png",
         shows="stained colonic glands under the microscope",
         author="Center for Microscopy and Molecular Imaging (CMMI)",
-        licence="no known restrictions",
+        license="no known restrictions",
         link="https://scikit-image.org/docs/stable/api/skimage.data.html#skimage.data.immunohistochemistry",
     ),
     Photo(
@@ -85,7 +85,7 @@ PHOTOS = (
         file="data/retina.jpg",
         shows="the retina of a left eye",
         author="Mikael Häggström",
-        licence="CC0",
+        license="CC0",
         link="https://commons.wikimedia.org/wiki/File:Fundus_photograph_of_normal_left_eye.jpg",
         crop=(200, 200, 1200, 1200),
         shrink=2,
@@ -95,7 +95,7 @@ PHOTOS = (
         file="data/motorcycle_left.png",
         shows="a motorcycle in a garage",
         author="D. Scharstein et al., Middlebury 2014 stereo benchmark",
-        licence="free to use and publish, citing Scharstein et al., GCPR 2014",
+        license="free to use and publish, citing Scharstein et al., GCPR 2014",
         link="https://vision.middlebury.edu/stereo/data/scenes2014/",
     ),
     Photo(
@@ -103,7 +103,7 @@ PHOTOS = (
         file="datasets/images/china.jpg",
         shows="a temple in China",
         author="danielbuechele",
-        licence="CC BY 2.0",
+        license="CC BY 2.0",
         link="https://www.flickr.com/photos/danielbuechele/6061409035/",
     ),
     Photo(
@@ -111,7 +111,7 @@ PHOTOS = (
         file="datasets/images/flower.jpg",
         shows="a flower",
         author="vultilion",
-        licence="CC BY 2.0",
+        license="CC BY 2.0",
         link="https://www.flickr.com/photos/vultilion/6056698931/",
     ),
 )
@@ -121,16 +121,10 @@ PHOTOS = (
 @loaders.register("photos")
 @dataclass(frozen=True, kw_only=True)
 class Photos(Loader):
-    """2,528 colour tiles of 32x32 that do not overlap; the class is the photograph. Makers and licences: `PHOTOS`."""
+    """2,528 color tiles of 32x32 that do not overlap; the class is the photograph. Makers and licenses: `PHOTOS`."""
 
     paper: ClassVar = "https://doi.org/10.7717/peerj.453"
-    bibtex: ClassVar = """@article{vanderwalt2014scikit,
-  title = {scikit-image: Image Processing in {Python}},
-  author = {van der Walt, St{\\'e}fan and Sch{\\"o}nberger, Johannes L. and Nunez-Iglesias, Juan and Boulogne,
-            Fran{\\c{c}}ois and Warner, Joshua D. and Yager, Neil and Gouillart, Emmanuelle and Yu, Tony},
-  journal = {PeerJ}, volume = {2}, pages = {e453}, year = {2014},
-  url = {https://doi.org/10.7717/peerj.453}
-}"""
+    cites: ClassVar = "vanderwalt2014scikit"
 
     def read(self, source: Source) -> Batch:
         tiles = [interesting(cut(pixels(photo), source.shape[1])) for photo in PHOTOS]

@@ -1,16 +1,15 @@
-"""Who holds which examples of a data set: the clients, the test set, the public."""
+"""Splits of a data set: which examples the clients, the test set and the public hold."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
-from fedleak.batch import Batch
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.source import Source
-from fedleak.tasks import parse_name
+from fedleak.tasks import Source, parse_name
 
 FEWEST = 5
 """Examples below which a split would be empty."""

@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100 and Fashion-MNIST from files or the network, read by torchvision.
+"""CIFAR-10, CIFAR-100 and Fashion-MNIST, from files or the network, read by torchvision.
 
 The files are in the folder that the environment variable FEDLEAK_DATA names, else in ~/.cache/fedleak.
 """
@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fedleak.batch import Batch
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError, OutputError
-from fedleak.files import write_atomically
-from fedleak.source import Source
+from fedleak.io.atomic import write_atomically
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist has its files."""
@@ -76,15 +76,10 @@ class TorchvisionLoader(Loader):
 
 @dataclass(frozen=True, kw_only=True)
 class Cifar(TorchvisionLoader):
-    """60,000 colour images of 32x32."""
+    """60,000 color images of 32x32."""
 
     paper: ClassVar = "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
-    bibtex: ClassVar = """@techreport{krizhevsky2009learning,
-  title = {Learning Multiple Layers of Features from Tiny Images},
-  author = {Krizhevsky, Alex},
-  institution = {University of Toronto}, year = {2009},
-  url = {https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf}
-}"""
+    cites: ClassVar = "krizhevsky2009learning"
     torchvision_name: ClassVar[str]
     folder: ClassVar[str]
     archive: ClassVar[str]
@@ -107,7 +102,7 @@ class Cifar(TorchvisionLoader):
 @loaders.register("cifar10")
 @dataclass(frozen=True, kw_only=True)
 class Cifar10(Cifar):
-    """60,000 colour images of 32x32, 6,000 of each of ten classes."""
+    """60,000 color images of 32x32, 6,000 of each of ten classes."""
 
     torchvision_name: ClassVar = "CIFAR10"
     folder: ClassVar = "cifar-10-batches-py"
@@ -117,7 +112,7 @@ class Cifar10(Cifar):
 @loaders.register("cifar100")
 @dataclass(frozen=True, kw_only=True)
 class Cifar100(Cifar):
-    """60,000 colour images of 32x32, 600 of each of a hundred classes."""
+    """60,000 color images of 32x32, 600 of each of a hundred classes."""
 
     torchvision_name: ClassVar = "CIFAR100"
     folder: ClassVar = "cifar-100-python"
@@ -130,12 +125,7 @@ class FashionMnist(TorchvisionLoader):
     """70,000 gray images of 28x28, 7,000 of each of ten kinds of clothes."""
 
     paper: ClassVar = "https://arxiv.org/abs/1708.07747"
-    bibtex: ClassVar = """@misc{xiao2017fashion,
-  title = {Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},
-  author = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
-  howpublished = {arXiv:1708.07747}, year = {2017},
-  url = {https://arxiv.org/abs/1708.07747}
-}"""
+    cites: ClassVar = "xiao2017fashion"
 
     def part(self, *, train: bool, download: bool) -> Any:
         from torchvision.datasets import FashionMNIST

@@ -11,10 +11,10 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
-from fedleak.task import Task
-from fedleak.transformations import SEARCHED, Images, transformed, ways_of
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, ways_of
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 
 FITTING_STEPS, FITTING_RATE, SMOOTH = 150, 0.03, 1e-3
 
@@ -31,7 +31,7 @@ def _checked_policy(value: str) -> str:
 @defenses.register("ats")
 @dataclass(frozen=True, kw_only=True)
 class Augmentation(Defense):
-    """Trains on images that are moved, turned, inverted or recoloured, by a policy that makes them hard to recover.
+    """Trains on images that are moved, turned, inverted or recolored, by a policy that makes them hard to recover.
 
     Every example goes through one of the policy's sequences of transformations, drawn at random; most of them go either
     way (left or right, brighter or darker), which is drawn too. Once a round: all epochs see the same images, and they
@@ -39,13 +39,8 @@ class Augmentation(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2011.12505"
-    bibtex: ClassVar = """@inproceedings{gao2021privacy,
-  title = {Privacy-Preserving Collaborative Learning with Automatic Transformation Search},
-  author = {Gao, Wei and Guo, Shangwei and Zhang, Tianwei and Qiu, Han and Wen, Yonggang and Liu, Yang},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {114--123}, year = {2021},
-  url = {https://arxiv.org/abs/2011.12505}
-}"""
-    knowledge: ClassVar[str] = "undoes the transformations, whichever way the dice went"
+    cites: ClassVar = "gao2021privacy"
+    adaptive_strategy: ClassVar[str] = "undoes the transformations, whichever way the dice went"
     policy: Annotated[str, AfterValidator(_checked_policy)] = "3-1-7"
     """Transformations by their number in the paper's list of 50, in order; "+" stands between sequences to draw from.
     "3-1-7" and "3-1-7+43-18-18" are the paper's for CIFAR-100."""
@@ -55,7 +50,7 @@ class Augmentation(Defense):
         """The sequences to draw from, each of words such as `contrast-6`."""
         return [[SEARCHED[int(step)] for step in part.split("-")] for part in self.policy.split("+")]
 
-    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:  # noqa: ARG002
+    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         inputs = [self._transformed(image, rng) for image in torch.split(examples.inputs, 1)]
         return Batch(torch.cat(inputs), examples.labels)
 
@@ -64,8 +59,8 @@ class Augmentation(Defense):
         ways = torch.randint(2, (len(sequence),), generator=rng) * 2 - 1
         return transformed(image, sequence, ways.tolist())
 
-    def restored(self, inputs: Images) -> Images:
-        """For every way that the dice may have gone the images that fit best; of these, those that fit best of all."""
+    def invert_examples(self, inputs: Images) -> Images:
+        """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""
         found, misfit = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
         for sequence, ways in self._ways():
             images, error = _fitted(inputs, sequence, ways)

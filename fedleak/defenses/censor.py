@@ -1,4 +1,4 @@
-"""CENSOR."""
+"""CENSOR: the gradient replaced by orthogonal directions."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -8,11 +8,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings import Rate
-from fedleak.training import Step
-from fedleak.update import Update
-from fedleak.weights import NamedTensors, Weights
 
 
 @defenses.register("censor")
@@ -27,14 +27,8 @@ class Censor(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2501.15718"
-    bibtex: ClassVar = """@inproceedings{zhang2025censor,
-  title = {{CENSOR}: Defense Against Gradient Inversion via Orthogonal Subspace Bayesian Sampling},
-  author = {Zhang, Kaiyuan and Cheng, Siyuan and Shen, Guangyu and Ribeiro, Bruno and An, Shengwei and
-    Chen, Pin-Yu and Zhang, Xiangyu and Li, Ninghui},
-  booktitle = {Network and Distributed System Security Symposium}, year = {2025},
-  url = {https://arxiv.org/abs/2501.15718}
-}"""
-    knowledge: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
+    cites: ClassVar = "zhang2025censor"
+    adaptive_strategy: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20
     """Directions that are tried in each local step; 0 sends the gradient as it is."""
     trial_rate: Rate = 1e-4
@@ -56,7 +50,7 @@ class Censor(Defense):
         with torch.no_grad():
             return float(step.task.loss(weights, examples.inputs, examples.labels, mode="eval"))
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         """All that can be known: how long each layer's update was."""
         if self.trials == 0:
             return None

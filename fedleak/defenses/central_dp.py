@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.settings import Amount, FederationSettings, Rate, Table
 
@@ -25,12 +25,7 @@ class CentralDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1712.07557"
-    bibtex: ClassVar = """@article{geyer2017differentially,
-  title = {Differentially Private Federated Learning: A Client Level Perspective},
-  author = {Geyer, Robin C. and Klein, Tassilo and Nabi, Moin},
-  journal = {arXiv preprint arXiv:1712.07557}, year = {2017},
-  url = {https://arxiv.org/abs/1712.07557}
-}"""
+    cites: ClassVar = "geyer2017differentially"
     noise_multiplier: Amount
     """Standard deviation of the noise of the sum, as a multiple of the clipping norm."""
     clipping: Literal["fixed", "adaptive"] = "fixed"
@@ -68,7 +63,7 @@ class CentralDP(Defense):
             noise=self.noise_multiplier * self.max_norm,
             contribution=self.max_norm,
             protects="client",
-            neighbours="removed",
+            neighbors="removed",
             releases=1,
             sampling_rate=_fraction(situation.federation.strategy_options["strategy"]),
         )

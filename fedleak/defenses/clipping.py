@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 from torch import Generator
 
-from fedleak.defense import Defense, defenses
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.update import Update
 
 
 @defenses.register("clipping")
@@ -19,21 +19,16 @@ class Clipping(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
-    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
-  title = {Learning Differentially Private Recurrent Language Models},
-  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.06963}
-}"""
-    knowledge: ClassVar[str] = "clips its own updates alike"
+    cites: ClassVar = "mcmahan2018learning"
+    adaptive_strategy: ClassVar[str] = "clips its own updates alike"
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""
 
-    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+    def protect(self, update: Update, rng: Generator) -> Update:
         return update.clipped(self.max_norm)
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         return min(norm, self.max_norm)
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)

@@ -1,4 +1,4 @@
-"""DP-SGD."""
+"""DP-SGD: per-example clipping and Gaussian noise in every local step."""
 
 import math
 from dataclasses import dataclass, replace
@@ -8,15 +8,15 @@ import torch
 from pydantic import Field
 from torch import Generator, nn
 
+from fedleak.accounting.composition import noise_factor_for
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.accounting.sampled import noise_factor_for
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.example_gradients import example_gradients
+from fedleak.gradients.per_sample import example_gradients
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount, Count, FederationSettings
-from fedleak.task import Task
-from fedleak.training import LocalTraining, Step
-from fedleak.weights import NamedTensors
 
 _SHORTEST = 1e-12
 """A gradient that is shorter is as good as zero."""
@@ -33,14 +33,8 @@ class DPSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1607.00133"
-    bibtex: ClassVar = """@inproceedings{abadi2016deep,
-  title = {Deep Learning with Differential Privacy},
-  author = {Abadi, Martin and Chu, Andy and Goodfellow, Ian and McMahan, H. Brendan and Mironov, Ilya and
-    Talwar, Kunal and Zhang, Li},
-  booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {308--318}, year = {2016},
-  url = {https://arxiv.org/abs/1607.00133}
-}"""
-    knowledge: ClassVar[str] = "smooths its images by as much as there is noise"
+    cites: ClassVar = "abadi2016deep"
+    adaptive_strategy: ClassVar[str] = "smooths its images by as much as there is noise"
     max_norm: Annotated[float, Field(gt=0)] = 1.0
     """Greatest norm of one example's gradient; infinity, without noise only, clips nothing."""
     noise_multiplier: Amount | None = None
@@ -121,7 +115,7 @@ class DPSGD(Defense):
             noise=self.std,
             contribution=self.max_norm,
             protects="example",
-            neighbours="removed",
+            neighbors="removed",
             releases=federation.epochs,
             sampling_rate=rate,
         )

@@ -1,4 +1,4 @@
-"""Dropout put into a network."""
+"""Dropout layers put into a network."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from torch import nn
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import behind, dense_layers, in_front, require_dense_layer
-from fedleak.task import Task
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import behind, dense_layers, in_front, require_dense_layer
+from fedleak.learning.task import Task
 
 ACTIVATIONS = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish,
@@ -21,19 +21,14 @@ ACTIVATIONS = (
 class Dropout(Defense):
     """Drops each feature with probability `rate` in training, so that the update is of a network nobody else knows.
 
-    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who roll dice of
-    their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
+    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who draw masks
+    of their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"
-    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
-  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
-  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
-  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
-  url = {https://arxiv.org/abs/2208.06163}
-}"""
-    rolls_dice: ClassVar = True
-    knowledge: ClassVar[str] = "finds the masks together with the images"
+    cites: ClassVar = "scheliga2023dropout"
+    stochastic: ClassVar = True
+    adaptive_strategy: ClassVar[str] = "finds the masks together with the images"
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Probability that a feature is dropped."""
     behind: Literal["features", "activations", "both"] = "features"
@@ -43,7 +38,7 @@ class Dropout(Defense):
         if self.behind != "activations":
             require_dense_layer(task, self.name)
 
-    def harden(self, task: Task) -> Task:
+    def transform_task(self, task: Task) -> Task:
         if self.rate == 0:
             return task
         network = task.network

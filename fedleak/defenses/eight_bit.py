@@ -1,4 +1,4 @@
-"""Uniform quantisation to a few bits."""
+"""Uniform quantization to a few bits."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -10,9 +10,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.likelihood import TINY, off_size
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.likelihood import TINY, off_size
+from fedleak.learning.update import Update
 
 EDGE = 0.1
 """Width of the likelihood's slope at the ends of an interval, as a share of a step."""
@@ -23,24 +23,21 @@ EDGE = 0.1
 class EightBit(Defense):
     """Rounds every entry to the nearest of 2^bits - 1 evenly spaced values, from minus to plus the tensor's largest.
 
-    Without dice: an entry is off by half a step at most, and one of less than that becomes 0.
+    Deterministic: an entry is off by half a step at most, and one of less than that becomes 0.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1511.04561"
-    bibtex: ClassVar = """@inproceedings{dettmers2016eight,
-  title = {8-Bit Approximations for Parallelism in Deep Learning},
-  author = {Dettmers, Tim},
-  booktitle = {International Conference on Learning Representations}, year = {2016},
-  url = {https://arxiv.org/abs/1511.04561}
-}"""
-    knowledge: ClassVar[str] = "asks of every entry that it lies in the interval that was rounded to what was sent"
+    cites: ClassVar = "dettmers2016eight"
+    adaptive_strategy: ClassVar[str] = (
+        "asks of every entry that it lies in the interval that was rounded to what was sent"
+    )
     bits: Annotated[int, Field(ge=2, le=16)] = 8
     """Bits of an entry; with 2 there are the values -1, 0 and 1 times the largest."""
 
-    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+    def protect(self, update: Update, rng: Generator) -> Update:
         return Update({name: self._rounded(value) for name, value in update.tensors.items()}, update.kind)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""]:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""]:
         """Flat within the interval around what was sent, with slopes beyond; and the largest entry, which is exact."""
         pairs = zip(given.tensors.values(), sent.tensors.values(), strict=True)
         return torch.stack([self._outside(one, other) for one, other in pairs]).sum()

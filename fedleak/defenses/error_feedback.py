@@ -7,13 +7,13 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError
-from fedleak.task import Task
-from fedleak.training import LocalTraining
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 
 
 @defenses.register("error-feedback")
@@ -25,18 +25,13 @@ class ErrorFeedback(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1901.09847"
-    bibtex: ClassVar = """@inproceedings{karimireddy2019error,
-  title = {Error Feedback Fixes {SignSGD} and other Gradient Compression Schemes},
-  author = {Karimireddy, Sai Praneeth and Rebjock, Quentin and Stich, Sebastian U. and Jaggi, Martin},
-  booktitle = {International Conference on Machine Learning}, pages = {3252--3261}, year = {2019},
-  url = {https://arxiv.org/abs/1901.09847}
-}"""
-    knowledge: ClassVar[str] = "makes of what was sent what it would without the feedback"
+    cites: ClassVar = "karimireddy2019error"
+    adaptive_strategy: ClassVar[str] = "makes of what was sent what it would without the feedback"
     of: Defense
     """The defense of the update whose error is kept, such as `top-k`."""
 
     def __post_init__(self) -> None:
-        if self.of.protocol is not None or _acts_elsewhere(type(self.of)):
+        if self.of.acts_on - {"requirements", "update"}:
             raise ConfigError(
                 f"error-feedback needs a defense that acts on the update alone, such as 'top-k', got '{self.of.name}'; "
                 "put that one beside it in the chain"
@@ -47,17 +42,17 @@ class ErrorFeedback(Defense):
     def require(self, task: Task) -> None:
         self.of.require(task)
 
-    def recall(self, update: Update, kept: NamedTensors) -> Update:
+    def load_state(self, update: Update, kept: NamedTensors) -> Update:
         return Update({name: value + kept.get(name, 0.0) for name, value in update.tensors.items()}, update.kind)
 
     def protect(self, update: Update, rng: Generator) -> Update:
         return self.of.protect(update, rng)
 
-    def remember(self, given: Update, sent: Update) -> NamedTensors:
+    def save_state(self, given: Update, sent: Update) -> NamedTensors:
         return {name: value - sent.tensors[name] for name, value in given.tensors.items()}
 
-    def bounded(self, norm: float) -> float:  # noqa: ARG002
-        return self.of.bounded(math.inf)  # what is kept may be of any length
+    def sensitivity_bound(self, norm: float) -> float:
+        return self.of.sensitivity_bound(math.inf)  # what is kept may be of any length
 
     def noise(self, training: LocalTraining) -> float:
         return self.of.noise(training)
@@ -65,24 +60,11 @@ class ErrorFeedback(Defense):
     def encoded_bytes(self, sent: Update) -> int:
         return self.of.encoded_bytes(sent)
 
-    def visible(self, sent: Update) -> NamedTensors | None:
-        return self.of.visible(sent)
+    def observed_mask(self, sent: Update) -> NamedTensors | None:
+        return self.of.observed_mask(sent)
 
-    def expected(self, given: Update) -> Update:
-        return self.of.expected(given)
+    def relaxed(self, given: Update) -> Update:
+        return self.of.relaxed(given)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
-        return self.of.misfit(given, sent)
-
-
-def _acts_elsewhere(kind: type[Defense]) -> bool:
-    """Whether a defense does more than to change the update of a round."""
-    return (
-        kind.settings is not Defense.settings
-        or kind.harden is not Defense.harden
-        or kind.withheld is not Defense.withheld
-        or kind.examples is not Defense.examples
-        or kind.gradient is not Defense.gradient
-        or kind.recall is not Defense.recall
-        or kind.remember is not Defense.remember
-    )
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        return self.of.negative_log_likelihood(given, sent)

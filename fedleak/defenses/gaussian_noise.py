@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 
 @defenses.register("gaussian-noise")
@@ -24,14 +24,8 @@ class GaussianNoise(Defense):
     """
 
     paper: ClassVar = "https://doi.org/10.1561/0400000042"
-    bibtex: ClassVar = """@article{dwork2014algorithmic,
-  title = {The Algorithmic Foundations of Differential Privacy},
-  author = {Dwork, Cynthia and Roth, Aaron},
-  journal = {Foundations and Trends in Theoretical Computer Science}, volume = {9}, number = {3--4},
-  pages = {211--407}, year = {2014},
-  url = {https://doi.org/10.1561/0400000042}
-}"""
-    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
+    cites: ClassVar = "dwork2014algorithmic"
+    adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     std: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Standard deviation in units of a weight."""
 
@@ -41,13 +35,13 @@ class GaussianNoise(Defense):
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(
-            noise=self.std, contribution=situation.norm, protects="client", neighbours="replaced", releases=1
+            noise=self.std, contribution=situation.norm, protects="client", neighbors="replaced", releases=1
         )
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
         return (given.vector() - sent.vector()).square().sum() / (2 * self.std**2)

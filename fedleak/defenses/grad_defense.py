@@ -1,4 +1,4 @@
-"""GradDefense."""
+"""GradDefense: Gaussian noise on random slices of the gradient."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -9,13 +9,13 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount
-from fedleak.task import Task
-from fedleak.training import Step
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors
 
 WINDOW = 32
 """Entries in a row that are likely in one slice."""
@@ -38,13 +38,8 @@ class GradDefense(Defense):
     """
 
     paper: ClassVar = "https://github.com/wangjunxiao/GradDefense"
-    bibtex: ClassVar = """@inproceedings{wang2022protect,
-  title = {Protect Privacy from Gradient Leakage Attack in Federated Learning},
-  author = {Wang, Junxiao and Guo, Song and Xie, Xin and Qi, Heng},
-  booktitle = {IEEE Conference on Computer Communications}, year = {2022},
-  url = {https://github.com/wangjunxiao/GradDefense}
-}"""
-    knowledge: ClassVar[str] = "gives up on stretches of the update that do not fit"
+    cites: ClassVar = "wang2022protect"
+    adaptive_strategy: ClassVar[str] = "gives up on stretches of the update that do not fit"
     slices: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Pieces of equal sensitivity."""
     perturbed: Annotated[int, Field(ge=0)] = 5
@@ -52,7 +47,7 @@ class GradDefense(Defense):
     scale: Amount = 0.1
     """Standard deviation of the noise in units of a gradient's entry."""
 
-    def require(self, task: Task) -> None:  # noqa: ARG002
+    def require(self, task: Task) -> None:
         if self.perturbed > self.slices:
             raise ConfigError(
                 f"'{self.name}' can perturb at most all {self.slices} slices, got perturbed = {self.perturbed}; "
@@ -69,7 +64,7 @@ class GradDefense(Defense):
         noise = self.scale * torch.randn(vector.shape, generator=rng)
         return update.with_vector(vector + noise * torch.isin(places, chosen)).tensors
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         """Robust to slices that are off: the sum of `log(1 + square / floor)`, of mean squares over windows of entries.
 
         The floor is what quiet windows of the update have. Noise that does not stand out is small, and a distance does

@@ -1,4 +1,4 @@
-"""GroupNorm in place of BatchNorm."""
+"""Group normalization in place of batch normalization."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -8,28 +8,23 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.normalisation import BatchNorm, batch_norms
+from fedleak.learning.layers import BatchNorm, batch_norms
+from fedleak.learning.task import Task
 from fedleak.settings import Count
-from fedleak.task import Task
 
 
 @defenses.register("group-norm")
 @dataclass(frozen=True, kw_only=True)
 class UseGroupNorm(Defense):
-    """Normalises every example by itself: BatchNorm layers become GroupNorm, which has no statistics to give away.
+    """Normalizes every example by itself: BatchNorm layers become GroupNorm, which has no statistics to give away.
 
     Scales and shifts are taken over. The gradient then is a sum of terms that depend on one example each.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1910.00189"
-    bibtex: ClassVar = """@inproceedings{hsieh2020quagmire,
-  title = {The Non-{IID} Data Quagmire of Decentralized Machine Learning},
-  author = {Hsieh, Kevin and Phanishayee, Amar and Mutlu, Onur and Gibbons, Phillip B.},
-  booktitle = {International Conference on Machine Learning}, pages = {4387--4398}, year = {2020},
-  url = {https://arxiv.org/abs/1910.00189}
-}"""
+    cites: ClassVar = "hsieh2020quagmire"
     groups: Count = 32
     """Groups of channels at most; a layer has the greatest number that divides both this and its channels."""
 
@@ -40,7 +35,7 @@ class UseGroupNorm(Defense):
                 "such as 'bn-convnet'"
             )
 
-    def harden(self, task: Task) -> Task:
+    def transform_task(self, task: Task) -> Task:
         network = copy.deepcopy(task.network)
         for place, layer in batch_norms(network).items():
             network.set_submodule(place, self._instead_of(layer))

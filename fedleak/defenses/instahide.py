@@ -1,4 +1,4 @@
-"""InstaHide, of the inside-dataset kind."""
+"""InstaHide (inside-dataset): mixtures of images under random signs of the pixels."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -8,11 +8,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.mixtures import mixture
 from fedleak.errors import ConfigError
-from fedleak.mixtures import mixture
-from fedleak.task import Task
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 
 TRIES = 32
 
@@ -23,23 +23,18 @@ class InstaHide(Defense):
     """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
 
     Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
-    `mixed` examples some are taken twice. Signs are flipped about mid-grey, as the paper does with images in [-1, 1]: a
+    `mixed` examples some are taken twice. Signs are flipped about mid-gray, as the paper does with images in [-1, 1]: a
     flipped pixel is its negative, so inputs stay in [0, 1]. One encoding a round, the same in all epochs.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
-    bibtex: ClassVar = """@inproceedings{huang2020instahide,
-  title = {{InstaHide}: Instance-hiding Schemes for Private Distributed Learning},
-  author = {Huang, Yangsibo and Song, Zhao and Li, Kai and Arora, Sanjeev},
-  booktitle = {International Conference on Machine Learning}, pages = {4507--4518}, year = {2020},
-  url = {https://arxiv.org/abs/2010.02772}
-}"""
+    cites: ClassVar = "huang2020instahide"
     mixed: Annotated[int, Field(ge=1, le=1000)] = 4
     """Images in a mixture, the example itself among them."""
     largest: Annotated[float, Field(gt=0, le=1)] = 0.65
     """No coefficient is larger; so `mixed` times it must be above 1."""
 
-    def require(self, task: Task) -> None:  # noqa: ARG002
+    def require(self, task: Task) -> None:
         if self.mixed > 1 and self.mixed * self.largest <= 1:
             raise ConfigError(
                 f"instahide.largest: {self.mixed} coefficients of at most {self.largest:g} cannot have the sum 1; "

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 ROUNDED = 0.1
 """Share of the scale within which the tip of the likelihood is rounded off, so that it can be differentiated."""
@@ -23,13 +23,8 @@ class LaplaceNoise(Defense):
     """Adds independent Laplace(0, scale) noise to every entry of the weight delta; its variance is 2 scale²."""
 
     paper: ClassVar = "https://doi.org/10.1007/11681878_14"
-    bibtex: ClassVar = """@inproceedings{dwork2006calibrating,
-  title = {Calibrating Noise to Sensitivity in Private Data Analysis},
-  author = {Dwork, Cynthia and McSherry, Frank and Nissim, Kobbi and Smith, Adam},
-  booktitle = {Theory of Cryptography Conference}, pages = {265--284}, year = {2006},
-  url = {https://doi.org/10.1007/11681878_14}
-}"""
-    knowledge: ClassVar[str] = "takes the likelihood of the noise for its distance"
+    cites: ClassVar = "dwork2006calibrating"
+    adaptive_strategy: ClassVar[str] = "takes the likelihood of the noise for its distance"
     scale: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     """Mean absolute value of the noise, in units of a weight."""
 
@@ -39,10 +34,10 @@ class LaplaceNoise(Defense):
         sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
         return update.with_vector(vector + self.scale * sign * magnitude)
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return math.sqrt(2) * self.scale
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.scale == 0:
             return None
         off = (given.vector() - sent.vector()) / self.scale

@@ -1,9 +1,9 @@
-"""More examples in every local step."""
+"""Larger batches: more examples in every local step."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.settings import Count, FederationSettings
 
 
@@ -16,12 +16,7 @@ class LargerBatches(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2104.07586"
-    bibtex: ClassVar = """@inproceedings{yin2021see,
-  title = {See through Gradients: Image Batch Recovery via {GradInversion}},
-  author = {Yin, Hongxu and Mallya, Arun and Vahdat, Arash and Alvarez, Jose M. and Kautz, Jan and Molchanov, Pavlo},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, pages = {16337--16346}, year = {2021},
-  url = {https://arxiv.org/abs/2104.07586}
-}"""
+    cites: ClassVar = "yin2021see"
     times: Count = 8
     """Factor on the federation's batch size."""
 

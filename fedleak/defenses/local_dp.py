@@ -11,10 +11,10 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.training import LocalTraining
-from fedleak.update import Update
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 
 
 @defenses.register("local-dp")
@@ -27,13 +27,10 @@ class LocalDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.06530"
-    bibtex: ClassVar = """@inproceedings{balle2018improving,
-  title = {Improving the Gaussian Mechanism for Differential Privacy: Analytical Calibration and Optimal Denoising},
-  author = {Balle, Borja and Wang, Yu-Xiang},
-  booktitle = {International Conference on Machine Learning}, pages = {394--403}, year = {2018},
-  url = {https://arxiv.org/abs/1805.06530}
-}"""
-    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    cites: ClassVar = "balle2018improving"
+    adaptive_strategy: ClassVar[str] = (
+        "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    )
     epsilon: Annotated[float, Field(gt=0)]
     """Of one round; infinity adds no noise. Over rounds it grows, see `fedleak.accounting`."""
     delta: Annotated[float, Field(gt=0, lt=1)]
@@ -53,21 +50,21 @@ class LocalDP(Defense):
         return 2 * self.max_norm * noise_multiplier_for(self.epsilon, self.delta)
 
     def protect(self, update: Update, rng: Generator) -> Update:
-        vector = self.expected(update).vector()
+        vector = self.relaxed(update).vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
-    def mechanism(self, situation: Situation) -> Mechanism | None:  # noqa: ARG002
+    def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(
-            noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+            noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
         )
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
-        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)
+        return (self.relaxed(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

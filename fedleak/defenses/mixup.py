@@ -1,4 +1,4 @@
-"""MixUp."""
+"""MixUp: training on convex combinations of examples."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Generator
 
-from fedleak.batch import Batch
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.mixtures import mixture
 from fedleak.errors import ConfigError
-from fedleak.mixtures import mixture
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 from fedleak.settings import FederationSettings, Rate
-from fedleak.task import Task
 
 
 @defenses.register("mixup")
@@ -25,13 +25,8 @@ class MixUp(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.09412"
-    bibtex: ClassVar = """@inproceedings{zhang2018mixup,
-  title = {mixup: Beyond Empirical Risk Minimization},
-  author = {Zhang, Hongyi and Cisse, Moustapha and Dauphin, Yann N. and Lopez-Paz, David},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.09412}
-}"""
-    knowledge: ClassVar[str] = "looks for labels that are mixtures together with the images"
+    cites: ClassVar = "zhang2018mixup"
+    adaptive_strategy: ClassVar[str] = "looks for labels that are mixtures together with the images"
     mixes_labels: ClassVar[bool] = True
     alpha: Rate = 1.0
     """Large values mix half and half, small ones hardly at all; the paper takes 1 on CIFAR, 0.1 to 0.4 on ImageNet."""
@@ -46,7 +41,7 @@ class MixUp(Defense):
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         count = len(examples)
-        dice = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
-        own = torch.from_numpy(dice.beta(self.alpha, self.alpha, count)).float()
+        numpy_rng = np.random.default_rng(int(torch.randint(2**62, (), generator=rng)))
+        own = torch.from_numpy(numpy_rng.beta(self.alpha, self.alpha, count)).float()
         partners = torch.stack([torch.arange(count), torch.randperm(count, generator=rng)])
         return mixture(examples, task.classes, partners, torch.stack([own, 1 - own]))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.settings import Count, FederationSettings, parse_settings
 
 
@@ -16,12 +16,7 @@ class MoreLocalSteps(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1602.05629"
-    bibtex: ClassVar = """@inproceedings{mcmahan2017communication,
-  title = {Communication-Efficient Learning of Deep Networks from Decentralized Data},
-  author = {McMahan, H. Brendan and Moore, Eider and Ramage, Daniel and Hampson, Seth and Ag{\\"u}era y Arcas, Blaise},
-  booktitle = {International Conference on Artificial Intelligence and Statistics}, pages = {1273--1282}, year = {2017},
-  url = {https://arxiv.org/abs/1602.05629}
-}"""
+    cites: ClassVar = "mcmahan2017communication"
     times: Count = 4
     """Factor on the federation's epochs."""
 

@@ -1,4 +1,4 @@
-"""PRECODE."""
+"""PRECODE: a variational bottleneck before the last dense layer."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,13 +10,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import dense_layers, in_front, require_dense_layer
-from fedleak.dice import StandardNormal
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import dense_layers, in_front, require_dense_layer
+from fedleak.learning.layers import StandardNormal
+from fedleak.learning.task import Penalty, Task
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Amount
-from fedleak.task import Penalty, Task
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
 
 CHILD = "bottleneck"
 """What it is called below the layer that it is before."""
@@ -34,14 +34,9 @@ class Precode(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2108.04725"
-    bibtex: ClassVar = """@inproceedings{scheliga2022precode,
-  title = {{PRECODE} -- A Generic Model Extension to Prevent Deep Gradient Leakage},
-  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
-  booktitle = {IEEE/CVF Winter Conference on Applications of Computer Vision}, year = {2022},
-  url = {https://arxiv.org/abs/2108.04725}
-}"""
-    rolls_dice: ClassVar = True
-    knowledge: ClassVar[str] = "finds the draw together with the images, and matches the layers up to it alone"
+    cites: ClassVar = "scheliga2022precode"
+    stochastic: ClassVar = True
+    adaptive_strategy: ClassVar[str] = "finds the draw together with the images, and matches the layers up to it alone"
     codes: Annotated[int, Field(ge=1, le=2**16)] = 256
     """Width of the bottleneck."""
     beta: Amount = 1e-3
@@ -50,14 +45,14 @@ class Precode(Defense):
     def require(self, task: Task) -> None:
         require_dense_layer(task, self.name)
 
-    def harden(self, task: Task) -> Task:
+    def transform_task(self, task: Task) -> Task:
         last = dense_layers(task.network)[-1]
         width = task.network.get_submodule(last).get_parameter("weight").shape[1]
         network = in_front(task.network, last, CHILD, Bottleneck(width, self.codes))
         penalty = Penalty(f"{last}.{CHILD}.encoder".removeprefix("."), partial(far_from_normal, self.beta))
         return replace(task, network=network, penalties=(*task.penalties, penalty))
 
-    def visible(self, sent: Update) -> NamedTensors:
+    def observed_mask(self, sent: Update) -> NamedTensors:
         """All but what comes after the draw, whose gradients are a product of it: the decoder and the layer behind.
 
         The encoder's say more: each example adds one multiple of its features. Source: https://arxiv.org/abs/2208.04767

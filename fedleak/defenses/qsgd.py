@@ -1,4 +1,4 @@
-"""Stochastic quantisation (QSGD)."""
+"""QSGD: stochastic quantization."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.likelihood import TINY, off_size
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.likelihood import TINY, off_size
+from fedleak.learning.update import Update
 
 RARE = 0.05
 """Probability of a rounding below which the likelihood goes on along its slope."""
@@ -30,13 +30,8 @@ class QSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1610.02132"
-    bibtex: ClassVar = """@inproceedings{alistarh2017qsgd,
-  title = {{QSGD}: Communication-Efficient {SGD} via Gradient Quantization and Encoding},
-  author = {Alistarh, Dan and Grubic, Demjan and Li, Jerry and Tomioka, Ryota and Vojnovic, Milan},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {30}, year = {2017},
-  url = {https://arxiv.org/abs/1610.02132}
-}"""
-    knowledge: ClassVar[str] = "asks how likely an entry is rounded to the level that was sent"
+    cites: ClassVar = "alistarh2017qsgd"
+    adaptive_strategy: ClassVar[str] = "asks how likely an entry is rounded to the level that was sent"
     levels: Annotated[int, Field(ge=1, le=2**24)] = 15
     """Levels of an entry's size above 0; with the sign and 0 there are 2 levels + 1 values."""
     bucket: Annotated[int, Field(ge=1, le=2**24)] = 512
@@ -47,15 +42,15 @@ class QSGD(Defense):
 
     def _rounded(self, value: Tensor, rng: Generator) -> Tensor:
         unit = self._unit(value)
-        dice = torch.rand(value.shape, generator=rng)
-        level = (value.abs() / unit.clamp_min(TINY) + dice).floor()
+        uniform = torch.rand(value.shape, generator=rng)
+        level = (value.abs() / unit.clamp_min(TINY) + uniform).floor()
         return value.sign() * unit * level
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         """Each entry of a bucket moves by less than a level, which is the bucket's norm over `levels`."""
         return norm * (1 + math.sqrt(self.bucket) / self.levels)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""]:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""]:
         """`Σ -log(1 - |a - l|)` for entries a, in levels, within one level of the l that was sent; and their mean size.
 
         Further off, where the density is 0, it goes on along its slope. Levels are those of the given update, so that

@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from fedleak.defense import Defense, defenses
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 
 
 @defenses.register("random-k")
@@ -22,13 +22,8 @@ class RandomK(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1809.07599"
-    bibtex: ClassVar = """@inproceedings{stich2018sparsified,
-  title = {Sparsified {SGD} with Memory},
-  author = {Stich, Sebastian U. and Cordonnier, Jean-Baptiste and Jaggi, Martin},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {31}, year = {2018},
-  url = {https://arxiv.org/abs/1809.07599}
-}"""
-    knowledge: ClassVar[str] = "matches the entries that were sent alone"
+    cites: ClassVar = "stich2018sparsified"
+    adaptive_strategy: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""
     scaled: bool = False
@@ -42,13 +37,13 @@ class RandomK(Defense):
         factor = vector.numel() / count if self.scaled else 1.0
         return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, factor * vector[kept]))
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         return norm / self.fraction if self.scaled else norm
 
-    def visible(self, sent: Update) -> NamedTensors:
+    def observed_mask(self, sent: Update) -> NamedTensors:
         return {name: value != 0 for name, value in sent.tensors.items()}
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         vector = given.vector()
         return given if self.scaled else given.with_vector(self.fraction * vector)
 

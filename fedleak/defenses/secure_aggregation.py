@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.defense import Defense, defenses, protocol_of
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings import FederationSettings
-from fedleak.update import Update
-from fedleak.weights import NamedTensors, Weights
 
 Ring = NDArray[np.uint64]
 """A vector over the integers modulo 2^64."""
@@ -38,17 +39,11 @@ class SecureAggregation(Defense):
     """
 
     paper: ClassVar = "https://doi.org/10.1145/3133956.3133982"
-    bibtex: ClassVar = """@inproceedings{bonawitz2017practical,
-  title = {Practical Secure Aggregation for Privacy-Preserving Machine Learning},
-  author = {Bonawitz, Keith and Ivanov, Vladimir and Kreuter, Ben and Marcedone, Antonio and McMahan, H. Brendan and
-    Patel, Sarvar and Ramage, Daniel and Segal, Aaron and Seth, Karn},
-  booktitle = {ACM SIGSAC Conference on Computer and Communications Security}, pages = {1175--1191}, year = {2017},
-  url = {https://doi.org/10.1145/3133956.3133982}
-}"""
+    cites: ClassVar = "bonawitz2017practical"
     protocol: ClassVar[str | None] = "secure-aggregation"
-    knowledge: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
+    adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40
-    """Binary places: the quantisation step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
+    """Binary places: the quantization step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
     """Clients below which each refuses to send: a sum over one is no secret, and one of two can subtract itself."""
 
@@ -60,7 +55,7 @@ class SecureAggregation(Defense):
             )
         return federation
 
-    def quantise(self, values: NDArray[np.float64], cohort: int) -> Ring:
+    def quantize(self, values: NDArray[np.float64], cohort: int) -> Ring:
         """Fixed-point ring elements; raises where a sum over the cohort could overflow, and never clips."""
         if not np.isfinite(values).all():
             raise NonFiniteError("secure aggregation: the update is not finite; lower federation.learning_rate")
@@ -78,24 +73,23 @@ class SecureAggregation(Defense):
         """A ring element of 8 bytes for each entry, and one for the number of examples."""
         return 8 * (sum(value.numel() for value in sent.tensors.values()) + 1)
 
-    def dequantise(self, elements: Ring) -> NDArray[np.float64]:
+    def dequantize(self, elements: Ring) -> NDArray[np.float64]:
         """Ring elements read as signed fixed-point numbers."""
         return np.ldexp(elements.view(np.int64).astype(np.float64), -self.fraction_bits)
 
 
-def masking_of(chain: tuple[Defense, ...]) -> SecureAggregation | None:
+def masking_of(chain: Chain) -> SecureAggregation | None:
     """The secure aggregation of a chain, if it has one."""
-    protocol = protocol_of(chain)
-    return protocol if isinstance(protocol, SecureAggregation) else None
+    return chain.protocol if isinstance(chain.protocol, SecureAggregation) else None
 
 
-def private_key(*dice: object) -> bytes:
-    """32 bytes of an X25519 private key, drawn from the client's dice.
+def private_key(*seed_key: object) -> bytes:
+    """32 bytes of an X25519 private key, derived from the client's seed key.
 
     A real client would ask its operating system. A simulation derives the key, so that the same seed gives the same
     recordings; who knows the seed of an experiment can therefore unmask its recordings, and attacks are not told it.
     """
-    return hashlib.blake2b(repr(dice).encode(), digest_size=32, person=b"fedleak x25519").digest()
+    return hashlib.blake2b(repr(seed_key).encode(), digest_size=32, person=b"fedleak x25519").digest()
 
 
 def public_key(private: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Signs alone (signSGD)."""
+"""signSGD: the sign of each entry."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.likelihood import TINY, off_size
-from fedleak.update import Update
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.likelihood import TINY, off_size
+from fedleak.learning.update import Update
 
 SOFT = 0.05
 """Size of an entry, as a share of its tensor's mean size, at which its sign starts to count."""
@@ -28,27 +28,22 @@ class SignSGD(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1802.04434"
-    bibtex: ClassVar = """@inproceedings{bernstein2018signsgd,
-  title = {{signSGD}: Compressed Optimisation for Non-Convex Problems},
-  author = {Bernstein, Jeremy and Wang, Yu-Xiang and Azizzadenesheli, Kamyar and Anandkumar, Animashree},
-  booktitle = {International Conference on Machine Learning}, pages = {560--569}, year = {2018},
-  url = {https://arxiv.org/abs/1802.04434}
-}"""
-    knowledge: ClassVar[str] = (
+    cites: ClassVar = "bernstein2018signsgd"
+    adaptive_strategy: ClassVar[str] = (
         "asks of every entry that it has the sign, and of every tensor that it has the size, that was sent"
     )
 
-    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+    def protect(self, update: Update, rng: Generator) -> Update:
         return Update(
             {name: (2.0 * (value >= 0) - 1.0) * value.abs().mean() for name, value in update.tensors.items()},
             update.kind,
         )
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         """A tensor's mean size is at most its root mean square."""
         return norm
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""]:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""]:
         """Entries of the wrong sign, by their size; and tensors of the wrong mean size, which was sent exactly."""
         pairs = zip(given.tensors.values(), sent.tensors.values(), strict=True)
         return torch.stack([self._unlikely(one, other) for one, other in pairs]).sum()

@@ -1,4 +1,4 @@
-"""Soteria."""
+"""Soteria: pruning of the features that say most of the input."""
 
 import copy
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from fedleak.defense import Defense, defenses
-from fedleak.dense import dense_layers, require_dense_layer
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.dense import dense_layers, require_dense_layer
+from fedleak.learning.task import Task
+from fedleak.learning.training import Step
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 from fedleak.settings import Count, Share
-from fedleak.task import Task
-from fedleak.training import Step
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
 
 AT_ONCE = 32
 """Features, or probes, whose derivatives are computed in one call."""
@@ -34,13 +34,8 @@ class Soteria(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2012.06043"
-    bibtex: ClassVar = """@inproceedings{sun2021soteria,
-  title = {Soteria: Provable Defense against Privacy Leakage in Federated Learning from Representation Perspective},
-  author = {Sun, Jingwei and Li, Ang and Wang, Binghui and Yang, Huanrui and Li, Hai and Chen, Yiran},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2021},
-  url = {https://arxiv.org/abs/2012.06043}
-}"""
-    knowledge: ClassVar[str] = "matches the columns that were not pruned alone"
+    cites: ClassVar = "sun2021soteria"
+    adaptive_strategy: ClassVar[str] = "matches the columns that were not pruned alone"
     fraction: Share = 0.8
     """Share of the features that is pruned."""
     probes: Count | None = 64
@@ -57,7 +52,7 @@ class Soteria(Defense):
         pruned = telling.argsort(stable=True)[: int(self.fraction * len(telling))]
         return {**gradient, weight: gradient[weight].index_fill(1, pruned, 0.0)}
 
-    def visible(self, sent: Update) -> NamedTensors | None:
+    def observed_mask(self, sent: Update) -> NamedTensors | None:
         """The first matrix counts where its columns are not zero: exact after one step, and nearly after several."""
         if self.fraction == 0:
             return None

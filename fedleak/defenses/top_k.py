@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from fedleak.defense import Defense, defenses
-from fedleak.update import Update
-from fedleak.weights import NamedTensors
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors
 
 
 @defenses.register("top-k")
@@ -22,28 +22,23 @@ class TopK(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1704.05021"
-    bibtex: ClassVar = """@inproceedings{aji2017sparse,
-  title = {Sparse Communication for Distributed Gradient Descent},
-  author = {Aji, Alham Fikri and Heafield, Kenneth},
-  booktitle = {Empirical Methods in Natural Language Processing}, pages = {440--445}, year = {2017},
-  url = {https://arxiv.org/abs/1704.05021}
-}"""
-    knowledge: ClassVar[str] = "matches the entries that were sent alone"
+    cites: ClassVar = "aji2017sparse"
+    adaptive_strategy: ClassVar[str] = "matches the entries that were sent alone"
     fraction: Annotated[float, Field(gt=0, le=1)]
     """Share of the entries that is kept; at least one entry is."""
 
-    def protect(self, update: Update, rng: Generator) -> Update:  # noqa: ARG002
+    def protect(self, update: Update, rng: Generator) -> Update:
         vector = update.vector()
         kept = vector.abs().topk(ceil(self.fraction * vector.numel())).indices
         return update.with_vector(torch.zeros_like(vector).index_copy(0, kept, vector[kept]))
 
-    def bounded(self, norm: float) -> float:
+    def sensitivity_bound(self, norm: float) -> float:
         return norm
 
-    def visible(self, sent: Update) -> NamedTensors:
+    def observed_mask(self, sent: Update) -> NamedTensors:
         return {name: value != 0 for name, value in sent.tensors.items()}
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return self.protect(given, Generator())
 
     def encoded_bytes(self, sent: Update) -> int:

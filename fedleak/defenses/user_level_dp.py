@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
 from fedleak.settings import Amount, Count, FederationSettings
-from fedleak.training import LocalTraining
-from fedleak.update import Update
 
 
 @defenses.register("user-level-dp")
@@ -28,13 +28,10 @@ class UserLevelDP(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
-    bibtex: ClassVar = """@inproceedings{mcmahan2018learning,
-  title = {Learning Differentially Private Recurrent Language Models},
-  author = {McMahan, H. Brendan and Ramage, Daniel and Talwar, Kunal and Zhang, Li},
-  booktitle = {International Conference on Learning Representations}, year = {2018},
-  url = {https://arxiv.org/abs/1710.06963}
-}"""
-    knowledge: ClassVar[str] = "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    cites: ClassVar = "mcmahan2018learning"
+    adaptive_strategy: ClassVar[str] = (
+        "clips its own updates alike, and takes the likelihood of the noise for its distance"
+    )
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of a client's delta before the noise; infinity, without noise only, clips nothing."""
     noise_multiplier: Amount
@@ -62,26 +59,26 @@ class UserLevelDP(Defense):
         return self.noise_multiplier * self.max_norm / math.sqrt(self.clients)
 
     def protect(self, update: Update, rng: Generator) -> Update:
-        vector = self.expected(update).vector()
+        vector = self.relaxed(update).vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         if situation.view == "message":
             return Mechanism(
-                noise=self.std, contribution=self.max_norm, protects="client", neighbours="replaced", releases=1
+                noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
             )
         if situation.federation.batches == "all":
             return None  # the mean goes by the number of examples, and so do contributions and noise
         noise = self.std * math.sqrt(self.clients)
-        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbours="removed", releases=1)
+        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbors="removed", releases=1)
 
-    def noise(self, training: LocalTraining) -> float:  # noqa: ARG002
+    def noise(self, training: LocalTraining) -> float:
         return self.std
 
-    def expected(self, given: Update) -> Update:
+    def relaxed(self, given: Update) -> Update:
         return given.clipped(self.max_norm)
 
-    def misfit(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
         if self.std == 0:
             return None
-        return (self.expected(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)
+        return (self.relaxed(given).vector() - sent.vector()).square().sum() / (2 * self.std**2)

@@ -1,4 +1,4 @@
-"""Sharing fewer layers."""
+"""Withheld layers: parameters that clients do not share (personalization layers)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.task import Task
+from fedleak.learning.task import Task
 
 
 def _some_patterns(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -33,13 +33,8 @@ class Withhold(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1912.00818"
-    bibtex: ClassVar = """@article{arivazhagan2019federated,
-  title = {Federated Learning with Personalization Layers},
-  author = {Arivazhagan, Manoj Ghuhan and Aggarwal, Vinay and Singh, Aaditya Kumar and Choudhary, Sunav},
-  journal = {arXiv preprint arXiv:1912.00818}, year = {2019},
-  url = {https://arxiv.org/abs/1912.00818}
-}"""
-    knowledge: ClassVar[str] = "matches the layers that are shared alone"
+    cites: ClassVar = "arivazhagan2019federated"
+    adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
     layers: Annotated[tuple[str, ...], WrapValidator(_some_patterns)]
     """Patterns of the names of parameters and buffers, such as "fc.*", in which * stands for anything."""
 

@@ -1,12 +1,12 @@
-"""BatchNorm layers that are not shared (FedBN)."""
+"""FedBN: batch normalization layers that are not shared."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.defense import Defense, defenses
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.normalisation import batch_norms
-from fedleak.task import Task
+from fedleak.learning.layers import batch_norms
+from fedleak.learning.task import Task
 
 
 @defenses.register("withhold-batch-norm")
@@ -18,13 +18,8 @@ class WithholdBatchNorm(Defense):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2102.07623"
-    bibtex: ClassVar = """@inproceedings{li2021fedbn,
-  title = {{FedBN}: Federated Learning on Non-{IID} Features via Local Batch Normalization},
-  author = {Li, Xiaoxiao and Jiang, Meirui and Zhang, Xiaofei and Kamp, Michael and Dou, Qi},
-  booktitle = {International Conference on Learning Representations}, year = {2021},
-  url = {https://arxiv.org/abs/2102.07623}
-}"""
-    knowledge: ClassVar[str] = "matches the layers that are shared alone"
+    cites: ClassVar = "li2021fedbn"
+    adaptive_strategy: ClassVar[str] = "matches the layers that are shared alone"
 
     def require(self, task: Task) -> None:
         if not batch_norms(task.network):

@@ -1,1 +1,1 @@
-"""What this machine can run, looked at without running anything."""
+"""Doctor: what this machine can run, looked at without running anything."""

@@ -1,4 +1,4 @@
-"""One line of what the doctor found."""
+"""A check: one line of what the doctor found."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The packages that fedleak needs, and the tools that some of its commands can use."""
+"""Software: the packages that fedleak needs, and the tools that some of its commands can use."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from fedleak import __version__
 from fedleak.doctor.check import Check
-from fedleak.federation.fingerprint import source_fingerprint
+from fedleak.io.fingerprint import source_fingerprint
 
 NEEDED = "needed"
 OPTIONAL = "optional"

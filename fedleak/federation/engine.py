@@ -1,4 +1,4 @@
-"""Runs a federation, in this process or in Flower's Ray simulation; the two apps are the same."""
+"""Engines that run a federation: in this process or in Flower's Ray simulation; the two apps are the same."""
 
 import importlib
 import logging
@@ -11,8 +11,7 @@ from typing import Any, Literal
 from flwr.app import Message, MessageType
 
 from fedleak.federation.loopback import LoopbackGrid, server_context
-from fedleak.federation.outcome import FederationReport as FederationReport
-from fedleak.federation.outcome import clear_outcome, read_outcome
+from fedleak.federation.outcome import FederationReport, clear_outcome, read_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.simulation import simulate
 from fedleak.recording import find_recordings

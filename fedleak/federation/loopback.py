@@ -1,4 +1,4 @@
-"""A federation in this process: no Ray, no ports, milliseconds a client. The only file with Flower's internals."""
+"""Loopback grid: a federation in this process, milliseconds a client. The only file with Flower's internals."""
 
 import copy
 from collections.abc import Callable, Iterable

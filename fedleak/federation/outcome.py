@@ -1,4 +1,4 @@
-"""What came of a federation: its recordings, its failures, its evaluation; as values and as files."""
+"""The outcome of a federation: its recordings, failures and evaluation, as values and as files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fedleak import errors
 from fedleak.errors import FederationError, FedleakError, UserError
-from fedleak.files import write_atomically
+from fedleak.io.atomic import write_atomically
 
 FAILURES = "failures.json"
 EVALUATION = "evaluation.json"

@@ -1,4 +1,4 @@
-"""What one federation is run from, and its form in Flower's flat run config."""
+"""The plan of a federation, and its form in Flower's flat run config."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from fedleak.defense import Defense, build_chain, planned, trained_with
+from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
 from fedleak.settings import FederationSettings, PlanSettings, Settings, Table, parse_settings
-from fedleak.task import Task
 from fedleak.tasks import hardened
 
 RunConfig = dict[str, bool | int | float | str]
@@ -33,9 +33,9 @@ class FederationPlan(PlanSettings):
     tapped: bool = True
     """Whether the server records; what the strategy sees is the same either way."""
 
-    def defenses(self) -> tuple[Defense, ...]:
+    def defenses(self) -> Chain:
         """The chain of defenses, as it acts in this run."""
-        return planned(build_chain(self.chain), self.phases)
+        return Chain.build(self.chain).planned(self.phases)
 
     def public_task(self) -> Task:
         """The task with the network that is trained under the defenses."""
@@ -48,7 +48,7 @@ class FederationPlan(PlanSettings):
     def training(self, round: int = 1) -> FederationSettings:
         """How clients train under the defenses; of a federation's settings, all the rest is not theirs to change."""
         federation = self.federation if self.recorded(round) else self.utility.instead_of(self.federation)
-        return trained_with(federation, self.defenses())
+        return self.defenses().settings(federation)
 
     def absolute(self) -> "FederationPlan":
         """The same plan with paths that do not depend on a working directory."""

@@ -1,4 +1,4 @@
-"""The one place where Flower's records become tensors and ring elements, and back."""
+"""Wire format: the one place where Flower's records become tensors and ring elements, and back."""
 
 from math import prod
 from typing import Any
@@ -9,7 +9,7 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, 
 from numpy.typing import NDArray
 
 from fedleak.errors import ConfigError
-from fedleak.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors
 
 ARRAYS = "arrays"
 METRICS = "metrics"

@@ -1,12 +1,12 @@
-"""The verdict as JUnit XML: a test case for each rule and group, which most CI systems show by themselves."""
+"""JUnit XML of a verdict: a test case for each rule and group, which most CI systems show by themselves."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from fedleak.files import write_atomically
+from fedleak.gate.sentences import change_text, finding_text, new_figures_text
 from fedleak.gate.verdict import BaselineVerdict, Picture, RuleVerdict, Verdict
-from fedleak.gate.words import change_text, finding_text, new_figures_text
+from fedleak.io.atomic import write_atomically
 from fedleak.statistics.intervals import counted
 
 FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32)))
@@ -45,7 +45,7 @@ def _rule(root: Element, verdict: RuleVerdict) -> None:
     for finding in verdict.findings:
         text = finding_text(verdict, finding)
         failure = "" if finding.passed else f"{verdict.rule.text}: {text}"
-        _case(suite, str(finding.measurement.subject), failure, text, finding.picture)
+        _case(suite, str(finding.measurement.group), failure, text, finding.picture)
 
 
 def _baseline(root: Element, baseline: BaselineVerdict) -> None:
@@ -60,10 +60,10 @@ def _baseline(root: Element, baseline: BaselineVerdict) -> None:
         _case(suite, f"comparable {place}", "" if baseline.allow_changes else difference, difference)
     for change in baseline.changes:
         text = change_text(change, baseline.alpha)
-        name = f"{change.comparison.group.metric} of {change.measurement.subject}"
+        name = f"{change.comparison.group.metric} of {change.measurement.group}"
         _case(suite, name, text if change.regressed else "", text, change.picture)
     for figures in baseline.new_figures:
-        text, name = new_figures_text(figures), f"new: {figures.metric} of {figures.measurement.subject}"
+        text, name = new_figures_text(figures), f"new: {figures.metric} of {figures.measurement.group}"
         _case(suite, name, text if figures.leaked else "", text, figures.picture)
 
 

@@ -1,15 +1,15 @@
-"""The verdict as Markdown, for the summary of a CI job."""
+"""Markdown of a verdict, for the summary of a CI job."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from fedleak.errors import OutputError
-from fedleak.files import write_atomically
+from fedleak.formatting import code, escaped
+from fedleak.gate.sentences import figure, new_figures_text, number, p_text, signed
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, RuleVerdict, Verdict
-from fedleak.gate.words import figure, new_figures_text, number, p_text, signed
+from fedleak.io.atomic import write_atomically
 from fedleak.statistics.intervals import counted
-from fedleak.typography import code, escaped
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 ROWS = 200
@@ -83,7 +83,7 @@ def _row(finding: Finding) -> str:
     own = finding.measurement
     interval = "none" if own.interval is None else f"{number(own.interval.low)} to {number(own.interval.high)}"
     cells = [
-        str(own.subject),
+        str(own.group),
         "; ".join((finding.problem, *finding.notes)),
         figure(own.value, own.unit, finding.bound),
         interval,
@@ -122,8 +122,8 @@ def _change(change: Change) -> str:
     own = change.comparison
     values = (figure(change.old, change.unit), figure(change.new, change.unit), signed(own.difference))
     interval = f"{number(own.interval.low)} to {number(own.interval.high)}"
-    subject = (str(change.measurement.subject), own.group.metric, change.problem)
-    return f"| {' | '.join(map(escaped, (*subject, *values, interval, p_text(own.p_value))))} |"
+    group = (str(change.measurement.group), own.group.metric, change.problem)
+    return f"| {' | '.join(map(escaped, (*group, *values, interval, p_text(own.p_value))))} |"
 
 
 def _code_cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A policy file: the rules a run is held to, each with its line so that reports can point there."""
+"""Policy file: the rules a run is held to, each with its line so that reports can point there."""
 
 import re
 import tomllib
@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fedleak.errors import ConfigError, DataError
-from fedleak.gate.grammar import parse_rule
-from fedleak.gate.language import Assertion
+from fedleak.gate.parser import parse_rule
+from fedleak.gate.rule import Assertion
 from fedleak.settings import Settings, parse_settings
 
 DecideBy = Literal["figure", "interval"]

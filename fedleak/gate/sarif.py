@@ -1,4 +1,4 @@
-"""The verdict as SARIF 2.1.0, which code scanning shows at the line of the rule that is broken.
+"""SARIF 2.1.0 of a verdict, which code scanning shows at the line of the rule that is broken.
 
 Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 """
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fedleak import __version__
-from fedleak.files import write_atomically
 from fedleak.gate.measurement import Measurement
+from fedleak.gate.sentences import change_text, finding_text, new_figures_text
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, Picture, RuleVerdict, Verdict
-from fedleak.gate.words import change_text, finding_text, new_figures_text
-from fedleak.results import finite_or_null
+from fedleak.io.atomic import write_atomically
+from fedleak.results.schema import finite_or_null
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 RUN = "run"
@@ -78,7 +78,7 @@ def _against(baseline: BaselineVerdict, location: Facts) -> Iterator[Facts]:
     for figures in baseline.leaks:
         message = f"{new_figures_text(figures)}{_picture_text(figures.picture)}"
         properties = {"leaked": figures.leaked, **_figures(figures.measurement, figures.picture)}
-        key = f"new {figures.metric} {figures.measurement.subject}"
+        key = f"new {figures.metric} {figures.measurement.group}"
         yield _result(BASELINE, message, key, location, properties)
 
 
@@ -86,7 +86,7 @@ def _finding(rule: RuleVerdict, finding: Finding, location: Facts) -> Facts:
     message = f"{rule.rule.text}: {finding_text(rule, finding)}{_picture_text(finding.picture)}"
     figures = _figures(finding.measurement, finding.picture)
     properties = {"bound": finding.bound, **figures, **({"notes": list(finding.notes)} if finding.notes else {})}
-    key = f"{rule.rule.text} {finding.measurement.subject}"
+    key = f"{rule.rule.text} {finding.measurement.group}"
     return _result(f"rule-{rule.rule.number}", message, key, location, properties)
 
 
@@ -102,7 +102,7 @@ def _regression(alpha: float, change: Change, location: Facts) -> Facts:
         "test": own.test,
         **_figures(change.measurement, change.picture),
     }
-    return _result(BASELINE, message, f"{own.group.metric} {change.measurement.subject}", location, properties)
+    return _result(BASELINE, message, f"{own.group.metric} {change.measurement.group}", location, properties)
 
 
 def _result(rule: str, message: str, key: str, location: Facts, properties: Facts | None = None) -> Facts:
@@ -123,9 +123,9 @@ def _plain(facts: Facts) -> Facts:
 
 
 def _figures(measurement: Measurement, picture: Picture | None) -> Facts:
-    subject, interval = measurement.subject, measurement.interval
+    group, interval = measurement.group, measurement.interval
     return {
-        "group": {**vars(subject), "setting": dict(subject.setting)},
+        "group": {**vars(group), "setting": dict(group.setting)},
         "figure": measurement.value,
         "unit": measurement.unit,
         "baselines": dict(measurement.baselines),

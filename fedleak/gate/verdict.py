@@ -1,4 +1,4 @@
-"""What the gate found: each rule in each group that it is about, what a baseline says, and the exit status."""
+"""Verdict of the gate: each rule in each group that it is about, what a baseline says, and the exit status."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.policy import Policy, Rule
-from fedleak.statistics.comparison import Comparison
+from fedleak.statistics.paired_tests import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)

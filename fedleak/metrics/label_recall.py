@@ -1,11 +1,11 @@
-"""How many labels were guessed."""
+"""Label recall: the share of the labels that were guessed."""
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.batch import Batch
-from fedleak.metric import ExampleMetric, metrics
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.learning.batch import Batch
 
 
 @metrics.register("label-recall")
@@ -18,13 +18,7 @@ class LabelRecall(ExampleMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
-    bibtex: ClassVar = """@article{wainakh2022user,
-  title = {User-Level Label Leakage from Gradients in Federated Learning},
-  author = {Wainakh, Aidmar and Ventola, Fabrizio and M{\\"u}{\\ss}ig, Till and Keim, Jens and Garcia Cordero, Carlos
-            and Zimmer, Ephraim and Grube, Tim and Kersting, Kristian and M{\\"u}hlh{\\"a}user, Max},
-  journal = {Proceedings on Privacy Enhancing Technologies}, volume = {2022}, number = {2}, pages = {227--244},
-  year = {2022}, url = {https://arxiv.org/abs/2105.09369}
-}"""
+    cites: ClassVar = "wainakh2022user"
     unit: ClassVar = "share of labels"
     higher_is_better: ClassVar = True
     compares: ClassVar = "labels"

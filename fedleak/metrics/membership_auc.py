@@ -1,4 +1,4 @@
-"""How far members stand out, on the whole."""
+"""Membership AUC: how far members stand out, over all thresholds."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.metrics.placement import Placement
 
 
@@ -20,12 +20,7 @@ class MembershipAUC(MembershipMetric):
     """
 
     paper: ClassVar = "https://doi.org/10.1214/aoms/1177730491"
-    bibtex: ClassVar = """@article{mann1947test,
-  title = {On a Test of Whether one of Two Random Variables is Stochastically Larger than the Other},
-  author = {Mann, Henry B. and Whitney, Donald R.},
-  journal = {The Annals of Mathematical Statistics}, volume = {18}, number = {1}, pages = {50--60}, year = {1947},
-  url = {https://doi.org/10.1214/aoms/1177730491}
-}"""
+    cites: ClassVar = "mann1947test"
     unit: ClassVar = "share of non-members"
     higher_is_better: ClassVar = True
     bounds: ClassVar = (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""How many members are found with hardly a false alarm."""
+"""True positive rate of membership at a low false positive rate."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,8 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.challenge import FEWEST
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.metrics.placement import Placement
 
 FALSE_POSITIVE_RATE = 0.01
@@ -25,16 +24,10 @@ class MembershipTPR(MembershipMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.03570"
-    bibtex: ClassVar = """@inproceedings{carlini2022membership,
-  title = {Membership Inference Attacks From First Principles},
-  author = {Carlini, Nicholas and Chien, Steve and Nasr, Milad and Song, Shuang and Terzis, Andreas
-            and Tram{\\`e}r, Florian},
-  booktitle = {IEEE Symposium on Security and Privacy}, year = {2022},
-  url = {https://arxiv.org/abs/2112.03570}
-}"""
+    cites: ClassVar = "carlini2022membership"
     unit: ClassVar = "share of members"
     higher_is_better: ClassVar = True
-    fewest: ClassVar = FEWEST
+    fewest: ClassVar = round(1 / FALSE_POSITIVE_RATE)
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 1.0
     margin: ClassVar = 0.0

@@ -6,8 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float64
 from torch import Tensor
 
-from fedleak.batch import Batch
-from fedleak.metric import ExampleMetric, metrics
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.learning.batch import Batch
 
 
 @metrics.register("mse")
@@ -16,12 +16,7 @@ class MSE(ExampleMetric):
     """Mean over an image's values of the squared difference, the guess clamped to [0, 1] first; 0 is perfect."""
 
     paper: ClassVar = "https://doi.org/10.1109/MSP.2008.930649"
-    bibtex: ClassVar = """@article{wang2009mean,
-  title = {Mean Squared Error: Love It or Leave It? A New Look at Signal Fidelity Measures},
-  author = {Wang, Zhou and Bovik, Alan C.},
-  journal = {IEEE Signal Processing Magazine}, volume = {26}, number = {1}, pages = {98--117}, year = {2009},
-  url = {https://doi.org/10.1109/MSP.2008.930649}
-}"""
+    cites: ClassVar = "wang2009mean"
     unit: ClassVar = "squared intensity"
     higher_is_better: ClassVar = False
     compares: ClassVar = "inputs"

@@ -1,4 +1,4 @@
-"""Where a score stands among others: what both measures of membership are made of. Registers no metric."""
+"""Ranks of members' scores among others'; both metrics of membership are made of them. Registers no metric."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How many questions about a batch are answered right."""
+"""Property accuracy: the share of questions about a batch that are answered right."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import PropertyMetric, metrics
 
 
 @metrics.register("property-accuracy")
@@ -19,12 +19,7 @@ class PropertyAccuracy(PropertyMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.04049"
-    bibtex: ClassVar = """@inproceedings{melis2019exploiting,
-  title = {Exploiting Unintended Feature Leakage in Collaborative Learning},
-  author = {Melis, Luca and Song, Congzheng and De Cristofaro, Emiliano and Shmatikov, Vitaly},
-  booktitle = {IEEE Symposium on Security and Privacy}, year = {2019},
-  url = {https://arxiv.org/abs/1805.04049}
-}"""
+    cites: ClassVar = "melis2019exploiting"
     unit: ClassVar = "share of questions"
     higher_is_better: ClassVar = True
     bounds: ClassVar = (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""How far off the answers to questions about a batch are."""
+"""Brier score of the answers to questions about a batch."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import PropertyMetric, metrics
 
 
 @metrics.register("property-brier")
@@ -18,12 +18,7 @@ class PropertyBrier(PropertyMetric):
     """
 
     paper: ClassVar = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"
-    bibtex: ClassVar = """@article{brier1950verification,
-  title = {Verification of Forecasts Expressed in Terms of Probability},
-  author = {Brier, Glenn W.},
-  journal = {Monthly Weather Review}, volume = {78}, number = {1}, pages = {1--3}, year = {1950},
-  url = {https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2}
-}"""
+    cites: ClassVar = "brier1950verification"
     unit: ClassVar = ""
     higher_is_better: ClassVar = False
     bounds: ClassVar = (0.0, 1.0)

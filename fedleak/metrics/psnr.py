@@ -1,10 +1,10 @@
-"""Peak signal-to-noise ratio."""
+"""PSNR: peak signal-to-noise ratio."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fedleak.batch import Batch
-from fedleak.metric import ExampleMetric, metrics
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.learning.batch import Batch
 from fedleak.metrics.mse import squared_error
 
 CAP = 100.0
@@ -17,18 +17,13 @@ class PSNR(ExampleMetric):
     """-10 log10 of the mean squared error, at most 100 dB; the range is [0, 1] and the guess is clamped to it."""
 
     paper: ClassVar = "https://doi.org/10.1049/el:20080522"
-    bibtex: ClassVar = """@article{huynhthu2008scope,
-  title = {Scope of Validity of {PSNR} in Image/Video Quality Assessment},
-  author = {Huynh-Thu, Quan and Ghanbari, Mohammed},
-  journal = {Electronics Letters}, volume = {44}, number = {13}, pages = {800--801}, year = {2008},
-  url = {https://doi.org/10.1049/el:20080522}
-}"""
+    cites: ClassVar = "huynhthu2008scope"
     unit: ClassVar = "dB"
     higher_is_better: ClassVar = True
     compares: ClassVar = "inputs"
     bounds: ClassVar = (0.0, CAP)
     threshold: ClassVar = 20.0
-    """Where people recognise what a small photo shows."""
+    """Where people recognize what a small photo shows."""
     margin: ClassVar = 3.0
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:

@@ -1,4 +1,4 @@
-"""How far a client's examples stand out among those of the others."""
+"""Source AUC: how far a client's examples stand out among those of the others."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
 from fedleak.metrics.placement import Placement
 
 
@@ -20,15 +20,10 @@ class SourceAUC(MembershipMetric):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2109.05659"
-    bibtex: ClassVar = """@inproceedings{hu2021source,
-  title = {Source Inference Attacks in Federated Learning},
-  author = {Hu, Hongsheng and Salcic, Zoran and Sun, Lichao and Dobbie, Gillian and Zhang, Xuyun},
-  booktitle = {IEEE International Conference on Data Mining}, pages = {1102--1107}, year = {2021},
-  url = {https://arxiv.org/abs/2109.05659}
-}"""
+    cites: ClassVar = "hu2021source"
     unit: ClassVar = "share of others' examples"
     higher_is_better: ClassVar = True
-    against: ClassVar[Literal["strangers", "rivals"]] = "rivals"
+    against: ClassVar[Literal["non_members", "other_clients"]] = "other_clients"
     bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 0.99
     margin: ClassVar = 0.0

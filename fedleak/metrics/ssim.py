@@ -1,4 +1,4 @@
-"""Structural similarity."""
+"""SSIM: structural similarity."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.batch import Batch
-from fedleak.metric import ExampleMetric, metrics
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.learning.batch import Batch
 
 SIGMA = 1.5
 RADIUS = 5
@@ -28,12 +28,7 @@ class SSIM(ExampleMetric):
     """
 
     paper: ClassVar = "https://doi.org/10.1109/TIP.2003.819861"
-    bibtex: ClassVar = """@article{wang2004image,
-  title = {Image Quality Assessment: From Error Visibility to Structural Similarity},
-  author = {Wang, Zhou and Bovik, Alan C. and Sheikh, Hamid R. and Simoncelli, Eero P.},
-  journal = {IEEE Transactions on Image Processing}, volume = {13}, number = {4}, pages = {600--612}, year = {2004},
-  url = {https://doi.org/10.1109/TIP.2003.819861}
-}"""
+    cites: ClassVar = "wang2004image"
     unit: ClassVar = "similarity"
     higher_is_better: ClassVar = True
     compares: ClassVar = "inputs"

@@ -1,12 +1,12 @@
-"""A small ReLU ConvNet with BatchNorm."""
+"""ConvNet with BatchNorm: small, ReLU."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("bn-convnet")
@@ -15,12 +15,7 @@ class BatchNormConvNet(Model):
     """The `convnet` with BatchNorm after each convolution, whose statistics travel with every update."""
 
     paper: ClassVar = "https://arxiv.org/abs/1502.03167"
-    bibtex: ClassVar = """@inproceedings{ioffe2015batch,
-  title = {Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift},
-  author = {Ioffe, Sergey and Szegedy, Christian},
-  booktitle = {International Conference on Machine Learning}, pages = {448--456}, year = {2015},
-  url = {https://arxiv.org/abs/1502.03167}
-}"""
+    cites: ClassVar = "ioffe2015batch"
     width: int = 32
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

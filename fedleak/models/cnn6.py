@@ -1,12 +1,12 @@
-"""The ConvNet without biases that a recursion over its layers turns round."""
+"""CNN6: the ConvNet without biases that a recursion over its layers turns round."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("cnn6")
@@ -18,12 +18,7 @@ class CNN6(Model):
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.07733"
-    bibtex: ClassVar = """@inproceedings{zhu2021rgap,
-  title = {{R-GAP}: Recursive Gradient Attack on Privacy},
-  author = {Zhu, Junyi and Blaschko, Matthew B.},
-  booktitle = {International Conference on Learning Representations}, year = {2021},
-  url = {https://arxiv.org/abs/2010.07733}
-}"""
+    cites: ClassVar = "zhu2021rgap"
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         depth, height, width = shape

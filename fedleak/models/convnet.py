@@ -1,12 +1,12 @@
-"""A small ReLU ConvNet without normalisation."""
+"""ConvNet: small, ReLU, without normalization."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("convnet")
@@ -15,12 +15,7 @@ class ConvNet(Model):
     """Three 3x3 convolutions with ReLU (32 to 64 channels, strides 1, 2, 2), then a linear classifier."""
 
     paper: ClassVar = "https://arxiv.org/abs/2003.14053"
-    bibtex: ClassVar = """@inproceedings{geiping2020inverting,
-  title = {Inverting Gradients -- How easy is it to break privacy in federated learning?},
-  author = {Geiping, Jonas and Bauermeister, Hartmut and Dr{\\"o}ge, Hannah and Moeller, Michael},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {33}, year = {2020},
-  url = {https://arxiv.org/abs/2003.14053}
-}"""
+    cites: ClassVar = "geiping2020inverting"
     width: int = 32
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

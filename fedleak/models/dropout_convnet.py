@@ -1,13 +1,13 @@
-"""A small ReLU ConvNet with dropout."""
+"""ConvNet with dropout: small, ReLU."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
+from fedleak.contracts.model import Model, models
 from fedleak.settings import Share
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("dropout-convnet")
@@ -16,13 +16,7 @@ class DropoutConvNet(Model):
     """The `convnet` with dropout after its second convolution and before its classifier."""
 
     paper: ClassVar = "https://arxiv.org/abs/1207.0580"
-    bibtex: ClassVar = """@article{hinton2012improving,
-  title = {Improving neural networks by preventing co-adaptation of feature detectors},
-  author = {Hinton, Geoffrey E. and Srivastava, Nitish and Krizhevsky, Alex and Sutskever, Ilya and
-    Salakhutdinov, Ruslan R.},
-  journal = {arXiv preprint arXiv:1207.0580}, year = {2012},
-  url = {https://arxiv.org/abs/1207.0580}
-}"""
+    cites: ClassVar = "hinton2012improving"
     width: int = 32
     rate: Share = 0.25
     """Share of the features that is dropped in training."""

@@ -1,4 +1,4 @@
-"""A perceptron with dropout."""
+"""Perceptron with dropout."""
 
 from dataclasses import dataclass
 from math import prod
@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
+from fedleak.contracts.model import Model, models
 from fedleak.settings import Share
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("dropout-mlp")
@@ -17,12 +17,7 @@ class DropoutMLP(Model):
     """Flatten, two hidden ReLU layers with dropout after each, a linear classifier."""
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"
-    bibtex: ClassVar = """@inproceedings{scheliga2023dropout,
-  title = {Dropout is {NOT} All You Need to Prevent Gradient Leakage},
-  author = {Scheliga, Daniel and M{\\"a}der, Patrick and Seeland, Marco},
-  booktitle = {AAAI Conference on Artificial Intelligence}, volume = {37}, pages = {9733--9741}, year = {2023},
-  url = {https://arxiv.org/abs/2208.06163}
-}"""
+    cites: ClassVar = "scheliga2023dropout"
     hidden: int = 512
     rate: Share = 0.25
     """Share of the features that is dropped in training."""

@@ -1,12 +1,12 @@
-"""The LeNet of Deep Leakage from Gradients: sigmoid, strided, twice differentiable everywhere."""
+"""LeNet as in Deep Leakage from Gradients: sigmoid, strided, twice differentiable everywhere."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("lenet")
@@ -15,12 +15,7 @@ class LeNet(Model):
     """Three 5x5 convolutions of 12 channels with sigmoids (strides 2, 2, 1), then a linear classifier."""
 
     paper: ClassVar = "https://arxiv.org/abs/1906.08935"
-    bibtex: ClassVar = """@inproceedings{zhu2019deep,
-  title = {Deep Leakage from Gradients},
-  author = {Zhu, Ligeng and Liu, Zhijian and Han, Song},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {32}, year = {2019},
-  url = {https://arxiv.org/abs/1906.08935}
-}"""
+    cites: ClassVar = "zhu2019deep"
     channels: int = 12
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

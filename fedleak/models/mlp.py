@@ -1,4 +1,4 @@
-"""A perceptron with one hidden layer: the smallest network whose first layer gives its input away."""
+"""Multilayer perceptron with one hidden layer: the smallest network whose first layer gives its input away."""
 
 from dataclasses import dataclass
 from math import prod
@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("mlp")
@@ -16,12 +16,7 @@ class MLP(Model):
     """Flatten, one hidden ReLU layer, a linear classifier."""
 
     paper: ClassVar = "https://doi.org/10.1038/323533a0"
-    bibtex: ClassVar = """@article{rumelhart1986learning,
-  title = {Learning representations by back-propagating errors},
-  author = {Rumelhart, David E. and Hinton, Geoffrey E. and Williams, Ronald J.},
-  journal = {Nature}, volume = {323}, pages = {533--536}, year = {1986},
-  url = {https://doi.org/10.1038/323533a0}
-}"""
+    cites: ClassVar = "rumelhart1986learning"
     hidden: int = 128
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

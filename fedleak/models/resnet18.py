@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("resnet18")
@@ -15,12 +15,7 @@ class ResNet18(Model):
     """torchvision's ResNet-18; a 3x3 stem of stride 1 and no max-pooling, as is usual for 32x32 images."""
 
     paper: ClassVar = "https://arxiv.org/abs/1512.03385"
-    bibtex: ClassVar = """@inproceedings{he2016deep,
-  title = {Deep Residual Learning for Image Recognition},
-  author = {He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian},
-  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition}, pages = {770--778}, year = {2016},
-  url = {https://arxiv.org/abs/1512.03385}
-}"""
+    cites: ClassVar = "he2016deep"
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         # Imported here: torchvision takes seconds to import, and the catalogue of models is read by every command.

@@ -1,4 +1,4 @@
-"""A small vision transformer whose patches and positions go straight into the attention."""
+"""Vision transformer: small, its patches and positions go straight into the attention."""
 
 from dataclasses import dataclass
 from math import gcd
@@ -9,25 +9,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fedleak.model import Model, models
-from fedleak.source import Shape
+from fedleak.contracts.model import Model, models
+from fedleak.tasks import Shape
 
 
 @models.register("vit")
 @dataclass(frozen=True, kw_only=True)
 class ViT(Model):
-    """Patches, a learnable position for each, multi-head attention without normalisation or residual before it, an MLP.
+    """Patches, a learnable position for each, multi-head attention without normalization or residual before it, an MLP.
 
     The form that APRIL's closed form is for. GELU and softmax: twice differentiable everywhere.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.14087"
-    bibtex: ClassVar = """@inproceedings{lu2022april,
-  title = {{APRIL}: Finding the Achilles' Heel on Privacy for Vision Transformers},
-  author = {Lu, Jiahao and Zhang, Xi Sheryl and Zhao, Tianli and He, Xiangyu and Cheng, Jian},
-  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition}, year = {2022},
-  url = {https://arxiv.org/abs/2112.14087}
-}"""
+    cites: ClassVar = "lu2022april"
     grid: int = 4
     """Patches along each side of the image, or the largest divisor of it that divides both sides."""
     width: int = 256

@@ -1,4 +1,4 @@
-"""A perceptron with one wide hidden layer: what exact attacks on whole batches are made for."""
+"""Multilayer perceptron with one wide hidden layer, for exact attacks on whole batches."""
 
 from dataclasses import dataclass
 from math import prod
@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from torch import nn
 
-from fedleak.model import Model, models
+from fedleak.contracts.model import Model, models
 from fedleak.settings import Count
-from fedleak.source import Shape
+from fedleak.tasks import Shape
 
 
 @models.register("wide-mlp")
@@ -17,12 +17,7 @@ class WideMLP(Model):
     """Flatten, one wide hidden ReLU layer, a linear classifier: many more neurons than a batch has examples."""
 
     paper: ClassVar = "https://arxiv.org/abs/2403.03945"
-    bibtex: ClassVar = """@inproceedings{dimitrov2024spear,
-  title = {{SPEAR}: Exact Gradient Inversion of Batches in Federated Learning},
-  author = {Dimitrov, Dimitar I. and Baader, Maximilian and M{\\"u}ller, Mark Niklas and Vechev, Martin},
-  booktitle = {Advances in Neural Information Processing Systems}, volume = {37}, year = {2024},
-  url = {https://arxiv.org/abs/2403.03945}
-}"""
+    cites: ClassVar = "dimitrov2024spear"
     hidden: Count = 1024
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

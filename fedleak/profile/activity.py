@@ -1,16 +1,21 @@
-"""Which ReLUs each example switches on, layer by layer."""
+"""ReLU activity: which units each example switches on, layer by layer."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
-from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.weights import Weights
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import Mode
+from fedleak.learning.weights import Weights
+from fedleak.randomness import seeded
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -24,7 +29,7 @@ def activity(
     layer that ran last before it. ReLUs that are no module (`F.relu`) are not seen, nor are other activations.
     """
     found: dict[str, Tensor] = {}
-    with _watching(task.network, found), torch.no_grad(), global_dice("profile"):
+    with _watching(task.network, found), torch.no_grad(), seeded("profile"):
         task.logits(weights.clone(), inputs, mode=mode)
     return found
 
@@ -56,3 +61,73 @@ def _watching(network: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+# Examples that a neuron of a linear layer shows alone: its gradient row is theirs, and nobody else's is in it.
+
+DRAWS = 50
+"""Random batches that the expected number is the mean over."""
+
+
+def alone(active: Bool[Tensor, "batch units"]) -> int:
+    """How many examples switch on some neuron that no other example of the batch does.
+
+    `dL/dW_i / dL/db_i` of such a neuron is the layer's input for that example. Source:
+    https://doi.org/10.1109/TIFS.2017.2787987
+    """
+    single = active[:, active.sum(0) == 1]
+    return int(single.any(1).sum())
+
+
+def expected_alone(
+    task: Task, weights: Weights, public: Batch, layer: str, examples: int, mode: Mode, rng: Generator
+) -> float:
+    """The mean of `alone` in a layer over random batches of public data; not of the examples that are profiled."""
+    counts = []
+    for _ in range(DRAWS):
+        chosen = torch.randperm(len(public), generator=rng)[:examples]
+        counts.append(alone(activity(task, weights, public.inputs[chosen], mode)[layer]))
+    return fmean(counts)
+
+
+# How many draws an exact attack on a linear layer with ReLU needs: the price of separating a batch.
+
+POINTS = 20_000
+"""Of the integral; its error is far below what the price is told to."""
+
+
+def expected_draws(active: Bool[Tensor, "batch units"]) -> float:
+    """Expected draws of rows until every example of the batch was found; infinite where one never can be.
+
+    SPEAR draws B - 1 of the layer's m rows. Where all of them are zero for example i, their common null vector is that
+    example's column of the factorization. With z_i of the m neurons off for example i a draw finds it with probability
+    `p_i = C(z_i, B - 1) / C(m, B - 1)`, and all B of them take a coupon collector with these chances. It is a lower
+    bound: rows that depend on each other are drawn in vain. Source: https://arxiv.org/abs/2403.03945
+    """
+    examples, neurons = active.shape
+    zeros = (~active).sum(1).tolist()
+    if any(off == neurons for off in zeros):
+        return math.inf  # an example that switches nothing on leaves nothing behind
+    return collector([_chance(off, neurons, examples - 1) for off in zeros])
+
+
+def collector(chances: Sequence[float]) -> float:
+    """Expected draws until each coupon was drawn at least once: `∫ 1 - Π_i (1 - exp(-p_i t)) dt`."""
+    if min(chances) <= 0.0:
+        return math.inf
+    start, end = 1e-6 / max(chances), 60.0 / min(chances)
+    log_t = np.linspace(math.log(start), math.log(end), POINTS)
+    t = np.exp(log_t)
+    missing = 1.0 - np.prod([-np.expm1(-chance * t) for chance in chances], axis=0)
+    return start + float(np.trapezoid(missing * t, log_t))
+
+
+def _chance(zeros: int, neurons: int, rows: int) -> float:
+    """That `rows` different rows are all among the `zeros` of `neurons`."""
+    if zeros < rows:
+        return 0.0
+    return math.exp(_log_choose(zeros, rows) - _log_choose(neurons, rows))
+
+
+def _log_choose(of: int, chosen: int) -> float:
+    return math.lgamma(of + 1) - math.lgamma(chosen + 1) - math.lgamma(of - chosen + 1)

@@ -1,4 +1,4 @@
-"""What BatchNorm's running statistics, sent along with the weights, tell of the batch."""
+"""BatchNorm leakage: what the running statistics, sent along with the weights, tell of the batch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fedleak.profile.floor import in_dtype
+from fedleak.gradients.precision import in_dtype
+from fedleak.learning.weights import NamedTensors
 from fedleak.profile.subject import Subject
-from fedleak.randomness import global_dice
-from fedleak.weights import NamedTensors
+from fedleak.randomness import seeded
 
 Leak = Literal["none", "withheld", "frozen", "mixed", "exact"]
 """No BatchNorm with statistics; statistics that did not come back; that did not move; a mean over several steps; the
@@ -88,7 +88,7 @@ def _true_statistics(subject: Subject) -> Statistics:
     assert subject.truth is not None
     found: Statistics = {}
     weights = in_dtype(subject.observation.before, torch.float64)
-    with _watching(subject.observation.task.network, found), torch.no_grad(), global_dice("profile"):
+    with _watching(subject.observation.task.network, found), torch.no_grad(), seeded("profile"):
         subject.observation.task.logits(weights, subject.truth.inputs.double(), mode="train")
     return found
 

@@ -1,11 +1,11 @@
-"""Each indicator of a profile as one number, so that it can be held against what attacks really got."""
+"""Indicators of a profile as one number each, to be held against what attacks really got."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fedleak.profile.layering import LayerProfile
-from fedleak.profile.measuring import Inside, Profile
+from fedleak.profile.layers import LayerProfile
+from fedleak.profile.profile import Inside, Profile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The derivative of the gradient by the images, `J = dg / dx`, as a linear map that is never written out."""
+"""Jacobian of the gradient by the images, `J = dg / dx`, as a linear map that is never written out."""
 
 from dataclasses import dataclass, field
 
@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak import progress
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import Mode
+from fedleak.learning.weights import Weights
 from fedleak.profile.activity import WEIGHTED
-from fedleak.randomness import global_dice
-from fedleak.task import Task
-from fedleak.training import Mode
-from fedleak.weights import Weights
+from fedleak.randomness import seeded
 
 PASSES = 5.5
 """What a product with the Jacobian or its transpose costs, in forward passes."""
@@ -44,7 +44,7 @@ class Jacobian:
         """The Jacobian at a batch, in the precision of the weights; `factors` are 1 by default."""
         dtype = next(iter(weights.parameters.values())).dtype
         inputs = batch.inputs.to(dtype).detach().clone().requires_grad_()
-        with global_dice("profile"):  # for dropout: one mask for all products
+        with seeded("profile"):  # for dropout: one mask for all products
             named = task.gradients(weights.clone(), inputs, batch.labels, mode=mode, create_graph=True)
         gradients = [value for value in named.values() if value.requires_grad]
         entries = sum(value.numel() for value in gradients)
@@ -104,7 +104,7 @@ def product_cost(task: Task, weights: Weights, batch: Batch, mode: Mode) -> floa
 
     hooks = [layer.register_forward_hook(count) for layer in task.network.modules() if isinstance(layer, WEIGHTED)]
     try:
-        with torch.no_grad(), global_dice("profile"):
+        with torch.no_grad(), seeded("profile"):
             task.logits(weights.clone(), batch.inputs, mode=mode)
     finally:
         for hook in hooks:

@@ -1,4 +1,4 @@
-"""Indicators of a run's messages held against what its attacks really got beyond guessing."""
+"""Prediction: indicators of a run's messages held against what its attacks really got beyond guessing."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fedleak import progress
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.reading import FinishedRun
 from fedleak.errors import ConfigError, RecordingError, did_you_mean
-from fedleak.profile.correlation import Correlation, spearman
 from fedleak.profile.indicators import INDICATORS, Indicator, values_of
-from fedleak.profile.measuring import Effort, profile
+from fedleak.profile.profile import Effort, profile
 from fedleak.profile.subject import recorded
-from fedleak.results import AGGREGATE, Row
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.reading import FinishedRun
+from fedleak.statistics.correlation import Correlation, spearman
 from fedleak.statistics.intervals import CLUSTERS
 from fedleak.statistics.samples import Samples
 

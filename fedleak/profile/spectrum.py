@@ -1,4 +1,4 @@
-"""The singular values of the Jacobian: how strongly each direction of the images moves the gradient."""
+"""Singular value spectrum of the Jacobian: how strongly each direction of the images moves the gradient."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, runtime_checkable

@@ -2,19 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from fedleak.batch import Batch
-from fedleak.campaign.folder import vault_beside
-from fedleak.campaign.truth import truth_of
+from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
-from fedleak.observation import Observation
-from fedleak.recording import Recording, read_recording
-from fedleak.training import LocalTraining, Mode
-from fedleak.vault import withdraw
-
-SUFFIXES = (".json", ".safetensors")
-"""Of the two files of a recording."""
+from fedleak.evaluation.message import Message
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
+from fedleak.recording import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,62 +22,16 @@ class Subject:
     """How the client really trained where the vault says so, else what the adversary knows of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How the update of a task is made."""
-
-    batch_size: int = 1
-    seed: int = 0
-    learning_rate: float = 0.1
-    mode: Mode = "train"
-    checkpoint: Path | None = None
-    trained_rounds: int = 0
-    noise: float = 0.0
-    """Standard deviation of the Gaussian noise that the client adds to each weight that it sends."""
-
-
-def subject_named(what: str, settings: Settings) -> Subject:
-    """The recording at a path, else an update of the task of that name, made now."""
-    path = Path(what)
-    return recorded(path) if path.is_file() or path.suffix in SUFFIXES else local_update(what, settings)
-
-
-def local_update(task: str, settings: Settings) -> Subject:
-    """The first client's update in a federation of four on the task's data, as `fedleak run` would record it.
-
-    Raises what an experiment file would be refused for.
-    """
-    from fedleak.api import capture  # Flower takes a while to import, and a recording needs none
-
-    model: dict[str, Any] = {"trained_rounds": settings.trained_rounds}
-    model |= {"checkpoint": str(settings.checkpoint)} if settings.checkpoint is not None else {}
-    captured = capture(
-        task,
-        defense=[{"use": "gaussian-noise", "std": settings.noise}] if settings.noise else [],
-        seed=settings.seed,
-        model=model,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        mode=settings.mode,
-    )[0]
-    noise = f", noise of std {settings.noise:g}" if settings.noise else ""
-    return Subject(
-        title=f"{task}, {_weights(settings)}, batch of {settings.batch_size}, client 0 of seed {settings.seed}{noise}",
-        observation=captured.observation,
-        truth=captured.truth,
-        training=captured.observation.training,
-    )
-
-
 def recorded(path: Path) -> Subject:
     """A recording, with the truth where its run's vault lies beside it. Raises `RecordingError`."""
-    recording = read_recording(path)
-    vault = vault_beside(path)
-    truth, training = None, recording.training
-    if vault is not None:
-        truth = truth_of(vault, recording.round, recording.cohort)
-        training = withdraw(vault, recording.round, recording.cohort[0]).training
-    return Subject(title=_title(recording), observation=recording.observation(), truth=truth, training=training)
+    message = Message.at(path)
+    recording, known = message.recording, message.vault is not None
+    return Subject(
+        title=_title(recording),
+        observation=recording.observation(),
+        truth=message.truth if known else None,
+        training=message.training if known else recording.training,
+    )
 
 
 def require_open(subject: Subject) -> None:
@@ -93,14 +41,6 @@ def require_open(subject: Subject) -> None:
             f"{subject.title}: the update is masked by secure aggregation, so it is uniformly random to the server; "
             "profile the aggregate beside it"
         )
-
-
-def _weights(settings: Settings) -> str:
-    own = "untrained weights" if settings.checkpoint is None else f"weights of {settings.checkpoint.name}"
-    if not settings.trained_rounds:
-        return own
-    rounds = f"{settings.trained_rounds} round{'s' * (settings.trained_rounds > 1)} of training"
-    return rounds if settings.checkpoint is None else f"{own} and {rounds}"
 
 
 def _title(recording: Recording) -> str:

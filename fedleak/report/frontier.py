@@ -1,20 +1,16 @@
-"""Privacy against accuracy: what the strongest attack got under each defense, and how good the model became."""
+"""Charts of the privacy-accuracy frontier: what the strongest attack got, and how good the model became."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.report.chart import Axis, Label, Tick, axis_over, spread
-from fedleak.report.conditions import Condition, condition_of, conditions_of
-from fedleak.report.judgement import guessing, hits, more, portion
-from fedleak.report.standing import strongest
-from fedleak.report.words import measured, number, percent
-from fedleak.statistics.summary import Summary
+from fedleak.analysis.conditions import Condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
+from fedleak.analysis.frontier import Trade, members, trades_of
+from fedleak.analysis.judgement import guessing, hits
+from fedleak.formatting import measured, number, percent
 
-LEFT, RIGHT, TOP, BOTTOM = 48.0, 250.0, 14.0, 206.0
-GAP = 15.0
 CHARTS = 6
 """Conditions that are drawn."""
 
@@ -23,7 +19,10 @@ CHARTS = 6
 class Mark:
     """A defense in the chart."""
 
-    label: Label
+    name: str
+    accuracy: float
+    leakage: float
+    """The mean of what the strongest attack got."""
     low: float
     high: float
     """Ends of the interval."""
@@ -38,94 +37,43 @@ class Frontier:
 
     title: str
     metric: str
+    higher_is_better: bool
+    """Whether a higher figure is more leakage."""
     marks: tuple[Mark, ...]
     guessing: float | None
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trade:
-    """A defense with its accuracy and what the strongest attack got."""
-
-    accuracy: float
-    worst: Summary
-
-    def beaten_by(self, other: "Trade") -> bool:
-        """Whether `other` leaks no more, in the mean and in samples, is as accurate, and is better in one of them."""
-        better = (
-            more(self.worst, self.worst.mean, other.worst.mean),
-            portion(self.worst) - portion(other.worst),
-            other.accuracy - self.accuracy,
-        )
-        return min(better) >= 0 and max(better) > 0
-
-
-def frontiers(summaries: Sequence[Summary], federations: Sequence[FederationRow]) -> list[Frontier]:
-    """A chart for each condition where models were evaluated; `summaries` are all by one metric."""
-    charts = []
-    for condition in conditions_of(summaries):
-        own = [s for s in summaries if condition_of(s.group) == condition and not math.isnan(s.mean)]
-        accuracy = accuracies(condition, federations)
-        trades = {name: trade for name in accuracy if (trade := _trade(name, own, accuracy)) is not None}
-        if trades:
-            charts.append(_chart(condition, trades))
-    return charts[:CHARTS]
-
-
-def accuracies(condition: Condition, federations: Iterable[FederationRow]) -> dict[str, float]:
-    """The mean over seeds of the accuracy after the last evaluated round, by defense."""
-    last: dict[tuple[str, int], FederationRow] = {}
-    for row in federations:
-        same = Condition(task=row.task, setting=tuple(sorted(row.setting.items()))) == condition
-        if same and row.split == "test" and not math.isnan(row.accuracy):
-            key = (row.defense, row.seed)
-            last[key] = max(last.get(key, row), row, key=lambda one: one.round)
-    names = dict.fromkeys(defense for defense, _ in last)
-    return {name: fmean(row.accuracy for (defense, _), row in last.items() if defense == name) for name in names}
-
-
-def _trade(name: str, summaries: Sequence[Summary], accuracy: Mapping[str, float]) -> Trade | None:
-    worst = strongest([summary for summary in summaries if summary.group.defense == name])
-    return None if worst is None else Trade(accuracy=accuracy[name], worst=worst)
-
-
-def members(trades: Mapping[str, Trade]) -> set[str]:
-    """The defenses that no other beats."""
-    return {name for name, one in trades.items() if not any(one.beaten_by(other) for other in trades.values())}
+def frontiers(results: Sequence[DefenseResult]) -> list[Frontier]:
+    """A chart for each condition where models were evaluated; the results are all by one metric."""
+    trades = {condition: trades_of(own) for condition, own in by_condition(results).items()}
+    return [_chart(condition, own) for condition, own in trades.items() if own][:CHARTS]
 
 
 def _chart(condition: Condition, trades: Mapping[str, Trade]) -> Frontier:
     worst = [trade.worst for trade in trades.values()]
     guesses = [guessing(summary) for summary in worst if not math.isnan(guessing(summary))]
-    values = [v for s in worst for v in (s.mean, s.interval.low, s.interval.high, guessing(s))]
-    x = axis_over([trade.accuracy for trade in trades.values()], LEFT, RIGHT, margin=0.15)
-    ends = (BOTTOM, TOP) if worst[0].higher_is_better else (TOP, BOTTOM)
-    y = axis_over(values, *ends)
-    assert x is not None
-    assert y is not None
     return Frontier(
         title=condition.words,
         metric=worst[0].group.metric + (f", {worst[0].unit}" if worst[0].unit else ""),
-        marks=tuple(_marks(trades, x, y)),
-        guessing=y.at(fmean(guesses)) if guesses else None,
-        x_ticks=tuple(x.ticks(3)),
-        y_ticks=tuple(y.ticks()),
+        higher_is_better=worst[0].higher_is_better,
+        marks=tuple(_marks(trades)),
+        guessing=fmean(guesses) if guesses else None,
     )
 
 
-def _marks(trades: Mapping[str, Trade], x: Axis, y: Axis) -> list[Mark]:
-    places = spread([y.at(trade.worst.mean) for trade in trades.values()], GAP, TOP, BOTTOM)
+def _marks(trades: Mapping[str, Trade]) -> list[Mark]:
     best = members(trades)
     return [
         Mark(
-            label=Label(text=name, series=i, x=x.at(trade.accuracy), y=y.at(trade.worst.mean), label_y=places[i]),
-            low=y.at(_or(trade.worst.interval.low, trade.worst.mean)),
-            high=y.at(_or(trade.worst.interval.high, trade.worst.mean)),
+            name=name,
+            accuracy=trade.accuracy,
+            leakage=trade.worst.mean,
+            low=_or(trade.worst.interval.low, trade.worst.mean),
+            high=_or(trade.worst.interval.high, trade.worst.mean),
             member=name in best,
             says=_says(name, trade),
         )
-        for i, (name, trade) in enumerate(trades.items())
+        for name, trade in trades.items()
     ]
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.report.conditions import Condition
-from fedleak.report.curves import SERIES, Chart, Points, chart
-from fedleak.report.words import DASH, number, percent
+from fedleak.analysis.conditions import Condition, condition_of_row
+from fedleak.analysis.utility import accuracy_of
+from fedleak.formatting import DASH, number, percent
+from fedleak.report.convergence import SERIES, Lines, Points, lines_of
+from fedleak.results.federation_row import FederationRow
 
 CHARTS = 6
 """Conditions that are drawn."""
@@ -31,7 +32,7 @@ class Price:
 class Learning:
     """One condition."""
 
-    chart: Chart | None
+    chart: Lines | None
     """None where no model was evaluated in two rounds or more."""
     where: str
     prices: tuple[Price, ...]
@@ -42,7 +43,7 @@ def learning(federations: Iterable[FederationRow]) -> list[Learning]:
     found: dict[Condition, dict[str, list[FederationRow]]] = {}
     for row in federations:
         if row.split == "test":
-            where = Condition(task=row.task, setting=tuple(sorted(row.setting.items())))
+            where = condition_of_row(row)
             found.setdefault(where, {}).setdefault(row.defense, []).append(row)
     return [_learning(where, rows) for where, rows in found.items()][:CHARTS]
 
@@ -52,9 +53,9 @@ def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> 
     drawn = dict(list(courses.items())[:SERIES]) if any(len(one) > 1 for one in courses.values()) else {}
     title = f"{where.words}: accuracy"
     return Learning(
-        chart=chart(title, drawn),
+        chart=lines_of(title, "rounds", drawn),
         where=where.words,
-        prices=tuple(_price(defense, own, courses[defense]) for defense, own in rows.items()),
+        prices=tuple(_price(defense, own) for defense, own in rows.items()),
     )
 
 
@@ -67,10 +68,10 @@ def course(rows: Sequence[FederationRow]) -> Points:
     return [(float(round), fmean(values)) for round, values in sorted(known.items())]
 
 
-def _price(defense: str, rows: Sequence[FederationRow], points: Points) -> Price:
+def _price(defense: str, rows: Sequence[FederationRow]) -> Price:
     return Price(
         defense=defense,
-        accuracy=percent(points[-1][1] if points else math.nan),
+        accuracy=percent(accuracy_of(rows).mean),
         received=_size(_mean(row.bytes_received for row in rows)),
         sent=_size(_mean(row.bytes_sent for row in rows)),
         encoded=_size(_mean(row.bytes_encoded for row in rows)),

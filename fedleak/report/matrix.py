@@ -4,19 +4,66 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.conditions import Condition, condition_of, conditions_of, defense_words
-from fedleak.report.facts import count_words, facts
-from fedleak.report.judgement import Judgement, judge, shade
-from fedleak.report.kinds import NOUNS, VERBS, kind_of
+from fedleak.analysis.conditions import Condition, condition_of, conditions_of
+from fedleak.analysis.evidence import defense_words
+from fedleak.analysis.judgement import Judgement, by_luck, hits, judge, kind_of, leakage, reached
+from fedleak.formatting import counted, measured, number
 from fedleak.report.pictures import Pictures
+from fedleak.report.sentences import NOUNS, VERBS
 from fedleak.report.strip import Strip, scale_of, strip_of
-from fedleak.report.words import counted
-from fedleak.statistics.group import Group
-from fedleak.statistics.installed import installed
+from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
+
+# What stands in a cell of the matrix: the count, and below it all that it must be read beside.
+
+
+def count_words(summary: Summary) -> str:
+    """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
+    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
+        return measured(summary.mean, summary.unit)
+    return f"{hits(summary)} of {len(summary.samples)}"
+
+
+def facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Terms with their figures."""
+    yield "mean", measured(summary.mean, summary.unit)
+    low, high = summary.interval.low, summary.interval.high
+    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
+    yield "prior", number(summary.prior)
+    yield "no gradient", number(summary.no_gradient)
+    if reached(summary) != hits(summary):
+        sign = "≥" if summary.higher_is_better else "≤"
+        yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
+    if not by_luck(summary):
+        yield "worst case", number(summary.worst_case)
+    yield "proof", _proof(summary)
+
+
+def _proof(summary: Summary) -> str:
+    possible = max(summary.certifiable, summary.certified)
+    if not possible:
+        return "none possible here"
+    if not summary.certified:
+        return "none: a guess"
+    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
+    return f"proved {summary.certified} of {possible}{part}"
+
+
+SHADES = 5
+"""Steps of the color, none to full."""
+
+
+def shade(summary: Summary) -> int | None:
+    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+        return None
+    return round(leakage(summary) * (SHADES - 1))
+
 
 CELLS = 800
 """Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
+
+
 OPEN = 2
 """Conditions that are shown unfolded."""
 
@@ -27,7 +74,7 @@ class Cell:
 
     judgement: Judgement
     shade: int | None
-    """Step of colour by leakage; the two darkest where single samples leaked."""
+    """Step of color by leakage; the two darkest where single samples leaked."""
     count: str
     """`2 of 4`: samples that leaked; the mean of a blind guess, or where there is nothing to count."""
     strip: Strip | None

@@ -1,20 +1,172 @@
 """Draws the page of a run and writes it as one file."""
 
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fedleak.campaign.reading import FinishedRun
-from fedleak.files import write_atomically
-from fedleak.report.view import Page, page_of
-from fedleak.threads import one_thread
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.conditions import condition_of, condition_of_row
+from fedleak.analysis.judgement import BASELINES, portion
+from fedleak.analysis.strongest import strongest
+from fedleak.analysis.untested import Gap, poor_matches, used_plugins
+from fedleak.formatting import counted, listed
+from fedleak.io.atomic import write_atomically
+from fedleak.randomness import one_thread
+from fedleak.report.adaptive_attackers import Known, known_defenses
+from fedleak.report.convergence import Curves, curves
+from fedleak.report.frontier import Frontier, frontiers
+from fedleak.report.layer_profile import Profile, layer_profile
+from fedleak.report.lead_picture import Hero, hero
+from fedleak.report.learning import Learning, learning
+from fedleak.report.matrix import Panel, panels
+from fedleak.report.paired import Pair, pairs
+from fedleak.report.pictures import Album, Files
+from fedleak.report.provenance import Citation, Recipe, citations, recipe
+from fedleak.report.threat_model import Fact, threat_model
+from fedleak.report.verdict import Verdict, verdict
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs.manifest import Manifest
+from fedleak.runs.reading import FinishedRun
+from fedleak.statistics.summary import Summary
+
+# Everything the page shows, as plain values: what the templates draw is decided here and below, not in them.
 
 
-def write_report(run: FinishedRun, path: Path) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The sections of the page, in their order."""
+
+    name: str
+    about: str
+    """What ran, when: one line below the title."""
+    warnings: tuple[str, ...]
+    verdict: Verdict
+    hero: Hero | None
+    threat: tuple[Fact, ...]
+    panels: tuple[Panel, ...]
+    left_out: tuple[str, ...]
+    pictures_left_out: int
+    pairs: tuple[Pair, ...]
+    pairs_left_out: int
+    reference: str
+    known: tuple[Known, ...]
+    frontiers: tuple[Frontier, ...]
+    learning: tuple[Learning, ...]
+    curves: tuple[Curves, ...]
+    profile: Profile | None
+    untested: tuple[Gap, ...]
+    recipe: Recipe
+    citations: tuple[Citation, ...]
+
+
+def page_of(run: FinishedRun, analysis: Analysis) -> Page:
+    """The page of a run: its files lie in the folder of `run`, and `analysis` is what it shows."""
+    rows, summaries = analysis.test_rows, analysis.summaries
+    images = [s for s in summaries if s.group.metric == analysis.image_metric]
+    results = analysis.defenses(analysis.main_metric) if analysis.main_metric is not None else ()
+    worst = _undefended(analysis, images)
+    exception = worst is not None and 0 < portion(worst) < 0.5
+    telling = _telling(analysis, worst, exception=exception)
+    focus = _focus(rows, telling or next(iter(rows), None))
+    files = Files(run.folder)
+    album = Album(files)
+    album.fill(images, [row for row in rows if row.metric == analysis.image_metric])
+    shown, left_out = panels(summaries, album.found)
+    lines, more = pairs(analysis.comparisons)
+    return Page(
+        name=run.campaign.name,
+        about=_about(run.manifest, rows),
+        warnings=tuple(_warnings(analysis)),
+        verdict=verdict(analysis.evidence),
+        hero=hero(files, focus, telling, exception=exception),
+        threat=tuple(threat_model(run.campaign)),
+        panels=tuple(shown),
+        left_out=tuple(left_out),
+        pictures_left_out=album.left_out,
+        pairs=tuple(lines),
+        pairs_left_out=more,
+        reference=listed(dict.fromkeys(analysis.references.values()), "or"),
+        known=tuple(known_defenses(results if images else (), rows, files)),
+        frontiers=tuple(frontiers(results)),
+        learning=tuple(learning(analysis.federations)),
+        curves=tuple(curves(files, focus)),
+        profile=layer_profile(files, focus),
+        untested=(*analysis.untested, *poor_matches(chain.from_iterable(analysis.diagnoses.values()))),
+        recipe=recipe(run),
+        citations=tuple(citations(used_plugins(run.campaign))),
+    )
+
+
+def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None:
+    """The strongest attack on images under what the defenses are compared with."""
+    references = analysis.references
+    return strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
+
+
+def _telling(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
+    """The middle message of the attack that leaked most; where fewer than half its images leaked, the worst one."""
+    if worst is None:
+        return None
+    scored = [row for row in analysis.groups[worst.group] if not math.isnan(row.value)]
+    if exception:
+        return (max if worst.higher_is_better else min)(scored, key=lambda row: row.best)
+    return sorted(scored, key=lambda row: row.value)[len(scored) // 2]
+
+
+def _focus(rows: Sequence[Row], first: Row | None) -> list[Row]:
+    """The rows of one message, under every defense and attack: the one that pictures, curves and layers show."""
+    return [
+        row
+        for row in rows
+        if first is not None
+        and condition_of_row(row) == condition_of_row(first)
+        and (row.metric, row.seed, row.round) == (first.metric, first.seed, first.round)
+        and row.client in (first.client, AGGREGATE)
+    ]
+
+
+def _about(manifest: Manifest, rows: Sequence[Row]) -> str:
+    attacks = len({row.attack for row in rows if row.algorithm not in BASELINES})
+    defenses = len({row.defense for row in rows})
+    messages = len({(row.federation, row.defense, row.seed, row.round, row.client) for row in rows})
+    seeds = len({row.seed for row in rows})
+    return (
+        f"{counted(attacks, 'attack')} on {counted(messages, 'message')} under {counted(defenses, 'defense')}, "
+        f"{counted(seeds, 'seed')}; fedleak {manifest.fedleak}, {manifest.started[:10]}"
+    )
+
+
+def _warnings(analysis: Analysis) -> Iterator[str]:
+    left = analysis.unfinished
+    if left:
+        yield (
+            f"This run is not finished: {counted(left, 'planned cell')} of it {_were(left)} not "
+            "run. What follows is what there is so far; the same command goes on from here."
+        )
+    failed = sum(analysis.failures.values())
+    if failed:
+        messages = counted(failed, "attacked message")
+        yield f"{messages} {_lacks(failed)} a figure; “What was not tested” says why."
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _lacks(count: int) -> str:
+    return "lacks" if count == 1 else "lack"
+
+
+def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
     """Writes the page whole; raises `OutputError` where it cannot be written."""
     with one_thread():  # many small tensors: other threads would only be waited for
-        page = page_of(run)
+        page = page_of(run, analysis)
     return write_atomically(path, render(page).encode())
 
 
@@ -25,10 +177,14 @@ def render(page: Page) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+
+    environment = Environment(
         loader=PackageLoader("fedleak.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    return environment

@@ -1,18 +1,17 @@
 """The paired tests: what is compared with what, and the lines of their table."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fedleak.report.conditions import Condition, condition_of, condition_of_row, defense_words
-from fedleak.report.judgement import BLIND
-from fedleak.report.words import DASH, number, p_value, signed
-from fedleak.results import Row
-from fedleak.statistics.comparison import Comparison, compare_defenses
-from fedleak.statistics.installed import installed
+from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.evidence import SIGNIFICANT, defense_words
+from fedleak.formatting import DASH, number, p_value, signed
+from fedleak.statistics.group import installed
+from fedleak.statistics.paired_tests import Comparison
 
 LINES = 300
-SIGNIFICANT = 0.05
+"""Lines that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,28 +28,6 @@ class Pair:
     pairs: int
     test: str
     says: str
-
-
-def references_of(rows: Sequence[Row], defended: Mapping[tuple[Condition, str], bool]) -> dict[Condition, str]:
-    """For each condition what its defenses are compared with: none at all where it has that, else the run's first."""
-    names: dict[Condition, dict[str, None]] = {}
-    for row in rows:
-        names.setdefault(condition_of_row(row), {})[row.defense] = None
-    first = next((row.defense for row in rows), "")
-    return {
-        where: next((name for name in own if not defended.get((where, name), True)), first)
-        for where, own in names.items()
-    }
-
-
-def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> list[Comparison]:
-    """The paired tests of all conditions; what ignores the update is not compared."""
-    found: list[Comparison] = []
-    for name in dict.fromkeys(references.values()):
-        own = [row for row in rows if references[condition_of_row(row)] == name and row.algorithm not in BLIND]
-        if any(row.defense == name for row in own):
-            found += compare_defenses(own, name)
-    return found
 
 
 def pairs(comparisons: Sequence[Comparison]) -> tuple[list[Pair], int]:

@@ -1,17 +1,118 @@
 """The pictures behind a cell: truth, guess and difference, for its worst case and for a typical image."""
 
+import base64
+import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from fedleak.report.files import Files
-from fedleak.report.judgement import badness
-from fedleak.report.png import data_uri, difference
-from fedleak.report.words import measured
-from fedleak.results import AGGREGATE, Row
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from fedleak.analysis.judgement import badness
+from fedleak.contracts.observation import Observation
+from fedleak.errors import RecordingError
+from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
+from fedleak.formatting import measured
+from fedleak.learning.batch import Batch
+from fedleak.profile.subject import Subject, recorded
+from fedleak.recording import read_recording
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import Summary
+
+# Small pictures as PNG inside the page.
+
+LARGEST = 96
+"""Pixels of a picture's longer side; larger ones are scaled down."""
+
+
+def data_uri(image: Float[Tensor, "channels height width"]) -> str:
+    """The image, values in [0, 1], as a `data:` address."""
+    pixels = _fitted(image.detach().float().clamp(0, 1))
+    values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def difference(
+    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
+) -> Float[Tensor, "channels height width"]:
+    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
+    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
+
+
+def _fitted(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height_ width_"]:
+    longest = max(image.shape[1:])
+    if longest <= LARGEST:
+        return image
+    size = [max(1, side * LARGEST // longest) for side in image.shape[1:]]
+    return F.interpolate(image[None], size=size, mode="area")[0]
+
+
+# What lies behind a row: the saved guess and the truth, each read once, missing files reported as missing.
+
+
+@dataclass(frozen=True)
+class Files:
+    """Reads a run folder for the page. None stands for what is missing or damaged: a page can be made without."""
+
+    folder: RunFolder
+    _cells: dict[Path, Saved | None] = field(default_factory=dict)
+    _truths: dict[Path, Batch | None] = field(default_factory=dict)
+
+    def cell(self, row: Row) -> Saved | None:
+        """The saved cell of a row."""
+        stem = self.folder.cell(row)
+        if stem not in self._cells:
+            try:
+                self._cells[stem] = cell_file.load(stem)
+            except RecordingError:
+                self._cells[stem] = None
+        return self._cells[stem]
+
+    def truth(self, row: Row) -> Batch | None:
+        """The examples behind the row's message."""
+        stem = self.folder.recording(row)
+        if stem not in self._truths:
+            try:
+                self._truths[stem] = Message.of(self.folder, row).truth
+            except RecordingError:
+                self._truths[stem] = None
+        return self._truths[stem]
+
+    def observation(self, row: Row) -> Observation | None:
+        """What the server saw of the row's message."""
+        try:
+            return read_recording(self.folder.recording(row)).observation()
+        except RecordingError:
+            return None
+
+    def subject(self, row: Row) -> Subject | None:
+        """The message that the row is about, with the truth where that is there."""
+        try:
+            return recorded(self.folder.recording(row).with_suffix(".json"))
+        except RecordingError:
+            return None
+
+    def guessed(self, row: Row, truth: Batch) -> Float[Tensor, "batch channels height width"] | None:
+        """The guessed images in the order of the true ones."""
+        saved = self.cell(row)
+        if saved is None or saved.guess.inputs is None:
+            return None
+        return scoring.matched(saved.guess.inputs, truth.inputs)
+
 
 BUDGET = 2_200_000
 """Characters that the pictures of a page may take."""

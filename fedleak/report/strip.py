@@ -4,13 +4,27 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.chart import Axis
 from fedleak.statistics.summary import Summary
 
 WIDTH = 188.0
 EDGE = 4.0
 DOTS = 40
 """Samples drawn at most; evenly chosen from all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Maps values from `low` to `high` onto places from `start` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The place of a value, held within the strip."""
+        share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,17 +39,17 @@ class Strip:
     samples: tuple[float, ...]
 
 
-def scale_of(summaries: Sequence[Summary]) -> Axis | None:
+def scale_of(summaries: Sequence[Summary]) -> Scale | None:
     """One scale for all strips of a table, turned so that more leakage is right."""
     values = [value for summary in summaries for value in _values(summary) if math.isfinite(value)]
     if not values:
         return None
     low, high = min(values), max(values)
     ends = (EDGE, WIDTH - EDGE) if summaries[0].higher_is_better else (WIDTH - EDGE, EDGE)
-    return Axis(low=low, high=high, start=ends[0], end=ends[1])
+    return Scale(low=low, high=high, start=ends[0], end=ends[1])
 
 
-def strip_of(summary: Summary, scale: Axis | None) -> Strip | None:
+def strip_of(summary: Summary, scale: Scale | None) -> Strip | None:
     """The strip of one cell; None where it has no figure."""
     if scale is None or math.isnan(summary.mean):
         return None
@@ -52,7 +66,7 @@ def strip_of(summary: Summary, scale: Axis | None) -> Strip | None:
     )
 
 
-def _place(value: float, scale: Axis) -> float | None:
+def _place(value: float, scale: Scale) -> float | None:
     return None if math.isnan(value) else scale.at(value)
 
 

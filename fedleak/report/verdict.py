@@ -1,19 +1,112 @@
 """The verdict in plain words, from the summaries alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.report.conditions import condition_of, defense_words
-from fedleak.report.evidence import BARE, Evidence, Place
-from fedleak.report.judgement import GRAVITY, Judgement, judge
-from fedleak.report.kinds import NOUNS
-from fedleak.report.said import SAID, TESTED, UNTESTED
-from fedleak.report.sentences import sentence, tally
-from fedleak.report.standing import measured_metrics
-from fedleak.report.undefended import ALONE, undefended
-from fedleak.report.words import listed, measured, opening
-from fedleak.statistics.installed import installed
+from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
+from fedleak.analysis.judgement import GRAVITY, Judgement, judge, kind_of
+from fedleak.analysis.strongest import measured_metrics
+from fedleak.formatting import listed, measured, opening
+from fedleak.report.sentences import NOUNS, aside, found, once, sentence, tally
+from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
+
+# What was found where no defense acts, in one paragraph; where that is nothing, that it proves no safety.
+
+ALONE: Place = (BARE, "client")
+"""Single messages that no defense touched."""
+
+
+FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
+"""Attacks ran, and nothing was found."""
+
+
+def fruitless(evidence: Evidence) -> str | None:
+    """What was found without a defense, where that is nothing of at least one kind; None where all kinds were."""
+    bare = [worst[ALONE] for kind in evidence.kinds if ALONE in (worst := evidence.worst(kind))]
+    return undefended(evidence, bare) if _no_proof(bare) else None
+
+
+def undefended(evidence: Evidence, bare: Sequence[Summary]) -> str:
+    """The paragraph of the figures with the gravest judgement, one for each kind of thing."""
+    clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
+    rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
+    return f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}{_no_proof(bare)}"
+
+
+def _no_proof(bare: Sequence[Summary]) -> str:
+    """Attacks that fail are seen to fail, and are not taken for safety."""
+    kinds: dict[str, list[str]] = {}
+    for summary in bare:
+        if judge(summary) in FRUITLESS:
+            surely = "nothing" if judge(summary) is Judgement.NOTHING else "nothing surely"
+            kinds.setdefault(surely, []).append(f"{NOUNS[kind_of(summary.group.metric)]}s")
+    if not kinds:
+        return ""
+    told = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
+    return (
+        f" {opening('; '.join(told))}. That is no proof of safety: other attacks, or the same with more steps, may get "
+        "more."
+    )
+
+
+def _at_worst(evidence: Evidence) -> str:
+    settings = {condition_of(s.group) for kind in evidence.kinds for s in evidence.of(kind)
+                if evidence.label(s.group) == BARE}  # fmt: skip
+    return f"in the worst of {len(settings)} settings, " if len(settings) > 1 else ""
+
+
+def _without_repeating(clauses: Sequence[str]) -> str:
+    """Of two clauses about one attack, the second does without its name."""
+    who = clauses[0].partition(" ")[0]
+    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
+
+
+# What can be said in one sentence of all the defenses of which the same was found, for each kind of thing.
+
+UNTESTED = "none of them takes account of the defense: untested, not safe."
+
+
+TESTED = "some of them know the defense, but that is no proof of safety."
+
+
+SAID = {
+    "inputs": {
+        Judgement.LEAKED: "Images were rebuilt under {names}.",
+        Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
+        Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
+        Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
+        Judgement.NOTHING: (
+            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; {tested}"
+        ),
+        Judgement.MISSING: "Under {names} no attack has a figure for the images.",
+    },
+    "labels": {
+        Judgement.LEAKED: "Labels were read under {names}.",
+        Judgement.BEYOND: "Under {names} more of the labels was read than guessing gives.",
+        Judgement.UNCLEAR: "Under {names} luck may explain the labels that were read.",
+        Judgement.TOO_FEW: "Under {names} there are too few labels to tell reading from guessing.",
+        Judgement.NOTHING: "Under {names} these attackers read no more labels than guessing does; {tested}",
+        Judgement.MISSING: "Under {names} no attack has a figure for the labels.",
+    },
+    "membership": {
+        Judgement.LEAKED: "Members were found under {names}.",
+        Judgement.BEYOND: "Under {names} no member was found for sure, but they were told from others above chance.",
+        Judgement.UNCLEAR: "Under {names} luck may explain the members that were found.",
+        Judgement.TOO_FEW: "Under {names} there are too few messages to tell finding members from guessing.",
+        Judgement.NOTHING: "Under {names} these attackers found no more members than guessing does; {tested}",
+        Judgement.MISSING: "Under {names} no attack has a figure for the members.",
+    },
+    "properties": {
+        Judgement.LEAKED: "Questions about the batches were answered under {names}.",
+        Judgement.BEYOND: "Under {names} questions about the batches were answered better than guessing does.",
+        Judgement.UNCLEAR: "Under {names} luck may explain the questions that were answered.",
+        Judgement.TOO_FEW: "Under {names} there are too few messages to tell answers from guessing.",
+        Judgement.NOTHING: ("Under {names} these attackers answered no more questions than guessing does; {tested}"),
+        Judgement.MISSING: "Under {names} no attack has a figure for the questions.",
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)

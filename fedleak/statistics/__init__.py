@@ -1,1 +1,1 @@
-"""What the rows of a run say together: means with intervals, shares above a threshold, paired tests."""
+"""Statistics of a run: means with intervals, shares above a threshold, paired tests."""

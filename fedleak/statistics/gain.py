@@ -1,4 +1,4 @@
-"""How much more leaks than by guessing without the update, sample by sample."""
+"""Gain over guessing: how much more leaks than without the update, sample by sample."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.special import betainc
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import hit_or_miss
+from fedleak.statistics.samples import Samples, hit_or_miss
 
 
 @dataclass(frozen=True, kw_only=True)

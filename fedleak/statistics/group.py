@@ -1,15 +1,18 @@
-"""What one figure is about, and the rows that it is made from."""
+"""Groups of rows: what one figure is about, and the rows that it is made from."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from fedleak.results import AGGREGATE, Row, Scalar
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.errors import ConfigError
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.results.setting import Setting, setting_key
 
 Sender = Literal["client", "aggregate"]
 """Whether single updates were attacked, or the sum that secure aggregation revealed."""
-Setting = tuple[tuple[str, Scalar], ...]
-"""As in `Row.setting`, sorted by key."""
 
 
 class Variant(NamedTuple):
@@ -47,7 +50,24 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     members: dict[tuple[Variant, str], list[Row]] = {}
     for row in rows:  # a Group for each row would take longer than all the rest
         sender: Sender = "aggregate" if row.client == AGGREGATE else "client"
-        setting = tuple(sorted(row.setting.items()))
+        setting = setting_key(row.setting)
         variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}
+
+
+# What is known of a metric whose rows may have been brought here from elsewhere.
+
+
+def installed(metric: str) -> type[Metric] | None:
+    """The metric; None for that of a plug-in that is not installed here."""
+    try:
+        return metrics.get(metric)
+    except ConfigError:
+        return None
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """The least and the greatest value there can be, as far as is known."""
+    known = installed(metric)
+    return known.bounds if known else (-math.inf, math.inf)

@@ -1,4 +1,4 @@
-"""Percentiles over the samples of many messages, and how sure they are."""
+"""Quantiles over the samples of many messages, with their confidence intervals."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import bdtr
 
-from fedleak.results import Row
-from fedleak.statistics.installed import bounds_of
+from fedleak.results.row import Row
+from fedleak.statistics.group import bounds_of
 from fedleak.statistics.intervals import TAIL, Interval, Units, too_few
 
 EXACT = 1e-12

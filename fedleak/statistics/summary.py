@@ -1,4 +1,4 @@
-"""Rows that belong together as one figure: its mean and interval, its worst case, both baselines."""
+"""Summary of rows that belong together: mean and interval, worst case, both baselines."""
 
 import math
 from collections import Counter
@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.gain import gain_of
-from fedleak.statistics.group import Group, Sender, group_rows
-from fedleak.statistics.installed import bounds_of, installed
+from fedleak.statistics.group import Group, Sender, bounds_of, group_rows, installed
 from fedleak.statistics.intervals import Interval, Units, counted, of_mean, too_few
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import hit_or_miss, mean_share_interval, share_beyond
+from fedleak.statistics.samples import Samples, hit_or_miss, mean_share_interval, share_beyond
 from fedleak.statistics.tuning import tuned_variants
 
 FIRST_LAYER = "first layer:"
 """How a certificate begins that says nothing of the layers behind the first."""
-__all__ = ["Group", "Interval", "Sender", "Summary", "summarise"]
+__all__ = ["Group", "Interval", "Sender", "Summary", "summarize", "summary_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +70,16 @@ class Summary:
     """Whether tuning seeds chose this variant of its attack; false where nothing was tuned."""
 
 
-def summarise(rows: Iterable[Row]) -> list[Summary]:
+def summarize(rows: Iterable[Row]) -> list[Summary]:
     """One summary for each group of test rows, in the order of the rows."""
     rows = tuple(rows)
     tuned = tuned_variants(rows)
     groups = group_rows(row for row in rows if row.split == "test")
-    return [_summary(group, own, tuned=group.variant in tuned) for group, own in groups.items()]
+    return [summary_of(group, own, tuned=group.variant in tuned) for group, own in groups.items()]
 
 
-def _summary(group: Group, rows: Sequence[Row], *, tuned: bool) -> Summary:
+def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Summary:
+    """The summary of the rows of one group."""
     scored = [row for row in rows if math.isfinite(row.value)]
     samples = Samples.of(rows)
     values = tuple(samples.values.tolist())

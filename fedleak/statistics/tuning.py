@@ -1,9 +1,9 @@
-"""Chooses among the variants of an attack by what they leak on tuning seeds; test seeds have no say."""
+"""Tuning: chooses among the variants of an attack by what they leak on tuning seeds; test seeds have no say."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from fedleak.results import Row
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant, group_rows
 
 Contest = Mapping[Group, Sequence[Row]]

@@ -7,20 +7,20 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
-from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 
 Observe = Callable[..., Observation]
 
 
 def linear() -> Task:
     """A perceptron on 1x6x6 images, four classes."""
-    with global_dice("linear task"):
+    with seeded("linear task"):
         return Task(
             "tiny-mlp", nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4)), (1, 6, 6), 4
         )
@@ -28,19 +28,19 @@ def linear() -> Task:
 
 def smooth() -> Task:
     """A sigmoid ConvNet on 1x6x6 images, four classes."""
-    with global_dice("smooth task"):
+    with seeded("smooth task"):
         layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid())
         return Task("tiny-lenet", nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4)), (1, 6, 6), 4)
 
 
-def normalised() -> Task:
+def normalized() -> Task:
     """A ReLU ConvNet with BatchNorm and dropout on 1x6x6 images, four classes, a head without bias."""
-    with global_dice("normalised task"):
+    with seeded("normalised task"):
         layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
         return Task("tiny-bn", nn.Sequential(*layers, nn.Linear(6 * 36, 4, bias=False)), (1, 6, 6), 4)
 
 
-TASKS = {"linear_task": linear, "smooth_task": smooth, "normalised_task": normalised}
+TASKS = {"linear_task": linear, "smooth_task": smooth, "normalized_task": normalized}
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def smooth_task() -> Task:
 
 
 @pytest.fixture
-def normalised_task() -> Task:
-    return normalised()
+def normalized_task() -> Task:
+    return normalized()
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +119,7 @@ def trained() -> tuple[Task, Callable[..., Batch]]:
         noise = torch.rand(examples, 1, 6, 6, generator=rng)
         return Batch(0.35 * patterns[labels] + 0.65 * noise, labels)
 
-    with global_dice("trained task"):
+    with seeded("trained task"):
         network = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4))
     task = Task("tiny-trained", network, (1, 6, 6), 4)
     training = LocalTraining(batch_size=50, epochs=10, learning_rate=0.2, momentum=0.9)

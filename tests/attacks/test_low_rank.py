@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.low_rank import low_rank, outside, rounding_of
+from fedleak.gradients.rank import low_rank, outside, rounding_of
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.training import LocalTraining
 
 
 def product(rank, noise=0.0):

@@ -13,9 +13,9 @@ from fedleak.data import load
 from fedleak.defenses.secure_aggregation import public_key
 from fedleak.errors import ConfigError
 from fedleak.federation import wire
-from fedleak.federation.fingerprint import source_fingerprint
 from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.plan import FederationPlan
+from fedleak.io.fingerprint import source_fingerprint
 from fedleak.settings import parse_settings
 from fedleak.tasks import initial_weights, task_named
 from fedleak.vault import withdraw

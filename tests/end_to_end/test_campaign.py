@@ -16,24 +16,23 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from fedleak.campaign import cell as cells
-from fedleak.campaign import cellfile, federating
-from fedleak.campaign.claim import locked
+from fedleak.campaign import cell_job, federation_job
 from fedleak.campaign.events import Events
-from fedleak.campaign.folder import RunFolder
-from fedleak.campaign.grid import parse_campaign
-from fedleak.campaign.jobs import died, lost
 from fedleak.campaign.plan import cells_of
 from fedleak.campaign.pool import Pool
-from fedleak.campaign.reading import read_run
-from fedleak.campaign.workers import InThisProcess
+from fedleak.campaign.workers import InThisProcess, died, lost
 from fedleak.cli.app import app
 from fedleak.clients import client as client_module
 from fedleak.errors import FedleakError, OutputError, RecordingError
-from fedleak.reply import reply
-from fedleak.results import read_results
+from fedleak.experiment.grid import parse_campaign
+from fedleak.federation.reply import reply
+from fedleak.results.row import read_results
 from fedleak.run import run
-from fedleak.statistics.summary import summarise
+from fedleak.runs import cell_file
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.ownership import locked
+from fedleak.runs.reading import read_run
+from fedleak.statistics.summary import summarize
 
 TREE = {
     "name": "grid",
@@ -90,11 +89,11 @@ def test_every_cell_has_files_of_its_own_and_a_finished_one_is_not_run_again(who
     assert len(list(whole.folder.reconstructions.rglob("*.json"))) == CELLS
     assert len(list(whole.folder.tensorboard.rglob("events.*"))) == CELLS
     for row in whole.rows:
-        assert [kept.facts() for kept in cellfile.load(whole.folder.cell(row)).rows if kept.metric == row.metric] == [
+        assert [kept.facts() for kept in cell_file.load(whole.folder.cell(row)).rows if kept.metric == row.metric] == [
             row.facts()
         ]
     shutil.copytree(whole.folder.root, tmp_path / "run")
-    monkeypatch.setattr(cells, "_attacked", lambda cell: pytest.fail("a finished cell was run again"))
+    monkeypatch.setattr(cell_job, "_attacked", lambda *_: pytest.fail("a finished cell was run again"))
     assert figures(run(campaign(), tmp_path / "run").folder) == figures(whole.folder)
 
 
@@ -161,7 +160,7 @@ def test_a_run_that_ends_by_an_error_says_so_in_its_manifest(tmp_path):
 
 
 def test_a_page_that_cannot_be_drawn_is_a_problem_and_not_the_end(tmp_path, monkeypatch):
-    def fail(run, path):
+    def fail(run, analysis, path):
         raise ZeroDivisionError("a bug in the page")
 
     monkeypatch.setattr("fedleak.report.page.write_report", fail)
@@ -205,13 +204,13 @@ def test_what_is_no_whole_run_is_one_sentence(whole, tmp_path, spoil, sentence):
 
 @pytest.mark.slow
 def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
-    real, ran = federating.run_federation, []
+    real, ran = federation_job.run_federation, []
 
     def count(plan, engine, listener):
         ran.append(plan)
         return real(plan, engine, listener)
 
-    monkeypatch.setattr(federating, "run_federation", count)
+    monkeypatch.setattr(federation_job, "run_federation", count)
     changes = {"adversary": {"auxiliary": [0, 16, 32]}, "federation": {"clients": 2}}
     outcome = run(campaign(**changes), tmp_path / "run")
     assert len(ran) == 2 * 2
@@ -234,7 +233,7 @@ def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_pa
 def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     outcome = run(campaign(tuning={"seeds": [8, 9]}, federation={"clients": 2}), tmp_path / "run")
     assert {row.seed for row in outcome.rows if row.split == "tuning"} == {8, 9}
-    summaries = summarise(outcome.rows)
+    summaries = summarize(outcome.rows)
     assert {one.seeds for one in summaries if one.messages} == {2}
     chosen = {one.group.attack for one in summaries if one.tuned and one.group.defense == "none"}
     assert len(chosen & {"dlg success=1e-06", "dlg success=0.5"}) == 1
@@ -277,14 +276,14 @@ def test_a_worker_that_dies_costs_its_cell_and_the_rest_goes_on(tmp_path, monkey
 
 
 def test_a_federation_with_a_bug_is_recorded_with_its_traceback(tmp_path, monkeypatch):
-    real = federating.run_federation
+    real = federation_job.run_federation
 
     def fail(plan, engine, listener):
         if plan.defense == "noisy":
             raise ZeroDivisionError("a bug in a strategy")
         return real(plan, engine, listener)
 
-    monkeypatch.setattr(federating, "run_federation", fail)
+    monkeypatch.setattr(federation_job, "run_federation", fail)
     outcome = run(campaign(seed=1), tmp_path / "run")
     assert outcome.exit_status == 1
     assert {row.reason for row in outcome.rows if row.defense == "noisy"} == {"ZeroDivisionError: a bug in a strategy"}

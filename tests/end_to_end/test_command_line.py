@@ -71,6 +71,44 @@ def test_the_same_command_goes_on_from_there(ran):
     assert "federation 'none' was there already" in said.stderr
 
 
+def test_a_run_s_table_as_json_stands_alone_on_stdout(ran):
+    folder, _ = ran
+    said = invoke("run", folder / "experiment.toml", "--out", folder, "--format", "json")
+    assert said.exit_code == 0
+    facts = json.loads(said.stdout)
+    assert list(facts) == ["results", "notes", "problems", "files", "exit_status"]
+    assert list(facts["results"][0]) == [
+        "task", "setting", "defense", "attack", "sender", "metric", "unit", "higher_is_better",
+        "mean", "mean_low", "mean_high", "prior", "no_gradient", "messages", "seeds", "samples", "leaked", "tuned",
+    ]  # fmt: skip
+    assert {(one["attack"], one["metric"]) for one in facts["results"]} >= {("analytic-linear", "psnr")}
+    assert facts["files"]["results"] == str(folder / "results.jsonl")
+
+
+def test_a_plan_as_json_counts_the_same(experiment):
+    said = invoke("run", experiment, "--plan", "--format", "json")
+    facts = json.loads(said.stdout)
+    assert list(facts) == ["name", "federations", "cells", "settings"]
+    assert (facts["name"], facts["federations"], facts["cells"]) == ("tiny", 1, 4)
+    assert facts["settings"] == [{"name": "digits-mlp", "split": "test"}]
+
+
+def test_what_was_verified_as_json(ran):
+    said = invoke("verify", ran[0], "--format", "json")
+    assert said.exit_code == 0
+    facts = json.loads(said.stdout)
+    assert list(facts[0]) == ["defense", "message", "verdict", "error", "remark"]
+    assert [one["verdict"] for one in facts] == ["agrees", "agrees"]
+
+
+def test_a_query_of_a_run_needs_no_torch(ran):
+    code = "import sys, atexit; atexit.register(lambda: print('torch' in sys.modules or 'flwr' in sys.modules)); "
+    command = [sys.executable, "-c", code + "from fedleak.cli import main; main()", "query", str(ran[0])]
+    for sql in ([], ["SELECT attack FROM results"]):
+        said = subprocess.run([*command, *sql], capture_output=True, text=True, check=True, timeout=60).stdout
+        assert said.splitlines()[-1] == "False"
+
+
 def test_every_recorded_update_follows_from_its_batch(ran):
     said = invoke("verify", ran[0])
     assert said.exit_code == 0

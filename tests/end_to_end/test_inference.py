@@ -7,16 +7,16 @@ import torch
 from typer.testing import CliRunner
 
 from fedleak.api import INFERENCE, attack, capture, observe, score
-from fedleak.batch import Batch
-from fedleak.campaign import cellfile
-from fedleak.campaign.reading import read_run
 from fedleak.cli.app import app
 from fedleak.data import load
-from fedleak.experiment import parse_experiment
-from fedleak.gate.checking import check_run
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.gate.check import check_run
 from fedleak.gate.policy import load_policy
+from fedleak.learning.batch import Batch
 from fedleak.run import run
-from fedleak.statistics.summary import summarise
+from fedleak.runs import cell_file
+from fedleak.runs.reading import read_run
+from fedleak.statistics.summary import summarize
 from fedleak.tasks import task_named
 
 TREE = {
@@ -51,7 +51,7 @@ def figure(rows, defense: str, attack: str, metric: str, sender: str = "client")
     wanted = (defense, attack, metric, sender)
     (found,) = (
         one
-        for one in summarise(rows)
+        for one in summarize(rows)
         if (one.group.defense, one.group.attack, one.group.metric, one.group.sender) == wanted
     )
     return found
@@ -99,9 +99,9 @@ def test_the_page_says_who_was_found(finished):
 def test_a_rule_can_be_about_members(finished, tmp_path):
     policy = tmp_path / "policy.toml"
     policy.write_text('rules = [\'membership-auc <= 0.6 where attack = "update-cosine"\']\ndecide_by = "figure"\n')
-    verdict = check_run(read_run(finished.folder.root), load_policy(policy))
+    verdict = check_run(read_run(finished.folder.root), finished.analysis, load_policy(policy))
     assert not verdict.passed
-    broken = {finding.measurement.subject.defense for rule in verdict.rules for finding in rule.broken}
+    broken = {finding.measurement.group.defense for rule in verdict.rules for finding in rule.broken}
     assert "none" in broken
     assert "noisy" not in broken
 
@@ -121,7 +121,7 @@ def test_command_line_python_and_campaign_ask_the_same(finished):
         if (one.observation.cohort, one.observation.round) == ((1,), 2)
     )
     guess = attack(captured, "update-cosine")
-    saved = cellfile.load(finished.folder.cell(row)).guess
+    saved = cell_file.load(finished.folder.cell(row)).guess
     assert torch.allclose(guess.membership, saved.membership)
     assert score(guess, captured)[0].per_sample == pytest.approx(row.per_sample)
 
@@ -129,7 +129,7 @@ def test_command_line_python_and_campaign_ask_the_same(finished):
 @pytest.mark.slow
 def test_the_cell_keeps_answers_about_properties(finished):
     row = next(row for row in finished.rows if (row.attack, row.metric) == ("property-inference", "property-accuracy"))
-    saved = cellfile.load(finished.folder.cell(row))
+    saved = cell_file.load(finished.folder.cell(row))
     assert saved.guess.properties is not None
     assert saved.prior.properties is not None
     assert len(row.per_sample) == len(saved.guess.properties)

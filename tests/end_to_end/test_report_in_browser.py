@@ -7,10 +7,11 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak.campaign.reading import read_run
-from fedleak.experiment import parse_experiment
+from fedleak.analysis.analysis import Analysis
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.report.page import write_report
 from fedleak.run import run
+from fedleak.runs.reading import read_run
 
 CHROMIUM = Path("/usr/bin/chromium")
 TREE = {
@@ -37,8 +38,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = run(parse_experiment(TREE), tmp_path_factory.mktemp("runs") / "run").folder
-    return write_report(read_run(folder.root), tmp_path_factory.mktemp("page") / "report.html")
+    finished = read_run(run(parse_experiment(TREE), tmp_path_factory.mktemp("runs") / "run").folder.root)
+    return write_report(finished, Analysis.of(finished), tmp_path_factory.mktemp("page") / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +81,9 @@ def test_it_opens_without_a_sound_and_fits_its_window(browser, report, tmp_path,
 def test_light_and_dark_are_each_other_s_opposite(browser, report):
     def brightness(scheme: str, what: str) -> float:
         page, _, _ = opened(browser, report, scheme, 1280)
-        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+        color = page.evaluate(f"getComputedStyle(document.body).{what}")
         page.close()
-        return sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+        return sum(int(part) for part in color.removeprefix("rgb(").removesuffix(")").split(","))
 
     assert brightness("light", "backgroundColor") > 600 > 200 > brightness("dark", "backgroundColor")
     assert brightness("light", "color") < 200 < 600 < brightness("dark", "color")
@@ -121,7 +122,7 @@ def test_words_stand_out_from_their_ground(browser, report):
 
 
 CONTRAST = """() => {
-  const parts = colour => (colour.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
+  const parts = color => (color.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
   const light = rgb => rgb.slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const ground = node => {

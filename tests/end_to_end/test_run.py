@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak import board
-from fedleak.attack import Attack, attacks
-from fedleak.campaign import cell as cells
-from fedleak.campaign.folder import RunFolder
+from fedleak.campaign import cell_job, tensorboard
 from fedleak.clients import client as client_module
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, FedleakError, NonFiniteError, OutputError
-from fedleak.experiment import parse_experiment
-from fedleak.manifest import PACKAGES
-from fedleak.reconstruction import Reconstruction
-from fedleak.reply import reply
-from fedleak.results import AGGREGATE, read_results
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.federation.reply import reply
+from fedleak.results.row import read_results
+from fedleak.results.schema import AGGREGATE
 from fedleak.run import run
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import PACKAGES
 
 TREE = {
     "name": "tiny",
@@ -138,7 +138,7 @@ def test_tensorboard_has_the_attack_over_its_iterations_and_pictures(whole):
 
 def test_the_same_run_again_reuses_every_cell(whole, monkeypatch):
     before = figures(whole.folder)
-    monkeypatch.setattr(cells, "_attacked", lambda cell: pytest.fail("a finished cell was run again"))
+    monkeypatch.setattr(cell_job, "_attacked", lambda *_: pytest.fail("a finished cell was run again"))
     again = run(experiment(), whole.folder.root)
     assert figures(again.folder) == before
     assert json.loads(again.folder.manifest.read_text())["resumed"] is True
@@ -156,17 +156,17 @@ def test_a_lost_cell_a_damaged_one_and_a_lost_federation_come_back_the_same(whol
 
 
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(whole, tmp_path, monkeypatch):
-    written = board.write
+    written = tensorboard.write
     done = []
 
-    def interrupt(folder, cell, saved):
+    def interrupt(cell, message, saved):
         done.append(cell)
         if len(done) == 3:
             raise KeyboardInterrupt
-        written(folder, cell, saved)
+        written(cell, message, saved)
 
     with monkeypatch.context() as patch:
-        patch.setattr(board, "write", interrupt)
+        patch.setattr(tensorboard, "write", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(experiment(), tmp_path / "run")
     assert figures(RunFolder(tmp_path / "run")) == figures(whole.folder)[:6]
@@ -205,9 +205,9 @@ def test_an_attack_used_twice_gets_two_labels(tmp_path):
 
 
 def test_a_later_federation_that_fails_leaves_the_others_results(tmp_path):
-    from fedleak.campaign import federating
+    from fedleak.campaign import federation_job
 
-    real = federating.run_federation
+    real = federation_job.run_federation
 
     def fail(plan, engine, listener):
         if plan.defense == "noisy":
@@ -215,7 +215,7 @@ def test_a_later_federation_that_fails_leaves_the_others_results(tmp_path):
         return real(plan, engine, listener)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(federating, "run_federation", fail)
+        patch.setattr(federation_job, "run_federation", fail)
         outcome = run(experiment(), tmp_path / "run")
     assert outcome.exit_status == 2
     noisy = [row for row in outcome.rows if row.defense == "noisy"]
@@ -231,9 +231,9 @@ def test_where_no_federation_comes_to_anything_its_error_is_raised(tmp_path):
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_keeps_what_is_finished(tmp_path, monkeypatch):
-    from fedleak.campaign import cellfile
+    from fedleak.runs import cell_file
 
-    real, saved = cellfile.save, []
+    real, saved = cell_file.save, []
 
     def fill_up(stem, content):
         if len(saved) == 2:
@@ -241,7 +241,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_what_is_finished(tmp_pat
         saved.append(stem)
         real(stem, content)
 
-    monkeypatch.setattr(cellfile, "save", fill_up)
+    monkeypatch.setattr(cell_file, "save", fill_up)
     with pytest.raises(OutputError, match="No space left"):
         run(experiment(), tmp_path / "run")
     assert len(figures(RunFolder(tmp_path / "run"))) == 4

@@ -5,13 +5,13 @@ import math
 
 import pytest
 
-from fedleak.campaign import federating
-from fedleak.campaign.federation_row import FederationRow
-from fedleak.campaign.grid import parse_campaign
+from fedleak.campaign import federation_job
 from fedleak.campaign.plan import federation_address, whole_address
-from fedleak.campaign.reading import read_run
-from fedleak.query import open_run
+from fedleak.experiment.grid import parse_campaign
+from fedleak.results.federation_row import FederationRow
 from fedleak.run import run
+from fedleak.runs.query import open_run
+from fedleak.runs.reading import read_run
 
 TREE = {
     "name": "utility",
@@ -51,7 +51,7 @@ def test_recordings_and_cells_have_the_address_that_they_had_and_the_federation_
 
 
 def test_a_finished_federation_is_not_run_again(trained, monkeypatch):
-    monkeypatch.setattr(federating, "run_federation", lambda *_: pytest.fail("a finished federation was run again"))
+    monkeypatch.setattr(federation_job, "run_federation", lambda *_: pytest.fail("a finished federation was run again"))
     before = read_run(trained.folder.root).federations
     run(campaign(utility=UTILITY), trained.folder.root)
     assert read_run(trained.folder.root).federations == before

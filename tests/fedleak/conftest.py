@@ -4,11 +4,15 @@ import math
 
 import pytest
 
-from fedleak.metric import metrics
-from fedleak.results import Row
-from fedleak.statistics.comparison import Comparison
+from fedleak.analysis.conditions import Condition
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.strongest import attackers, strongest
+from fedleak.analysis.utility import Figure
+from fedleak.contracts.metric import metrics
+from fedleak.results.row import Row
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import Interval
+from fedleak.statistics.paired_tests import Comparison
 from fedleak.statistics.summary import Summary
 
 PLAIN = {
@@ -86,6 +90,26 @@ def comparison(difference: float, p_value: float, *, pairs: int = 4, **changed) 
         pairs=pairs,
         test="by hand",
     )
+
+
+UNKNOWN = Figure.of({})
+
+
+def result(name: str, *summaries: Summary, accuracy: float, half: float = 0.01, **changed) -> DefenseResult:
+    """A defense without a chain, with what attacks that take no notice of it got."""
+    interval = Interval(low=accuracy - half, high=accuracy + half, method="by hand")
+    found = tuple(one for one in attackers(summaries) if one.messages)
+    fields = {
+        "condition": Condition(task="digits-mlp"), "chain": (), "attackers": found, "plain": strongest(found),
+        "adaptive": None, "knowing": None, "sent": UNKNOWN, "encoded": UNKNOWN, "seconds": UNKNOWN, "memory": UNKNOWN,
+        "guarantee": None, "whole": None, "bound": None,
+    }  # fmt: skip
+    return DefenseResult(defense=name, accuracy=Figure(mean=accuracy, interval=interval), **{**fields, **changed})
+
+
+@pytest.fixture(scope="session")
+def make_result():
+    return result
 
 
 @pytest.fixture(scope="session")

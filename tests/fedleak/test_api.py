@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fedleak.api import attack, capture, observe, score
-from fedleak.batch import Batch
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 IMAGES = torch.rand(4, 1, 5, 5, generator=generator("images"))

@@ -7,10 +7,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from fedleak.checkpoint import load_checkpoint
 from fedleak.errors import DataError, NonFiniteError
+from fedleak.learning.weights import NamedTensors
+from fedleak.server.checkpoint import load_checkpoint
 from fedleak.tasks import initial_weights, task_named
-from fedleak.weights import NamedTensors
 
 TASK = task_named("digits-mlp")
 

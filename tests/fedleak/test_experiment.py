@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fedleak.errors import ConfigError, DataError
-from fedleak.experiment import Experiment, load_experiment, parse_experiment
+from fedleak.experiment.experiment import Experiment, parse_experiment
+from fedleak.experiment.grid import load_campaign
 from fedleak.settings import A_NAME
 
 GOOD: dict[str, Any] = {
@@ -132,7 +133,7 @@ def write(folder: Path, text: str) -> Path:
 def test_overrides_reach_into_tables_and_lists(tmp_path: Path) -> None:
     path = write(tmp_path, 'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\n')
     overrides = ("seed=3", "federation.clients=2", "attacks.0.steps=7", "task=digits-lenet", 'metrics=["psnr"]')
-    experiment = load_experiment(path, overrides)
+    experiment = load_campaign(path, overrides).first
     assert isinstance(experiment, Experiment)
     assert (experiment.seed, experiment.federation.clients, experiment.task) == (3, 2, "digits-lenet")
     assert experiment.attacks[0]["steps"] == 7
@@ -160,7 +161,7 @@ def test_overrides_reach_into_tables_and_lists(tmp_path: Path) -> None:
 def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence: str) -> None:
     path = write(tmp_path, 'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\n')
     with pytest.raises(ConfigError) as caught:
-        load_experiment(path, (override,))
+        load_campaign(path, (override,))
     assert str(caught.value).startswith(sentence or f"{path} is nested too deeply; expected at most 32 levels")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -169,30 +170,30 @@ def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence:
 @pytest.mark.parametrize("text", [f"seed = {'[' * 5000}", f"{'a.' * 5000}b = 1", f"seed = {'[' * 40}1{']' * 40}"])
 def test_a_file_that_nests_too_deeply_is_one_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"is nested too deeply; expected at most 32 levels$"):
-        load_experiment(write(tmp_path, text))
+        load_campaign(write(tmp_path, text))
 
 
 def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "experiment.toml"
     path.write_text('name = "münzen"\ntask = "digits-mlp"\n', encoding="utf-8-sig")
-    assert load_experiment(path).name == "münzen"
+    assert load_campaign(path).first.name == "münzen"
 
 
 @pytest.mark.parametrize("label", ["", "a/b", "../x", " x", "x\ty"])
 def test_a_label_is_a_name(tmp_path: Path, label: str) -> None:
     text = f'name = "x"\ntask = "digits-mlp"\n[[attacks]]\nuse = "dlg"\nlabel = {json.dumps(label)}\n'
     with pytest.raises(ConfigError) as caught:
-        load_experiment(write(tmp_path, text))
+        load_campaign(write(tmp_path, text))
     assert str(caught.value) == f"attacks.0.label: expected {A_NAME}, got {label!r}"
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read the experiment"):
-        load_experiment(tmp_path / "none.toml")
+        load_campaign(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="is not valid TOML"):
-        load_experiment(write(tmp_path, "name = "))
+        load_campaign(write(tmp_path, "name = "))
     with pytest.raises(ConfigError, match="is not valid TOML"):
-        load_experiment(write(tmp_path, f"seed = {'1' * 5000}"))
+        load_campaign(write(tmp_path, f"seed = {'1' * 5000}"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fedleak.errors import OutputError
-from fedleak.files import UNFINISHED_FILES, write_atomically
+from fedleak.io.atomic import UNFINISHED_FILES, write_atomically
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path):

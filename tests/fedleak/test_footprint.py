@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from fedleak import footprint as module
-from fedleak.footprint import footprint
+from fedleak.clients import memory as module
+from fedleak.clients.memory import footprint
 
 MEGABYTE = 1 << 20
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps and resets the peak of resident memory")

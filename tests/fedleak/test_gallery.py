@@ -4,12 +4,11 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from fedleak.attack import attacks
-from fedleak.campaign.grid import parse_campaign
+from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
-from fedleak.picture.collect import COLUMNS, collect
-from fedleak.picture.draw import DOTS, draw
-from fedleak.picture.panel import Line, Panel, Picture
+from fedleak.experiment.grid import parse_campaign
+from fedleak.figures.gallery import COLUMNS, collect
+from fedleak.figures.panels import DOTS, Line, Panel, Picture, draw
 from fedleak.run import run
 
 TREE = {

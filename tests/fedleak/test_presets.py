@@ -4,11 +4,12 @@ from importlib.resources import files
 
 import pytest
 
-from fedleak.campaign.grid import load_campaign, parse_campaign
 from fedleak.campaign.plan import counts_of
-from fedleak.comparison.attackers import compared
-from fedleak.defense import defenses
-from fedleak.experiment import read_tree
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
+from fedleak.experiment.comparison import compared
+from fedleak.experiment.experiment import read_tree
+from fedleak.experiment.grid import load_campaign, parse_campaign
 
 PRESETS = files("fedleak") / "presets"
 EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)
@@ -23,7 +24,7 @@ def test_it_can_be_planned(name):
 def test_a_comparison_has_five_seeds_or_more_and_an_undefended_row(name):
     campaign = parse_campaign(compared(read_tree(PRESETS / name), 5))
     assert len({point.experiment.seed for point in campaign.points}) >= 5
-    assert () in campaign.first.build_chains().values()
+    assert Chain() in campaign.first.build_chains().values()
     assert all(point.experiment.utility.rounds for point in campaign.points)
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.properties import CATALOGUE, of_each, of_most
+from fedleak.contracts.properties import CATALOGUE, of_each, of_most
 
 NAMES = [one.name for one in CATALOGUE]
 
@@ -29,7 +29,7 @@ def test_most_is_more_than_half() -> None:
     assert of_most(torch.stack([lit, lit, dark]))[place] == 1
 
 
-def test_grey_images_have_no_colour() -> None:
+def test_gray_images_have_no_color() -> None:
     answers = of_most(torch.rand(2, 1, 5, 5))
     assert [bool(answers[i].isnan()) for i in range(3)] == [name == "warm" for name in NAMES]
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from fedleak.attack import attacks
-from fedleak.batch import Batch
-from fedleak.leak import Leak
-from fedleak.metric import metrics
-from fedleak.picture import beside, draw
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
+from fedleak.figures import panels
+from fedleak.learning.batch import Batch
+from fedleak.testing.leak import Leak
 
 pytest_plugins = "pytester"
 
 # pytester forgets what the inner run imported: everything must be here before, or classes would be there twice.
-IMPORTED = (beside, draw, list(attacks), list(metrics))
+IMPORTED = (panels, list(attacks), list(metrics))
 
 PRELUDE = """
 import torch
@@ -224,7 +224,7 @@ def test_a_run_without_the_fixture_is_as_ever(pytester: pytest.Pytester) -> None
 def test_a_test_run_that_does_not_use_it_imports_nothing_of_fedleak(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n\ndef test_imports():\n"
-        "    assert 'fedleak.pytest_plugin' in sys.modules\n"
+        "    assert 'fedleak.testing.pytest_plugin' in sys.modules\n"
         "    assert not {'torch', 'flwr', 'pydantic', 'fedleak.api'} & set(sys.modules)\n"
     )
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "."]
@@ -234,7 +234,7 @@ def test_a_test_run_that_does_not_use_it_imports_nothing_of_fedleak(tmp_path: Pa
 
 @pytest.mark.slow
 def test_attacking_a_model_of_one_s_own_imports_no_flower() -> None:
-    code = "import sys, fedleak.pytest_fixture; sys.exit(len({'flwr', 'matplotlib', 'ray'} & set(sys.modules)))"
+    code = "import sys, fedleak.testing.pytest_fixture; sys.exit(len({'flwr', 'matplotlib', 'ray'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fedleak import database
-from fedleak.campaign.federation_row import FederationRow, write_federations
-from fedleak.campaign.folder import RunFolder
 from fedleak.errors import ConfigError, RecordingError
-from fedleak.query import EXAMPLES, open_run
-from fedleak.results import AGGREGATE, write_results
-from fedleak.results_table import write_parquet
+from fedleak.results import database
+from fedleak.results.federation_row import FederationRow, write_federations
+from fedleak.results.row import write_results
+from fedleak.results.schema import AGGREGATE
+from fedleak.results.tables import write_parquet
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.query import EXAMPLES, open_run
 
 FEDERATION = FederationRow(
     task="digits-mlp", setting={"federation.batch_size": 4}, federation="", split="test", defense="none", seed=0,
@@ -90,10 +91,10 @@ def test_a_folder_that_cannot_be_written_can_be_queried(folder, monkeypatch):
 
 
 def test_a_folder_s_own_name_is_no_column(tmp_path, make_row):
-    folder = RunFolder(tmp_path / "colour=red")
+    folder = RunFolder(tmp_path / "color=red")
     write_results(folder.results, [make_row(1.0)])
     open_run(folder.root)
-    assert "colour" not in [column.name for column in open_run(folder.root).describe()]
+    assert "color" not in [column.name for column in open_run(folder.root).describe()]
 
 
 def test_federations_are_a_table_of_their_own(folder):

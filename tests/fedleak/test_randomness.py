@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from fedleak.randomness import generator, global_dice, seed_of
+from fedleak.randomness import generator, seed_of, seeded
 
 
 def test_the_words_decide() -> None:
@@ -18,7 +18,7 @@ def test_the_global_dice_are_put_back() -> None:
     torch_state, python_state = torch.random.get_rng_state(), random.getstate()
     draws = []
     for _ in range(2):
-        with global_dice(4, "x"):
+        with seeded(4, "x"):
             draws.append((float(torch.rand(())), random.random()))
     assert draws[0] == draws[1]
     assert torch.equal(torch.random.get_rng_state(), torch_state)

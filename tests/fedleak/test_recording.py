@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak.batch import Batch
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import Chain
 from fedleak.errors import OutputError, RecordingError
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import Weights
 from fedleak.recording import Recording, find_recordings, read_recording, write_recording
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw
-from fedleak.weights import Weights
 
 
 def recording() -> Recording:
@@ -29,7 +29,7 @@ def recording() -> Recording:
         round=2,
         num_examples=5,
         training=LocalTraining(batch_size=5).hiding(("epochs",)),
-        chain=build_chain(({"use": "clipping", "max_norm": 1.0},)),
+        chain=Chain.build(({"use": "clipping", "max_norm": 1.0},)),
         defense="clipped",
         seed=7,
         metrics={"train_loss": 2.5},

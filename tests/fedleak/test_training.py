@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.errors import NonFiniteError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, batch_order, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, batch_order, train_locally
-from fedleak.update import Update, UpdateKind
 
 
 def small_task(*extra: nn.Module) -> Task:
@@ -27,8 +27,8 @@ def examples(count: int = 6) -> Batch:
 
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from([0.0, 0.9]), st.sampled_from([0.0, 0.01]), st.integers(1, 3), st.integers(1, 4), st.booleans())
-def test_it_is_torch_s_sgd(momentum: float, weight_decay: float, epochs: int, size: int, normalised: bool) -> None:
-    task = small_task(nn.BatchNorm1d(8)) if normalised and size > 1 else small_task()
+def test_it_is_torch_s_sgd(momentum: float, weight_decay: float, epochs: int, size: int, normalized: bool) -> None:
+    task = small_task(nn.BatchNorm1d(8)) if normalized and size > 1 else small_task()
     batch, count = examples(8), 8 - 8 % size
     facts = LocalTraining(
         batch_size=size, batches=count // size, epochs=epochs, momentum=momentum, weight_decay=weight_decay

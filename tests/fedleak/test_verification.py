@@ -10,15 +10,15 @@ from typer.testing import CliRunner
 
 from fedleak import data
 from fedleak.cli.app import app
-from fedleak.defense import build_chain
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.model import Model, models
 from fedleak.errors import RecordingError
-from fedleak.model import Model, models
+from fedleak.federation.reply import reply
+from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording, write_recording
-from fedleak.reply import reply
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 from fedleak.vault import PrivateBatch, deposit
-from fedleak.verification import verify
+from fedleak.verification.verify import verify
 
 TRAINING = LocalTraining(batch_size=4, batches=2, epochs=1, learning_rate=0.1)
 DICE = (0, "client", 0, 1)
@@ -54,8 +54,8 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
     task = task_named(f"digits-{model}")
     before = initial_weights(task, 0)
     examples = data.load(task.name).clients[torch.arange(8)]
-    defenses = build_chain(tuple(chain))
-    acting = defenses if applied is None else build_chain(tuple(applied))
+    defenses = Chain.build(tuple(chain))
+    acting = defenses if applied is None else Chain.build(tuple(applied))
     after = reply(task, before, examples, did, acting, dice).weights
     payload = after.state_dict() if change is None else change(after.state_dict())
     recording = Recording(

@@ -15,8 +15,8 @@ from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.recording import RING, Recording, find_recordings, read_recording
-from fedleak.reply import reply
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw
@@ -197,7 +197,7 @@ def test_the_recorded_rings_add_up_to_the_recorded_aggregate(tmp_path: Path) -> 
     defense = masking_of(aggregate.chain)
     assert defense is not None
     total = add_up([one.payload[RING].numpy().view(np.uint64) for one in masked])
-    state, examples = mean_state(aggregate.before, defense.dequantise(total))
+    state, examples = mean_state(aggregate.before, defense.dequantize(total))
     assert examples == aggregate.num_examples
     assert all(torch.equal(value, aggregate.payload[name]) for name, value in state.items())
 

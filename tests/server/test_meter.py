@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from fedleak.defense import build_chain, defenses, encoded_bytes
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named, weights_of
-from fedleak.update import Update, UpdateKind
 
 ENTRIES = sum(value.numel() for value in weights_of(task_named("digits-mlp").network).parameters.values())
 
@@ -89,6 +90,6 @@ def test_what_comes_after_an_encoding_spoils_it() -> None:
     sparse = {"use": "top-k", "fraction": 0.1}
     noise = {"use": "gaussian-noise", "std": 0.1}
     update = Update({"a": torch.eye(10)}, UpdateKind.DELTA)
-    assert encoded_bytes(update, build_chain((noise, sparse))) == 80
-    assert encoded_bytes(update, build_chain((sparse, noise))) == 400
-    assert encoded_bytes(update, ()) == 400
+    assert Chain.build((noise, sparse)).encoded_bytes(update) == 80
+    assert Chain.build((sparse, noise)).encoded_bytes(update) == 400
+    assert Chain().encoded_bytes(update) == 400

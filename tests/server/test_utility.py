@@ -13,8 +13,8 @@ from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, EVALUATION, FederationReport
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
 from fedleak.recording import find_recordings
-from fedleak.reply import reply
 from fedleak.settings import UtilitySettings, parse_settings
 from fedleak.vault import deposited
 

@@ -11,7 +11,7 @@ from dp_accounting.rdp import RdpAccountant
 from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.rdp import compute_rdp
 
-from fedleak.accounting.sampled import Releases, composed_epsilon, mu_of, noise_factor_for, renyi_epsilon
+from fedleak.accounting.composition import Releases, composed_epsilon, mu_of, noise_factor_for, renyi_epsilon
 
 
 def releases(noise: float, rate: float = 1.0, count: int = 1) -> tuple[Releases, ...]:

@@ -6,19 +6,14 @@ import tomllib
 import pytest
 import tomli_w
 
-from fedleak.campaign.address import address_of
-from fedleak.campaign.facts import experiment_facts
-from fedleak.campaign.grid import load_campaign, parse_campaign
-from fedleak.campaign.plan import (
-    cells_of,
-    counts_of,
-    expected_count,
-    federation_address,
-    labelled_attacks,
-)
-from fedleak.cli.running import tell_plan
+from fedleak.campaign.plan import cells_of, counts_of, expected_count, federation_address
+from fedleak.cli.run import tell_plan
 from fedleak.errors import ConfigError
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.canonical import experiment_facts
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.experiment.grid import load_campaign, parse_campaign
+from fedleak.experiment.labels import labeled_attacks
+from fedleak.io.names import address_of
 from fedleak.settings import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}
@@ -29,7 +24,7 @@ def expand(**changes):
 
 
 def labels(campaign):
-    return list(labelled_attacks(campaign.first))
+    return list(labeled_attacks(campaign.first))
 
 
 def test_one_experiment_is_a_campaign_of_one_point():
@@ -62,7 +57,7 @@ def test_a_list_of_one_value_does_not_vary():
     assert (point.experiment.seed, point.setting, point.federation) == (7, {}, "")
 
 
-def test_an_option_of_an_attack_is_an_axis_and_its_variants_are_labelled():
+def test_an_option_of_an_attack_is_an_axis_and_its_variants_are_labeled():
     campaign = expand(attacks=[{"use": "dlg", "steps": [100, 400]}, {"use": "bias-sign"}])
     assert labels(campaign) == ["dlg steps=100", "dlg steps=400", "bias-sign"]
     assert len(campaign.points) == 1
@@ -86,8 +81,8 @@ def test_a_label_of_ones_own_names_the_rows():
 def test_numbered_names_leave_given_ones_alone():
     tables = [{"use": "dlg", "label": label} for label in ("x", "x", "x-2", "x")]
     assert labels(expand(attacks=tables)) == ["x", "x-3", "x-2", "x-4"]
-    unlabelled = [{"use": "dlg", "steps": steps} for steps in (1, 2)]
-    assert labels(expand(attacks=unlabelled)) == ["dlg", "dlg-2"]
+    unlabeled = [{"use": "dlg", "steps": steps} for steps in (1, 2)]
+    assert labels(expand(attacks=unlabeled)) == ["dlg", "dlg-2"]
 
 
 def test_messages_are_counted_without_being_listed():

@@ -1,8 +1,8 @@
 """What a cell's address depends on."""
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.grid import parse_campaign
 from fedleak.campaign.plan import cells_of
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.grid import parse_campaign
 
 
 def addresses(campaign: Campaign, tmp_path, messages) -> dict[tuple[str, int], str]:

@@ -4,14 +4,14 @@ import tomllib
 
 import pytest
 
-from fedleak.campaign.address import address_of
-from fedleak.campaign.claim import claim, locked
-from fedleak.campaign.facts import experiment_facts
-from fedleak.campaign.folder import RunFolder, file_name, stem_name, vault_beside
-from fedleak.campaign.grid import parse_campaign
 from fedleak.errors import OutputError
-from fedleak.experiment import parse_experiment
-from fedleak.results import AGGREGATE
+from fedleak.experiment.canonical import experiment_facts
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.experiment.grid import parse_campaign
+from fedleak.io.names import address_of, file_name
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder, stem_name, vault_beside
+from fedleak.runs.ownership import claim, locked
 
 TREE = {
     "name": "a run",

@@ -116,6 +116,32 @@ def test_without_its_noise_it_fails_and_says_what_where_and_how_sure(leaking):
     assert "exit status 1" in said.stdout.splitlines()[-1]
 
 
+def test_the_verdict_as_json_says_the_same(leaking, folder, tmp_path):
+    root = shutil.copytree(leaking[0], tmp_path / "run")
+    said = invoke("check", root, "--policy", folder / "policy.toml", "--format", "json")
+    assert said.exit_code == 1
+    facts = json.loads(said.stdout)
+    assert list(facts) == ["passed", "exit_status", "rules", "baseline", "problems", "failed_messages"]
+    assert (facts["passed"], facts["exit_status"], facts["baseline"]) == (False, 1, None)
+    assert list(facts["rules"][0]) == ["number", "name", "text", "passed", "groups", "problem", "notes", "broken"]
+    broken = facts["rules"][3]["broken"][0]
+    assert list(broken) == ["subject", "value", "value_low", "value_high", "unit", "bound", "problem", "picture"]
+    assert broken["subject"].startswith("analytic-linear on single updates under 'gaussian noise'")
+
+
+def test_a_baseline_as_json(leaking, kept, tmp_path):
+    root = shutil.copytree(leaking[0], tmp_path / "run")  # pictures of what is broken are written beside the run
+    said = invoke("check", root, "--baseline", kept[0], "--format", "json", "--allow-changes")
+    facts = json.loads(said.stdout)["baseline"]
+    assert list(facts) == [
+        "run", "passed", "problem", "alpha", "groups", "unchanged", "undecided", "new_groups", "differences",
+        "regressions",
+    ]  # fmt: skip
+    assert facts["run"] == str(kept[0])
+    assert all(list(one) == ["subject", "metric", "before", "now", "unit", "problem"] for one in facts["regressions"])
+    assert facts["regressions"]
+
+
 def test_the_terminal_is_80_columns_wide(kept, leaking):
     for _, said in (kept, leaking):
         assert max(len(line) for line in said.stdout.splitlines() if not line.startswith("      picture ")) <= 80
@@ -444,13 +470,13 @@ def test_a_report_that_cannot_be_written_is_one_sentence(kept, folder):
 def test_the_example_is_a_policy_that_fits_the_demo(tmp_path):
     from importlib.resources import files
 
-    from fedleak.campaign.grid import load_campaign
+    from fedleak.experiment.grid import load_campaign
     from fedleak.gate.policy import load_policy
-    from fedleak.gate.vocabulary import Vocabulary, check
+    from fedleak.gate.validation import Vocabulary, validate
 
     said = invoke("check", "--example")
     assert said.exit_code == 0
     (tmp_path / "policy.toml").write_text(said.stdout)
     policy = load_policy(tmp_path / "policy.toml")
-    check(policy, Vocabulary.of(load_campaign(files("fedleak") / "presets" / "demo.toml")))
+    validate(policy, Vocabulary.of(load_campaign(files("fedleak") / "presets" / "demo.toml")))
     assert all(rule.line > 1 for rule in policy.rules)

@@ -1,14 +1,16 @@
 """`fedleak compare` and `fedleak advise`, on a run of seconds."""
 
+import json
 import re
 
 import pytest
 from typer.testing import CliRunner
 
-from fedleak.campaign.reading import read_run
+from fedleak.analysis.analysis import Analysis
 from fedleak.cli.app import app
-from fedleak.comparison.standing import standings
-from fedleak.report.knowing import known_defenses
+from fedleak.report.adaptive_attackers import known_defenses
+from fedleak.report.pictures import Files
+from fedleak.runs.reading import read_run
 
 EXPERIMENT = """
 name = "tiny comparison"
@@ -59,9 +61,9 @@ def test_it_prints_a_line_for_each_defense(compared):
 
 
 @pytest.mark.slow
-def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
+def test_the_results_have_both_attackers_and_what_knowing_is_worth(compared):
     root, _ = compared
-    found = {one.defense: one for one in standings(read_run(root), "psnr")}
+    found = {one.defense: one for one in Analysis.of(read_run(root)).defenses("psnr")}
     assert found["none"].adaptive is None
     assert not found["none"].defended
     sparse = found["sparse"]
@@ -76,7 +78,10 @@ def test_the_standings_have_both_attackers_and_what_knowing_is_worth(compared):
 @pytest.mark.slow
 def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(compared):
     root, _ = compared
-    found = {one.defense: one for one in known_defenses(read_run(root), "psnr")}
+    run = read_run(root)
+    analysis = Analysis.of(run)
+    lines = known_defenses(analysis.defenses("psnr"), analysis.test_rows, Files(run.folder))
+    found = {one.defense: one for one in lines}
     assert found["sparse"].knowledge.startswith("top-k: ")
     assert (found["sparse"].information, found["none"].proof) == ("\N{EN DASH}", "\N{EN DASH}")
     assert found["noisy"].information.endswith(" dB")
@@ -93,6 +98,39 @@ def test_advice_names_the_evidence_and_has_an_exit_status(compared):
     none = fedleak("advise", root, "--max-leak", "0.1 dB")
     assert none.exit_code == 1
     assert "no defense that was tried keeps" in " ".join(none.output.split())
+
+
+@pytest.mark.slow
+def test_the_comparison_as_json_has_these_fields(compared):
+    root, _ = compared
+    said = fedleak("compare", root.parent / "experiment.toml", "--out", root, "--format", "json")
+    assert said.exit_code == 0, said.output
+    facts = json.loads(said.stdout)
+    assert list(facts) == ["defenses", "notes", "problems", "files", "exit_status"]
+    assert [one["defense"] for one in facts["defenses"]] == ["none", "sparse", "noisy"]
+    assert list(facts["defenses"][0]) == [
+        "condition", "defense", "metric", "unit", "attack", "plain", "plain_low", "plain_high",
+        "adaptive", "adaptive_low", "adaptive_high", "tested", "gain", "guess",
+        "accuracy", "accuracy_low", "accuracy_high", "sent_bytes", "encoded_bytes", "seconds", "memory_bytes",
+        "delta", "epsilon_whole_run", "epsilon_recorded", "success", "success_bound",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_advice_as_json_has_a_verdict_for_each_defense_and_the_same_exit_status(compared):
+    root, _ = compared
+    for limit, status in (("100dB", 0), ("0.1dB", 1)):
+        said = fedleak("advise", root, "--max-leak", limit, "--format", "json")
+        assert said.exit_code == status
+        facts = json.loads(said.stdout)
+        assert list(facts) == ["max_leak", "min_accuracy", "defenses", "not_tried"]
+        assert {one["defense"] for one in facts["defenses"]} == {"none", "sparse", "noisy"}
+        assert any(one["verdict"] == "recommended" for one in facts["defenses"]) == (status == 0)
+        assert list(facts["defenses"][0]) == [
+            "condition", "defense", "verdict", "reason",
+            "metric", "attack", "leak", "leak_low", "leak_high", "accuracy",
+        ]  # fmt: skip
+        assert all(list(one) == ["title", "words"] for one in facts["not_tried"])
 
 
 @pytest.mark.slow

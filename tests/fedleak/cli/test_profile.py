@@ -45,6 +45,14 @@ def test_json_alone_is_on_stdout(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").exists()
 
 
+def test_json_has_two_spellings() -> None:
+    said = [invoke("digits-mlp", *words).stdout for words in (["--json"], ["--format", "json"])]
+    assert list(json.loads(said[0])) == list(json.loads(said[1])) == [
+        "title", "examples", "clients", "local_steps", "rank_limit", "parameters", "pixels", "layers", "batch_norm",
+        "inside", "verdict",
+    ]  # fmt: skip
+
+
 def test_noise_is_in_the_update_that_is_profiled() -> None:
     facts = json.loads(invoke("digits-mlp", "--noise", "1", "--json").stdout)
     assert facts["inside"]["jacobian"]["carried"]["about"] == 0

@@ -7,10 +7,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from fedleak.campaign.folder import RunFolder
 from fedleak.cli.app import app
-from fedleak.query import EXAMPLES
-from fedleak.results import write_results
+from fedleak.results.row import write_results
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.query import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,14 @@ def test_the_time_can_be_asked_for(root):
 def test_sql_comes_from_a_pipe_too(root):
     said = invoke(root, "-", "-f", "csv", input="SELECT count(*) AS n\nFROM results\n")
     assert said.stdout == "n\n61\n"
+
+
+def test_without_sql_scripts_get_the_columns_too(root):
+    facts = json.loads(invoke(root, "--format", "json").stdout)
+    assert list(facts[0]) == ["table", "column", "type", "meaning"]
+    assert {"results", "federations"} == {one["table"] for one in facts}
+    assert invoke(root, "--format", "csv").stdout.startswith("table,column,type,meaning\n")
+    assert invoke(root, "--format", "markdown").stdout.startswith("| table | column | type | meaning |\n")
 
 
 def test_without_sql_the_columns_and_three_questions_are_shown(root):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fedleak.campaign.grid import parse_campaign
-from fedleak.campaign.plan import labelled_attacks
-from fedleak.comparison.attackers import compared
 from fedleak.errors import ConfigError
+from fedleak.experiment.comparison import compared
+from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.labels import labeled_attacks
 
 TREE = {
     "name": "tiny",
@@ -27,7 +27,7 @@ def test_it_runs_on_several_seeds_with_an_undefended_row():
     campaign = parse_campaign(compared(TREE, 5))
     assert [point.experiment.seed for point in campaign.points] == [3, 4, 5, 6, 7]
     assert [row.name for row in campaign.points[0].experiment.defenses] == ["none", "sparse"]
-    assert list(labelled_attacks(campaign.points[0].experiment))[1] == "inverting-gradients plain"
+    assert list(labeled_attacks(campaign.points[0].experiment))[1] == "inverting-gradients plain"
 
 
 def test_what_the_file_has_already_stays():
@@ -46,7 +46,7 @@ def test_nothing_is_added_for_defenses_that_nobody_can_adapt_to():
 def test_an_option_with_several_values_is_no_obstacle():
     tables = [{"use": "inverting-gradients", "steps": [5, 6]}]
     campaign = parse_campaign(compared({**TREE, "attacks": tables}, 1))
-    labels = list(labelled_attacks(campaign.points[0].experiment))
+    labels = list(labeled_attacks(campaign.points[0].experiment))
     assert labels[:2] == ["inverting-gradients steps=5", "inverting-gradients steps=6"]
     assert sum("plain" in label for label in labels) == 2
 
@@ -55,7 +55,7 @@ def test_a_defense_with_several_values_is_no_obstacle_either():
     noisy = {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": [1e-4, 1e-3]}]}
     first = parse_campaign(compared({**TREE, "defenses": [noisy]}, 1)).points[0].experiment
     assert [row.name for row in first.defenses] == ["none", "noisy std=0.0001", "noisy std=0.001"]
-    assert "inverting-gradients plain" in labelled_attacks(first)
+    assert "inverting-gradients plain" in labeled_attacks(first)
 
 
 def test_each_combination_is_completed_by_itself():
@@ -69,8 +69,8 @@ def test_each_combination_is_completed_by_itself():
     ]
     hidden, plain = parse_campaign(compared({**TREE, "vary": entries}, 1)).points
     assert [row.name for row in hidden.experiment.defenses] == ["none", "x"]
-    assert "inverting-gradients plain" not in labelled_attacks(hidden.experiment)
-    assert "inverting-gradients plain" in labelled_attacks(plain.experiment)
+    assert "inverting-gradients plain" not in labeled_attacks(hidden.experiment)
+    assert "inverting-gradients plain" in labeled_attacks(plain.experiment)
 
 
 def test_a_mistake_is_told_by_its_place_in_the_file():

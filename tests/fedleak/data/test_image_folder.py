@@ -10,7 +10,7 @@ from PIL import Image
 from fedleak.data import load
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
-from fedleak.source import image_folder
+from fedleak.tasks import image_folder
 
 
 def folder(path: Path, sizes: dict[str, list[tuple[str, tuple[int, int]]]]) -> Path:
@@ -47,7 +47,7 @@ def test_an_image_of_the_right_size_is_read_exactly_and_others_from_their_middle
     assert torch.equal(inputs[1], truth)
 
 
-def test_gray_palette_and_transparent_images_become_colour(tmp_path: Path) -> None:
+def test_gray_palette_and_transparent_images_become_color(tmp_path: Path) -> None:
     folder(tmp_path, {"a": [("1.png", (3, 3))], "b": [("2.png", (3, 3))]})
     for mode in ("L", "P", "RGBA", "1"):
         Image.new(mode, (40, 40)).save(tmp_path / "a" / f"mode-{mode}.png")

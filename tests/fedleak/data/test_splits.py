@@ -9,13 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fedleak.batch import Batch
 from fedleak.data import load
 from fedleak.data.loader import loaders, package_file
 from fedleak.data.photos import PHOTOS
 from fedleak.errors import DataError
-from fedleak.source import Source, sources
-from fedleak.tasks import task_named
+from fedleak.learning.batch import Batch
+from fedleak.tasks import Source, sources, task_named
 
 OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 2528, "faces": 200}
 
@@ -67,9 +66,9 @@ def test_no_photo_tile_is_flat_and_the_first_is_a_corner_of_its_photo() -> None:
     assert torch.equal((tiles[0] * 255).round().to(torch.uint8), torch.from_numpy(corner.copy()).permute(2, 0, 1))
 
 
-def test_every_photo_has_its_maker_and_licence() -> None:
+def test_every_photo_has_its_maker_and_license() -> None:
     assert len({photo.file for photo in PHOTOS}) == sources["photos"].classes
-    assert all(photo.author and photo.licence and photo.link.startswith("https://") for photo in PHOTOS)
+    assert all(photo.author and photo.license and photo.link.startswith("https://") for photo in PHOTOS)
 
 
 def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
@@ -114,9 +113,9 @@ def test_a_loader_that_breaks_its_promise_is_refused(
 OUTSIDE = '''
 from dataclasses import dataclass
 import torch
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.data.loader import Loader, loaders
-from fedleak.source import Source, register_source
+from fedleak.tasks import Source, register_source
 
 register_source(Source("ramp", (1, 4, 4), 2, "gray ramps"))
 
@@ -153,4 +152,4 @@ def test_a_task_and_its_data_agree() -> None:
 def test_the_documentation_credits_every_photo() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
     for number, photo in enumerate(PHOTOS):
-        assert f"| {number} | [{photo.shows}]({photo.link}) | {photo.author} | {photo.licence} |" in page
+        assert f"| {number} | [{photo.shows}]({photo.link}) | {photo.author} | {photo.license} |" in page

@@ -11,11 +11,11 @@ import torch
 import torchvision.datasets
 import torchvision.datasets.cifar
 
-from fedleak.batch import Batch
 from fedleak.data import load, torchvision_sets
 from fedleak.data.loader import loaders
 from fedleak.errors import DataError
-from fedleak.source import sources
+from fedleak.learning.batch import Batch
+from fedleak.tasks import sources
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.defense import Defense, build_chain, defenses, protect
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:
@@ -69,9 +70,9 @@ def test_top_k_keeps_the_largest_entries_exactly(size: int, fraction: float) -> 
 
 def test_a_chain_applies_its_parts_in_order() -> None:
     tables = ({"use": "clipping", "max_norm": 0.5}, {"use": "gaussian-noise", "std": 0.1})
-    clip, noise = build_chain(tables)
+    clip, noise = Chain.build(tables)
     update = update_of(30)
-    together = protect(update, (clip, noise), generator(1)).vector()
+    together = Chain((clip, noise)).protect(update, generator(1)).vector()
     one_by_one = noise.protect(clip.protect(update, generator(1)), generator(1)).vector()
     assert torch.equal(together, one_by_one)
 
@@ -92,13 +93,13 @@ def test_a_chain_applies_its_parts_in_order() -> None:
 )
 def test_bad_options_are_refused_in_one_sentence(table: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_chain((table,))
+        Chain.build((table,))
     assert str(caught.value) == sentence
 
 
 def test_masking_must_come_last() -> None:
     with pytest.raises(ConfigError, match="once and last"):
-        build_chain(({"use": "secure-aggregation"}, {"use": "clipping", "max_norm": 1.0}))
+        Chain.build(({"use": "secure-aggregation"}, {"use": "clipping", "max_norm": 1.0}))
 
 
 def test_every_defense_is_a_defense() -> None:

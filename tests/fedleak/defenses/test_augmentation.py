@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedleak.batch import Batch
+from fedleak.contracts.defense import defenses
 from fedleak.data import load
-from fedleak.defense import defenses
+from fedleak.defenses.parts.transformations import SEARCHED
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.tasks import task_named
-from fedleak.transformations import SEARCHED
 
 TASK = task_named("photos-convnet")
 
@@ -64,7 +64,7 @@ def test_the_images_before_are_fitted_from_those_after() -> None:
     examples = photos(6)
     defense = defenses.build("ats", {"policy": "0-21"})
     after = defense.examples(TASK, examples, generator(1)).inputs
-    assert error(defense.restored(after), examples.inputs) < 0.25 * error(after, examples.inputs)
+    assert error(defense.invert_examples(after), examples.inputs) < 0.25 * error(after, examples.inputs)
 
 
 def test_a_policy_of_unknown_transformations_is_refused() -> None:

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fedleak.captures import capture
-from fedleak.defense import build_chain
+from fedleak.api import capture
+from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.server.strategies import build_strategy
@@ -56,4 +56,4 @@ def test_it_needs_single_replies() -> None:
 
 def test_bad_options_are_refused_in_one_sentence() -> None:
     with pytest.raises(ConfigError, match=r"^chain\.0\.max_norm: expected greater than 0, got -1\.0$"):
-        build_chain(({**CENTRAL, "max_norm": -1.0},))
+        Chain.build(({**CENTRAL, "max_norm": -1.0},))

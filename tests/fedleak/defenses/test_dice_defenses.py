@@ -7,23 +7,24 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import Defense, defenses, public_task
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
+from fedleak.defenses.parts.dense import dense_layers, in_front
 from fedleak.defenses.precode import divergence
-from fedleak.dense import dense_layers, in_front
 from fedleak.errors import ConfigError
-from fedleak.randomness import generator, global_dice
-from fedleak.task import Penalty, Task
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Penalty, Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import hardened, initial_weights, task_named, weights_of
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 
 @pytest.fixture
 def task() -> Task:
-    with global_dice("dice defenses"):
+    with seeded("dice defenses"):
         layers = (nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 20), nn.ReLU(), nn.Linear(20, 4))
         return Task("tiny-convnet", nn.Sequential(*layers), (1, 6, 6), 4)
 
@@ -34,13 +35,13 @@ def batch() -> Batch:
 
 
 def hardened_by(task: Task, name: str, **options: object) -> Task:
-    with global_dice("fresh layers"):
-        return public_task(task, (defenses.build(name, options),))
+    with seeded("fresh layers"):
+        return Chain((defenses.build(name, options),)).task(task)
 
 
 @pytest.mark.parametrize("name", ["dropout", "precode"])
 def test_a_hardened_task_has_the_same_base_weights_for_the_same_seed(name: str) -> None:
-    chain = (defenses.build(name, {}),)
+    chain = Chain((defenses.build(name, {}),))
     plain = initial_weights(task_named("digits-mlp"), 7)
     one, other = (initial_weights(hardened("digits-mlp", chain), 7, chain) for _ in range(2))
     for label, value in plain.parameters.items():
@@ -62,14 +63,14 @@ def test_a_network_without_a_dense_layer_is_refused(name: str) -> None:
     layers = (nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     task = Task("convolutions", nn.Sequential(*layers), (1, 6, 6), 4)
     with pytest.raises(ConfigError, match=f"'{name}' acts on what enters a dense layer.*only Conv2d; choose"):
-        public_task(task, (defenses.build(name, {}),))
+        Chain((defenses.build(name, {}),)).task(task)
 
 
 def test_dropout_of_nothing_is_the_plain_update(task: Task, batch: Batch) -> None:
-    chain, training = (defenses.build("dropout", {"rate": 0.0, "behind": "both"}),), LocalTraining(batch_size=3)
+    chain, training = Chain((defenses.build("dropout", {"rate": 0.0, "behind": "both"}),)), LocalTraining(batch_size=3)
     before = weights_of(task.network)
-    plain = client_round(task, before, batch, training, (), ("dice",)).weights
-    sent = client_round(public_task(task, chain), before, batch, training, chain, ("dice",)).weights
+    plain = client_round(task, before, batch, training, Chain(), ("dice",)).weights
+    sent = client_round(chain.task(task), before, batch, training, chain, ("dice",)).weights
     for name, value in plain.parameters.items():
         assert torch.allclose(value, sent.parameters[name], atol=1e-7)
 
@@ -84,7 +85,7 @@ def test_dropout_is_where_it_should_be_and_checkpoints_still_fit(behind: str, pl
 def test_dropped_features_keep_their_mean_and_none_is_dropped_in_eval_mode(task: Task, batch: Batch) -> None:
     dropped, weights = hardened_by(task, "dropout", rate=0.4), weights_of(task.network)
     many = batch.inputs[:1].expand(4000, -1, -1, -1)
-    with global_dice("means"):
+    with seeded("means"):
         mean = dropped.logits(weights, many).mean(0)
     assert torch.allclose(mean, task.logits(weights, batch.inputs[:1])[0], atol=0.02)
     assert torch.equal(
@@ -108,9 +109,9 @@ def test_two_of_a_kind_both_act(task: Task) -> None:
 def test_precode_s_gradient_is_that_of_a_loss_written_by_hand(mode: str, beta: float, task: Task, batch: Batch) -> None:
     hard = hardened_by(task, "precode", codes=6, beta=beta)
     weights = weights_of(hard.network)
-    with global_dice("noise"):
+    with seeded("noise"):
         found = hard.gradients(weights, batch.inputs, batch.labels, mode=mode)
-    with global_dice("noise"):
+    with seeded("noise"):
         noise = torch.randn(3, 6) if mode == "train" else torch.zeros(3, 6)
     at = {name: value.clone().requires_grad_() for name, value in weights.parameters.items()}
     features = F.relu(F.conv2d(batch.inputs, at["0.weight"], at["0.bias"])).flatten(1)
@@ -154,15 +155,15 @@ def test_the_divergence_is_zero_for_a_standard_normal_code() -> None:
 
 
 def test_a_chain_of_both_rolls_both_dice(task: Task, batch: Batch) -> None:
-    chain: tuple[Defense, ...] = (defenses.build("precode", {"codes": 6}), defenses.build("dropout", {}))
-    hard = public_task(task, chain)
+    chain = Chain((defenses.build("precode", {"codes": 6}), defenses.build("dropout", {})))
+    hard = chain.task(task)
     assert {"dropout", "bottleneck"} <= {name.split(".")[-1] for name, _ in hard.network.named_modules()}
     assert hard.logits(weights_of(hard.network), batch.inputs).shape == (3, 4)
 
 
 def test_who_knows_of_precode_leaves_out_what_comes_after_the_draw(task: Task) -> None:
     sent = Update(weights_of(hardened_by(task, "precode", codes=6).network).parameters, UpdateKind.GRADIENT)
-    hidden = {name for name, mask in defenses.build("precode", {}).visible(sent).items() if not mask.any()}
+    hidden = {name for name, mask in defenses.build("precode", {}).observed_mask(sent).items() if not mask.any()}
     after = {"5.weight", "5.bias", "5.bottleneck.decoder.weight", "5.bottleneck.decoder.bias"}
     assert hidden == after
 

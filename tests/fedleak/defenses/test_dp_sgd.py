@@ -9,24 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
 
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
-from fedleak.accounting.sampled import Releases, composed_epsilon
-from fedleak.batch import Batch
-from fedleak.campaign.facts import acting_tables
+from fedleak.api import capture
 from fedleak.campaign.plan import federation_address
-from fedleak.captures import capture
 from fedleak.client_round import client_round
-from fedleak.defense import build_chain, public_task
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.errors import ConfigError
-from fedleak.example_gradients import example_gradients
-from fedleak.experiment import parse_experiment
+from fedleak.experiment.canonical import acting_tables
+from fedleak.experiment.experiment import parse_experiment
 from fedleak.federation.plan import FederationPlan
+from fedleak.gradients.per_sample import example_gradients
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
 from fedleak.settings import FederationSettings, parse_settings
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, Step
-from fedleak.weights import NamedTensors
 
 TASKS = ["digits-mlp", "digits-lenet", "photos-convnet", "photos-vit"]
 
@@ -68,9 +68,9 @@ def test_infinite_clip_and_no_noise_is_plain_sgd(name: str) -> None:
 
 @pytest.mark.parametrize("beta", [0.0, 10.0])
 def test_eval_mode_and_penalties_of_other_defenses_are_in_it(beta: float) -> None:
-    chain = build_chain(({"use": "precode", "beta": beta},))
+    chain = Chain.build(({"use": "precode", "beta": beta},))
     step = step_of("digits-mlp")
-    task = public_task(step.task, chain)
+    task = chain.task(step.task)
     hardened = replace(step, task=task, weights=initial_weights(task, 0, chain), mode="eval")
     ours = DPSGD(max_norm=math.inf, noise_multiplier=0.0).gradient(hardened, generator(0))
     for key, value in hardened.gradient().items():
@@ -109,8 +109,8 @@ def test_clients_train_with_it() -> None:
     step = step_of("digits-mlp", examples=4)
     training = LocalTraining(batch_size=2, batches=2, epochs=2)
     for defense, close in [(DPSGD(max_norm=math.inf, noise_multiplier=0.0), True), (DPSGD(), False)]:
-        sent = client_round(step.task, step.weights, step.examples, training, (defense,), (0,)).weights
-        plain = client_round(step.task, step.weights, step.examples, training, (), (0,)).weights
+        sent = client_round(step.task, step.weights, step.examples, training, Chain((defense,)), (0,)).weights
+        plain = client_round(step.task, step.weights, step.examples, training, Chain(), (0,)).weights
         same = [torch.allclose(v, plain.parameters[n], atol=1e-5) for n, v in sent.parameters.items()]
         assert all(same) is close
 
@@ -141,20 +141,18 @@ def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -
     tree = {"task": "digits-mlp", "federation": {"rounds": 2}, "utility": {"rounds": 3, "epochs": 2}}
     expected = math.sqrt(2 + 3 * 2) * noise_multiplier_for(8.0, 1e-5)
     plan = parse_settings(FederationPlan, {**tree, "chain": [asked], "recordings": "r", "vault": "v"})
-    [one] = plan.defenses()
+    one = plan.defenses()
     table = {**tree, "name": "private", "attacks": [{"use": "prior"}], "defenses": [{"name": "dp", "chain": [asked]}]}
     experiment = parse_experiment(table)
-    [other] = experiment.build_chains()["dp"]
-    assert one == other
-    assert one.options() == {"max_norm": 1.0, "noise_multiplier": pytest.approx(expected)}
-    assert (
-        plan.model_copy(update={"chain": tuple(acting_tables(experiment, experiment.defenses[0]))}).defenses()[0] == one
-    )
+    assert one == experiment.build_chains()["dp"]
+    [defense] = one
+    assert defense.options() == {"max_norm": 1.0, "noise_multiplier": pytest.approx(expected)}
+    assert plan.model_copy(update={"chain": tuple(acting_tables(experiment, experiment.defenses[0]))}).defenses() == one
     longer = parse_experiment({**table, "utility": {"rounds": 9}})
     addresses = {federation_address(one, one.defenses[0]) for one in (experiment, longer)}
     assert len(addresses) == 2  # the recorded rounds have other noise too
     [seen] = capture("digits-mlp", clients=1, defense=[asked])
-    assert seen.observation.defense == (DPSGD(max_norm=1.0, noise_multiplier=noise_multiplier_for(8.0, 1e-5)),)
+    assert seen.observation.defense == Chain((DPSGD(max_norm=1.0, noise_multiplier=noise_multiplier_for(8.0, 1e-5)),))
 
 
 @pytest.mark.parametrize(
@@ -172,18 +170,18 @@ def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -
 )
 def test_what_is_wrong_is_said_in_one_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_chain(({"use": "dp-sgd", **options},))
+        Chain.build(({"use": "dp-sgd", **options},))
     assert str(caught.value).startswith(sentence)
 
 
 def test_batch_norm_is_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match="'bn1' is a BatchNorm2d; put 'group-norm' before it in the chain"):
-        public_task(task_named("photos-resnet18"), (DPSGD(),))
+        Chain((DPSGD(),)).task(task_named("photos-resnet18"))
 
 
 def test_two_cannot_be_chained() -> None:
     with pytest.raises(ConfigError, match="cannot be chained; keep one"):
-        build_chain(({"use": "dp-sgd"}, {"use": "dp-sgd", "noise_multiplier": 2.0}))
+        Chain.build(({"use": "dp-sgd"}, {"use": "dp-sgd", "noise_multiplier": 2.0}))
 
 
 def test_a_federation_runs_with_it() -> None:
@@ -197,7 +195,7 @@ def test_an_attacker_knows_how_much_noise_reaches_the_weights(batches: int, epoc
     training = LocalTraining(batch_size=4 // batches, batches=batches, epochs=epochs, learning_rate=1e-3)
     noisy, quiet = (DPSGD(max_norm=0.5, noise_multiplier=z) for z in (2.0, 0.0))
     one, other = (
-        client_round(step.task, step.weights, step.examples, training, (defense,), (0,)).weights.parameters
+        client_round(step.task, step.weights, step.examples, training, Chain((defense,)), (0,)).weights.parameters
         for defense in (noisy, quiet)
     )
     noise = torch.cat([(one[name] - other[name]).flatten() for name in one])

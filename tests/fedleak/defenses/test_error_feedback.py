@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import Defense, build_chain
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import Defense
 from fedleak.defenses.error_feedback import ErrorFeedback
 from fedleak.defenses.qsgd import QSGD
 from fedleak.defenses.random_k import RandomK
@@ -16,15 +16,16 @@ from fedleak.defenses.top_k import TopK
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 from fedleak.recording import read_recording
 from fedleak.settings import parse_settings
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 from fedleak.vault import withdraw
-from fedleak.verification import verify
-from fedleak.weights import NamedTensors, Weights
+from fedleak.verification.verify import verify
 
 INNER = [TopK(fraction=0.1), RandomK(fraction=0.3), SignSGD(), QSGD(levels=4)]
 
@@ -42,7 +43,7 @@ def test_what_was_sent_and_what_is_kept_are_all_that_was_given(of: Defense) -> N
     for round in range(4):
         batch = Batch(torch.rand(4, *task.shape, generator=generator(round)), torch.arange(4))
         trained = train_locally(task, before, batch, training, (round,))
-        sent = client_round(task, before, batch, training, (ErrorFeedback(of=of),), (round,), kept)
+        sent = client_round(task, before, batch, training, Chain((ErrorFeedback(of=of),)), (round,), kept)
         given = {name: value + delta(trained, before)[name] for name, value in given.items()}
         total = {name: value + delta(sent.weights, before)[name] for name, value in total.items()}
         kept, before = sent.kept, sent.weights
@@ -63,7 +64,7 @@ def test_nothing_is_lost_in_a_federation_and_verification_agrees(tmp_path: Path)
         "vault": str(tmp_path / "vault" / "feedback"),
     }
     recordings = [read_recording(path) for path in run_federation(parse_settings(FederationPlan, tree)).recordings]
-    clip = build_chain(({"use": "clipping", "max_norm": 1.0},))[0]
+    [clip] = Chain.build(({"use": "clipping", "max_norm": 1.0},))
     for client in (0, 1):
         given = sent = torch.zeros(1)
         for recording in (one for one in recordings if one.cohort == (client,)):
@@ -85,9 +86,9 @@ def test_what_an_attacker_knows_is_what_is_known_of_the_inner_defense() -> None:
         wrapped = ErrorFeedback(of=of)
         sent = wrapped.protect(given, generator(1))
         assert torch.equal(sent.vector(), of.protect(given, generator(1)).vector())
-        assert torch.equal(wrapped.expected(given).vector(), of.expected(given).vector())
-        assert repr(wrapped.visible(sent)) == repr(of.visible(sent))
-        assert wrapped.misfit(given, sent) == of.misfit(given, sent)
+        assert torch.equal(wrapped.relaxed(given).vector(), of.relaxed(given).vector())
+        assert repr(wrapped.observed_mask(sent)) == repr(of.observed_mask(sent))
+        assert wrapped.negative_log_likelihood(given, sent) == of.negative_log_likelihood(given, sent)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +102,8 @@ def test_what_an_attacker_knows_is_what_is_known_of_the_inner_defense() -> None:
 )
 def test_a_defense_that_does_more_than_to_change_the_update_is_refused(of: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"chain\.0: .*error-feedback needs a defense that acts on the update alone"):
-        build_chain(({"use": "error-feedback", "of": of},))
+        Chain.build(({"use": "error-feedback", "of": of},))
 
 
 def test_a_defense_by_its_name_is_one_with_its_defaults() -> None:
-    assert build_chain(({"use": "error-feedback", "of": "sign-sgd"},)) == (ErrorFeedback(of=SignSGD()),)
+    assert Chain.build(({"use": "error-feedback", "of": "sign-sgd"},)) == Chain((ErrorFeedback(of=SignSGD()),))

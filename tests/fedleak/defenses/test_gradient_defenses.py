@@ -6,19 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import defenses, public_task
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
 from fedleak.defenses.censor import orthogonal
 from fedleak.defenses.grad_defense import sensitivities
 from fedleak.defenses.soteria import tells_little
 from fedleak.errors import ConfigError
-from fedleak.randomness import generator, global_dice
-from fedleak.task import Task
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, Step
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import NamedTensors, Weights
 
 NOTHING = [
     ("soteria", {"fraction": 0.0}),
@@ -30,7 +31,7 @@ NOTHING = [
 
 @pytest.fixture
 def step() -> Step:
-    with global_dice("gradient defenses"):
+    with seeded("gradient defenses"):
         layers = (nn.Conv2d(1, 3, 3), nn.Sigmoid(), nn.Flatten(), nn.Linear(48, 20), nn.Tanh(), nn.Linear(20, 4))
         task = Task("tiny-convnet", nn.Sequential(*layers), (1, 6, 6), 4)
     batch = Batch(torch.rand(3, 1, 6, 6, generator=generator("images")), torch.tensor([0, 1, 3]))
@@ -39,9 +40,10 @@ def step() -> Step:
 
 @pytest.mark.parametrize(("name", "options"), NOTHING)
 def test_a_defense_that_does_nothing_leaves_the_plain_update(name: str, options: dict[str, object], step: Step) -> None:
-    chain, training = (defenses.build(name, options),), LocalTraining(batch_size=2, batches=2)
+    chain, training = Chain((defenses.build(name, options),)), LocalTraining(batch_size=2, batches=2)
     plain, sent = (
-        client_round(step.task, step.weights, step.examples, training, used, ("dice",)).weights for used in ((), chain)
+        client_round(step.task, step.weights, step.examples, training, used, ("dice",)).weights
+        for used in (Chain(), chain)
     )
     for name_, value in plain.parameters.items():
         assert torch.allclose(value, sent.parameters[name_], atol=1e-7)
@@ -85,22 +87,22 @@ def test_soteria_s_measure_is_the_derivative_by_the_input_over_the_feature(step:
 def test_who_knows_of_soteria_leaves_the_pruned_columns_out(step: Step) -> None:
     soteria = defenses.build("soteria", {"fraction": 0.75})
     sent = Update(soteria.gradient(step, generator(0)), UpdateKind.GRADIENT)
-    visible = soteria.visible(sent)
+    visible = soteria.observed_mask(sent)
     assert torch.equal(visible["3.weight"], (sent.tensors["3.weight"] != 0).any(0).expand(20, 48))
     assert all(mask.all() for name, mask in visible.items() if name != "3.weight")
-    assert defenses.build("soteria", {"fraction": 0.0}).visible(sent) is None
+    assert defenses.build("soteria", {"fraction": 0.0}).observed_mask(sent) is None
 
 
 def test_soteria_needs_a_dense_layer() -> None:
     layers = (nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     task = Task("convolutions", nn.Sequential(*layers), (1, 6, 6), 4)
     with pytest.raises(ConfigError, match="'soteria' acts on what enters a dense layer"):
-        public_task(task, (defenses.build("soteria", {}),))
+        Chain((defenses.build("soteria", {}),)).task(task)
 
 
 def test_soteria_sees_tokens_as_one_representation() -> None:
     layers = (nn.Flatten(2), nn.Linear(9, 5), nn.Tanh(), nn.Flatten(), nn.Linear(10, 4))
-    with global_dice("tokens"):
+    with seeded("tokens"):
         task = Task("tokens", nn.Sequential(*layers), (2, 3, 3), 4)
     batch = Batch(torch.rand(2, 2, 3, 3, generator=generator("tokens")), torch.tensor([0, 1]))
     step = Step(task=task, weights=weights_of(task.network), examples=batch, mode="train")
@@ -137,9 +139,9 @@ def test_lengths_are_all_that_censor_s_misfit_sees(step: Step) -> None:
     censor = defenses.build("censor", {"trials": 2})
     given = Update(step.gradient(), UpdateKind.GRADIENT)
     sent = Update(censor.gradient(step, generator(0)), UpdateKind.GRADIENT)
-    assert float(censor.misfit(given, sent)) == pytest.approx(0.0, abs=1e-8)
-    assert float(censor.misfit(given.with_vector(2 * given.vector()), sent)) > 1.0
-    assert defenses.build("censor", {"trials": 0}).misfit(given, sent) is None
+    assert float(censor.negative_log_likelihood(given, sent)) == pytest.approx(0.0, abs=1e-8)
+    assert float(censor.negative_log_likelihood(given.with_vector(2 * given.vector()), sent)) > 1.0
+    assert defenses.build("censor", {"trials": 0}).negative_log_likelihood(given, sent) is None
 
 
 @pytest.mark.parametrize("perturbed", [1, 4, 10])
@@ -169,7 +171,7 @@ def test_sensitivity_is_the_derivative_of_the_summed_gradient_by_the_data(step: 
 
 def test_more_slices_than_there_are_cannot_be_perturbed(step: Step) -> None:
     with pytest.raises(ConfigError, match="at most all 4 slices, got perturbed = 5"):
-        public_task(step.task, (defenses.build("grad-defense", {"slices": 4}),))
+        Chain((defenses.build("grad-defense", {"slices": 4}),)).task(step.task)
 
 
 def test_noise_that_stands_out_does_not_count_for_who_knows_of_grad_defense() -> None:
@@ -180,7 +182,9 @@ def test_noise_that_stands_out_does_not_count_for_who_knows_of_grad_defense() ->
     loud, quiet = (truth.with_vector(truth.vector() + scale * noise) for scale in (100.0, 0.0))
     squares = [(one.vector() - loud.vector()).square().sum() for one in (wrong, truth)]
     assert float(squares[0]) < 1.01 * float(squares[1])
-    assert float(defense.misfit(wrong, loud)) > 1.1 * float(defense.misfit(truth, loud))
+    assert float(defense.negative_log_likelihood(wrong, loud)) > 1.1 * float(
+        defense.negative_log_likelihood(truth, loud)
+    )
     peaked = quiet.with_vector(quiet.vector() * torch.linspace(0, 1, 6400) ** 400)
-    assert defense.misfit(truth, peaked) is None
-    assert defenses.build("grad-defense", {"perturbed": 0}).misfit(truth, loud) is None
+    assert defense.negative_log_likelihood(truth, peaked) is None
+    assert defenses.build("grad-defense", {"perturbed": 0}).negative_log_likelihood(truth, loud) is None

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.captures import capture, observe
-from fedleak.defense import public_task
+from fedleak.api import capture, observe
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.errors import ConfigError
-from fedleak.normalisation import batch_norms
+from fedleak.learning.layers import batch_norms
 from fedleak.randomness import generator
 from fedleak.tasks import initial_weights, task_named, weights_of
 
@@ -16,7 +16,7 @@ from fedleak.tasks import initial_weights, task_named, weights_of
 def test_every_batch_norm_becomes_a_group_norm_and_the_task_is_not_changed() -> None:
     task = task_named("photos-resnet18")
     names = list(task.network.state_dict())
-    hard = public_task(task, (UseGroupNorm(),))
+    hard = Chain((UseGroupNorm(),)).task(task)
     layers = [layer for layer in hard.network.modules() if isinstance(layer, nn.GroupNorm)]
     assert len(layers) == len(batch_norms(task.network)) == 20
     assert not batch_norms(hard.network)
@@ -29,7 +29,7 @@ def test_every_batch_norm_becomes_a_group_norm_and_the_task_is_not_changed() -> 
 
 @pytest.mark.parametrize(("groups", "expected"), [(32, 32), (24, 8), (1, 1), (64, 64), (5, 1)])
 def test_the_groups_divide_the_channels(groups: int, expected: int) -> None:
-    task = UseGroupNorm(groups=groups).harden(task_named("photos-bn-convnet"))
+    task = UseGroupNorm(groups=groups).transform_task(task_named("photos-bn-convnet"))
     last = [layer for layer in task.network.modules() if isinstance(layer, nn.GroupNorm)][-1]
     assert (last.num_groups, last.num_channels) == (expected, 64)
 
@@ -44,7 +44,7 @@ def test_scales_and_shifts_are_taken_over() -> None:
 
 
 def test_an_example_s_output_does_not_depend_on_the_others() -> None:
-    hard = public_task(task_named("photos-bn-convnet"), (UseGroupNorm(),))
+    hard = Chain((UseGroupNorm(),)).task(task_named("photos-bn-convnet"))
     weights = weights_of(hard.network)
     batch = torch.rand(4, *hard.shape, generator=generator(0))
     together = hard.logits(weights, batch, mode="train")
@@ -54,7 +54,7 @@ def test_an_example_s_output_does_not_depend_on_the_others() -> None:
 
 def test_the_other_layers_start_as_they_would_without_it() -> None:
     task = task_named("photos-bn-convnet")
-    plain, hard = initial_weights(task, 3), initial_weights(task, 3, (UseGroupNorm(),))
+    plain, hard = initial_weights(task, 3), initial_weights(task, 3, Chain((UseGroupNorm(),)))
     assert all(torch.equal(value, hard.parameters[name]) for name, value in plain.parameters.items())
 
 
@@ -66,4 +66,4 @@ def test_a_federation_sends_no_statistics() -> None:
 
 def test_a_network_without_batch_norm_is_refused() -> None:
     with pytest.raises(ConfigError, match="group-norm: 'digits-mlp' has no BatchNorm layer to replace"):
-        public_task(task_named("digits-mlp"), (UseGroupNorm(),))
+        Chain((UseGroupNorm(),)).task(task_named("digits-mlp"))

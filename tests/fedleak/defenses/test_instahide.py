@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from fedleak.batch import Batch
-from fedleak.defense import defenses
+from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 from fedleak.tasks import task_named
 
@@ -21,7 +21,7 @@ def hidden(count: int, **options: float) -> Batch:
     return defenses.build("instahide", options).examples(TASK, batch(count), generator(0))
 
 
-def test_up_to_signs_about_grey_it_is_the_mixture_that_the_labels_say() -> None:
+def test_up_to_signs_about_gray_it_is_the_mixture_that_the_labels_say() -> None:
     examples, encoded = batch(10), hidden(10)
     mixture = torch.einsum("bk,kchw->bchw", encoded.labels, examples.inputs)
     torch.testing.assert_close((encoded.inputs - 0.5).abs(), (mixture - 0.5).abs())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.defense import build_chain, trained_with
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.larger_batches import LargerBatches
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
@@ -35,9 +35,9 @@ def test_the_recording_says_what_clients_trained_on(tmp_path: Path) -> None:
 def test_one_time_changes_nothing_and_two_in_a_chain_multiply() -> None:
     federation = FederationSettings(batch_size=3)
     assert LargerBatches(times=1).settings(federation) == federation
-    assert trained_with(federation, (LargerBatches(times=2), LargerBatches(times=5))).batch_size == 30
+    assert Chain((LargerBatches(times=2), LargerBatches(times=5))).settings(federation).batch_size == 30
 
 
 def test_no_batch_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"chain.0.times: expected greater than or equal to 1, got 0"):
-        build_chain(({"use": "larger-batches", "times": 0},))
+        Chain.build(({"use": "larger-batches", "times": 0},))

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.accounting.gaussian import noise_multiplier_for
-from fedleak.defense import build_chain, defenses
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, length: float = 1.0) -> Update:
@@ -44,7 +45,10 @@ def test_noise_has_the_stated_standard_deviation_around_the_clipped_update() -> 
 def test_the_likelihood_is_highest_at_what_was_clipped_and_counts_nats() -> None:
     update, defense = update_of(20_000, length=3.0), LocalDP(epsilon=2.0, delta=1e-5, max_norm=1.0)
     sent = defense.protect(update, generator(1))
-    right, longer = defense.misfit(update, sent), defense.misfit(update_of(20_000, length=300.0), sent)
+    right, longer = (
+        defense.negative_log_likelihood(update, sent),
+        defense.negative_log_likelihood(update_of(20_000, length=300.0), sent),
+    )
     assert right is not None
     assert longer is not None
     assert float(right) == pytest.approx(20_000 / 2, rel=0.05)  # half a nat for each entry
@@ -66,7 +70,7 @@ def test_the_likelihood_is_highest_at_what_was_clipped_and_counts_nats() -> None
 )
 def test_what_is_wrong_is_said_in_one_sentence(options: dict[str, float], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        build_chain(({"use": "local-dp", **options},))
+        Chain.build(({"use": "local-dp", **options},))
     assert str(caught.value) == sentence
 
 

@@ -2,12 +2,13 @@
 
 import torch
 
-from fedleak.batch import Batch
 from fedleak.client_round import client_round
-from fedleak.defense import defenses
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
+from fedleak.learning.batch import Batch
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.tasks import initial_weights, task_named
-from fedleak.training import LocalTraining
 
 TASK = task_named("digits-mlp")
 
@@ -50,7 +51,7 @@ def test_one_example_stays_as_it_is() -> None:
 def test_a_client_trains_on_the_mixtures() -> None:
     defense, examples = defenses.build("mixup", {}), batch(8)
     weights = initial_weights(TASK, 0)
-    sent = client_round(TASK, weights, examples, LocalTraining(batch_size=8), (defense,), (1,)).weights
+    sent = client_round(TASK, weights, examples, LocalTraining(batch_size=8), Chain((defense,)), (1,)).weights
     mixtures = defense.examples(TASK, examples, generator(1, "examples", 0))
     slope = TASK.gradients(weights, mixtures.inputs, mixtures.labels)
     for name, value in weights.parameters.items():

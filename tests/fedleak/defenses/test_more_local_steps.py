@@ -11,7 +11,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.recording import read_recording
 from fedleak.settings import FederationSettings, parse_settings
 from fedleak.vault import withdraw
-from fedleak.verification import verify
+from fedleak.verification.verify import verify
 
 
 def test_the_recording_says_how_often_clients_went_over_their_examples(tmp_path: Path) -> None:

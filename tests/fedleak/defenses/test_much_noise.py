@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attack import attacks
-from fedleak.captures import observe
-from fedleak.metric import metrics
-from fedleak.randomness import generator, global_dice
-from fedleak.reconstruction import Reconstruction
-from fedleak.scoring import NOT_GUESSED, score
+from fedleak.api import observe
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.evaluation.scoring import NOT_GUESSED, score
+from fedleak.randomness import generator, one_thread, seeded
 from fedleak.settings import Table
-from fedleak.threads import one_thread
 
 SEEDS = range(3)
 NOISY: list[Table] = [
@@ -23,7 +22,7 @@ NOISY: list[Table] = [
 
 
 def model() -> nn.Module:
-    with global_dice("much noise"):
+    with seeded("much noise"):
         layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Flatten(), nn.Linear(8 * 36, 4))
         return nn.Sequential(*layers)
 
@@ -37,7 +36,7 @@ def psnr_of(attack: str, chain: list[Table]) -> float:
         images = nn.functional.interpolate(corners, size=(6, 6), mode="bilinear")
         seen = observe(model(), images, torch.tensor([seed % 4]), defense=chain, seed=seed, clients=1)
         with one_thread():
-            guess: Reconstruction = attacks.build(attack, options).reconstruct(seen.observation, generator(seed))
+            guess: Reconstruction = attacks.build(attack, options).run(seen.observation, generator(seed))
         assert guess.failure is None, guess.failure
         values.append(score(guess, seen.truth, (psnr,), NOT_GUESSED)[0].value)
     return sum(values) / len(values)

@@ -7,13 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.attacks.bias_sign import BiasSign
-from fedleak.captures import capture
-from fedleak.defense import build_chain
+from fedleak.api import capture
+from fedleak.attacks.label_inference.bias_sign import BiasSign
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.random_k import RandomK
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:
@@ -43,8 +43,8 @@ def test_unscaled_its_mean_is_what_it_says_is_expected() -> None:
     update, draws = update_of(40), 4000
     defense = RandomK(fraction=0.25)
     mean = sum(defense.protect(update, generator(seed)).vector() for seed in range(draws)) / draws
-    assert torch.allclose(mean, defense.expected(update).vector(), atol=0.1)
-    assert torch.equal(RandomK(fraction=0.25, scaled=True).expected(update).vector(), update.vector())
+    assert torch.allclose(mean, defense.relaxed(update).vector(), atol=0.1)
+    assert torch.equal(RandomK(fraction=0.25, scaled=True).relaxed(update).vector(), update.vector())
 
 
 def test_other_dice_keep_other_entries() -> None:
@@ -56,7 +56,7 @@ def test_the_mask_says_which_entries_were_sent() -> None:
     update = update_of(50)
     defense = RandomK(fraction=0.3, scaled=True)
     sent = defense.protect(update, generator(0))
-    masks = defense.visible(sent)
+    masks = defense.observed_mask(sent)
     factor = 50 / 15
     for name, mask in masks.items():
         assert torch.allclose(sent.tensors[name][mask], factor * update.tensors[name][mask])
@@ -66,7 +66,7 @@ def test_the_mask_says_which_entries_were_sent() -> None:
 
 def test_an_impossible_share_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"chain.0.fraction: expected greater than 0, got 0.0"):
-        build_chain(({"use": "random-k", "fraction": 0.0},))
+        Chain.build(({"use": "random-k", "fraction": 0.0},))
 
 
 def test_the_label_of_one_example_is_told_though_its_own_entry_of_the_bias_was_not_sent() -> None:

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from fedleak.defenses import secure_aggregation as protocol
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
-from fedleak.weights import Weights
+from fedleak.learning.weights import Weights
 
 DEFENSE = SecureAggregation()
 
@@ -24,7 +24,7 @@ def keys(clients: int) -> tuple[dict[int, bytes], dict[int, bytes]]:
 def masked(values: list[NDArray[np.float64]], context: str = "run/1") -> list[protocol.Ring]:
     private, public = keys(len(values))
     return [
-        protocol.mask(DEFENSE.quantise(value, len(values)), client, private[client], public, context)
+        protocol.mask(DEFENSE.quantize(value, len(values)), client, private[client], public, context)
         for client, value in enumerate(values)
     ]
 
@@ -32,13 +32,13 @@ def masked(values: list[NDArray[np.float64]], context: str = "run/1") -> list[pr
 @given(st.integers(2, 6), st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_masks_cancel_in_the_sum(clients: int, length: int, seed: int) -> None:
     values = list(np.random.default_rng(seed).normal(size=(clients, length)))
-    clear = protocol.add_up([DEFENSE.quantise(value, clients) for value in values])
+    clear = protocol.add_up([DEFENSE.quantize(value, clients) for value in values])
     assert np.array_equal(protocol.add_up(masked(values)), clear)
 
 
-def test_the_sum_is_the_clear_sum_within_the_quantisation_step() -> None:
+def test_the_sum_is_the_clear_sum_within_the_quantization_step() -> None:
     values = list(np.random.default_rng(0).normal(size=(5, 10_000)) * 1e-3)
-    total = DEFENSE.dequantise(protocol.add_up(masked(values)))
+    total = DEFENSE.dequantize(protocol.add_up(masked(values)))
     clear = np.sum(values, axis=0)
     assert np.abs(total - clear).max() <= 5 * 2.0 ** -(DEFENSE.fraction_bits + 1)
     assert np.linalg.norm(total - clear) <= 1e-8 * np.linalg.norm(clear)
@@ -50,13 +50,13 @@ def test_a_single_masked_vector_is_uniform_and_does_not_depend_on_the_data() -> 
         assert chisquare(np.bincount(vector.view(np.uint8), minlength=256)).pvalue > 1e-4
         assert chisquare(np.bincount((vector >> np.uint64(56)).astype(np.int64), minlength=256)).pvalue > 1e-4
     data = np.random.default_rng(1).normal(size=100_000)
-    seen = DEFENSE.dequantise(masked([data, data, data])[1])
+    seen = DEFENSE.dequantize(masked([data, data, data])[1])
     assert abs(np.corrcoef(data, seen)[0, 1]) < 0.02
 
 
 def test_one_mask_missing_leaves_noise() -> None:
     values = [np.ones(1000)] * 3
-    short = DEFENSE.dequantise(protocol.add_up(masked(values)[:2]))
+    short = DEFENSE.dequantize(protocol.add_up(masked(values)[:2]))
     assert np.abs(short).mean() > 1e5
     before = Weights({"w": torch.zeros(999)}, {})
     with pytest.raises(FederationError, match="masks did not cancel"):
@@ -76,19 +76,19 @@ def test_masks_of_another_round_or_pair_are_others() -> None:
 @pytest.mark.parametrize("value", [2.0**20, 2.0**23, 1e300])
 def test_what_could_overflow_is_refused_and_never_clipped(value: float) -> None:
     with pytest.raises(ConfigError, match="lower fraction_bits"):
-        SecureAggregation(fraction_bits=50).quantise(np.array([0.0, value]), 4)
+        SecureAggregation(fraction_bits=50).quantize(np.array([0.0, value]), 4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_refused(value: float) -> None:
     with pytest.raises(NonFiniteError, match="not finite"):
-        DEFENSE.quantise(np.array([value]), 2)
+        DEFENSE.quantize(np.array([value]), 2)
 
 
 def test_values_at_the_limit_add_up() -> None:
     greatest = 2.0 ** (63 - DEFENSE.fraction_bits) / 2 - 1
     for sign in (1.0, -1.0):
-        total = DEFENSE.dequantise(protocol.add_up(masked([np.array([sign * greatest])] * 2)))
+        total = DEFENSE.dequantize(protocol.add_up(masked([np.array([sign * greatest])] * 2)))
         assert total[0] == sign * 2 * greatest
 
 

@@ -3,8 +3,8 @@
 import torch
 
 from fedleak.defenses.sign_sgd import SignSGD
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def update_of(size: int, seed: int = 0) -> Update:
@@ -28,9 +28,9 @@ def test_zero_counts_as_positive() -> None:
 def test_the_truth_fits_what_was_sent_better_than_another_update_does() -> None:
     truth, defense = update_of(400), SignSGD()
     sent = defense.protect(truth, generator(2))
-    fit = float(defense.misfit(truth, sent))
+    fit = float(defense.negative_log_likelihood(truth, sent))
     for other in (update_of(400, 9), truth.with_vector(-truth.vector()), truth.with_vector(0 * truth.vector())):
-        assert fit < float(defense.misfit(other, sent))
+        assert fit < float(defense.negative_log_likelihood(other, sent))
 
 
 def test_the_size_of_a_tensor_is_known_too() -> None:
@@ -38,7 +38,9 @@ def test_the_size_of_a_tensor_is_known_too() -> None:
     sent = defense.protect(truth, generator(2))
     for factor in (0.1, 10.0):
         longer = truth.with_vector(factor * truth.vector())
-        assert float(defense.misfit(truth, sent)) < float(defense.misfit(longer, sent))
+        assert float(defense.negative_log_likelihood(truth, sent)) < float(
+            defense.negative_log_likelihood(longer, sent)
+        )
 
 
 def test_entries_of_zero_fit_a_positive_sign_and_not_a_negative_one() -> None:
@@ -46,11 +48,11 @@ def test_entries_of_zero_fit_a_positive_sign_and_not_a_negative_one() -> None:
     sent = Update({"a": torch.tensor([1.0, -1.0, 1.0])}, UpdateKind.DELTA)
     plus = sent.with_vector(torch.tensor([0.0, -1.5, 1.5]))
     minus = sent.with_vector(torch.tensor([1.5, 0.0, 1.5]))
-    assert float(defense.misfit(plus, sent)) + 1 < float(defense.misfit(minus, sent))
+    assert float(defense.negative_log_likelihood(plus, sent)) + 1 < float(defense.negative_log_likelihood(minus, sent))
 
 
 def test_zeros_have_a_misfit_that_is_a_number() -> None:
     zeros = Update({"a": torch.zeros(7)}, UpdateKind.DELTA)
     given = zeros.with_vector(torch.zeros(7).requires_grad_())
-    misfit = SignSGD().misfit(given, SignSGD().protect(zeros, generator(0)))
+    misfit = SignSGD().negative_log_likelihood(given, SignSGD().protect(zeros, generator(0)))
     assert torch.isfinite(misfit)

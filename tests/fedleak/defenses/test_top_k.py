@@ -3,8 +3,8 @@
 import torch
 
 from fedleak.defenses.top_k import TopK
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 VALUES = torch.randn(50, generator=generator(0))
 UPDATE = Update({"a": VALUES[:30].reshape(5, 6), "b": VALUES[30:]}, UpdateKind.DELTA)
@@ -13,7 +13,7 @@ UPDATE = Update({"a": VALUES[:30].reshape(5, 6), "b": VALUES[30:]}, UpdateKind.D
 def test_the_mask_says_which_entries_are_exact() -> None:
     defense = TopK(fraction=0.2)
     sent = defense.protect(UPDATE, generator(0))
-    masks = defense.visible(sent)
+    masks = defense.observed_mask(sent)
     assert sum(int(mask.sum()) for mask in masks.values()) == 10
     for name, mask in masks.items():
         assert torch.equal(sent.tensors[name], UPDATE.tensors[name] * mask)
@@ -22,10 +22,10 @@ def test_the_mask_says_which_entries_are_exact() -> None:
 def test_what_is_expected_is_what_is_sent_and_can_be_differentiated() -> None:
     defense = TopK(fraction=0.2)
     given = UPDATE.with_vector(UPDATE.vector().requires_grad_())
-    expected = defense.expected(given)
+    expected = defense.relaxed(given)
     assert torch.equal(expected.vector(), defense.protect(UPDATE, generator(0)).vector())
     slope = torch.autograd.grad(expected.vector().sum(), given.tensors["a"])[0]
-    assert torch.equal(slope != 0, defense.visible(expected)["a"])
+    assert torch.equal(slope != 0, defense.observed_mask(expected)["a"])
 
 
 def test_zeros_stay_zeros() -> None:

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from fedleak.captures import capture
-from fedleak.defense import build_chain
+from fedleak.api import capture
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.user_level_dp import UserLevelDP
 from fedleak.errors import ConfigError
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.update import Update, UpdateKind
 
 
 def test_infinite_clip_and_no_noise_leave_the_update_alone() -> None:
@@ -46,7 +46,7 @@ def test_under_secure_aggregation_the_server_sees_the_sum_with_the_full_noise() 
 def test_what_is_wrong_is_said_in_one_sentence(options: dict[str, float], sentence: str) -> None:
     table = {"use": "user-level-dp", "max_norm": 1.0, "noise_multiplier": 1.0, "clients": 2, **options}
     with pytest.raises(ConfigError) as caught:
-        build_chain((table,))
+        Chain.build((table,))
     assert str(caught.value).startswith(sentence)
 
 

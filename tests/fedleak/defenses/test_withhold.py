@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 import torch
 
-from fedleak.attacks.auto_labels import AutoLabels
-from fedleak.captures import capture
+from fedleak.api import capture
+from fedleak.attacks.label_inference.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
+from fedleak.contracts.chain import Chain
 from fedleak.data import load
-from fedleak.defense import public_task, withheld_from
 from fedleak.defenses.withhold import Withhold
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.reply import reply
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording
-from fedleak.reply import reply
 from fedleak.settings import parse_settings
 from fedleak.tasks import task_named
 from fedleak.vault import withdraw
-from fedleak.verification import verify
-from fedleak.weights import Weights
+from fedleak.verification.verify import verify
 
 HEAD = {"use": "withhold", "layers": ["3.*"]}
 OWN = ("3.weight", "3.bias")
@@ -93,7 +93,7 @@ def test_masked_sums_are_the_clear_sums(tmp_path: Path) -> None:
 
 def test_buffers_can_be_named_too() -> None:
     task = task_named("photos-resnet18")
-    own = withheld_from(task, (Withhold(layers=("*running_mean", "fc.bias")),))
+    own = Chain((Withhold(layers=("*running_mean", "fc.bias")),)).withheld(task)
     assert len(own) == 21
     assert "bn1.running_mean" in own
 
@@ -109,9 +109,9 @@ def test_buffers_can_be_named_too() -> None:
 )
 def test_a_pattern_that_matches_nothing_or_everything_is_refused(layers: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        public_task(task_named("photos-resnet18"), (Withhold(layers=layers),))
+        Chain((Withhold(layers=layers),)).task(task_named("photos-resnet18"))
 
 
 def test_no_label_is_made_up_where_the_last_layer_is_withheld() -> None:
     seen = capture("digits-mlp", defense=[HEAD], clients=1)[0].observation
-    assert "says nothing about labels" in str(AutoLabels().infer(seen, generator(0)))
+    assert "says nothing about labels" in str(AutoLabels().run(seen, generator(0)).failure)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fedleak.captures import capture
-from fedleak.defense import public_task, withheld_from
+from fedleak.api import capture
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.defenses.withhold_batch_norm import WithholdBatchNorm
 from fedleak.errors import ConfigError
@@ -12,7 +12,7 @@ from fedleak.tasks import task_named
 
 
 def test_parameters_statistics_and_counters_of_batch_norm_stay_and_nothing_else() -> None:
-    own = withheld_from(task_named("photos-resnet18"), (WithholdBatchNorm(),))
+    own = Chain((WithholdBatchNorm(),)).withheld(task_named("photos-resnet18"))
     assert "bn1.running_mean" in own
     assert "layer2.0.downsample.1.num_batches_tracked" in own
     assert len(own) == 20 * 5
@@ -25,7 +25,7 @@ def test_they_never_reach_the_server() -> None:
     ):
         seen = one.observation
         assert seen.buffers_after is None
-        own = withheld_from(seen.task, seen.defense)
+        own = seen.defense.withheld(seen.task)
         assert own
         assert all(bool(value.any()) is (name not in own) for name, value in seen.update.tensors.items())
 
@@ -33,7 +33,7 @@ def test_they_never_reach_the_server() -> None:
 def test_a_network_without_batch_norm_is_refused() -> None:
     for task, chain in [("digits-mlp", ()), ("digits-bn-convnet", (UseGroupNorm(),))]:
         with pytest.raises(ConfigError, match=r"withhold-batch-norm: .* has no BatchNorm layer to withhold"):
-            public_task(task_named(task), (*chain, WithholdBatchNorm()))
+            Chain((*chain, WithholdBatchNorm())).task(task_named(task))
 
 
 def test_batch_norm_that_is_the_same_for_all_would_be_sent() -> None:

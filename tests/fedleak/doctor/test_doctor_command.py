@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fedleak.cli import doctor
 from fedleak.cli.app import app
-from fedleak.doctor import examination
 from fedleak.doctor.check import Check
 
 CHECKS = [
@@ -24,7 +24,7 @@ CHECKS = [
 
 
 def run(monkeypatch: pytest.MonkeyPatch, checks: list[Check], *options: str) -> tuple[int, str]:
-    monkeypatch.setattr(examination, "examine", lambda runs: checks)
+    monkeypatch.setattr(doctor, "examine", lambda runs: checks)
     result = CliRunner().invoke(app, ["doctor", *options], env={"COLUMNS": "80"})
     return result.exit_code, result.stdout
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from fedleak.contracts.attack import Attack, attacks
 from fedleak.data import torchvision_sets
-from fedleak.doctor import machine, plugins, software
+from fedleak.doctor import examination, machine, software
 from fedleak.doctor.check import Check
-from fedleak.doctor.data_sets import check_data
-from fedleak.doctor.examination import healthy
+from fedleak.doctor.examination import check_data, check_plugins, healthy
 from fedleak.doctor.machine import check_machine
-from fedleak.doctor.plugins import check_plugins
 from fedleak.doctor.software import check_needed, check_optional
 
 GIB = 2**30
@@ -140,13 +139,31 @@ def test_a_plug_in_that_does_not_load_is_missing(monkeypatch: pytest.MonkeyPatch
         EntryPoint(name="good", value="json", group="fedleak.plugins"),
         EntryPoint(name="bad", value="no_such_module_anywhere", group="fedleak.plugins"),
     ]
-    monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+    monkeypatch.setattr(examination, "entry_points", lambda group: entries)
     found = by_name(check_plugins())
-    assert found["good"].state == "ok"
+    assert (found["good"].state, found["good"].found) == ("note", "json, of an unknown package: registers nothing")
+    assert "outside the import contracts" in found["good"].remedy
     assert found["bad"].state == "missing"
     assert "no_such_module_anywhere" in found["bad"].found
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [])
+    monkeypatch.setattr(examination, "entry_points", lambda group: [])
     assert [check.state for check in check_plugins()] == ["ok"]
+
+
+def test_what_an_outsider_registers_is_listed_as_outside_the_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        examination, "entry_points", lambda group: [EntryPoint(name="one", value=__name__, group=group)]
+    )
+
+    @attacks.register("doctor-outsider")
+    class Outsider(Attack):
+        """Guesses nothing."""
+
+    try:
+        (check,) = check_plugins()
+    finally:
+        del attacks._discovered["doctor-outsider"]
+    assert check.found.endswith("of an unknown package: attack 'doctor-outsider'")
+    assert (check.state, check.remedy) == ("note", examination.UNHELD)
 
 
 def test_optional_tools_are_never_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

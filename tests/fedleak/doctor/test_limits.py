@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.doctor import limits
-from fedleak.doctor.limits import usable_cores, usable_memory
+from fedleak.doctor import machine
+from fedleak.doctor.machine import usable_cores, usable_memory
 
 GIB = 2**30
 
@@ -14,9 +14,9 @@ GIB = 2**30
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of 8 cores and 16 GiB, 12 of them free, without control groups."""
-    monkeypatch.setattr(limits, "CGROUPS", tmp_path / "cgroup")
-    monkeypatch.setattr(limits, "OWN_CGROUPS", tmp_path / "own")
-    monkeypatch.setattr(limits, "MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(machine, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     kib = {"MemTotal": 16 * GIB // 1024, "MemFree": 0, "MemAvailable": 12 * GIB // 1024}
     (tmp_path / "meminfo").write_text("".join(f"{key}:  {value} kB\n" for key, value in kib.items()))

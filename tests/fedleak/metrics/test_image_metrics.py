@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedleak.batch import Batch
-from fedleak.metric import metrics
+from fedleak.contracts.metric import metrics
+from fedleak.learning.batch import Batch
 from fedleak.metrics.psnr import CAP
 from fedleak.metrics.ssim import RADIUS, similarity
 from fedleak.randomness import generator

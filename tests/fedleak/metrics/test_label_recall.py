@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.batch import Batch
-from fedleak.metric import metrics
+from fedleak.contracts.metric import metrics
+from fedleak.learning.batch import Batch
 
 LABELS = st.lists(st.integers(0, 4), max_size=12)
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fedleak.batch import Batch
-from fedleak.challenge import Question
-from fedleak.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import MembershipMetric, metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
+from fedleak.evaluation.challenge import Question
+from fedleak.evaluation.scoring import score
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
-from fedleak.scoring import score
 
 NONE = Reconstruction.failed("no guess")
 
@@ -74,8 +74,9 @@ def batch(count: int, seed: int) -> Batch:
     return Batch(torch.rand(count, 1, 4, 4, generator=rng), torch.randint(0, 10, (count,), generator=rng))
 
 
-def asked(strangers: int = 120, rivals: int = 4) -> Question:
-    return Question(members=batch(2, 0), rivals=batch(rivals, 1), strangers=batch(strangers, 2), dice=(0,))
+def asked(non_members: int = 120, other_clients: int = 4) -> Question:
+    others, nobody = batch(other_clients, 1), batch(non_members, 2)
+    return Question(members=batch(2, 0), other_clients=others, non_members=nobody, seed_key=(0,))
 
 
 def scores(question: Question, membership: torch.Tensor) -> dict[str, Score]:
@@ -84,16 +85,16 @@ def scores(question: Question, membership: torch.Tensor) -> dict[str, Score]:
     return {one.metric: one for one in score(guess, question.members, built, NONE, (), challenge)}
 
 
-def test_members_are_told_from_strangers_and_from_rivals_apart() -> None:
+def test_members_are_told_from_non_members_and_from_other_clients_apart() -> None:
     question, order = asked(), asked().challenge()
     marks = torch.zeros(len(order.candidates))
-    marks[order.members], marks[order.rivals] = 1.0, 2.0
+    marks[order.members], marks[order.other_clients] = 1.0, 2.0
     found = scores(question, marks)
     assert [found[name].per_sample for name in (*NAMES, "source-auc")] == [(1.0, 1.0), (1.0, 1.0), (0.0, 0.0)]
 
 
 def test_a_rate_of_one_in_a_hundred_needs_a_hundred() -> None:
-    found = scores(asked(strangers=99), torch.zeros(2 + 4 + 99))
+    found = scores(asked(non_members=99), torch.zeros(2 + 4 + 99))
     assert found["membership-auc"].value == 0.5
     assert math.isnan(found["membership-tpr"].value)
     assert found["membership-tpr"].reason == (
@@ -101,8 +102,8 @@ def test_a_rate_of_one_in_a_hundred_needs_a_hundred() -> None:
     )
 
 
-def test_a_lone_client_has_no_rival() -> None:
-    found = scores(asked(rivals=0), torch.zeros(2 + 120))["source-auc"]
+def test_a_lone_client_has_no_other_client() -> None:
+    found = scores(asked(other_clients=0), torch.zeros(2 + 120))["source-auc"]
     assert math.isnan(found.value)
     assert found.reason == "source-auc needs examples of other clients in the same round, there is none"
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from sklearn.metrics import brier_score_loss
 
-from fedleak.batch import Batch
-from fedleak.metric import metrics
-from fedleak.properties import of_most
-from fedleak.reconstruction import Reconstruction
-from fedleak.score import Score
-from fedleak.scoring import score
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.properties import of_most
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.score import Score
+from fedleak.evaluation.scoring import score
+from fedleak.learning.batch import Batch
 
 TRUTH = Batch(torch.rand(5, 3, 6, 6, generator=torch.Generator().manual_seed(4)), torch.zeros(5, dtype=torch.int64))
 
@@ -38,8 +38,8 @@ def test_the_brier_score_is_scikit_learn_s() -> None:
 
 
 def test_a_question_that_makes_no_sense_is_not_counted() -> None:
-    grey = Batch(TRUTH.inputs[:, :1], TRUTH.labels)
-    row = scored(torch.tensor([math.nan, 0.9, 0.1]), grey)["property-accuracy"]
+    gray = Batch(TRUTH.inputs[:, :1], TRUTH.labels)
+    row = scored(torch.tensor([math.nan, 0.9, 0.1]), gray)["property-accuracy"]
     assert [math.isnan(value) for value in row.per_sample] == [True, False, False]
     assert row.reason is None
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from fedleak.batch import Batch
-from fedleak.picture.beside import COLUMNS, beside
+from fedleak.figures.panels import COLUMNS, beside
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 

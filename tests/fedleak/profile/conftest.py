@@ -4,14 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.weights import Weights
 from fedleak.profile.subject import Subject
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
-from fedleak.weights import Weights
 
 
 def networks(kind: str) -> nn.Module:
@@ -64,7 +65,7 @@ def make_subject(make_task, make_batch):
             update = one.protect(update, torch.Generator().manual_seed(1))
         observation = Observation(
             task=task, before=before, update=update, buffers_after=after.buffers or None, num_examples=examples,
-            training=training, defense=tuple(defense),
+            training=training, defense=Chain(tuple(defense)),
         )  # fmt: skip
         return Subject(
             title=f"a tiny {kind}", observation=observation, truth=batch if truth else None, training=training

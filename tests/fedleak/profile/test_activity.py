@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.profile.activity import activity, sparsity
-from fedleak.profile.singletons import alone, expected_alone
-from fedleak.task import Task
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.profile.activity import activity, alone, expected_alone, sparsity
 from fedleak.tasks import weights_of
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 from fedleak.profile.fisher import Fisher, fisher_of
 from fedleak.profile.jacobian import Jacobian
-from fedleak.task import Task
 from fedleak.tasks import weights_of
 
 

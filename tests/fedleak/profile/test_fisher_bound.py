@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from fedleak.profile.measuring import fisher_bound, profile
-from fedleak.profile.subject import Settings, local_update
+from fedleak.cli.profile import Settings, local_update
+from fedleak.profile.profile import fisher_bound, profile
 
 
 def test_without_noise_there_is_none():

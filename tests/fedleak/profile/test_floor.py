@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.laplace_noise import LaplaceNoise
-from fedleak.profile.floor import floor_of, gradient_at_truth, noise_in, scale_of
-from fedleak.training import LocalTraining
-from fedleak.update import Update, UpdateKind
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.profile.noise_floor import floor_of, gradient_at_truth, noise_in, scale_of
 
 
 def residual(subject) -> float:
@@ -33,9 +34,9 @@ def test_noise_is_told_in_units_of_the_gradient(make_subject, defense):
 
 
 def test_noise_of_a_chain_adds_in_squares():
-    chain = (Clipping(max_norm=1.0), GaussianNoise(std=0.3), GaussianNoise(std=0.4))
+    chain = Chain((Clipping(max_norm=1.0), GaussianNoise(std=0.3), GaussianNoise(std=0.4)))
     assert noise_in(chain, LocalTraining()) == pytest.approx(0.5)
-    assert noise_in((), LocalTraining()) == 0.0
+    assert noise_in(Chain(), LocalTraining()) == 0.0
 
 
 def test_an_unknown_length_has_no_scale(make_subject):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fedleak import progress
-from fedleak.batch import Batch
+from fedleak.learning.batch import Batch
 from fedleak.profile.jacobian import Jacobian, product_cost
 from fedleak.tasks import weights_of
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fedleak.batch import Batch
-from fedleak.observation import Observation
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
 from fedleak.profile.layers import layer_of, layers_of, numerical_rank, rank_limit
-from fedleak.task import Task
 from fedleak.tasks import weights_of
-from fedleak.training import LocalTraining, train_locally
-from fedleak.update import Update, UpdateKind
 
 
 def task(width: int = 12) -> Task:

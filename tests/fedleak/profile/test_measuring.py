@@ -10,10 +10,10 @@ from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.gaussian_noise import GaussianNoise
 from fedleak.defenses.top_k import TopK
 from fedleak.errors import RecordingError
-from fedleak.profile.facts import facts_of
-from fedleak.profile.measuring import Effort, profile
-from fedleak.profile.verdict import findings
-from fedleak.update import Update
+from fedleak.learning.update import Update
+from fedleak.profile.export import facts_of
+from fedleak.profile.findings import findings
+from fedleak.profile.profile import Effort, profile
 
 
 def state_of(subject, indicator: str) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fedleak.defenses.gaussian_noise import GaussianNoise
-from fedleak.profile.measuring import profile
-from fedleak.profile.picture import draw
+from fedleak.profile.plot import draw
+from fedleak.profile.profile import profile
 
 
 @pytest.mark.parametrize("kind", ["mlp", "conv", "batch-norm"])

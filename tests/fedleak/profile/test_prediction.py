@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.campaign.campaign import Campaign
-from fedleak.campaign.grid import load_campaign
-from fedleak.campaign.reading import FinishedRun, read_run
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.errors import ConfigError, RecordingError
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.grid import load_campaign
 from fedleak.profile.indicators import INDICATORS
 from fedleak.profile.prediction import Message, Point, Prediction, correlations_of, predict
-from fedleak.profile.scatter import draw_prediction
+from fedleak.profile.prediction_plot import draw_prediction
 from fedleak.run import run
+from fedleak.runs.reading import FinishedRun, read_run
 
 EXPERIMENT = """
 name = "a small run"

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.profile.spear import collector, expected_draws
+from fedleak.profile.activity import collector, expected_draws
 
 
 @given(coupons=st.integers(1, 20), chance=st.floats(1e-6, 1.0))

@@ -2,8 +2,8 @@
 
 import math
 
-from fedleak.campaign.federation_row import FederationRow
 from fedleak.report.learning import course, learning
+from fedleak.results.federation_row import FederationRow
 
 
 def row(round=1, accuracy=0.5, **changed) -> FederationRow:
@@ -22,7 +22,7 @@ def test_every_defense_has_a_line_and_a_price():
             for name in ("none", "noisy") for r in (1, 2, 3)]  # fmt: skip
     (one,) = learning([*rows, row(4, 0.9, split="tuning")])
     assert one.chart is not None
-    assert [curve.label.text for curve in one.chart.curves] == ["none", "noisy"]
+    assert list(one.chart.points) == ["none", "noisy"]
     price = one.prices[0]
     assert (price.accuracy, price.sent, price.encoded, price.seconds) == ("30%", "2.00 MB", "38.4 kB", "20.0 ms")
     assert price.received == "–"  # noqa: RUF001
@@ -32,3 +32,8 @@ def test_a_single_round_is_no_course_and_conditions_are_apart():
     first, second = learning([row(), row(setting={"federation.batch_size": 4})])
     assert first.chart is None
     assert second.where == "digits-mlp, batch_size=4"
+
+
+def test_the_accuracy_of_a_seed_whose_last_evaluation_failed_counts_too():
+    (one,) = learning([row(1, 0.2), row(2, 0.6), row(1, 0.4, seed=1), row(2, math.nan, seed=1)])
+    assert one.prices[0].accuracy == "50%"

@@ -3,9 +3,14 @@
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fedleak.analysis.judgement import BASELINES, Judgement, judge
 from fedleak.report import matrix
-from fedleak.report.matrix import panels
+from fedleak.report.matrix import SHADES, panels, shade
+
+FIGURES = st.floats(-50, 100)
 
 
 def only(summaries):
@@ -36,7 +41,7 @@ def test_an_image_that_guessing_comes_near_is_in_the_share_and_not_in_the_count(
     assert (cell.count, dict(cell.facts)["≥ 20.0 dB"]) == ("1 of 2", "2 of 2")
 
 
-def test_a_blind_guess_is_shown_with_its_mean_and_no_colour(make_summary):
+def test_a_blind_guess_is_shown_with_its_mean_and_no_color(make_summary):
     (table,) = only([make_summary(30.0), make_summary(25.0, attack="no-gradient")])
     _, blind = table.lines[0].cells
     assert (blind.judgement.value, blind.count, blind.shade) == ("a blind guess", "25.0 dB", None)
@@ -77,3 +82,19 @@ def test_conditions_that_do_not_fit_are_left_out_and_named(make_summary, monkeyp
 def test_only_the_first_conditions_are_unfolded(make_summary, count):
     shown, _ = panels([make_summary(30.0, setting=(("vary", str(i)),)) for i in range(count)], {})
     assert [panel.open for panel in shown] == [i < matrix.OPEN for i in range(count)]
+
+
+@given(samples=st.lists(FIGURES, min_size=1, max_size=5), half=st.floats(0, 30), prior=FIGURES)
+def test_the_two_darkest_colors_are_those_of_what_leaked(make_summary, samples, half, prior):
+    one = make_summary(*samples, half=half, prior=prior, no_gradient=-50.0)
+    assert (shade(one) >= 3) == (judge(one) is Judgement.LEAKED)
+
+
+def test_where_lower_is_more_leakage_the_darkest_is_the_lowest(make_summary):
+    leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")
+    assert shade(leaked) == SHADES - 1
+
+
+def test_what_nothing_can_be_said_of_has_no_color(make_summary):
+    assert shade(make_summary()) is None
+    assert [shade(make_summary(99.0, attack=attack)) for attack in BASELINES] == [None, None]

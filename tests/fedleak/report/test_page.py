@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 import pytest
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
-from fedleak.campaign.reading import read_run
+from fedleak.analysis.analysis import Analysis
 from fedleak.errors import OutputError
-from fedleak.experiment import parse_experiment
-from fedleak.report.page import render, write_report
-from fedleak.report.view import page_of
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.report.page import page_of, render, write_report
 from fedleak.run import run
+from fedleak.runs.reading import read_run
 
 HOSTILE = '<script>alert("1")</script> & "co"'
 TREE = {
@@ -55,9 +55,13 @@ def finished(tmp_path_factory):
     return read_run(run(parse_experiment(TREE), tmp_path_factory.mktemp("runs") / "run").folder.root)
 
 
+def page(run):
+    return page_of(run, Analysis.of(run))
+
+
 @pytest.fixture(scope="module")
 def text(finished):
-    return render(page_of(finished))
+    return render(page(finished))
 
 
 def test_the_sections_come_in_their_order(text):
@@ -96,6 +100,11 @@ def test_headings_never_skip_a_level(text):
     assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
 
 
+def test_no_two_things_have_the_same_name(text):
+    names = [found["id"] for _, found in Reader(text).tags if "id" in found]
+    assert len(names) == len(set(names))
+
+
 def test_links_within_the_page_lead_somewhere(text):
     tags = Reader(text).tags
     names = {found["id"] for _, found in tags if "id" in found}
@@ -103,12 +112,12 @@ def test_links_within_the_page_lead_somewhere(text):
 
 
 def test_it_shows_what_leaked_and_with_which_pictures(text, finished):
-    page = page_of(finished)
-    assert page.verdict.lead[0].startswith(
+    drawn = page(finished)
+    assert drawn.verdict.lead[0].startswith(
         "Without a defense, analytic-linear rebuilt 2 of 2 images (mean psnr 100.0 dB, certified; "
     )
-    assert page.hero is not None
-    assert [frame.title for frame in page.hero.frames] == ["truth", "prior", *DEFENSES]
+    assert drawn.hero is not None
+    assert [frame.title for frame in drawn.hero.frames] == ["truth", "prior", *DEFENSES]
     assert text.count("<img") > 8
 
 
@@ -120,10 +129,10 @@ def test_where_only_an_exception_leaked_it_is_the_exception_that_is_shown(finish
     one, other = bare
     doubled = [replace(other, **weak), replace(other, client=7, **weak), replace(one, certified=False)]
     rows = [row for row in finished.rows if row not in bare]
-    page = page_of(replace(finished, rows=(*doubled, *rows)))
-    assert page.hero is not None
-    assert page.hero.caption.startswith("The image that leaked most under “none” (client")
-    assert page.hero.frames[2].caption == "100.0 dB"
+    drawn = page(replace(finished, rows=(*doubled, *rows)))
+    assert drawn.hero is not None
+    assert drawn.hero.caption.startswith("The image that leaked most under “none” (client")
+    assert drawn.hero.frames[2].caption == "100.0 dB"
 
 
 def test_it_is_small(text):
@@ -131,14 +140,14 @@ def test_it_is_small(text):
 
 
 def test_the_same_run_gives_the_same_page(text, finished):
-    assert render(page_of(read_run(finished.folder.root))) == text
+    assert render(page(read_run(finished.folder.root))) == text
 
 
 def test_an_unfinished_run_says_so_first(finished):
     killed = replace(finished, manifest=replace(finished.manifest, exit_status=None, cells_planned=99))
-    words = render(page_of(killed))
+    words = render(page(killed))
     assert words.index("This run is not finished") < words.index('<h2 id="verdict">')
-    assert "This run is not finished" not in render(page_of(finished))
+    assert "This run is not finished" not in render(page(finished))
 
 
 def test_it_can_be_made_without_the_files_behind_the_rows(finished, tmp_path):
@@ -146,9 +155,9 @@ def test_it_can_be_made_without_the_files_behind_the_rows(finished, tmp_path):
     shutil.copytree(finished.folder.root, root)
     for name in ("reconstructions", "vault", "recordings"):
         shutil.rmtree(root / name)
-    page = page_of(read_run(root))
-    assert (page.hero, page.profile, page.curves) == (None, None, ())
-    assert "are left out" in render(page)
+    drawn = page(read_run(root))
+    assert (drawn.hero, drawn.profile, drawn.curves) == (None, None, ())
+    assert "are left out" in render(drawn)
 
 
 def test_failed_messages_are_counted_with_their_reason(finished):
@@ -157,19 +166,19 @@ def test_failed_messages_are_counted_with_their_reason(finished):
         replace(row, value=float("nan"), per_sample=(), reason=reason) if row.attack == "bias-sign" else row
         for row in finished.rows
     )
-    page = page_of(replace(finished, rows=rows))
-    assert any("lack a figure" in warning for warning in page.warnings)
-    assert any(reason in gap.words for gap in page.untested)
+    drawn = page(replace(finished, rows=rows))
+    assert any("lack a figure" in warning for warning in drawn.warnings)
+    assert any(reason in gap.words for gap in drawn.untested)
 
 
 def test_what_was_not_run_is_named(finished):
-    words = " ".join(f"{gap.title}: {gap.words}" for gap in page_of(finished).untested)
+    words = " ".join(f"{gap.title}: {gap.words}" for gap in page(finished).untested)
     assert all(name in words for name in ("dlg", "clipping", "A single seed (3)", "untested, not safe"))
     assert not re.search(r"(?<![\w-])(prior|no-gradient)(?![\w-])", words)  # the guesses beside every figure
 
 
 def test_citations_have_bibtex_and_each_paper_once(finished):
-    cited = page_of(finished).citations
+    cited = page(finished).citations
     assert {"analytic-linear", "gaussian-noise", "secure-aggregation", "psnr"} <= {
         n for one in cited for n in one.names
     }
@@ -178,7 +187,7 @@ def test_citations_have_bibtex_and_each_paper_once(finished):
 
 
 def test_the_recipe_is_the_run_s_own_file(finished):
-    recipe = page_of(finished).recipe
+    recipe = page(finished).recipe
     assert recipe.experiment == finished.folder.experiment.read_text()
     assert recipe.command == "fedleak run experiment.toml --out NEW_FOLDER"
 
@@ -186,4 +195,4 @@ def test_the_recipe_is_the_run_s_own_file(finished):
 def test_a_page_that_cannot_be_written_is_one_sentence(finished, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"):
-        write_report(finished, tmp_path / "file" / "report.html")
+        write_report(finished, Analysis.of(finished), tmp_path / "file" / "report.html")

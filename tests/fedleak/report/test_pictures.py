@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fedleak.batch import Batch
-from fedleak.campaign.cellfile import Saved
-from fedleak.campaign.folder import RunFolder
-from fedleak.reconstruction import Reconstruction
-from fedleak.report.files import Files
-from fedleak.report.pictures import Album, chosen_of, fair_order, samples_of
-from fedleak.report.png import LARGEST, data_uri, difference
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.batch import Batch
+from fedleak.report.pictures import LARGEST, Album, Files, chosen_of, data_uri, difference, fair_order, samples_of
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
 
 IMAGE = torch.linspace(0, 1, 3 * 8 * 8).reshape(3, 8, 8)
 

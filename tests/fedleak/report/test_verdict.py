@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from fedleak.report.conditions import Condition, conditions_of
-from fedleak.report.evidence import Evidence
-from fedleak.report.judgement import Judgement
+from fedleak.analysis.conditions import Condition, conditions_of
+from fedleak.analysis.evidence import Evidence
+from fedleak.analysis.judgement import Judgement
 from fedleak.report.verdict import verdict
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 DEFENDED = {"none": False, "noisy": True}
 SMALL, LARGE = (("federation.batch_size", 1),), (("federation.batch_size", 8),)
@@ -37,7 +37,7 @@ def labels(make_summary, *hits, **changed):
 
 
 def from_rows(make_row, values, **changed):
-    return summarise([make_row(value, client=i, **changed) for i, value in enumerate(values)])
+    return summarize([make_row(value, client=i, **changed) for i, value in enumerate(values)])
 
 
 def test_what_leaks_without_a_defense_comes_first_with_what_guessing_gives(make_summary):
@@ -59,7 +59,7 @@ def test_an_image_that_leaked_is_not_hidden_by_the_mean(make_row, values, count)
 
 
 def test_one_message_is_enough_to_say_what_was_rebuilt(make_row):
-    rows = summarise([make_row(*[100.0] * 64, certifiable=True, certified=True)])
+    rows = summarize([make_row(*[100.0] * 64, certifiable=True, certified=True)])
     assert lead(*rows) == (
         "Without a defense, dlg rebuilt 64 of 64 images (mean psnr 100.0 dB, certified; guessing gives 10.0 dB). "
         "How often that happens one message does not tell."
@@ -70,7 +70,7 @@ def test_one_message_is_enough_to_say_what_was_rebuilt(make_row):
 
 
 def test_a_single_proved_image_is_said_to_be_proved(make_row):
-    words = sentence(*summarise([make_row(100.0, certifiable=True, certified=True)]), defense="none")
+    words = sentence(*summarize([make_row(100.0, certifiable=True, certified=True)]), defense="none")
     assert words == (
         "Dlg rebuilt 1 of 1 image (certified: explains the whole update): psnr 100.0 dB, 90.0 dB better than guessing; "
         "how often that happens one message does not tell."
@@ -98,7 +98,7 @@ WHOLE = {
 )
 def test_a_proof_of_the_first_layer_is_not_said_to_be_of_the_whole_update(make_row, proofs, words):
     rows = [make_row(100.0, 90.0, client=client, **proof) for client, proof in enumerate(proofs)]
-    assert words in sentence(*summarise(rows), defense="none")
+    assert words in sentence(*summarize(rows), defense="none")
 
 
 def test_attacks_that_fail_are_said_to_fail_and_that_is_no_proof_of_safety(make_row):

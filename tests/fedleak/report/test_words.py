@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fedleak.report.words import counted, listed, measured, number, p_value, percent
+from fedleak.formatting import counted, listed, measured, number, p_value, percent
 
 
 @pytest.mark.parametrize(

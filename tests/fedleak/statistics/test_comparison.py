@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedleak.errors import ConfigError
-from fedleak.results import AGGREGATE
-from fedleak.statistics.comparison import compare_defenses, compare_runs
+from fedleak.results.schema import AGGREGATE
+from fedleak.statistics.paired_tests import compare_defenses, compare_runs
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 

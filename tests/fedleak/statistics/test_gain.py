@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedleak.statistics.gain import more_hits_than_guessing
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
@@ -24,7 +24,7 @@ def hits(make_row):
             make_row(float(hit), client=c, seed=0 if seeds is None else seeds[c], blind_per_sample=(guess,), **RECALL)
             for c, (hit, guess) in enumerate(zip(found, guesses, strict=True))
         ]
-        return summarise(rows)[0]
+        return summarize(rows)[0]
 
     return make
 
@@ -36,7 +36,7 @@ def test_the_gain_is_taken_sample_by_sample_and_message_by_message(make_row):
         make_row(13.0, client=2, blind_per_sample=(3.0,)),
         make_row(50.0, client=3, blind_per_sample=(math.nan,)),
     ]
-    (summary,) = summarise(rows)
+    (summary,) = summarize(rows)
     theirs = stats.ttest_1samp([9.0, 11.0, 10.0], 0.0).confidence_interval()
     assert summary.gain == pytest.approx(10)
     assert (summary.gain_interval.low, summary.gain_interval.high) == (
@@ -47,26 +47,26 @@ def test_the_gain_is_taken_sample_by_sample_and_message_by_message(make_row):
 
 def test_where_lower_leaks_more_a_lower_figure_is_a_gain(make_row):
     rows = [make_row(0.01 * c, client=c, baseline=0.5, no_gradient=0.2, **ERROR) for c in (1, 2, 3)]
-    (summary,) = summarise(rows)
+    (summary,) = summarize(rows)
     assert summary.gain == pytest.approx(0.18)
     assert 0 < summary.gain_interval.low < 0.18
 
 
 def test_without_any_guess_there_is_no_gain(make_row):
-    (summary,) = summarise([make_row(9.0, client=c, baseline=math.nan, no_gradient=math.nan) for c in range(3)])
+    (summary,) = summarize([make_row(9.0, client=c, baseline=math.nan, no_gradient=math.nan) for c in range(3)])
     assert math.isnan(summary.gain)
     assert math.isnan(summary.gain_interval.low)
     assert summary.beats_guessing is None
 
 
 def test_an_interval_that_reaches_down_to_guessing_does_not_beat_it(make_row):
-    (summary,) = summarise([make_row(10.0 + gain, client=c) for c, gain in enumerate((9.0, -1.0, 0.5))])
+    (summary,) = summarize([make_row(10.0 + gain, client=c) for c, gain in enumerate((9.0, -1.0, 0.5))])
     assert summary.gain > 0
     assert summary.beats_guessing is False
 
 
 def test_one_message_is_too_few(make_row):
-    (summary,) = summarise([make_row(99.0)])
+    (summary,) = summarize([make_row(99.0)])
     assert (summary.gain, summary.beats_guessing) == (89.0, None)
 
 
@@ -99,6 +99,6 @@ def test_several_labels_a_message_are_judged_by_the_interval(make_row):
     rows = [
         make_row(1.0, hit, client=c, blind_per_sample=(0.1, 0.2), **RECALL) for c, hit in enumerate((1.0, 0.0, 1.0))
     ]
-    (summary,) = summarise(rows)
+    (summary,) = summarize(rows)
     assert summary.gain == pytest.approx(2.5 / 3 - 0.15)
     assert summary.beats_guessing is bool(summary.gain_interval.low > 0)

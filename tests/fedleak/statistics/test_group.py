@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedleak.results import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.group import group_rows
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedleak.statistics.intervals import Units, of_mean
-from fedleak.statistics.samples import Samples
-from fedleak.statistics.shares import hit_or_miss, mean_share_interval, share_beyond, share_interval
+from fedleak.statistics.samples import Samples, hit_or_miss, mean_share_interval, share_beyond, share_interval
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=30))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fedleak.statistics.intervals import Units
-from fedleak.statistics.significance import holm, paired_t_test, sign_test
+from fedleak.statistics.paired_tests import holm, paired_t_test, sign_test
 
 
 def messages(values):

@@ -6,9 +6,9 @@ import statistics
 import pytest
 from scipy import stats
 
-from fedleak.results import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.intervals import Units, of_mean
-from fedleak.statistics.summary import summarise
+from fedleak.statistics.summary import summarize
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
@@ -20,7 +20,7 @@ def test_a_figure_is_the_mean_over_messages_with_both_baselines_beside_it(make_r
         make_row(15.0, client=1, baseline=12.0, no_gradient=math.nan),
         make_row(client=2, baseline=99.0, no_gradient=99.0),
     ]
-    (summary,) = summarise(rows)
+    (summary,) = summarize(rows)
     assert summary.mean == statistics.mean([22.0, 15.0])
     assert (summary.prior, summary.no_gradient) == (11.0, 8.0)
     assert summary.samples == (20.0, 24.0, 15.0)
@@ -30,42 +30,42 @@ def test_a_figure_is_the_mean_over_messages_with_both_baselines_beside_it(make_r
 
 
 def test_the_sum_and_single_updates_are_two_figures(make_row):
-    first, second = summarise([make_row(1.0), make_row(2.0, client=AGGREGATE), make_row(3.0, client=1)])
+    first, second = summarize([make_row(1.0), make_row(2.0, client=AGGREGATE), make_row(3.0, client=1)])
     assert (first.group.sender, first.mean, second.group.sender, second.mean) == ("client", 2.0, "aggregate", 2.0)
 
 
 def test_tuning_rows_are_in_no_figure(make_row):
     tuning = [make_row(99.0, attack=f"dlg steps={n}", split="tuning", seed=9) for n in (1, 2)]
-    (summary,) = summarise([*tuning, make_row(1.0, attack="dlg steps=1")])
+    (summary,) = summarize([*tuning, make_row(1.0, attack="dlg steps=1")])
     assert (summary.mean, summary.messages, summary.tuned) == (1.0, 1, True)
-    assert summarise(tuning) == []
-    assert not summarise([make_row(1.0)])[0].tuned
+    assert summarize(tuning) == []
+    assert not summarize([make_row(1.0)])[0].tuned
 
 
 def test_every_metric_of_the_chosen_variant_is_marked(make_row):
     rows = [make_row(5.0, attack="dlg steps=2", split="tuning"), make_row(4.0, attack="dlg steps=1", split="tuning")]
     rows += [make_row(1.0, attack=f"dlg steps={n}", metric=metric) for n in (1, 2) for metric in ("psnr", "ssim")]
-    assert [summary.tuned for summary in summarise(rows)] == [False, False, True, True]
+    assert [summary.tuned for summary in summarize(rows)] == [False, False, True, True]
 
 
 def test_the_worst_case_is_the_sample_that_leaked_most(make_row):
-    high = summarise([make_row(20.0, 24.0), make_row(15.0, client=1)])[0]
-    low = summarise([make_row(0.2, 0.1, **ERROR), make_row(0.4, client=1, **ERROR)])[0]
+    high = summarize([make_row(20.0, 24.0), make_row(15.0, client=1)])[0]
+    low = summarize([make_row(0.2, 0.1, **ERROR), make_row(0.4, client=1, **ERROR)])[0]
     assert (high.worst_case, low.worst_case) == (24.0, 0.1)
 
 
 def test_the_share_counts_samples_at_the_threshold_and_beyond(make_row):
-    (high,) = summarise([make_row(value, client=client) for client, value in enumerate((19.9, 20.0, 20.1, 3.0))])
+    (high,) = summarize([make_row(value, client=client) for client, value in enumerate((19.9, 20.0, 20.1, 3.0))])
     assert (high.threshold, high.share) == (20.0, 0.5)
     theirs = stats.binomtest(2, 4).proportion_ci(0.95, "exact")
     assert (high.share_interval.low, high.share_interval.high) == pytest.approx((theirs.low, theirs.high))
     assert high.share_interval.method == "Clopper-Pearson over 4 messages of one seed"
-    (low,) = summarise([make_row(0.011, 0.01, 0.0, 1.0, 0.5, **ERROR)])
+    (low,) = summarize([make_row(0.011, 0.01, 0.0, 1.0, 0.5, **ERROR)])
     assert (low.threshold, low.share, low.share_interval.method) == (0.01, 2 / 5, "too few: 1 message")
 
 
 def test_a_metric_that_is_not_installed_has_no_threshold(make_row):
-    (summary,) = summarise([make_row(1.0, metric="from-elsewhere")])
+    (summary,) = summarize([make_row(1.0, metric="from-elsewhere")])
     assert math.isnan(summary.threshold)
     assert math.isnan(summary.share)
     assert summary.share_interval.method == "too few: 0 messages"
@@ -75,44 +75,44 @@ def test_a_metric_that_is_not_installed_has_no_threshold(make_row):
 
 def test_a_share_of_samples_has_the_exact_interval(make_row):
     hits = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0]
-    (summary,) = summarise([make_row(hit, seed=seed, **RECALL) for seed, hit in enumerate(hits)])
+    (summary,) = summarize([make_row(hit, seed=seed, **RECALL) for seed, hit in enumerate(hits)])
     theirs = stats.binomtest(5, 7).proportion_ci(0.95, "exact")
     assert (summary.interval.low, summary.interval.high) == pytest.approx((theirs.low, theirs.high))
     assert summary.interval.method == "Clopper-Pearson over 7 seeds"
 
 
 def test_messages_of_different_sizes_count_alike_in_the_mean(make_row):
-    (summary,) = summarise([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
+    (summary,) = summarize([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
     assert (summary.mean, summary.share) == (0.75, 2 / 3)
     assert summary.interval.method == "Student's t over 2 messages of one seed"
 
 
 def test_errors_that_are_all_zero_are_no_share(make_row):
-    (summary,) = summarise([make_row(0.0, seed=seed, **ERROR) for seed in range(6)])
+    (summary,) = summarize([make_row(0.0, seed=seed, **ERROR) for seed in range(6)])
     assert (summary.interval.low, summary.interval.high) == (0.0, 0.0)
     assert summary.interval.method == "bootstrap over 6 seeds"
 
 
 @pytest.mark.parametrize("values", [[12.0, 15.0, 11.0, 19.0], [12.0, 15.0, 11.0, 19.0, 13.0, 14.0]])
 def test_other_figures_have_the_interval_of_a_mean(make_row, values):
-    (summary,) = summarise([make_row(value, client=client) for client, value in enumerate(values)])
+    (summary,) = summarize([make_row(value, client=client) for client, value in enumerate(values)])
     assert summary.interval == of_mean(Units.of(values, [0] * len(values)))
     assert summary.interval.low < summary.mean < summary.interval.high
 
 
 def test_an_interval_does_not_leave_the_metric_s_bounds(make_row):
-    (summary,) = summarise([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
+    (summary,) = summarize([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
     assert (summary.interval.low, summary.interval.high) == (0.0, 1.0)
 
 
 def test_one_message_has_no_interval(make_row):
-    (summary,) = summarise([make_row(12.0), make_row(client=1)])
+    (summary,) = summarize([make_row(12.0), make_row(client=1)])
     assert math.isnan(summary.interval.low)
     assert summary.interval.method == "too few: 1 message"
 
 
 def test_where_nothing_was_measured_all_is_nan_and_says_why(make_row):
-    (summary,) = summarise([make_row(), make_row(client=1, reason="no labels"), make_row(client=2, reason=None)])
+    (summary,) = summarize([make_row(), make_row(client=1, reason="no labels"), make_row(client=2, reason=None)])
     for figure in (summary.mean, summary.prior, summary.no_gradient, summary.worst_case, summary.share):
         assert math.isnan(figure)
     assert summary.interval.method == "too few: 0 messages"
@@ -121,20 +121,20 @@ def test_where_nothing_was_measured_all_is_nan_and_says_why(make_row):
 
 
 def test_a_sample_without_a_guess_is_left_out(make_row):
-    (summary,) = summarise([make_row(21.0, math.nan, value=21.0, best=21.0, worst=21.0, reason="1 of 2 has no guess")])
+    (summary,) = summarize([make_row(21.0, math.nan, value=21.0, best=21.0, worst=21.0, reason="1 of 2 has no guess")])
     assert (summary.samples, summary.share, summary.mean) == ((21.0,), 1.0, 21.0)
     assert summary.failures == {}
 
 
 def test_proven_guesses_are_counted_beside_those_that_could_be(make_row):
     rows = [make_row(1.0, client=client, certifiable=client < 3, certified=client < 2) for client in range(4)]
-    (summary,) = summarise(rows)
+    (summary,) = summarize(rows)
     assert (summary.certifiable, summary.certified) == (3, 2)
 
 
 def test_what_could_be_judged_and_has_no_figure_failed(make_row):
     unfit = make_row(client=2, applicable=False, reason="the attack guesses no images")
-    (summary,) = summarise([make_row(1.0), make_row(client=1), unfit])
+    (summary,) = summarize([make_row(1.0), make_row(client=1), unfit])
     assert summary.failed == 1
     assert summary.failures == {"it raised": 1, "the attack guesses no images": 1}
 
@@ -142,12 +142,12 @@ def test_what_could_be_judged_and_has_no_figure_failed(make_row):
 def test_a_sample_leaks_where_it_is_past_the_threshold_and_guessing_is_not(make_row):
     """Of 25 dB each: guessing gives nothing, 24, 22, 21.9 and 30 dB; the margin is 3."""
     guesses = (math.nan, 24.0, 22.0, 21.9, 30.0)
-    (summary,) = summarise([make_row(*[25.0] * 5, blind_per_sample=guesses)])
+    (summary,) = summarize([make_row(*[25.0] * 5, blind_per_sample=guesses)])
     assert (summary.share, summary.leaked) == (1.0, 3)
-    (below,) = summarise([make_row(19.0, blind_per_sample=(0.0,))])
+    (below,) = summarize([make_row(19.0, blind_per_sample=(0.0,))])
     assert below.leaked == 0
 
 
 def test_a_label_that_guessing_hits_as_well_did_not_leak(make_row):
-    (summary,) = summarise([make_row(1.0, 1.0, 1.0, 0.0, blind_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
+    (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, blind_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
     assert (summary.share, summary.leaked) == (0.75, 2)

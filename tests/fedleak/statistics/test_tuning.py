@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.results import AGGREGATE
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.tuning import tuned_variants
 
 SHORT, LONG = "inverting-gradients steps=100", "inverting-gradients steps=400"

@@ -1,0 +1,1 @@
+"""Analytic attacks: inputs solved for in closed form or by exact search."""

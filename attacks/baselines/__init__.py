@@ -1,0 +1,1 @@
+"""Baselines: what guessing gives without the update."""

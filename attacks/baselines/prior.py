@@ -1,0 +1,62 @@
+"""The prior: the baseline of the mean guess made without any update."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from scipy.special import bdtrc
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.properties import CATALOGUE, of_each
+from fedleak.contracts.reconstruction import Reconstruction
+
+from ..parts.classifier_head.label_rule import as_labels, whole_counts
+
+
+def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | None:
+    """The same score for each candidate: scored by ties, that is what scores drawn at random get in the mean."""
+    return None if observation.candidates is None else torch.zeros(len(observation.candidates))
+
+
+def public_majority(observation: Observation) -> Float[Tensor, " properties"]:
+    """For each property how probable it is that most of so many examples have it, if they are like public ones.
+
+    The number that have it is binomial. Without public data each is as probable in an example as not.
+    """
+    public = observation.auxiliary
+    share = torch.full((len(CATALOGUE),), 0.5)
+    if public is not None and len(public):
+        share = of_each(public.inputs).mean(0)
+    examples = observation.examples()
+    return torch.tensor([bdtrc(examples // 2, examples, float(probability)) for probability in share])
+
+
+@attacks.register("prior")
+@dataclass(frozen=True, kw_only=True)
+class Prior(Attack):
+    """Guesses the mean public image for every example and the labels by their public frequency; ignores the update.
+
+    The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-gray and
+    all classes count as equally frequent. Candidates are all as likely to it, and a property is as probable as by its
+    public frequency.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2201.04845"
+    cites: ClassVar = "balle2022reconstructing"
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        task, examples, public = observation.task, observation.examples(), observation.auxiliary
+        image = torch.full(task.shape, 0.5)
+        frequency = torch.full((task.classes,), 1.0 / task.classes)
+        if public is not None and len(public):
+            image = public.inputs.mean(0)
+            frequency = torch.bincount(public.labels, minlength=task.classes) / len(public)
+        return Reconstruction(
+            inputs=image.expand(examples, *task.shape).clone(),
+            labels=as_labels(whole_counts(examples * frequency, examples)),
+            membership=no_preference(observation),
+            properties=public_majority(observation),
+        )

@@ -1,0 +1,1 @@
+"""Gradient matching: inputs optimized until their gradient matches the observed update."""

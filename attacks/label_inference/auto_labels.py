@@ -1,0 +1,38 @@
+"""Automatic label rule: picks the rule that fits what the adversary holds."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Int
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.observation import Observation
+
+from ..parts.classifier_head.label_rule import LabelRule
+from .batch_counts import BatchCounts
+from .bias_sign import BiasSign
+from .learned_counts import LearnedCounts
+
+
+@attacks.register("auto-labels")
+@dataclass(frozen=True, kw_only=True)
+class AutoLabels(LabelRule):
+    """Picks a rule by the size of the batch and by public data.
+
+    One example: the sign rule, exact. More: what was learned from public examples where there are some, else counts
+    from the gradient alone. Both know whether features can be negative and whether the network is trained, and look at
+    the weights before and after several local steps. Name a rule to have that rule alone.
+    """
+
+    paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
+    cites: ClassVar = "ma2023instance"
+
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
+        *preferred, last = rules
+        for rule in preferred:
+            labels = rule.infer_if_applicable(observation, rng)
+            if labels is not None:
+                return labels
+        return last.infer(observation, rng)

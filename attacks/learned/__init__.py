@@ -1,0 +1,1 @@
+"""Learned attacks: networks trained on public data to invert updates."""

@@ -1,0 +1,1 @@
+"""Membership inference: which candidate records are behind an update."""

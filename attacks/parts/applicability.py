@@ -1,0 +1,61 @@
+"""Applicability: whether an update can be attacked at all, and what is known of how it was computed."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
+from fedleak.learning.weights import NamedTensors
+
+
+def defect(observation: Observation) -> str | None:
+    """Why nothing can be learned from the update, in words; None where it can be attacked."""
+    vector = observation.update.vector()
+    if not torch.isfinite(vector).all():
+        broken = int((~torch.isfinite(vector)).sum())
+        return f"{broken} of {vector.numel()} entries of the update are NaN or infinite"
+    if not vector.any():
+        return "the update is zero in every entry, so it says nothing about the data"
+    gradient = observation.gradient()
+    if not any(value.any() for value in gradient.values()):
+        return "the update is weight decay alone: the gradient it implies is zero"
+    return None
+
+
+def require_usable(observation: Observation) -> None:
+    """Raises `NotApplicable` where nothing can be learned from the update."""
+    problem = defect(observation)
+    if problem:
+        raise NotApplicable(problem)
+
+
+def length_unknown(observation: Observation) -> bool:
+    """Whether only the update's direction can be trusted: learning rate or steps unknown, or a defense may scale it."""
+    training = observation.training
+    return training.learning_rate is None or training.steps is None or bool(observation.defense)
+
+
+def mode_of(observation: Observation) -> Literal["train", "eval"]:
+    """The mode clients train in; where unknown, "eval" if the BatchNorm buffers came back unchanged, else "train"."""
+    if observation.training.mode is not None:
+        return observation.training.mode
+    after, before = observation.buffers_after, observation.before.buffers
+    kept = bool(after) and all(torch.equal(value.to(before[name]), before[name]) for name, value in _items(after))
+    return "eval" if kept else "train"
+
+
+def _items(tensors: NamedTensors | None) -> list[tuple[str, Tensor]]:
+    return list((tensors or {}).items())
+
+
+def candidates_of(observation: Observation) -> Batch:
+    """The records that the adversary is asked about, where there are any and the update can be attacked."""
+    if observation.candidates is None or not len(observation.candidates):
+        raise NotApplicable(
+            "nobody was asked about: the attack needs candidates, which come with a message whose truth is known"
+        )
+    require_usable(observation)
+    return observation.candidates

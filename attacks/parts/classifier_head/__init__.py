@@ -1,0 +1,1 @@
+"""The classifier head: its gradient, its outputs, and labels read from them."""

@@ -1,0 +1,142 @@
+"""Gradient of the classifier head, the last linear layer, which depends on labels most directly."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
+from fedleak.gradients.precision import in_dtype
+from fedleak.learning.task import Task
+from fedleak.learning.update import UpdateKind
+from fedleak.learning.weights import Weights
+from fedleak.randomness import seeded
+
+from ..applicability import mode_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """Names of the last linear layer's parameters."""
+
+    weight: str
+    bias: str | None
+
+
+def find_head(task: Task) -> Head | None:
+    """The last parameter of shape (classes, features), with its bias if it has one; None where there is none."""
+    shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters()}
+    matrices = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == task.classes]
+    if not matrices:
+        return None
+    bias = f"{matrices[-1].removesuffix('weight')}bias"
+    return Head(weight=matrices[-1], bias=bias if shapes.get(bias) == (task.classes,) else None)
+
+
+def head_of(task: Task) -> Head:
+    """The last linear layer of a task that ends in one."""
+    head = find_head(task)
+    if head is None:
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs")
+    return head
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadGradient:
+    """The head's part of the mean gradient, and its weights at the start and end of training, all in float64.
+
+    Row i is `Σ_j (p_ji - y_ji) h_jᵀ / K` over K examples with features h, posteriors p and one-hot labels y.
+    """
+
+    weight: Float[Tensor, "classes features"]
+    bias: Float[Tensor, " classes"] | None
+    before: tuple[Float[Tensor, "classes features"], Float[Tensor, " classes"] | None]
+    after: tuple[Float[Tensor, "classes features"], Float[Tensor, " classes"] | None]
+    """The same as `before` where the update is a gradient."""
+
+    def noise(self) -> float:
+        """Root mean square error of an entry. As p and y sum to 1, the rows of a gradient sum to zero.
+
+        What they do sum to is rounding, a defense's noise, or what else is no gradient.
+        """
+        entries = self.weight if self.bias is None else torch.cat([self.weight, self.bias[:, None]], 1)
+        return float((entries.sum(0).square().mean() / len(entries)).sqrt())
+
+
+def head_gradient(observation: Observation) -> HeadGradient:
+    """The head's gradient and weights out of an observation of a task that ends in one (see `find_head`)."""
+    head = head_of(observation.task)
+    gradient, before = observation.gradient(), observation.before.parameters
+    after = weights_after(observation).parameters
+    return HeadGradient(
+        weight=gradient[head.weight].double(),
+        bias=gradient[head.bias].double() if head.bias else None,
+        before=(before[head.weight].double(), before[head.bias].double() if head.bias else None),
+        after=(after[head.weight].double(), after[head.bias].double() if head.bias else None),
+    )
+
+
+def weights_after(observation: Observation) -> Weights:
+    """The weights at the end of local training; those before it where the update does not say (gradients, masks)."""
+    if observation.update.kind is UpdateKind.GRADIENT or observation.masked:
+        return observation.before
+    before, delta = observation.before, observation.update.tensors
+    return Weights({name: value + delta[name] for name, value in before.parameters.items()}, before.buffers)
+
+
+def ends(observation: Observation) -> list[Weights]:
+    """The weights that local steps were made from, as far as the server knows them: at the start, and if there were
+    several steps, at the end."""
+    if observation.training.steps in {1, None}:
+        return [observation.before]
+    return [observation.before, weights_after(observation)]
+
+
+# What is read off the head's gradient: its bias part, and which label belongs to which image.
+
+
+def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
+    """The bias gradient; without a bias, the head's rows along their main direction (right up to a positive factor).
+
+    Row i is `Σ_j (p_ji - y_ji) h_j / K`, nearly parallel to the mean features; of one example the row of its class
+    alone points the other way. Source: https://arxiv.org/abs/2001.02610
+    """
+    if gradient.bias is not None:
+        return gradient.bias
+    _, _, directions = torch.linalg.svd(gradient.weight, full_matrices=False)
+    direction: Tensor = directions[0]
+    rounding = 1e-5 * direction.abs().max()
+    if (direction > -rounding).all() or (direction < rounding).all():
+        # Features that are never negative (ReLU, sigmoid) show which way their mean points.
+        return gradient.weight @ direction.abs()
+    along = gradient.weight @ direction
+    return along if along.max() < -along.min() else -along
+
+
+def labels_of(
+    observation: Observation, inputs: Float[Tensor, "batch channels height width"]
+) -> Int[Tensor, " batch"] | None:
+    """The label of each image of a whole batch, read off the head's gradient; None where it cannot be.
+
+    The head's weight gradient is `Σ_j (p_j - y_j) h_jᵀ / K`. With the images known, so are their features h and
+    posteriors p, and the one-hot rows y are what is left of a linear system. Right where the images are, and where
+    their features are independent (so at most as many images as features).
+    """
+    head, task = find_head(observation.task), observation.task
+    if head is None or len(inputs) != observation.examples():
+        return None
+    weights = in_dtype(observation.before, torch.float64)
+    weight = weights.parameters[head.weight].requires_grad_()
+    try:
+        with seeded("pairing"):
+            logits = task.logits(weights, inputs.double(), mode=mode_of(observation))
+    except (ValueError, RuntimeError):
+        return None  # the network does not run on such a batch, or not in double precision
+    # An output's derivative by its own row of weights is what the head sees: the features.
+    features = torch.stack([torch.autograd.grad(row[0], weight, retain_graph=True)[0][0] for row in logits])
+    gradient = observation.gradient()[head.weight].double()
+    excess: Tensor = torch.linalg.lstsq(features.T, len(inputs) * gradient.T, driver="gelsd").solution
+    truth: Tensor = logits.detach().softmax(1) - excess
+    return truth.argmax(1)

@@ -1,0 +1,1 @@
+"""The engine of gradient matching: objective, loop, initialization, regularizers, defense-aware terms."""

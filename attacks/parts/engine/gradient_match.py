@@ -1,0 +1,143 @@
+"""Gradient-matching objective: dummy data whose simulated update should be the observed one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Generator, Tensor
+
+from fedleak.contracts.observation import Observation
+
+from .defense_aware import adapted
+from .distances import Distance, DistanceTo
+from .objective import Gradient, Guess, Objective
+from .public_model import PublicModel
+from .stochastic_layers import PREFIX, StochasticLayers, secret_draws
+from .variables import Variables
+
+
+@dataclass(frozen=True)
+class Dummy:
+    """A dummy batch, and all variables it was made from."""
+
+    inputs: Float[Tensor, "batch channels height width"]
+    labels: Num[Tensor, "batch *classes"]
+    """Class indices, or probabilities where they are optimized."""
+    variables: Variables
+
+
+Decode = Callable[[Variables], Dummy]
+"""What the variables stand for; a generative attack decodes latent variables here."""
+Simulate = Callable[[PublicModel, Dummy, Gradient], Sequence[Tensor]]
+"""The update that a client with this batch would send, as `Observation.gradient` has it, parameter by parameter."""
+DRAWS_PRIOR = 1e-4
+Term = Callable[[Dummy], Float[Tensor, ""]]
+"""A penalty on a dummy batch: what is known of the data besides the update."""
+
+
+def one_step(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
+    """The gradient of the whole batch at the weights that were sent."""
+    return list(model.gradients(dummy.inputs, dummy.labels, gradient).values())
+
+
+def pixels(labels: Int[Tensor, " batch"] | None) -> Decode:
+    """The variables "inputs" are the images; labels are given, or the softmax of the variables "labels"."""
+
+    def decode(variables: Variables) -> Dummy:
+        soft = labels if labels is not None else variables["labels"].softmax(-1)
+        return Dummy(variables["inputs"], soft, variables)
+
+    return decode
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GradientMatch(Objective):
+    """`distance(simulated update, observed update) + Σ weight * term(dummy)`, in the model's precision.
+
+    Where a defense makes the network draw at random, the draws are variables besides those of the dummy.
+    """
+
+    model: PublicModel
+    distance: Distance
+    """From a simulated update to how far it is from the observed one."""
+    decode: Decode
+    simulate: Simulate = one_step
+    terms: tuple[tuple[float, Term], ...] = ()
+    box: bool = True
+    """Whether the variables "inputs" are put back into [0, 1] after every step."""
+    units: Mapping[str, float] = field(default_factory=dict)
+    draws: StochasticLayers | None = None
+    draws_prior: float = DRAWS_PRIOR
+    """Weight of how implausible the draws are."""
+
+    @classmethod
+    def of(
+        cls,
+        observation: Observation,
+        distance: DistanceTo,
+        decode: Decode,
+        *,
+        simulate: Simulate = one_step,
+        terms: tuple[tuple[float, Term], ...] = (),
+        box: bool = True,
+        units: Mapping[str, float] | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        draws: StochasticLayers | None = None,
+        draws_prior: float = DRAWS_PRIOR,
+    ) -> "GradientMatch":
+        """The objective for an observation; terms of weight 0 are left out.
+
+        `draws` to find besides those that the chain of defenses says.
+        """
+        model, gradient = PublicModel.of(observation, dtype, device), observation.gradient()
+        return cls(
+            model=model,
+            distance=adapted(observation, distance)(
+                [gradient[name].to(device, dtype) for name in model.weights.parameters]
+            ),
+            decode=decode,
+            simulate=simulate,
+            terms=tuple((weight, term) for weight, term in terms if weight),
+            box=box,
+            units=units or {},
+            draws=draws or secret_draws(observation),
+            draws_prior=draws_prior,
+        )
+
+    @property
+    def vectorizes(self) -> bool:
+        return (self.draws.under(self.model, {}) if self.draws else self.model).stateless
+
+    def completed(self, start: Variables, rng: Generator) -> Variables:
+        if self.draws is None:
+            return start
+        with torch.no_grad():
+            images = self.decode(start).inputs
+        return start | {name: value.to(images) for name, value in self.draws.draw(len(images), rng).items()}
+
+    def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:
+        dummy = self._dummy(variables)
+        model = self.draws.under(self.model, variables) if self.draws else self.model
+        total = self.distance(self.simulate(model, dummy, gradient))
+        if self.draws:
+            total = total + self.draws_prior * self.draws.penalty(variables)
+        for weight, term in self.terms:
+            total = total + weight * term(dummy)
+        return total
+
+    def guess(self, variables: Variables) -> Guess:
+        with torch.no_grad():
+            dummy = self._dummy(variables)
+        soft = dummy.labels.is_floating_point()
+        return Guess(dummy.inputs, dummy.labels.argmax(-1) if soft else dummy.labels)
+
+    def project(self, variables: Variables) -> None:
+        if self.box and "inputs" in variables:
+            variables["inputs"].clamp_(0.0, 1.0)
+        if self.box and self.draws:
+            self.draws.project(variables)
+
+    def _dummy(self, variables: Variables) -> Dummy:
+        return self.decode({name: value for name, value in variables.items() if not name.startswith(PREFIX)})

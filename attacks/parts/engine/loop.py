@@ -1,0 +1,188 @@
+"""Optimization loop of every matching attack: moves variables until they explain what was observed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.contracts.reconstruction import Reconstruction, Snapshot, TracePoint
+from fedleak.progress import report
+from fedleak.randomness import seeded
+
+from ..optimizers.first_order import Optimizer
+from .evaluation import TOGETHER, Evaluate, one_by_one, together
+from .objective import Objective
+from .variables import Layout, Variables
+
+SNAPSHOTS = 10
+TRACE_POINTS = 100
+CHECK_EVERY = 20
+"""Iterations between looks at the loss on a device that would have to be waited for."""
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One attempt: dummy data on its way, and the best of it so far.
+
+    It asks for an evaluation at `asked` and gets it through `tell`. Losses stay tensors until their value is needed.
+    """
+
+    objective: Objective
+    layout: Layout
+    optimizer: Optimizer
+    steps: int
+    start: Float[Tensor, " entries"]
+    iteration: int = 0
+    milestone: tuple[int, float] = (0, math.inf)
+    """When the lowest loss last fell by 1%, and to what."""
+    problem: str | None = None
+    ended: str = "the end"
+    """How it ended: at "the end" of its steps, or before because it "converged" or "diverged"."""
+    losses: list[tuple[int, Tensor]] = field(default_factory=list)
+    points: list[tuple[int, Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.trajectory = self.optimizer(self.start.clone(), self.steps)
+        self.iteration, self.asked = next(self.trajectory)
+        self._project()
+        self.best = torch.full((), math.inf, dtype=self.start.dtype, device=self.start.device)
+        self.best_point = self.asked.clone()
+
+    def tell(self, loss: Float[Tensor, ""], gradient: Float[Tensor, " entries"]) -> bool:
+        """Takes what was found at `asked`; whether the attempt goes on."""
+        better = loss < self.best
+        self.best = torch.where(better, loss, self.best)
+        self.best_point = torch.where(better, self.asked, self.best_point)
+        self._record(loss)
+        try:
+            self.iteration, self.asked = self.trajectory.send((loss, gradient))
+        except StopIteration:
+            self._finish(loss)
+            return False
+        self._project()
+        return True
+
+    def over(self, patience: int | None) -> bool:
+        """Whether it ends before its steps do: it converged, or it diverged, which is a problem."""
+        if self.asked.is_cuda and self.iteration % CHECK_EVERY:
+            return False
+        best = float(self.best)
+        if best < 0.99 * self.milestone[1]:
+            self.milestone = (self.iteration, best)
+        if patience is not None and self.iteration - self.milestone[0] >= patience:
+            self.ended = "converged"
+        elif not torch.isfinite(self.asked).all():
+            self.ended = "diverged"
+            self.problem = f"the dummy data diverged after {self.iteration} of {self.steps} iterations"
+        return self.ended != "the end"
+
+    def trace(self) -> tuple[TracePoint, ...]:
+        """The losses that were recorded."""
+        return tuple(TracePoint(iteration, float(loss)) for iteration, loss in self.losses)
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """The best guess at some iterations."""
+        return tuple(Snapshot(iteration, self.picture(point)) for iteration, point in self.points)
+
+    def picture(self, point: Float[Tensor, " entries"]) -> Float[Tensor, "batch channels height width"]:
+        """The images at a point, in the box, as float32 in memory."""
+        inputs = self.objective.guess(self.layout.variables(point)).inputs
+        return inputs.detach().clamp(0.0, 1.0).to("cpu", torch.float32, copy=True)
+
+    def _project(self) -> None:
+        self.objective.project(self.layout.variables(self.asked))
+
+    def _record(self, loss: Tensor) -> None:
+        if _due(self.iteration, self.steps / TRACE_POINTS, self.losses):
+            self.losses.append((self.iteration, loss))
+        if _due(self.iteration, self.steps / SNAPSHOTS, self.points):
+            self.points.append((self.iteration, self.best_point))
+
+    def _finish(self, loss: Tensor) -> None:
+        self.iteration += 1
+        self.losses.append((self.iteration, loss))
+        self.points.append((self.iteration, self.best_point))
+
+
+def _due(iteration: int, spacing: float, taken: list[tuple[int, Tensor]]) -> bool:
+    return not taken or iteration - taken[-1][0] >= max(spacing, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """How the variables are moved, and when that is over; what is minimized is an `Objective`."""
+
+    optimizer: Optimizer
+    steps: int
+    success: float = -math.inf
+    """A loss at which an attempt has found the data: it goes on to its end, and no other does."""
+    patience: int | None = None
+    """Iterations in which the lowest loss must fall by 1%, or else the attempt has converged and ends early."""
+    compiled: bool = False
+    """Whether the loss is compiled first (`torch.compile`): tens of seconds that pay for long runs and many starts."""
+
+    def run(self, objective: Objective, starts: Sequence[Variables], rng: Generator) -> Reconstruction:
+        """An attempt from each start; returns the guess of the lowest loss of all.
+
+        Four starts or more advance together, in one call an iteration, where the objective can; fewer go one after the
+        other. The objective completes them first. `rng` matters only where the network itself draws (dropout).
+        """
+        if self.compiled and not objective.vectorizes:
+            return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
+        starts = [objective.completed(start, rng) for start in starts]
+        layout = Layout.of(starts[0], objective.units)
+        attempts = [Attempt(objective, layout, self.optimizer, self.steps, layout.vector(start)) for start in starts]
+        with seeded("matching", int(torch.randint(2**62, (), generator=rng))):
+            problem = self._advance(attempts, objective, layout)
+        return _reconstruction(attempts, problem)
+
+    def _advance(self, attempts: list[Attempt], objective: Objective, layout: Layout) -> str | None:
+        """Moves all attempts to their ends; returns why the loss cannot be computed, where it cannot."""
+        vectorized = self.compiled or (objective.vectorizes and len(attempts) >= TOGETHER)
+        evaluate = together(objective, layout, self.compiled) if vectorized else one_by_one(objective, layout)
+        groups = [attempts] if vectorized else [[attempt] for attempt in attempts]
+        for number, group in enumerate(groups):
+            problem = self._run_group(group, evaluate, number * self.steps, len(groups) * self.steps)
+            if problem:
+                return problem
+            if any(attempt.best <= self.success for attempt in group):
+                break
+        report(len(groups) * self.steps, len(groups) * self.steps)
+        return None
+
+    def _run_group(self, running: list[Attempt], evaluate: Evaluate, before: int, total: int) -> str | None:
+        while running:
+            try:
+                evaluations = evaluate([attempt.asked for attempt in running])
+            except (ValueError, RuntimeError) as error:
+                if running[0].losses:
+                    raise  # it could be computed before, so this is a bug
+                return f"the loss of the dummy data cannot be computed: {str(error).splitlines()[0]}"
+            going = [
+                attempt
+                for attempt, (loss, gradient) in zip(running, evaluations, strict=True)
+                if attempt.tell(loss, gradient) and not attempt.over(self.patience)
+            ]
+            report(before + min(attempt.iteration for attempt in running), total)
+            successful = [attempt for attempt in running if len(running) > 1 and attempt.best <= self.success]
+            running = [attempt for attempt in going if not successful or attempt in successful]
+        return None
+
+
+def _reconstruction(attempts: list[Attempt], problem: str | None) -> Reconstruction:
+    """The best guess, or why there is none."""
+    best = min(attempts, key=lambda attempt: float(attempt.best))
+    if problem or not math.isfinite(float(best.best)):
+        return Reconstruction.failed(problem or best.problem or "the loss is not finite from the first iteration on")
+    guess = best.objective.guess(best.layout.variables(best.best_point))
+    return Reconstruction(
+        inputs=best.picture(best.best_point),
+        labels=None if guess.labels is None else guess.labels.detach().cpu(),
+        mismatch=float(best.best),
+        note=best.problem and f"{best.problem}; this is the best guess before that",
+        trace=best.trace(),
+        snapshots=best.snapshots(),
+    )

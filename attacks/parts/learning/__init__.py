@@ -1,0 +1,1 @@
+"""Networks that attackers train: shadow updates, inverters, autoencoders, untrained generators."""

@@ -1,0 +1,1 @@
+"""Linear layers: their inputs recovered from the gradient of their weights."""

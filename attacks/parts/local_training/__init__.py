@@ -1,0 +1,1 @@
+"""Local training as the attacker sees it: several steps unrolled or bridged by a surrogate."""

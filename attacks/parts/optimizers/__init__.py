@@ -1,0 +1,1 @@
+"""Optimizers: first-order, L-BFGS and CMA-ES, each an ask-and-tell coroutine."""

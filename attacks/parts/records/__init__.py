@@ -1,0 +1,1 @@
+"""Per-record evidence: losses and gradients of candidate records."""

@@ -1,0 +1,1 @@
+"""Property inference: what most examples behind an update have in common."""

@@ -1,0 +1,1 @@
+"""Wrappers: attacks that run another attack."""

@@ -1,0 +1,128 @@
+"""Analysis of a run: made once, and read by the terminal, the report, the gate, `compare` and `advise` alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from fedleak.analysis.bounds import Bound, bounds_of
+from fedleak.analysis.conditions import Condition, Tried, defended_in
+from fedleak.analysis.defenses import DefenseResult, defense_results
+from fedleak.analysis.diagnoses import Diagnosed, diagnosed
+from fedleak.analysis.evidence import Evidence, comparisons_of, references_of
+from fedleak.analysis.strongest import attackers, headline
+from fedleak.analysis.untested import Gap, adapted_to, failures_of, idle_metrics, untested
+from fedleak.experiment.campaign import Campaign
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import Row
+from fedleak.runs.reading import FinishedRun
+from fedleak.statistics.group import Group, Variant, group_rows
+from fedleak.statistics.paired_tests import Comparison
+from fedleak.statistics.summary import Summary, summarize
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What a run shows; each property is computed once, when it is first asked for."""
+
+    campaign: Campaign
+    rows: tuple[Row, ...]
+    """All of them in plan order, tuning rows too."""
+    federations: tuple[FederationRow, ...] = ()
+    unfinished: int = 0
+    """Cells that were planned and have no result."""
+
+    @classmethod
+    def of(cls, run: FinishedRun) -> "Analysis":
+        """The analysis of a run that was read back."""
+        return cls(campaign=run.campaign, rows=run.rows, federations=run.federations, unfinished=run.unfinished)
+
+    @cached_property
+    def summaries(self) -> tuple[Summary, ...]:
+        """One for each group of test rows."""
+        return tuple(summarize(self.rows))
+
+    @cached_property
+    def test_rows(self) -> tuple[Row, ...]:
+        """The rows that are reported."""
+        return tuple(row for row in self.rows if row.split == "test")
+
+    @cached_property
+    def groups(self) -> dict[Group, list[Row]]:
+        """The test rows of each group."""
+        return group_rows(self.test_rows)
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the test rows, in their order."""
+        return tuple(dict.fromkeys(summary.group.metric for summary in self.summaries))
+
+    @cached_property
+    def image_metric(self) -> str | None:
+        """The first metric on images that has a figure: the one that the run is told by."""
+        return headline(attackers(self.summaries) or self.summaries, "inputs")
+
+    @cached_property
+    def main_metric(self) -> str | None:
+        """The metric on images, else the first of all; None where nothing was attacked."""
+        return self.image_metric or next(iter(self.metrics), None)
+
+    @cached_property
+    def references(self) -> dict[Condition, str]:
+        """What the defenses of each condition are compared with."""
+        return references_of(self.test_rows, self.defended)
+
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The paired tests of the defenses."""
+        return tuple(comparisons_of(self.test_rows, self.references))
+
+    @cached_property
+    def defended(self) -> dict[Tried, bool]:
+        """Each defense where it was tried, and whether there is anything in its chain."""
+        return defended_in(self.campaign)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the verdict is drawn from."""
+        return Evidence(
+            summaries=self.summaries,
+            comparisons=self.comparisons,
+            defended=self.defended,
+            adapted=adapted_to(self.campaign),
+        )
+
+    def defenses(self, metric: str) -> tuple[DefenseResult, ...]:
+        """The result of each defense under each condition, by one metric."""
+        if metric not in self._defenses:
+            found = defense_results(metric, self.campaign, self.summaries, self.rows, self.federations, self.bounds)
+            self._defenses[metric] = tuple(found)
+        return self._defenses[metric]
+
+    @cached_property
+    def _defenses(self) -> dict[str, tuple[DefenseResult, ...]]:
+        return {}
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """What attacks did beside the most that the guarantees allow."""
+        return tuple(bounds_of(self.rows, self.campaign))
+
+    @cached_property
+    def diagnoses(self) -> Mapping[Variant, list[Diagnosed]]:
+        """Why guesses do not fit their updates, for each attack on each kind of message."""
+        return diagnosed(self.summaries)
+
+    @cached_property
+    def failures(self) -> Mapping[str, int]:
+        """Why attacked messages lack a figure, counted."""
+        return failures_of(self.test_rows)
+
+    @cached_property
+    def idle_metrics(self) -> Mapping[str, str]:
+        """Metrics that no attack gives anything to, and why."""
+        return idle_metrics(self.campaign)
+
+    @cached_property
+    def untested(self) -> tuple[Gap, ...]:
+        """What was not tried, the gravest first."""
+        return tuple(untested(self.campaign, self.summaries, self.failures, unfinished=self.unfinished))

@@ -1,0 +1,183 @@
+"""Results of each defense: what leaked to whom, at what cost in accuracy, and what the chain proves."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.analysis.bounds import Bound, Check
+from fedleak.analysis.conditions import Condition, Tried, chains_in, condition_of, condition_of_row, conditions_of
+from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
+from fedleak.analysis.judgement import more
+from fedleak.analysis.strongest import attackers, strongest
+from fedleak.analysis.utility import Figure, accuracy_of, cost_of
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import Chain
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.comparison import PLAIN
+from fedleak.experiment.labels import labeled_attacks
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import Row
+from fedleak.statistics.group import Group
+from fedleak.statistics.paired_tests import Comparison, compare_attacks
+from fedleak.statistics.summary import Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefenseResult:
+    """One defense under one condition, by one metric; under secure aggregation the sum counts as single updates do."""
+
+    condition: Condition
+    defense: str
+    chain: Chain
+    attackers: tuple[Summary, ...]
+    """Every attack on it that uses the update and has a figure, all variants among them."""
+    plain: Summary | None
+    """What the strongest attacker got who takes no notice of defenses, or has no way to."""
+    adaptive: Summary | None
+    """What the strongest attacker got who knows the defenses; None where none was tried, or none applied."""
+    knowing: Comparison | None
+    """What knowing them was worth to the strongest who has a control: against that, on the same messages."""
+    accuracy: Figure
+    """After the last round that was evaluated."""
+    sent: Figure
+    """Bytes of a client's answers in a recorded round, as Flower counts them."""
+    encoded: Figure
+    """Bytes that its update would take in the encoding of the defenses."""
+    seconds: Figure
+    """Of training and defenses, for a client in a recorded round."""
+    memory: Figure
+    """Bytes that these take at the peak."""
+    guarantee: Guarantee | Unproven | None
+    """What the chain proves over the recorded rounds, or why it proves nothing; None without a chain."""
+    whole: Guarantee | Unproven | None
+    """The same over the whole run, rounds after the recorded ones included."""
+    bound: Check | None
+    """The strongest attacker's successes beside the most that the guarantee allows."""
+
+    @cached_property
+    def strongest(self) -> Summary | None:
+        """Of all attackers, those who know the defense and those who do not."""
+        return strongest(self.attackers)
+
+    @cached_property
+    def highest(self) -> Summary | None:
+        """The attack with the most leakage on average, which a limit on averages is held against."""
+        return max(self.attackers, key=lambda one: more(one, one.mean, 0.0), default=None)
+
+    @property
+    def defended(self) -> bool:
+        """Whether there is anything in its chain."""
+        return bool(self.chain)
+
+    @property
+    def tested(self) -> bool:
+        """Whether an attacker who knows the defense was tried; without a defense there is nothing to know."""
+        return not self.defended or self.adaptive is not None
+
+
+def defense_results(
+    metric: str,
+    campaign: Campaign,
+    summaries: Iterable[Summary],
+    rows: Iterable[Row],
+    federations: Sequence[FederationRow],
+    bounds: Iterable[Bound],
+) -> list[DefenseResult]:
+    """The defenses of a run in the order of the results, by one metric; the conditions one after the other."""
+    own = [one for one in summaries if one.group.metric == metric]
+    known = _Known.of(campaign, [row for row in rows if row.metric == metric], bounds)
+    return [
+        _result(tried, [one for one in own if _tried(one) == tried], known, federations)
+        for condition in conditions_of(own)
+        for tried in dict.fromkeys(_tried(one) for one in own if condition_of(one.group) == condition)
+    ]
+
+
+def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[DefenseResult]]:
+    """The results of each condition."""
+    found: dict[Condition, list[DefenseResult]] = {}
+    for one in results:
+        found.setdefault(one.condition, []).append(one)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What of a run does not depend on the defense."""
+
+    attacks: Mapping[str, Attack]
+    """By the label of their rows."""
+    chains: Mapping[Tried, Chain]
+    recorded: Mapping[Tried, Guarantee | Unproven]
+    whole: Mapping[Tried, Guarantee | Unproven]
+    checks: Mapping[Group, Check]
+    gains: Mapping[Group, Comparison]
+    """What knowing the defense was worth, for each attack that has a control."""
+
+    @classmethod
+    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Known":
+        controls = {label: control for control, label in _controlled(campaign)}
+        return cls(
+            attacks=_attacks(campaign),
+            chains=chains_in(campaign),
+            recorded=guarantees_of(campaign),
+            whole=whole_guarantees_of(campaign),
+            checks={bound.group: bound.check for bound in bounds},
+            gains={one.group: one for one in compare_attacks(rows, controls)},
+        )
+
+
+def _tried(summary: Summary) -> Tried:
+    return condition_of(summary.group), summary.group.defense
+
+
+def _result(
+    tried: Tried, summaries: Sequence[Summary], known: _Known, federations: Iterable[FederationRow]
+) -> DefenseResult:
+    chain = known.chains.get(tried, Chain())
+    found = [one for one in attackers(summaries) if not math.isnan(one.mean)]
+    adaptive = [one for one in found if known.attacks[one.group.attack].adapts_to(chain)]
+    controlled = strongest([one for one in adaptive if one.group in known.gains])
+    bounded = strongest([one for one in found if one.group in known.checks])
+    rounds = [row for row in federations if _is_of(row, tried)]
+    return DefenseResult(
+        condition=tried[0],
+        defense=tried[1],
+        chain=chain,
+        attackers=tuple(found),
+        plain=strongest([one for one in found if one not in adaptive]),
+        adaptive=strongest(adaptive),
+        knowing=None if controlled is None else known.gains[controlled.group],
+        accuracy=accuracy_of(rounds),
+        sent=cost_of(rounds, lambda row: row.bytes_sent),
+        encoded=cost_of(rounds, lambda row: row.bytes_encoded),
+        seconds=cost_of(rounds, lambda row: row.client_seconds),
+        memory=cost_of(rounds, lambda row: row.client_memory),
+        guarantee=known.recorded.get(tried),
+        whole=known.whole.get(tried),
+        bound=None if bounded is None else known.checks[bounded.group],
+    )
+
+
+def _is_of(row: FederationRow, tried: Tried) -> bool:
+    return row.split == "test" and (condition_of_row(row), row.defense) == tried
+
+
+def _attacks(campaign: Campaign) -> dict[str, Attack]:
+    """Every attack by the label of its rows."""
+    return {
+        label: attacks.from_table(table)
+        for point in campaign.points
+        for label, table in labeled_attacks(point.experiment).items()
+    }
+
+
+def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    """The label of each plain attack with that of the attack which it is the control of."""
+    for point in campaign.points:
+        tables = labeled_attacks(point.experiment)
+        for control, table in tables.items():
+            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
+            yield from ((control, label) for label in same)

@@ -1,0 +1,112 @@
+"""Evidence of a verdict: the summaries, the paired tests, and where a defense does anything at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_row
+from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
+from fedleak.analysis.strongest import attackers, eligible, headline, strongest
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.statistics.group import Group, Sender
+from fedleak.statistics.paired_tests import Comparison, compare_defenses
+from fedleak.statistics.summary import Summary
+from fedleak.statistics.tuning import contest_of
+
+BARE = ""
+"""The label of messages that no defense touched, whatever the file calls that."""
+SIGNIFICANT = 0.05
+"""Below which p-value chance hardly explains the difference of a paired test."""
+Place = tuple[str, Sender]
+"""A defense's label, and whether its single messages or their sum."""
+
+
+def defense_words(defense: str, who: Who | Sender) -> str:
+    """The defense, and whether it is the sum that it revealed: `secure aggregation (sum)`."""
+    return f"{defense} (sum)" if who == AGGREGATE else defense
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a verdict is drawn from."""
+
+    summaries: Sequence[Summary]
+    comparisons: Sequence[Comparison]
+    defended: Mapping[Tried, bool]
+    """Each defense where it was tried, and whether there is anything in its chain."""
+    adapted: frozenset[str] = frozenset()
+    """The defenses that some attack takes account of."""
+
+    @property
+    def labels(self) -> list[str]:
+        """What was tried: no defense at all first, then the defenses by name."""
+        labels = dict.fromkeys(name if chain else BARE for (_, name), chain in self.defended.items())
+        return sorted(labels, key=lambda label: label != BARE)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds that anything was measured of."""
+        return [kind for kind in KINDS if headline(self.of(kind), kind) is not None]
+
+    def label(self, group: Group) -> str:
+        """The defense of a group by name, `BARE` where it does nothing."""
+        return group.defense if self.defended.get((condition_of(group), group.defense), True) else BARE
+
+    def of(self, kind: str) -> list[Summary]:
+        """The summaries of attacks that use the update, by every metric on `inputs` or `labels`."""
+        return [summary for summary in attackers(self.summaries) if kind_of(summary.group.metric) == kind]
+
+    def places(self, kind: str) -> dict[Place, list[Summary]]:
+        """The summaries by defense, single messages and sums apart."""
+        found: dict[Place, list[Summary]] = {}
+        for summary in self.of(kind):
+            found.setdefault((self.label(summary.group), summary.group.sender), []).append(summary)
+        return found
+
+    def worst(self, kind: str) -> dict[Place, Summary]:
+        """The figure with the gravest judgement on each defense's messages."""
+        return {place: one for place, own in self.places(kind).items() if (one := strongest(own)) is not None}
+
+    def chosen(self, summary: Summary) -> Summary | None:
+        """The variant that tuning chose in place of this one; None where it is this one, or nothing was tuned."""
+        own = summary.group
+        same = [s for s in self.summaries if contest_of(s.group) == contest_of(own) and s.group.metric == own.metric]
+        left = eligible(same)
+        return None if summary in left else strongest(left)
+
+    def in_first_metric(self, summary: Summary) -> Summary | None:
+        """The same attack by the metric that the page speaks in; None where that is this one, or has no figure."""
+        metric = headline(self.of(kind_of(summary.group.metric)), kind_of(summary.group.metric))
+        same = (s for s in self.summaries if s.group.variant == summary.group.variant and s.group.metric == metric)
+        return next((s for s in same if s.group.metric != summary.group.metric and s.messages), None)
+
+    def without_defense(self, summary: Summary) -> Summary | None:
+        """The strongest attack on the same kind of messages without a defense, by the same metric."""
+        own, where = summary.group, condition_of(summary.group)
+        return strongest([
+            s for s in self.summaries
+            if (self.label(s.group), s.group.sender, s.group.metric) == (BARE, own.sender, own.metric)
+            and condition_of(s.group) == where
+        ])  # fmt: skip
+
+
+def references_of(rows: Sequence[Row], defended: Mapping[Tried, bool]) -> dict[Condition, str]:
+    """For each condition what its defenses are compared with: none at all where it has that, else the run's first."""
+    names: dict[Condition, dict[str, None]] = {}
+    for row in rows:
+        names.setdefault(condition_of_row(row), {})[row.defense] = None
+    first = next((row.defense for row in rows), "")
+    return {
+        where: next((name for name in own if not defended.get((where, name), True)), first)
+        for where, own in names.items()
+    }
+
+
+def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> list[Comparison]:
+    """The paired tests of all conditions; what ignores the update is not compared."""
+    found: list[Comparison] = []
+    for name in dict.fromkeys(references.values()):
+        own = [row for row in rows if references[condition_of_row(row)] == name and row.algorithm not in BASELINES]
+        if any(row.defense == name for row in own):
+            found += compare_defenses(own, name)
+    return found

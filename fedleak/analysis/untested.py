@@ -1,0 +1,189 @@
+"""Untested: what a run did not try, so that nobody takes its silence for safety."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fedleak.analysis.diagnoses import Diagnosed
+from fedleak.analysis.judgement import BASELINES
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.contracts.plugin import Plugin
+from fedleak.contracts.reconstruction import Kind
+from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.experiment import judges
+from fedleak.formatting import counted, listed, opening, setting_in_words
+from fedleak.results.row import Row
+from fedleak.statistics.summary import Summary
+
+REASONS = 12
+"""Reasons for missing figures that are told, the most frequent."""
+GUESSES: Mapping[Kind, str] = {
+    "inputs": "guesses images",
+    "labels": "guesses labels",
+    "membership": "says who was there",
+    "properties": "answers questions about properties",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """One thing that was not tested."""
+
+    title: str
+    words: str
+
+
+def untested(
+    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], *, unfinished: int
+) -> list[Gap]:
+    """The gaps, the gravest first; `failures` as `failures_of` counts them, `unfinished` cells that were not run."""
+    return [Gap(title=title, words=words) for title, words in _gaps(campaign, summaries, failures, unfinished)]
+
+
+def poor_matches(diagnoses: Iterable[Diagnosed]) -> list[Gap]:
+    """Attacks that were tried and whose guesses do not explain the updates, with the likely cause."""
+    return [Gap(title="A guess that does not fit its update", words=f"{opening(one.sentence)}.") for one in diagnoses]
+
+
+def idle_metrics(campaign: Campaign) -> dict[str, str]:
+    """By name, a sentence on each metric that no attack of any setting gives anything to."""
+    used: set[str] = set()
+    about: dict[str, Kind] = {}
+    for experiment in distinct(campaign):
+        tried = experiment.build_attacks()
+        for metric in experiment.build_metrics() if tried else ():
+            about[metric.name] = metric.compares
+            if any(judges(metric, attack) for attack in tried):
+                used.add(metric.name)
+    return {
+        name: f"{name} has no figure: no attack here {GUESSES[kind]}"
+        for name, kind in about.items()
+        if name not in used
+    }
+
+
+def used_plugins(campaign: Campaign) -> list[Plugin]:
+    """Every attack, defense and metric of the campaign with those nested in them, each class once."""
+    found: dict[str, Plugin] = {}
+    for experiment in distinct(campaign):
+        chains = (defense for chain in experiment.build_chains().values() for defense in chain)
+        for plugin in (*experiment.build_attacks(), *chains, *experiment.build_metrics()):
+            for one in _nested(plugin):
+                found.setdefault(one.name, one)
+    return list(found.values())
+
+
+def failures_of(rows: Iterable[Row]) -> Counter[str]:
+    """Why attacked messages lack a figure, counted by attack and reason.
+
+    A metric that does not apply is no failure where another gave a figure: an attack that guesses no images has no
+    PSNR. One that applies and has no figure is.
+    """
+    messages: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        where = (
+            row.federation,
+            setting_in_words(row.setting),
+            row.defense,
+            row.attack,
+            row.seed,
+            row.round,
+            row.client,
+        )
+        messages.setdefault(where, []).append(row)
+    failed = [one for own in messages.values() if (one := _failed(own)) is not None]
+    return Counter(f"{one.attack} under {one.defense}: {one.reason or 'no reason given'}" for one in failed)
+
+
+def _failed(rows: Sequence[Row]) -> Row | None:
+    """The row that tells why a message lacks a figure, None where it has all that there can be."""
+    without = [row for row in rows if math.isnan(row.value)]
+    if len(without) == len(rows):
+        return rows[0]
+    return next((row for row in without if row.applicable), None)
+
+
+def _nested(plugin: Plugin) -> Iterator[Plugin]:
+    yield plugin
+    for value in vars(plugin).values():
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Plugin):
+                yield from _nested(inner)
+
+
+def _gaps(
+    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], unfinished: int
+) -> Iterator[tuple[str, str]]:
+    if unfinished:
+        yield "Cells that were not run", f"{counted(unfinished, 'planned cell')}: the run was interrupted."
+    unaware = not_adapted_to(campaign)
+    if unaware:
+        yield (
+            "An attacker who adapts",
+            (
+                f"None of these attacks takes account of a defense ({listed(unaware)}). Where one leaves little, read "
+                "untested, not safe."
+            ),
+        )
+    for failed, count in Counter(failures).most_common(REASONS):
+        yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
+    yield from _idle(campaign)
+    yield from _not_run({plugin.name for plugin in used_plugins(campaign)})
+    yield from _narrow(campaign, summaries)
+
+
+def _idle(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    for sentence in idle_metrics(campaign).values():
+        yield "Metrics that no attack answers", f"{sentence}."
+
+
+def adapted_to(campaign: Campaign) -> frozenset[str]:
+    """The defenses that in every experiment with them some attack takes account of."""
+    return frozenset(_defended(campaign)) - frozenset(not_adapted_to(campaign))
+
+
+def not_adapted_to(campaign: Campaign) -> list[str]:
+    """The defenses that no attack of their experiment takes account of."""
+    found = [
+        name
+        for experiment in distinct(campaign)
+        for name, chain in experiment.build_chains().items()
+        if chain and not any(attack.adapts_to(chain) for attack in experiment.build_attacks())
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _defended(campaign: Campaign) -> set[str]:
+    return {name for one in distinct(campaign) for name, chain in one.build_chains().items() if chain}
+
+
+def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
+    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BASELINES]
+    if rest:
+        yield "Attacks that fedleak has and this run did not use", f"{listed(rest)}."
+    rest = [cls.name for cls in defenses if cls.name not in names]
+    if rest:
+        yield "Defenses that fedleak has and this run did not use", f"{listed(rest)}."
+
+
+def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[str, str]]:
+    """Where the run looked at one case only."""
+    experiments = [point.experiment for point in campaign.points if point.split == "test"]
+    seeds = {experiment.seed for experiment in experiments}
+    if len(seeds) == 1:
+        yield "Chance", f"A single seed ({min(seeds)}): other clients, examples and weights may give other figures."
+    if not any(experiment.model.checkpoint or experiment.model.trained_rounds for experiment in experiments):
+        yield "Trained models", "All weights were fresh; a trained model may leak less, or more."
+    if not any(experiment.adversary.unknown for experiment in experiments):
+        yield "A server that knows less", "Every training fact was known to it: batch size, steps, learning rate, mode."
+    largest = max(experiment.federation.batch_size for experiment in experiments)
+    yield "Larger batches", f"No batch was larger than {counted(largest, 'example')}."
+    if {experiment.federation.rounds for experiment in experiments} == {1}:
+        yield "Later rounds", "Only the first round was attacked, and no two rounds together."
+    if any(summary.tuned for summary in summaries):
+        yield "Other options of the attacks", "Variants were chosen on tuning seeds, kept apart; beyond those, none."
+    else:
+        yield "Tuned attacks", "No options were tuned; an attacker who takes the time may get more."
+    yield "A malicious server", "This server only reads; one that sends changed weights may get more."

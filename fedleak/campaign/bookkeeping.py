@@ -1,0 +1,140 @@
+"""Bookkeeping of a run: what federations and cells came to is entered into the ledger, counted, and told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fedleak.campaign import tensorboard
+from fedleak.campaign.cell import Cell, Section
+from fedleak.campaign.error_log import ErrorLog
+from fedleak.campaign.events import Events, ProgressTracker
+from fedleak.campaign.federation_job import Federated, Federation, federation_rows, order_of
+from fedleak.campaign.ledger import Ledger
+from fedleak.campaign.plan import MessageKey, cells_of, counts_of, expected_count, place_of
+from fedleak.errors import FedleakError
+from fedleak.evaluation.message import Message
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.experiment import NamedDefense
+from fedleak.experiment.labels import labeled_attacks
+from fedleak.federation.outcome import ClientFailure
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bookkeeping:
+    """The books of one run."""
+
+    campaign: Campaign
+    folder: RunFolder
+    ledger: Ledger
+    progress: ProgressTracker
+    log: ErrorLog
+    lost_federations: list[FedleakError] = field(default_factory=list)
+    """Why each federation came to nothing that did."""
+
+    def federated(self, federation: Federation, federated: Federated, sections: Sequence[Section]) -> list[Cell]:
+        """Enters a federation that is over, for each section that it serves; returns the cells that are left to run."""
+        if federated.error is not None:
+            self.lost_federations.append(federated.error)
+        if federated.traceback:
+            self.log.write(f"federation {federation.title}", federated.traceback)
+        self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
+        left = [cell for number, _ in sections for cell in self._section(number, federation.defense, federated)]
+        self.progress.tell()
+        return left
+
+    def attacked(self, cell: Cell, saved: Saved) -> None:
+        """Enters a cell that is over."""
+        self.progress.count(saved.rows)
+        self.ledger.fill(cell, saved)
+        self.log.crashed(cell.place, saved)
+        self.progress.tell()
+
+    def require_a_federation(self) -> None:
+        """Raises the first federation's error where none came to anything."""
+        if self.lost_federations and len(self.lost_federations) == self.progress.federations:
+            raise self.lost_federations[0]
+
+    def _section(self, number: int, defense: NamedDefense, federated: Federated) -> list[Cell]:
+        """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
+        point, section = self.campaign.points[number], (number, defense.name)
+        cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages))
+        failed, later = _by_round(federated.failures, point.experiment.federation.rounds)
+        messages = sorted({*federated.messages, *failed}, key=order_of)
+        surplus = len(messages) - expected_count(point.experiment, defense)
+        self.progress.total += surplus * len(point.experiment.attacks)
+        self.ledger.federated(section, federation_rows(point, defense.name, federated))
+        left: list[Cell] = []
+        for message in messages:
+            if message in failed:
+                self._failed(section, failed[message], sent=message in federated.messages)
+            left += self._expect(cells.get(message, []))
+        for failure in later:
+            self._failed(section, failure, sent=True)
+        return left
+
+    def _expect(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Keeps a place for each cell, and enters those that an earlier start has finished; returns the others."""
+        left = []
+        for cell in cells:
+            self.ledger.expect(cell)
+            saved = cell_file.finished(self.folder.cell(cell.place), cell.address)
+            if saved is None:
+                left.append(cell)
+            else:
+                self._take_up(cell, saved)
+        return left
+
+    def _take_up(self, cell: Cell, saved: Saved) -> None:
+        if not self.folder.events(cell.place).exists():
+            tensorboard.write(cell, Message.of(self.folder, cell.place), saved)
+        self.attacked(cell, saved)
+
+    def _failed(self, section: Section, failure: ClientFailure, *, sent: bool) -> None:
+        """An error; and rows without a figure, unless the update was sent all the same or nobody attacks the round."""
+        if not sent:
+            self._enter_failure(section, failure)
+        number, defense = section
+        self.log.client_failed(defense, self.campaign.points[number].federation, failure)
+
+    def _enter_failure(self, section: Section, failure: ClientFailure) -> None:
+        number, defense = section
+        point = self.campaign.points[number]
+        for label, table in labeled_attacks(point.experiment).items():
+            place = place_of(point, defense, (failure.round, failure.client), label, table["use"])
+            rows = place.failed(point.experiment.build_metrics(), failure.reason)
+            self.ledger.add(section, rows)
+            self.progress.count(rows)
+
+
+def books_of(campaign: Campaign, folder: RunFolder, events: Events) -> Bookkeeping:
+    """Empty books, with a place for every section of a campaign."""
+    points = enumerate(campaign.points)
+    sections = [(number, defense.name) for number, point in points for defense in point.experiment.defenses]
+    federations, cells = counts_of(campaign)
+    metric = next(iter(campaign.first.metrics), "")
+    return Bookkeeping(
+        campaign=campaign,
+        folder=folder,
+        ledger=Ledger(folder, sections),
+        progress=ProgressTracker(events=events, metric=metric, federations=federations, total=cells),
+        log=ErrorLog(path=folder.errors, events=events),
+    )
+
+
+def _by_message(cells: Sequence[Cell]) -> dict[MessageKey, list[Cell]]:
+    found: dict[MessageKey, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.place.round, cell.place.client), []).append(cell)
+    return found
+
+
+def _by_round(
+    failures: Sequence[ClientFailure], recorded: int
+) -> tuple[dict[MessageKey, ClientFailure], list[ClientFailure]]:
+    """Failures in recorded rounds by round and client, and those of the rounds after them."""
+    failed: dict[MessageKey, ClientFailure] = {
+        (failure.round, failure.client): failure for failure in failures if failure.round <= recorded
+    }
+    return failed, [failure for failure in failures if failure.round > recorded]

@@ -1,0 +1,89 @@
+"""Cell job: attacks one recording, scores the guess, saves both, tells TensorBoard."""
+
+import time
+from dataclasses import replace
+
+from fedleak.campaign import tensorboard
+from fedleak.campaign.cell import Cell
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import OutputError, sentence
+from fedleak.evaluation import adversary, scoring
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
+from fedleak.evaluation.scoring import NOT_GUESSED
+from fedleak.learning.batch import Batch
+from fedleak.randomness import one_thread
+from fedleak.results.row import Remarks, Row
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+
+BUGS = (Exception, SystemExit)
+"""What an attack of somebody's may raise: also its wish to end the process."""
+
+
+def run_cell(cell: Cell) -> Saved:
+    """Attacks, scores and saves. An attack that raises is a result too; only a full or read-only disk is raised."""
+    message = Message.of(cell.folder, cell.place)
+    with one_thread():
+        try:
+            return _saved(cell, message, _attacked(cell, message))
+        except OutputError:
+            raise
+        except BUGS as error:  # a bug in one cell is kept with its traceback; the others go on
+            rows = cell.place.failed(cell.built_metrics, sentence(error))
+            return _saved(cell, message, Saved(rows=tuple(rows), address=cell.address).crashed(error))
+
+
+def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
+    cell_file.save(cell.folder.cell(cell.place), saved)
+    tensorboard.write(cell, message, saved)
+    return saved
+
+
+def _attacked(cell: Cell, message: Message) -> Saved:
+    observation, challenge = adversary.observe(message, cell.auxiliary, attacks.from_table(cell.table))
+    saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
+    started = time.perf_counter()
+    saved = _guessed(cell, observation, saved)
+    seconds = time.perf_counter() - started
+    rows = _rows(cell, saved, observation, message.truth, challenge, seconds)
+    return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
+
+
+def _guessed(cell: Cell, observation: Observation, saved: Saved) -> Saved:
+    try:
+        return replace(saved, guess=adversary.guess(observation, cell.table, cell.place))
+    except BUGS as error:  # the same as in `run_cell`, but here the prior can still be scored
+        return replace(saved, guess=Reconstruction.failed(sentence(error))).crashed(error)
+
+
+def _rows(
+    cell: Cell, saved: Saved, observation: Observation, truth: Batch, challenge: Challenge | None, seconds: float
+) -> tuple[Row, ...]:
+    # Not by the defense: every defense of a message stands beside the same baselines.
+    baselines = adversary.baselines(observation, cell.place.seed, cell.place.round, cell.place.client)
+    scores = scoring.score(saved.guess, truth, cell.built_metrics, saved.prior, baselines, challenge)
+    said = _remarks(saved.guess)
+    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), said=said) for score in scores)
+
+
+def _remarks(guess: Reconstruction) -> Remarks:
+    diagnosis = guess.diagnosis
+    return Remarks(
+        certifiable=guess.certifiable,
+        certificate=guess.certificate,
+        trouble=None if diagnosis is None else diagnosis.trouble,
+        diagnosis=None if diagnosis is None else diagnosis.words,
+    )
+
+
+def _quality(guess: Reconstruction, truth: Batch) -> tuple[tuple[int, float], ...]:
+    """PSNR of each snapshot: how the guess grew better, which the attacker cannot see."""
+    psnr = (metrics.build("psnr", {}),)
+    return tuple(
+        (snapshot.iteration, scoring.score(Reconstruction(inputs=snapshot.inputs), truth, psnr, NOT_GUESSED)[0].value)
+        for snapshot in guess.snapshots
+    )

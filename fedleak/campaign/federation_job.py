@@ -1,0 +1,225 @@
+"""Federation job: runs one point under one defense, once; a finished federation is found again by its address."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from traceback import format_exception
+
+from fedleak import progress
+from fedleak.campaign.plan import MessageKey, whole_address
+from fedleak.errors import FederationError, FedleakError, OutputError, UserError, sentence
+from fedleak.experiment.campaign import Point
+from fedleak.experiment.canonical import acting_tables
+from fedleak.experiment.experiment import NamedDefense
+from fedleak.federation.engine import Engine, run_federation
+from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, FederationReport
+from fedleak.federation.plan import FederationPlan
+from fedleak.io.atomic import write_atomically
+from fedleak.io.tensors import FACTS, TENSORS, beside
+from fedleak.recording import find_recordings
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.runs.folder import RunFolder, stem_name
+from fedleak.settings import PlanSettings
+from fedleak.vault import stem_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federation:
+    """What a worker needs to know to run a federation."""
+
+    root: Path
+    point: Point
+    defense: NamedDefense
+    engine: Engine
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Settings and defense: points that share them share the federation."""
+        return self.point.federation, self.defense.name
+
+    @property
+    def title(self) -> str:
+        """Its defense, and its settings where they vary."""
+        return " ".join(filter(None, [self.defense.name, self.point.federation]))
+
+    @property
+    def recordings(self) -> Path:
+        """Where the server records."""
+        return RunFolder(self.root).recordings(self.defense.name, self.point.federation)
+
+    @property
+    def vault(self) -> Path:
+        """Where the clients keep the truth."""
+        return RunFolder(self.root).vault(self.defense.name, self.point.federation)
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that the federation is over, written last."""
+        return self.recordings / "federation.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federated:
+    """What a federation left: the messages to attack, and the clients that sent none."""
+
+    messages: dict[MessageKey, str]
+    """In the order of the results, each with a digest of what was recorded: what a cell depends on."""
+    failures: list[ClientFailure]
+    seconds: float
+    evaluation: Evaluation
+    costs: Mapping[int, Cost] = field(default_factory=dict)
+    """By round."""
+    reused: bool = False
+    error: FedleakError | None = None
+    """What ended it, where it came to nothing."""
+    traceback: str = ""
+    """Of an error that is not fedleak's own: a bug in an app, a strategy, a plug-in."""
+
+
+def run_federation_of(federation: Federation) -> Federated:
+    """Runs it, whatever was there before. One that comes to nothing is a result too; only a full disk is raised."""
+    _discard(federation.recordings, federation.vault)
+    try:
+        report = run_federation(_plan(federation), federation.engine, progress.report)
+    except OutputError:
+        raise
+    except FedleakError as error:
+        return came_to_nothing(federation, error)
+    except Exception as error:  # noqa: BLE001  a bug costs this federation and is kept with its traceback
+        reason = FederationError(sentence(error))
+        return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
+    facts = _facts(federation, report)
+    write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
+    return _federated(facts, reused=False)
+
+
+def _facts(federation: Federation, report: FederationReport) -> dict[str, object]:
+    """What the marker holds."""
+    messages = _messages(federation.recordings)
+    return {
+        "address": whole_address(federation.point.experiment, federation.defense),
+        "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
+        "failures": [asdict(failure) for failure in report.failures],
+        "seconds": report.seconds,
+        "evaluation": report.evaluation,
+        "costs": {round: asdict(cost) for round, cost in report.costs.items()},
+    }
+
+
+def came_to_nothing(federation: Federation, error: FedleakError) -> Federated:
+    """As if each of its clients had failed in round 1."""
+    failures = [
+        ClientFailure(client=client, round=1, reason=str(error), user_error=isinstance(error, UserError))
+        for client in range(federation.point.experiment.federation.clients)
+    ]
+    return Federated(messages={}, failures=failures, seconds=0.0, evaluation={}, error=error)
+
+
+def reusable(federation: Federation) -> Federated | None:
+    """The federation that an earlier run left, where it is the same one and its recordings are still there."""
+    try:
+        facts = json.loads(federation.marker.read_bytes())
+        found = _federated(facts, reused=True)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    # A client that failed may do better the next time, so such a federation is not finished.
+    address = whole_address(federation.point.experiment, federation.defense)
+    whole = facts["address"] == address and not found.failures
+    return found if whole and _intact(federation, found) else None
+
+
+def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
+    """What the federation was good for and what it took, a row for each round."""
+    experiment = point.experiment
+    return [
+        FederationRow(
+            task=experiment.task,
+            setting=point.setting,
+            federation=point.federation,
+            split=point.split,
+            defense=defense,
+            seed=experiment.seed,
+            round=round,
+            recorded=round <= experiment.federation.rounds,
+            messages=sum(own == round for own, _ in federated.messages),
+            failures=sum(failure.round == round for failure in federated.failures),
+            accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
+            loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
+            **asdict(federated.costs.get(round, UNKNOWN_COST)),
+            seconds=federated.seconds,
+        )
+        for round in range(1, experiment.rounds + 1)
+    ]
+
+
+def order_of(message: MessageKey) -> tuple[int, bool, int]:
+    """Sorts messages by round, then client, the aggregate last."""
+    round, who = message
+    return (round, who == AGGREGATE, 0 if who == AGGREGATE else who)
+
+
+def _plan(federation: Federation) -> FederationPlan:
+    experiment = federation.point.experiment
+    settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
+    return FederationPlan(
+        **settings,
+        defense=federation.defense.name,
+        chain=tuple(acting_tables(federation.point.experiment, federation.defense)),
+        recordings=str(federation.recordings.resolve()),
+        vault=str(federation.vault.resolve()),
+    )
+
+
+def _messages(recordings: Path) -> list[MessageKey]:
+    """The messages below a folder by round, then client, the aggregate last."""
+    found: list[MessageKey] = []
+    for path in find_recordings(recordings):
+        who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
+        found.append((int(path.parent.name.removeprefix("round-")), who))
+    return sorted(found, key=order_of)
+
+
+def _intact(federation: Federation, found: Federated) -> bool:
+    """Whether every message is still what was recorded, and the truth of every client is there."""
+    try:
+        same = all(_digest(federation.recordings, message) == digest for message, digest in found.messages.items())
+    except OSError:
+        return False
+    clients = [(round, who) for round, who in found.messages if who != AGGREGATE]
+    truths = (stem_of(federation.vault, round, int(who)) for round, who in clients)
+    return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
+
+
+def _digest(recordings: Path, message: MessageKey) -> str:
+    """Of both files of a recording: a federation that is run again after a client failed may record other updates."""
+    round, who = message
+    stem = recordings / f"round-{round:04d}" / stem_name(who)
+    digest = hashlib.blake2b(digest_size=10)
+    for suffix in (FACTS, TENSORS):
+        digest.update(beside(stem, suffix).read_bytes())
+    return digest.hexdigest()
+
+
+def _federated(facts: dict[str, object], *, reused: bool) -> Federated:
+    plain = json.loads(json.dumps(facts))
+    return Federated(
+        messages={(round, who): digest for round, who, digest in plain["messages"]},
+        failures=[ClientFailure(**failure) for failure in plain["failures"]],
+        seconds=plain["seconds"],
+        evaluation={int(round): values for round, values in plain["evaluation"].items()},
+        costs={int(round): Cost(**values) for round, values in plain["costs"].items()},
+        reused=reused,
+    )
+
+
+def _discard(*folders: Path) -> None:
+    for folder in folders:
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise OutputError(f"cannot replace {folder}: {error.strerror}; choose another --out") from error

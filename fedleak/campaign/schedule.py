@@ -1,0 +1,47 @@
+"""Schedule of a run: the federations still to run, the sections that each serves, and the cells that wait."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fedleak.campaign.cell import Cell, Section
+from fedleak.campaign.federation_job import Federation
+from fedleak.campaign.workers import Engine
+from fedleak.experiment.campaign import Campaign
+from fedleak.runs.folder import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """What is left to do, in order."""
+
+    sections: Mapping[tuple[str, str], Sequence[Section]]
+    """Parts of the results that share a federation, by its key."""
+    federations: deque[Federation]
+    cells: deque[Cell] = field(default_factory=deque)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.cells and not self.federations
+
+    def next(self) -> Federation | Cell | None:
+        """Takes the next job off the schedule. Cells go first: what a federation made is attacked before the next."""
+        if self.cells:
+            return self.cells.popleft()
+        return self.federations.popleft() if self.federations else None
+
+
+def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedule:
+    """Every federation of a campaign once, in plan order."""
+    of_flower: Literal["loopback", "simulation"] = "simulation" if engine == "simulation" else "loopback"
+    sections: dict[tuple[str, str], list[Section]] = {}
+    federations: deque[Federation] = deque()
+    for number, point in enumerate(campaign.points):
+        for defense in point.experiment.defenses:
+            federation = Federation(root=folder.root, point=point, defense=defense, engine=of_flower)
+            if federation.key not in sections:
+                federations.append(federation)
+            sections.setdefault(federation.key, []).append((number, defense.name))
+    return Schedule(sections=sections, federations=federations)

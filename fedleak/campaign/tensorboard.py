@@ -1,0 +1,90 @@
+"""TensorBoard events of a cell: the attack over its iterations, its scores, pictures, and what to compare it by."""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from fedleak.campaign.cell import Cell
+from fedleak.errors import RecordingError
+from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
+from fedleak.io.tensorboard_events import Setting, Values, picture, scalar, session, write_events
+from fedleak.runs.cell_file import Saved
+
+PICTURES = 16
+"""Pictures a cell at most."""
+
+
+def write(cell: Cell, message: Message, saved: Saved) -> None:
+    """Replaces the events of a cell. Raises `OutputError` where they cannot be written."""
+    path = cell.folder.events(cell.place)
+    values = _scalars(saved)
+    values[0] += _pictures(message, saved)
+    values[0] += session(settings_of(cell, message), failed=saved.guess.failure is not None)
+    shutil.rmtree(path, ignore_errors=True)
+    write_events(path, values)
+
+
+def settings_of(cell: Cell, message: Message) -> dict[str, Setting]:
+    """What to compare cells by: task, attack with its options, defense, message, seed, and how the client trained.
+
+    Keys are those of an experiment file; options of the attack are below `attack`.
+    """
+    place = cell.place
+    return {
+        "task": place.task,
+        "defense": place.defense,
+        "attack": place.attack,
+        "client": str(place.client),
+        "round": place.round,
+        "seed": place.seed,
+        "split": place.split,
+        "adversary.auxiliary": cell.auxiliary,
+        **_training(message),
+        **place.setting,
+        **dict(_options(cell.table, "attack")),
+    }
+
+
+def _training(message: Message) -> dict[str, Setting]:
+    """How the client, or the first of a cohort, really trained, where the vault still knows."""
+    try:
+        training = message.training
+    except RecordingError:
+        return {}  # the row has what else is known
+    return {f"federation.{key}": value for key, value in asdict(training).items() if value is not None}
+
+
+def _options(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Setting]]:
+    """The options of a table by dotted key, those of tables within it too."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _options(value, f"{prefix}.{key}")
+        else:
+            yield f"{prefix}.{key}", value if isinstance(value, Setting) else str(value)
+
+
+def _scalars(saved: Saved) -> Values:
+    values: Values = defaultdict(list)
+    for row in saved.rows:
+        values[0] += scalar(f"score/{row.metric}", row.value)
+        values[0] += scalar(f"prior/{row.metric}", row.baseline)
+        values[0] += scalar(f"no gradient/{row.metric}", row.no_gradient)
+    for point in saved.guess.trace:
+        values[point.iteration] += scalar("attack/own loss", point.loss)
+    for iteration, psnr in saved.quality:
+        values[iteration] += scalar("attack/psnr", psnr)
+    return values
+
+
+def _pictures(message: Message, saved: Saved) -> list[Any]:
+    if saved.guess.inputs is None:
+        return []
+    try:
+        truth = message.truth.inputs
+    except RecordingError:
+        return []  # without the truth there is nothing to show beside the guess; the scores say why
+    guess = scoring.matched(saved.guess.inputs, truth)
+    return [*picture("truth", truth[:PICTURES]), *picture("guess", guess[:PICTURES])]

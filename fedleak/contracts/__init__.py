@@ -1,0 +1,1 @@
+"""Contracts: what a plug-in implements and what it is given."""

@@ -1,0 +1,192 @@
+"""Chains of defenses: several in order that act as one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Generator
+
+from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.mechanism import Situation, View
+from fedleak.contracts.defense import Defense, Place, defenses
+from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
+from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, dense_bytes
+from fedleak.learning.weights import NamedTensors
+from fedleak.randomness import generator
+from fedleak.settings import FederationSettings, Table
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Defenses in the order in which they are applied; an empty chain leaves things as they are.
+
+    Raises `ConfigError` for defenses that cannot be chained.
+    """
+
+    defenses: tuple[Defense, ...] = ()
+
+    @classmethod
+    def build(cls, tables: tuple[Table, ...], where: str = "chain") -> "Chain":
+        """The chain that the tables of an experiment name; `where` is their place in the user's input."""
+        built = tuple(defenses.from_table(table, f"{where}.{i}") for i, table in enumerate(tables))
+        try:
+            return cls(built)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+    def __post_init__(self) -> None:
+        self._require_protocol_last()
+        self._require_one_gradient()
+
+    def __iter__(self) -> Iterator[Defense]:
+        return iter(self.defenses)
+
+    def __len__(self) -> int:
+        return len(self.defenses)
+
+    @property
+    def tables(self) -> list[dict[str, Any]]:
+        """`{use = name, ...}` with every option, for each defense."""
+        return [{"use": defense.name, **defense.options()} for defense in self]
+
+    @property
+    def protocol(self) -> Defense | None:
+        """The defense that needs a wire protocol, if there is one; it is the last."""
+        return next((defense for defense in self if defense.protocol is not None), None)
+
+    @property
+    def local(self) -> "Chain":
+        """The defenses that a client applies by itself: all but the one that needs a protocol."""
+        return Chain(tuple(defense for defense in self if defense.protocol is None))
+
+    @property
+    def shapes_the_network(self) -> bool:
+        """Whether a defense asks something of the network or changes it."""
+        return any(defense.acts_on & {"requirements", "task"} for defense in self)
+
+    # How a run is set up.
+
+    def planned(self, phases: tuple[FederationSettings, ...]) -> "Chain":
+        """The chain as it acts in a run; `phases` as the experiment has them, before any defense changes training."""
+        trained = tuple(self.settings(phase) for phase in phases)
+        return Chain(tuple(defense.planned(trained) for defense in self))
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        """How clients train under the chain."""
+        for defense in self:
+            federation = defense.settings(federation)
+        return federation
+
+    def task(self, task: Task) -> Task:
+        """The task as it is trained under the chain; raises `ConfigError` where a defense does not fit the network."""
+        for defense in self:
+            defense.require(task)
+            task = defense.transform_task(task)
+        self._require_shared(task)
+        return task
+
+    def withheld(self, task: Task) -> frozenset[str]:
+        """Names of the parameters and buffers that never leave a client; `task` is the transformed one."""
+        return frozenset(name for defense in self for name in defense.withheld(task))
+
+    # One round of a client.
+
+    def examples(self, task: Task, examples: Batch, seed_key: tuple[object, ...]) -> Batch:
+        """What a client trains on in a round; `seed_key` seeds the draws of all defenses."""
+        for place, defense in enumerate(self):
+            examples = defense.examples(task, examples, generator(*seed_key, "examples", place))
+        return examples
+
+    def gradient(self, step: Step, rng: Generator) -> NamedTensors:
+        """The gradient that one local step follows."""
+        for defense in self._acting_on("gradient"):
+            return defense.gradient(step, rng)
+        return step.gradient()
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        """The update as it leaves a client that kept nothing of earlier rounds."""
+        for defense in self:
+            update = defense.protect(update, rng)
+        return update
+
+    def protect_with_state(self, update: Update, state: NamedTensors, rng: Generator) -> tuple[Update, NamedTensors]:
+        """The update as it leaves the client, and the client's state for its next round, by "PLACE/NAME"."""
+        saved: NamedTensors = {}
+        for place, defense in enumerate(self):
+            kept = {name.partition("/")[2]: value for name, value in state.items() if name.startswith(f"{place}/")}
+            given = defense.load_state(update, kept)
+            update = defense.protect(given, rng)
+            saved |= {f"{place}/{name}": value for name, value in defense.save_state(given, update).items()}
+        return update, saved
+
+    def encoded_bytes(self, sent: Update) -> int:
+        """What an update takes as the last defense encodes it that changes updates or has an encoding."""
+        acting = self._acting_on("update")
+        return acting[-1].encoded_bytes(sent) if acting else dense_bytes(sent.tensors)
+
+    # What is proved.
+
+    def noise_variance(self, training: LocalTraining) -> float:
+        """Variance of the noise that the chain is known to add to an entry of what one client sends."""
+        return sum((defense.noise(training) ** 2 for defense in self), start=0.0)
+
+    def guarantee(
+        self, phases: tuple[FederationSettings, ...], task: Task, *, view: View | None = None
+    ) -> Guarantee | Unproven:
+        """The strongest guarantee that one defense of the chain gives over all rounds of a run.
+
+        `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
+        one. The view is the server's by default: the sum under secure aggregation, else messages. What is proved is
+        about weights, and clients under such a chain report no loss beside them (`tells_the_loss`). Not covered are the
+        number of examples, and what clients report of the public test split with layers that they share with nobody.
+        """
+        local = self.local
+        seen: View = view or ("message" if self.protocol is None else "sum")
+        situations = [Situation(federation=self.settings(phase), view=seen) for phase in phases]
+        leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
+        bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
+        return strongest_guarantee(local.defenses, phases, situations, bare[0] if bare else None)
+
+    def tells_the_loss(self, federation: FederationSettings) -> bool:
+        """Whether clients report their training loss in clear: not where the chain proves what that would void."""
+        situation = Situation(federation=self.settings(federation))
+        return not any(True for _ in mechanisms(self.local.defenses, situation))
+
+    # What cannot be chained.
+
+    def _acting_on(self, place: Place) -> tuple[Defense, ...]:
+        return tuple(defense for defense in self if place in defense.acts_on)
+
+    def _require_protocol_last(self) -> None:
+        needing = [defense for defense in self if defense.protocol is not None]
+        if needing and (len(needing) > 1 or self.defenses[-1] is not needing[0]):
+            raise ConfigError(
+                f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a "
+                f"chain; got {', '.join(defense.name for defense in self)}"
+            )
+
+    def _require_one_gradient(self) -> None:
+        acting = self._acting_on("gradient")
+        if len(acting) > 1:
+            names = " and ".join(f"'{defense.name}'" for defense in acting)
+            raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
+
+    def _require_shared(self, task: Task) -> None:
+        """Refuses a chain that withholds what it replaces itself, or all there is; `task` is the transformed one."""
+        withholding = self._acting_on("layers")
+        for defense in withholding:
+            if not defense.withheld(task):
+                raise ConfigError(
+                    f"'{defense.name}' withholds layers that a later defense of the chain replaces, so that it would "
+                    "withhold nothing; leave one of them out"
+                )
+        if self.withheld(task).issuperset(name for name, _ in task.network.named_parameters()):
+            names = " and ".join(f"'{defense.name}'" for defense in withholding)
+            raise ConfigError(
+                f"{names} withhold every parameter of '{task.name}', so that clients would share nothing; "
+                "leave out one layer at least"
+            )

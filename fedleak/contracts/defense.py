@@ -1,0 +1,182 @@
+"""The contract of a defense by its three roles, and the registry that finds defenses by name."""
+
+import math
+from abc import ABC
+from typing import Any, ClassVar, Literal
+
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.update import Update, dense_bytes
+from fedleak.learning.weights import NamedTensors
+from fedleak.settings import FederationSettings
+
+Place = Literal["requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol"]
+"""Where along a client's round a defense acts; see `PLACES`."""
+
+PLACES: dict[str, Place] = {
+    "require": "requirements",
+    "settings": "training",
+    "transform_task": "task",
+    "withheld": "layers",
+    "examples": "examples",
+    "gradient": "gradient",
+    "load_state": "state",
+    "save_state": "state",
+    "protect": "update",
+    "encoded_bytes": "update",
+    "protocol": "protocol",
+}
+"""The members of `ClientSide` that a defense overrides, each with the place at which it then acts."""
+
+
+class ClientSide:
+    """What a client does, in the order of a round. What is not overridden leaves things as they are."""
+
+    acts_on: ClassVar[frozenset[Place]] = frozenset()
+    """Where it acts: found once, when the class is made, from what it overrides."""
+    protocol: ClassVar[str | None] = None
+    """Name of the wire protocol the defense needs between clients and server; None: clients can do it alone."""
+
+    def require(self, task: Task) -> None:
+        """Raises `ConfigError` where the defense does not fit the task's network."""
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        """How clients train."""
+        return federation
+
+    def transform_task(self, task: Task) -> Task:
+        """The task with the network that is trained; fresh layers draw from torch's global generator.
+
+        The task that is given is not changed.
+        """
+        return task
+
+    def withheld(self, task: Task) -> frozenset[str]:
+        """Names of the parameters and buffers of the transformed task that a client keeps for itself."""
+        return frozenset()
+
+    def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
+        """What a client trains on in a round in place of its own examples; `task` is the transformed one."""
+        return examples
+
+    def gradient(self, step: Step, rng: Generator) -> NamedTensors:
+        """The gradient that one local step follows. One defense of a chain at most may have a say in it."""
+        return step.gradient()
+
+    def load_state(self, update: Update, kept: NamedTensors) -> Update:
+        """The update with what the client kept of earlier rounds (empty in the first), before it is protected."""
+        return update
+
+    def protect(self, update: Update, rng: Generator) -> Update:
+        """The update as it leaves the client."""
+        return update
+
+    def save_state(self, given: Update, sent: Update) -> NamedTensors:
+        """What the client keeps for its next round."""
+        return {}
+
+    def encoded_bytes(self, sent: Update) -> int:
+        """What an update takes in the defense's own encoding, whatever Flower makes of it; else as float32."""
+        return dense_bytes(sent.tensors)
+
+
+class AdversaryKnowledge:
+    """What an attacker may know: what can be said about what went in, from what came out."""
+
+    adaptive_strategy: ClassVar[str] = ""
+    """What a matching attack makes of knowing the defense, in words; empty where it makes nothing of it."""
+    mixes_labels: ClassVar[bool] = False
+    """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
+    stochastic: ClassVar[bool] = False
+    """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
+    """
+
+    def observed_mask(self, sent: Update) -> NamedTensors | None:
+        """Which entries of what was sent say something about those that were given, as masks; None: all do."""
+        return None
+
+    def relaxed(self, given: Update) -> Update:
+        """`protect` as a differentiable function of the update alone; its mean, where it is random."""
+        return given
+
+    def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
+        """`-log p(sent | given)` up to a constant, in nats and differentiable; None where a distance has to do.
+
+        Where the exact density is flat or infinite (quantizers), a smooth one that is lowest in the same place.
+        """
+        return None
+
+    def invert_examples(
+        self, inputs: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """A client's own images from those that it trained on, as far as can be told: undoes `examples`."""
+        return inputs
+
+
+class PrivacyProof:
+    """What is proved of a defense, and what it takes to prove it."""
+
+    def sensitivity_bound(self, norm: float) -> float:
+        """The greatest norm of an update that `protect` returns, if the one that it is given has at most this norm."""
+        return math.inf
+
+    def mechanism(self, situation: Situation) -> Mechanism | None:
+        """What one round proves, for accountants; None where nothing is proved."""
+        return None
+
+    def noise(self, training: LocalTraining) -> float:
+        """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""
+        return 0.0
+
+
+class Defense(Plugin, ClientSide, AdversaryKnowledge, PrivacyProof, ABC):
+    """What a client does so that its update leaks less; algorithm and parameters are public, `rng` is not.
+
+    A defense is told by the methods that it overrides, in any of the three roles.
+    """
+
+    acts_on: ClassVar[frozenset[Place]] = frozenset()
+    """Where it acts: found once, when the class is made, from what it overrides. A wrapper that passes everything on
+    acts where the wrapped defense does, and says so with an `acts_on` of its own."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _refuse_old_names(cls)
+        if "acts_on" not in vars(cls):
+            cls.acts_on = frozenset(
+                place for member, place in PLACES.items() if getattr(cls, member) is not getattr(ClientSide, member)
+            )
+
+    def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":
+        """The defense as it acts in a run, where that goes by how long the run is and how clients train in it."""
+        return self
+
+
+_RENAMED_METHODS = {
+    "harden": "transform_task",
+    "recall": "load_state",
+    "remember": "save_state",
+    "visible": "observed_mask",
+    "expected": "relaxed",
+    "misfit": "negative_log_likelihood",
+    "restored": "invert_examples",
+    "bounded": "sensitivity_bound",
+}
+_RENAMED_VARIABLES = {"knowledge": "adaptive_strategy", "rolls_dice": "stochastic"}
+
+
+def _refuse_old_names(cls: type[Defense]) -> None:
+    """A method under a name of an earlier version would be overridden by nobody and called by nobody."""
+    for old, new in (_RENAMED_METHODS | _RENAMED_VARIABLES).items():
+        if callable(vars(cls).get(old)) or (old in _RENAMED_VARIABLES and old in vars(cls)):
+            raise ConfigError(f"defense '{cls.__name__}' overrides '{old}', which is called '{new}' now; rename it")
+
+
+defenses: Registry[Defense] = Registry("defense", "fedleak.defenses")

@@ -1,0 +1,67 @@
+"""Differential-privacy guarantees of several defenses: the strongest that one of them gives, and what voids it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.contracts.defense import Defense
+from fedleak.settings import FederationSettings
+
+
+def strongest_guarantee(
+    defenses: tuple[Defense, ...],
+    phases: tuple[FederationSettings, ...],
+    situations: list[Situation],
+    unprotected: str | None,
+) -> Guarantee | Unproven:
+    """The strongest guarantee that one of the defenses gives over all phases of a run, or why there is none.
+
+    `situations` has how clients train in each phase under the whole chain; `unprotected` names a buffer that leaves
+    clients as training made it, if there is one.
+    """
+    found = [dict(mechanisms(defenses, situation)) for situation in situations]
+    always = [place for place in found[0] if all(place in later for later in found)]
+    if not always:
+        return Unproven(_why_nothing(defenses, situations))
+    if unprotected is not None:
+        return Unproven(
+            f"the network's buffer '{unprotected}' leaves clients as training made it, without noise; "
+            "take a network with group normalization, or withhold its buffers"
+        )
+    guarantees = [_composed(defenses[place].name, phases, [one[place] for one in found]) for place in always]
+    mixing = [defense.name for defense in defenses if "examples" in defense.acts_on]
+    sound = [one for one in guarantees if not mixing or one.mechanism.protects == "client"]
+    if not sound:
+        return Unproven(
+            f"'{mixing[0]}' changes the examples first, so that an original may be in several of those that "
+            f"'{guarantees[0].defense}' protects"
+        )
+    return min(sound, key=lambda one: one.shift)
+
+
+def mechanisms(defenses: tuple[Defense, ...], situation: Situation) -> Iterator[tuple[int, Mechanism]]:
+    """The places of the defenses that prove something, each with what it proves of one round."""
+    for place, defense in enumerate(defenses):
+        mechanism = defense.mechanism(situation)
+        if mechanism is not None and mechanism.noise_multiplier > 0:
+            yield place, mechanism
+        situation = replace(situation, norm=defense.sensitivity_bound(situation.norm))
+
+
+def _composed(name: str, phases: tuple[FederationSettings, ...], proved: list[Mechanism]) -> Guarantee:
+    later = _composed(name, phases[1:], proved[1:]) if len(phases) > 1 else None
+    return Guarantee(mechanism=proved[0], rounds=phases[0].rounds, defense=name, later=later)
+
+
+def _why_nothing(defenses: tuple[Defense, ...], situations: list[Situation]) -> str:
+    """Why none of the defenses has a mechanism in this view, in every part of the run."""
+    outside = [place for place, _ in mechanisms(defenses, replace(situations[0], view="model"))]
+    if outside and situations[0].view == "message":
+        return (
+            f"'{defenses[outside[0]].name}' adds noise where the updates have arrived already: it protects from those "
+            "who see the averaged model, and not from the server"
+        )
+    if any(True for _ in mechanisms(defenses, situations[0])):
+        return "what it proves of the recorded rounds does not hold in those after them, where clients train otherwise"
+    return "no defense of the chain adds noise that is large enough for what it bounds; see local-dp and dp-sgd"

@@ -1,0 +1,69 @@
+"""Everything the adversary holds about one message: public knowledge and what crossed the wire, nothing private."""
+
+from dataclasses import dataclass, field, replace
+
+from fedleak.contracts.chain import Chain
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.update import Update
+from fedleak.learning.weights import NamedTensors, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One client's update, or an aggregate of several, as the server saw it."""
+
+    task: Task
+    before: Weights
+    """What the server sent."""
+    update: Update
+    """What came back, over the model's parameters; where masked, the ring elements read as fixed-point numbers."""
+    buffers_after: NamedTensors | None = None
+    """BatchNorm statistics and counters as they came back; None where they are withheld or masked."""
+    cohort: tuple[int, ...] = (0,)
+    """The clients whose examples are in this update."""
+    round: int = 1
+    num_examples: int | None = None
+    """Examples behind the update, as the clients reported them; None where that is unknown."""
+    training: LocalTraining = field(default_factory=LocalTraining)
+    """How each client trains, as far as the adversary knows."""
+    defense: Chain = field(default_factory=Chain)
+    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
+    masked: bool = False
+    """Whether the update is still under its pairwise masks, so uniformly random to who lacks the keys."""
+    auxiliary: Batch | None = None
+    """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
+    others: tuple["Observation", ...] = ()
+    """What else the adversary held of the same run when this message came: those of other clients, those of earlier
+    rounds. Only for attacks that say so in `Attack.requires`."""
+    candidates: Batch | None = None
+    """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
+    examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
+    so in `Attack.requires`."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them
+            object.__setattr__(self, "defense", Chain(tuple(self.defense)))
+
+    def gradient(self) -> NamedTensors:
+        """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""
+        return self.update.as_gradient(self.before.parameters, self.training).tensors
+
+    def examples(self) -> int:
+        """How many examples to guess: as reported, else one batch for each client of the cohort."""
+        return self.num_examples or (self.training.batch_size or 1) * len(self.cohort)
+
+    def previous_rounds(self) -> tuple["Observation", ...]:
+        """The messages of the same cohort in earlier rounds, oldest first."""
+        earlier = [other for other in self.others if other.cohort == self.cohort and other.round < self.round]
+        return tuple(sorted(earlier, key=lambda message: message.round))
+
+    def other_clients(self) -> tuple["Observation", ...]:
+        """The messages of other clients in the same round, as far as they can be read."""
+        readable = [other for other in self.others if other.round == self.round and not other.masked]
+        return tuple(other for other in readable if not set(other.cohort) & set(self.cohort))
+
+    def with_auxiliary(self, auxiliary: Batch | None) -> "Observation":
+        """The same observation for an adversary who also holds public data."""
+        return replace(self, auxiliary=auxiliary)

@@ -1,0 +1,70 @@
+"""What an attack returns: its guess, its own loss, and how it got there."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TracePoint:
+    """The attacker's own loss at one iteration."""
+
+    iteration: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The guess at one iteration, kept so that its quality can be scored after the attack."""
+
+    iteration: int
+    inputs: Float[Tensor, "batch channels height width"]
+
+
+Kind = Literal["inputs", "labels", "membership", "properties"]
+"""What a guess may be about: a field of a `Reconstruction`."""
+Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What most likely went wrong, told from what the attacker holds: never from the truth."""
+
+    trouble: Trouble
+    words: str
+    """One sentence: what was seen, and what to do about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """A guess. `inputs`, `labels`, `membership` or `properties` is None where the attack does not guess them.
+
+    A failed attack has none and says why in `failure`; it is scored NaN, never as a black image.
+    """
+
+    inputs: Float[Tensor, "batch channels height width"] | None = None
+    labels: Int[Tensor, " guesses"] | None = None
+    mismatch: float = float("nan")
+    """The attacker's own loss for this guess, lower is better; NaN where it has none."""
+    failure: str | None = None
+    certifiable: bool = False
+    """Whether the attack had a test for a guess like this one that could have proved it."""
+    certificate: str | None = None
+    """Where the attack can prove its guess: the test that it passed, in words with its figure. None: a guess."""
+    note: str | None = None
+    """What to know about a guess that did not fail: how sure it is, or that the attack broke off after it."""
+    diagnosis: Diagnosis | None = None
+    """Where the attacker can tell by its own figures that this guess is no match: the likeliest cause."""
+    membership: Float[Tensor, " candidates"] | None = None
+    """For each of the observation's candidates how surely it is behind the update; only the order means something."""
+    properties: Float[Tensor, " properties"] | None = None
+    """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say."""
+    trace: tuple[TracePoint, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+
+    @classmethod
+    def failed(cls, reason: str) -> "Reconstruction":
+        """No guess, and why."""
+        return cls(failure=reason)

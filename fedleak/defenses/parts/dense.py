@@ -1,0 +1,61 @@
+"""Dense layers of a network, and layers put in front of or behind one."""
+
+import copy
+from functools import partial
+
+from torch import Tensor, nn
+
+from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
+
+
+def dense_layers(network: nn.Module) -> list[str]:
+    """Names of the linear layers in the order they are declared, but for those inside of another."""
+    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    return [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+
+
+def require_dense_layer(task: Task, defense: str) -> None:
+    """Raises `ConfigError` where the network has none."""
+    if not dense_layers(task.network):
+        kinds = sorted({type(m).__name__ for m in task.network.modules() if list(m.parameters(recurse=False))})
+        raise ConfigError(
+            f"'{defense}' acts on what enters a dense layer (nn.Linear), and the network of '{task.name}' has only "
+            f"{', '.join(kinds) or 'layers without parameters'}; choose a task whose network has one"
+        )
+
+
+def in_front(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.Module:
+    """A copy of the network in which everything that enters the layer at `place` goes through another one first.
+
+    That one becomes a child of the layer: what parameters there were keep their names, so that checkpoints still fit.
+    """
+    copied = copy.deepcopy(network)
+    layer_there = copied.get_submodule(place)
+    layer_there.register_forward_pre_hook(partial(_enter_through, child_of(layer_there, name, layer)))
+    return copied
+
+
+def behind(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.Module:
+    """The same for everything that leaves it."""
+    copied = copy.deepcopy(network)
+    layer_there = copied.get_submodule(place)
+    layer_there.register_forward_hook(partial(_leave_through, child_of(layer_there, name, layer)))
+    return copied
+
+
+def child_of(parent: nn.Module, name: str, layer: nn.Module) -> str:
+    """Makes a layer the child of another; returns its name, with a number where there is one of that name already."""
+    taken = [child for child, _ in parent.named_children()]
+    own = name if name not in taken else f"{name}_{len(taken) + 1}"
+    parent.add_module(own, layer)
+    return own
+
+
+def _enter_through(name: str, module: nn.Module, entering: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (module.get_submodule(name)(entering[0]),)
+
+
+def _leave_through(name: str, module: nn.Module, _: tuple[Tensor, ...], leaving: Tensor) -> Tensor:
+    changed: Tensor = module.get_submodule(name)(leaving)
+    return changed

@@ -1,0 +1,25 @@
+"""Convex mixtures of images, with their labels."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from fedleak.learning.batch import Batch
+
+
+def mixture(
+    examples: Batch,
+    classes: int,
+    partners: Int[Tensor, "parts mixtures"],
+    coefficients: Float[Tensor, "parts mixtures"],
+) -> Batch:
+    """`Σ_k c_k x_k` of images and of their labels as probabilities; `partners` are places in the batch."""
+    labels = examples.labels
+    soft = labels.float() if labels.is_floating_point() else F.one_hot(labels, classes).float()
+    weighed = [
+        (weight.reshape(-1, 1, 1, 1) * examples.inputs[chosen], weight.reshape(-1, 1) * soft[chosen])
+        for weight, chosen in zip(coefficients, partners, strict=True)
+    ]
+    inputs, probabilities = zip(*weighed, strict=True)
+    return Batch(torch.stack(inputs).sum(0), torch.stack(probabilities).sum(0))

@@ -1,0 +1,73 @@
+"""Adversary's view of a message: public data, other messages, candidates; and its guesses, by seeds of its own."""
+
+from dataclasses import replace
+
+import torch
+from torch import Generator
+
+from fedleak import data
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
+from fedleak.io.names import address_of
+from fedleak.learning.batch import Batch
+from fedleak.randomness import generator
+from fedleak.results.row import Place
+from fedleak.settings import Table
+
+DRAWS = 8
+"""Guesses at random that are averaged: one alone may be lucky."""
+
+
+def prior_guess(observation: Observation, place: Place) -> Reconstruction:
+    """What the adversary would guess without the update; every score is shown beside its score."""
+    prior = attacks.build("prior", {})
+    return guess(observation, {"use": prior.name, **prior.options()}, place)
+
+
+def baselines(observation: Observation, *seed_key: object) -> list[Reconstruction]:
+    """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
+    baseline = attacks.build("no-gradient", {})
+    return [baseline.run(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
+
+
+def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
+    """What an attack is given: the message, the first `auxiliary` public examples of the task, and what it requires.
+
+    The answer to the question that it is asked, if it is asked one, is for scoring alone.
+    """
+    challenge = message.challenge if "candidates" in attack.requires else None
+    others = message.others if "others" in attack.requires else ()
+    public = public_examples(message.recording.task.name, auxiliary)
+    return shown(message.recording.observation().with_auxiliary(public), attack, others, challenge), challenge
+
+
+def shown(
+    observation: Observation, attack: Attack, others: tuple[Observation, ...], challenge: Challenge | None
+) -> Observation:
+    """The observation with what the attack requires, and with nothing else."""
+    return replace(
+        observation,
+        others=others if "others" in attack.requires else (),
+        candidates=challenge.candidates if challenge is not None and "candidates" in attack.requires else None,
+    )
+
+
+def public_examples(task: str, count: int) -> Batch | None:
+    """The first examples of a task's public split; None where the adversary holds none."""
+    if not count:
+        return None
+    public = data.load(task).auxiliary
+    return public[torch.arange(min(count, len(public)))]
+
+
+def rng_of(place: Place, table: Table) -> Generator:
+    """The attack's generator: from the attack and its options, the defense, the round and the client."""
+    return generator(place.seed, "attack", address_of(table), place.defense, place.round, place.client)
+
+
+def guess(observation: Observation, table: Table, place: Place) -> Reconstruction:
+    """What the attack of a table makes of an observation."""
+    return attacks.from_table(table).run(observation, rng_of(place, table))

@@ -1,0 +1,75 @@
+"""Membership challenge: which of these records are behind a message? The candidates, and the answer."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from fedleak.learning.batch import Batch, joined
+from fedleak.randomness import generator
+
+MOST = 500
+"""Non-members, and examples of other clients, that are asked about at most."""
+
+FEWEST = 100
+"""Non-members that there should be: with fewer a false positive rate of 1% means nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """Candidates in an order that tells nothing, and which of them are what: only scoring may see that."""
+
+    candidates: Batch
+    members: Int[Tensor, " members"]
+    """The place of each true example among the candidates, in the order of the truth."""
+    other_clients: Int[Tensor, " others"]
+    """Places of examples that other clients trained on in the same round."""
+    non_members: Int[Tensor, " non_members"]
+    """Places of examples that nobody trained on in a recorded round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What the challenge of one message is made of. The same for every attack and every defense."""
+
+    members: Batch
+    other_clients: Batch
+    non_members: Batch
+    seed_key: tuple[object, ...]
+    """What seeds the order: an attack has no generator that they could be given to."""
+
+    def challenge(self) -> Challenge:
+        """All three kinds, shuffled; the same at each call."""
+        parts = (self.members, self.other_clients, self.non_members)
+        everything = joined(parts)
+        order = torch.randperm(len(everything), generator=generator("challenge", *self.seed_key))
+        places = torch.empty_like(order)
+        places[order] = torch.arange(len(order))
+        members, other_clients, non_members = torch.split(places, [len(part) for part in parts])
+        return Challenge(
+            candidates=everything[order], members=members, other_clients=other_clients, non_members=non_members
+        )
+
+
+def some_of(batch: Batch, rng: Generator) -> Batch:
+    """All examples, or `MOST` of them drawn at random where there are more."""
+    return batch[torch.randperm(len(batch), generator=rng)[:MOST]]
+
+
+def non_members_among(pool: Batch, used: Iterable[Batch], rng: Generator) -> Batch:
+    """`MOST` examples of `pool`, drawn at random, or all there are, whose images are not among the used ones."""
+    taken = {key for batch in used for key in _keys(batch.inputs)}
+    chosen: list[int] = []
+    order = torch.randperm(len(pool), generator=rng)
+    for place, key in zip(order.tolist(), _keys(pool.inputs[order]), strict=True):
+        if len(chosen) == MOST:
+            break
+        if key not in taken:
+            chosen.append(place)
+    return pool[torch.tensor(chosen, dtype=torch.int64)]
+
+
+def _keys(images: Float[Tensor, "batch channels height width"]) -> Iterator[bytes]:
+    return (image.numpy().tobytes() for image in images)

@@ -1,0 +1,148 @@
+"""Message: one recorded message, the truth behind it and the federation around it, each file read once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from fedleak import data
+from fedleak.contracts.observation import Observation
+from fedleak.errors import RecordingError
+from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
+from fedleak.learning.batch import Batch, joined
+from fedleak.learning.training import LocalTraining
+from fedleak.randomness import generator
+from fedleak.recording import Recording, read_recording
+from fedleak.results.row import Cellular
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.runs.folder import RunFolder, vault_beside
+from fedleak.vault import PrivateBatch, deposited, withdraw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One message of a recorded federation. Nothing is read before it is asked for, and nothing twice.
+
+    Made for one cell, or one picture, and let go after it: what it has read stays in memory as long as it does.
+    """
+
+    path: Path
+    """The recording, with or without suffix."""
+    recordings: Path
+    """The folder of its federation, which holds `round-0001`."""
+    vault: Path | None
+    """None where the truth was not kept, so nobody can be asked about it."""
+    client: tuple[int, int] | None = None
+    """Round and client, where the run folder names one: the truth is then found without the recording."""
+    _deposits: dict[tuple[int, int], PrivateBatch] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, folder: RunFolder, place: Cellular) -> "Message":
+        """The message that a cell of a run is about."""
+        client = None if place.client == AGGREGATE else (place.round, place.client)
+        federation = place.defense, place.federation
+        recordings, vault = folder.recordings(*federation), folder.vault(*federation)
+        return cls(path=folder.recording(place), recordings=recordings, vault=vault, client=client)
+
+    @classmethod
+    def at(cls, path: Path) -> "Message":
+        """The message in a file, with the truth where the vault of its run lies beside it."""
+        return cls(path=path, recordings=path.resolve().parent.parent, vault=vault_beside(path))
+
+    @cached_property
+    def recording(self) -> Recording:
+        """What crossed the wire; raises `RecordingError` where the file is missing or damaged."""
+        return read_recording(self.path)
+
+    @property
+    def sender(self) -> Who:
+        """The client, or the aggregate."""
+        return AGGREGATE if self.recording.kind == "aggregate" else self.recording.cohort[0]
+
+    @property
+    def round(self) -> int:
+        """The round that it was sent in."""
+        return self.recording.round if self.client is None else self.client[0]
+
+    @property
+    def cohort(self) -> tuple[int, ...]:
+        """The clients whose examples are in it."""
+        return self.recording.cohort if self.client is None else (self.client[1],)
+
+    @property
+    def deposits(self) -> tuple[PrivateBatch, ...]:
+        """What each client of the cohort has in the vault; raises `RecordingError` where one is missing or damaged."""
+        return tuple(self._deposit(self.round, client) for client in self.cohort)
+
+    @cached_property
+    def truth(self) -> Batch:
+        """The examples behind it, client after client of the cohort; raises `RecordingError`."""
+        return joined(deposit.examples for deposit in self.deposits)
+
+    @property
+    def training(self) -> LocalTraining:
+        """How its client, or the first of a cohort, really trained; raises `RecordingError`."""
+        return self._deposit(self.round, self.cohort[0]).training
+
+    @property
+    def others(self) -> tuple[Observation, ...]:
+        """What the server had seen when it came: messages of its round and of earlier ones, without itself."""
+        own = self.recordings / self.recording.stem
+        paths = (*self.recordings.glob("round-*/client-*.json"), *self.recordings.glob("round-*/aggregate.json"))
+        others = (path for path in sorted(paths) if path.with_suffix("") != own and _round_of(path) <= self.round)
+        return tuple(read_recording(path).observation() for path in others)
+
+    @cached_property
+    def question(self) -> Question | None:
+        """Whose examples are behind it? None where nobody knows the answer."""
+        if self.vault is None:
+            return None
+        seed_key = (self.recording.seed, self.round, self.cohort)
+        return Question(
+            members=self.truth,
+            other_clients=self._other_clients(self.vault, seed_key),
+            non_members=self._non_members(self.vault, seed_key),
+            seed_key=seed_key,
+        )
+
+    @cached_property
+    def challenge(self) -> Challenge | None:
+        """The question with its candidates in an order that tells nothing, and the answer."""
+        return None if self.question is None else self.question.challenge()
+
+    def _deposit(self, round: int, client: int) -> PrivateBatch:
+        if self.vault is None:
+            raise RecordingError(f"{self.path}: no vault beside the recording, so nobody knows the truth")
+        if (round, client) not in self._deposits:
+            self._deposits[round, client] = withdraw(self.vault, round, client)
+        return self._deposits[round, client]
+
+    def _other_clients(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
+        """What the round's other clients trained on."""
+        clients = [client for round, client in deposited(vault) if round == self.round and client not in self.cohort]
+        if not clients:
+            return self.truth[torch.zeros(0, dtype=torch.int64)]
+        everything = joined(self._deposit(self.round, client).examples for client in clients)
+        return some_of(everything, generator("rivals", *seed_key))  # the word is part of the seed
+
+    def _non_members(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
+        """Clients' examples that no recorded round used; where too few are left, the test set, which nobody trains on.
+
+        The first are the fairer: a model that was trained before the recorded rounds has seen them as it has the
+        members.
+        """
+        splits, rng = data.load(self.recording.task.name), generator("strangers", *seed_key)
+        unused = non_members_among(splits.clients, self._used(vault), rng)
+        return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
+
+    def _used(self, vault: Path) -> Iterator[Batch]:
+        """The examples of every recorded round; those of other rounds are looked through and not kept."""
+        for round, client in deposited(vault):
+            found = self._deposit(round, client) if round == self.round else withdraw(vault, round, client)
+            yield found.examples
+
+
+def _round_of(path: Path) -> int:
+    return int(path.parent.name.removeprefix("round-"))

@@ -1,0 +1,150 @@
+"""Axes of a grid: every place of an experiment file where a list stands in place of one value."""
+
+import copy
+import itertools
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.defense import defenses
+from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.errors import ConfigError, echo
+from fedleak.settings import PlanSettings, Table, dotted
+
+Path = tuple[str | int, ...]
+"""Where a value lies in the file: `("attacks", 0, "steps")`."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The values that one place takes in turn."""
+
+    path: Path
+    values: tuple[Any, ...]
+
+
+def axes_of(tree: Table) -> list[Axis]:
+    """The axes of a file, in the order of the fields and not of the lines, so that every spelling gives one order.
+
+    Settings first, the seed last among them, then those of each attack, then those of each defense.
+    """
+    found = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
+    for i, table in enumerate(_tables(tree.get("attacks"))):
+        found += _in_plugin(attacks, table, ("attacks", i))
+    for i, row in enumerate(_tables(tree.get("defenses"))):
+        for j, table in enumerate(_tables(row.get("chain"))):
+            found += _in_plugin(defenses, table, ("defenses", i, "chain", j))
+    for axis in found:
+        _check(axis)
+    return found
+
+
+def below(axes: list[Axis], *prefix: str | int) -> list[Axis]:
+    """The axes under a place."""
+    return [axis for axis in axes if axis.path[: len(prefix)] == prefix]
+
+
+def short_names(axes: list[Axis]) -> list[str]:
+    """The last part of each path, or all of it where two would be called the same."""
+    last = [str(axis.path[-1]) for axis in axes]
+    dotted = [".".join(str(part) for part in axis.path) for axis in axes]
+    return [one if last.count(one) == 1 else full for one, full in zip(last, dotted, strict=True)]
+
+
+def product(found: list[Axis]) -> Iterator[dict[Path, Any]]:
+    """Each combination of values, by place; one that places nothing where there is no axis."""
+    for values in itertools.product(*(axis.values for axis in found)):
+        yield dict(zip((axis.path for axis in found), values, strict=True))
+
+
+def placed(tree: Table, values: dict[Path, Any]) -> Table:
+    """A copy of the file with other values at some places."""
+    result = copy.deepcopy(tree)
+    for path, value in values.items():
+        node: Any = result
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = value
+    return result
+
+
+def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis]:
+    if not isinstance(tree, dict):
+        return  # the parser says what is wrong with it
+    for key, field in model.model_fields.items():
+        value = tree.get(key)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _in_settings(field.annotation, value, (*path, key))
+        else:
+            yield from _axis_at((*path, key), value, field.annotation)
+
+
+def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
+    use = table.get("use")
+    where = dotted(*path, "use")
+    classes = [registry.get(name, where) for name in use if isinstance(name, str)] if isinstance(use, list) else []
+    if isinstance(use, list):
+        yield Axis((*path, "use"), tuple(use))
+    elif isinstance(use, str) and use in {cls.name for cls in registry}:
+        classes = [registry.get(use)]
+    hints = {key: hint for cls in reversed(classes) for key, hint in _options(cls).items()}
+    for key, hint in hints.items():
+        value = table.get(key)
+        if isinstance(value, dict) and "use" in value:
+            yield from _in_plugin(registry, value, (*path, key))
+        else:
+            yield from _axis_at((*path, key), value, hint)
+
+
+@lru_cache(maxsize=256)
+def _options(cls: type[Plugin]) -> dict[str, Any]:
+    """The type of each option, in their order."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
+
+
+def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
+    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
+    if isinstance(value, list):
+        lists = bool(value) and all(isinstance(item, list) for item in value)
+        if lists or not _takes_list(annotation):
+            yield Axis(path, tuple(value))
+
+
+def _takes_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _takes_list(get_args(annotation)[0])
+    if origin is Union or type(annotation).__name__ == "UnionType":
+        return any(_takes_list(one) for one in get_args(annotation))
+    return annotation in (list, tuple) or origin in (list, tuple)
+
+
+def _tables(value: Any) -> list[Table]:
+    """The tables of a list, where it is one; the parser complains about anything else."""
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
+
+
+def _check(axis: Axis) -> None:
+    where = dotted(*axis.path)
+    if not axis.values:
+        raise ConfigError(f"{where}: expected a value, or a list of values to try in turn, got an empty list")
+    alike: dict[Hashable, list[Any]] = {}
+    for value in axis.values:
+        alike.setdefault(canonical(value), []).append(value)
+    same = max(alike.values(), key=len)
+    if len(same) > 1:
+        raise ConfigError(f"{where}: {echo(same[0])} comes {len(same)} times in the list; name each value once")
+
+
+def canonical(value: Any) -> Hashable:
+    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
+    if isinstance(value, dict):
+        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
+    if isinstance(value, list | tuple):
+        return ("list", tuple(canonical(inner) for inner in value))
+    return (type(value) is bool, value)

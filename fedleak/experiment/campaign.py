@@ -1,0 +1,48 @@
+"""A campaign: one experiment for each combination of what varies, in the order of the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fedleak.experiment.experiment import Experiment
+from fedleak.results.schema import Split
+from fedleak.settings import Scalar, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One combination of settings, with the attacks and defenses that are run there."""
+
+    experiment: Experiment
+    setting: Mapping[str, Scalar] = field(default_factory=dict)
+    """See `Row.setting`."""
+    federation: str = ""
+    """See `Row.federation`; points that differ only in what an attacker holds share one."""
+    split: Split = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """What `fedleak run` runs. A single experiment is a campaign of one point."""
+
+    points: tuple[Point, ...]
+    tree: Table
+    """The file, every option written out; parsed again it gives the same campaign."""
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self.points[0].experiment.name
+
+    @property
+    def first(self) -> Experiment:
+        """The first point's experiment: what all points have in common can be read there."""
+        return self.points[0].experiment
+
+
+def distinct(campaign: Campaign) -> list[Experiment]:
+    """One experiment for each list of attacks, defenses and metrics: of a big grid only these need to be built."""
+    found: dict[str, Experiment] = {}
+    for point in campaign.points:
+        own = point.experiment
+        found.setdefault(repr((own.attacks, own.defenses, own.metrics)), own)
+    return list(found.values())

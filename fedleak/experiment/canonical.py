@@ -1,0 +1,59 @@
+"""Canonical form of an experiment, with every option written out, and content hashes of it."""
+
+import json
+from functools import lru_cache
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
+from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
+from fedleak.settings import FederationSettings, PlanSettings, Table
+
+
+def experiment_facts(experiment: Experiment) -> Table:
+    """The experiment as plain data with every option of its attacks and defenses written out."""
+    facts = experiment.model_dump(mode="json", exclude_none=True)
+    labels = [{"label": table["label"]} if "label" in table else {} for table in experiment.attacks]
+    facts["attacks"] = [{**table, **label} for table, label in zip(attack_tables(experiment), labels, strict=True)]
+    facts["defenses"] = [{"name": row.name, "chain": chain_tables(row)} for row in experiment.defenses]
+    return facts
+
+
+def settings_facts(settings: PlanSettings) -> Table:
+    """What a federation is run from, but for its defenses; `adversary.auxiliary` matters only to who attacks later."""
+    own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
+    del own["adversary"]["auxiliary"]
+    return own
+
+
+def attack_tables(experiment: Experiment) -> list[Table]:
+    """`{use = name, ...}` with every option, for each attack."""
+    return [_attack_table(json.dumps(unlabeled(table), sort_keys=True)) for table in experiment.attacks]
+
+
+def chain_tables(row: NamedDefense) -> list[Table]:
+    """`{use = name, ...}` with every option, for each defense of a chain."""
+    return _chain_tables(json.dumps(row.chain, sort_keys=True))
+
+
+def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
+    """The same for the defenses as they act in that run: what recordings depend on."""
+    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
+
+
+# The points of a campaign share their few attacks and chains: each is built once, not ten thousand times.
+@lru_cache(maxsize=1024)
+def _attack_table(text: str) -> Table:
+    attack = attacks.from_table(json.loads(text))
+    return {"use": attack.name, **attack.options()}
+
+
+@lru_cache(maxsize=1024)
+def _chain_tables(text: str) -> list[Table]:
+    return Chain.build(tuple(json.loads(text))).tables
+
+
+@lru_cache(maxsize=1024)
+def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
+    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
+    return Chain.build(tuple(json.loads(text))).planned(settings).tables

@@ -1,0 +1,188 @@
+"""An experiment: the frozen description of one run, parsed once from TOML; after it no dict, no string dispatch."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.metric import Metric, metrics
+from fedleak.contracts.reconstruction import Kind
+from fedleak.errors import ConfigError, DataError, echo
+from fedleak.experiment.overrides import override
+from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
+from fedleak.tasks import hardened, parse_name
+
+# Which metrics fit which attacks: those that judge what an attack answers with.
+
+METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
+    "inputs": ("mse", "psnr", "ssim"),
+    "labels": ("label-recall",),
+    "membership": ("membership-auc", "membership-tpr", "source-auc"),
+    "properties": ("property-accuracy", "property-brier"),
+}
+"""What an answer is scored by where nobody named a metric; the page of a run speaks in the first that has a figure."""
+
+
+def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """The metrics that some attack can be judged by; without attacks those of images and labels."""
+    answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
+    return tuple(name for kind, names in METRICS_FOR.items() if kind in answers for name in names)
+
+
+def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None:
+    """Raises `ConfigError` where no metric can judge what any attack answers with: a run without a single figure."""
+    if attacks and metrics and not any(judges(metric, attack) for metric in metrics for attack in attacks):
+        named = " and ".join(dict.fromkeys(metric.name for metric in metrics))
+        fitting = ", ".join(f'"{name}"' for name in metrics_for(attacks))
+        raise ConfigError(
+            f"metrics: {named} can judge none of these attacks, so there would be no figure; add some of {fitting}, or "
+            "leave metrics out"
+        )
+
+
+def judges(metric: Metric, attack: Attack) -> bool:
+    """Whether the metric is on something that the attack guesses."""
+    return metric.compares in attack.targets
+
+
+MOST_LEVELS = 32
+"""Tables and lists within each other in a file."""
+
+
+def _some_name(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("name", "a name that is not empty")
+    return value
+
+
+class NamedDefense(Settings):
+    """A row of the comparison: a name, and the chain of defenses it stands for."""
+
+    name: Name
+    chain: tuple[Table, ...] = ()
+
+
+class Experiment(PlanSettings):
+    """One run: a federation for each defense, each recording attacked by each attack, scored by each metric."""
+
+    name: Annotated[str, AfterValidator(_some_name)]
+    metrics: tuple[str, ...] = ()
+    """Where a file names none, `parse_experiment` takes those that judge what the attacks answer with."""
+    attacks: tuple[Table, ...] = ()
+    """`{use = NAME, ...}` with the attack's options, and optionally the `label` that its rows have."""
+    defenses: tuple[NamedDefense, ...] = (NamedDefense(name="none"),)
+
+    def build_attacks(self) -> tuple[Attack, ...]:
+        """The attacks with their hyper-parameters."""
+        return tuple(attacks.from_table(unlabeled(table), f"attacks.{i}") for i, table in enumerate(self.attacks))
+
+    def build_chains(self) -> dict[str, Chain]:
+        """The chain of each named defense, as it acts in this run."""
+        return {row.name: self._chain(row, f"defenses.{i}.chain") for i, row in enumerate(self.defenses)}
+
+    def _chain(self, row: NamedDefense, where: str) -> Chain:
+        chain = Chain.build(row.chain, where)
+        try:
+            return chain.planned(self.phases)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+    def build_metrics(self) -> tuple[Metric, ...]:
+        """The metrics."""
+        return tuple(metrics.build(name, {}, f"metrics.{i}") for i, name in enumerate(self.metrics))
+
+
+def unlabeled(table: Table) -> Table:
+    """A table of an attack without its label: what the attack is built from."""
+    return {key: value for key, value in table.items() if key != "label"}
+
+
+def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
+    """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the experiment {path}: {error}") from error
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for setting in overrides:
+        override(tree, setting)
+    _require_shallow(tree, path)
+    return tree
+
+
+def parse_experiment(tree: Table) -> Experiment:
+    """An experiment from parsed TOML; every name and option in it is checked here, before anything runs."""
+    experiment = parse_unjudged(tree)
+    require_judged(experiment.build_attacks(), experiment.build_metrics())
+    return experiment
+
+
+def parse_unjudged(tree: Table) -> Experiment:
+    """The same where the attacks are not all there yet, so that metrics may still have nothing to judge."""
+    experiment = parse_settings(Experiment, tree)
+    names = [row.name for row in experiment.defenses]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"defenses: each needs a name of its own, got {', '.join(names)}")
+    for i, table in enumerate(experiment.attacks):
+        if "label" in table and (not isinstance(table["label"], str) or not table["label"]):
+            raise ConfigError(f"attacks.{i}.label: expected {A_NAME}, got {echo(table['label'])}")
+    for metric, times in Counter(experiment.metrics).items():
+        if times > 1:
+            raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
+    if "metrics" not in experiment.model_fields_set:
+        experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks())})
+    experiment.build_attacks()
+    require_fitting(experiment)
+    experiment.build_metrics()
+    return experiment
+
+
+def require_fitting(experiment: Experiment) -> None:
+    """Refuses a task that does not exist, and a defense that does not fit its network."""
+    parse_name(experiment.task)
+    for i, chain in enumerate(experiment.build_chains().values()):
+        if not chain.shapes_the_network:
+            continue  # most have no say in it, and building a network for each point of a campaign takes long
+        try:
+            hardened(experiment.task, chain)
+        except ConfigError as error:
+            raise ConfigError(f"defenses.{i}.chain: {error}") from error
+
+
+def check_labels(tree: Table) -> None:
+    """Refuses labels, as a file has them, that cannot name rows or stand for two attacks."""
+    written = tree.get("attacks")
+    owners: dict[str, tuple[int, Table]] = {}
+    for i, table in enumerate(written if isinstance(written, list) else []):
+        if not isinstance(table, dict) or "label" not in table:
+            continue
+        label = table["label"]
+        if not is_name(label):
+            raise ConfigError(f"attacks.{i}.label: expected {A_NAME}, got {echo(label)}")
+        first, same = owners.setdefault(label, (i, table))
+        if same != table:
+            raise ConfigError(
+                f"attacks.{i}.label: '{label}' names attacks.{first} too, which is another attack or has other options"
+            )
+
+
+def _require_shallow(tree: Table, path: Path) -> None:
+    """Dotted keys nest without end, where whatever walks through them does not."""
+    level: list[Any] = [tree]
+    for _ in range(MOST_LEVELS):
+        inner = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+        if not level:
+            return
+    raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels")

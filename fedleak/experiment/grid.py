@@ -1,0 +1,160 @@
+"""Grid expansion: lists become axes, `[[vary]]` names combinations, `[tuning]` adds seeds."""
+
+import copy
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fedleak.errors import ConfigError, did_you_mean, echo
+from fedleak.experiment import axes
+from fedleak.experiment.axes import Axis
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import experiment_facts
+from fedleak.experiment.experiment import (
+    Experiment,
+    check_labels,
+    parse_experiment,
+    parse_unjudged,
+    read_tree,
+    require_fitting,
+)
+from fedleak.experiment.naming import Draft, named
+from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
+from fedleak.experiment.variants import with_variants
+from fedleak.settings import A_NAME, PlanSettings, Settings, Table, dotted, is_name, parse_settings
+
+# The combinations that `[[vary]]` names: changes that go together instead of being multiplied.
+
+
+def combinations_of(entries: Any) -> dict[str, Table]:
+    """Name and changes of each `[[vary]]`; one that changes nothing where there is none."""
+    if entries is None:
+        return {"": {}}
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError('vary: expected tables such as [[vary]] with a name, as in name = "small batches"')
+    named: dict[str, Table] = {}
+    for i, entry in enumerate(entries):
+        name = entry.get("name")
+        if not is_name(name):
+            raise ConfigError(f"vary.{i}.name: expected {A_NAME}, got {echo(name)}")
+        if name in named:
+            raise ConfigError(f"vary.{i}.name: '{name}' comes twice; each combination needs a name of its own")
+        changes = {key: value for key, value in entry.items() if key != "name"}
+        unknown = [key for key in changes if key not in Experiment.model_fields]
+        if unknown:
+            raise ConfigError(
+                f"{dotted('vary', i, unknown[0])}: unknown field{did_you_mean(unknown[0], Experiment.model_fields)}"
+            )
+        named[name] = changes
+    return named
+
+
+def merged(base: Table, changes: Table) -> Table:
+    """The file with a combination's changes: tables are merged, everything else is replaced."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else copy.deepcopy(value)
+    return result
+
+
+class Tuning(Settings):
+    """Seeds on which the variants of an attack are chosen among; they never count in a result."""
+
+    seeds: tuple[int, ...]
+
+
+def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
+    """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
+    return parse_campaign(read_tree(path, overrides))
+
+
+def parse_campaign(tree: Table) -> Campaign:
+    """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
+    base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
+    combinations = combinations_of(tree.get("vary"))
+    tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
+    parts = [Part.of(name, merged(base, changes)) for name, changes in combinations.items()]
+    require_fewer(parts, tuning.seeds if tuning is not None else ())
+    firsts = [_first(part) for part in parts]
+    _require_different(parts, firsts)
+    drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
+    points = tuple(named(drafts))
+    spelled = _spelled_out(tree, base, next(iter(combinations.values())))
+    return Campaign(points=points, tree={**spelled, **_metrics(points, base)})
+
+
+def campaign_of(experiment: Experiment) -> Campaign:
+    """The campaign of one point that an experiment is."""
+    return Campaign(points=(Point(experiment=experiment),), tree=experiment_facts(experiment))
+
+
+def _first(part: Part) -> Experiment:
+    """The first point of a combination."""
+    check_labels(part.tree)
+    at_first = axes.placed(part.tree, {axis.path: axis.values[0] for axis in part.settings})
+    return parse_experiment(with_variants(at_first, part.found))
+
+
+def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Draft]:
+    """The points of one combination: the product of its axes, the first one slowest; then the tuning seeds."""
+    for values in axes.product(part.settings):
+        yield part.name, _at(first, values), "test"
+    if tuning is not None:
+        yield from _tuning_drafts(part.name, first, part.settings, tuning)
+
+
+def _require_different(parts: list[Part], firsts: list[Experiment]) -> None:
+    """Two combinations with the same points would be one under two names."""
+    owners: dict[Hashable, str] = {}
+    for i, (part, first) in enumerate(zip(parts, firsts, strict=True)):
+        varying = [(axis.path, axis.values) for axis in part.settings if len(axis.values) > 1]
+        owner = owners.setdefault(axes.canonical([experiment_facts(first), varying]), part.name)
+        if owner != part.name:
+            raise ConfigError(f"vary.{i}: '{part.name}' has the same settings as '{owner}'; leave one of them out")
+
+
+def _tuning_drafts(vary: str, first: Experiment, settings: list[Axis], tuning: Tuning) -> Iterator[Draft]:
+    reported = next((axis.values for axis in settings if axis.path == ("seed",)), (first.seed,))
+    both = sorted(set(reported) & set(tuning.seeds))
+    if both:
+        raise ConfigError(f"tuning.seeds: {both[0]} is a seed of the results too; tune on seeds that are not reported")
+    if not tuning.seeds:
+        raise ConfigError("tuning.seeds: expected at least one seed, got none; leave [tuning] out or name some")
+    if all("label" not in table for table in first.attacks):
+        raise ConfigError("tuning: no attack has variants to choose among; give an option a list, as in steps = [1, 2]")
+    others = [axis for axis in settings if axis.path != ("seed",)]
+    for values in axes.product([*others, Axis(("seed",), tuning.seeds)]):
+        yield vary, _at(first, values), "tuning"
+
+
+def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
+    """The experiment with other settings; only those are parsed anew."""
+    if not values:
+        return first
+    tree = first.model_dump(include=set(PLAN_FIELDS), exclude_none=True)
+    plan = parse_settings(PlanSettings, axes.placed(tree, values))
+    point = first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
+    require_fitting(point)
+    return point
+
+
+def _metrics(points: tuple[Point, ...], base: Table) -> Table:
+    """The metrics as the file has them; else those of all points; none where they follow from attacks that vary."""
+    if "metrics" in base:
+        return {"metrics": base["metrics"]}
+    found = {point.experiment.metrics for point in points}
+    return {"metrics": list(found.pop())} if len(found) == 1 else {}
+
+
+def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
+    """The file with every default written out; parsed again it gives the same campaign."""
+    base = base if "task" in base else {**base, "task": first_changes.get("task")}
+    found = axes.axes_of(base)
+    first = axes.placed(base, {axis.path: axis.values[0] for axis in found})
+    facts = experiment_facts(parse_unjudged(first))
+    del facts["metrics"]  # what fits one attack of several need not fit all
+    for kind, number in (axis.path[:2] for axis in found if axis.path[-1] == "use"):
+        facts[str(kind)][number] = base[str(kind)][number]  # each has options of its own: it stays as it was written
+    facts = axes.placed(facts, {axis.path: list(axis.values) for axis in found})
+    return {**facts, **{key: tree[key] for key in ("vary", "tuning") if key in tree}}

@@ -1,0 +1,63 @@
+"""Names of the points of a campaign: in the rows, and as folders."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fedleak.experiment.campaign import Point
+from fedleak.experiment.experiment import Experiment
+from fedleak.io.names import file_name
+from fedleak.results.schema import Split
+from fedleak.settings import ATTACKERS_SETTINGS, PlanSettings, Scalar, Settings
+
+OWN_COLUMNS = ("seed", "task")
+"""What varies but has a place of its own in a row."""
+
+
+Draft = tuple[str, Experiment, Split]
+"""Name of the combination, experiment, split: a point before it is known what varies."""
+
+
+def named(drafts: list[Draft]) -> Iterator[Point]:
+    """The points, each with what tells it from the others."""
+    flat = [
+        {**_flat(experiment, PlanSettings.model_fields), **({"vary": vary} if vary else {})}
+        for vary, experiment, _ in drafts
+    ]
+    varying = [
+        key for key in {key: None for one in flat for key in one} if len({str(one.get(key)) for one in flat}) > 1
+    ]
+    own = [key for key in varying if key not in _shared(drafts)]
+    last = [key.rpartition(".")[2] for key in own]
+    short = {key: name if last.count(name) == 1 else key for key, name in zip(own, last, strict=True)}
+    for (_, experiment, split), facts in zip(drafts, flat, strict=True):
+        yield Point(
+            experiment=experiment,
+            setting={key: facts.get(key, "") for key in varying if key not in OWN_COLUMNS},
+            federation=file_name(" ".join(f"{short[key]}={facts.get(key, '')}" for key in own)) if own else "",
+            split=split,
+        )
+
+
+def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[str, Scalar]:
+    """Dotted keys with scalar values; lists and tables as JSON."""
+    flat: dict[str, Scalar] = {}
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, Settings):
+            flat |= _flat(value, type(value).model_fields, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = _scalar(value)
+    return flat
+
+
+def _scalar(value: Any) -> Scalar:
+    if value is None:
+        return ""
+    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+
+
+def _shared(drafts: list[Draft]) -> tuple[str, ...]:
+    """Settings under which a federation is the same; not combinations, where the same name stands for two defenses."""
+    alike = all(experiment.defenses == drafts[0][1].defenses for _, experiment, _ in drafts)
+    return ATTACKERS_SETTINGS if alike else tuple(key for key in ATTACKERS_SETTINGS if key != "vary")

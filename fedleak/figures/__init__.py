@@ -1,0 +1,1 @@
+"""Figures: the gallery and its panels as pictures."""

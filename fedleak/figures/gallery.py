@@ -1,0 +1,199 @@
+"""Gallery: pictures of truth and guesses, gathered from the cells of a run."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from fedleak.campaign.plan import place_of
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import RecordingError
+from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.labels import labeled_attacks
+from fedleak.figures.panels import Line, Panel, Picture, draw
+from fedleak.learning.batch import Batch
+from fedleak.results.row import Place
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+from fedleak.runs.folder import RunFolder
+
+COLUMNS = 8
+"""Examples shown at most."""
+
+
+ROUND = 1
+"""The round that is shown."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One example: whose it is, and its place in that client's batch."""
+
+    client: int
+    place: int
+
+
+def collect(folder: RunFolder, campaign: Campaign) -> Panel:
+    """Truth, the prior, a line for each defense and image-guessing attack, all in the campaign's first setting."""
+    return _Collector(folder, campaign).panel()
+
+
+class _Collector:
+    def __init__(self, folder: RunFolder, campaign: Campaign) -> None:
+        self.folder = folder
+        self.campaign = campaign
+        self.point = campaign.points[0]
+        self.experiment = experiment = self.point.experiment
+        self.defenses = [row.name for row in experiment.defenses]
+        self.truths = self._truths()
+        everything = _spread({client: len(batch) for client, batch in self.truths.items()})
+        self.columns = sorted(everything[:COLUMNS], key=lambda column: (column.client, column.place))
+        self.hidden = len(everything) - len(self.columns)
+        self.cells = self._cells()
+
+    def panel(self) -> Panel:
+        prior = list(self._prior_lines())[:1]
+        return Panel(
+            title=f"{self.experiment.name} · {self.experiment.task}",
+            columns=tuple(self._heading(column) for column in self.columns),
+            lines=(self._truth_line(), *prior, *self._guess_lines()),
+            note=self._note(),
+        )
+
+    def _truths(self) -> dict[int, Batch]:
+        """Each client's examples, from the first defense under which it sent something."""
+        found: dict[int, Batch] = {}
+        for defense in self.defenses:
+            for client in range(self.experiment.federation.clients):
+                if client not in found and (batch := _truth(self._message(defense, client))) is not None:
+                    found[client] = batch
+        return dict(sorted(found.items()))
+
+    def _message(self, defense: str, who: Who) -> Message:
+        return Message.of(self.folder, self._place(defense, who))
+
+    def _place(self, defense: str, who: Who, attack: str = "") -> Place:
+        return place_of(self.point, defense, (ROUND, who), attack, algorithm="")
+
+    def _cells(self) -> dict[tuple[str, str, Who], Saved]:
+        found: dict[tuple[str, str, Who], Saved] = {}
+        for defense in self.defenses:
+            senders: tuple[Who, ...] = (*self.truths, AGGREGATE)
+            for who in senders:
+                for label in labeled_attacks(self.experiment):
+                    try:
+                        found[defense, label, who] = cell_file.load(self.folder.cell(self._place(defense, who, label)))
+                    except RecordingError:
+                        continue  # no such message; its column says so
+        return found
+
+    def _guess_lines(self) -> Iterator[Line]:
+        labels = [label for label in labeled_attacks(self.experiment) if self._guesses_images(label)]
+        for defense in self.defenses:
+            for label in labels:
+                yield Line(title=defense, subtitle=label, pictures=self._pictures(defense, label))
+            for label in labels:
+                if (defense, label, AGGREGATE) in self.cells:
+                    pictures = self._sum_pictures(defense, self.cells[defense, label, AGGREGATE].guess)
+                    yield Line(title=defense, subtitle=f"{label}\non the sum", pictures=pictures)
+
+    def _guesses_images(self, label: str) -> bool:
+        """Whether an attack is after images; one that always failed may be, unless it guessed labels somewhere."""
+        guesses = [saved.guess for (_, own, _), saved in self.cells.items() if own == label]
+        return any(g.inputs is not None for g in guesses) or all(g.labels is None for g in guesses)
+
+    def _pictures(self, defense: str, label: str) -> tuple[Picture, ...]:
+        by_client = {
+            client: self._client_pictures(defense, client, self.cells.get((defense, label, client)))
+            for client in {column.client for column in self.columns}
+        }
+        return tuple(by_client[column.client][column.place] for column in self.columns)
+
+    def _client_pictures(self, defense: str, client: int, saved: Saved | None) -> list[Picture]:
+        size = len(self.truths[client])
+        truth = _truth(self._message(defense, client))
+        if saved is None or truth is None:
+            return [Picture(reason="nothing was sent")] * size
+        return _against(saved.guess, truth)
+
+    def _sum_pictures(self, defense: str, guess: Reconstruction) -> tuple[Picture, ...]:
+        message = self._message(defense, AGGREGATE)
+        truth = _truth(message)
+        if truth is None:
+            return (Picture(reason="the truth is missing"),) * len(self.columns)
+        pictures = iter(_against(guess, truth))
+        by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in message.cohort}
+        return tuple(
+            by_client[column.client][column.place] if column.client in by_client else Picture(reason="not in the sum")
+            for column in self.columns
+        )
+
+    def _truth_line(self) -> Line:
+        images = [self.truths[column.client].inputs[column.place] for column in self.columns]
+        return Line(title="truth", pictures=tuple(Picture(image=image) for image in images))
+
+    def _prior_lines(self) -> Iterator[Line]:
+        """What guessing without any update gives; the same under every defense, so the first will do."""
+        for defense in self.defenses:
+            priors = {who: saved for (own, _, who), saved in self.cells.items() if own == defense}
+            if all(column.client in priors for column in self.columns) and priors:
+                pictures = tuple(
+                    _against(priors[column.client].prior, self.truths[column.client])[column.place]
+                    for column in self.columns
+                )
+                yield Line(title="prior", subtitle="no update used", pictures=pictures)
+
+    def _heading(self, column: Column) -> str:
+        many = len(self.truths[column.client]) > 1
+        return f"client {column.client}" + (f"\nexample {column.place}" if many else "")
+
+    def _note(self) -> str:
+        notes = []
+        if self.hidden:
+            notes.append(f"{len(self.columns)} of {len(self.columns) + self.hidden} examples shown")
+        if len(self.campaign.points) > 1:
+            notes.append(f"setting 1 of {len(self.campaign.points)} ({self.point.federation})")
+        if self.experiment.federation.rounds > ROUND:
+            notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
+        return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
+
+
+def _truth(message: Message) -> Batch | None:
+    try:
+        return message.truth
+    except RecordingError:
+        return None  # the client sent nothing under this defense
+
+
+def _spread(sizes: dict[int, int]) -> list[Column]:
+    """Every example, the first of each client before the second of any: so a cut still shows all clients."""
+    longest = max(sizes.values(), default=0)
+    return [Column(client, place) for place in range(longest) for client, size in sizes.items() if place < size]
+
+
+def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
+    """A picture for each true example: the guess that was matched to it, or why there is none."""
+    if guess.inputs is None:
+        return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
+    images: Tensor = scoring.matched(guess.inputs, truth.inputs)
+    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0].per_sample
+    return [
+        Picture(reason="no guess for this example")
+        if math.isnan(value) or not bool(image.isfinite().all())
+        else Picture(image=image, caption=f"{value:.1f} dB")
+        for image, value in zip(images, psnr, strict=True)
+    ]
+
+
+# `gallery.png`: the truth above the guesses, a row for each defense and attack, a column for each example.
+
+
+def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
+    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
+    return draw(collect(folder, campaign), folder.gallery)

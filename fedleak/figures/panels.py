@@ -1,0 +1,166 @@
+"""Panels of pictures drawn into a PNG, pixels kept crisp."""
+
+import io
+import math
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.evaluation import scoring
+from fedleak.io.atomic import write_atomically
+from fedleak.learning.batch import Batch
+
+# What a gallery shows, before it is drawn.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One image with a line below it; without an image, the reason in words takes its place."""
+
+    image: Float[Tensor, "channels height width"] | None = None
+    caption: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A row of pictures, one for each column."""
+
+    title: str
+    subtitle: str = ""
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A gallery: the truth first, the prior last, and what is not shown."""
+
+    title: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+SIDE = 1.15
+"""Inches of a picture."""
+
+
+GAP = 0.34
+"""Inches below a picture, for its caption."""
+
+
+LEFT = 2.0
+"""Inches for the titles of the lines."""
+
+
+TOP, BOTTOM = 0.85, 0.4
+
+
+DOTS = 150
+
+
+def draw(panel: Panel, path: Path) -> Path:
+    """Writes the picture whole; raises `OutputError` where it cannot be written."""
+    columns, lines = max(len(panel.columns), 1), len(panel.lines)
+    width, height = LEFT + columns * (SIDE + 0.08) + 0.1, TOP + lines * (SIDE + GAP) + BOTTOM
+    figure = Figure(figsize=(max(width, 5.5), height), dpi=DOTS, facecolor="white")
+    FigureCanvasAgg(figure)
+    _words(figure, panel, height)
+    for row, line in enumerate(panel.lines):
+        top = height - TOP - row * (SIDE + GAP)
+        _titles(figure, line, top - SIDE / 2)
+        for column, picture in enumerate(line.pictures):
+            axes = _place(figure, LEFT + column * (SIDE + 0.08), top - SIDE)
+            _show(axes, picture)
+            if row == 0:
+                axes.set_title(panel.columns[column], fontsize=8, color="#555555", pad=3)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return write_atomically(path, buffer.getvalue())
+
+
+def _words(figure: Figure, panel: Panel, height: float) -> None:
+    figure.text(0.1 / figure.get_figwidth(), 1 - 0.18 / height, panel.title, fontsize=11, weight="bold", va="top")
+    figure.text(0.1 / figure.get_figwidth(), 0.14 / height, panel.note, fontsize=8, color="#555555", va="bottom")
+
+
+def _titles(figure: Figure, line: Line, middle: float) -> None:
+    x, y = 0.1 / figure.get_figwidth(), middle / figure.get_figheight()
+    figure.text(x, y, textwrap.fill(line.title, 22), fontsize=9.5, weight="bold", va="bottom")
+    if line.subtitle:
+        figure.text(x, y - 0.04 / figure.get_figheight(), line.subtitle, fontsize=8.5, color="#333333", va="top")
+
+
+def _place(figure: Figure, left: float, bottom: float) -> Axes:
+    width, height = figure.get_size_inches()
+    return figure.add_axes((left / width, bottom / height, SIDE / width, SIDE / height))
+
+
+def _show(axes: Axes, picture: Picture) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")
+        spine.set_linewidth(0.6)
+    if picture.image is None:
+        _say(axes, picture.reason)
+        return
+    pixels = picture.image.detach().clamp(0, 1).permute(1, 2, 0).numpy()
+    gray = pixels.shape[2] == 1
+    axes.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=1,
+                interpolation="nearest")  # fmt: skip
+    axes.set_xlabel(picture.caption, fontsize=8.5, labelpad=2)
+
+
+def _say(axes: Axes, reason: str) -> None:
+    """Why there is no picture, in words, on a pale ground with a dashed border."""
+    axes.set_facecolor("#f4f1ea")
+    for spine in axes.spines.values():
+        spine.set_linestyle((0, (3, 3)))
+    words = textwrap.shorten(reason, 110, placeholder=" …")
+    axes.text(0.5, 0.5, textwrap.fill(words, 20), fontsize=6, color="#7a3b1d", ha="center", va="center",
+              transform=axes.transAxes)  # fmt: skip
+
+
+# One guess below its truth, example by example: the picture of a single attack.
+
+COLUMNS = 8
+
+
+def beside(title: str, guess: Float[Tensor, "guesses channels height width"], truth: Batch | None) -> Panel:
+    """The first guesses below their truths, each with its PSNR; the guesses alone where there is no truth."""
+    if truth is None:
+        return _panel(title, len(guess), [Line(title="guess", pictures=tuple(_picture(i) for i in guess[:COLUMNS]))])
+    psnr = scoring.score(Reconstruction(inputs=guess), truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0]
+    captions = ["" if math.isnan(value) else f"{value:.1f} dB" for value in psnr.per_sample or [math.nan] * len(truth)]
+    images = zip(scoring.matched(guess, truth.inputs)[:COLUMNS], captions, strict=False)
+    lines = [
+        Line(title="truth", pictures=tuple(_picture(image) for image in truth.inputs[:COLUMNS])),
+        Line(title="guess", pictures=tuple(_picture(image, caption) for image, caption in images)),
+    ]
+    return _panel(title, len(truth), lines)
+
+
+def _panel(title: str, examples: int, lines: list[Line]) -> Panel:
+    return Panel(
+        title=title,
+        columns=tuple(f"example {place}" for place in range(min(examples, COLUMNS))),
+        lines=tuple(lines),
+        note=f"{COLUMNS} of {examples} shown" if examples > COLUMNS else "",
+    )
+
+
+def _picture(image: Float[Tensor, "channels height width"], caption: str = "") -> Picture:
+    if len(image) not in (1, 3):
+        return Picture(reason=f"an image of {len(image)} channels")
+    if not bool(image.isfinite().all()):
+        return Picture(reason="no guess for this example")
+    return Picture(image=image, caption=caption)

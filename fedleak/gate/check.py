@@ -1,0 +1,147 @@
+"""The gate: judges every rule, compares with a baseline, and asks whether the run is whole."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.judgement import BASELINES
+from fedleak.gate import pictures
+from fedleak.gate.baseline import compare_with
+from fedleak.gate.figures import evaluated_in
+from fedleak.gate.judge import judge
+from fedleak.gate.measure import Crashes, Measured, failed_messages
+from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.policy import Policy
+from fedleak.gate.sentences import reasons_text
+from fedleak.gate.validation import Vocabulary, validate
+from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
+from fedleak.results.setting import setting_key
+from fedleak.runs.reading import FinishedRun
+from fedleak.settings import Scalar
+
+ALPHA = 0.05
+"""How often chance alone may call something a regression, over all groups and metrics together."""
+DRAWN = 20
+"""Groups of a rule that get a picture; a picture takes a tenth of a second."""
+NAMED = 3
+"""Federations, or reasons, that a sentence names."""
+Shown = TypeVar("Shown", Finding, Change, NewFigures)
+
+
+def check_run(
+    run: FinishedRun,
+    analysis: Analysis,
+    policy: Policy | None,
+    *,
+    baseline: FinishedRun | None = None,
+    alpha: float = ALPHA,
+    allow_unfinished: bool = False,
+    allow_changes: bool = False,
+) -> Verdict:
+    """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
+    if policy is not None:
+        validate(policy, Vocabulary.of(run.campaign))
+    measured = Measured(
+        analysis.rows, analysis.summaries, analysis.federations, Crashes(run.folder), evaluated_in(run.campaign)
+    )
+    old = None
+    if baseline is not None:
+        old = compare_with(run, baseline, alpha, allow_changes=allow_changes)
+    pictures.clear(run.folder)
+    return Verdict(
+        run=run.folder.root,
+        policy=policy,
+        rules=() if policy is None else _judged(run, policy, measured),
+        baseline=None if old is None else _regressions_pictured(run, old),
+        problems=(*_nothing_measured(run), *(() if allow_unfinished else _unfinished(run))),
+        failed_messages=_failed_messages(measured),
+    )
+
+
+def _judged(run: FinishedRun, policy: Policy, measured: Measured) -> tuple[RuleVerdict, ...]:
+    return tuple(_pictured_rule(run, judge(rule, measured, policy.decide_by)) for rule in policy.rules)
+
+
+def _pictured_rule(run: FinishedRun, verdict: RuleVerdict) -> RuleVerdict:
+    kept = [finding for finding in verdict.findings if finding.passed]
+    says = verdict.rule.assertion
+    what = f"{verdict.rule.label}: not {says.figure} {says.operator} {says.bound}"
+    broken = _pictured(run, verdict.broken, f"rule-{verdict.rule.number}", what)
+    return replace(verdict, findings=(*broken, *kept))
+
+
+def _regressions_pictured(run: FinishedRun, baseline: BaselineVerdict) -> BaselineVerdict:
+    quiet = [change for change in baseline.changes if not change.regressed]
+    harmless = [figures for figures in baseline.new_figures if not figures.leaked]
+    regressions = [
+        _pictured(run, [change], f"baseline-{metric}", f"{metric} leaks more than in the baseline")[0]
+        for change in baseline.regressions
+        for metric in [change.comparison.group.metric]
+    ]
+    leaks = [
+        _pictured(run, [figures], f"new-{figures.metric}", f"{figures.metric} had no figure in the baseline")[0]
+        for figures in baseline.leaks
+    ]
+    return replace(baseline, changes=(*regressions, *quiet), new_figures=(*leaks, *harmless))
+
+
+def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) -> list[Shown]:
+    def picture(place: int, measurement: Measurement) -> Picture:
+        if place >= DRAWN:
+            return Picture(reason=f"only the {DRAWN} worst groups are drawn")
+        return pictures.picture(run.folder, name, what, measurement)
+
+    return [replace(one, picture=picture(place, one.measurement)) for place, one in enumerate(shown)]
+
+
+def _failed_messages(measured: Measured) -> tuple[str, ...]:
+    return tuple(
+        f"{MeasuredGroup(**variant._asdict())}: {reasons_text(failed.items())}"
+        for variant, rows in measured.variants.items()
+        if (failed := failed_messages(rows))
+    )
+
+
+def _nothing_measured(run: FinishedRun) -> list[str]:
+    """A sentence where no attack that looks at an update has a figure."""
+    if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BASELINES):
+        return []
+    reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
+    why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BASELINES)} attacked"
+    return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
+
+
+def _unfinished(run: FinishedRun) -> list[str]:
+    """Sentences for cells that have not run, and for federations that left nothing to attack."""
+    sentences = []
+    if run.unfinished:
+        sentences.append(
+            f"{run.unfinished} of {run.manifest.cells_planned} cells have not run; "
+            "finish the run, or judge what there is with --allow-unfinished"
+        )
+    silent = _silent_federations(run)
+    if silent and not run.unfinished:
+        names = ", ".join(silent[:NAMED]) + (f" and {len(silent) - NAMED} more" if len(silent) > NAMED else "")
+        sentences.append(
+            f"{len(silent)} of the run's federations left nothing to attack: {names}; "
+            "see what went wrong there, or judge what there is with --allow-unfinished"
+        )
+    return sentences
+
+
+def _silent_federations(run: FinishedRun) -> list[str]:
+    heard = {(_federation(row.task, row.setting, row.defense), row.seed) for row in run.rows}
+    expected = [
+        (_federation(point.experiment.task, point.setting, defense.name), point.experiment.seed)
+        for point in run.campaign.points
+        for defense in point.experiment.defenses
+        if point.experiment.attacks and point.split == "test"
+    ]
+    return [f"{group}, seed {seed}" for group, seed in expected if (group, seed) not in heard]
+
+
+def _federation(task: str, setting: Mapping[str, Scalar], defense: str) -> MeasuredGroup:
+    return MeasuredGroup(task=task, setting=setting_key(setting), defense=defense)

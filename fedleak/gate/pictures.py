@@ -1,0 +1,147 @@
+"""Pictures of the samples that leaked most in a group that breaks a rule: truth, guess, difference."""
+
+import math
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.contracts.metric import metrics
+from fedleak.errors import ConfigError, OutputError, RecordingError
+from fedleak.evaluation import scoring
+from fedleak.evaluation.message import Message
+from fedleak.figures import panels
+from fedleak.figures.panels import Line, Panel, draw
+from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.sentences import figure
+from fedleak.gate.verdict import Picture
+from fedleak.io.names import LONGEST, address_of
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs import cell_file
+from fedleak.runs.folder import RunFolder
+
+SHOWN = 4
+"""Samples of a picture, at most."""
+COLUMN = 1.23
+"""Inches of a column; with the titles' they tell how many letters fit above the pictures."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One example of one message, with its figure; NaN where it has none."""
+
+    row: Row
+    place: int
+    value: float
+
+
+def picture(folder: RunFolder, name: str, what: str, measurement: Measurement) -> Picture:
+    """Draws `evidence/NAME-GROUP.png` below the run, or says why there is nothing to draw."""
+    samples = _worst(measurement.rows)
+    if isinstance(samples, str):
+        return Picture(reason=samples)
+    path = folder.root / "evidence" / f"{_file_name(name, measurement.group)}.png"
+    try:
+        lines = _lines([_images(folder, sample) for sample in samples], samples)
+        return Picture(path=draw(_panel(what, measurement, samples, lines), path))
+    except (RecordingError, OutputError) as error:
+        return Picture(reason=str(error))
+
+
+def _file_name(name: str, group: MeasuredGroup) -> str:
+    """Words that a shell needs no quotes for, and a digest that keeps apart what they do not."""
+    words = "-".join([name, group.defense, group.attack or "", group.sender or ""])
+    return f"{re.sub(r'[^A-Za-z0-9._+=]+', '-', words)[:LONGEST]}-{address_of(str(group))[:6]}"
+
+
+def clear(folder: RunFolder) -> None:
+    """Deletes the pictures of an earlier check: what they show may be mended by now."""
+    for path in (folder.root / "evidence").glob("*.png"):
+        try:
+            path.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot delete the old picture {path}: {error.strerror}") from error
+
+
+def _worst(rows: Sequence[Row]) -> list[Sample] | str:
+    """The samples that leaked most by a metric on images, or why there are none; proved guesses before all others."""
+    if not rows:
+        return "a federation's figure has no picture"
+    scored = [row for row in rows if math.isfinite(row.value)]
+    pictured = [row for row in scored if _of_images(row.metric)]
+    if not pictured:
+        names = " and ".join(dict.fromkeys(row.metric for row in scored))
+        about = "labels only" if names == "label-recall" else "no images"
+        return f"{names} is about {about}" if names else "there is no guess to show"
+    pictured = [row for row in pictured if row.metric == pictured[0].metric]
+    samples = [Sample(row, i, v) for row in pictured for i, v in enumerate(row.per_sample) if math.isfinite(v)]
+    sign = -1 if pictured[0].higher_is_better else 1
+    return sorted(samples, key=lambda one: (not one.row.certified, sign * one.value))[:SHOWN]
+
+
+def _of_images(metric: str) -> bool:
+    try:
+        return metrics.get(metric).compares == "inputs"
+    except ConfigError:
+        return False  # a metric that is not installed here
+
+
+@dataclass(frozen=True)
+class _Images:
+    """One example, its guess, and how far they are apart."""
+
+    truth: Float[Tensor, "channels height width"]
+    guess: Float[Tensor, "channels height width"]
+
+    @property
+    def difference(self) -> Float[Tensor, "channels height width"]:
+        return (self.guess.clamp(0, 1) - self.truth).abs()
+
+
+def _images(folder: RunFolder, sample: Sample) -> _Images:
+    truth = Message.of(folder, sample.row).truth.inputs
+    guess = cell_file.load(folder.cell(sample.row)).guess.inputs
+    if guess is None:
+        raise RecordingError(f"{folder.cell(sample.row)}.json has no guessed images though it was scored on them")
+    return _Images(truth[sample.place], scoring.matched(guess, truth)[sample.place])
+
+
+def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, ...]:
+    return (
+        Line(title="truth", pictures=tuple(panels.Picture(image=one.truth) for one in images)),
+        Line(
+            title="guess",
+            pictures=tuple(
+                panels.Picture(image=one.guess, caption=figure(sample.value, sample.row.unit))
+                for one, sample in zip(images, samples, strict=True)
+            ),
+        ),
+        Line(
+            title="difference",
+            subtitle="black: none",
+            pictures=tuple(
+                panels.Picture(image=one.difference, caption=f"mean {float(one.difference.mean()):.3f}")
+                for one in images
+            ),
+        ),
+    )
+
+
+def _panel(what: str, measurement: Measurement, samples: Sequence[Sample], lines: tuple[Line, ...]) -> Panel:
+    letters = round(max(2 + len(samples) * COLUMN, 5.5) * 11)
+    return Panel(
+        title=textwrap.shorten(what, letters, placeholder=" …"),
+        columns=tuple(_heading(sample) for sample in samples),
+        lines=lines,
+        note=textwrap.shorten(f"what leaked most by {measurement.group}", round(letters * 1.4), placeholder=" …"),
+    )
+
+
+def _heading(sample: Sample) -> str:
+    row = sample.row
+    who = "sum" if row.client == AGGREGATE else f"client {row.client}"
+    return f"{who}, example {sample.place}\nround {row.round}, seed {row.seed}"

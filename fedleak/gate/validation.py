@@ -1,0 +1,151 @@
+"""Validation of a policy: names that nothing in a run answers to, and rules that guard the wrong end, are errors."""
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from fedleak.contracts.metric import metrics
+from fedleak.errors import ConfigError, did_you_mean
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.labels import labels_of
+from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
+from fedleak.gate.policy import Policy, Rule
+from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
+from fedleak.settings import Scalar
+
+SENDERS = ("client", "aggregate")
+NEAR = 0.8
+"""How alike two names are (0 to 1) of which one is a slip of the other."""
+MIDDLE = 50.0
+"""The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
+UPPER: tuple[Operator, ...] = ("<", "<=")
+LOWER: tuple[Operator, ...] = (">", ">=")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """What the groups of a run can be called."""
+
+    metrics: Collection[str]
+    fields: Mapping[str, Collection[Scalar]]
+    """The values of each field; setting keys in full."""
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "Vocabulary":
+        """What a campaign will have, known before it runs."""
+        experiments = [point.experiment for point in campaign.points]
+        setting: dict[str, set[Scalar]] = {}
+        for point in campaign.points:
+            for key, value in point.setting.items():
+                setting.setdefault(key, set()).add(value)
+        return cls(
+            metrics={cls.name for cls in metrics} | {name for one in experiments for name in one.metrics},
+            fields={
+                **setting,
+                "task": {one.task for one in experiments},
+                "defense": {name for one in experiments for row in one.defenses for name in answers(row.name)},
+                "attack": {
+                    name for one in experiments for own in labels_of(one.attacks) for name in attack_answers(own)
+                },
+                "sender": set(SENDERS),
+            },
+        )
+
+
+def validate(policy: Policy, vocabulary: Vocabulary) -> None:
+    """Raises `ConfigError` for the first name in the policy that is a typo, or rule that guards the wrong end.
+
+    What follows `where` must exist, or else the rule would be about nothing. What follows `unless` need not exist, so
+    that one policy fits several runs, but must not look like a slip of what does.
+    """
+    for rule in policy.rules:
+        where = f"{policy.path}: {rule.label}"
+        _check_figure(rule, vocabulary, where)
+        _check_direction(rule, where)
+        for clause, must_exist in ((rule.assertion.where, True), (rule.assertion.unless, False)):
+            for comparison in clause.comparisons() if clause is not None else ():
+                _check_field(rule, comparison, vocabulary, where)
+                _check_values(comparison, vocabulary, where, must_exist=must_exist)
+
+
+def _check_figure(rule: Rule, vocabulary: Vocabulary, where: str) -> None:
+    figure = rule.assertion.figure
+    known = {*vocabulary.metrics, *COUNTED}
+    if figure.name not in known:
+        raise ConfigError(
+            f"{where}, column {figure.column}: no metric is called '{figure.name}'{did_you_mean(figure.name, known)}"
+        )
+
+
+def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, where: str) -> None:
+    name, figure = comparison.field, rule.assertion.figure.name
+    if figure in ("accuracy", "loss") and name in OF_AN_ATTACK and name not in OF_A_FEDERATION:
+        raise ConfigError(
+            f"{where}, column {comparison.column}: {figure} is a federation's and has no {name}; "
+            "select by task, defense or setting"
+        )
+    full = [key for key in vocabulary.fields if name in (key, short_key(key))]
+    if name not in vocabulary.fields and len(full) > 1:
+        raise ConfigError(
+            f"{where}, column {comparison.column}: '{name}' may be {' or '.join(full)}; write one of these"
+        )
+    if not full:
+        known = {*vocabulary.fields, *map(short_key, vocabulary.fields)}
+        raise ConfigError(
+            f"{where}, column {comparison.column}: no field '{name}' tells this run's groups apart"
+            f"{did_you_mean(name, known)}"
+        )
+
+
+def _check_values(comparison: Comparison, vocabulary: Vocabulary, where: str, *, must_exist: bool) -> None:
+    key = next(key for key in vocabulary.fields if comparison.field in (key, short_key(key)))
+    known = [value for value in vocabulary.fields[key] if isinstance(value, str)]
+    for value in comparison.values:
+        if not isinstance(value, str) or value in known:
+            continue
+        if must_exist:
+            raise ConfigError(
+                f"{where}: no {comparison.field} of this run is called '{value}'{did_you_mean(value, known)}"
+            )
+        slip = _slip(value, known)
+        if slip is not None:
+            raise ConfigError(f"{where}: no {comparison.field} of this run is called '{value}'; did you mean '{slip}'?")
+
+
+def _slip(value: str, known: Iterable[str]) -> str | None:
+    """The name that `value` is a misspelling of. Names that differ in their numbers mean different things."""
+    own = {name.casefold(): name for name in known if re.findall(r"\d+", name) == re.findall(r"\d+", value)}
+    near = difflib.get_close_matches(value.casefold(), own, n=1, cutoff=NEAR)
+    return own[near[0]] if near else None
+
+
+def _check_direction(rule: Rule, where: str) -> None:
+    """Refuses rules that look at the samples that leak least to forbid leakage: they hold while other samples leak.
+
+    The middle, the mean and every share are about all samples.
+    """
+    figure, operator = rule.assertion.figure, rule.assertion.operator
+    known = {cls.name: cls for cls in metrics}
+    if figure.aggregate is None or figure.name not in known:
+        return
+    higher = known[figure.name].higher_is_better
+    place = _place(figure.aggregate)
+    quiet = place < MIDDLE if higher else place > MIDDLE
+    if quiet and operator in (UPPER if higher else LOWER):
+        raise ConfigError(
+            f"{where}, column {figure.column}: {figure.name} leaks more when {'higher' if higher else 'lower'}; "
+            f"{figure.aggregate} is the samples that leak least: did you mean {_mirrored(figure.aggregate)} or worst?"
+        )
+
+
+def _place(aggregate: Aggregate) -> float:
+    """As a percentile."""
+    places = {"min": 0.0, "max": 100.0, "percentile": aggregate.number or 0.0}
+    return places.get(aggregate.name, MIDDLE)
+
+
+def _mirrored(aggregate: Aggregate) -> str:
+    """The aggregate at the other end."""
+    others = {"min": "max", "max": "min"}
+    return others.get(aggregate.name) or f"p{number_text(round(100 - (aggregate.number or 0.0), 3))}"

@@ -1,0 +1,44 @@
+"""Per-sample gradients, for defenses that treat each example by itself."""
+
+import copy
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.learning.training import Step
+
+
+def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
+    """The gradient of each example's own loss, by parameter."""
+    # Opacus' hooks see neither layers in eval mode nor what a penalty takes from the middle of the network.
+    if step.mode == "eval" or step.task.penalties:
+        return _one_by_one(step)
+    return _together(step)
+
+
+def _one_by_one(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
+    places = torch.split(torch.arange(len(step.examples)), 1)
+    singles = [replace(step, examples=step.examples[place]).gradient() for place in places]
+    return {name: torch.stack([single[name] for single in singles]) for name in step.weights.parameters}
+
+
+def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
+    # Opacus takes seconds to import, and only clients that train so need it.
+    from opacus.grad_sample import GradSampleModule
+
+    network = copy.deepcopy(step.task.network).train()
+    network.load_state_dict(step.weights.state_dict())
+    watched = GradSampleModule(network.requires_grad_())
+    # Its hooks warn where nothing that goes in has a gradient.
+    outputs = watched(step.examples.inputs.detach().clone().requires_grad_())
+    torch.autograd.backward([F.cross_entropy(outputs, step.examples.labels)])
+    count = len(step.examples)
+    return {
+        name.removeprefix("_module."): value.new_zeros(count, *value.shape)
+        if value.grad_sample is None
+        else value.grad_sample.detach()
+        for name, value in watched.named_parameters()
+    }

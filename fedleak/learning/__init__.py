@@ -1,0 +1,1 @@
+"""Learning: batches, weights, updates, tasks and the local training of a client."""

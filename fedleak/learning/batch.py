@@ -1,0 +1,29 @@
+"""A batch: images with their labels."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int, Num
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images in [0, 1] and their labels; public data when the adversary holds it."""
+
+    inputs: Float[Tensor, "batch channels height width"]
+    labels: Num[Tensor, "batch *classes"]
+    """Class indices; probabilities only on a client whose defense mixes examples."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Int[Tensor, " chosen"]) -> "Batch":
+        return Batch(self.inputs[index], self.labels[index])
+
+
+def joined(batches: Iterable[Batch]) -> Batch:
+    """One batch after the other."""
+    known = list(batches)
+    return Batch(torch.cat([batch.inputs for batch in known]), torch.cat([batch.labels for batch in known]))

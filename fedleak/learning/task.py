@@ -1,0 +1,96 @@
+"""A task: the public problem that clients train on and attacks differentiate. Model, loss, input shape, classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.hooks import RemovableHandle
+
+from fedleak.learning.weights import NamedTensors, Weights
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What the loss has besides cross-entropy: a function of what a layer of the network gives."""
+
+    layer: str
+    of: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification problem on images in [0, 1] with mean cross-entropy and maybe penalties; holds no data.
+
+    `network` is the architecture only: every method takes the weights, and the network's own are never read. All its
+    modules are in one mode.
+    """
+
+    name: str
+    network: nn.Module
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+    classes: int
+    penalties: tuple[Penalty, ...] = ()
+
+    def split(self, state: NamedTensors) -> Weights:
+        """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
+        own = Weights(dict(self.network.named_parameters()), dict(self.network.named_buffers()))
+        return own.like(state)
+
+    def logits(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+    ) -> Float[Tensor, "batch classes"]:
+        """The network's outputs. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
+        if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
+            self.network.train(mode == "train")
+        result: Tensor = functional_call(self.network, weights.state_dict(), (inputs,))
+        return result
+
+    def loss(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        labels: Num[Tensor, "batch *classes"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy and penalties; labels are class indices or, where attacks optimize them, probabilities."""
+        given: dict[str, Tensor] = {}
+        hooks = [self._told(penalty.layer, given) for penalty in self.penalties]
+        try:
+            logits = self.logits(weights, inputs, mode=mode)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        loss = F.cross_entropy(logits, labels)
+        for penalty in self.penalties:
+            loss = loss + penalty.of(given[penalty.layer])
+        return loss
+
+    def _told(self, layer: str, given: dict[str, Tensor]) -> RemovableHandle:
+        """Has a layer tell what it gives."""
+        return self.network.get_submodule(layer).register_forward_hook(lambda *told: given.update({layer: told[2]}))
+
+    def gradients(
+        self,
+        weights: Weights,
+        inputs: Float[Tensor, "batch channels height width"],
+        labels: Num[Tensor, "batch *classes"],
+        *,
+        mode: Literal["train", "eval"] = "train",
+        create_graph: bool = False,
+    ) -> NamedTensors:
+        """Gradient of the loss for each parameter, by name; with `create_graph` it can be differentiated again."""
+        parameters = {name: value.detach().requires_grad_() for name, value in weights.parameters.items()}
+        loss = self.loss(Weights(parameters, weights.buffers), inputs, labels, mode=mode)
+        values = torch.autograd.grad(loss, list(parameters.values()), create_graph=create_graph, materialize_grads=True)
+        return dict(zip(parameters, values, strict=True))

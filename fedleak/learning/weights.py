@@ -1,0 +1,42 @@
+"""Weights: a model's state as it crosses the wire, named parameters and named buffers."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fedleak.errors import NonFiniteError
+
+NamedTensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Parameters and buffers by name; together a torch `state_dict`."""
+
+    parameters: NamedTensors
+    buffers: NamedTensors
+
+    def state_dict(self) -> NamedTensors:
+        return {**self.parameters, **self.buffers}
+
+    def like(self, state: NamedTensors) -> "Weights":
+        """`state` split as these weights are, in the dtypes they have here (Flower averages counters to float64)."""
+        return Weights(
+            {name: state[name].to(value.dtype) for name, value in self.parameters.items()},
+            {name: state[name].to(value.dtype) for name, value in self.buffers.items()},
+        )
+
+    def clone(self) -> "Weights":
+        return Weights(
+            {name: value.detach().clone() for name, value in self.parameters.items()},
+            {name: value.detach().clone() for name, value in self.buffers.items()},
+        )
+
+    def require_finite(self, where: str) -> None:
+        """Raises `NonFiniteError` naming the first tensor that has a NaN or an infinity."""
+        for name, value in self.state_dict().items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise NonFiniteError(
+                    f"{where}: the model's '{name}' is not finite; lower the learning rate or check the model"
+                )

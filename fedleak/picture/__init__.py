@@ -1,1 +1,0 @@
-"""Pictures for people: what is in a gallery, and how it is drawn."""

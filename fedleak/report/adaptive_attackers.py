@@ -1,0 +1,130 @@
+"""Adaptive attackers: each defense against attackers who know it and others who do not, with what it costs."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fedleak.accounting.guarantee import Unproven
+from fedleak.analysis.conditions import condition_of_row
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.judgement import guessing
+from fedleak.analysis.utility import Figure
+from fedleak.contracts.chain import Chain
+from fedleak.formatting import DASH, number, p_value, percent, signed
+from fedleak.learning.training import LocalTraining
+from fedleak.profile.profile import fisher_bound
+from fedleak.report.pictures import Files
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.statistics.summary import Summary
+
+UNTESTED = "untested"
+DELTA = 1e-5
+"""Where epsilon is read off what a chain proves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """One defense in words."""
+
+    condition: str
+    defense: str
+    plain: str
+    adaptive: str
+    """`untested` where nobody who takes account of the defense attacked it."""
+    attacker: str
+    """Who got the most."""
+    knowing: str
+    """What knowing was worth, with the p-value of the paired test."""
+    guess: str
+    accuracy: str
+    knowledge: str
+    """What a matching attack makes of knowing the chain."""
+    proof: str
+    """What the chain proves, and how that compares with what was done; or why it proves nothing."""
+    information: str
+    """The most that an unbiased attacker can have of the first message, by the Fisher information; with noise only."""
+
+
+def known_defenses(results: Sequence[DefenseResult], rows: Sequence[Row], files: Files) -> list[Known]:
+    """The lines in the order of the results; none where no attack was run with and without knowing."""
+    if all(one.knowing is None for one in results):
+        return []
+    return [_known(one, rows, files) for one in results]
+
+
+def _known(one: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
+    worst = one.strongest
+    return Known(
+        condition=one.condition.words,
+        defense=one.defense,
+        plain=_leak(one.plain),
+        adaptive=_leak(one.adaptive) if one.tested else UNTESTED,
+        attacker=DASH if worst is None else worst.group.attack,
+        knowing=_knowing(one),
+        guess=DASH if worst is None else number(guessing(worst)),
+        accuracy=_accuracy(one.accuracy),
+        knowledge="; ".join(_knowledge(one.chain)),
+        proof=_proof(one),
+        information=_information(one, rows, files),
+    )
+
+
+def _knowledge(chain: Chain) -> Iterator[str]:
+    for defense in chain:
+        yield f"{defense.name}: {defense.adaptive_strategy or 'nothing that a matching attack makes use of'}"
+
+
+def _leak(summary: Summary | None) -> str:
+    if summary is None or math.isnan(summary.mean):
+        return DASH
+    low, high = summary.interval.low, summary.interval.high
+    return number(summary.mean) + ("" if math.isnan(low) else f" ({number(low)} to {number(high)})")
+
+
+def _knowing(one: DefenseResult) -> str:
+    gain = one.knowing
+    if gain is None or not one.defended or math.isnan(gain.difference):
+        return DASH
+    chance = "" if math.isnan(gain.p_value) else f", p {p_value(gain.p_value)}"
+    return f"{signed(gain.difference, '')} over {gain.pairs} pairs{chance}"
+
+
+def _proof(one: DefenseResult) -> str:
+    if one.guarantee is None:
+        return DASH
+    if isinstance(one.guarantee, Unproven):
+        return f"nothing: {one.guarantee.reason}"
+    private = f"epsilon {number(one.guarantee.epsilon(DELTA))} at delta {DELTA:.0e} over the recorded rounds"
+    return f"{private} ({one.guarantee.sentence}); {_to_the_end(one)}" + (
+        f"; {one.bound.sentence}" if one.bound else ""
+    )
+
+
+def _to_the_end(one: DefenseResult) -> str:
+    if isinstance(one.whole, Unproven):
+        return f"nothing over the whole run: {one.whole.reason}"
+    if one.whole is None or one.whole == one.guarantee:
+        return "which is the whole run"
+    return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
+
+
+def _information(one: DefenseResult, rows: Sequence[Row], files: Files) -> str:
+    first = next((row for row in rows if _is_of(row, one)), None)
+    if first is None or not one.chain.noise_variance(LocalTraining()):
+        return DASH
+    subject = files.subject(first)
+    if subject is None or subject.truth is None or subject.observation.masked:
+        return DASH
+    return f"{number(fisher_bound(subject))} dB"
+
+
+def _is_of(row: Row, one: DefenseResult) -> bool:
+    return row.defense == one.defense and row.client != AGGREGATE and condition_of_row(row) == one.condition
+
+
+def _accuracy(accuracy: Figure) -> str:
+    if math.isnan(accuracy.mean):
+        return DASH
+    low, high = accuracy.interval.low, accuracy.interval.high
+    return percent(accuracy.mean) + ("" if math.isnan(low) else f" ({percent(low)} to {percent(high)})")

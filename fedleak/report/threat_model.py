@@ -1,0 +1,113 @@
+"""The threat model: what the server sees, knows and holds, read from the settings of the campaign."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.experiment import Experiment
+from fedleak.formatting import counted, listed, options_words
+from fedleak.settings import TrainingFact
+from fedleak.tasks import parse_name
+
+READER = (
+    "The server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from each. "
+    "It never sees the truth; only the scoring does."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A term and what is to be said of it."""
+
+    term: str
+    words: str
+
+
+def threat_model(campaign: Campaign) -> list[Fact]:
+    """Who attacks, what it sees, what it knows, what it lacks."""
+    experiments = [point.experiment for point in campaign.points]
+    chains = dict.fromkeys(words for experiment in distinct(campaign) for words in _chains(experiment))
+    return [Fact(term=term, words=words) for term, words in _facts(experiments, tuple(chains))]
+
+
+def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    yield "adversary", READER
+    yield "it sees", _sees(experiments)
+    yield "it knows the task", _tasks(experiments)
+    yield "it knows the training", _training(experiments)
+    yield "it knows the defenses", f"Their algorithms and parameters: {'; '.join(chains)}."
+    yield "it holds", _holds(experiments)
+    yield "it does not know", _unknown(experiments)
+    yield "clients", _clients(experiments)
+
+
+def _unknown(experiments: list[Experiment]) -> str:
+    hidden = sorted({fact.replace("_", " ") for one in experiments for fact in one.adversary.unknown})
+    facts = f"Of the training: {listed(hidden)}. " if hidden else ""
+    return f"{facts}The clients' examples, their keys and their dice."
+
+
+def _clients(experiments: list[Experiment]) -> str:
+    many = _varied(experiments, lambda e: counted(e.federation.clients, "client"))
+    rounds = _varied(experiments, lambda e: counted(e.federation.rounds, "round"))
+    partition = _varied(experiments, lambda e: e.federation.partition)
+    strategy = _varied(experiments, lambda e: e.federation.strategy)
+    models = _varied(experiments, _model)
+    return f"{many}, {rounds}; examples split {partition}, updates aggregated by {strategy}; the model {models}."
+
+
+def _sees(experiments: list[Experiment]) -> str:
+    words = "Each client's reply in the clear: the weights after local training, and the number of examples."
+    masking = [
+        row.name
+        for row in experiments[0].defenses
+        if any(defense.protocol for defense in experiments[0].build_chains()[row.name])
+    ]
+    if not masking:
+        return words
+    return f"{words} Under {listed(masking)} only masked vectors, the public keys it relays, and the sum of the cohort."
+
+
+def _tasks(experiments: list[Experiment]) -> str:
+    names = dict.fromkeys(experiment.task for experiment in experiments)
+    described = [f"{name} ({source.classes} classes; {source.summary})" for name in names
+                 for source, _ in [parse_name(name)]]  # fmt: skip
+    return f"{'; '.join(described)}: the network, its weights before each round, the loss, the classes."
+
+
+def _training(experiments: list[Experiment]) -> str:
+    hidden = {fact for experiment in experiments for fact in experiment.adversary.unknown}
+    known = [
+        f"{fact.replace('_', ' ')} {_varied(experiments, lambda e, fact=fact: getattr(e.federation, fact))}"  # type: ignore[misc]
+        for fact in get_args(TrainingFact)
+        if fact not in hidden
+    ]
+    return f"{', '.join(known)}." if known else "nothing of it."
+
+
+def _holds(experiments: list[Experiment]) -> str:
+    amounts = sorted({experiment.adversary.auxiliary for experiment in experiments})
+    if amounts == [0]:
+        return "No public data."
+    many = " or ".join(counted(amount, "public example") for amount in amounts)
+    return f"{many} of the same kind as the clients', disjoint from theirs."
+
+
+def _chains(experiment: Experiment) -> Iterator[str]:
+    for name, chain in experiment.build_chains().items():
+        steps = ", then ".join(f"{step.name}{options_words(step.options())}" for step in chain)
+        yield f"“{name}” is {steps}" if chain else f"“{name}” does nothing"
+
+
+def _model(experiment: Experiment) -> str:
+    model = experiment.model
+    if model.checkpoint is not None:
+        return f"from the checkpoint {model.checkpoint}"
+    if model.trained_rounds:
+        return f"trained for {counted(model.trained_rounds, 'round')} beforehand"
+    return "with fresh weights, never trained"
+
+
+def _varied(experiments: list[Experiment], of: Callable[[Experiment], object]) -> str:
+    return listed((str(value) for value in dict.fromkeys(of(experiment) for experiment in experiments)), "or")

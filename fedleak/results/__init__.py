@@ -1,0 +1,1 @@
+"""Results: rows, columns and tables of a run, for people and for DuckDB."""

@@ -1,0 +1,145 @@
+"""Arrow columns of rows, each of one type, in memory or as Parquet."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from fedleak.results.schema import AGGREGATE, Meaning, Split
+from fedleak.settings import Scalar
+
+WHO = int | Literal["aggregate"]
+LARGEST_EXACT = 2**53
+"""Beyond this a double does not hold every whole number."""
+LARGEST_INTEGER = 2**63 - 1
+
+
+@runtime_checkable
+class Varying(Protocol):
+    """A row of a campaign."""
+
+    @property
+    def setting(self) -> Mapping[str, Scalar]: ...
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that every table of its kind has. A figure that is not finite is null, as in the JSON file."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    value: Callable[[Any], Any] | None = None
+    """From a row; its field of the same name by default."""
+
+    def array(self, rows: Sequence[Any]) -> pa.Array:
+        """The column of these rows."""
+        values = [getattr(row, self.name) if self.value is None else self.value(row) for row in rows]
+        if pa.types.is_list(self.type):
+            return _lists(values)
+        return _figures(values) if pa.types.is_floating(self.type) else pa.array(values, self.type)
+
+    @property
+    def field(self) -> pa.Field:
+        """Name, type and, for whoever opens the file, the meaning."""
+        return pa.field(self.name, self.type, metadata={"meaning": self.meaning})
+
+
+ARROW: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    str | None: pa.string(),
+    Split: pa.string(),
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    tuple[float, ...]: pa.list_(pa.float64()),
+}
+"""The type of a column by that of a row's field."""
+
+
+def columns_of(row: type[Any]) -> tuple[Column, ...]:
+    """The columns of the fields that say what they mean, in their order, each of the type that its field has."""
+    plain, whole = get_type_hints(row), get_type_hints(row, include_extras=True)
+    return tuple(
+        column
+        for name, hint in whole.items()
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Meaning)
+        for column in _columns(name, plain[name], extra.text)
+    )
+
+
+def _columns(name: str, kind: Any, meaning: str) -> tuple[Column, ...]:
+    """A client's number and the word for the aggregate are columns of their own."""
+    if kind != WHO:
+        return (Column(name, ARROW[kind], meaning),)
+    sender = Column("sender", pa.string(), "client, or aggregate: the sum that secure aggregation revealed", _sender)
+    return sender, Column(name, pa.int64(), meaning, _number)
+
+
+def _sender(row: Any) -> str:
+    return AGGREGATE if row.client == AGGREGATE else "client"
+
+
+def _number(row: Any) -> int | None:
+    return None if row.client == AGGREGATE else row.client
+
+
+def table_of(columns: Sequence[Column], rows: Sequence[Varying]) -> pa.Table:
+    """The columns, then one for each key of the rows' settings, null where a row has no such key."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.setting))
+    names = setting_names(keys, [column.name for column in columns])
+    settings = [scalars([row.setting.get(key) for row in rows]) for key in keys]
+    fields = [
+        pa.field(names[key], array.type, metadata={"meaning": f"setting {key}", "setting": key})
+        for key, array in zip(keys, settings, strict=True)
+    ]
+    arrays = [column.array(rows) for column in columns]
+    return pa.Table.from_arrays(
+        [*arrays, *settings], schema=pa.schema([*(column.field for column in columns), *fields])
+    )
+
+
+def setting_names(keys: Sequence[str], taken: Collection[str]) -> dict[str, str]:
+    """Each key's column: its last part, or all of it where another column is called so; SQL ignores upper case."""
+    short = {key: key.rpartition(".")[2] for key in keys}
+    uses = Counter([name.lower() for name in taken] + [name.lower() for name in short.values()])
+    return {key: name if uses[name.lower()] == 1 else _qualified(key) for key, name in short.items()}
+
+
+def scalars(values: Sequence[Scalar | None]) -> pa.Array:
+    """A column of the narrowest type that holds every value as it is; text where they are of several kinds."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_())
+    if kinds == {int} and _all_within(values, LARGEST_INTEGER):
+        return pa.array(values, pa.int64())
+    if kinds in ({float}, {int, float}) and _all_within(values, LARGEST_EXACT):
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+
+
+def _qualified(key: str) -> str:
+    return key if "." in key else f"setting.{key}"
+
+
+def _all_within(values: Sequence[Scalar | None], limit: int) -> bool:
+    return all(abs(value) <= limit for value in values if isinstance(value, int))
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _figures(values: Sequence[float]) -> pa.Array:
+    figures = np.array(values, dtype=float)
+    return pa.array(figures, mask=~np.isfinite(figures))
+
+
+def _lists(values: Sequence[Sequence[float]]) -> pa.Array:
+    offsets = [0, *accumulate(len(value) for value in values)]
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _figures(list(chain.from_iterable(values))))

@@ -1,0 +1,179 @@
+"""Rows of `results.jsonl`: one figure each, with everything needed to read it alone."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+
+from fedleak.contracts.score import Score
+from fedleak.io.atomic import write_atomically
+from fedleak.io.jsonl import read_rows
+from fedleak.results.schema import (
+    Figure,
+    Figures,
+    Flag,
+    Folder,
+    Meaning,
+    Setting,
+    Split,
+    Text,
+    Who,
+    Whole,
+    finite_or_null,
+    parser_of,
+)
+from fedleak.settings import Scalar
+
+
+@runtime_checkable
+class Cellular(Protocol):
+    """A place or a row: what tells which cell of a run it belongs to."""
+
+    @property
+    def setting(self) -> Mapping[str, Scalar]: ...
+    @property
+    def federation(self) -> str: ...
+    @property
+    def attack(self) -> str: ...
+    @property
+    def defense(self) -> str: ...
+    @property
+    def client(self) -> Who: ...
+    @property
+    def round(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One attack on one message, by one metric. NaN means not applicable (null in the file); `reason` says why.
+
+    In the order of the columns of `results.parquet`.
+    """
+
+    task: Annotated[Text, Meaning("the public problem: data and model")]
+    defense: Annotated[Folder, Meaning("the defense's name in the experiment")]
+    algorithm: Annotated[Text, Meaning("the attack's registered name")]
+    attack: Annotated[Text, Meaning("the attack's label")]
+    """Its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
+    client: Annotated[Who, Meaning("the client's number; null for the aggregate")]
+    round: Annotated[Whole, Meaning("of the federation, from 1")]
+    seed: Annotated[Whole, Meaning("of the federation and the attack")]
+    split: Annotated[Split, Meaning("test; or tuning: only chooses among the variants of an attack")]
+    metric: Annotated[Text, Meaning("what is measured")]
+    value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
+    baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
+    no_gradient: Annotated[Figure, Meaning("the same for public examples drawn at random")]
+    best: Annotated[Figure, Meaning("the sample that leaked most")]
+    worst: Annotated[Figure, Meaning("the sample that leaked least")]
+    unit: Annotated[Text, Meaning("of value, baseline, no_gradient, best, worst and per_sample")]
+    higher_is_better: Annotated[Flag, Meaning("for the attacker: a higher value is more leakage")]
+    certifiable: Annotated[Flag, Meaning("whether the attack had a test that its guess could have passed")]
+    certified: Annotated[Flag, Meaning("whether the attack proved its guess")]
+    certificate: Annotated[Text | None, Meaning("the test that proved the guess, in words; null where none did")]
+    trouble: Annotated[
+        Text | None, Meaning("why the guess does not fit the update, in a word; null where it fits or nobody can tell")
+    ]
+    diagnosis: Annotated[Text | None, Meaning("the same in a sentence, with what to do about it")]
+    reason: Annotated[Text | None, Meaning("why there is no value, or only one over a part of the samples")]
+    applicable: Annotated[Flag, Meaning("false where the metric cannot judge what the attack guesses, or such data")]
+    """Where it can and there is no figure, the attack failed."""
+    seconds: Annotated[Figure, Meaning("what the attack took")]
+    """On one thread; the same for every metric of a reconstruction."""
+    samples: Annotated[Whole, Meaning("examples behind the message")]
+    per_sample: Annotated[Figures, Meaning("the value of each sample; null where no guess was matched to it")]
+    blind_per_sample: Annotated[Figures, Meaning("for each sample the better guess without the update")]
+    federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
+    """Empty where the run has only one."""
+    setting: Setting
+    """What else varies in the campaign; seed, task, attack and defense have places of their own."""
+
+    def facts(self) -> dict[str, Any]:
+        """Plain data that JSON can hold: a figure that is not finite becomes null."""
+        return {key: finite_or_null(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Row":
+        """The row that `facts` was made from; raises `TypeError` where they are no row's."""
+        row = _parse(facts)
+        own, blind = len(row.per_sample), len(row.blind_per_sample)
+        if own != blind:
+            raise TypeError(f"blind_per_sample: expected {own} figures as in per_sample, got {blind}")
+        return row
+
+
+_parse = parser_of(Row)
+
+
+@runtime_checkable
+class Measure(Protocol):
+    """What a row needs to know of its metric."""
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remarks:
+    """What an attack said of its guess; as in a row."""
+
+    certifiable: bool = False
+    certificate: str | None = None
+    trouble: str | None = None
+    diagnosis: str | None = None
+
+
+SILENT = Remarks()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What the rows of one reconstruction have in common."""
+
+    task: str
+    setting: Mapping[str, Scalar] = field(default_factory=dict)
+    federation: str = ""
+    split: Split = "test"
+    algorithm: str
+    attack: str
+    defense: str
+    client: Who
+    round: int
+    seed: int
+
+    def row(self, score: Score, *, seconds: float, samples: int, said: Remarks = SILENT) -> Row:
+        """The row of one score."""
+        own = {**asdict(self), **asdict(said), **asdict(score)}
+        if not score.reason and not math.isfinite(score.value):
+            own["reason"] = f"the value is {score.value}"
+        return Row(**own, certified=said.certificate is not None, seconds=seconds, samples=samples)
+
+    def failed(self, metrics: Iterable[Measure], reason: str, *, seconds: float = 0.0) -> list[Row]:
+        """A row without a figure for each metric, and why."""
+        return [
+            self.row(not_scored(metric, reason), seconds=seconds, samples=0)  # no sample was looked at
+            for metric in metrics
+        ]
+
+
+def not_scored(metric: Measure, reason: str) -> Score:
+    """No figure, and why."""
+    return Score(
+        metric=metric.name,
+        value=math.nan,
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        reason=reason,
+    )
+
+
+def write_results(path: Path, rows: Iterable[Row]) -> Path:
+    """Writes the rows, one JSON object a line; the file is replaced whole."""
+    return write_atomically(path, "".join(json.dumps(row.facts()) + "\n" for row in rows).encode())
+
+
+def read_results(path: Path) -> list[Row]:
+    """Reads `results.jsonl`; raises `RecordingError` where it is missing or damaged."""
+    return read_rows(path, Row.from_facts)

@@ -1,0 +1,1 @@
+"""Run folders: layout, manifest, ownership, finished cells, integrity and queries."""

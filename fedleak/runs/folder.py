@@ -1,0 +1,112 @@
+"""Layout of a run folder: where everything lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedleak.io.names import file_name
+from fedleak.results.row import Cellular
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.settings import ATTACKERS_SETTINGS
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run, below `root`."""
+
+    root: Path
+
+    @property
+    def experiment(self) -> Path:
+        """The experiment, every option written out."""
+        return self.root / "experiment.toml"
+
+    @property
+    def manifest(self) -> Path:
+        """Versions, machine, times."""
+        return self.root / "manifest.json"
+
+    @property
+    def results(self) -> Path:
+        """One row for each attack, message and metric."""
+        return self.root / "results.jsonl"
+
+    @property
+    def gallery(self) -> Path:
+        """Truth above guesses."""
+        return self.root / "gallery.png"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Events for TensorBoard."""
+        return self.root / "tensorboard"
+
+    @property
+    def errors(self) -> Path:
+        """Tracebacks of attacks that raised."""
+        return self.root / "errors.log"
+
+    @property
+    def reconstructions(self) -> Path:
+        """The guesses, a pair of files for each cell."""
+        return self.root / "reconstructions"
+
+    @property
+    def parquet(self) -> Path:
+        """The rows once more, for tools that read columns."""
+        return self.root / "results.parquet"
+
+    @property
+    def federations(self) -> Path:
+        """One row for each round of each federation: accuracy, failures, time."""
+        return self.root / "federations.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The page for people."""
+        return self.root / "report.html"
+
+    def recordings(self, defense: str, federation: str = "") -> Path:
+        """What the server saw under a defense; `federation` is the folder of its settings, see `Row.federation`."""
+        return self.root / "recordings" / federation / defense
+
+    def vault(self, defense: str, federation: str = "") -> Path:
+        """What the clients trained on under a defense."""
+        return self.root / "vault" / federation / defense
+
+    def recording(self, of: Cellular) -> Path:
+        """The message that a cell attacks, without suffix."""
+        return self.recordings(of.defense, of.federation) / message_name(of)
+
+    def cell(self, of: Cellular) -> Path:
+        """Where the result of a cell lies, without suffix: the guess, and the rows of its scores."""
+        return self.reconstructions / of.federation / of.defense / message_name(of) / cell_name(of)
+
+    def events(self, of: Cellular) -> Path:
+        """Where the TensorBoard events of a cell lie."""
+        return self.tensorboard / of.federation / of.defense / message_name(of) / cell_name(of)
+
+
+def stem_name(who: Who) -> str:
+    """The name that a client's, or the aggregate's, files have."""
+    return AGGREGATE if who == AGGREGATE else f"client-{who:04d}"
+
+
+def message_name(of: Cellular) -> str:
+    """A message's place below the folder of its federation and defense."""
+    return f"round-{of.round:04d}/{stem_name(of.client)}"
+
+
+def cell_name(of: Cellular) -> str:
+    """A cell's name among those of its message: its attack, and what of the setting the federation does not know."""
+    own = [f"{key.rpartition('.')[2]}={of.setting[key]}" for key in ATTACKERS_SETTINGS if key in of.setting]
+    return file_name(" ".join([of.attack, *own]))
+
+
+def vault_beside(recording: Path) -> Path | None:
+    """The vault of the run that a recording lies in, where it is still there."""
+    defense = recording.resolve().parent.parent
+    for recordings in defense.parents[:2]:  # a campaign keeps the recordings of each setting in a folder of its own
+        vault = recordings.parent / "vault" / defense.relative_to(recordings)
+        if recordings.name == "recordings" and vault.is_dir():
+            return vault
+    return None

@@ -1,0 +1,111 @@
+"""Reads a run folder back, whole or refused: for reports, gates, queries and comparisons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedleak.errors import RecordingError, UserError
+from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.grid import load_campaign
+from fedleak.results.federation_row import FederationRow, read_federations
+from fedleak.results.row import Row, read_results
+from fedleak.results.setting import Setting, setting_key
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import Manifest, read_manifest
+
+# Whether the files of a run have all the rows that it ended with: files cut between two lines are damaged too.
+
+AGAIN = "run the experiment again, finished cells are kept"
+
+
+def cell_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell from every other of its run."""
+    return (*_point_of(row), row.defense, row.round, row.client, row.attack)
+
+
+def require_whole(rows: Sequence[Row], campaign: Campaign, manifest: Manifest, path: Path) -> None:
+    """Raises `RecordingError` where a cell has a row twice or lacks one, or a cell of a run that ended has none."""
+    cells: dict[tuple[Any, ...], set[str]] = {}
+    for row in rows:
+        metrics = cells.setdefault(cell_of(row), set())
+        if row.metric in metrics:
+            raise RecordingError(
+                f"{path} is damaged: it has {row.metric} of {row.attack} under '{row.defense}', round {row.round}, "
+                f"{row.client} twice; {AGAIN}"
+            )
+        metrics.add(row.metric)
+    if manifest.exit_status is not None and len(cells) < manifest.cells_finished:
+        raise RecordingError(f"{path} is damaged: {len(cells)} of {manifest.cells_finished} cells have rows; {AGAIN}")
+    _require_metrics(cells, campaign, path)
+
+
+def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manifest: Manifest, path: Path) -> None:
+    """Raises `RecordingError` where a round of a federation is there twice, or lacks in a run that ended whole."""
+    rounds = {(*_point_of(row), row.defense, row.round) for row in rows}
+    if len(rounds) < len(rows):
+        raise RecordingError(f"{path} is damaged: it has a round of a federation twice; {AGAIN}")
+    experiments = [point.experiment for point in campaign.points]
+    expected = sum(len(one.defenses) * one.rounds for one in experiments)
+    whole = manifest.exit_status is not None and manifest.cells_finished == manifest.cells_planned
+    if whole and len(rounds) < expected:
+        raise RecordingError(f"{path} is damaged: {len(rounds)} of {expected} rounds have rows; {AGAIN}")
+
+
+def _require_metrics(cells: dict[tuple[Any, ...], set[str]], campaign: Campaign, path: Path) -> None:
+    expected = {
+        (point.federation, setting_key(point.setting)): frozenset(point.experiment.metrics) for point in campaign.points
+    }
+    for (federation, setting, *_), metrics in cells.items():
+        wanted = expected.get((federation, setting))
+        if wanted is None:
+            raise RecordingError(f"{path} is damaged: it has rows of no setting of experiment.toml; {AGAIN}")
+        if wanted - metrics:
+            lacking = ", ".join(sorted(wanted - metrics))
+            raise RecordingError(f"{path} is damaged: a cell has no row for {lacking}; {AGAIN}")
+
+
+def _point_of(row: Row | FederationRow) -> tuple[str, Setting]:
+    return row.federation, setting_key(row.setting)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """What a run left. `rows` are all of them, tuning rows too; `statistics.summarize` leaves those out."""
+
+    folder: RunFolder
+    campaign: Campaign
+    rows: tuple[Row, ...]
+    federations: tuple[FederationRow, ...]
+    manifest: Manifest
+
+    @property
+    def unfinished(self) -> int:
+        """Cells that were planned and have no result: a run that was interrupted, or still goes on."""
+        if self.manifest.exit_status is not None:
+            return max(0, self.manifest.cells_planned - self.manifest.cells_finished)
+        return max(1, self.manifest.cells_planned - len({cell_of(row) for row in self.rows}))
+
+
+def read_run(root: Path) -> FinishedRun:
+    """Reads a run folder; raises `RecordingError`, one sentence, where it is missing, empty or damaged."""
+    folder = RunFolder(root)
+    if not root.is_dir():
+        raise RecordingError(f"{root} is no folder; expected the folder of a run, as `fedleak run` leaves it")
+    if not folder.experiment.exists():
+        raise RecordingError(f"{root} is no run folder: it has no experiment.toml; name the folder that --out named")
+    rows = tuple(read_results(folder.results))
+    if not rows:
+        raise RecordingError(f"{root} is an empty run: results.jsonl has no rows; run the experiment again")
+    campaign, manifest = _campaign(folder), read_manifest(folder.manifest)
+    require_whole(rows, campaign, manifest, folder.results)
+    federations = tuple(read_federations(folder.federations)) if folder.federations.exists() else ()
+    require_federations(federations, campaign, manifest, folder.federations)
+    return FinishedRun(folder=folder, campaign=campaign, rows=rows, federations=federations, manifest=manifest)
+
+
+def _campaign(folder: RunFolder) -> Campaign:
+    try:
+        return load_campaign(folder.experiment)
+    except UserError as error:
+        raise RecordingError(f"{folder.experiment} is damaged or of another version: {error}") from error

@@ -1,0 +1,96 @@
+"""The pytest fixture `fedleak`: attacks on a model and a batch, shown if the test fails, and the gate."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from fedleak import api
+from fedleak.contracts.defense import Defense
+from fedleak.errors import FedleakError
+from fedleak.learning.batch import Batch
+from fedleak.settings import Table
+from fedleak.testing.leak import Leak
+
+LONGEST = 150
+"""Characters of a test's name in the name of a picture."""
+
+
+class Fedleak:
+    """Attacks in one test, and their pictures when it fails."""
+
+    def __init__(self, pictures: Path, runs: Path, test: str) -> None:
+        self._pictures = pictures
+        self._runs = runs
+        self._test = re.sub(r"[^A-Za-z0-9_.]+", "-", test).strip("-")[-LONGEST:]
+        self._attacked: list[tuple[Leak, Batch]] = []
+
+    def attack(
+        self,
+        model: nn.Module,
+        inputs: Float[Tensor, "batch channels height width"],
+        labels: Int[Tensor, " batch"],
+        name: str,
+        *,
+        defense: Sequence[Defense | Table] = (),
+        auxiliary: tuple[Tensor, Tensor] | None = None,
+        training: Table | None = None,
+        metrics: Sequence[str] | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> Leak:
+        """What the attack `name` gets out of the update that training `model` on these examples gives away.
+
+        `options` are the attack's, `training` holds fields of `LocalTraining` (by default one step on the whole batch),
+        `defense` is a chain as in an experiment file, `auxiliary` public images and labels that the adversary holds.
+        The images are in [0, 1]. The model is left as it is. The same seed gives the same leak.
+        """
+        public = None if auxiliary is None else Batch(*auxiliary)
+        captured = api.observe(model, inputs, labels, defense=defense, auxiliary=public, seed=seed, **(training or {}))
+        guess = api.attack(captured, name, seed=seed, **options)
+        leak = Leak(name, guess, api.score(guess, captured, metrics))
+        self._attacked.append((leak, captured.truth))
+        return leak
+
+    def check(self, run: Path | str, policy: Path | str) -> None:
+        """Fails the test where a run folder, or an experiment file that is run first, breaks a rule of a policy file.
+
+        An experiment is run into the test's `tmp_path`. See `fedleak check --example` for what a policy says.
+        """
+        __tracebackhide__ = True  # pytest shows the line of the test
+        from fedleak.analysis.analysis import Analysis
+        from fedleak.experiment.grid import load_campaign
+        from fedleak.gate.check import check_run
+        from fedleak.gate.policy import load_policy
+        from fedleak.gate.terminal import verdict_lines
+        from fedleak.run import run as run_campaign
+        from fedleak.runs.reading import read_run
+
+        rules, root, analysis = load_policy(Path(policy)), Path(run), None
+        if root.suffix == ".toml":
+            outcome = run_campaign(load_campaign(root), self._runs / root.stem)
+            root, analysis = outcome.folder.root, outcome.analysis
+        finished = read_run(root)
+        verdict = check_run(finished, analysis or Analysis.of(finished), rules)
+        if not verdict.passed:
+            raise AssertionError("\n".join(verdict_lines(verdict)))
+
+    def report(self) -> Iterator[str]:
+        """For each attack of the test its table and where its picture lies."""
+        for place, (leak, truth) in enumerate(self._attacked):
+            yield f"{leak}\n{self._picture(place, leak, truth)}"
+
+    def _picture(self, place: int, leak: Leak, truth: Batch) -> str:
+        if leak.guess.inputs is None:
+            return "no picture: the attack guessed no images"
+        path = self._pictures / f"{self._test}-{place}-{leak.attack}.png"
+        try:
+            # Imported only here, for most tests pass and matplotlib is slow to import.
+            from fedleak.figures.panels import beside, draw
+
+            return f"picture: {draw(beside(leak.attack, leak.guess.inputs, truth), path)}"
+        except Exception as error:  # noqa: BLE001  an error here would end the whole test run and hide the failure
+            return f"no picture: {error if isinstance(error, FedleakError) else repr(error)}"

@@ -1,0 +1,102 @@
+"""Replay of a client's round from the vault, compared with what was recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.contracts.chain import Chain
+from fedleak.federation.reply import reply
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.recording import Recording
+from fedleak.vault import PrivateBatch
+
+EPSILON = torch.finfo(torch.float32).eps
+DECIDABLE = 0.5
+"""Tolerance above which agreement would say nothing (an unrelated update is off by 1 or more): rounding drowns it."""
+SUMMATION = 1e-4
+"""Relative error that float32 sums in another order (another machine, another BLAS) may put into a gradient."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Distance of the replayed update from the recorded one, as a share of the recorded one's length."""
+
+    error: float
+    tolerance: float
+    buffers_agree: bool = True
+
+    @property
+    def decidable(self) -> bool:
+        """Whether the recorded update is long enough to tell one update from another."""
+        return self.tolerance <= DECIDABLE
+
+    @property
+    def agrees(self) -> bool:
+        """Whether parameters and buffers are the same up to what float32 cannot tell apart."""
+        return self.error <= self.tolerance and self.buffers_agree
+
+
+def replay(
+    recording: Recording,
+    truth: PrivateBatch,
+    *,
+    training: LocalTraining | None = None,
+    chain: Chain | None = None,
+    seed_key: tuple[object, ...] | None = None,
+) -> Weights:
+    """The client's reply, recomputed. Facts come from the recording, and from the vault where it does not know them."""
+    return reply(
+        recording.task,
+        recording.before,
+        truth.examples,
+        training or recording.training.known_or(truth.training),
+        recording.chain if chain is None else chain,
+        truth.dice if seed_key is None else seed_key,
+        truth.kept,
+    ).weights
+
+
+def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weights:
+    """The mean of the cohort's replies, weighted by their examples."""
+    replies = [replay(recording, truth) for truth in truths]
+    counts = [len(truth.examples) for truth in truths]
+
+    def mean(states: list[NamedTensors]) -> NamedTensors:
+        return {
+            name: sum((count * state[name].double() for count, state in zip(counts, states, strict=True)),
+                      start=torch.zeros(())) / sum(counts)
+            for name in states[0]
+        }  # fmt: skip
+
+    return Weights(mean([r.parameters for r in replies]), mean([r.buffers for r in replies]))
+
+
+def compare(recording: Recording, replayed: Weights) -> Comparison:
+    """Relative error of the update over all parameters.
+
+    Tolerated is what float32 sums may differ by, and the rounding of the weights: the update is a difference of
+    weights that are each known to one part in 2^24, so a small learning rate leaves it fewer digits.
+    """
+    before = recording.before.parameters
+    recorded, ours = delta(recording.payload, before), delta(replayed.parameters, before)
+    length = float(torch.linalg.vector_norm(recorded))
+    weights = float(torch.linalg.vector_norm(torch.cat([value.double().reshape(-1) for value in before.values()])))
+    distance = float(torch.linalg.vector_norm(recorded - ours))
+    if length == 0.0:
+        return Comparison(0.0 if distance <= EPSILON * weights else float("inf"), SUMMATION, True)
+    tolerance = SUMMATION + EPSILON * weights / length
+    return Comparison(distance / length, tolerance, _buffers_agree(recording, replayed))
+
+
+def delta(state: NamedTensors, before: NamedTensors) -> Float[Tensor, " entries"]:
+    """The update as one vector in double precision."""
+    return torch.cat([(state[name].double() - value.double()).reshape(-1) for name, value in before.items()])
+
+
+def _buffers_agree(recording: Recording, replayed: Weights) -> bool:
+    pairs = [(recording.payload[n], value) for n, value in replayed.buffers.items() if n in recording.payload]
+    return all(torch.allclose(theirs.double(), ours.double(), rtol=1e-3, atol=1e-5) for theirs, ours in pairs)

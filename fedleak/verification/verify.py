@@ -1,0 +1,87 @@
+"""Verification of a run: each recorded update is recomputed from the true batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fedleak import progress
+from fedleak.errors import RecordingError
+from fedleak.evaluation.message import Message
+from fedleak.recording import Recording, find_recordings
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder
+from fedleak.vault import PrivateBatch
+from fedleak.verification.causes import likely_cause, remark
+from fedleak.verification.replay import Comparison, compare, replay, replayed_mean
+
+Verdict = Literal["agrees", "disagrees", "undecided", "masked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What came of recomputing one message."""
+
+    defense: str
+    """`seed=1/none` where a campaign has several settings, else the defense alone."""
+    message: str
+    """`round 1, client 0`."""
+    verdict: Verdict
+    comparison: Comparison | None = None
+    """None where there was nothing to compare."""
+    remark: str = ""
+    """The likely cause of a disagreement; else what to know about an agreement."""
+
+
+def verify(run: Path) -> list[Check]:
+    """Checks every recording of a run folder; raises `RecordingError` where there is none."""
+    folder = RunFolder(run)
+    paths = find_recordings(run / "recordings")
+    if not paths:
+        raise RecordingError(f"{run} holds no recordings; expected the folder of a run, as `fedleak run --out` made it")
+    checks = []
+    for done, path in enumerate(paths):
+        progress.report(done, len(paths))
+        checks.append(_check(folder, path))
+    return checks
+
+
+def _check(folder: RunFolder, path: Path) -> Check:
+    where, message = path.parent.parent.relative_to(folder.root / "recordings"), _spoken(path)
+    try:
+        read = Message(path=path, recordings=path.parent.parent, vault=folder.root / "vault" / where)
+        verdict, comparison, words = _compared(read.recording, read.deposits)
+    except RecordingError as error:
+        verdict, comparison, words = "disagrees", None, str(error)
+    return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
+
+
+def _spoken(path: Path) -> str:
+    """`round 1, client 0` for `round-0001/client-0000.json`."""
+    words = [name.replace("-", " ") for name in (path.parent.name, path.stem)]
+    return ", ".join(" ".join(word.lstrip("0") or "0" for word in name.split(" ")) for name in words)
+
+
+def _compared(recording: Recording, truths: Sequence[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
+    if recording.kind == "masked":
+        return "masked", None, "masked; verified in the sum"
+    if recording.kind == AGGREGATE:
+        comparison = compare(recording, replayed_mean(recording, truths))
+        return _judged(comparison, lambda: "the sum does not follow from the cohort's batches", recording, truths[0])
+    comparison = compare(recording, replay(recording, truths[0]))
+    return _judged(comparison, lambda: likely_cause(recording, truths[0]), recording, truths[0])
+
+
+def _judged(
+    comparison: Comparison, cause: Callable[[], str], recording: Recording, truth: PrivateBatch
+) -> tuple[Verdict, Comparison, str]:
+    if not comparison.agrees:
+        return "disagrees", comparison, cause()
+    if comparison.error > 0 and not comparison.decidable:
+        return "undecided", comparison, "the update is too small to be told from the rounding of the weights"
+    return "agrees", comparison, remark(recording, truth)
+
+
+def disagreeing(checks: list[Check]) -> Iterator[Check]:
+    """The checks that failed."""
+    return (check for check in checks if check.verdict == "disagrees")

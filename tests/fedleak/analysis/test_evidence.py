@@ -1,0 +1,34 @@
+"""What is compared with what."""
+
+from fedleak.analysis.conditions import Condition
+from fedleak.analysis.evidence import comparisons_of, references_of
+
+PLAIN, NOISY = (Condition(task="digits-mlp", setting=(("vary", name),)) for name in ("plain", "noisy"))
+
+
+def rows_of(make_row, where, *defenses, **changed):
+    return [
+        make_row(20.0 + client, setting=dict(where.setting), defense=name, client=client, **changed)
+        for name in defenses
+        for client in range(3)
+    ]
+
+
+def test_each_setting_is_compared_with_what_does_nothing_there(make_row):
+    rows = [*rows_of(make_row, PLAIN, "ours", "theirs"), *rows_of(make_row, NOISY, "ours", "theirs")]
+    defended = {(PLAIN, "ours"): False, (PLAIN, "theirs"): True, (NOISY, "ours"): True, (NOISY, "theirs"): False}
+    references = references_of(rows, defended)
+    assert references == {PLAIN: "ours", NOISY: "theirs"}
+    assert {(c.group.defense, c.reference.defense) for c in comparisons_of(rows, references)} == {
+        ("theirs", "ours"), ("ours", "theirs"),
+    }  # fmt: skip
+
+
+def test_where_every_defense_does_something_the_first_of_the_run_is_the_reference(make_row):
+    rows = rows_of(make_row, PLAIN, "clip", "noise")
+    assert references_of(rows, {(PLAIN, "clip"): True, (PLAIN, "noise"): True}) == {PLAIN: "clip"}
+
+
+def test_what_ignores_the_update_is_not_compared(make_row):
+    rows = rows_of(make_row, PLAIN, "none", "noise", algorithm="prior", attack="prior")
+    assert comparisons_of(rows, {PLAIN: "none"}) == []

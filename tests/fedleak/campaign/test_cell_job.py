@@ -1,0 +1,98 @@
+"""Cell job: whatever an attack does or returns, its cell ends with a result: figures, or a reason."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from fedleak.campaign.cell_job import run_cell
+from fedleak.campaign.federation_job import Federation, run_federation_of
+from fedleak.campaign.plan import cells_of
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
+from fedleak.errors import LONGEST_REASON, sentence
+from fedleak.experiment.grid import parse_campaign
+from fedleak.runs import cell_file
+from fedleak.runs.cell_file import Saved
+
+
+@attacks.register("test-odd")
+@dataclass(frozen=True, kw_only=True)
+class Odd(Attack):
+    """Misbehaves in the way that it is told."""
+
+    paper: ClassVar = "https://example.org"
+    bibtex: ClassVar = "@misc{none}"
+    way: str
+
+    def reconstruct(self, observation, rng):
+        return WAYS[self.way]()
+
+
+def leave():
+    raise SystemExit("bye")
+
+
+def wordy():
+    raise RuntimeError("a long story\n" * 1000)
+
+
+WAYS = {
+    "leaves": leave,
+    "wordy": wordy,
+    "numpy": lambda: Reconstruction(mismatch=np.float32(0.5), failure="none"),
+    "trace": lambda: Reconstruction(trace=(TracePoint(np.int64(3), 0.5),), failure="none"),
+}
+
+
+@pytest.fixture(scope="module")
+def federated(tmp_path_factory):
+    campaign = parse_campaign({
+        "name": "odd", "task": "digits-mlp", "metrics": ["psnr"], "federation": {"clients": 1},
+        "attacks": [{"use": "test-odd", "way": list(WAYS)}],
+    })  # fmt: skip
+    root = tmp_path_factory.mktemp("odd")
+    point = campaign.points[0]
+    federation = Federation(root=root, point=point, defense=point.experiment.defenses[0], engine="loopback")
+    return cells_of(campaign, 0, root, federation.defense, run_federation_of(federation).messages)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_going_wrong_is_a_result(federated, way):
+    (cell,) = (cell for cell in federated if cell.table["way"] == way)
+    saved = run_cell(cell)
+    assert saved.rows[0].reason
+    assert "\n" not in saved.rows[0].reason
+    assert len(saved.rows[0].reason) < LONGEST_REASON + 100
+    kept = cell_file.load(cell.folder.cell(cell.place))
+    assert kept.rows[0].reason == saved.rows[0].reason
+
+
+def test_what_is_told_holds_no_pictures(federated):
+    told = run_cell(federated[0]).told()
+    assert told.guess.inputs is None
+    assert told.prior.inputs is None
+    assert told.rows
+
+
+def test_a_reason_is_the_first_line_of_an_error():
+    assert sentence(ValueError("one\ntwo")) == "ValueError: one"
+    assert sentence(ValueError()) == "ValueError: "
+
+
+def test_every_part_of_a_guess_is_kept(tmp_path):
+    guess = Reconstruction(
+        inputs=torch.rand(2, 1, 3, 3),
+        labels=torch.tensor([1, 0]),
+        membership=torch.rand(5),
+        properties=torch.tensor([float("nan"), 0.5]),
+        diagnosis=Diagnosis("plateau", "it does not get better"),
+        note="unsure",
+    )
+    cell_file.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
+    kept = cell_file.load(tmp_path / "cell").guess
+    for name in ("inputs", "labels", "membership", "properties"):
+        assert torch.equal(getattr(kept, name).nan_to_num(-1), getattr(guess, name).nan_to_num(-1))
+    assert (kept.diagnosis, kept.note) == (guess.diagnosis, guess.note)

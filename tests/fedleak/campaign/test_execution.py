@@ -1,0 +1,78 @@
+"""Execution of a campaign: the truth is read once a cell, and what a run holds to until it is over."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fedleak import vault
+from fedleak.campaign import workers
+from fedleak.campaign.cell import Cell
+from fedleak.campaign.events import Events
+from fedleak.campaign.execution import execution_of
+from fedleak.campaign.workers import InThisProcess
+from fedleak.errors import FedleakError
+from fedleak.experiment.grid import parse_campaign
+from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.ownership import claim
+
+TREE = {
+    "name": "reads",
+    "task": "digits-mlp",
+    "metrics": ["psnr"],
+    "federation": {"clients": 3, "rounds": 2},
+    "adversary": {"auxiliary": 8},
+    "attacks": [{"use": "dlg", "steps": 2}, {"use": "loss-trajectory"}],
+    "defenses": [{"name": "none"}, {"name": "summed", "chain": [{"use": "secure-aggregation"}]}],
+}
+DEPOSITS = {(round, client) for round in (1, 2) for client in (0, 1, 2)}
+
+
+def execute(root: Path) -> None:
+    folder, campaign = RunFolder(root), parse_campaign(TREE)
+    claim(folder, campaign)
+    execution_of(campaign, folder, "loopback", Events()).execute(InThisProcess)
+
+
+def cohort_of(cell: Cell) -> set[tuple[int, int]]:
+    clients = (0, 1, 2) if cell.place.client == AGGREGATE else (cell.place.client,)
+    return {(cell.place.round, int(client)) for client in clients}
+
+
+def test_each_truth_that_a_cell_needs_is_read_from_the_vault_once(tmp_path, monkeypatch):
+    """The one client's, or the cohort's; and all where the attack is asked whose an example is."""
+    reads: Counter[Path] = Counter()
+    cells: list[tuple[Cell, Counter[Path]]] = []
+    read_pair, run_cell = vault.read_pair, workers.run_cell
+
+    def counting(path):
+        reads[path] += 1
+        return read_pair(path)
+
+    def attributing(cell):
+        reads.clear()
+        saved = run_cell(cell)
+        cells.append((cell, Counter(reads)))
+        reads.clear()
+        return saved
+
+    monkeypatch.setattr(vault, "read_pair", counting)
+    monkeypatch.setattr(workers, "run_cell", attributing)
+    execute(tmp_path / "run")
+    assert reads == Counter()  # nobody else reads it while a campaign is executed
+    assert len(cells) == 2 * 2 * (3 + 3 + 1)
+    for cell, counted in cells:
+        needed = DEPOSITS if cell.table["use"] == "loss-trajectory" else cohort_of(cell)
+        own = cell.folder.vault(cell.place.defense, cell.place.federation)
+        assert counted == Counter({vault.stem_of(own, *key): 1 for key in needed}), cell.place
+
+
+def test_where_no_federation_came_to_anything_the_first_error_is_raised(tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise FedleakError("no server")
+
+    monkeypatch.setattr("fedleak.campaign.federation_job.run_federation", fail)
+    with pytest.raises(FedleakError, match="no server"):
+        execute(tmp_path / "run")
+    assert "no server" in (tmp_path / "run" / "results.jsonl").read_text()

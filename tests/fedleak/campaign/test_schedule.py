@@ -1,0 +1,34 @@
+"""Schedule of a run: each federation once, and cells before the next federation."""
+
+from fedleak.campaign.plan import cells_of
+from fedleak.campaign.schedule import schedule_of
+from fedleak.experiment.grid import parse_campaign
+from fedleak.runs.folder import RunFolder
+
+CAMPAIGN = parse_campaign({
+    "name": "shared", "task": "digits-mlp", "seed": [1, 2], "adversary": {"auxiliary": [0, 8]},
+    "federation": {"clients": 1}, "attacks": [{"use": "dlg"}],
+    "defenses": [{"name": "none"}, {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": 0.1}]}],
+})  # fmt: skip
+
+
+def test_points_that_share_a_federation_are_sections_of_one(tmp_path):
+    schedule = schedule_of(CAMPAIGN, RunFolder(tmp_path), "loopback")
+    assert len(CAMPAIGN.points) == 4
+    assert [federation.key for federation in schedule.federations] == list(schedule.sections)
+    assert len(schedule.federations) == 2 * 2
+    sections = [section for shared in schedule.sections.values() for section in shared]
+    assert sorted(sections) == [(number, name) for number in range(4) for name in ("noisy", "none")]
+    assert {len(shared) for shared in schedule.sections.values()} == {2}
+
+
+def test_cells_go_before_federations_and_then_nothing_is_left(tmp_path):
+    schedule = schedule_of(CAMPAIGN, RunFolder(tmp_path), "loopback")
+    federations = list(schedule.federations)
+    row = CAMPAIGN.points[0].experiment.defenses[0]
+    cells = cells_of(CAMPAIGN, 0, tmp_path, row, {(1, 0): "digest"})
+    assert schedule.next() is federations[0]
+    schedule.cells.extend(cells)
+    assert [schedule.next() for _ in range(4)] == [*cells, *federations[1:]]
+    assert schedule.empty
+    assert schedule.next() is None

@@ -1,0 +1,97 @@
+"""Where a defense acts is told by what it overrides, also in a wrapper; names of an earlier version are refused."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import PLACES, ClientSide, Defense, defenses
+from fedleak.defenses.clipping import Clipping
+from fedleak.defenses.error_feedback import ErrorFeedback
+from fedleak.defenses.more_local_steps import MoreLocalSteps
+from fedleak.defenses.top_k import TopK
+from fedleak.errors import ConfigError
+
+ACTING = {
+    "ats": {"examples"},
+    "clipping": {"update"},
+    "dp-sgd": {"requirements", "gradient"},
+    "dropout": {"requirements", "task"},
+    "error-feedback": {"requirements", "state", "update"},
+    "gaussian-noise": {"update"},
+    "group-norm": {"requirements", "task"},
+    "larger-batches": {"training"},
+    "mixup": {"training", "examples"},
+    "secure-aggregation": {"training", "update", "protocol"},
+    "withhold": {"requirements", "layers"},
+}
+
+
+@pytest.mark.parametrize("name", ACTING)
+def test_it_acts_where_it_overrides(name: str) -> None:
+    assert defenses.get(name).acts_on == ACTING[name]
+
+
+def test_every_member_of_the_client_side_is_a_place() -> None:
+    assert set(PLACES) == {name for name in vars(ClientSide) if not name.startswith("_")}
+
+
+def test_every_defense_acts_somewhere_but_the_servers_own() -> None:
+    assert [cls.name for cls in defenses if not cls.acts_on] == []
+    assert Defense.acts_on == frozenset()
+
+
+def test_a_part_of_several_defenses_counts_too() -> None:
+    class Halving:
+        def protect(self, update, rng):
+            return update.scaled(0.5)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Halved(Halving, Defense):
+        pass
+
+    @dataclass(frozen=True, kw_only=True)
+    class TwiceAsLong(Halved):
+        def settings(self, federation):
+            return federation.model_copy(update={"epochs": 2})
+
+    assert Halved.acts_on == {"update"}
+    assert TwiceAsLong.acts_on == {"training", "update"}
+
+
+def test_a_wrapper_can_say_that_it_acts_where_the_wrapped_defense_does() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Wrapped(Defense):
+        name = "wrapped"
+        of: Defense
+
+        @property
+        def acts_on(self):
+            return self.of.acts_on
+
+        def gradient(self, step, rng):
+            return self.of.gradient(step, rng)
+
+        def protect(self, update, rng):
+            return self.of.protect(update, rng)
+
+    assert Wrapped(of=Clipping(max_norm=1.0)).acts_on == {"update"}
+    assert len(Chain((Wrapped(of=Clipping(max_norm=1.0)), defenses.build("censor", {})))) == 2
+    assert ErrorFeedback(of=Wrapped(of=TopK(fraction=0.5)))
+    with pytest.raises(ConfigError, match="acts on the update alone"):
+        ErrorFeedback(of=Wrapped(of=MoreLocalSteps()))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("harden", "transform_task"), ("misfit", "negative_log_likelihood"), ("restored", "invert_examples")],
+)
+def test_a_method_of_an_earlier_version_is_told_its_name_of_today(old: str, new: str) -> None:
+    with pytest.raises(ConfigError, match=rf"'Outside' overrides '{old}', which is called '{new}' now"):
+        type("Outside", (Defense,), {old: lambda self, task: task})
+
+
+def test_so_is_a_variable_but_no_parameter_of_such_a_name() -> None:
+    with pytest.raises(ConfigError, match="overrides 'knowledge', which is called 'adaptive_strategy' now"):
+        type("Outside", (Defense,), {"knowledge": "finds the masks"})
+    assert type("Outside", (Defense,), {"bounded": 1.0, "expected": True})

@@ -1,0 +1,187 @@
+"""What chains prove, in which view, and what voids it."""
+
+import math
+from typing import Any
+
+import pytest
+
+from fedleak.accounting.composition import Releases, composed_epsilon
+from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.mechanism import View
+from fedleak.contracts.chain import Chain
+from fedleak.settings import FederationSettings, PlanSettings, Table, parse_settings
+from fedleak.tasks import task_named
+
+LOCAL: Table = {"use": "local-dp", "epsilon": 2.0, "delta": 1e-5, "max_norm": 0.5}
+USERS: Table = {"use": "user-level-dp", "noise_multiplier": 1.0, "max_norm": 0.5, "clients": 4}
+STEPS: Table = {"use": "dp-sgd", "noise_multiplier": 1.5}
+CENTRAL: Table = {"use": "central-dp", "noise_multiplier": 1.0}
+MASKS: Table = {"use": "secure-aggregation"}
+
+
+def of(
+    *tables: Table,
+    task: str = "digits-mlp",
+    view: View | None = None,
+    utility: dict[str, Any] | None = None,
+    **federation: Any,
+) -> Guarantee | Unproven:
+    run = parse_settings(PlanSettings, {"task": task, "federation": federation, "utility": utility or {}})
+    chain = Chain.build(tables).planned(run.phases)
+    return chain.guarantee(run.phases, chain.task(task_named(task)), view=view)
+
+
+def proven(*tables: Table, **facts: Any) -> Guarantee:
+    found = of(*tables, **facts)
+    assert isinstance(found, Guarantee), found
+    return found
+
+
+def test_one_round_of_local_dp_has_the_epsilon_that_was_asked_for_and_more_have_more() -> None:
+    assert proven(LOCAL).epsilon(1e-5) == pytest.approx(2.0, rel=1e-6)
+    assert 2.0 < proven(LOCAL, rounds=4).epsilon(1e-5) < 8.0
+
+
+def test_clipping_and_noise_are_local_dp_and_the_other_way_round_proves_nothing() -> None:
+    std = proven(LOCAL).mechanism.noise
+    clip, noise = {"use": "clipping", "max_norm": 0.5}, {"use": "gaussian-noise", "std": std}
+    assert proven(clip, noise).epsilon(1e-5) == pytest.approx(2.0, rel=1e-6)
+    assert isinstance(of(noise, clip), Unproven)
+    assert isinstance(of(noise), Unproven)
+
+
+def test_shared_noise_proves_more_of_the_sum_than_of_a_message() -> None:
+    message, total = proven(USERS), proven(USERS, MASKS)
+    assert total.mechanism.noise_multiplier == pytest.approx(1.0)
+    assert message.mechanism.noise_multiplier == pytest.approx(1 / 4)
+    assert total.epsilon(1e-5) < message.epsilon(1e-5)
+
+
+def test_a_mean_that_goes_by_the_number_of_examples_voids_the_sum() -> None:
+    assert isinstance(of(USERS, MASKS, batches="all"), Unproven)
+
+
+def test_central_dp_proves_something_of_the_model_and_nothing_to_the_server() -> None:
+    assert proven(CENTRAL, view="model").epsilon(1e-5) < math.inf
+    found = of(CENTRAL)
+    assert isinstance(found, Unproven)
+    assert "not from the server" in found.reason
+
+
+def test_asking_some_clients_costs_those_who_see_the_model_less() -> None:
+    some = proven(CENTRAL, view="model", rounds=20, strategy_options={"fraction_train": 0.25}, clients=8)
+    assert some.mechanism.sampling_rate == 0.25
+    assert some.epsilon(1e-5) < proven(CENTRAL, view="model", rounds=20).epsilon(1e-5)
+
+
+def test_an_example_is_in_one_batch_of_each_epoch() -> None:
+    facts: dict[str, Any] = {"rounds": 3, "epochs": 2, "batch_size": 5, "batches": 2}
+    known, secret = proven(STEPS, **facts), proven({**STEPS, "share": 200}, **facts)
+    assert known.mu == secret.mu == pytest.approx(math.sqrt(6) / 1.5)
+    [part] = secret.parts
+    assert part == Releases(noise_multiplier=1.5 / math.sqrt(2), sampling_rate=0.05, count=3)
+    assert secret.epsilon(1e-5) == composed_epsilon(secret.parts, 1e-5) < known.epsilon(1e-5)
+    assert "6 releases, 3 times a secret sample of 0.05 of them (taken as Poisson)" in secret.sentence
+
+
+def test_sampling_hides_nothing_of_what_was_in_the_batch_and_nothing_where_all_are() -> None:
+    secret = proven({**STEPS, "share": 200}, rounds=3, epochs=2, batch_size=10)
+    assert secret.over(1).shift == pytest.approx(math.sqrt(2) / 1.5)
+    assert secret.over(1).mechanism.sampling_rate == 1.0
+    assert proven({**STEPS, "share": 200}, batches="all").mechanism.sampling_rate == 1.0
+
+
+def test_rounds_after_the_recorded_ones_add_up_with_them() -> None:
+    recorded = proven(STEPS, rounds=2)
+    whole = proven(STEPS, rounds=2, utility={"rounds": 5, "epochs": 3, "batch_size": 8})
+    assert whole.mu == pytest.approx(math.sqrt(2 + 15) / 1.5)
+    assert whole.shift == pytest.approx(math.hypot(recorded.shift, math.sqrt(15) / 1.5))
+    assert recorded.epsilon(1e-5) < whole.epsilon(1e-5)
+    assert whole.over(2).epsilon(1e-5) == recorded.epsilon(1e-5)
+    assert whole.sentence.endswith("2 releases; then noise multiplier 1.5 for removed examples, 15 releases")
+    same = proven(STEPS, rounds=2, utility={"rounds": 5})
+    assert same.epsilon(1e-5) == pytest.approx(proven(STEPS, rounds=7).epsilon(1e-5))
+
+
+def test_sampled_parts_compose_with_the_rest() -> None:
+    steps = {**STEPS, "share": 100}
+    whole = proven(steps, rounds=4, batch_size=5, utility={"rounds": 3, "batch_size": 100})
+    assert [part.sampling_rate for part in whole.parts] == [0.05, 1.0]
+    some, rest = proven(steps, rounds=4, batch_size=5), proven(steps, rounds=3, batch_size=100)
+    assert rest.epsilon(1e-5) < whole.epsilon(1e-5) < some.epsilon(1e-5) + rest.epsilon(1e-5)
+
+
+def test_what_does_not_hold_later_is_not_proved_of_the_run() -> None:
+    assert isinstance(of(USERS, MASKS, utility={"rounds": 1}), Guarantee)
+    found = of(USERS, MASKS, utility={"rounds": 1, "batches": "all"})
+    assert isinstance(found, Unproven)
+    assert "does not hold in those after them" in found.reason
+
+
+@pytest.mark.parametrize("share", [None, 100])
+@pytest.mark.parametrize("utility", [{}, {"rounds": 30, "batch_size": 20, "epochs": 2}])
+def test_dp_sgd_has_the_epsilon_over_the_whole_run_that_was_asked_for(
+    share: int | None, utility: dict[str, Any]
+) -> None:
+    asked: Table = {"use": "dp-sgd", "max_norm": 1.0, "epsilon": 8.0, "delta": 1e-5}
+    found = proven({**asked, **({"share": share} if share else {})}, rounds=3, batch_size=4, utility=utility)
+    assert found.epsilon(1e-5) == pytest.approx(8.0, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "compressed",
+    [
+        {"use": "top-k", "fraction": 0.1},
+        {"use": "random-k", "fraction": 0.1},
+        {"use": "sign-sgd"},
+    ],
+)
+def test_what_makes_a_clipped_update_no_longer_leaves_the_proof_as_it_is(compressed: Table) -> None:
+    clip, noise = {"use": "clipping", "max_norm": 0.5}, {"use": "gaussian-noise", "std": 2.0}
+    assert proven(clip, compressed, noise).epsilon(1e-5) == proven(clip, noise).epsilon(1e-5)
+    assert isinstance(of(compressed, noise), Unproven)
+
+
+@pytest.mark.parametrize("longer", [{"use": "qsgd"}, {"use": "random-k", "fraction": 0.1, "scaled": True}])
+def test_what_makes_it_longer_weakens_the_proof(longer: Table) -> None:
+    clip, noise = {"use": "clipping", "max_norm": 0.5}, {"use": "gaussian-noise", "std": 2.0}
+    assert proven(clip, noise).epsilon(1e-5) < proven(clip, longer, noise).epsilon(1e-5) < math.inf
+
+
+def test_the_loss_is_a_secret_where_something_is_proved_to_the_server() -> None:
+    told = {
+        name: Chain.build(tables).tells_the_loss(FederationSettings())
+        for name, tables in {
+            "none": (),
+            "noise alone": ({"use": "gaussian-noise", "std": 1.0},),
+            "no noise": ({**STEPS, "noise_multiplier": 0.0},),
+            "central": (CENTRAL,),
+            "clipped": ({"use": "clipping", "max_norm": 1.0}, {"use": "gaussian-noise", "std": 1.0}),
+            "local": (LOCAL,),
+            "steps": (STEPS,),
+        }.items()
+    }
+    assert [name for name, tells in told.items() if tells] == ["none", "noise alone", "no noise", "central"]
+
+
+def test_the_strongest_of_several_counts() -> None:
+    weak = {**LOCAL, "epsilon": 50.0}
+    assert proven(LOCAL, weak).defense == "local-dp"
+    assert proven(LOCAL, weak).epsilon(1e-5) == pytest.approx(2.0, rel=1e-6)
+
+
+def test_buffers_that_leave_as_they_are_void_it() -> None:
+    found = of(LOCAL, task="photos-resnet18")
+    assert isinstance(found, Unproven)
+    assert "leaves clients as training made it" in found.reason
+
+
+def test_examples_that_are_mixed_first_void_what_is_proved_of_examples() -> None:
+    assert isinstance(of({"use": "mixup"}, STEPS, batch_size=2), Unproven)
+    assert isinstance(of({"use": "mixup"}, LOCAL, batch_size=2), Guarantee)
+
+
+def test_without_noise_nothing_is_proved() -> None:
+    assert isinstance(of(), Unproven)
+    assert isinstance(of({**LOCAL, "epsilon": math.inf}), Unproven)
+    assert isinstance(of({**STEPS, "noise_multiplier": 0.0}), Unproven)

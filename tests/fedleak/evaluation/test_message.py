@@ -1,0 +1,131 @@
+"""Message: the truth behind it, what an attack is given beside it, and the question it is asked."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedleak import data
+from fedleak.contracts.attack import attacks
+from fedleak.errors import RecordingError
+from fedleak.evaluation.adversary import observe
+from fedleak.evaluation.challenge import FEWEST, Challenge, Question
+from fedleak.evaluation.message import Message
+from fedleak.federation.engine import run_federation
+from fedleak.federation.plan import FederationPlan
+from fedleak.learning.batch import Batch, joined
+from fedleak.results.row import Place
+from fedleak.results.schema import AGGREGATE, Who
+from fedleak.runs.folder import RunFolder
+from fedleak.settings import parse_settings
+from fedleak.vault import withdraw
+
+TASK = "digits-mlp"
+
+
+def federate(root: Path, **settings: object) -> RunFolder:
+    chain, folder = settings.pop("chain", []), RunFolder(root)
+    tree = {"task": TASK, "seed": 5, "federation": settings, "chain": chain,
+            "recordings": str(folder.recordings("none")), "vault": str(folder.vault("none"))}  # fmt: skip
+    run_federation(parse_settings(FederationPlan, tree))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Three clients, two rounds of four examples."""
+    return federate(tmp_path_factory.mktemp("federation"), clients=3, rounds=2, batch_size=4)
+
+
+def message_in(run: RunFolder, round: int, who: Who) -> Message:
+    place = Place(task=TASK, algorithm="dlg", attack="dlg", defense="none", setting={}, client=who, round=round, seed=5)
+    return Message.of(run, place)
+
+
+def truth_of(run: RunFolder, round: int, *clients: int) -> Batch:
+    return joined(withdraw(run.vault("none"), round, client).examples for client in clients)
+
+
+def images(batch) -> set[bytes]:
+    return {image.numpy().tobytes() for image in batch.inputs}
+
+
+def asked(run: RunFolder, round: int = 1, who: Who = 1) -> tuple[Question, Challenge]:
+    message = message_in(run, round, who)
+    assert message.question is not None
+    assert message.challenge is not None
+    return message.question, message.challenge
+
+
+def test_others_are_all_messages_up_to_this_round_without_itself(run):
+    seen = {(one.round, one.cohort) for one in message_in(run, 1, 1).others}
+    assert seen == {(1, (0,)), (1, (2,))}
+    own = message_in(run, 2, 1).others
+    assert {(one.round, one.cohort) for one in own} == {(r, (c,)) for r in (1, 2) for c in range(3)} - {(2, (1,))}
+    assert all(one.auxiliary is None and one.candidates is None and one.others == () for one in own)
+
+
+def test_members_are_the_truth_and_other_clients_that_of_the_round(run):
+    question, challenge = asked(run)
+    assert images(challenge.candidates[challenge.members]) == images(truth_of(run, 1, 1))
+    assert images(question.other_clients) == images(truth_of(run, 1, 0, 2))
+
+
+def test_non_members_are_clients_data_that_no_round_used(run):
+    question, _ = asked(run)
+    used = images(truth_of(run, 1, 0, 1, 2)) | images(truth_of(run, 2, 0, 1, 2))
+    splits = data.load(TASK)
+    assert len(question.non_members) >= FEWEST
+    assert images(question.non_members) <= images(splits.clients) - used
+    assert not images(question.non_members) & images(splits.auxiliary)
+
+
+def test_each_message_has_its_own_and_each_defense_the_same(run, tmp_path):
+    noisy = federate(tmp_path, clients=3, rounds=2, batch_size=4, chain=[{"use": "gaussian-noise", "std": 0.1}])
+    assert torch.equal(asked(run)[1].candidates.inputs, asked(noisy)[1].candidates.inputs)
+    assert images(asked(run)[0].non_members) != images(asked(run, 2)[0].non_members)
+
+
+def test_where_every_example_was_used_the_test_set_is_asked_about(tmp_path):
+    run = federate(tmp_path, clients=2, batch_size=200, batches="all", learning_rate=0.01)
+    question, _ = asked(run, 1, 0)
+    assert images(question.non_members) <= images(data.load(TASK).test)
+    assert len(question.non_members) >= FEWEST
+
+
+def test_an_attack_is_given_what_it_wants_and_no_more(run):
+    message = message_in(run, 2, 0)
+    for name, wanted in (("dlg", (False, False)), ("update-cosine", (False, True)), ("loss-trajectory", (True, True))):
+        seen, challenge = observe(message, 8, attacks.build(name, {}))
+        assert (bool(seen.others), seen.candidates is not None) == wanted
+        assert (challenge is not None) == wanted[1]
+
+
+def test_without_a_vault_nobody_is_asked_about(run):
+    alone = replace(message_in(run, 1, 0), vault=None)
+    seen, challenge = observe(alone, 8, attacks.build("update-cosine", {}))
+    assert seen.candidates is None
+    assert challenge is None
+    with pytest.raises(RecordingError, match="no vault"):
+        alone.truth  # noqa: B018
+
+
+def test_a_file_is_the_same_message_as_its_place(run):
+    placed = message_in(run, 2, 1)
+    found = Message.at(placed.path.with_suffix(".json"))
+    assert (found.sender, found.round, found.cohort, found.vault) == (1, 2, (1,), placed.vault)
+    assert images(found.truth) == images(placed.truth) == images(truth_of(run, 2, 1))
+    assert found.training == placed.training == withdraw(run.vault("none"), 2, 1).training
+
+
+def test_the_truth_of_a_client_is_found_without_its_recording(run, monkeypatch):
+    monkeypatch.setattr("fedleak.recording.read_pair", lambda path: pytest.fail(f"{path} was read"))
+    assert len(message_in(run, 1, 2).truth) == 4
+
+
+def test_the_sum_of_all_has_no_other_clients(tmp_path):
+    run = federate(tmp_path, clients=3, chain=[{"use": "secure-aggregation"}])
+    question, challenge = asked(run, 1, AGGREGATE)
+    assert len(question.other_clients) == len(challenge.other_clients) == 0
+    assert len(challenge.members) == 3
