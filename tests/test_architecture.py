@@ -31,7 +31,6 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_contracts_are_kept(layout: Path) -> None:
     result = lint(layout)
     assert result.returncode == 0, result.stdout
@@ -61,7 +60,6 @@ def broken(said: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@pytest.mark.slow
 def test_each_breach_breaks_its_contract(layout: Path) -> None:
     """All planted at once, each in a file of its own, which the linter must name below the contract."""
     planted = [layout / "fedleak" / room / f"planted_{number}.py" for number, (room, _, _) in enumerate(BREACHES)]
