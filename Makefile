@@ -1,5 +1,5 @@
 # make demo   sets everything up, then runs the main job: a tapped federation, attacked
-# make test   sets everything up, then passes every test
+# make test   sets everything up, then passes every test, on each core one worker (WORKERS=0: in a row, without any)
 # make check  format, lint, types, import contracts, all tests (what CI runs)
 # make quick  the same without the slow tests
 # make browser  installs Debian's chromium, which one test opens the report in; `make test` does it too
@@ -8,6 +8,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 OUT    ?= runs/demo
+WORKERS ?= logical
+# No more than eight: each holds a PyTorch of its own.
+PYTEST = $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
 
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
@@ -36,7 +39,7 @@ demo: setup
 	@$(BIN)/fedleak demo --out $(OUT)
 
 test: setup browser
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # One test opens the report in a browser and is skipped without one. It comes from the machine's own package manager, so
 # it is installed only where that can be done without asking for a password.
@@ -64,7 +67,7 @@ contracts: setup
 check: lint types contracts test
 
 quick: lint types contracts setup
-	$(BIN)/pytest -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 format: setup
 	$(BIN)/ruff format .

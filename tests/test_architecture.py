@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,38 +31,53 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_contracts_are_kept(layout: Path) -> None:
     result = lint(layout)
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("module", "line"),
-    [
-        ("attacks", "from fedleak.vault import withdraw"),
-        ("attacks", "from fedleak import data"),
-        ("attacks", "from fedleak.clients import app"),
-        ("attacks", "import flwr"),
-        ("attacks", "import server.app"),
-        ("server", "from fedleak.attacks.gradient_matching.dlg import DLG"),
-        ("server", "from fedleak.evaluation.scoring import score"),
-        ("clients", "from ..server import tap"),
-        ("metrics", "from fedleak.attacks import parts"),
-        ("report", "from fedleak.vault import withdraw"),
-    ],
-)
-def test_a_breach_fails_the_build(layout: Path, module: str, line: str) -> None:
-    planted = layout / "fedleak" / module / "planted.py"
-    planted.write_text(line + "\n")
+TRUTH = "attacks and the server cannot reach the truth, not even through others"
+BREACHES = [
+    ("attacks", "from fedleak.vault import withdraw", TRUTH),
+    ("attacks", "from fedleak import data", TRUTH),
+    ("attacks", "from fedleak.clients import app", "no party imports another party"),
+    ("attacks", "import flwr", "attacks know nothing of Flower"),
+    ("attacks", "from fedleak.defenses import top_k", "attacks cannot make what the clients' seeds make"),
+    ("attacks", "import server.app", "parties have one name, below fedleak"),
+    ("server", "from fedleak.attacks.gradient_matching.dlg import DLG", "no party imports another party"),
+    ("server", "from fedleak.evaluation.scoring import score", TRUTH),
+    ("clients", "from ..server import tap", "the server is imported by itself alone"),
+    ("metrics", "from fedleak.attacks import parts", "the attacks are imported by themselves alone"),
+    ("metrics", "from fedleak.clients import app", "the clients are imported by themselves alone"),
+    ("report", "from fedleak.vault import withdraw", "the truth is read through messages alone"),
+]
+"""Where a line is planted, the line, and the contract that it breaks."""
+
+
+def broken(said: str) -> dict[str, str]:
+    """What the linter says of each broken contract, by the contract's name: a line with a line of dashes below."""
+    _, *parts = re.split(r"^(.+)\n-{3,}\n", said.partition("Broken contracts")[2], flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_each_breach_breaks_its_contract(layout: Path) -> None:
+    """All planted at once, each in a file of its own, which the linter must name below the contract."""
+    planted = [layout / "fedleak" / room / f"planted_{number}.py" for number, (room, _, _) in enumerate(BREACHES)]
+    for path, (_, line, _) in zip(planted, BREACHES, strict=True):
+        path.write_text(line + "\n")
     try:
         result = lint(layout)
     finally:
-        planted.unlink()
+        for path in planted:
+            path.unlink()
     assert result.returncode == 1
-    assert "BROKEN" in result.stdout
-    assert f"fedleak.{module}.planted" in result.stdout
+    found = broken(result.stdout)
+    unseen = [
+        (path.stem, line, contract)
+        for path, (room, line, contract) in zip(planted, BREACHES, strict=True)
+        if f"fedleak.{room}.{path.stem} -> " not in found.get(contract, "")
+    ]
+    assert unseen == []
 
 
 BACK_DOORS = {"importlib", "import_module", "runpy", "pkgutil", "builtins", "sys", "gc", "__import__", "eval", "exec"}
@@ -83,14 +99,19 @@ def names_in(source: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", [p for party in ("attacks", "server") for p in sorted((ROOT / party).rglob("*.py"))])
-def test_the_adversary_imports_nothing_behind_the_linter_s_back(path: Path) -> None:
-    assert not names_in(path.read_text()) & BACK_DOORS
+def offenders(words: set[str], *parties: str) -> list[str]:
+    """The files of these parties that say one of these words."""
+    files = [path for party in parties for path in sorted((ROOT / party).rglob("*.py"))]
+    assert files
+    return [str(path.relative_to(ROOT)) for path in files if names_in(path.read_text()) & words]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "attacks").rglob("*.py")))
-def test_an_attack_cannot_make_what_the_seed_makes(path: Path) -> None:
-    assert not names_in(path.read_text()) & SECRETS
+def test_the_adversary_imports_nothing_behind_the_linter_s_back() -> None:
+    assert offenders(BACK_DOORS, "attacks", "server") == []
+
+
+def test_an_attack_cannot_make_what_the_seed_makes() -> None:
+    assert offenders(SECRETS, "attacks") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Small tasks, and what a curious server would hold after one client trained on them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -18,17 +18,7 @@ from fedleak.tasks import weights_of
 Observe = Callable[..., Observation]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other over six pixels cost more than they give, above all on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def linear_task() -> Task:
+def linear() -> Task:
     """A perceptron on 1x6x6 images, four classes."""
     with seeded("linear task"):
         return Task(
@@ -36,23 +26,45 @@ def linear_task() -> Task:
         )
 
 
-@pytest.fixture
-def smooth_task() -> Task:
+def smooth() -> Task:
     """A sigmoid ConvNet on 1x6x6 images, four classes."""
     with seeded("smooth task"):
         layers = (nn.Conv2d(1, 8, 3, padding=1), nn.Sigmoid(), nn.Conv2d(8, 8, 3, padding=1), nn.Sigmoid())
         return Task("tiny-lenet", nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 36, 4)), (1, 6, 6), 4)
 
 
-@pytest.fixture
-def normalized_task() -> Task:
+def normalized() -> Task:
     """A ReLU ConvNet with BatchNorm and dropout on 1x6x6 images, four classes, a head without bias."""
     with seeded("normalised task"):
         layers = (nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
         return Task("tiny-bn", nn.Sequential(*layers, nn.Linear(6 * 36, 4, bias=False)), (1, 6, 6), 4)
 
 
+TASKS = {"linear_task": linear, "smooth_task": smooth, "normalized_task": normalized}
+
+
 @pytest.fixture
+def linear_task() -> Task:
+    return linear()
+
+
+@pytest.fixture
+def smooth_task() -> Task:
+    return smooth()
+
+
+@pytest.fixture
+def normalized_task() -> Task:
+    return normalized()
+
+
+@pytest.fixture(scope="session")
+def task_called() -> Callable[[str], Task]:
+    """One of the tasks above, made anew, by the name of its fixture."""
+    return lambda name: TASKS[name]()
+
+
+@pytest.fixture(scope="session")
 def observe() -> Observe:
     """Trains on random images and returns what the server sees: the float32 weight delta."""
 
@@ -73,7 +85,7 @@ def observe() -> Observe:
     return observed
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batch_of() -> Callable[..., Batch]:
     """Random images in [0, 1] with random labels."""
 
@@ -85,7 +97,7 @@ def batch_of() -> Callable[..., Batch]:
     return drawn
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def with_update() -> Callable[..., Observation]:
     """The same observation with every entry of the update replaced."""
 

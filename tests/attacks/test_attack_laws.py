@@ -1,10 +1,11 @@
 """What holds for every attack: same dice same answer, nothing changed, honest failure on updates that say nothing."""
 
-import copy
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
@@ -13,10 +14,22 @@ from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 
-COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2}
-"""What attacks are cut down to: these laws ask nothing of how good a guess is."""
+COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
+"""What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
 NAMES = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
-INFORMED = [name for name in NAMES if name not in ("prior", "no-gradient")]
+UNINFORMED = ("prior", "no-gradient")
+"""The baselines, which never look at the update."""
+
+Fresh = Callable[[str], Observation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Two runs with the same dice on the same observation, and whether that or the network is another after them."""
+
+    first: Reconstruction
+    second: Reconstruction
+    changed: bool
 
 
 def quick(name: str) -> Attack:
@@ -34,33 +47,70 @@ def says_something(guess: Reconstruction) -> bool:
     return any(one is not None for one in said)
 
 
-def bits(observation: Observation) -> list[torch.Tensor]:
+def bits(observation: Observation) -> list[Tensor]:
     buffers = observation.buffers_after or {}
+    network = observation.task.network.state_dict()
     tensors = {**observation.before.state_dict(), **observation.update.tensors, **buffers}
-    return [value.clone() for value in tensors.values()]
+    return [value.clone() for value in (*tensors.values(), *network.values())]
 
 
-@pytest.fixture(params=["linear_task", "smooth_task", "normalized_task"])
-def observation(request, observe, batch_of):
-    task = request.getfixturevalue(request.param)
-    return observe(task, batch_of(task, 3)).with_auxiliary(batch_of(task, 20, seed=1))
+def same(one: Reconstruction, other: Reconstruction) -> bool:
+    pairs = [(getattr(one, name), getattr(other, name)) for name in ("inputs", "labels", "membership", "properties")]
+    equal = all(
+        (a is None and b is None)
+        or (a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
+        for a, b in pairs
+    )
+    return equal and repr(one.mismatch) == repr(other.mismatch) and one.failure == other.failure
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_same_dice_same_guess_and_nothing_is_changed(name, observation):
+# Fixtures of the module's scope as parameters: pytest then asks every law of one attack and network in a row, and the
+# clean runs of it serve them all.
+@pytest.fixture(scope="module", params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["linear_task", "smooth_task", "normalized_task"])
+def network(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fresh(task_called, observe, batch_of) -> Fresh:
+    """What is held of a message from a network: with public data, a rival's message, and examples to ask about."""
+
+    def made(network: str) -> Observation:
+        task = task_called(network)
+        batch = batch_of(task, 3)
+        own = observe(task, batch).with_auxiliary(batch_of(task, 20, seed=1))
+        rival = replace(own, cohort=(1,), update=own.update.with_vector(-own.update.vector()))
+        return replace(own, others=(rival,), candidates=batch)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def trial(name: str, network: str, fresh: Fresh) -> Trial:
+    observation = fresh(network)
     before = bits(observation)
-    network = copy.deepcopy(observation.task.network.state_dict())
     first, second = (quick(name).run(observation, generator(7)) for _ in range(2))
-    assert all(torch.equal(old, new) for old, new in zip(before, bits(observation), strict=True))
-    assert all(torch.equal(value, network[key]) for key, value in observation.task.network.state_dict().items())
-    assert first.failure == second.failure
-    for one, other in ((first.inputs, second.inputs), (first.labels, second.labels)):
-        assert (one is None and other is None) or torch.equal(one, other)
+    changed = not all(torch.equal(old, new) for old, new in zip(before, bits(observation), strict=True))
+    return Trial(first=first, second=second, changed=changed)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_guess_is_images_in_the_box_and_labels_that_exist(name, observation):
-    guess = quick(name).run(observation, generator(7))
+@pytest.fixture
+def observation(network: str, fresh: Fresh) -> Observation:
+    return fresh(network)
+
+
+def test_same_dice_same_guess_and_nothing_is_changed(trial: Trial) -> None:
+    assert same(trial.first, trial.second)
+    assert not trial.changed
+
+
+def test_a_guess_is_images_in_the_box_and_labels_that_exist(trial: Trial, observation: Observation) -> None:
+    guess = trial.first
     if guess.inputs is not None:
         assert guess.inputs.dtype == torch.float32
         assert guess.inputs.shape[1:] == observation.task.shape
@@ -72,19 +122,20 @@ def test_a_guess_is_images_in_the_box_and_labels_that_exist(name, observation):
     assert says_something(guess)
 
 
-@pytest.mark.parametrize("name", INFORMED)
-@pytest.mark.parametrize(("value", "words"), [(0.0, "zero"), (float("nan"), "NaN"), (float("inf"), "infinite")])
-def test_an_update_without_information_fails_with_a_reason(name, value, words, observation, with_update):
-    empty = with_update(observation, torch.full_like(observation.update.vector(), value))
-    guess = quick(name).run(empty, generator(7))
-    assert guess.failure
-    assert guess.inputs is None
-    # Or the attack does not apply to such a network at all, and says that.
-    assert words in guess.failure or guess.failure == quick(name).run(observation, generator(7)).failure
+def test_an_update_without_information_fails_with_a_reason(name, observation, with_update, trial) -> None:
+    for value, words in ((0.0, "zero"), (float("nan"), "NaN"), (float("inf"), "infinite")):
+        empty = with_update(observation, torch.full_like(observation.update.vector(), value))
+        guess = quick(name).run(empty, generator(7))
+        if name in UNINFORMED:
+            assert same(guess, trial.first)
+            continue
+        assert guess.failure
+        assert guess.inputs is None
+        # Or the attack does not apply to such a network at all, and says that.
+        assert words in guess.failure or guess.failure == trial.first.failure
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_update):
+def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_update) -> None:
     vector = observation.update.vector()
     garbage = (torch.rand(vector.shape, generator=generator("mask")) - 0.5) * 2**15
     masked = replace(with_update(observation, garbage), masked=True, buffers_after=None)
@@ -94,10 +145,10 @@ def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_up
         assert torch.isfinite(guess.inputs).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_everything_may_be_unknown(name, observation):
+def test_everything_may_be_unknown(name, observation) -> None:
     unknown = LocalTraining().hiding(tuple(LocalTraining().__dataclass_fields__))
-    blind = replace(observation, training=unknown, num_examples=None, buffers_after=None, cohort=(0, 1), auxiliary=None)
+    context = {"cohort": (0, 1), "auxiliary": None, "others": (), "candidates": None}
+    blind = replace(observation, training=unknown, num_examples=None, buffers_after=None, **context)
     guess = quick(name).run(blind, generator(7))
     assert says_something(guess)
 

@@ -310,6 +310,7 @@ def test_a_pool_gives_the_same_results(whole, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_ray_gives_the_same_results(whole, tmp_path):
     """In a process of its own: Ray leaves processes behind until the one that began them ends."""
     (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
@@ -321,6 +322,7 @@ def test_ray_gives_the_same_results(whole, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(FedleakError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):

@@ -35,6 +35,7 @@ def processes() -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) -> None:
     settings = {
         "clients": 4,

@@ -52,13 +52,13 @@ def test_rows_of_a_gradient_sum_to_zero_and_what_is_left_is_the_noise(smooth_tas
 
 
 @pytest.mark.parametrize("fixture", [*TASKS, "normalized_task"])
-@pytest.mark.parametrize("seed", range(6))
-def test_the_sign_names_the_one_label(fixture, seed, request, observe, batch_of):
-    task = request.getfixturevalue(fixture)
-    batch = batch_of(task, 1, seed)
-    observation = observe(task, batch)
-    for rule in ("bias-sign", "auto-labels"):
-        assert labels_by(rule, observation).tolist() == batch.labels.tolist()
+def test_the_sign_names_the_one_label(fixture, request, observe, batch_of):
+    for seed in range(6):
+        task = request.getfixturevalue(fixture)
+        batch = batch_of(task, 1, seed)
+        observation = observe(task, batch)
+        for rule in ("bias-sign", "auto-labels"):
+            assert labels_by(rule, observation).tolist() == batch.labels.tolist()
 
 
 @pytest.mark.parametrize("rule", ["batch-counts", "auto-labels"])
@@ -102,17 +102,17 @@ def test_signs_of_a_batch_name_only_classes_that_are_there(smooth_task, observe,
     assert len(set(guess.tolist())) == len(guess)
 
 
-@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("steps", [1, 6])
-def test_a_class_that_is_sure_is_there_in_trained_networks_and_after_many_steps(trained, seed, steps, observe):
-    task, batch_from = trained
-    batch = batch_from(8, seed)
-    training = LocalTraining(batch_size=8, epochs=steps, learning_rate=0.05)
-    observation = observe(task, batch, training)
-    known = presence(observation, head_gradient(observation))
-    there = torch.bincount(batch.labels, minlength=4) > 0
-    assert known.sure.any()
-    assert not (known.sure & ~there).any()
+def test_a_class_that_is_sure_is_there_in_trained_networks_and_after_many_steps(trained, steps, observe):
+    for seed in range(8):
+        task, batch_from = trained
+        batch = batch_from(8, seed)
+        training = LocalTraining(batch_size=8, epochs=steps, learning_rate=0.05)
+        observation = observe(task, batch, training)
+        known = presence(observation, head_gradient(observation))
+        there = torch.bincount(batch.labels, minlength=4) > 0
+        assert known.sure.any()
+        assert not (known.sure & ~there).any()
 
 
 def test_the_signs_tell_the_one_class_of_a_skewed_batch_on_a_trained_network(trained, observe):
@@ -151,13 +151,13 @@ def test_whole_counts_sum_up_and_are_never_negative():
 
 
 @pytest.mark.parametrize("rule", ["bias-sign", "idlg-rows"])
-@pytest.mark.parametrize("seed", range(8))
 def test_two_classes_and_a_head_without_bias_are_told_apart_by_features_that_are_never_negative(
-    rule, observe, batch_of, seed
+    rule, observe, batch_of
 ):
-    with seeded("two classes", seed):
-        layers = (nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 2, bias=False))
-        task = Task("two", nn.Sequential(*layers), (1, 6, 6), 2)
-    batch = batch_of(task, 1, seed)
-    assert find_head(task).bias is None
-    assert labels_by(rule, observe(task, batch)).tolist() == batch.labels.tolist()
+    for seed in range(8):
+        with seeded("two classes", seed):
+            layers = (nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 2, bias=False))
+            task = Task("two", nn.Sequential(*layers), (1, 6, 6), 2)
+        batch = batch_of(task, 1, seed)
+        assert find_head(task).bias is None
+        assert labels_by(rule, observe(task, batch)).tolist() == batch.labels.tolist()

@@ -1,6 +1,5 @@
 """A small feature of the wrong sign is put on its side by the equations behind it."""
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -32,20 +31,20 @@ def layer_of(wrong, seed=0):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_lost_sign_is_found_again(seed):
-    inputs, positive, layer = layer_of(1, seed)
-    solved = settle(layer, SLOPE)
-    assert torch.equal(solved.turned.slope > 0.5, positive)
-    assert torch.allclose(torch.from_numpy(solved.inputs), inputs.flatten(), atol=0.05)
+def test_a_lost_sign_is_found_again():
+    for seed in range(5):
+        inputs, positive, layer = layer_of(1, seed)
+        solved = settle(layer, SLOPE)
+        assert torch.equal(solved.turned.slope > 0.5, positive)
+        assert torch.allclose(torch.from_numpy(solved.inputs), inputs.flatten(), atol=0.05)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_of_several_lost_signs_more_are_found_than_lost(seed):
-    _, positive, layer = layer_of(4, seed)
-    solved = settle(layer, SLOPE)
-    assert int(((solved.turned.slope > 0.5) != positive).sum()) < 4
-    assert solved.left < solve(layer, unbent(layer.features, layer.features > 0, SLOPE)).left
+def test_of_several_lost_signs_more_are_found_than_lost():
+    for seed in range(5):
+        _, positive, layer = layer_of(4, seed)
+        solved = settle(layer, SLOPE)
+        assert int(((solved.turned.slope > 0.5) != positive).sum()) < 4
+        assert solved.left < solve(layer, unbent(layer.features, layer.features > 0, SLOPE)).left
 
 
 def test_right_signs_are_left_alone():
