@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,3 +125,90 @@ def test_each_breach_breaks_its_contract(layout: Path) -> None:
     assert result.returncode == 1
     assert not unseen, result.stdout
     assert "homeless" in said[LADDER], "a room without a floor"
+
+
+# What a linter of imports cannot see.
+
+BACK_DOORS = {"importlib", "import_module", "runpy", "pkgutil", "builtins", "sys", "gc", "__import__", "eval", "exec"}
+FILES = {"open", "os", "io", "pathlib", "Path", "load", "fromfile", "subprocess", "inspect", "getattr", "vars", "globals"}
+"""With these an attack could read the vault off the disk, or the frames of whoever calls it."""
+
+SECRETS = {
+    "generator": "fedleak/randomness.py",
+    "seed_of": "fedleak/randomness.py",
+    "initial_weights": "fedleak/tasks.py",
+    "private_key": "fedleak/defenses/secure_aggregation.py",
+}
+"""What turns a seed into the clients' weights, noise and keys, and where: an attack that guessed it could cheat."""
+
+SEEDED = {"seeded": 0, "client_round": 5, "train_locally": 4}
+"""What an attack may seed by words of its own, and which argument they are, or begin with."""
+
+
+def names_in(source: str) -> set[str]:
+    """Every name that a file imports, mentions or takes from an object."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {part for alias in node.names for part in alias.name.split(".")}
+            names |= set((getattr(node, "module", None) or "").split("."))
+    return names
+
+
+def words_of_others(source: str) -> list[int]:
+    """The lines that seed draws with what is no word written there: a client's seed key begins with a number."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    named = [(call, getattr(call.func, "id", getattr(call.func, "attr", None))) for call in calls]
+    return [call.lineno for call, name in named if name in SEEDED and not own_word(call.args[SEEDED[name] :])]
+
+
+def own_word(arguments: list[ast.expr]) -> bool:
+    """Whether the first of these arguments, or the first in it, is a word in quotes."""
+    first = arguments[0] if arguments else None
+    first = first.elts[0] if isinstance(first, ast.Tuple) and first.elts else first
+    return isinstance(first, ast.Constant) and isinstance(first.value, str)
+
+
+def offenders(parties: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The files of some parties that mention any of these names, with those."""
+    paths = [path for party in parties for path in sorted((ROOT / party).rglob("*.py"))]
+    found = [(path.relative_to(ROOT), names_in(path.read_text()) & set(names)) for path in paths]
+    assert found
+    return [f"{path}: {', '.join(sorted(mentioned))}" for path, mentioned in found if mentioned]
+
+
+def test_the_adversary_imports_nothing_behind_the_linter_s_back() -> None:
+    assert not offenders(["attacks", "server"], BACK_DOORS)
+    assert not offenders(["attacks"], FILES)
+
+
+def test_an_attack_cannot_make_what_the_seed_makes() -> None:
+    assert not offenders(["attacks"], {*SECRETS, "manual_seed", "set_rng_state"})
+    paths = sorted((ROOT / "attacks").rglob("*.py"))
+    assert not [f"{path}:{line}" for path in paths for line in words_of_others(path.read_text())]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from importlib import import_module", "import sys", "import runpy as r", "x.__import__('fedleak.vault')"],
+)
+def test_a_back_door_is_seen(line: str) -> None:
+    assert names_in(line) & BACK_DOORS
+
+
+@pytest.mark.parametrize(
+    "line", ["seeded(7, 'client', 0, 1)", "randomness.seeded(*key)", "seeded()", "client_round(a, b, c, d, e, key)"]
+)
+def test_draws_that_could_be_a_client_s_are_seen(line: str) -> None:
+    assert words_of_others(line) == [1]
+    assert not words_of_others("seeded('own', seed); train_locally(a, b, c, d, ('own', seed))")
+
+
+def test_secrets_are_made_where_they_are_said_to_be() -> None:
+    """So that a new name for one of them cannot leave the old one guarded."""
+    made = {name for name, path in SECRETS.items() if f"\ndef {name}(" in (ROOT / path).read_text()}
+    assert made == set(SECRETS)
