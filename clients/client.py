@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 
 from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire

@@ -130,7 +130,20 @@ def test_each_breach_breaks_its_contract(layout: Path) -> None:
 # What a linter of imports cannot see.
 
 BACK_DOORS = {"importlib", "import_module", "runpy", "pkgutil", "builtins", "sys", "gc", "__import__", "eval", "exec"}
-FILES = {"open", "os", "io", "pathlib", "Path", "load", "fromfile", "subprocess", "inspect", "getattr", "vars", "globals"}
+FILES = {
+    "open",
+    "os",
+    "io",
+    "pathlib",
+    "Path",
+    "load",
+    "fromfile",
+    "subprocess",
+    "inspect",
+    "getattr",
+    "vars",
+    "globals",
+}
 """With these an attack could read the vault off the disk, or the frames of whoever calls it."""
 
 SECRETS = {

@@ -10,7 +10,7 @@ from fedleak.api import capture
 from fedleak.attacks.label_inference.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
 from fedleak.contracts.chain import Chain
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.withhold import Withhold
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
