@@ -93,7 +93,6 @@ def layout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 def test_the_contracts_are_kept(layout: Path) -> None:
     result = lint(layout)
     assert result.returncode == 0, result.stdout
@@ -109,7 +108,6 @@ def complaints(report: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-@pytest.mark.slow
 def test_each_breach_breaks_its_contract(layout: Path) -> None:
     """All are planted at once, each in a file of its own, which the complaint about its contract must name."""
     for number, breach in enumerate(BREACHES):
@@ -120,7 +118,7 @@ def test_each_breach_breaks_its_contract(layout: Path) -> None:
     unseen = [
         breach
         for number, breach in enumerate(BREACHES)
-        if not re.search(rf"\bfedleak\.{breach.room}\.planted_{number}\b", said.get(breach.contract, ""))
+        if f"fedleak.{breach.room}.planted_{number} -> " not in said.get(breach.contract, "")
     ]
     assert result.returncode == 1
     assert not unseen, result.stdout
