@@ -8,15 +8,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fedleak.io.atomic import write_atomically
+from fedleak.results.arrays import array_of, figures, lists_of_figures
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Meaning, Split
@@ -56,8 +55,8 @@ class Column:
         """The column of these rows."""
         values = [getattr(row, self.name) if self.value is None else self.value(row) for row in rows]
         if pa.types.is_list(self.type):
-            return _lists(values)
-        return _figures(values) if pa.types.is_floating(self.type) else pa.array(values, self.type)
+            return lists_of_figures(values)
+        return figures(values) if pa.types.is_floating(self.type) else array_of(values, self.type)
 
     @property
     def field(self) -> pa.Field:
@@ -131,12 +130,12 @@ def scalars(values: Sequence[Scalar | None]) -> pa.Array:
     """A column of the narrowest type that holds every value as it is; text where they are of several kinds."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
-        return pa.array(values, pa.bool_())
+        return array_of(values, pa.bool_())
     if kinds == {int} and _all_within(values, LARGEST_INTEGER):
-        return pa.array(values, pa.int64())
+        return array_of(values, pa.int64())
     if kinds in ({float}, {int, float}) and _all_within(values, LARGEST_EXACT):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+        return array_of(values, pa.float64())
+    return array_of([None if value is None else _text(value) for value in values], pa.string())
 
 
 def _qualified(key: str) -> str:
@@ -149,16 +148,6 @@ def _all_within(values: Sequence[Scalar | None], limit: int) -> bool:
 
 def _text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _figures(values: Sequence[float]) -> pa.Array:
-    figures = np.array(values, dtype=float)
-    return pa.array(figures, mask=~np.isfinite(figures))
-
-
-def _lists(values: Sequence[Sequence[float]]) -> pa.Array:
-    offsets = [0, *accumulate(len(value) for value in values)]
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _figures(list(chain.from_iterable(values))))
 
 
 SOURCE = "digest of results.jsonl"
