@@ -36,9 +36,6 @@ def seeded(*words: object) -> Iterator[None]:
             random.setstate(kept)
 
 
-# Arithmetic that does not depend on how many cores there are.
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Within the block torch sums on one thread, so that every worker of every engine gets the same bits."""

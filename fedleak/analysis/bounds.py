@@ -24,67 +24,8 @@ from fedleak.statistics.intervals import Interval, clopper_pearson
 from fedleak.statistics.samples import Samples, share_interval
 from fedleak.tasks import hardened
 
-# Privacy guarantees of a run: what each chain proves, over the recorded rounds and over the whole run.
-
 Proofs = dict[Tried, Guarantee | Unproven]
 """What each chain proves where it was tried."""
-
-
-def guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
-    return _of_each_chain(campaign, _recorded)
-
-
-def whole_guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the whole run, which goes on after the recorded rounds."""
-    return _of_each_chain(campaign, _whole)
-
-
-def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:
-    found: Proofs = {}
-    for point in campaign.points:
-        for name, chain in point.experiment.build_chains().items():
-            if chain and (condition_of_point(point), name) not in found:
-                found[condition_of_point(point), name] = guarantee(point.experiment, chain)
-    return found
-
-
-def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    return _over((experiment.federation,), experiment.task, chain)
-
-
-def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    if experiment.model.trained_rounds:
-        return Unproven(
-            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
-            "without the defenses; start from a checkpoint or from fresh weights"
-        )
-    return _over(experiment.phases, experiment.task, chain)
-
-
-def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
-
-
-@lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return chain.guarantee(settings, hardened(task, chain))
-
-
-def gaussian_success(prior: float, shift: float) -> float:
-    """`Φ(Φ⁻¹(prior) + shift)`: the highest chance of success of any attack, with any knowledge, on normal noise.
-
-    `shift` is `sqrt(T) / z` for T releases whose noise is z times the contribution (`Guarantee.shift`). The prior at
-    0, 1 at infinity; tight. Sources: Hayes et al. 2023, https://arxiv.org/abs/2302.07225; Kaissis et al. 2023,
-    https://arxiv.org/abs/2307.03928.
-    """
-    if prior <= 0:
-        return 0.0 if math.isfinite(shift) else 1.0
-    if prior >= 1 or math.isinf(shift):
-        return 1.0
-    return float(ndtr(ndtri(prior) + shift))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,36 +64,6 @@ class Check:
             )
 
 
-def check_success(
-    guarantee: Guarantee,
-    *,
-    hits: Sequence[int],
-    sizes: Sequence[int],
-    seeds: Sequence[int],
-    blind_hits: int,
-    blind_trials: int,
-    rounds: int = 1,
-) -> Check:
-    """The share of successes of an attack under a guarantee.
-
-    For each message how many of its examples were reconstructed (PSNR above some threshold, say), how many it has, and
-    its seed; then the same threshold for guesses that were made without the update, the best that are known. `rounds`
-    is how many messages about the same examples the attack used.
-    """
-    trials = sum(sizes)
-    shift = guarantee.over(rounds).shift
-    prior = blind_hits / blind_trials if blind_trials else float("nan")
-    most = clopper_pearson(float(blind_hits), blind_trials, "blind guesses").high if blind_trials else 1.0
-    return Check(
-        bound=gaussian_success(prior, shift) if blind_trials else float("nan"),
-        bound_at_most=gaussian_success(most, shift),
-        measured=sum(hits) / trials if trials else float("nan"),
-        interval=share_interval(hits, sizes, seeds),
-        prior=prior,
-        guarantee=guarantee.over(rounds),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Bound:
     """One attack's successes under one defense, by one metric on images, beside the most that can be."""
@@ -183,6 +94,75 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
     return found
 
 
+def check_success(
+    guarantee: Guarantee,
+    *,
+    hits: Sequence[int],
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    blind_hits: int,
+    blind_trials: int,
+    rounds: int = 1,
+) -> Check:
+    """The share of successes of an attack under a guarantee.
+
+    For each message how many of its examples were reconstructed (PSNR above some threshold, say), how many it has, and
+    its seed; then the same threshold for guesses that were made without the update, the best that are known. `rounds`
+    is how many messages about the same examples the attack used.
+    """
+    trials = sum(sizes)
+    shift = guarantee.over(rounds).shift
+    prior = blind_hits / blind_trials if blind_trials else float("nan")
+    most = clopper_pearson(float(blind_hits), blind_trials, "blind guesses").high if blind_trials else 1.0
+    return Check(
+        bound=gaussian_success(prior, shift) if blind_trials else float("nan"),
+        bound_at_most=gaussian_success(most, shift),
+        measured=sum(hits) / trials if trials else float("nan"),
+        interval=share_interval(hits, sizes, seeds),
+        prior=prior,
+        guarantee=guarantee.over(rounds),
+    )
+
+
+def gaussian_success(prior: float, shift: float) -> float:
+    """`Φ(Φ⁻¹(prior) + shift)`: the highest chance of success of any attack, with any knowledge, on normal noise.
+
+    `shift` is `sqrt(T) / z` for T releases whose noise is z times the contribution (`Guarantee.shift`). The prior at
+    0, 1 at infinity; tight. Sources: Hayes et al. 2023, https://arxiv.org/abs/2302.07225; Kaissis et al. 2023,
+    https://arxiv.org/abs/2307.03928.
+    """
+    if prior <= 0:
+        return 0.0 if math.isfinite(shift) else 1.0
+    if prior >= 1 or math.isinf(shift):
+        return 1.0
+    return float(ndtr(ndtri(prior) + shift))
+
+
+def guarantees_of(campaign: Campaign) -> Proofs:
+    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
+    return _of_each_chain(campaign, _recorded)
+
+
+def whole_guarantees_of(campaign: Campaign) -> Proofs:
+    """What each chain proves over the whole run, which goes on after the recorded rounds."""
+    return _of_each_chain(campaign, _whole)
+
+
+def _revealing(campaign: Campaign) -> set[Tried]:
+    """Where the server learns a sum alone."""
+    return {place for place, chain in chains_in(campaign).items() if chain.protocol is not None}
+
+
+def _of_several_rounds(campaign: Campaign) -> set[str]:
+    """Labels of attacks that use other messages than the one that they are on."""
+    return {
+        label
+        for point in campaign.points
+        for label, table in labeled_attacks(point.experiment).items()
+        if attacks.from_table(table).requires
+    }
+
+
 def _reconstructs(group: Group) -> bool:
     """Whether the figure is of an attack on images that uses the update."""
     return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
@@ -205,16 +185,34 @@ def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
     )
 
 
-def _revealing(campaign: Campaign) -> set[Tried]:
-    """Where the server learns a sum alone."""
-    return {place for place, chain in chains_in(campaign).items() if chain.protocol is not None}
+def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:
+    found: Proofs = {}
+    for point in campaign.points:
+        for name, chain in point.experiment.build_chains().items():
+            if chain and (condition_of_point(point), name) not in found:
+                found[condition_of_point(point), name] = guarantee(point.experiment, chain)
+    return found
 
 
-def _of_several_rounds(campaign: Campaign) -> set[str]:
-    """Labels of attacks that use other messages than the one that they are on."""
-    return {
-        label
-        for point in campaign.points
-        for label, table in labeled_attacks(point.experiment).items()
-        if attacks.from_table(table).requires
-    }
+def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    return _over((experiment.federation,), experiment.task, chain)
+
+
+def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
+    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
+
+
+@lru_cache(maxsize=1024)
+def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
+    return chain.guarantee(settings, hardened(task, chain))
+
+
+def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    if experiment.model.trained_rounds:
+        return Unproven(
+            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
+            "without the defenses; start from a checkpoint or from fresh weights"
+        )
+    return _over(experiment.phases, experiment.task, chain)

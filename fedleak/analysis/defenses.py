@@ -22,8 +22,6 @@ from fedleak.statistics.intervals import Interval, Units, of_mean
 from fedleak.statistics.paired_tests import Comparison, compare_attacks
 from fedleak.statistics.summary import Summary
 
-# Utility and costs of a defense: accuracy, traffic, time and memory, each a mean over seeds with its interval.
-
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -38,26 +36,6 @@ class Figure:
         known = {seed: value for seed, value in values.items() if math.isfinite(value)}
         mean = math.fsum(known.values()) / len(known) if known else math.nan
         return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known))))
-
-
-def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
-    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
-    last: dict[int, FederationRow] = {}
-    for row in rows:
-        if not math.isnan(row.accuracy):
-            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
-    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
-    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
-    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
-
-
-def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
-    """The mean over a seed's recorded rounds."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if row.recorded and math.isfinite(cost(row)):
-            found.setdefault(row.seed, []).append(cost(row))
-    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +117,26 @@ def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[Defen
     return found
 
 
+def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
+    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
+    last: dict[int, FederationRow] = {}
+    for row in rows:
+        if not math.isnan(row.accuracy):
+            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
+    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
+    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
+    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
+
+
+def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
+    """The mean over a seed's recorded rounds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row.recorded and math.isfinite(cost(row)):
+            found.setdefault(row.seed, []).append(cost(row))
+    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     """What of a run does not depend on the defense."""
@@ -165,8 +163,22 @@ class _Known:
         )
 
 
-def _tried(summary: Summary) -> Tried:
-    return condition_of(summary.group), summary.group.defense
+def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    """The label of each plain attack with that of the attack which it is the control of."""
+    for point in campaign.points:
+        tables = labeled_attacks(point.experiment)
+        for control, table in tables.items():
+            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
+            yield from ((control, label) for label in same)
+
+
+def _attacks(campaign: Campaign) -> dict[str, Attack]:
+    """Every attack by the label of its rows."""
+    return {
+        label: attacks.from_table(table)
+        for point in campaign.points
+        for label, table in labeled_attacks(point.experiment).items()
+    }
 
 
 def _result(
@@ -201,19 +213,5 @@ def _is_of(row: FederationRow, tried: Tried) -> bool:
     return row.split == "test" and (condition_of_row(row), row.defense) == tried
 
 
-def _attacks(campaign: Campaign) -> dict[str, Attack]:
-    """Every attack by the label of its rows."""
-    return {
-        label: attacks.from_table(table)
-        for point in campaign.points
-        for label, table in labeled_attacks(point.experiment).items()
-    }
-
-
-def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
-    """The label of each plain attack with that of the attack which it is the control of."""
-    for point in campaign.points:
-        tables = labeled_attacks(point.experiment)
-        for control, table in tables.items():
-            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
-            yield from ((control, label) for label in same)
+def _tried(summary: Summary) -> Tried:
+    return condition_of(summary.group), summary.group.defense

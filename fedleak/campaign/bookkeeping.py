@@ -23,8 +23,6 @@ from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 
-# Error log of a run: tracebacks go into a file, sentences to whoever watches, and all of them are counted.
-
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorLog:

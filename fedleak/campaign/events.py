@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from fedleak.results.row import Row
 
+TOLD = 10
+"""Errors of a kind that are told one by one; ten thousand cells may fail for one reason."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -87,10 +90,6 @@ class ProgressTracker:
 
 def _leaks_more(one: Row, other: Row) -> bool:
     return (one.value > other.value) is one.higher_is_better and one.value != other.value
-
-
-TOLD = 10
-"""Errors of a kind that are told one by one; ten thousand cells may fail for one reason."""
 
 
 @dataclass

@@ -13,16 +13,12 @@ from fedleak.campaign.federation_job import Federated, Federation, came_to_nothi
 from fedleak.errors import FederationError
 from fedleak.runs.cell_file import Saved
 
-# What workers do: run a federation, or attack one of its messages. Each job is independent of all others.
-
 Engine = Literal["loopback", "simulation", "ray"]
 """What a run goes on: processes of this machine; the same with federations in Flower's simulation; tasks on Ray."""
-
-
 Job = Federation | Cell
-
-
 Result = Federated | Saved
+Advance = Callable[[float, float], None]
+"""Called with how much is done of the federations, and of the cells, being worked on: 1.5 is one and a half."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +45,6 @@ def died(how: str) -> str:
     """The reason that is kept where a worker process died."""
     memory = "; most likely for want of memory: run again with fewer --jobs" if "SIGKILL" in how else ""
     return f"the process that ran it died ({how}){memory}"
-
-
-Advance = Callable[[float, float], None]
-"""Called with how much is done of the federations, and of the cells, being worked on: 1.5 is one and a half."""
 
 
 class Workers(ABC):

@@ -21,6 +21,7 @@ from fedleak.settings import PlanSettings, Table, dotted
 
 Path = tuple[str | int, ...]
 """Where a value lies in the file: `("attacks", 0, "steps")`."""
+Check = Callable[[Any, str], None]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,22 @@ def placed(tree: Table, values: dict[Path, Any]) -> Table:
     return result
 
 
+def canonical(value: Any) -> Hashable:
+    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
+    if isinstance(value, dict):
+        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
+    if isinstance(value, list | tuple):
+        return ("list", tuple(canonical(inner) for inner in value))
+    return (type(value) is bool, value)
+
+
+def with_variants(tree: Table, found: list[Axis]) -> Table:
+    """The file with an attack or defense of its own for each variant."""
+    kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
+    varying = {kind: how for kind, how in kinds.items() if axes.below(found, kind)}
+    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, found)) for kind, how in varying.items()}}
+
+
 def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis]:
     if not isinstance(tree, dict):
         return  # the parser says what is wrong with it
@@ -85,6 +102,28 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
             yield from _in_settings(field.annotation, value, (*path, key))
         else:
             yield from _axis_at((*path, key), value, field.annotation)
+
+
+def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
+    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
+    if isinstance(value, list):
+        lists = bool(value) and all(isinstance(item, list) for item in value)
+        if lists or not _takes_list(annotation):
+            yield Axis(path, tuple(value))
+
+
+def _takes_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _takes_list(get_args(annotation)[0])
+    if origin is Union or type(annotation).__name__ == "UnionType":
+        return any(_takes_list(one) for one in get_args(annotation))
+    return annotation in (list, tuple) or origin in (list, tuple)
+
+
+def _tables(value: Any) -> list[Table]:
+    """The tables of a list, where it is one; the parser complains about anything else."""
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
 def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
@@ -111,28 +150,6 @@ def _options(cls: type[Plugin]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
 
 
-def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
-    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
-    if isinstance(value, list):
-        lists = bool(value) and all(isinstance(item, list) for item in value)
-        if lists or not _takes_list(annotation):
-            yield Axis(path, tuple(value))
-
-
-def _takes_list(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _takes_list(get_args(annotation)[0])
-    if origin is Union or type(annotation).__name__ == "UnionType":
-        return any(_takes_list(one) for one in get_args(annotation))
-    return annotation in (list, tuple) or origin in (list, tuple)
-
-
-def _tables(value: Any) -> list[Table]:
-    """The tables of a list, where it is one; the parser complains about anything else."""
-    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
-
-
 def _check(axis: Axis) -> None:
     where = dotted(*axis.path)
     if not axis.values:
@@ -145,36 +162,6 @@ def _check(axis: Axis) -> None:
         raise ConfigError(f"{where}: {echo(same[0])} comes {len(same)} times in the list; name each value once")
 
 
-def canonical(value: Any) -> Hashable:
-    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
-    if isinstance(value, dict):
-        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
-    if isinstance(value, list | tuple):
-        return ("list", tuple(canonical(inner) for inner in value))
-    return (type(value) is bool, value)
-
-
-# Variants of an attack or defense whose options are lists: one for each combination of values, named for it.
-
-Check = Callable[[Any, str], None]
-
-
-def with_variants(tree: Table, found: list[Axis]) -> Table:
-    """The file with an attack or defense of its own for each variant."""
-    kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
-    varying = {kind: how for kind, how in kinds.items() if axes.below(found, kind)}
-    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, found)) for kind, how in varying.items()}}
-
-
-def _expanded(tables: list[Any], kind: str, key: str, check: Check, found: list[Axis]) -> Iterator[Any]:
-    for i, table in enumerate(tables):
-        for suffix, variant in _variants(table, axes.below(found, kind, i)):
-            if suffix:
-                variant[key] = f"{variant.get(key, variant.get('use'))} {suffix}"
-            check(variant, f"{kind}.{i}")
-            yield variant
-
-
 def _check_attack(table: Any, where: str) -> None:
     """Refuses a bad option by its place in the file, which is no longer known once the variants are apart."""
     if isinstance(table, dict):
@@ -184,6 +171,15 @@ def _check_attack(table: Any, where: str) -> None:
 def _check_chain(row: Any, where: str) -> None:
     if isinstance(row, dict) and isinstance(row.get("chain", []), list):
         Chain.build(tuple(row.get("chain", [])), f"{where}.chain")
+
+
+def _expanded(tables: list[Any], kind: str, key: str, check: Check, found: list[Axis]) -> Iterator[Any]:
+    for i, table in enumerate(tables):
+        for suffix, variant in _variants(table, axes.below(found, kind, i)):
+            if suffix:
+                variant[key] = f"{variant.get(key, variant.get('use'))} {suffix}"
+            check(variant, f"{kind}.{i}")
+            yield variant
 
 
 def _variants(table: Any, own: list[Axis]) -> Iterator[tuple[str, Table]]:

@@ -14,8 +14,6 @@ from fedleak.settings import ATTACKERS_SETTINGS, PlanSettings, Scalar, Settings,
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
-
-
 Draft = tuple[str, Experiment, Split]
 """Name of the combination, experiment, split: a point before it is known what varies."""
 
@@ -39,6 +37,22 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
             federation=file_name(" ".join(f"{short[key]}={facts.get(key, '')}" for key in own)) if own else "",
             split=split,
         )
+
+
+def labels_of(tables: tuple[Table, ...]) -> list[str]:
+    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
+
+    A number that would give the name of another attack is left out.
+    """
+    names = [str(table.get("label", table["use"])) for table in tables]
+    given = set(names)
+    numbered: dict[str, Iterator[str]] = {}
+    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
+
+
+def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
+    """The attacks of an experiment by label, every option written out."""
+    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
 
 
 def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[str, Scalar]:
@@ -65,27 +79,8 @@ def _shared(drafts: list[Draft]) -> tuple[str, ...]:
     return ATTACKERS_SETTINGS if alike else tuple(key for key in ATTACKERS_SETTINGS if key != "vary")
 
 
-# Labels of attacks: the names that their rows carry.
-
-
-def labels_of(tables: tuple[Table, ...]) -> list[str]:
-    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
-
-    A number that would give the name of another attack is left out.
-    """
-    names = [str(table.get("label", table["use"])) for table in tables]
-    given = set(names)
-    numbered: dict[str, Iterator[str]] = {}
-    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
-
-
 def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:
     """A name where it comes first; whoever comes later takes one from `numbered`."""
     others = (f"{name}-{number}" for number in count(2))
     numbered[name] = (other for other in others if other not in given)
     return name
-
-
-def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
-    """The attacks of an experiment by label, every option written out."""
-    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))

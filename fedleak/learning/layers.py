@@ -13,9 +13,6 @@ def batch_norms(network: nn.Module) -> dict[str, BatchNorm]:
     return {place: layer for place, layer in network.named_modules() if isinstance(layer, BatchNorm)}
 
 
-# A layer that only rolls dice, for networks that are random in other ways than by dropout.
-
-
 class StandardNormal(nn.Module):
     """Independent N(0, 1) numbers in the shape of what enters, by torch's global dice; in eval mode zeros.
 

@@ -18,6 +18,9 @@ from fedleak.randomness import seeded
 Leak = Literal["none", "withheld", "frozen", "mixed", "exact"]
 """No BatchNorm with statistics; statistics that did not come back; that did not move; a mean over several steps; the
 batch's own."""
+Statistics = dict[str, tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]]
+"""Mean and unbiased variance of each layer's input."""
+KINDS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +35,6 @@ class BatchNormLeak:
     """Local steps, as `num_batches_tracked` counts them."""
     error: float | None = None
     """How far the recovered means are off, root mean square, in units of each channel's deviation: by the truth."""
-
-
-Statistics = dict[str, tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]]
-"""Mean and unbiased variance of each layer's input."""
 
 
 def batch_norm_leak(subject: Subject) -> BatchNormLeak:
@@ -73,9 +72,6 @@ def recover(
     pairs = [(before[f"{layer}.{kind}"].double(), after[f"{layer}.{kind}"].double()) for kind in KINDS]
     mean, variance = ((new - (1 - share) * old) / share for old, new in pairs)
     return mean, variance
-
-
-KINDS = ("running_mean", "running_var")
 
 
 def _error(subject: Subject, recovered: Statistics) -> float:

@@ -16,6 +16,7 @@ OPEN, CLOSED = 0.9, 0.1
 """Shares of the directions from which on, and up to which, the images are called open and hidden."""
 DECIBELS, HIDDEN_DECIBELS = 20.0, 10.0
 """Bounds: the one that a noise is named for, where small photos are hard to recognize; and about what guessing gets."""
+UNBOUND = "one that knows what images look like may do better"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +121,6 @@ def _fisher(inside: Inside) -> Finding:
         f"{DECIBELS:.0f} dB in the mean, now it is {figure(bound)} dB; {UNBOUND}"
     )
     return Finding(indicator="fisher", state="leaks", words=words)
-
-
-UNBOUND = "one that knows what images look like may do better"
 
 
 def carried_words(inside: Inside) -> str:

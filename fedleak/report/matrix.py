@@ -14,14 +14,19 @@ from fedleak.report.strip import Strip, scale_of, strip_of
 from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
 
-# What stands in a cell of the matrix: the count, and below it all that it must be read beside.
+SHADES = 5
+"""Steps of the color, none to full."""
+CELLS = 800
+"""Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
+OPEN = 2
+"""Conditions that are shown unfolded."""
 
 
-def count_words(summary: Summary) -> str:
-    """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
-    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
-        return measured(summary.mean, summary.unit)
-    return f"{hits(summary)} of {len(summary.samples)}"
+def shade(summary: Summary) -> int | None:
+    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+        return None
+    return round(leakage(summary) * (SHADES - 1))
 
 
 def facts(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -37,35 +42,6 @@ def facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if not by_luck(summary):
         yield "worst case", number(summary.worst_case)
     yield "proof", _proof(summary)
-
-
-def _proof(summary: Summary) -> str:
-    possible = max(summary.certifiable, summary.certified)
-    if not possible:
-        return "none possible here"
-    if not summary.certified:
-        return "none: a guess"
-    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
-    return f"proved {summary.certified} of {possible}{part}"
-
-
-SHADES = 5
-"""Steps of the color, none to full."""
-
-
-def shade(summary: Summary) -> int | None:
-    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
-        return None
-    return round(leakage(summary) * (SHADES - 1))
-
-
-CELLS = 800
-"""Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
-
-
-OPEN = 2
-"""Conditions that are shown unfolded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +104,23 @@ def panels(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> 
         else:
             shown.append(_panel(condition, own, pictures, is_open=len(shown) < OPEN))
     return shown, left_out
+
+
+def count_words(summary: Summary) -> str:
+    """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
+    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
+        return measured(summary.mean, summary.unit)
+    return f"{hits(summary)} of {len(summary.samples)}"
+
+
+def _proof(summary: Summary) -> str:
+    possible = max(summary.certifiable, summary.certified)
+    if not possible:
+        return "none possible here"
+    if not summary.certified:
+        return "none: a guess"
+    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
+    return f"proved {summary.certified} of {possible}{part}"
 
 
 def _panel(

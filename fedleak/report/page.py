@@ -35,7 +35,12 @@ from fedleak.runs.manifest import Manifest
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 
-# Everything the page shows, as plain values: what the templates draw is decided here and below, not in them.
+
+def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
+    """Writes the page whole; raises `OutputError` where it cannot be written."""
+    with one_thread():  # many small tensors: other threads would only be waited for
+        page = page_of(run, analysis)
+    return write_atomically(path, render(page).encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +68,11 @@ class Page:
     untested: tuple[Gap, ...]
     recipe: Recipe
     citations: tuple[Citation, ...]
+
+
+def render(page: Page) -> str:
+    """The page as HTML; everything that comes from outside is escaped."""
+    return _environment().get_template("page.html.j2").render(page=page)
 
 
 def page_of(run: FinishedRun, analysis: Analysis) -> Page:
@@ -101,6 +111,21 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         recipe=recipe(run),
         citations=tuple(citations(used_plugins(run.campaign))),
     )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+
+    environment = Environment(
+        loader=PackageLoader("fedleak.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    return environment
 
 
 def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None:
@@ -161,30 +186,3 @@ def _were(count: int) -> str:
 
 def _lacks(count: int) -> str:
     return "lacks" if count == 1 else "lack"
-
-
-def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
-    """Writes the page whole; raises `OutputError` where it cannot be written."""
-    with one_thread():  # many small tensors: other threads would only be waited for
-        page = page_of(run, analysis)
-    return write_atomically(path, render(page).encode())
-
-
-def render(page: Page) -> str:
-    """The page as HTML; everything that comes from outside is escaped."""
-    return _environment().get_template("page.html.j2").render(page=page)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
-
-    environment = Environment(
-        loader=PackageLoader("fedleak.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
-    return environment

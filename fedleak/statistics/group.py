@@ -55,9 +55,6 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}
 
 
-# What is known of a metric whose rows may have been brought here from elsewhere.
-
-
 def installed(metric: str) -> type[Metric] | None:
     """The metric; None for that of a plug-in that is not installed here."""
     try:

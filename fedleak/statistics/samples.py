@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float64, Int64
 from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
 
+SAME = 1e-12
+"""Shares that differ by less are equal but for rounding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
@@ -49,12 +52,6 @@ class Samples:
         return Samples(
             values=self.values[known], guesses=self.guesses[known], message=self.message[known], sign=self.sign
         )
-
-
-# Shares of samples: what leaked or did not, and how sure the share is.
-
-SAME = 1e-12
-"""Shares that differ by less are equal but for rounding."""
 
 
 def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
