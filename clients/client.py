@@ -1,4 +1,4 @@
-"""A client in one round: what it was asked, what it does, what it keeps to itself."""
+"""Client in one round: what it is asked, what it does, what it keeps to itself."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Python API: capture, attack, score; the whole line in memory.
+"""Python API: capture or observe, attack, score; the whole line in memory.
 
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)

@@ -1,4 +1,4 @@
-"""Formatting: figures and settings in the words that tables, reports and gates share."""
+"""Formatting: figures, settings and lists as words, the same in tables, reports and gates; foreign text escaped."""
 
 import math
 import re

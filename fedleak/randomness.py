@@ -1,4 +1,4 @@
-"""Random generators from (seed, purpose, ...): same words, same draw, on any worker."""
+"""Random generators from (seed, purpose, ...), and sums on one thread: same words, same bits, on any worker."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""The analytic Gaussian mechanism: its exact privacy profile, and the least noise for a guarantee."""
+"""Analytic Gaussian mechanism: its exact privacy profile, and the least noise for a guarantee."""
 
 import math
 from collections.abc import Callable

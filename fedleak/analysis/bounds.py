@@ -1,4 +1,4 @@
-"""Reconstruction robustness: how often any attack can succeed under a guarantee, and whether one did better."""
+"""Reconstruction robustness: what a chain proves, how often any attack can succeed under it, and what did."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

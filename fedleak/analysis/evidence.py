@@ -1,4 +1,4 @@
-"""Evidence of a verdict: the summaries, the paired tests, and where a defense does anything at all."""
+"""Evidence of a verdict: summaries, paired tests, where a defense acts at all, and why guesses do not fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Bookkeeping of a run: what federations and cells came to is entered into the ledger, counted, and told."""
+"""Bookkeeping of a run: enters what finished into the ledger, counts it, logs errors, reports progress."""
 
 import re
 from collections.abc import Sequence

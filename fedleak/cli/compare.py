@@ -1,4 +1,4 @@
-"""`fedleak compare`: defenses against attackers who know them and such as do not."""
+"""`fedleak compare`: defenses against attackers who know them and attackers who do not."""
 
 from collections.abc import Sequence
 from pathlib import Path

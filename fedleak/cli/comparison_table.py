@@ -1,4 +1,4 @@
-"""A comparison as a table for each condition: a line for each defense."""
+"""Comparison table: a table for each condition, a line for each defense."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Progress on stderr, results on stdout; whoever pipes the results gets them alone."""
+"""Console: progress on stderr and results on stdout, so that whoever pipes the results gets them alone."""
 
 import sys
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Options: what several commands, or the parameters of one, are made of; nothing heavy is imported for them.
+"""Command options: what several commands share, and plain JSON on stdout; imports nothing heavy.
 
 The parameters of every command are read in the names of this file alone: see `fedleak.cli.app`.
 """

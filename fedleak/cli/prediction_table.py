@@ -1,4 +1,4 @@
-"""How well each indicator foretold the attacks of a run, as tables that fit a terminal."""
+"""Prediction table: how well each indicator foretold the attacks of a run, in the width of a terminal."""
 
 import math
 from collections.abc import Iterator

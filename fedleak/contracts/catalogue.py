@@ -1,4 +1,4 @@
-"""Catalogue: what there is to choose from, read from source, so that naming a plug-in loads neither it nor PyTorch.
+"""Catalogue: plug-ins and their citations, read from source, so that naming one loads neither it nor PyTorch.
 
 Only plug-ins from outside, which installed packages bring by entry points, have to be imported to be known.
 """

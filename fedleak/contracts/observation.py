@@ -1,4 +1,4 @@
-"""Everything the adversary holds about one message: public knowledge and what crossed the wire, nothing private."""
+"""Observation: everything the adversary holds about one message, public or from the wire, nothing private."""
 
 from dataclasses import dataclass, field, replace
 

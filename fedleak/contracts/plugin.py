@@ -1,4 +1,4 @@
-"""What every attack, defense and metric is: a frozen dataclass with a name, a paper and its citation."""
+"""Plug-ins: frozen dataclasses with a name, a paper and its citation, and the registry that finds them."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""What an attack returns: its guess, its own loss, and how it got there."""
+"""Reconstruction: what an attack returns. Its guess, its own loss, and how it got there."""
 
 from dataclasses import dataclass
 from typing import Literal

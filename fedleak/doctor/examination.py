@@ -1,4 +1,4 @@
-"""Examination: all that the doctor looks at, in the order of the table."""
+"""Examination of an installation: machine, software, data sets and plug-ins, in the order of the table."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points

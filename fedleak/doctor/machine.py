@@ -1,4 +1,4 @@
-"""The machine: cores, memory, disk, and what torch makes of them."""
+"""Machine checks: the cores and memory that control groups leave to this process, disk, torch and GPU."""
 
 import os
 import platform

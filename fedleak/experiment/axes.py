@@ -1,4 +1,4 @@
-"""Axes of a grid: every place of an experiment file where a list stands in place of one value."""
+"""Axes of a grid: every place where a list stands for one value, and the variants of plug-ins that this makes."""
 
 import copy
 import itertools

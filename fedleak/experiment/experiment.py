@@ -1,4 +1,4 @@
-"""An experiment: the frozen description of one run, parsed once from TOML; after it no dict, no string dispatch."""
+"""An experiment: the frozen description of one run, parsed once from TOML, with the metrics that fit its attacks."""
 
 import tomllib
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Names of the points of a campaign: in the rows, and as folders."""
+"""Naming: what tells the points of a campaign apart, as values in rows and as folders; labels of attacks."""
 
 import json
 from collections.abc import Iterable, Iterator

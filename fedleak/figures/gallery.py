@@ -1,4 +1,4 @@
-"""Gallery: pictures of truth and guesses, gathered from the cells of a run."""
+"""Gallery: truth and guesses gathered from the cells of a run, a row for each defense and attack, as `gallery.png`."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Panels of pictures drawn into a PNG, pixels kept crisp."""
+"""Panels of pictures drawn into a PNG with crisp pixels: a gallery, or one guess below its truth."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Baseline comparison: which groups leak more than in an older run, beyond noise, and which figures are missing."""
+"""Baseline comparison: what leaks more than in an older run, beyond noise; missing figures; differing settings."""
 
 import math
 from collections import Counter

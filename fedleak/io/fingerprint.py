@@ -1,4 +1,4 @@
-"""Source fingerprint: both ends of a federation must run the same code."""
+"""Fingerprints: of the source, which both ends of a federation must share; content addresses; file names."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Local training as facts: what is declared about how a client trains, without the training itself."""
+"""Training facts: what is declared about how a client trains, without the training itself."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Literal

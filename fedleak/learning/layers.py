@@ -1,4 +1,4 @@
-"""The layers of a network that normalize over a batch."""
+"""Layers that attacks must know of: BatchNorm, and noise drawn inside a network."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""ReLU activity: which units each example switches on, layer by layer."""
+"""ReLU activity: which units each example switches on, which it has alone, and the draws of an exact attack."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Layer profile: how an update's energy lies in the layers, and the rank of its matrices."""
+"""Layer profile: energy, rank and ReLU activity of each layer in an update, side by side."""
 
 import math
 from dataclasses import dataclass

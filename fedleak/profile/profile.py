@@ -1,4 +1,4 @@
-"""The profile of one message: all its indicators."""
+"""Leakage profile of one message: all its indicators."""
 
 import math
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""The page's charts, drawn by matplotlib: lines with their names at their ends, and privacy against accuracy."""
+"""Charts by matplotlib: lines with their names at their ends, and privacy against accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

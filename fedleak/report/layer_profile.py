@@ -1,4 +1,4 @@
-"""The layer profiles of one message under every defense, side by side."""
+"""Layer profiles of one message under every defense, side by side."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""One example under every defense, side by side: what a reader sees before any figure."""
+"""Lead picture: one example under every defense, side by side, which a reader sees before any figure."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The matrix: a table for each metric, a row for each defense, a column for each attack."""
+"""Result matrix: a table for each metric, a row for each defense, a column for each attack."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Draws the page of a run and writes it as one file."""
+"""Report page: everything it shows as plain values, drawn by templates and written as one file."""
 
 import math
 from collections.abc import Iterator, Sequence

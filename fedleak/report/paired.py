@@ -1,4 +1,4 @@
-"""The paired tests: what is compared with what, and the lines of their table."""
+"""Paired tests on the page: what is compared with what, and the lines of their table."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The pictures behind a cell: truth, guess and difference, for its worst case and for a typical image."""
+"""Pictures behind a cell: truth, guess and difference, for its worst case and for a typical image, as PNG."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""How to run the same again: command, file, versions, machine."""
+"""Provenance of a run: command, file, versions and machine to run it again, and the papers of its plug-ins."""
 
 import shlex
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One figure as a sentence: how many leaked, the mean beside guessing, and how that compares with no defense."""
+"""Phrases: one figure as a sentence. How many leaked, the mean beside guessing, and the same without a defense."""
 
 import math
 from collections.abc import Iterator

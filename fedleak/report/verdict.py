@@ -1,4 +1,4 @@
-"""The verdict in plain words, from the summaries alone."""
+"""Verdict in plain words, from the summaries alone: a lead, then a sentence for each kind of finding."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

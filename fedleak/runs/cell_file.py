@@ -1,4 +1,4 @@
-"""The pair of files of a finished cell: the guess, the prior's guess, and the rows of its scores."""
+"""Cell files: the guess of a finished cell, the prior's guess, and the rows of its scores, as a pair of files."""
 
 import json
 import traceback

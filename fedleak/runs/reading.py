@@ -1,4 +1,4 @@
-"""Reads a run folder back, whole or refused: for reports, gates, queries and comparisons."""
+"""Reading a finished run: its rows whole, or refused with a sentence; for reports, gates, queries and comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Groups of rows: what one figure is about, and the rows that it is made from."""
+"""Groups of rows: what one figure is about, and the rows it is made from, installed metrics or not."""
 
 import math
 from collections.abc import Iterable

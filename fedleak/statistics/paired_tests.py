@@ -1,4 +1,4 @@
-"""Paired tests: the same cells under two defenses, or in two runs.
+"""Paired tests (t, sign, Holm's correction): the same cells under two defenses, by two attacks, or in two runs.
 
 Limits: every test takes its units as independent, so with fewer than 5 seeds, where messages are the units although
 those of a seed share their model, p-values are optimistic; the t-test takes their differences as near to normal too.

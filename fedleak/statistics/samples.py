@@ -1,4 +1,4 @@
-"""Samples of many messages side by side, each with the guess that needs no update."""
+"""Samples of many messages side by side, each with its guess without the update, and intervals of shares of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

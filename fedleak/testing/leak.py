@@ -1,4 +1,4 @@
-"""A leak, for assertions: what one attack on one update got, figures by name, beside those of blind guesses."""
+"""Leak, for assertions: what one attack on one update got, figures by name, beside those of baselines."""
 
 import math
 from collections.abc import Iterable, Mapping

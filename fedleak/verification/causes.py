@@ -1,4 +1,4 @@
-"""Causes of a difference between replay and recording: alternatives are tried until one agrees."""
+"""Causes of a mismatch between replay and recording: alternatives are tried until one agrees."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
