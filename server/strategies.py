@@ -34,7 +34,7 @@ def build_strategy(plan: FederationPlan) -> Strategy:
             f"server has only the mean; choose one of {', '.join(sorted(ONLY_THE_MEAN))}"
         )
     strategy = _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")
-    if _needs_losses(strategy) and not plan.defenses().tells_the_loss(plan.federation):
+    if _needs_losses(strategy) and not plan.defenses().reports_loss(plan.federation):
         raise ConfigError(
             f"federation.strategy: {settings.strategy} weighs clients by their losses, which they do not report under "
             "a defense that proves something; choose another strategy"

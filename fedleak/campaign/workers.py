@@ -31,7 +31,7 @@ class Finished:
 
 def run_job(job: Job) -> Result:
     """Does the job. Raises only what stands in the way of every job: a disk that is full or read-only."""
-    return run_cell(job).told() if isinstance(job, Cell) else run_federation_of(job)
+    return run_cell(job).without_pictures() if isinstance(job, Cell) else run_federation_of(job)
 
 
 def lost(job: Job, reason: str) -> Finished:
@@ -80,11 +80,11 @@ class InThisProcess(Workers):
     def next(self, advance: Advance) -> Finished:
         job = self._queue.popleft()
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             fraction = done / max(total, 1)
             advance(0.0, fraction) if isinstance(job, Cell) else advance(fraction, 0.0)
 
-        with progress.listening(tell):
+        with progress.listening(report):
             return Finished(job, run_job(job))
 
     def close(self, *, kill: bool) -> None:  # noqa: ARG002  an exception has stopped the job already

@@ -20,7 +20,7 @@ from fedleak.formatting import counted, figure
 from fedleak.runs.reading import read_run
 
 
-def tell_advice(
+def print_advice(
     groups: Mapping[Condition, Sequence[DefenseResult]],
     advised: Mapping[Condition, Advice],
     limits: Limits,
@@ -138,5 +138,5 @@ def command(
     if form == "json":
         write_json(advice_facts(advised, limits, analysis.untested))
     else:
-        tell_advice(groups, advised, limits, analysis.untested)
+        print_advice(groups, advised, limits, analysis.untested)
     raise typer.Exit(0 if all(advice.named for advice in advised.values()) else 1)

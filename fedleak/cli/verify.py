@@ -21,7 +21,7 @@ def command(run: RunPath, form: FormOption = "table") -> None:
     if form == "json":
         write_json([facts_of(one) for one in checks])
     else:
-        tell(checks)
+        print_checks(checks)
     if any(disagreeing(checks)):
         raise typer.Exit(1)
 
@@ -49,7 +49,7 @@ def facts_of(check: Check) -> dict[str, Any]:
     }
 
 
-def tell(checks: list[Check]) -> None:
+def print_checks(checks: list[Check]) -> None:
     """The table, and how many agree."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("defense", "message", "verdict", "error", "remark"):

@@ -115,7 +115,7 @@ def _show(axes: Axes, picture: Picture) -> None:
         spine.set_color("#bbbbbb")
         spine.set_linewidth(0.6)
     if picture.image is None:
-        _say(axes, picture.reason)
+        _write_reason(axes, picture.reason)
         return
     pixels = picture.image.detach().clamp(0, 1).permute(1, 2, 0).numpy()
     gray = pixels.shape[2] == 1
@@ -124,7 +124,7 @@ def _show(axes: Axes, picture: Picture) -> None:
     axes.set_xlabel(picture.caption, fontsize=8.5, labelpad=2)
 
 
-def _say(axes: Axes, reason: str) -> None:
+def _write_reason(axes: Axes, reason: str) -> None:
     """Why there is no picture, in words, on a pale ground with a dashed border."""
     axes.set_facecolor("#f4f1ea")
     for spine in axes.spines.values():

@@ -45,10 +45,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
 def _rule(verdict: RuleVerdict) -> Iterator[str]:
     rule = verdict.rule
     groups = f"broken in {len(verdict.broken)} of {_groups(verdict)}" if verdict.broken else _groups(verdict)
-    told = "" if verdict.problem else f"  ({groups})"
+    groups_note = "" if verdict.problem else f"  ({groups})"
     named = "" if rule.name == rule.text else f"{rule.name}: "
     mark = "PASS" if verdict.passed else "FAIL"
-    yield from _wrapped(f"{mark}  rule {rule.number}  {named}{rule.text}{told}", "              ")
+    yield from _wrapped(f"{mark}  rule {rule.number}  {named}{rule.text}{groups_note}", "              ")
     if rule.because and not verdict.passed:
         yield from _wrapped(f"      because {rule.because}", "      ")
     if verdict.problem:
@@ -75,8 +75,8 @@ def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
         yield from _wrapped(
             f"      {'; '.join(filter(None, [bound, baselines_text(own), counts_text(own)]))}", "        "
         )
-    for said in (finding.problem, *finding.notes):
-        yield from _wrapped(f"      {said}", "        ")
+    for remark in (finding.problem, *finding.notes):
+        yield from _wrapped(f"      {remark}", "        ")
     yield from _picture(finding.picture)
 
 
@@ -91,8 +91,8 @@ def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     broken = baseline.regressions
     mark = "PASS" if baseline.passed else "FAIL"
     groups = counted(len(baseline.changes) + baseline.unchanged, "group")
-    says = f"{len(broken)} of {groups} leak more, {baseline.unchanged} unchanged"
-    yield from _wrapped(f"{mark}  baseline {baseline.old}: {says} (alpha {baseline.alpha:g})", "      ")
+    counts = f"{len(broken)} of {groups} leak more, {baseline.unchanged} unchanged"
+    yield from _wrapped(f"{mark}  baseline {baseline.old}: {counts} (alpha {baseline.alpha:g})", "      ")
     if baseline.problem:
         yield from _wrapped(f"      {baseline.problem}", "      ")
     for change in broken[:GROUPS]:
@@ -120,8 +120,8 @@ def _differences(baseline: BaselineVerdict) -> Iterator[str]:
 def _new(figures: NewFigures) -> Iterator[str]:
     own = figures.measurement
     yield from _wrapped(f"    - new: {figures.metric} of {own.group}", "      ")
-    says = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
-    yield from _wrapped(f"      {says}: not compared, {leaked_text(figures)}", "        ")
+    text = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
+    yield from _wrapped(f"      {text}: not compared, {leaked_text(figures)}", "        ")
     yield from _picture(figures.picture)
 
 

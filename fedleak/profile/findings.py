@@ -142,12 +142,12 @@ def _batch_norm(profile: Profile) -> Iterator[Finding]:
         )
         yield Finding(indicator="batch-norm", state="leaks", words=words)
         return
-    said: dict[str, tuple[State, str]] = {
+    sentences: dict[str, tuple[State, str]] = {
         "mixed": ("partly", f"BatchNorm's buffers give {own.numbers:,} numbers, weighted means over several batches"),
         "frozen": ("hidden", f"BatchNorm's buffers did not move in {own.layers} layers (eval mode): they tell nothing"),
         "withheld": ("hidden", f"the buffers of {own.layers} BatchNorm layers were withheld: they tell nothing"),
     }
-    state, words = said[own.leak]
+    state, words = sentences[own.leak]
     yield Finding(indicator="batch-norm", state=state, words=words)
 
 

@@ -72,7 +72,7 @@ class Prediction:
         """Those with points, in their order."""
         return tuple(dict.fromkeys(point.task for point in self.points))
 
-    def telling(self) -> tuple[Indicator, ...]:
+    def varying_indicators(self) -> tuple[Indicator, ...]:
         """The indicators that vary among the points of some attack."""
         return tuple(
             one for one in INDICATORS if any(not math.isnan(self.correlation(one, a).value) for a in self.attacks)

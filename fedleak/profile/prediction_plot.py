@@ -24,7 +24,7 @@ DOTS = 130
 
 def draw_prediction(prediction: Prediction, title: str, path: Path) -> Path:
     """Writes the picture whole; raises `OutputError` where it cannot be written."""
-    shown = prediction.telling()
+    shown = prediction.varying_indicators()
     rows = max(1, math.ceil(len(shown) / COLUMNS))
     legend = 0.24 * (1 + max(len(prediction.attacks), len(prediction.tasks)))
     height = 0.8 + rows * ROW + legend + 0.2

@@ -21,7 +21,7 @@ from fedleak.report.adaptive_attackers import Known, known_defenses
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.layer_profile import Profile, layer_profile
-from fedleak.report.lead_picture import Hero, hero
+from fedleak.report.lead_picture import LeadPicture, lead_picture_of
 from fedleak.report.learning import Learning, learning
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.paired import Pair, pairs
@@ -52,7 +52,7 @@ class Page:
     """What ran, when: one line below the title."""
     warnings: tuple[str, ...]
     verdict: Verdict
-    hero: Hero | None
+    lead_picture: LeadPicture | None
     threat: tuple[Fact, ...]
     panels: tuple[Panel, ...]
     left_out: tuple[str, ...]
@@ -82,8 +82,8 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
     results = analysis.defenses(analysis.main_metric) if analysis.main_metric is not None else ()
     worst = _undefended(analysis, images)
     exception = worst is not None and 0 < portion(worst) < 0.5
-    telling = _telling(analysis, worst, exception=exception)
-    focus = _focus(rows, telling or next(iter(rows), None))
+    lead = _lead_row(analysis, worst, exception=exception)
+    focus = _focus(rows, lead or next(iter(rows), None))
     files = Files(run.folder)
     album = Album(files)
     album.fill(images, [row for row in rows if row.metric == analysis.image_metric])
@@ -94,7 +94,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         about=_about(run.manifest, rows),
         warnings=tuple(_warnings(analysis)),
         verdict=verdict(analysis.evidence),
-        hero=hero(files, focus, telling, exception=exception),
+        lead_picture=lead_picture_of(files, focus, lead, exception=exception),
         threat=tuple(threat_model(run.campaign)),
         panels=tuple(shown),
         left_out=tuple(left_out),
@@ -134,7 +134,7 @@ def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None
     return strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
 
 
-def _telling(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
+def _lead_row(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
     """The middle message of the attack that leaked most; where fewer than half its images leaked, the worst one."""
     if worst is None:
         return None

@@ -18,7 +18,7 @@ FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
 """Attacks ran, and nothing was found."""
 UNTESTED = "none of them takes account of the defense: untested, not safe."
 TESTED = "some of them know the defense, but that is no proof of safety."
-SAID = {
+SENTENCES = {
     "inputs": {
         Judgement.LEAKED: "Images were rebuilt under {names}.",
         Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
@@ -125,7 +125,7 @@ def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> I
     for judgement in GRAVITY:
         same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
         groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}
-        words = SAID[kind].get(judgement, "")
+        words = SENTENCES[kind].get(judgement, "")
         for tested, labels in groups.items() if "{tested}" in words else [("", same.keys())]:
             names = [name for label, name in same.items() if label in labels]
             if names:
@@ -187,10 +187,10 @@ def _no_proof(bare: Sequence[Summary]) -> str:
             kinds.setdefault(surely, []).append(f"{NOUNS[kind_of(summary.group.metric)]}s")
     if not kinds:
         return ""
-    told = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
+    clauses = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
     return (
-        f" {opening('; '.join(told))}. That is no proof of safety: other attacks, or the same with more steps, may get "
-        "more."
+        f" {opening('; '.join(clauses))}. That is no proof of safety: other attacks, or the same with more steps, "
+        "may get more."
     )
 
 

@@ -38,8 +38,8 @@ class Saved:
     """Iteration and PSNR in dB of the attack's snapshots."""
     crash: Crash | None = None
 
-    def told(self) -> "Saved":
-        """What whoever waits for the cell needs to hear; pictures stay on disk, and out of pipes and memory."""
+    def without_pictures(self) -> "Saved":
+        """The same without guesses and quality: pictures stay on disk, and out of pipes and memory."""
         return replace(self, guess=NOT_RUN, prior=NOT_RUN, quality=())
 
     def crashed(self, error: BaseException) -> "Saved":
