@@ -16,7 +16,7 @@ from fedleak.settings import Scalar
 
 SENDERS = ("client", "aggregate")
 NEAR = 0.8
-"""How alike two names are (0 to 1) of which one is a slip of the other."""
+"""How alike a name and a slip of it are, from 0 to 1."""
 MIDDLE = 50.0
 """The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
 UPPER: tuple[Operator, ...] = ("<", "<=")

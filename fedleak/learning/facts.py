@@ -23,7 +23,7 @@ class LocalTraining:
 
     @property
     def steps(self) -> int | None:
-        """Number of optimiser steps, None where unknown."""
+        """Number of optimizer steps, None where unknown."""
         return None if self.batches is None or self.epochs is None else self.batches * self.epochs
 
     @property

@@ -14,7 +14,7 @@ def batch_norms(network: nn.Module) -> dict[str, BatchNorm]:
 
 
 class StandardNormal(nn.Module):
-    """Independent N(0, 1) numbers in the shape of what enters, by torch's global dice; in eval mode zeros.
+    """Independent N(0, 1) numbers in the shape of what enters, by torch's global generator; in eval mode zeros.
 
     A layer of its own, so that an attacker can put numbers in its place.
     """

@@ -21,7 +21,7 @@ WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DRAWS = 50
 """Random batches that the expected number is the mean over."""
 POINTS = 20_000
-"""Of the integral; its error is far below what the price is told to."""
+"""Points of the integral in `collector`; its error is far below the precision of the price."""
 
 
 def activity(

@@ -121,7 +121,7 @@ def _lead(evidence: Evidence) -> Iterator[str]:
 
 
 def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
-    """A sentence for all the defenses of which the same can be said, tested against who knows them or not."""
+    """One sentence for all defenses with the same finding, apart for those that adaptive attackers tried."""
     for judgement in GRAVITY:
         same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
         groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}

@@ -66,7 +66,7 @@ def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[in
 
 
 def mean_share_interval(shares: Sequence[float], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
-    """The same of the mean over messages, each of which counts alike whatever its size."""
+    """The same of the mean over messages; each counts alike, whatever its size."""
     return _of_shares(Units.of(shares, seeds), samples=sum(sizes))
 
 

@@ -28,7 +28,7 @@ class Summary:
     higher_is_better: bool
     """For the attacker: a higher value is more leakage."""
     mean: float
-    """Over messages, each of which is a mean over its samples."""
+    """Mean over messages of the mean over their samples."""
     interval: Interval
     """Of the mean."""
     prior: float
