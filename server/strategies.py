@@ -69,8 +69,8 @@ def _build(name: str, options: Table, settings: FederationSettings, place: str) 
 
 
 def _class_of(name: str) -> type[Strategy]:
-    known = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
-    strategies = {key: cls for key, cls in known.items() if issubclass(cls, Strategy) and cls is not Strategy}
+    names = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
+    strategies = {key: cls for key, cls in names.items() if issubclass(cls, Strategy) and cls is not Strategy}
     if name not in strategies:
         raise ConfigError(
             f"federation.strategy: Flower has no strategy '{name}'{did_you_mean(name, strategies.keys() - UNSUITED)}"

@@ -83,15 +83,15 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
     if not proven:
         return []
     sums, several = _revealing(campaign), _of_several_rounds(campaign)
-    found = []
-    for group, own in group_rows(row for row in rows if row.split == "test").items():
+    bounds = []
+    for group, members in group_rows(row for row in rows if row.split == "test").items():
         place = condition_of(group), group.defense
         about = "aggregate" if place in sums else "client"
         if place in proven and group.sender == about and _reconstructs(group):
             guarantee = proven[place]
             rounds = guarantee.rounds if group.attack in several else 1
-            found.append(Bound(group=group, check=_check(own, guarantee, rounds)))
-    return found
+            bounds.append(Bound(group=group, check=_check(members, guarantee, rounds)))
+    return bounds
 
 
 def check_success(
@@ -169,17 +169,17 @@ def _reconstructs(group: Group) -> bool:
 
 
 def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
-    known = installed(rows[0].metric)
-    assert known is not None
+    metric = installed(rows[0].metric)
+    assert metric is not None
     samples = Samples.of(rows)
-    hits = np.bincount(samples.message, weights=samples.reach(known.threshold), minlength=len(rows)).astype(int)
+    hits = np.bincount(samples.message, weights=samples.reach(metric.threshold), minlength=len(rows)).astype(int)
     guesses = samples.guessed().guesses
     return check_success(
         guarantee,
         hits=hits.tolist(),
         sizes=np.bincount(samples.message, minlength=len(rows)).tolist(),
         seeds=[row.seed for row in rows],
-        blind_hits=int((samples.sign * guesses >= samples.sign * known.threshold).sum()),
+        blind_hits=int((samples.sign * guesses >= samples.sign * metric.threshold).sum()),
         blind_trials=len(guesses),
         rounds=rounds,
     )

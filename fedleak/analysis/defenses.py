@@ -100,12 +100,12 @@ def defense_results(
     bounds: Iterable[Bound],
 ) -> list[DefenseResult]:
     """The defenses of a run in the order of the results, by one metric; the conditions one after the other."""
-    own = [one for one in summaries if one.group.metric == metric]
-    known = _Known.of(campaign, [row for row in rows if row.metric == metric], bounds)
+    of_metric = [one for one in summaries if one.group.metric == metric]
+    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds)
     return [
-        _result(tried, [one for one in own if _tried(one) == tried], known, federations)
-        for condition in conditions_of(own)
-        for tried in dict.fromkeys(_tried(one) for one in own if condition_of(one.group) == condition)
+        _result(tried, [one for one in of_metric if _tried(one) == tried], shared, federations)
+        for condition in conditions_of(of_metric)
+        for tried in dict.fromkeys(_tried(one) for one in of_metric if condition_of(one.group) == condition)
     ]
 
 
@@ -138,7 +138,7 @@ def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Known:
+class _Shared:
     """What of a run does not depend on the defense."""
 
     attacks: Mapping[str, Attack]
@@ -151,7 +151,7 @@ class _Known:
     """What knowing the defense was worth, for each attack that has a control."""
 
     @classmethod
-    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Known":
+    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Shared":
         controls = {label: control for control, label in _controlled(campaign)}
         return cls(
             attacks=_attacks(campaign),
@@ -182,30 +182,30 @@ def _attacks(campaign: Campaign) -> dict[str, Attack]:
 
 
 def _result(
-    tried: Tried, summaries: Sequence[Summary], known: _Known, federations: Iterable[FederationRow]
+    tried: Tried, summaries: Sequence[Summary], shared: _Shared, federations: Iterable[FederationRow]
 ) -> DefenseResult:
-    chain = known.chains.get(tried, Chain())
-    found = [one for one in attackers(summaries) if not math.isnan(one.mean)]
-    adaptive = [one for one in found if known.attacks[one.group.attack].adapts_to(chain)]
-    controlled = strongest([one for one in adaptive if one.group in known.gains])
-    bounded = strongest([one for one in found if one.group in known.checks])
+    chain = shared.chains.get(tried, Chain())
+    measured = [one for one in attackers(summaries) if not math.isnan(one.mean)]
+    adaptive = [one for one in measured if shared.attacks[one.group.attack].adapts_to(chain)]
+    controlled = strongest([one for one in adaptive if one.group in shared.gains])
+    bounded = strongest([one for one in measured if one.group in shared.checks])
     rounds = [row for row in federations if _is_of(row, tried)]
     return DefenseResult(
         condition=tried[0],
         defense=tried[1],
         chain=chain,
-        attackers=tuple(found),
-        plain=strongest([one for one in found if one not in adaptive]),
+        attackers=tuple(measured),
+        plain=strongest([one for one in measured if one not in adaptive]),
         adaptive=strongest(adaptive),
-        knowing=None if controlled is None else known.gains[controlled.group],
+        knowing=None if controlled is None else shared.gains[controlled.group],
         accuracy=accuracy_of(rounds),
         sent=cost_of(rounds, lambda row: row.bytes_sent),
         encoded=cost_of(rounds, lambda row: row.bytes_encoded),
         seconds=cost_of(rounds, lambda row: row.client_seconds),
         memory=cost_of(rounds, lambda row: row.client_memory),
-        guarantee=known.recorded.get(tried),
-        whole=known.whole.get(tried),
-        bound=None if bounded is None else known.checks[bounded.group],
+        guarantee=shared.recorded.get(tried),
+        whole=shared.whole.get(tried),
+        bound=None if bounded is None else shared.checks[bounded.group],
     )
 
 

@@ -19,11 +19,11 @@ from fedleak.experiment.grid import parse_campaign
 from fedleak.run import Outcome
 
 
-def print_comparison(found: Sequence[DefenseResult], outcome: Outcome) -> None:
+def print_comparison(results: Sequence[DefenseResult], outcome: Outcome) -> None:
     """The tables, the rest, and how to go on."""
     console = Console(highlight=False)
-    if found:
-        for table in comparison_tables(found, console.width):
+    if results:
+        for table in comparison_tables(results, console.width):
             console.print(table)
         console.print(NOTE)
         console.print(COSTS_NOTE)
@@ -61,9 +61,9 @@ def command(
         print_plan(campaign, form)
         return
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    found = compared_in(outcome.analysis, None) if outcome.rows else ()
+    results = compared_in(outcome.analysis, None) if outcome.rows else ()
     if form == "json":
-        write_json({"defenses": comparison_facts(found), **outcome_facts(outcome)})
+        write_json({"defenses": comparison_facts(results), **outcome_facts(outcome)})
     else:
-        print_comparison(found, outcome)
+        print_comparison(results, outcome)
     raise typer.Exit(outcome.exit_status)

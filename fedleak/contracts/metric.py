@@ -12,7 +12,10 @@ from fedleak.learning.batch import Batch
 
 
 class Metric(Plugin, ABC):
-    """Compares a guess with the truth, sample by sample. Each subclass is for a kind of guess; see `fedleak.evaluation.scoring`."""
+    """Compares a guess with the truth, sample by sample; each subclass is for a kind of guess.
+
+    `fedleak.evaluation.scoring` applies them.
+    """
 
     unit: ClassVar[str]
     higher_is_better: ClassVar[bool]

@@ -97,17 +97,17 @@ class Registry(Generic[PluginT]):
         """An instance from a user's options, each checked against its field's type."""
         cls = self.get(name, where)
         hints = get_type_hints(cls, include_extras=True)
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         values = {}
         for key, value in options.items():
             place = f"{where}.{key}" if where else key
-            if key not in known:
-                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, known)}")
+            if key not in names:
+                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, names)}")
             values[key] = self._parse(value, hints[key], place)
         try:
             return cls(**values)
         except TypeError as error:
-            missing = [field for field in known if f"'{field}'" in str(error)]
+            missing = [field for field in names if f"'{field}'" in str(error)]
             if not missing:
                 raise
             raise ConfigError(f"{where or name}: {self.kind} '{name}' needs {', '.join(missing)}") from error

@@ -15,7 +15,6 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import ConfigError, echo
-from fedleak.experiment import axes
 from fedleak.experiment.experiment import unlabeled
 from fedleak.settings import PlanSettings, Table, dotted
 
@@ -37,15 +36,15 @@ def axes_of(tree: Table) -> list[Axis]:
 
     Settings first, the seed last among them, then those of each attack, then those of each defense.
     """
-    found = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
+    axes = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
     for i, table in enumerate(_tables(tree.get("attacks"))):
-        found += _in_plugin(attacks, table, ("attacks", i))
+        axes += _in_plugin(attacks, table, ("attacks", i))
     for i, row in enumerate(_tables(tree.get("defenses"))):
         for j, table in enumerate(_tables(row.get("chain"))):
-            found += _in_plugin(defenses, table, ("defenses", i, "chain", j))
-    for axis in found:
+            axes += _in_plugin(defenses, table, ("defenses", i, "chain", j))
+    for axis in axes:
         _check(axis)
-    return found
+    return axes
 
 
 def below(axes: list[Axis], *prefix: str | int) -> list[Axis]:
@@ -60,10 +59,10 @@ def short_names(axes: list[Axis]) -> list[str]:
     return [one if last.count(one) == 1 else full for one, full in zip(last, dotted, strict=True)]
 
 
-def product(found: list[Axis]) -> Iterator[dict[Path, Any]]:
+def product(axes: list[Axis]) -> Iterator[dict[Path, Any]]:
     """Each combination of values, by place; one that places nothing where there is no axis."""
-    for values in itertools.product(*(axis.values for axis in found)):
-        yield dict(zip((axis.path for axis in found), values, strict=True))
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield dict(zip((axis.path for axis in axes), values, strict=True))
 
 
 def placed(tree: Table, values: dict[Path, Any]) -> Table:
@@ -86,11 +85,11 @@ def canonical(value: Any) -> Hashable:
     return (type(value) is bool, value)
 
 
-def with_variants(tree: Table, found: list[Axis]) -> Table:
+def with_variants(tree: Table, axes: list[Axis]) -> Table:
     """The file with an attack or defense of its own for each variant."""
     kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
-    varying = {kind: how for kind, how in kinds.items() if axes.below(found, kind)}
-    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, found)) for kind, how in varying.items()}}
+    varying = {kind: how for kind, how in kinds.items() if below(axes, kind)}
+    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, axes)) for kind, how in varying.items()}}
 
 
 def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis]:
@@ -173,22 +172,22 @@ def _check_chain(row: Any, where: str) -> None:
         Chain.build(tuple(row.get("chain", [])), f"{where}.chain")
 
 
-def _expanded(tables: list[Any], kind: str, key: str, check: Check, found: list[Axis]) -> Iterator[Any]:
+def _expanded(tables: list[Any], kind: str, key: str, check: Check, axes: list[Axis]) -> Iterator[Any]:
     for i, table in enumerate(tables):
-        for suffix, variant in _variants(table, axes.below(found, kind, i)):
+        for suffix, variant in _variants(table, below(axes, kind, i)):
             if suffix:
                 variant[key] = f"{variant.get(key, variant.get('use'))} {suffix}"
             check(variant, f"{kind}.{i}")
             yield variant
 
 
-def _variants(table: Any, own: list[Axis]) -> Iterator[tuple[str, Table]]:
+def _variants(table: Any, axes: list[Axis]) -> Iterator[tuple[str, Table]]:
     """Each variant of an attack or defense, and what tells it apart in words."""
-    shown = [axis for axis in own if axis.path[2:] != ("use",)]  # a label begins with the attack's name anyway
-    names = dict(zip((axis.path for axis in shown), axes.short_names(shown), strict=True))
-    for values in axes.product(own):
+    shown = [axis for axis in axes if axis.path[2:] != ("use",)]  # a label begins with the attack's name anyway
+    names = dict(zip((axis.path for axis in shown), short_names(shown), strict=True))
+    for values in product(axes):
         suffix = " ".join(f"{names[path]}={_text(value)}" for path, value in values.items() if path in names)
-        yield suffix, axes.placed(table, {path[2:]: value for path, value in values.items()})
+        yield suffix, placed(table, {path[2:]: value for path, value in values.items()})
 
 
 def _text(value: Any) -> str:

@@ -78,7 +78,7 @@ EXPECTED = {
 def parse_rule(text: str, where: str = "rule") -> Assertion:
     """What a rule says. Raises `ConfigError` with the column, what was expected there and what came.
 
-    `where` names the rule. Whether there are such metrics, fields and values is another question; see `fedleak.gate.validation`.
+    `where` names the rule. Whether there are such metrics, fields and values is for `fedleak.gate.validation`.
     """
     try:
         return _parsed(text)

@@ -43,13 +43,14 @@ def counts_text(measurement: Measurement) -> str:
 
 def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
     """What was found in a group, as one sentence."""
-    own = finding.measurement
-    if math.isnan(own.value):
-        return f"{verdict.rule.assertion.figure} of {own.group}: {finding.problem}"
-    text = f"{verdict.rule.assertion.figure} of {own.group} is {figure(own.value, own.unit, finding.bound)}"
-    beside = "; ".join(part for part in (baselines_text(own), counts_text(own), *finding.notes) if part)
+    measurement = finding.measurement
+    if math.isnan(measurement.value):
+        return f"{verdict.rule.assertion.figure} of {measurement.group}: {finding.problem}"
+    value = figure(measurement.value, measurement.unit, finding.bound)
+    text = f"{verdict.rule.assertion.figure} of {measurement.group} is {value}"
+    beside = "; ".join(part for part in (baselines_text(measurement), counts_text(measurement), *finding.notes) if part)
     end = f": {finding.problem}" if finding.problem else ""
-    return f"{text} ({interval_text(own.interval)}; {beside}){end}"
+    return f"{text} ({interval_text(measurement.interval)}; {beside}){end}"
 
 
 def change_text(change: Change, alpha: float) -> str:

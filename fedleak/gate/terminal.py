@@ -66,14 +66,15 @@ def _groups(verdict: RuleVerdict) -> str:
 
 
 def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
-    own, assertion = finding.measurement, verdict.rule.assertion
-    yield from _wrapped(f"    - {own.group}", "      ")
-    if own.value == own.value:
-        value = figure(own.value, own.unit, finding.bound)
-        yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(own.interval)}", "        ")
-        bound = f"bound {number(finding.bound, own.value)}"
+    measurement, assertion = finding.measurement, verdict.rule.assertion
+    yield from _wrapped(f"    - {measurement.group}", "      ")
+    if measurement.value == measurement.value:
+        value = figure(measurement.value, measurement.unit, finding.bound)
+        yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(measurement.interval)}", "        ")
+        bound = f"bound {number(finding.bound, measurement.value)}"
         yield from _wrapped(
-            f"      {'; '.join(filter(None, [bound, baselines_text(own), counts_text(own)]))}", "        "
+            f"      {'; '.join(filter(None, [bound, baselines_text(measurement), counts_text(measurement)]))}",
+            "        ",
         )
     for remark in (finding.problem, *finding.notes):
         yield from _wrapped(f"      {remark}", "        ")
@@ -126,12 +127,12 @@ def _new(figures: NewFigures) -> Iterator[str]:
 
 
 def _change(change: Change) -> Iterator[str]:
-    own = change.comparison
-    yield from _wrapped(f"    - {own.group.metric} of {change.measurement.group}", "      ")
+    measurement = change.comparison
+    yield from _wrapped(f"    - {measurement.group.metric} of {change.measurement.group}", "      ")
     yield f"      {figure(change.old, change.unit)} before, {figure(change.new, change.unit)} now"
     yield from _wrapped(f"      {change.problem}", "        ")
-    difference = f"difference {signed(own.difference)}; {interval_text(own.interval)}"
-    yield from _wrapped(f"      {difference}; {p_text(own.p_value)} ({own.test})", "        ")
+    difference = f"difference {signed(measurement.difference)}; {interval_text(measurement.interval)}"
+    yield from _wrapped(f"      {difference}; {p_text(measurement.p_value)} ({measurement.test})", "        ")
     yield from _picture(change.picture)
 
 

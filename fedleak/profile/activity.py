@@ -91,7 +91,7 @@ def collector(chances: Sequence[float]) -> float:
 
 
 @contextmanager
-def _watching(network: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
+def _watching(network: nn.Module, active: dict[str, Tensor]) -> Iterator[None]:
     last = ""
 
     def weighted(name: str) -> Any:
@@ -103,7 +103,7 @@ def _watching(network: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
 
     def activated(_: nn.Module, __: object, output: Tensor) -> None:
         if last:
-            found[last] = output.detach().flatten(1) > 0
+            active[last] = output.detach().flatten(1) > 0
 
     hooks = [m.register_forward_hook(weighted(n)) for n, m in network.named_modules() if isinstance(m, WEIGHTED)]
     hooks += [module.register_forward_hook(activated) for module in network.modules() if isinstance(module, nn.ReLU)]

@@ -90,11 +90,11 @@ def _true_statistics(subject: Subject) -> Statistics:
 
 
 @contextmanager
-def _watching(network: nn.Module, found: Statistics) -> Iterator[None]:
+def _watching(network: nn.Module, statistics: Statistics) -> Iterator[None]:
     def note(name: str) -> Any:
         def read(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             channels = inputs[0].detach().transpose(0, 1).flatten(1)
-            found[name] = (channels.mean(1), channels.var(1))
+            statistics[name] = (channels.mean(1), channels.var(1))
 
         return read
 

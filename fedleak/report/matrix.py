@@ -97,12 +97,12 @@ def panels(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> 
     left_out: list[str] = []
     room = CELLS
     for condition in conditions_of(summaries):
-        own = [summary for summary in summaries if condition_of(summary.group) == condition]
-        room -= len(own)
+        summaries_there = [summary for summary in summaries if condition_of(summary.group) == condition]
+        room -= len(summaries_there)
         if room < 0 and shown:
             left_out.append(condition.words)
         else:
-            shown.append(_panel(condition, own, pictures, is_open=len(shown) < OPEN))
+            shown.append(_panel(condition, summaries_there, pictures, is_open=len(shown) < OPEN))
     return shown, left_out
 
 
@@ -138,8 +138,8 @@ def _matrix(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) ->
     by_place = {(defense_words(s.group.defense, s.group.sender), s.group.attack): s for s in summaries}
     lines = []
     for title in dict.fromkeys(defense for defense, _ in by_place):
-        own = (by_place.get((title, attack)) for attack in present)
-        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in own)
+        in_line = (by_place.get((title, attack)) for attack in present)
+        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in in_line)
         lines.append(Line(title=title, cells=tuple(cells)))
     return Matrix(
         metric=", ".join(part for part in (summaries[0].group.metric, summaries[0].unit) if part),

@@ -172,9 +172,9 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
     if parts:
         yield f"An image counts as rebuilt from {listed(parts, 'or')}."
     members = measured_metrics(evidence.of("membership"), "membership")
-    known = [(name, metric) for name in members if (metric := installed(name)) is not None]
-    if known:
-        parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in known]
+    installed_metrics = [(name, metric) for name in members if (metric := installed(name)) is not None]
+    if installed_metrics:
+        parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in installed_metrics]
         yield f"A member counts as found from {listed(parts, 'or')}."
 
 

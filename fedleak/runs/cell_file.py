@@ -112,17 +112,17 @@ def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
-    own = facts[prefix]
+    fields = facts[prefix]
     return Reconstruction(
         inputs=tensors.get(f"{prefix}/inputs"),
         labels=tensors.get(f"{prefix}/labels"),
         membership=tensors.get(f"{prefix}/membership"),
         properties=tensors.get(f"{prefix}/properties"),
-        mismatch=figure(own["mismatch"]),
-        failure=own["failure"],
-        certifiable=own["certifiable"],
-        certificate=own["certificate"],
-        note=own["note"],
-        diagnosis=Diagnosis(**own["diagnosis"]) if own["diagnosis"] else None,
-        trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in own["trace"]),
+        mismatch=figure(fields["mismatch"]),
+        failure=fields["failure"],
+        certifiable=fields["certifiable"],
+        certificate=fields["certificate"],
+        note=fields["note"],
+        diagnosis=Diagnosis(**fields["diagnosis"]) if fields["diagnosis"] else None,
+        trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in fields["trace"]),
     )

@@ -84,8 +84,8 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
     samples = Samples.of(rows)
     values = tuple(samples.values.tolist())
     higher = rows[0].higher_is_better
-    known = installed(group.metric)
-    threshold, margin = (known.threshold, known.margin) if known else (math.nan, math.nan)
+    metric = installed(group.metric)
+    threshold, margin = (metric.threshold, metric.margin) if metric else (math.nan, math.nan)
     gain = gain_of(rows, samples, threshold=threshold, margin=margin)
     nothing = math.nan, too_few(counted(0, "message"))
     share, share_interval = nothing if math.isnan(threshold) else share_beyond(rows, samples, threshold)
