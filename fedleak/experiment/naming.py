@@ -27,14 +27,15 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
     varying = [
         key for key in {key: None for one in flat for key in one} if len({str(one.get(key)) for one in flat}) > 1
     ]
-    own = [key for key in varying if key not in _shared(drafts)]
-    last = [key.rpartition(".")[2] for key in own]
-    short = {key: name if last.count(name) == 1 else key for key, name in zip(own, last, strict=True)}
+    federation_keys = [key for key in varying if key not in _shared(drafts)]
+    last = [key.rpartition(".")[2] for key in federation_keys]
+    short = {key: name if last.count(name) == 1 else key for key, name in zip(federation_keys, last, strict=True)}
     for (_, experiment, split), facts in zip(drafts, flat, strict=True):
+        federation = " ".join(f"{name}={facts.get(key, '')}" for key, name in short.items())
         yield Point(
             experiment=experiment,
             setting={key: facts.get(key, "") for key in varying if key not in OWN_COLUMNS},
-            federation=file_name(" ".join(f"{short[key]}={facts.get(key, '')}" for key in own)) if own else "",
+            federation=file_name(federation) if federation else "",
             split=split,
         )
 

@@ -25,8 +25,11 @@ GAP = 0.34
 LEFT = 2.0
 """Inches for the titles of the lines."""
 TOP, BOTTOM = 0.85, 0.4
+"""Inches above the first line, and below the last."""
 DOTS = 150
+"""Pixels an inch."""
 COLUMNS = 8
+"""Examples of a single attack that are shown at most."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from fedleak.statistics.summary import summary_of
 FREE = ("name", "seed", "defenses")
 """What may differ between a run and its baseline."""
 ABSENT = "nothing"
+"""In the place of a setting that only the other run has."""
 Groups = Mapping[Group, Sequence[Row]]
 
 

@@ -22,28 +22,6 @@ OPEN = 2
 """Conditions that are shown unfolded."""
 
 
-def shade(summary: Summary) -> int | None:
-    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
-        return None
-    return round(leakage(summary) * (SHADES - 1))
-
-
-def facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Terms with their figures."""
-    yield "mean", measured(summary.mean, summary.unit)
-    low, high = summary.interval.low, summary.interval.high
-    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
-    yield "prior", number(summary.prior)
-    yield "no gradient", number(summary.no_gradient)
-    if reached(summary) != hits(summary):
-        sign = "≥" if summary.higher_is_better else "≤"
-        yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
-    if not by_luck(summary):
-        yield "worst case", number(summary.worst_case)
-    yield "proof", _proof(summary)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Cell:
     """One figure with all that it must be read beside."""
@@ -113,14 +91,26 @@ def count_words(summary: Summary) -> str:
     return f"{hits(summary)} of {len(summary.samples)}"
 
 
-def _proof(summary: Summary) -> str:
-    possible = max(summary.certifiable, summary.certified)
-    if not possible:
-        return "none possible here"
-    if not summary.certified:
-        return "none: a guess"
-    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
-    return f"proved {summary.certified} of {possible}{part}"
+def facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Terms with their figures."""
+    yield "mean", measured(summary.mean, summary.unit)
+    low, high = summary.interval.low, summary.interval.high
+    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
+    yield "prior", number(summary.prior)
+    yield "no gradient", number(summary.no_gradient)
+    if reached(summary) != hits(summary):
+        sign = "≥" if summary.higher_is_better else "≤"
+        yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
+    if not by_luck(summary):
+        yield "worst case", number(summary.worst_case)
+    yield "proof", _proof(summary)
+
+
+def shade(summary: Summary) -> int | None:
+    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+        return None
+    return round(leakage(summary) * (SHADES - 1))
 
 
 def _panel(
@@ -176,3 +166,13 @@ def _absent(summaries: Sequence[Summary], attacks: Sequence[str]) -> Iterator[st
     for attack in attacks:
         reasons = {reason for s in summaries if s.group.attack == attack for reason in s.failures}
         yield f"{attack}: {'; '.join(sorted(reasons)) or 'no message was attacked'}"
+
+
+def _proof(summary: Summary) -> str:
+    possible = max(summary.certifiable, summary.certified)
+    if not possible:
+        return "none possible here"
+    if not summary.certified:
+        return "none: a guess"
+    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
+    return f"proved {summary.certified} of {possible}{part}"

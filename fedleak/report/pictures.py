@@ -88,28 +88,6 @@ class Files:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One true example in a row, with its value."""
-
-    row: Row
-    place: int
-    value: float
-
-
-def whose(sample: Sample) -> str:
-    """Which example it is: its message, and its place there where that has several."""
-    example = f", example {sample.place}" if len(sample.row.per_sample) > 1 else ""
-    return message_words(sample.row) + example
-
-
-def difference(
-    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
-) -> Float[Tensor, "channels height width"]:
-    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
-    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
-
-
-@dataclass(frozen=True, kw_only=True)
 class Trio:
     """One example three times."""
 
@@ -129,6 +107,15 @@ class Pictures:
     trios: tuple[Trio, ...]
     total: int
     """Images that the cell has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One true example in a row, with its value."""
+
+    row: Row
+    place: int
+    value: float
 
 
 @dataclass
@@ -202,6 +189,12 @@ def fair_order(summaries: Iterable[Summary]) -> list[Summary]:
     return [summary for _, summary in sorted(ranked, key=lambda pair: pair[0])]
 
 
+def whose(sample: Sample) -> str:
+    """Which example it is: its message, and its place there where that has several."""
+    example = f", example {sample.place}" if len(sample.row.per_sample) > 1 else ""
+    return message_words(sample.row) + example
+
+
 def message_words(row: Row) -> str:
     """`client 2, round 1, seed 5`."""
     sender = "the cohort" if row.client == AGGREGATE else f"client {row.client}"
@@ -215,6 +208,13 @@ def data_uri(image: Float[Tensor, "channels height width"]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def difference(
+    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
+) -> Float[Tensor, "channels height width"]:
+    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
+    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
 
 
 def _fitted(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height_ width_"]:
