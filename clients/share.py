@@ -1,4 +1,4 @@
-"""A client's share of the data, and which of it a round uses."""
+"""Client share: its part of the data, and which examples of it a round uses."""
 
 from functools import lru_cache
 from math import ceil

@@ -1,7 +1,7 @@
 """Arrow tables of a run's rows: `results.parquet`, and what `fedleak query` asks.
 
 A row's `client` becomes two columns: `sender`, which is `client` or `aggregate`, and `client`, its number, null for the
-aggregate. Each key of a row's `setting` becomes a column of its own; see `columns.table_of`.
+aggregate. Each key of a row's `setting` becomes a column of its own; see `table_of`.
 """
 
 import hashlib

@@ -63,7 +63,7 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
         training=declared, chain=defenses, defense="none", seed=0, metrics={},
     )  # fmt: skip
     path = write_recording(run / "recordings" / "none", recording)
-    truth = PrivateBatch(examples=examples, training=did, dice=DICE, client=0, round=1)
+    truth = PrivateBatch(examples=examples, training=did, seed_key=DICE, client=0, round=1)
     deposit(run / "vault" / "none", truth)
     return path
 
@@ -137,7 +137,7 @@ def test_causes_are_found_also_where_the_vault_repeats_the_wrong_fact(tmp_path, 
     examples = load("digits-mlp").clients[torch.arange(8)]
     deposit(
         tmp_path / "vault" / "none",
-        PrivateBatch(examples=examples, training=one_batch, dice=DICE, client=0, round=1),
+        PrivateBatch(examples=examples, training=one_batch, seed_key=DICE, client=0, round=1),
     )
     check = only_check(tmp_path)
     assert check.verdict == "disagrees"
@@ -147,7 +147,9 @@ def test_causes_are_found_also_where_the_vault_repeats_the_wrong_fact(tmp_path, 
 def test_other_counts_are_named(tmp_path):
     make_run(tmp_path)
     few = load("digits-mlp").clients[torch.arange(5)]
-    deposit(tmp_path / "vault" / "none", PrivateBatch(examples=few, training=TRAINING, dice=DICE, client=0, round=1))
+    deposit(
+        tmp_path / "vault" / "none", PrivateBatch(examples=few, training=TRAINING, seed_key=DICE, client=0, round=1)
+    )
     assert "counts 8 examples, the vault holds 5" in only_check(tmp_path).remark
 
 
