@@ -22,59 +22,11 @@ from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Meaning, Split
 from fedleak.settings import Scalar
 
-# Arrow arrays of Python values, made from buffers: `pyarrow.array` imports pandas, which takes more than a second.
-
-
-def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """A column of text, flags, whole numbers or figures; None is null."""
-    if pa.types.is_string(kind):
-        return _texts(values)
-    known = np.array([value is not None for value in values], dtype=bool)
-    held: np.ndarray = np.array([0 if value is None else value for value in values], dtype=DTYPES[kind])
-    return _from_buffers(held, known, kind)
-
-
-def figures(values: Sequence[float]) -> pa.Array:
-    """A column of figures; one that is not finite is null."""
-    held = np.array(values, dtype=float)
-    return _from_buffers(held, np.isfinite(held), pa.float64())
-
-
-def lists_of_figures(values: Sequence[Sequence[float]]) -> pa.Array:
-    """A column of lists of figures; one that is not finite is null in its list."""
-    offsets = [0, *accumulate(len(value) for value in values)]
-    return pa.ListArray.from_arrays(array_of(offsets, pa.int32()), figures(list(chain.from_iterable(values))))
-
-
-DTYPES = {pa.bool_(): np.bool_, pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
-
-
-def _texts(values: Sequence[str | None]) -> pa.Array:
-    builder = pa.lib.StringBuilder()
-    builder.append_values(values)
-    return builder.finish()
-
-
-def _from_buffers(held: np.ndarray, known: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """Arrow packs flags, those that tell what is null among them, eight to a byte."""
-    packed = _packed(held) if held.dtype == np.bool_ else held
-    return pa.Array.from_buffers(kind, len(held), [pa.py_buffer(_packed(known)), pa.py_buffer(packed)])
-
-
-def _packed(flags: np.ndarray) -> np.ndarray:
-    return np.packbits(flags, bitorder="little")
-
-
-# Arrow columns of rows, each of one type, in memory or as Parquet.
-
 WHO = int | Literal["aggregate"]
-
-
 LARGEST_EXACT = 2**53
 """Beyond this a double does not hold every whole number."""
-
-
 LARGEST_INTEGER = 2**63 - 1
+DTYPES = {pa.bool_(): np.bool_, pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 @runtime_checkable
@@ -232,3 +184,43 @@ def write_table(path: Path, table: pa.Table, source: str) -> Path:
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({SOURCE: source}), sink, compression="zstd")
     return write_atomically(path, sink.getvalue().to_pybytes())
+
+
+# Arrow arrays of Python values, made from buffers: `pyarrow.array` imports pandas, which takes more than a second.
+
+
+def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column of text, flags, whole numbers or figures; None is null."""
+    if pa.types.is_string(kind):
+        return _texts(values)
+    known = np.array([value is not None for value in values], dtype=bool)
+    held: np.ndarray = np.array([0 if value is None else value for value in values], dtype=DTYPES[kind])
+    return _from_buffers(held, known, kind)
+
+
+def figures(values: Sequence[float]) -> pa.Array:
+    """A column of figures; one that is not finite is null."""
+    held = np.array(values, dtype=float)
+    return _from_buffers(held, np.isfinite(held), pa.float64())
+
+
+def lists_of_figures(values: Sequence[Sequence[float]]) -> pa.Array:
+    """A column of lists of figures; one that is not finite is null in its list."""
+    offsets = [0, *accumulate(len(value) for value in values)]
+    return pa.ListArray.from_arrays(array_of(offsets, pa.int32()), figures(list(chain.from_iterable(values))))
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _from_buffers(held: np.ndarray, known: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Arrow packs flags, those that tell what is null among them, eight to a byte."""
+    packed = _packed(held) if held.dtype == np.bool_ else held
+    return pa.Array.from_buffers(kind, len(held), [pa.py_buffer(_packed(known)), pa.py_buffer(packed)])
+
+
+def _packed(flags: np.ndarray) -> np.ndarray:
+    return np.packbits(flags, bitorder="little")
