@@ -31,6 +31,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_contracts_are_kept(layout: Path) -> None:
     result = lint(layout)
     assert result.returncode == 0, result.stdout
