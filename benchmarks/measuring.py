@@ -14,7 +14,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.evaluation import scoring
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, train_locally

@@ -16,6 +16,8 @@ from statistics import median
 
 PARTIES = ("attacks", "clients", "server")
 MOST_FILES, LONGEST, MOST_LOOSE = 370, 250, 15
+WITH_CODE = {"fedleak", "fedleak.cli"}
+"""The packages whose `__init__.py` holds code: where the parties lie, and the entry point of the command."""
 Graph = Mapping[str, set[str]]
 
 
@@ -27,6 +29,12 @@ class Source:
     """As it is imported: parties are below fedleak."""
     is_package: bool
     text: str
+
+    @property
+    def is_docstring(self) -> bool:
+        """Whether that is all there is."""
+        tree = ast.parse(self.text)
+        return ast.get_docstring(tree) is not None and len(tree.body) == 1
 
     @property
     def lines(self) -> int:
@@ -105,13 +113,7 @@ def floors(graph: Graph) -> list[list[str]]:
 
 def broken(root: Path, modules: Mapping[str, Source]) -> Iterator[str]:
     """A sentence for each promise that does not hold."""
-    files = between_files(modules)
-    if found := circle(files):
-        yield f"a circle of files: {' -> '.join(found)}"
-    packages = [source.module for source in modules.values() if source.is_package]
-    for package in packages:
-        if found := circle(between_rooms(files, package)):
-            yield f"a circle of rooms in {package}: {' -> '.join(found)}"
+    yield from _circles(modules)
     if len(written(modules)) > MOST_FILES:
         yield f"{len(written(modules))} files, at most {MOST_FILES} expected"
     if len(loose(root)) > MOST_LOOSE:
@@ -119,6 +121,17 @@ def broken(root: Path, modules: Mapping[str, Source]) -> Iterator[str]:
     for source in modules.values():
         if source.lines > LONGEST:
             yield f"{source.module} has {source.lines} lines, at most {LONGEST} expected"
+        if source.is_package and source.module not in WITH_CODE and not source.is_docstring:
+            yield f"the __init__.py of {source.module} holds other than a docstring"
+
+
+def _circles(modules: Mapping[str, Source]) -> Iterator[str]:
+    files = between_files(modules)
+    if found := circle(files):
+        yield f"a circle of files: {' -> '.join(found)}"
+    for package in (source.module for source in modules.values() if source.is_package):
+        if found := circle(between_rooms(files, package)):
+            yield f"a circle of rooms in {package}: {' -> '.join(found)}"
 
 
 def written(modules: Mapping[str, Source]) -> list[Source]:

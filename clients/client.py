@@ -1,4 +1,4 @@
-"""A client in one round: what it was asked, what it does, what it keeps to itself."""
+"""Client in one round: what it is asked, what it does, what it keeps to itself."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from flwr.app import Context, Message, RecordDict
 
 from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation import wire
@@ -105,7 +105,7 @@ class Client:
         truth = PrivateBatch(
             examples=examples,
             training=training,
-            dice=self.seed_key,
+            seed_key=self.seed_key,
             client=self.partition,
             round=self.round,
             kept=self.kept,
@@ -142,7 +142,7 @@ class Client:
             before=before,
             after=sent.weights,
             examples=len(examples),
-            loss=loss if chain.tells_the_loss(self.plan.federation) else None,
+            loss=loss if chain.reports_loss(self.plan.federation) else None,
             kept=sent.kept,
             seconds=seconds,
             memory=taken.bytes,

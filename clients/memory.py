@@ -1,4 +1,4 @@
-"""Peak memory of some work, beyond what the process held before; where the system can tell."""
+"""Peak memory of some work beyond what the process held before, where the system can tell."""
 
 import ctypes
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A client's share of the data, and which of it a round uses."""
+"""Client share: its part of the data, and which examples of it a round uses."""
 
 from functools import lru_cache
 from math import ceil
@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.data import load, partition
+from fedleak.data.partitioning import partition
+from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch

@@ -1,4 +1,4 @@
-"""Python API: capture, attack, score; the whole line in memory.
+"""Python API: capture or observe, attack, score; the whole line in memory.
 
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)
@@ -41,7 +41,11 @@ from fedleak.randomness import generator, seeded
 from fedleak.settings import FederationSettings, Table, parse_settings
 from fedleak.tasks import weights_of
 
-# What a server sees of a federation, or of a model of one's own, in memory, with the truth beside it.
+__all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
+METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
+"""What a guess at the examples is scored by."""
+INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
+"""What an answer to questions about them is scored by."""
 
 
 @dataclass(frozen=True)
@@ -153,39 +157,6 @@ def observe(
     return Capture(observation, truth, question=None if strangers is None else _question(truth, strangers, seed))
 
 
-def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
-    nobody = truth[torch.zeros(0, dtype=torch.int64)]
-    asked = some_of(strangers, generator(seed, "strangers"))
-    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))
-
-
-def _require_every_client(failures: Sequence[ClientFailure]) -> None:
-    if failures:
-        first = failures[0]
-        raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
-
-
-def _captured(message: Message, auxiliary: Batch | None) -> Capture:
-    observation = message.recording.observation().with_auxiliary(auxiliary)
-    return Capture(observation, message.truth, question=message.question)
-
-
-def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
-    """As `Message.others`, of what is in memory."""
-    known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
-    return tuple(one for one in known if one.round <= observation.round)
-
-
-__all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
-
-METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
-"""What a guess at the examples is scored by."""
-
-
-INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
-"""What an answer to questions about them is scored by."""
-
-
 def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
     """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone.
 
@@ -211,6 +182,29 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
     )
     prior = attacks.build("prior", {}).run(asked, generator(0, "prior"))
     return compare(guess, captured.truth, chosen, prior, baselines(asked), challenge)
+
+
+def _require_every_client(failures: Sequence[ClientFailure]) -> None:
+    if failures:
+        first = failures[0]
+        raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
+
+
+def _captured(message: Message, auxiliary: Batch | None) -> Capture:
+    observation = message.recording.observation().with_auxiliary(auxiliary)
+    return Capture(observation, message.truth, question=message.question)
+
+
+def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
+    """As `Message.others`, of what is in memory."""
+    known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
+    return tuple(one for one in known if one.round <= observation.round)
+
+
+def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
+    nobody = truth[torch.zeros(0, dtype=torch.int64)]
+    asked = some_of(strangers, generator(seed, "strangers"))
+    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))
 
 
 def _fitting(guess: Reconstruction) -> list[str]:

@@ -1,4 +1,4 @@
-"""A client's round, pure: from the weights that it is sent to those that it sends, through its defenses."""
+"""Client round, pure: from the weights that a client is sent to those that it sends, through its defenses."""
 
 from dataclasses import dataclass, field
 

@@ -1,10 +1,18 @@
-"""Formatting: figures and settings in the words that tables, reports and gates share."""
+"""Formatting: figures, settings and lists as words, the same in tables, reports and gates; foreign text escaped."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping
 
 from fedleak.settings import Scalar
+
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What steers a terminal: control characters, and those that turn the direction of writing."""
+MARKUP = re.compile(r"[\\`*\[\]<>|&~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown may take for markup; an underscore inside a word is none."""
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+SHORT = 4
+"""Characters of a unit that is written after each figure; longer ones are said once."""
 
 
 def figure(value: float) -> str:
@@ -21,47 +29,6 @@ def setting_in_words(setting: Mapping[str, Scalar]) -> str:
     """`small batches, batch_size=4`: a combination by its name, other settings by the last part of their key."""
     words = [str(value) if key == "vary" else f"{key.rpartition('.')[2]}={value}" for key, value in setting.items()]
     return ", ".join(words)
-
-
-# Text of others, such as labels and paths, made harmless where it is shown: on a terminal, in Markdown.
-
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""What steers a terminal: control characters, and those that turn the direction of writing."""
-
-
-MARKUP = re.compile(r"[\\`*\[\]<>|&~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown may take for markup; an underscore inside a word is none."""
-
-
-def printable(text: str) -> str:
-    """Without what steers a terminal; lines and tabs stay."""
-    return STEERING.sub("", text)
-
-
-def escaped(text: str) -> str:
-    """Text as Markdown that shows it as it is, on one line, also in a cell of a table."""
-    return MARKUP.sub(r"\\\g<0>", _line(text))
-
-
-def code(text: str) -> str:
-    """Text as a code span, fenced by more backticks than stand together in it; in a table bars must be escaped."""
-    line = _line(text)
-    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
-    space = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def _line(text: str) -> str:
-    return printable(" ".join(text.splitlines()))
-
-
-# Numbers and names as words: the same figure reads the same everywhere on the page.
-
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-
-
-SHORT = 4
-"""Characters of a unit that is written after each figure; longer ones are said once."""
 
 
 def number(value: float) -> str:
@@ -118,3 +85,25 @@ def opening(sentence: str) -> str:
 def options_words(options: Mapping[str, object]) -> str:
     """The options of a plug-in in brackets, nothing where it has none."""
     return f" ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else ""
+
+
+def printable(text: str) -> str:
+    """Without what steers a terminal; lines and tabs stay."""
+    return STEERING.sub("", text)
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that shows it as it is, on one line, also in a cell of a table."""
+    return MARKUP.sub(r"\\\g<0>", _line(text))
+
+
+def code(text: str) -> str:
+    """Text as a code span, fenced by more backticks than stand together in it; in a table bars must be escaped."""
+    line = _line(text)
+    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{space}{line}{space}{fence}"
+
+
+def _line(text: str) -> str:
+    return printable(" ".join(text.splitlines()))

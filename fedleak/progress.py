@@ -1,4 +1,4 @@
-"""Progress of a long computation, told to whoever listens."""
+"""Progress of a long computation, reported to whoever listens."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

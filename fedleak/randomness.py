@@ -1,4 +1,4 @@
-"""Random generators from (seed, purpose, ...): same words, same draw, on any worker."""
+"""Random generators from (seed, purpose, ...), and sums on one thread: same words, same bits, on any worker."""
 
 import hashlib
 import random
@@ -34,9 +34,6 @@ def seeded(*words: object) -> Iterator[None]:
             yield
         finally:
             random.setstate(kept)
-
-
-# Arithmetic that does not depend on how many cores there are.
 
 
 @contextmanager

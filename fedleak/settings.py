@@ -20,28 +20,19 @@ from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.learning.facts import LocalTraining, Mode
 
 Count = Annotated[int, Field(ge=1)]
-
-
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
 Table = dict[str, Any]
-
-
 TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
-
-
 MOST_STEPS = 10_000_000
 """Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
-
-
 A_NAME = "a name of letters, digits, spaces and . _ + = -"
+TABLE_WANTED = ("model_type", "dict_type")
+"""What pydantic says where a table is wanted."""
+Scalar = bool | int | float | str
+ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
+"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
 
 
 def is_name(value: Any) -> bool:
@@ -64,8 +55,6 @@ def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_checked_name)]
-
-
 Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
 
 
@@ -193,10 +182,6 @@ class PlanSettings(Settings):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
-TABLE_WANTED = ("model_type", "dict_type")
-"""What pydantic says where a table is wanted."""
-
-
 def parse_settings(model: type[SettingsT], tree: Any, where: str = "") -> SettingsT:
     """Settings from plain data; raises `ConfigError` with the place (below `where`), what was expected, what came."""
     try:
@@ -237,10 +222,3 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
         candidates = [annotation, *get_args(annotation)]
         model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-Scalar = bool | int | float | str
-
-
-ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
-"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

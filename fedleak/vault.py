@@ -16,7 +16,7 @@ class PrivateBatch:
 
     examples: Batch
     training: LocalTraining
-    dice: tuple[int | str, ...]
+    seed_key: tuple[int | str, ...]
     """What seeded the client's batch order, dropout and defenses: never on the wire, needed to recompute the update."""
     client: int
     round: int
@@ -35,7 +35,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "format": "fedleak-truth-1",
         "client": truth.client,
         "round": truth.round,
-        "dice": list(truth.dice),
+        "dice": list(truth.seed_key),
         "training": asdict(truth.training),
     }
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
@@ -57,7 +57,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
         return PrivateBatch(
             examples=Batch(tensors["inputs"], tensors["labels"]),
             training=LocalTraining(**facts["training"]),
-            dice=tuple(facts["dice"]),
+            seed_key=tuple(facts["dice"]),
             client=facts["client"],
             round=facts["round"],
             kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},

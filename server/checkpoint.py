@@ -14,7 +14,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 
 WRAPPERS = ("state_dict", "model")
-"""Keys that training scripts commonly keep a model's weights under, beside the optimiser's."""
+"""Keys that training scripts commonly keep a model's weights under, beside the optimizer's."""
 
 
 def load_checkpoint(task: Task, path: Path) -> Weights:

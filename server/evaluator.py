@@ -1,4 +1,4 @@
-"""Evaluation of the new model by one client after every round, where it should be known how good it becomes."""
+"""Evaluator: one client tests the new model after every round, where its accuracy should be known."""
 
 from dataclasses import dataclass
 

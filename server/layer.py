@@ -1,4 +1,4 @@
-"""Layers between Flower's grid and the strategy: what they have in common."""
+"""Grid layer: what the layers between Flower's grid and the strategy have in common."""
 
 from abc import abstractmethod
 from collections.abc import Iterable

@@ -30,7 +30,7 @@ class Recorder:
         return self._task.split(wire.to_tensors(wire.arrays_of(sent)))
 
     def reply(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
-        """Records what one client was sent, of which `before` are the weights, and what it sent back."""
+        """Records what one client was sent, weights `before` among it, and what it sent back."""
         if masking_of(self._chain) is None:
             self._clear(client, wire.round_of(sent), before, received)
         else:

@@ -34,7 +34,7 @@ def build_strategy(plan: FederationPlan) -> Strategy:
             f"server has only the mean; choose one of {', '.join(sorted(ONLY_THE_MEAN))}"
         )
     strategy = _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")
-    if _needs_losses(strategy) and not plan.defenses().tells_the_loss(plan.federation):
+    if _needs_losses(strategy) and not plan.defenses().reports_loss(plan.federation):
         raise ConfigError(
             f"federation.strategy: {settings.strategy} weighs clients by their losses, which they do not report under "
             "a defense that proves something; choose another strategy"
@@ -69,8 +69,8 @@ def _build(name: str, options: Table, settings: FederationSettings, place: str) 
 
 
 def _class_of(name: str) -> type[Strategy]:
-    known = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
-    strategies = {key: cls for key, cls in known.items() if issubclass(cls, Strategy) and cls is not Strategy}
+    names = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
+    strategies = {key: cls for key, cls in names.items() if issubclass(cls, Strategy) and cls is not Strategy}
     if name not in strategies:
         raise ConfigError(
             f"federation.strategy: Flower has no strategy '{name}'{did_you_mean(name, strategies.keys() - UNSUITED)}"

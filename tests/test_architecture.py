@@ -1,4 +1,4 @@
-"""The import graph proves the threat model; each kind of breach, planted in a copy, must fail the build."""
+"""The import graph proves the threat model; breaches of every contract, planted in a copy, must fail the build."""
 
 import ast
 import os
@@ -6,6 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,21 +17,80 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTIES = ("attacks", "clients", "server")
 
 
+@dataclass(frozen=True)
+class Breach:
+    """A line that must not stand in a room, and the contract that forbids it there."""
+
+    contract: str
+    room: str
+    line: str
+
+
+INDEPENDENCE = "no party imports another party"
+TRUTH = "attacks and the server cannot reach the truth, not even through others"
+MESSAGES = "the truth is read through messages alone"
+FLOWER = "attacks know nothing of Flower"
+SEEDS = "attacks cannot make what the clients' seeds make"
+ONE_NAME = "parties have one name, below fedleak"
+LADDER = "no import climbs the ladder"
+BREACHES = [
+    Breach(INDEPENDENCE, "attacks", "from fedleak.clients import app"),
+    Breach(INDEPENDENCE, "server", "from fedleak.attacks.gradient_matching.dlg import DLG"),
+    Breach(INDEPENDENCE, "clients", "from ..server import tap"),
+    Breach("the attacks are imported by themselves alone", "metrics", "from fedleak.attacks import parts"),
+    Breach("the attacks are imported by themselves alone", "report", "from fedleak.attacks.parts import certificates"),
+    Breach("the clients are imported by themselves alone", "federation", "from fedleak.clients import share"),
+    Breach("the server is imported by itself alone", "evaluation", "from fedleak.server import tap"),
+    Breach(TRUTH, "attacks", "from fedleak.vault import withdraw"),
+    Breach(TRUTH, "attacks", "from fedleak import data"),
+    Breach(TRUTH, "attacks", "from fedleak import evaluation"),
+    Breach(TRUTH, "attacks", "from fedleak.verification import verify"),
+    Breach(TRUTH, "attacks", "from fedleak import api"),
+    Breach(TRUTH, "server", "from fedleak.evaluation.scoring import score"),
+    Breach(TRUTH, "server", "from fedleak.vault import withdraw"),
+    Breach(TRUTH, "server", "from fedleak.data.partitioning import partition"),
+    Breach(MESSAGES, "report", "from fedleak.vault import withdraw"),
+    Breach(MESSAGES, "campaign", "from fedleak import vault"),
+    Breach(MESSAGES, "evaluation", "from fedleak.vault import PrivateBatch"),
+    Breach(FLOWER, "attacks", "import flwr"),
+    Breach(FLOWER, "attacks", "from flwr_datasets import FederatedDataset"),
+    Breach(FLOWER, "attacks", "from fedleak.federation import wire"),
+    Breach(SEEDS, "attacks", "from fedleak.federation.reply import reply"),
+    Breach(SEEDS, "attacks", "from fedleak.tasks import initial_weights"),
+    Breach(SEEDS, "attacks", "from fedleak.defenses import secure_aggregation"),
+    Breach(SEEDS, "attacks", "from fedleak.recording import read_recording"),
+    Breach(ONE_NAME, "attacks", "import server.app"),
+    Breach(ONE_NAME, "cli", "from clients.share import share_of"),
+    Breach(ONE_NAME, "evaluation", "from attacks.parts import certificates"),
+    Breach(LADDER, "contracts", "from fedleak.cli import app"),
+    Breach(LADDER, "gate", "from fedleak.report import page"),
+    Breach(LADDER, "results", "from fedleak import tasks"),
+    Breach(LADDER, "learning", "from fedleak.io import atomic"),
+    Breach(LADDER, "analysis", "from fedleak import run"),
+]
+
+
 def lint(layout: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
     environment = {**os.environ, "PYTHONPATH": str(layout), "COLUMNS": "200"}
     return subprocess.run(command, cwd=layout, capture_output=True, text=True, env=environment, check=False)
 
 
-@pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def contracts() -> set[str]:
+    """The names of the import contracts."""
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return {contract["name"] for contract in configuration["tool"]["importlinter"]["contracts"]}
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
     """The packages as the wheel lays them out: every party below fedleak."""
-    folder = tmp_path_factory.mktemp("layout")
-    shutil.copytree(ROOT / "fedleak", folder / "fedleak", ignore=shutil.ignore_patterns("__pycache__"))
+    bytecode = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "fedleak", tmp_path / "fedleak", ignore=bytecode)
     for party in PARTIES:
-        shutil.copytree(ROOT / party, folder / "fedleak" / party, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    return folder
+        shutil.copytree(ROOT / party, tmp_path / "fedleak" / party, ignore=bytecode)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
 
 
 @pytest.mark.slow
@@ -37,53 +99,62 @@ def test_the_contracts_are_kept(layout: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
-TRUTH = "attacks and the server cannot reach the truth, not even through others"
-BREACHES = [
-    ("attacks", "from fedleak.vault import withdraw", TRUTH),
-    ("attacks", "from fedleak import data", TRUTH),
-    ("attacks", "from fedleak.clients import app", "no party imports another party"),
-    ("attacks", "import flwr", "attacks know nothing of Flower"),
-    ("attacks", "from fedleak.defenses import top_k", "attacks cannot make what the clients' seeds make"),
-    ("attacks", "import server.app", "parties have one name, below fedleak"),
-    ("server", "from fedleak.attacks.gradient_matching.dlg import DLG", "no party imports another party"),
-    ("server", "from fedleak.evaluation.scoring import score", TRUTH),
-    ("clients", "from ..server import tap", "the server is imported by itself alone"),
-    ("metrics", "from fedleak.attacks import parts", "the attacks are imported by themselves alone"),
-    ("metrics", "from fedleak.clients import app", "the clients are imported by themselves alone"),
-    ("report", "from fedleak.vault import withdraw", "the truth is read through messages alone"),
-]
-"""Where a line is planted, the line, and the contract that it breaks."""
+def test_every_contract_has_a_breach() -> None:
+    assert {breach.contract for breach in BREACHES} == contracts()
 
 
-def broken(said: str) -> dict[str, str]:
-    """What the linter says of each broken contract, by the contract's name: a line with a line of dashes below."""
-    _, *parts = re.split(r"^(.+)\n-{3,}\n", said.partition("Broken contracts")[2], flags=re.MULTILINE)
+def complaints(report: str) -> dict[str, str]:
+    """What import-linter says of each broken contract, by name: a name underlined, then its breaches."""
+    _, *parts = re.split(r"^(\S.*)\n-{3,}\n", report.partition("Broken contracts")[2], flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def test_each_breach_breaks_its_contract(layout: Path) -> None:
-    """All planted at once, each in a file of its own, which the linter must name below the contract."""
-    planted = [layout / "fedleak" / room / f"planted_{number}.py" for number, (room, _, _) in enumerate(BREACHES)]
-    for path, (_, line, _) in zip(planted, BREACHES, strict=True):
-        path.write_text(line + "\n")
-    try:
-        result = lint(layout)
-    finally:
-        for path in planted:
-            path.unlink()
-    assert result.returncode == 1
-    found = broken(result.stdout)
+    """All are planted at once, each in a file of its own, which the complaint about its contract must name."""
+    for number, breach in enumerate(BREACHES):
+        (layout / "fedleak" / breach.room / f"planted_{number}.py").write_text(f"{breach.line}\n")
+    (layout / "fedleak" / "homeless.py").touch()
+    result = lint(layout)
+    said = complaints(result.stdout)
     unseen = [
-        (path.stem, line, contract)
-        for path, (room, line, contract) in zip(planted, BREACHES, strict=True)
-        if f"fedleak.{room}.{path.stem} -> " not in found.get(contract, "")
+        breach
+        for number, breach in enumerate(BREACHES)
+        if f"fedleak.{breach.room}.planted_{number} -> " not in said.get(breach.contract, "")
     ]
-    assert unseen == []
+    assert result.returncode == 1
+    assert not unseen, result.stdout
+    assert "homeless" in said[LADDER], "a room without a floor"
 
+
+# What a linter of imports cannot see.
 
 BACK_DOORS = {"importlib", "import_module", "runpy", "pkgutil", "builtins", "sys", "gc", "__import__", "eval", "exec"}
-SECRETS = {"generator", "seed_of", "initial_weights", "private_key"}
-"""What turns a seed into the clients' weights, noise and keys: an attack that guessed the seed could cheat."""
+FILES = {
+    "open",
+    "os",
+    "io",
+    "pathlib",
+    "Path",
+    "load",
+    "fromfile",
+    "subprocess",
+    "inspect",
+    "getattr",
+    "vars",
+    "globals",
+}
+"""With these an attack could read the vault off the disk, or the frames of whoever calls it."""
+
+SECRETS = {
+    "generator": "fedleak/randomness.py",
+    "seed_of": "fedleak/randomness.py",
+    "initial_weights": "fedleak/tasks.py",
+    "private_key": "fedleak/defenses/secure_aggregation.py",
+}
+"""What turns a seed into the clients' weights, noise and keys, and where: an attack that guessed it could cheat."""
+
+SEEDED = {"seeded": 0, "client_round": 5, "train_locally": 4}
+"""What an attack may seed by words of its own, and which argument they are, or begin with."""
 
 
 def names_in(source: str) -> set[str]:
@@ -100,19 +171,37 @@ def names_in(source: str) -> set[str]:
     return names
 
 
-def offenders(words: set[str], *parties: str) -> list[str]:
-    """The files of these parties that say one of these words."""
-    files = [path for party in parties for path in sorted((ROOT / party).rglob("*.py"))]
-    assert files
-    return [str(path.relative_to(ROOT)) for path in files if names_in(path.read_text()) & words]
+def words_of_others(source: str) -> list[int]:
+    """The lines that seed draws with what is no word written there: a client's seed key begins with a number."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    named = [(call, getattr(call.func, "id", getattr(call.func, "attr", None))) for call in calls]
+    return [call.lineno for call, name in named if name in SEEDED and not own_word(call.args[SEEDED[name] :])]
+
+
+def own_word(arguments: list[ast.expr]) -> bool:
+    """Whether the first of these arguments, or the first in it, is a word in quotes."""
+    first = arguments[0] if arguments else None
+    first = first.elts[0] if isinstance(first, ast.Tuple) and first.elts else first
+    return isinstance(first, ast.Constant) and isinstance(first.value, str)
+
+
+def offenders(parties: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The files of some parties that mention any of these names, with those."""
+    paths = [path for party in parties for path in sorted((ROOT / party).rglob("*.py"))]
+    found = [(path.relative_to(ROOT), names_in(path.read_text()) & set(names)) for path in paths]
+    assert found
+    return [f"{path}: {', '.join(sorted(mentioned))}" for path, mentioned in found if mentioned]
 
 
 def test_the_adversary_imports_nothing_behind_the_linter_s_back() -> None:
-    assert offenders(BACK_DOORS, "attacks", "server") == []
+    assert not offenders(["attacks", "server"], BACK_DOORS)
+    assert not offenders(["attacks"], FILES)
 
 
 def test_an_attack_cannot_make_what_the_seed_makes() -> None:
-    assert offenders(SECRETS, "attacks") == []
+    assert not offenders(["attacks"], {*SECRETS, "manual_seed", "set_rng_state"})
+    paths = sorted((ROOT / "attacks").rglob("*.py"))
+    assert not [f"{path}:{line}" for path in paths for line in words_of_others(path.read_text())]
 
 
 @pytest.mark.parametrize(
@@ -121,3 +210,17 @@ def test_an_attack_cannot_make_what_the_seed_makes() -> None:
 )
 def test_a_back_door_is_seen(line: str) -> None:
     assert names_in(line) & BACK_DOORS
+
+
+@pytest.mark.parametrize(
+    "line", ["seeded(7, 'client', 0, 1)", "randomness.seeded(*key)", "seeded()", "client_round(a, b, c, d, e, key)"]
+)
+def test_draws_that_could_be_a_client_s_are_seen(line: str) -> None:
+    assert words_of_others(line) == [1]
+    assert not words_of_others("seeded('own', seed); train_locally(a, b, c, d, ('own', seed))")
+
+
+def test_secrets_are_made_where_they_are_said_to_be() -> None:
+    """So that a new name for one of them cannot leave the old one guarded."""
+    made = {name for name, path in SECRETS.items() if f"\ndef {name}(" in (ROOT / path).read_text()}
+    assert made == set(SECRETS)

@@ -1,26 +1,10 @@
-"""The analytic Gaussian mechanism: its exact privacy profile, and the least noise for a guarantee."""
+"""Analytic Gaussian mechanism: its exact privacy profile, and the least noise for a guarantee."""
 
 import math
 from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-
-# Where a falling function crosses zero; defenses reckon at import of a chain, and scipy would take half a second.
-
-
-def crossing(falling: Callable[[float], float], low: float, high: float, tolerance: float = 0.0) -> float:
-    """The least place known to be at or below zero, at most `tolerance` above the crossing; 0 is as near as floats get.
-
-    The function is above zero at `low` and not at `high`.
-    """
-    while high - low > tolerance:
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return high
-
 
 _LEAST, _MOST = 1e-12, 1e16
 """Between which noise multipliers are looked for."""
@@ -62,6 +46,19 @@ def noise_multiplier_for(epsilon: float, delta: float, releases: int = 1) -> flo
         return 0.0
     power = crossing(lambda power: delta_of(epsilon, math.exp(-power)) - delta, math.log(_LEAST), math.log(_MOST))
     return math.sqrt(releases) * math.exp(power)
+
+
+def crossing(falling: Callable[[float], float], low: float, high: float, tolerance: float = 0.0) -> float:
+    """The least place known to be at or below zero, at most `tolerance` above the crossing; 0 is as near as floats get.
+
+    The function is above zero at `low` and not at `high`.
+    """
+    while high - low > tolerance:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return high
 
 
 def _log_phi(place: float) -> float:

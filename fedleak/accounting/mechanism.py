@@ -56,7 +56,7 @@ class Mechanism:
 
     @property
     def unsampled(self) -> "Mechanism":
-        """The same for contributions of which it is known that they are in."""
+        """The same for contributions that are known to be in."""
         return replace(self, sampling_rate=1.0)
 
     def over(self, rounds: int) -> Releases:

@@ -47,17 +47,17 @@ def parse_leak(text: str) -> float:
 def advise(results: Sequence[DefenseResult], limits: Limits) -> Advice:
     """Sorts the defenses of one condition."""
     kept, near, refused = [], [], []
-    for one in results:
-        problem = why_not(one, limits)
-        doubt = "" if problem else _doubt(one, limits)
+    for result in results:
+        problem = why_not(result, limits)
+        doubt = "" if problem else _doubt(result, limits)
         if problem:
-            refused.append((one, problem))
+            refused.append((result, problem))
         elif doubt:
-            near.append((one, doubt))
+            near.append((result, doubt))
         else:
-            kept.append(one)
+            kept.append(result)
     beaten = _beaten(kept)
-    named = tuple(one for one in kept if one not in beaten)
+    named = tuple(result for result in kept if result not in beaten)
     return Advice(named=named, beaten=beaten, near=tuple(near), refused=tuple(refused))
 
 
@@ -68,33 +68,33 @@ def _beaten(kept: Sequence[DefenseResult]) -> tuple[DefenseResult, ...]:
     return tuple(one for one in kept if one.defense in trades and one.defense not in best)
 
 
-def why_not(one: DefenseResult, limits: Limits) -> str:
+def why_not(result: DefenseResult, limits: Limits) -> str:
     """Why a defense does not keep the limits on average; empty where it does."""
-    worst = one.highest
+    worst = result.highest
     if worst is None:
         return "no attack on it has a figure"
-    if not one.tested:
+    if not result.tested:
         return "untested: every attack on it took no notice of the defense"
     if more(worst, worst.mean, limits.max_leak) > 0:
         return (
             f"{worst.group.metric} {figure(worst.mean)} by {worst.group.attack}, the limit is {figure(limits.max_leak)}"
         )
-    if limits.min_accuracy > 0 and math.isnan(one.accuracy.mean):
+    if limits.min_accuracy > 0 and math.isnan(result.accuracy.mean):
         return "its accuracy was not measured; set utility.rounds, or federation.fraction_evaluate above 0"
-    if one.accuracy.mean < limits.min_accuracy:
-        return f"accuracy {one.accuracy.mean:.1%}, and {limits.min_accuracy:.1%} is wanted"
+    if result.accuracy.mean < limits.min_accuracy:
+        return f"accuracy {result.accuracy.mean:.1%}, and {limits.min_accuracy:.1%} is wanted"
     return ""
 
 
-def _doubt(one: DefenseResult, limits: Limits) -> str:
+def _doubt(result: DefenseResult, limits: Limits) -> str:
     """Why the intervals leave it open; empty where they do not."""
-    worst = one.highest
+    worst = result.highest
     assert worst is not None
     end = worst.interval.high if worst.higher_is_better else worst.interval.low
-    if math.isnan(end) or (limits.min_accuracy > 0 and math.isnan(one.accuracy.interval.low)):
+    if math.isnan(end) or (limits.min_accuracy > 0 and math.isnan(result.accuracy.interval.low)):
         return "too few seeds for intervals; run more"
     if more(worst, end, limits.max_leak) > 0:
         return f"{worst.group.metric} may be {figure(end)} (95%), the limit is {figure(limits.max_leak)}"
-    if one.accuracy.interval.low < limits.min_accuracy:
-        return f"accuracy may be {one.accuracy.interval.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
+    if result.accuracy.interval.low < limits.min_accuracy:
+        return f"accuracy may be {result.accuracy.interval.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
     return ""

@@ -1,4 +1,4 @@
-"""Reconstruction robustness: how often any attack can succeed under a guarantee, and whether one did better."""
+"""Reconstruction robustness: what a chain proves, how often any attack can succeed under it, and what did."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -24,67 +24,8 @@ from fedleak.statistics.intervals import Interval, clopper_pearson
 from fedleak.statistics.samples import Samples, share_interval
 from fedleak.tasks import hardened
 
-# Privacy guarantees of a run: what each chain proves, over the recorded rounds and over the whole run.
-
 Proofs = dict[Tried, Guarantee | Unproven]
 """What each chain proves where it was tried."""
-
-
-def guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
-    return _of_each_chain(campaign, _recorded)
-
-
-def whole_guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the whole run, which goes on after the recorded rounds."""
-    return _of_each_chain(campaign, _whole)
-
-
-def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:
-    found: Proofs = {}
-    for point in campaign.points:
-        for name, chain in point.experiment.build_chains().items():
-            if chain and (condition_of_point(point), name) not in found:
-                found[condition_of_point(point), name] = guarantee(point.experiment, chain)
-    return found
-
-
-def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    return _over((experiment.federation,), experiment.task, chain)
-
-
-def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    if experiment.model.trained_rounds:
-        return Unproven(
-            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
-            "without the defenses; start from a checkpoint or from fresh weights"
-        )
-    return _over(experiment.phases, experiment.task, chain)
-
-
-def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
-
-
-@lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
-    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return chain.guarantee(settings, hardened(task, chain))
-
-
-def gaussian_success(prior: float, shift: float) -> float:
-    """`Φ(Φ⁻¹(prior) + shift)`: the highest chance of success of any attack, with any knowledge, on normal noise.
-
-    `shift` is `sqrt(T) / z` for T releases whose noise is z times the contribution (`Guarantee.shift`). The prior at
-    0, 1 at infinity; tight. Sources: Hayes et al. 2023, https://arxiv.org/abs/2302.07225; Kaissis et al. 2023,
-    https://arxiv.org/abs/2307.03928.
-    """
-    if prior <= 0:
-        return 0.0 if math.isfinite(shift) else 1.0
-    if prior >= 1 or math.isinf(shift):
-        return 1.0
-    return float(ndtr(ndtri(prior) + shift))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +64,36 @@ class Check:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """One attack's successes under one defense, by one metric on images, beside the most that can be."""
+
+    group: Group
+    check: Check
+
+    @property
+    def where(self) -> str:
+        """Which result this is about."""
+        return f"{self.group.attack} under {self.group.defense}, {self.group.metric}"
+
+
+def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
+    """Every attack on images under every chain that proves something, on the messages that the proof is about."""
+    proven = {place: one for place, one in guarantees_of(campaign).items() if isinstance(one, Guarantee)}
+    if not proven:
+        return []
+    sums, several = _revealing(campaign), _of_several_rounds(campaign)
+    bounds = []
+    for group, members in group_rows(row for row in rows if row.split == "test").items():
+        place = condition_of(group), group.defense
+        about = "aggregate" if place in sums else "client"
+        if place in proven and group.sender == about and _reconstructs(group):
+            guarantee = proven[place]
+            rounds = guarantee.rounds if group.attack in several else 1
+            bounds.append(Bound(group=group, check=_check(members, guarantee, rounds)))
+    return bounds
+
+
 def check_success(
     guarantee: Guarantee,
     *,
@@ -153,56 +124,28 @@ def check_success(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """One attack's successes under one defense, by one metric on images, beside the most that can be."""
+def gaussian_success(prior: float, shift: float) -> float:
+    """`Φ(Φ⁻¹(prior) + shift)`: the highest chance of success of any attack, with any knowledge, on normal noise.
 
-    group: Group
-    check: Check
-
-    @property
-    def where(self) -> str:
-        """Which result this is about."""
-        return f"{self.group.attack} under {self.group.defense}, {self.group.metric}"
-
-
-def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
-    """Every attack on images under every chain that proves something, on the messages that the proof is about."""
-    proven = {place: one for place, one in guarantees_of(campaign).items() if isinstance(one, Guarantee)}
-    if not proven:
-        return []
-    sums, several = _revealing(campaign), _of_several_rounds(campaign)
-    found = []
-    for group, own in group_rows(row for row in rows if row.split == "test").items():
-        place = condition_of(group), group.defense
-        about = "aggregate" if place in sums else "client"
-        if place in proven and group.sender == about and _reconstructs(group):
-            guarantee = proven[place]
-            rounds = guarantee.rounds if group.attack in several else 1
-            found.append(Bound(group=group, check=_check(own, guarantee, rounds)))
-    return found
+    `shift` is `sqrt(T) / z` for T releases whose noise is z times the contribution (`Guarantee.shift`). The prior at
+    0, 1 at infinity; tight. Sources: Hayes et al. 2023, https://arxiv.org/abs/2302.07225; Kaissis et al. 2023,
+    https://arxiv.org/abs/2307.03928.
+    """
+    if prior <= 0:
+        return 0.0 if math.isfinite(shift) else 1.0
+    if prior >= 1 or math.isinf(shift):
+        return 1.0
+    return float(ndtr(ndtri(prior) + shift))
 
 
-def _reconstructs(group: Group) -> bool:
-    """Whether the figure is of an attack on images that uses the update."""
-    return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
+def guarantees_of(campaign: Campaign) -> Proofs:
+    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
+    return _of_each_chain(campaign, _recorded)
 
 
-def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
-    known = installed(rows[0].metric)
-    assert known is not None
-    samples = Samples.of(rows)
-    hits = np.bincount(samples.message, weights=samples.reach(known.threshold), minlength=len(rows)).astype(int)
-    guesses = samples.guessed().guesses
-    return check_success(
-        guarantee,
-        hits=hits.tolist(),
-        sizes=np.bincount(samples.message, minlength=len(rows)).tolist(),
-        seeds=[row.seed for row in rows],
-        blind_hits=int((samples.sign * guesses >= samples.sign * known.threshold).sum()),
-        blind_trials=len(guesses),
-        rounds=rounds,
-    )
+def whole_guarantees_of(campaign: Campaign) -> Proofs:
+    """What each chain proves over the whole run, which goes on after the recorded rounds."""
+    return _of_each_chain(campaign, _whole)
 
 
 def _revealing(campaign: Campaign) -> set[Tried]:
@@ -218,3 +161,58 @@ def _of_several_rounds(campaign: Campaign) -> set[str]:
         for label, table in labeled_attacks(point.experiment).items()
         if attacks.from_table(table).requires
     }
+
+
+def _reconstructs(group: Group) -> bool:
+    """Whether the figure is of an attack on images that uses the update."""
+    return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
+
+
+def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
+    metric = installed(rows[0].metric)
+    assert metric is not None
+    samples = Samples.of(rows)
+    hits = np.bincount(samples.message, weights=samples.reach(metric.threshold), minlength=len(rows)).astype(int)
+    guesses = samples.guessed().guesses
+    return check_success(
+        guarantee,
+        hits=hits.tolist(),
+        sizes=np.bincount(samples.message, minlength=len(rows)).tolist(),
+        seeds=[row.seed for row in rows],
+        blind_hits=int((samples.sign * guesses >= samples.sign * metric.threshold).sum()),
+        blind_trials=len(guesses),
+        rounds=rounds,
+    )
+
+
+def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:
+    found: Proofs = {}
+    for point in campaign.points:
+        for name, chain in point.experiment.build_chains().items():
+            if chain and (condition_of_point(point), name) not in found:
+                found[condition_of_point(point), name] = guarantee(point.experiment, chain)
+    return found
+
+
+def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    return _over((experiment.federation,), experiment.task, chain)
+
+
+def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
+    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
+
+
+@lru_cache(maxsize=1024)
+def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
+    return chain.guarantee(settings, hardened(task, chain))
+
+
+def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    if experiment.model.trained_rounds:
+        return Unproven(
+            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
+            "without the defenses; start from a checkpoint or from fresh weights"
+        )
+    return _over(experiment.phases, experiment.task, chain)

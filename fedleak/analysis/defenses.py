@@ -22,8 +22,6 @@ from fedleak.statistics.intervals import Interval, Units, of_mean
 from fedleak.statistics.paired_tests import Comparison, compare_attacks
 from fedleak.statistics.summary import Summary
 
-# Utility and costs of a defense: accuracy, traffic, time and memory, each a mean over seeds with its interval.
-
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -38,26 +36,6 @@ class Figure:
         known = {seed: value for seed, value in values.items() if math.isfinite(value)}
         mean = math.fsum(known.values()) / len(known) if known else math.nan
         return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known))))
-
-
-def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
-    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
-    last: dict[int, FederationRow] = {}
-    for row in rows:
-        if not math.isnan(row.accuracy):
-            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
-    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
-    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
-    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
-
-
-def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
-    """The mean over a seed's recorded rounds."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if row.recorded and math.isfinite(cost(row)):
-            found.setdefault(row.seed, []).append(cost(row))
-    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +100,12 @@ def defense_results(
     bounds: Iterable[Bound],
 ) -> list[DefenseResult]:
     """The defenses of a run in the order of the results, by one metric; the conditions one after the other."""
-    own = [one for one in summaries if one.group.metric == metric]
-    known = _Known.of(campaign, [row for row in rows if row.metric == metric], bounds)
+    of_metric = [one for one in summaries if one.group.metric == metric]
+    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds)
     return [
-        _result(tried, [one for one in own if _tried(one) == tried], known, federations)
-        for condition in conditions_of(own)
-        for tried in dict.fromkeys(_tried(one) for one in own if condition_of(one.group) == condition)
+        _result(tried, [one for one in of_metric if _tried(one) == tried], shared, federations)
+        for condition in conditions_of(of_metric)
+        for tried in dict.fromkeys(_tried(one) for one in of_metric if condition_of(one.group) == condition)
     ]
 
 
@@ -139,8 +117,28 @@ def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[Defen
     return found
 
 
+def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
+    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
+    last: dict[int, FederationRow] = {}
+    for row in rows:
+        if not math.isnan(row.accuracy):
+            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
+    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
+    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
+    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
+
+
+def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
+    """The mean over a seed's recorded rounds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row.recorded and math.isfinite(cost(row)):
+            found.setdefault(row.seed, []).append(cost(row))
+    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Known:
+class _Shared:
     """What of a run does not depend on the defense."""
 
     attacks: Mapping[str, Attack]
@@ -153,7 +151,7 @@ class _Known:
     """What knowing the defense was worth, for each attack that has a control."""
 
     @classmethod
-    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Known":
+    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Shared":
         controls = {label: control for control, label in _controlled(campaign)}
         return cls(
             attacks=_attacks(campaign),
@@ -165,40 +163,13 @@ class _Known:
         )
 
 
-def _tried(summary: Summary) -> Tried:
-    return condition_of(summary.group), summary.group.defense
-
-
-def _result(
-    tried: Tried, summaries: Sequence[Summary], known: _Known, federations: Iterable[FederationRow]
-) -> DefenseResult:
-    chain = known.chains.get(tried, Chain())
-    found = [one for one in attackers(summaries) if not math.isnan(one.mean)]
-    adaptive = [one for one in found if known.attacks[one.group.attack].adapts_to(chain)]
-    controlled = strongest([one for one in adaptive if one.group in known.gains])
-    bounded = strongest([one for one in found if one.group in known.checks])
-    rounds = [row for row in federations if _is_of(row, tried)]
-    return DefenseResult(
-        condition=tried[0],
-        defense=tried[1],
-        chain=chain,
-        attackers=tuple(found),
-        plain=strongest([one for one in found if one not in adaptive]),
-        adaptive=strongest(adaptive),
-        knowing=None if controlled is None else known.gains[controlled.group],
-        accuracy=accuracy_of(rounds),
-        sent=cost_of(rounds, lambda row: row.bytes_sent),
-        encoded=cost_of(rounds, lambda row: row.bytes_encoded),
-        seconds=cost_of(rounds, lambda row: row.client_seconds),
-        memory=cost_of(rounds, lambda row: row.client_memory),
-        guarantee=known.recorded.get(tried),
-        whole=known.whole.get(tried),
-        bound=None if bounded is None else known.checks[bounded.group],
-    )
-
-
-def _is_of(row: FederationRow, tried: Tried) -> bool:
-    return row.split == "test" and (condition_of_row(row), row.defense) == tried
+def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    """The label of each plain attack with that of the attack which it is the control of."""
+    for point in campaign.points:
+        tables = labeled_attacks(point.experiment)
+        for control, table in tables.items():
+            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
+            yield from ((control, label) for label in same)
 
 
 def _attacks(campaign: Campaign) -> dict[str, Attack]:
@@ -210,10 +181,37 @@ def _attacks(campaign: Campaign) -> dict[str, Attack]:
     }
 
 
-def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
-    """The label of each plain attack with that of the attack which it is the control of."""
-    for point in campaign.points:
-        tables = labeled_attacks(point.experiment)
-        for control, table in tables.items():
-            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
-            yield from ((control, label) for label in same)
+def _result(
+    tried: Tried, summaries: Sequence[Summary], shared: _Shared, federations: Iterable[FederationRow]
+) -> DefenseResult:
+    chain = shared.chains.get(tried, Chain())
+    measured = [one for one in attackers(summaries) if not math.isnan(one.mean)]
+    adaptive = [one for one in measured if shared.attacks[one.group.attack].adapts_to(chain)]
+    controlled = strongest([one for one in adaptive if one.group in shared.gains])
+    bounded = strongest([one for one in measured if one.group in shared.checks])
+    rounds = [row for row in federations if _is_of(row, tried)]
+    return DefenseResult(
+        condition=tried[0],
+        defense=tried[1],
+        chain=chain,
+        attackers=tuple(measured),
+        plain=strongest([one for one in measured if one not in adaptive]),
+        adaptive=strongest(adaptive),
+        knowing=None if controlled is None else shared.gains[controlled.group],
+        accuracy=accuracy_of(rounds),
+        sent=cost_of(rounds, lambda row: row.bytes_sent),
+        encoded=cost_of(rounds, lambda row: row.bytes_encoded),
+        seconds=cost_of(rounds, lambda row: row.client_seconds),
+        memory=cost_of(rounds, lambda row: row.client_memory),
+        guarantee=shared.recorded.get(tried),
+        whole=shared.whole.get(tried),
+        bound=None if bounded is None else shared.checks[bounded.group],
+    )
+
+
+def _is_of(row: FederationRow, tried: Tried) -> bool:
+    return row.split == "test" and (condition_of_row(row), row.defense) == tried
+
+
+def _tried(summary: Summary) -> Tried:
+    return condition_of(summary.group), summary.group.defense

@@ -1,4 +1,4 @@
-"""Evidence of a verdict: the summaries, the paired tests, and where a defense does anything at all."""
+"""Evidence of a verdict: summaries, paired tests, where a defense acts at all, and why guesses do not fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,8 @@ from fedleak.statistics.tuning import contest_of
 
 BARE = ""
 """The label of messages that no defense touched, whatever the file calls that."""
-
-
 SIGNIFICANT = 0.05
 """Below which p-value chance hardly explains the difference of a paired test."""
-
-
 Place = tuple[str, Sender]
 """A defense's label, and whether its single messages or their sum."""
 
@@ -115,9 +111,6 @@ def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> 
         if any(row.defense == name for row in own):
             found += compare_defenses(own, name)
     return found
-
-
-# Diagnoses: why guesses do not fit, as the attackers themselves can tell, for each attack under each defense.
 
 
 @dataclass(frozen=True, kw_only=True)

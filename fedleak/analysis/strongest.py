@@ -36,13 +36,13 @@ def strongest(summaries: Sequence[Summary]) -> Summary | None:
     Where something was found, the variant that tuning chose speaks for it, if it found as much. A clean bill is only as
     good as the worst of all variants. Of equals the first metric speaks.
     """
-    known = attackers(summaries)
-    chosen = {summary.group for summary in eligible(known)}
-    order = {metric: i for i, metric in enumerate(dict.fromkeys(summary.group.metric for summary in known))}
+    candidates = attackers(summaries)
+    chosen = {summary.group for summary in eligible(candidates)}
+    order = {metric: i for i, metric in enumerate(dict.fromkeys(summary.group.metric for summary in candidates))}
 
     def rank(summary: Summary) -> tuple[int, bool, int, float, float]:
         gravity, leaked, gain = badness(summary)
         passed_over = judge(summary) in FOUND and summary.group not in chosen
         return gravity, passed_over, order[summary.group.metric], leaked, gain
 
-    return min(known, key=rank, default=None)
+    return min(candidates, key=rank, default=None)

@@ -1,4 +1,4 @@
-"""Untested: what a run did not try, so that nobody takes its silence for safety."""
+"""Untested combinations: what a run did not try, so that nobody takes its silence for safety."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Bookkeeping of a run: what federations and cells came to is entered into the ledger, counted, and told."""
+"""Bookkeeping of a run: enters what finished into the ledger, counts it, logs errors, reports progress."""
 
 import re
 from collections.abc import Sequence
@@ -23,8 +23,6 @@ from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 
-# Error log of a run: tracebacks go into a file, sentences to whoever watches, and all of them are counted.
-
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorLog:
@@ -48,8 +46,8 @@ class ErrorLog:
     def client_failed(self, defense: str, federation: str, failure: ClientFailure) -> None:
         """A client that did not do its part; but for whose it is, the same failure is of one kind."""
         where = " ".join(filter(None, [defense, federation]))
-        said = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
-        self._add(said, (defense, re.sub(r"\d+", "", failure.reason)), 2 if failure.user_error else 1)
+        sentence = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
+        self._add(sentence, (defense, re.sub(r"\d+", "", failure.reason)), 2 if failure.user_error else 1)
 
     def broke(self, what: str, error: BaseException) -> None:
         """Something beside the cells has a bug: its traceback is kept, and the run has an error."""
@@ -64,9 +62,9 @@ class ErrorLog:
         except OSError as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def _add(self, said: str, kind: tuple[object, ...], exit_status: int) -> None:
-        if self.errors.add(said, kind, exit_status):
-            self.events.problem(said)
+    def _add(self, sentence: str, kind: tuple[object, ...], exit_status: int) -> None:
+        if self.errors.add(sentence, kind, exit_status):
+            self.events.problem(sentence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +87,7 @@ class Bookkeeping:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
         left = [cell for number, _ in sections for cell in self._section(number, federation.defense, federated)]
-        self.progress.tell()
+        self.progress.report()
         return left
 
     def attacked(self, cell: Cell, saved: Saved) -> None:
@@ -97,7 +95,7 @@ class Bookkeeping:
         self.progress.count(saved.rows)
         self.ledger.fill(cell, saved)
         self.log.crashed(cell.place, saved)
-        self.progress.tell()
+        self.progress.report()
 
     def require_a_federation(self) -> None:
         """Raises the first federation's error where none came to anything."""

@@ -66,8 +66,8 @@ def _rows(
     # Not by the defense: every defense of a message stands beside the same baselines.
     baselines = adversary.baselines(observation, cell.place.seed, cell.place.round, cell.place.client)
     scores = scoring.score(saved.guess, truth, cell.built_metrics, saved.prior, baselines, challenge)
-    said = _remarks(saved.guess)
-    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), said=said) for score in scores)
+    remarks = _remarks(saved.guess)
+    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)
 
 
 def _remarks(guess: Reconstruction) -> Remarks:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from fedleak.results.row import Row
 
+SENTENCES = 10
+"""Errors of a kind that are told one by one; ten thousand cells may fail for one reason."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -73,7 +76,7 @@ class ProgressTracker:
                 self.best = row if self.best is None or _leaks_more(row, self.best) else self.best
                 self.worst = row if self.worst is None or _leaks_more(self.worst, row) else self.worst
 
-    def tell(self, federations: float = 0.0, cells: float = 0.0) -> None:
+    def report(self, federations: float = 0.0, cells: float = 0.0) -> None:
         """Tells how far everything is, with what is done of the jobs being worked on."""
         self.events.federations(self.federations_done + federations, self.federations)
         self.events.cells(self.progress(cells))
@@ -87,10 +90,6 @@ class ProgressTracker:
 
 def _leaks_more(one: Row, other: Row) -> bool:
     return (one.value > other.value) is one.higher_is_better and one.value != other.value
-
-
-TOLD = 10
-"""Errors of a kind that are told one by one; ten thousand cells may fail for one reason."""
 
 
 @dataclass
@@ -113,7 +112,7 @@ class Errors:
         """Enters one; whether it should be told."""
         self.exit_status = max(self.exit_status, exit_status)
         own = self.by_kind.setdefault(kind, ErrorKind())
-        if len(own.sentences) < TOLD:
+        if len(own.sentences) < SENTENCES:
             own.sentences.append(sentence)
             return True
         own.more += 1

@@ -50,7 +50,7 @@ class Execution:
         try:
             held = self._feed(pool, 0)
             while held:
-                self._finish(pool.next(self.books.progress.tell))
+                self._finish(pool.next(self.books.progress.report))
                 held = self._feed(pool, held - 1)
             whole = True
         finally:
@@ -68,7 +68,7 @@ class Execution:
 
     def _simulate(self, federation: Federation) -> None:
         """Flower's simulation has processes of its own, and is run here."""
-        with progress.listening(lambda done, total: self.books.progress.tell(done / max(total, 1), 0.0)):
+        with progress.listening(lambda done, total: self.books.progress.report(done / max(total, 1), 0.0)):
             result = run_job(federation)
         self._finish(Finished(federation, result))
 

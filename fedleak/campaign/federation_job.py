@@ -123,13 +123,13 @@ def reusable(federation: Federation) -> Federated | None:
     """The federation that an earlier run left, where it is the same one and its recordings are still there."""
     try:
         facts = json.loads(federation.marker.read_bytes())
-        found = _federated(facts, reused=True)
+        earlier = _federated(facts, reused=True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     address = whole_address(federation.point.experiment, federation.defense)
-    whole = facts["address"] == address and not found.failures
-    return found if whole and _intact(federation, found) else None
+    whole = facts["address"] == address and not earlier.failures
+    return earlier if whole and _intact(federation, earlier) else None
 
 
 def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
@@ -183,13 +183,13 @@ def _messages(recordings: Path) -> list[MessageKey]:
     return sorted(found, key=order_of)
 
 
-def _intact(federation: Federation, found: Federated) -> bool:
+def _intact(federation: Federation, federated: Federated) -> bool:
     """Whether every message is still what was recorded, and the truth of every client is there."""
     try:
-        same = all(_digest(federation.recordings, message) == digest for message, digest in found.messages.items())
+        same = all(_digest(federation.recordings, message) == digest for message, digest in federated.messages.items())
     except OSError:
         return False
-    clients = [(round, who) for round, who in found.messages if who != AGGREGATE]
+    clients = [(round, who) for round, who in federated.messages if who != AGGREGATE]
     truths = (stem_of(federation.vault, round, int(who)) for round, who in clients)
     return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
 

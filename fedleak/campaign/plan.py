@@ -56,7 +56,7 @@ def cells_of(
     federation = federation_address(experiment, row)
     auxiliary = experiment.adversary.auxiliary
     tables = labeled_attacks(experiment)
-    known = (federation, experiment.metrics, auxiliary)
+    common = (federation, experiment.metrics, auxiliary)
     every = list(messages.values())
     more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
     return [
@@ -67,7 +67,7 @@ def cells_of(
             table=table,
             metrics=experiment.metrics,
             auxiliary=auxiliary,
-            address=address_of([*known, digest, round, who, label, table, *more[label]]),
+            address=address_of([*common, digest, round, who, label, table, *more[label]]),
         )
         for (round, who), digest in messages.items()
         for label, table in tables.items()

@@ -167,23 +167,23 @@ def _work(pipe: Connection) -> None:
 def _done(job: Job, pipe: Connection) -> Result | FedleakError:
     """What the job came to, or what stands in the way of every job."""
     try:
-        with progress.listening(_teller(pipe)):
+        with progress.listening(_reporter(pipe)):
             return run_job(job)
     except FedleakError as error:
         return error
 
 
-def _teller(pipe: Connection) -> Callable[[int, int], None]:
+def _reporter(pipe: Connection) -> Callable[[int, int], None]:
     """Says how far a job is, now and then."""
     last = time.monotonic()
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= TELL_SECONDS:
             last = time.monotonic()
             pipe.send(done / max(total, 1))
 
-    return tell
+    return report
 
 
 def _die_with_parent() -> None:

@@ -13,16 +13,12 @@ from fedleak.campaign.federation_job import Federated, Federation, came_to_nothi
 from fedleak.errors import FederationError
 from fedleak.runs.cell_file import Saved
 
-# What workers do: run a federation, or attack one of its messages. Each job is independent of all others.
-
 Engine = Literal["loopback", "simulation", "ray"]
 """What a run goes on: processes of this machine; the same with federations in Flower's simulation; tasks on Ray."""
-
-
 Job = Federation | Cell
-
-
 Result = Federated | Saved
+Advance = Callable[[float, float], None]
+"""Called with how much is done of the federations, and of the cells, being worked on: 1.5 is one and a half."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Finished:
 
 def run_job(job: Job) -> Result:
     """Does the job. Raises only what stands in the way of every job: a disk that is full or read-only."""
-    return run_cell(job).told() if isinstance(job, Cell) else run_federation_of(job)
+    return run_cell(job).without_pictures() if isinstance(job, Cell) else run_federation_of(job)
 
 
 def lost(job: Job, reason: str) -> Finished:
@@ -49,10 +45,6 @@ def died(how: str) -> str:
     """The reason that is kept where a worker process died."""
     memory = "; most likely for want of memory: run again with fewer --jobs" if "SIGKILL" in how else ""
     return f"the process that ran it died ({how}){memory}"
-
-
-Advance = Callable[[float, float], None]
-"""Called with how much is done of the federations, and of the cells, being worked on: 1.5 is one and a half."""
 
 
 class Workers(ABC):
@@ -88,11 +80,11 @@ class InThisProcess(Workers):
     def next(self, advance: Advance) -> Finished:
         job = self._queue.popleft()
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             fraction = done / max(total, 1)
             advance(0.0, fraction) if isinstance(job, Cell) else advance(fraction, 0.0)
 
-        with progress.listening(tell):
+        with progress.listening(report):
             return Finished(job, run_job(job))
 
     def close(self, *, kill: bool) -> None:  # noqa: ARG002  an exception has stopped the job already

@@ -20,7 +20,7 @@ from fedleak.formatting import counted, figure
 from fedleak.runs.reading import read_run
 
 
-def tell_advice(
+def print_advice(
     groups: Mapping[Condition, Sequence[DefenseResult]],
     advised: Mapping[Condition, Advice],
     limits: Limits,
@@ -49,25 +49,25 @@ def advice_facts(advised: Mapping[Condition, Advice], limits: Limits, missing: I
 
 def _facts(condition: Condition, advice: Advice) -> Iterator[dict[str, Any]]:
     sorted_out: list[tuple[str, DefenseResult, str]] = [
-        *(("recommended", one, "") for one in advice.named),
-        *(("beaten", one, "another is better") for one in advice.beaten),
-        *(("not shown", one, why) for one, why in advice.near),
-        *(("no", one, why) for one, why in advice.refused),
+        *(("recommended", result, "") for result in advice.named),
+        *(("beaten", result, "another is better") for result in advice.beaten),
+        *(("not shown", result, why) for result, why in advice.near),
+        *(("no", result, why) for result, why in advice.refused),
     ]
-    for verdict, one, reason in sorted_out:
-        facts = {"condition": condition.words, "defense": one.defense, "verdict": verdict, "reason": reason}
-        yield facts | _measured(one)
+    for verdict, result, reason in sorted_out:
+        facts = {"condition": condition.words, "defense": result.defense, "verdict": verdict, "reason": reason}
+        yield facts | _measured(result)
 
 
-def _measured(one: DefenseResult) -> dict[str, Any]:
-    worst = one.strongest
+def _measured(result: DefenseResult) -> dict[str, Any]:
+    worst = result.strongest
     return {
         "metric": worst.group.metric if worst else None,
         "attack": worst.group.attack if worst else None,
         "leak": worst.mean if worst else None,
         "leak_low": worst.interval.low if worst else None,
         "leak_high": worst.interval.high if worst else None,
-        "accuracy": one.accuracy.mean,
+        "accuracy": result.accuracy.mean,
     }
 
 
@@ -79,8 +79,8 @@ def _most(found: Sequence[DefenseResult], limits: Limits) -> str:
     return f"{first.group.metric} at {'most' if first.higher_is_better else 'least'} {figure(limits.max_leak)}"
 
 
-def _lines(found: Sequence[DefenseResult], advice: Advice, limits: Limits) -> list[str]:
-    wanted = f"{_most(found, limits)} and an accuracy of at least {limits.min_accuracy:.1%}"
+def _lines(results: Sequence[DefenseResult], advice: Advice, limits: Limits) -> list[str]:
+    wanted = f"{_most(results, limits)} and an accuracy of at least {limits.min_accuracy:.1%}"
     if not advice.named:
         lines = [f"no defense that was tried keeps {wanted}, as far as these messages show"]
     else:
@@ -97,16 +97,16 @@ def _lines(found: Sequence[DefenseResult], advice: Advice, limits: Limits) -> li
     return lines
 
 
-def _evidence(one: DefenseResult) -> str:
+def _evidence(result: DefenseResult) -> str:
     """What a recommendation rests on."""
-    worst = one.strongest
+    worst = result.strongest
     assert worst is not None
     low, high = figure(worst.interval.low), figure(worst.interval.high)
     leak = f"{worst.group.metric} {figure(worst.mean)} [{low}, {high}] by {worst.group.attack}"
     rests = f"{counted(worst.messages, 'message')}, {counted(worst.seeds, 'seed')}"
     sample = f"worst sample {figure(worst.worst_case)}"
-    accuracy = "" if math.isnan(one.accuracy.mean) else f"; accuracy {one.accuracy.mean:.1%}"
-    return f"{leak} over {rests}, {sample}{_another(one)}{accuracy}"
+    accuracy = "" if math.isnan(result.accuracy.mean) else f"; accuracy {result.accuracy.mean:.1%}"
+    return f"{leak} over {rests}, {sample}{_another(result)}{accuracy}"
 
 
 def _another(one: DefenseResult) -> str:
@@ -138,5 +138,5 @@ def command(
     if form == "json":
         write_json(advice_facts(advised, limits, analysis.untested))
     else:
-        tell_advice(groups, advised, limits, analysis.untested)
+        print_advice(groups, advised, limits, analysis.untested)
     raise typer.Exit(0 if all(advice.named for advice in advised.values()) else 1)

@@ -1,6 +1,7 @@
 """The `fedleak` command: its subcommands, and what a person sees of an error.
 
-That is one sentence and an exit status; a traceback is for bugs alone.
+That is one sentence and an exit status; a traceback is for bugs alone. Commands are deferred: parameters and help are
+read from source, and the module, which imports all that it works with, is imported when the command is called.
 """
 
 import ast
@@ -24,13 +25,26 @@ from fedleak.campaign.preload import warm_up
 from fedleak.cli import options
 from fedleak.errors import FedleakError, OutputError
 
-# Deferred commands: parameters and help are read from source; the module is imported when the command is called.
-#
-# A command's file imports at its top all that it works with, PyTorch included, which takes seconds. Help, completion
-# and complaints about what was typed need none of it.
-
 ENTRY = "command"
 """The function that is the command, in each command's file."""
+COMMANDS = {
+    "demo": True,
+    "run": True,
+    "compare": True,
+    "advise": True,
+    "attack": True,
+    "profile": True,
+    "verify": True,
+    "check": True,
+    "query": False,
+    "report": True,
+    "list": False,
+    "cite": False,
+    "doctor": False,
+}
+"""The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""
+INTERRUPTED, TERMINATED = 130, 143
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def deferred(name: str, *, heavy: bool) -> Callable[..., None]:
@@ -65,30 +79,6 @@ def workers(given: Mapping[str, Any]) -> int:
     judged = target is not None and (target.is_dir() or target.suffix != ".toml")
     idle = given.get("plan") or given.get("engine") == "ray" or judged
     return 1 if idle else given.get("jobs", 1)
-
-
-COMMANDS = {
-    "demo": True,
-    "run": True,
-    "compare": True,
-    "advise": True,
-    "attack": True,
-    "profile": True,
-    "verify": True,
-    "check": True,
-    "query": False,
-    "report": True,
-    "list": False,
-    "cite": False,
-    "doctor": False,
-}
-"""The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""
-
-
-INTERRUPTED, TERMINATED = 130, 143
-
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class TerminatedError(KeyboardInterrupt):

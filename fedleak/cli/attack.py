@@ -51,7 +51,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
     if guess.failure is not None:
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
-    _say(guess, seconds)
+    _print_guess(guess, seconds)
     truth = _truth(message)
     if truth is not None:
         prior = adversary.prior_guess(observation, place)
@@ -75,15 +75,15 @@ def _guess(observation: Observation, table: Table, place: Place) -> tuple[Recons
     with progress_bar() as bar, one_thread():
         task = bar.add_task(table["use"], total=None, count="")
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, count=f"{done}/{total} iterations")
 
-        with progress.listening(tell):
+        with progress.listening(report):
             guess = adversary.guess(observation, table, place)
     return guess, time.perf_counter() - started
 
 
-def _say(guess: Reconstruction, seconds: float) -> None:
+def _print_guess(guess: Reconstruction, seconds: float) -> None:
     loss = "none" if math.isnan(guess.mismatch) else f"{guess.mismatch:.4g}"
     typer.echo(f"own loss  {loss}   ({seconds:.1f} s)")
     if guess.certificate:

@@ -34,8 +34,8 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
-    """How the verdict is told."""
+class Output:
+    """Files and form that the verdict is written in."""
 
     junit: Path | None
     sarif: Path | None
@@ -45,7 +45,7 @@ class Telling:
 
 
 def check_run_folder(
-    root: Path, judgement: Judgement, telling: Telling, *, out: Path | None, settings: tuple[str, ...]
+    root: Path, judgement: Judgement, output: Output, *, out: Path | None, settings: tuple[str, ...]
 ) -> None:
     """Judges a run that is there."""
     for option, given in (("--out", out is not None), ("--set", bool(settings))):
@@ -53,11 +53,11 @@ def check_run_folder(
             raise ConfigError(f"{option} is for an EXPERIMENT.toml that is run first; {root} is judged as it is")
     policy, baseline = _read(judgement)
     run = read_run(root)
-    _conclude(run, Analysis.of(run), policy, baseline, judgement, telling)
+    _conclude(run, Analysis.of(run), policy, baseline, judgement, output)
 
 
 def check_experiment(
-    path: Path, judgement: Judgement, telling: Telling, *, out: Path | None, settings: tuple[str, ...], jobs: int
+    path: Path, judgement: Judgement, output: Output, *, out: Path | None, settings: tuple[str, ...], jobs: int
 ) -> None:
     """Runs an experiment and judges it; what is wrong with the policy is said before anything runs."""
     policy, baseline = _read(judgement)
@@ -65,7 +65,7 @@ def check_experiment(
     if policy is not None:
         validate(policy, Vocabulary.of(campaign))
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine="loopback", overwrite=False)
-    _conclude(read_run(outcome.folder.root), outcome.analysis, policy, baseline, judgement, telling)
+    _conclude(read_run(outcome.folder.root), outcome.analysis, policy, baseline, judgement, output)
 
 
 def _read(judgement: Judgement) -> tuple[Policy | None, FinishedRun | None]:
@@ -83,7 +83,7 @@ def _conclude(
     policy: Policy | None,
     baseline: FinishedRun | None,
     judgement: Judgement,
-    telling: Telling,
+    output: Output,
 ) -> None:
     verdict = check_run(
         run,
@@ -94,8 +94,8 @@ def _conclude(
         allow_unfinished=judgement.allow_unfinished,
         allow_changes=judgement.allow_changes,
     )
-    _write(verdict, telling)
-    if telling.form == "json":
+    _write(verdict, output)
+    if output.form == "json":
         write_json(verdict_facts(verdict))
     else:
         for line in verdict_lines(verdict):
@@ -167,13 +167,13 @@ def _baseline_facts(baseline: BaselineVerdict) -> dict[str, Any]:
     }
 
 
-def _write(verdict: Verdict, telling: Telling) -> None:
-    if telling.junit is not None:
-        write_junit(verdict, telling.junit)
-    if telling.sarif is not None:
-        write_sarif(verdict, telling.sarif)
-    if telling.markdown is not None:
-        write_markdown(verdict, telling.markdown)
+def _write(verdict: Verdict, output: Output) -> None:
+    if output.junit is not None:
+        write_junit(verdict, output.junit)
+    if output.sarif is not None:
+        write_sarif(verdict, output.sarif)
+    if output.markdown is not None:
+        write_markdown(verdict, output.markdown)
 
 
 def command(
@@ -215,8 +215,8 @@ def command(
     judgement = Judgement(
         policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished, allow_changes=allow_changes
     )
-    telling = Telling(junit=junit, sarif=sarif, markdown=markdown, form=form)
+    output = Output(junit=junit, sarif=sarif, markdown=markdown, form=form)
     if target.is_dir() or target.suffix != ".toml":
-        check_run_folder(target, judgement, telling, out=out, settings=tuple(settings or ()))
+        check_run_folder(target, judgement, output, out=out, settings=tuple(settings or ()))
     else:
-        check_experiment(target, judgement, telling, out=out, settings=tuple(settings or ()), jobs=jobs)
+        check_experiment(target, judgement, output, out=out, settings=tuple(settings or ()), jobs=jobs)

@@ -1,4 +1,4 @@
-"""`fedleak compare`: defenses against attackers who know them and such as do not."""
+"""`fedleak compare`: defenses against attackers who know them and attackers who do not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables
 from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
-from fedleak.cli.run import folder_of, outcome_facts, run_with_progress, show_rest, tell_plan
+from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
@@ -19,11 +19,11 @@ from fedleak.experiment.grid import parse_campaign
 from fedleak.run import Outcome
 
 
-def tell_comparison(found: Sequence[DefenseResult], outcome: Outcome) -> None:
+def print_comparison(results: Sequence[DefenseResult], outcome: Outcome) -> None:
     """The tables, the rest, and how to go on."""
     console = Console(highlight=False)
-    if found:
-        for table in comparison_tables(found, console.width):
+    if results:
+        for table in comparison_tables(results, console.width):
             console.print(table)
         console.print(NOTE)
         console.print(COSTS_NOTE)
@@ -58,12 +58,12 @@ def command(
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
     campaign = parse_campaign(compared(read_tree(experiment, tuple(settings or ())), seeds))
     if plan:
-        tell_plan(campaign, form)
+        print_plan(campaign, form)
         return
     outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
-    found = compared_in(outcome.analysis, None) if outcome.rows else ()
+    results = compared_in(outcome.analysis, None) if outcome.rows else ()
     if form == "json":
-        write_json({"defenses": comparison_facts(found), **outcome_facts(outcome)})
+        write_json({"defenses": comparison_facts(results), **outcome_facts(outcome)})
     else:
-        tell_comparison(found, outcome)
+        print_comparison(results, outcome)
     raise typer.Exit(outcome.exit_status)

@@ -1,4 +1,4 @@
-"""A comparison as a table for each condition: a line for each defense."""
+"""Comparison table: a table for each condition, a line for each defense."""
 
 import math
 from collections.abc import Sequence
@@ -37,32 +37,32 @@ def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
 
 
-def comparison_facts(found: Sequence[DefenseResult]) -> list[dict[str, Any]]:
+def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
     """The same as plain data, a defense under a condition each."""
     return [
         {
-            "condition": one.condition.words,
-            "defense": one.defense,
-            "metric": one.strongest.group.metric if one.strongest else None,
-            "unit": one.strongest.unit if one.strongest else None,
-            "attack": one.strongest.group.attack if one.strongest else None,
-            **_leak_facts("plain", one.plain),
-            **_leak_facts("adaptive", one.adaptive),
-            "tested": one.tested,
-            "gain": one.knowing.difference if one.knowing and one.defended else None,
-            "guess": guessing(one.strongest) if one.strongest else None,
-            **interval_facts("accuracy", one.accuracy.mean, one.accuracy.interval),
-            "sent_bytes": one.sent.mean,
-            "encoded_bytes": one.encoded.mean,
-            "seconds": one.seconds.mean,
-            "memory_bytes": one.memory.mean,
+            "condition": result.condition.words,
+            "defense": result.defense,
+            "metric": result.strongest.group.metric if result.strongest else None,
+            "unit": result.strongest.unit if result.strongest else None,
+            "attack": result.strongest.group.attack if result.strongest else None,
+            **_leak_facts("plain", result.plain),
+            **_leak_facts("adaptive", result.adaptive),
+            "tested": result.tested,
+            "gain": result.knowing.difference if result.knowing and result.defended else None,
+            "guess": guessing(result.strongest) if result.strongest else None,
+            **interval_facts("accuracy", result.accuracy.mean, result.accuracy.interval),
+            "sent_bytes": result.sent.mean,
+            "encoded_bytes": result.encoded.mean,
+            "seconds": result.seconds.mean,
+            "memory_bytes": result.memory.mean,
             "delta": DELTA,
-            "epsilon_whole_run": one.whole.epsilon(DELTA) if isinstance(one.whole, Guarantee) else None,
-            "epsilon_recorded": one.guarantee.epsilon(DELTA) if isinstance(one.guarantee, Guarantee) else None,
-            "success": one.bound.measured if one.bound else None,
-            "success_bound": one.bound.bound_at_most if one.bound else None,
+            "epsilon_whole_run": result.whole.epsilon(DELTA) if isinstance(result.whole, Guarantee) else None,
+            "epsilon_recorded": result.guarantee.epsilon(DELTA) if isinstance(result.guarantee, Guarantee) else None,
+            "success": result.bound.measured if result.bound else None,
+            "success_bound": result.bound.bound_at_most if result.bound else None,
         }
-        for one in found
+        for result in results
     ]
 
 
@@ -72,41 +72,42 @@ def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
     return interval_facts(name, summary.mean, summary.interval)
 
 
-def _table(title: str, found: Sequence[DefenseResult], width: int) -> Table:
-    first = next((one.strongest for one in found if one.strongest is not None), None)
+def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
+    first = next((result.strongest for result in results if result.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
     table.add_column("defense,\nbest attacker", min_width=min(20, width // 4))
     for name in (heading, "\nadaptive", "\ngain", "\nguess"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
+    for result in results:
         table.add_row(
             Text.assemble(
-                (one.defense, "bold"), ("" if one.strongest is None else f"\n  {one.strongest.group.attack}", "dim")
+                (result.defense, "bold"),
+                ("" if result.strongest is None else f"\n  {result.strongest.group.attack}", "dim"),
             ),
-            _leak(one.plain),
-            _leak(one.adaptive) if one.tested else Text(UNTESTED, style="bold yellow"),
-            _gain(one),
-            "-" if one.strongest is None else figure(guessing(one.strongest)),
+            _leak(result.plain),
+            _leak(result.adaptive) if result.tested else Text(UNTESTED, style="bold yellow"),
+            _gain(result),
+            "-" if result.strongest is None else figure(guessing(result.strongest)),
         )
     return table
 
 
-def _costs(found: Sequence[DefenseResult], width: int) -> Table:
+def _costs(results: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
     for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
         table.add_column(name, justify="right", no_wrap=True)
-    for one in found:
+    for result in results:
         table.add_row(
-            Text(one.defense, style="bold"),
-            _accuracy(one.accuracy),
-            figure(one.sent.mean / 1000),
-            figure(one.encoded.mean / 1000),
-            figure(one.seconds.mean),
-            figure(one.memory.mean / 1e6),
-            _epsilon(one),
-            "-" if one.bound is None else f"{one.bound.measured:.0%}\nof {one.bound.bound_at_most:.0%}",
+            Text(result.defense, style="bold"),
+            _accuracy(result.accuracy),
+            figure(result.sent.mean / 1000),
+            figure(result.encoded.mean / 1000),
+            figure(result.seconds.mean),
+            figure(result.memory.mean / 1e6),
+            _epsilon(result),
+            "-" if result.bound is None else f"{result.bound.measured:.0%}\nof {result.bound.bound_at_most:.0%}",
         )
     return table
 
@@ -120,11 +121,11 @@ def _leak(summary: Summary | None) -> Text:
     return text
 
 
-def _gain(one: DefenseResult) -> Text:
-    if one.knowing is None or not one.defended or math.isnan(one.knowing.difference):
+def _gain(result: DefenseResult) -> Text:
+    if result.knowing is None or not result.defended or math.isnan(result.knowing.difference):
         return Text("-", style="dim")
-    text = Text(_signed(one.knowing.difference))
-    low, high = one.knowing.interval.low, one.knowing.interval.high
+    text = Text(_signed(result.knowing.difference))
+    low, high = result.knowing.interval.low, result.knowing.interval.high
     if not math.isnan(low):
         text.append(f"\n[{_signed(low)}, {_signed(high)}]", "dim")
     return text

@@ -1,4 +1,4 @@
-"""Progress on stderr, results on stdout; whoever pipes the results gets them alone."""
+"""Console: progress on stderr and results on stdout, so that whoever pipes the results gets them alone."""
 
 import sys
 from contextlib import suppress
@@ -13,7 +13,7 @@ from fedleak.campaign.events import Events
 from fedleak.campaign.events import Progress as RunProgress
 from fedleak.formatting import figure
 
-FEDERATIONS_TOLD = 8
+FEDERATIONS_SHOWN = 8
 """Federations that get a line of their own."""
 SHORT_UNIT = 4
 
@@ -80,16 +80,16 @@ class ConsoleEvents(Events):
 
     def federated(self, name: str, *, seconds: float, reused: bool) -> None:
         self._printed += 1
-        if self._printed > FEDERATIONS_TOLD:
+        if self._printed > FEDERATIONS_SHOWN:
             return
         how = "was there already" if reused else f"ran in {seconds:.1f} s"
         errors.print(f"federation '{name}' {how}", markup=False)
-        if self._printed == FEDERATIONS_TOLD:
+        if self._printed == FEDERATIONS_SHOWN:
             errors.print("and so on; the bar counts the others")
 
     def cells(self, progress: RunProgress) -> None:
         if progress.total:
-            self._update("attacks", progress.done, progress.total, _told(progress))
+            self._update("attacks", progress.done, progress.total, _counts(progress))
 
     def problem(self, sentence: str) -> None:
         errors.print(f"problem: {sentence}", style="yellow", markup=False, soft_wrap=True)
@@ -105,7 +105,7 @@ class ConsoleEvents(Events):
         self._progress.update(self._tasks[name], completed=done, total=total, count=count, visible=not over)
 
 
-def _told(progress: RunProgress) -> str:
+def _counts(progress: RunProgress) -> str:
     """`12/200 cells, 3 failing, worst 12.0, best 37.1 dB`."""
     words = [f"{int(progress.done)}/{progress.total} cells"]
     if progress.failing:

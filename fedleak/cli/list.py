@@ -24,8 +24,8 @@ PLACES = {
     "protocol": "on the protocol",
 }
 """Where defenses act, in the order of a round, in words."""
-TELLING = ("protocol", "examples", "gradient", "task", "layers", "update", "training")
-"""The same by how much it tells: a defense is listed under the first of its places."""
+BY_WEIGHT = ("protocol", "examples", "gradient", "task", "layers", "update", "training")
+"""The same, the most characteristic first: a defense is listed under the first of its places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def listed_defenses() -> Iterator[Listed]:
     """By where they act."""
     for place, words in PLACES.items():
         for entry in entries("defense"):
-            if place == next((one for one in TELLING if one in entry.acts_on), "training"):
+            if place == next((one for one in BY_WEIGHT if one in entry.acts_on), "training"):
                 yield _listed(entry, words, {"acts_on": list(entry.acts_on)})
 
 

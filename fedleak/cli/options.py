@@ -1,4 +1,4 @@
-"""Options: what several commands, or the parameters of one, are made of; nothing heavy is imported for them.
+"""Command options: what several commands share, and plain JSON on stdout; imports nothing heavy.
 
 The parameters of every command are read in the names of this file alone: see `fedleak.cli.app`.
 """
@@ -16,23 +16,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-
-def say_loading() -> None:
-    """PyTorch and Flower take seconds to import; people, and nobody else, are told before it begins."""
-    if sys.stderr.isatty():
-        typer.echo("loading PyTorch and Flower", err=True)
-
-
 CORES = min(os.cpu_count() or 1, 8)
 """A process for each core, up to what the demo's few cells can use."""
-
-
 DEMO_FOLDER = Path("runs/demo")
-
-
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work; the results are the same.")]
-
-
 EngineName = Annotated[
     Literal["loopback", "simulation", "ray"],
     typer.Option(
@@ -40,45 +27,29 @@ EngineName = Annotated[
         "or tasks on Ray (RAY_ADDRESS names a cluster)."
     ),
 ]
-
-
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for everything; runs/... by default.")]
-
-
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that --out holds.")]
-
-
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a value, as in federation.clients=8; repeatable."),
 ]
-
-
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what would be run.")]
-
-
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-
-
 Form = Literal["table", "json"]
-
-
 FormOption = Annotated[Form, typer.Option("--format", "-f", help="A table for people, or JSON, alone on stdout.")]
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-
-
 Format = Literal["table", "csv", "json", "markdown"]
 """How the answer to a query is written."""
-
-
 SHOWN = 50
 """Rows of a table that one still reads."""
-
-
 Kind = Literal["attacks", "defenses", "tasks", "metrics"]
 """What can be listed."""
+
+
+def say_loading() -> None:
+    """PyTorch and Flower take seconds to import; people, and nobody else, are told before it begins."""
+    if sys.stderr.isatty():
+        typer.echo("loading PyTorch and Flower", err=True)
 
 
 def _say_example(wanted: bool) -> bool:
@@ -93,19 +64,8 @@ ExamplePolicy = Annotated[
 ]
 
 
-def _named(incomplete: str, *kinds: str) -> list[str]:
-    """Names for the shell to complete; only there is the catalogue needed, and what it imports."""
-    return [
-        name for name in resolve_name("fedleak.contracts.catalogue:names_of")(*kinds) if name.startswith(incomplete)
-    ]
-
-
 def _attacks(incomplete: str) -> list[str]:
     return _named(incomplete, "attack")
-
-
-def _plugins(incomplete: str) -> list[str]:
-    return _named(incomplete, "attack", "defense", "metric")
 
 
 AttackName = Annotated[
@@ -114,10 +74,11 @@ AttackName = Annotated[
 ]
 
 
+def _plugins(incomplete: str) -> list[str]:
+    return _named(incomplete, "attack", "defense", "metric")
+
+
 PluginName = Annotated[str, typer.Argument(help="An attack, defense or metric.", autocompletion=_plugins)]
-
-
-# JSON output: the one way in which commands write plain data; all else that they say goes to stderr.
 
 
 def write_json(facts: Any) -> None:
@@ -136,3 +97,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def _named(incomplete: str, *kinds: str) -> list[str]:
+    """Names for the shell to complete; only there is the catalogue needed, and what it imports."""
+    return [
+        name for name in resolve_name("fedleak.contracts.catalogue:names_of")(*kinds) if name.startswith(incomplete)
+    ]

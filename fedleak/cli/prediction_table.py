@@ -1,4 +1,4 @@
-"""How well each indicator foretold the attacks of a run, as tables that fit a terminal."""
+"""Prediction table: how well each indicator foretold the attacks of a run, in the width of a terminal."""
 
 import math
 from collections.abc import Iterator
@@ -31,14 +31,15 @@ def prediction_tables(prediction: Prediction, width: int = 80) -> list[Table]:
 
 def best_lines(prediction: Prediction) -> Iterator[str]:
     """What to read off the table, and what is not in it."""
-    told = prediction.telling()
+    varying = prediction.varying_indicators()
     for attack in prediction.attacks:
-        yield _best(prediction, attack, told)
+        yield _best(prediction, attack, varying)
     if not prediction.points:
         yield f"no attack of this run has a figure by {prediction.metric}: nothing to hold the indicators against"
-    elif told:
+    elif varying:
         yield (
-            f"{len(told)} indicators vary; of so many about {len(told) * CHANCE:.1f} would leave out zero by chance. "
+            f"{len(varying)} indicators vary; "
+            f"of so many about {len(varying) * CHANCE:.1f} would leave out zero by chance. "
             "`examples` and `entries a pixel` need no measuring: what does not beat them is not worth it"
         )
     for line in prediction.left_out:
@@ -53,7 +54,7 @@ def prediction_facts(prediction: Prediction) -> dict[str, Any]:
         "correlations": [
             {"indicator": one.name, "attack": attack, "expected": one.expected, **_facts(prediction, one, attack)}
             for attack in prediction.attacks
-            for one in prediction.telling()
+            for one in prediction.varying_indicators()
         ],
         "points": [
             {
@@ -78,7 +79,7 @@ def _table(prediction: Prediction, attacks: tuple[str, ...]) -> Table:
         points = sum(point.attack == attack for point in prediction.points)
         table.add_column(f"{attack}\n{points} points", justify="right")
     table.title, table.title_justify = gain, "left"
-    for indicator in prediction.telling():
+    for indicator in prediction.varying_indicators():
         expected = "+" if indicator.expected > 0 else "-"
         table.add_row(f"{indicator.name} ({expected})", *(_cell(prediction, indicator, attack) for attack in attacks))
     table.caption = CAPTION + (WITHIN if len(prediction.tasks) > 1 else "")
@@ -103,10 +104,10 @@ def _correlation(correlation: Correlation, indicator: Indicator) -> Text:
     return Text.assemble((f"{correlation.value:+.2f} ", style), (beside, "dim"))
 
 
-def _best(prediction: Prediction, attack: str, told: tuple[Indicator, ...]) -> str:
+def _best(prediction: Prediction, attack: str, varying: tuple[Indicator, ...]) -> str:
     """The indicator that foretells best: within the tasks, where there are several."""
     several = len(prediction.tasks) > 1
-    known = {one: (prediction.within if several else prediction.correlations)[one.name, attack] for one in told}
+    known = {one: (prediction.within if several else prediction.correlations)[one.name, attack] for one in varying}
     where = " within each task" if several else ""
     sure = {one: own for one, own in known.items() if own.sure}
     if not sure:

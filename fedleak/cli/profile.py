@@ -88,10 +88,10 @@ def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> Non
     with progress_bar() as bar, one_thread():
         task = bar.add_task("profiling", total=None, count="")
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, count=f"{done}/{total} products")
 
-        with progress.listening(tell):
+        with progress.listening(report):
             measured = profile(subject)
     if as_json:
         write_json(facts_of(measured, findings(measured, _known())))
@@ -108,10 +108,10 @@ def profile_run(root: Path, metric: str, *, as_json: bool, png: Path | None) -> 
     with progress_bar() as bar, one_thread():
         task = bar.add_task("profiling messages", total=None, count="")
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, count=f"{done}/{total}")
 
-        with progress.listening(tell):
+        with progress.listening(report):
             prediction = predict(run, metric)
     if as_json:
         write_json(prediction_facts(prediction))

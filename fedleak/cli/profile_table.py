@@ -1,4 +1,4 @@
-"""A leakage profile on the terminal: the layers, what goes for the whole update, and the verdict."""
+"""Profile table: the layers of an update, what goes for all of it, and the verdict, on the terminal."""
 
 import math
 from collections.abc import Iterator, Sequence

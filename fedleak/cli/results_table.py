@@ -1,4 +1,4 @@
-"""The results as tables that fit a terminal: defense by attack, each figure with its interval and both baselines."""
+"""Results table: defense by attack in the width of a terminal, each figure with its interval and both baselines."""
 
 import math
 from collections import Counter

@@ -49,24 +49,24 @@ def run_with_progress(campaign: Campaign, out: Path, *, jobs: int, engine: Engin
         return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
 
 
-def tell_plan(campaign: Campaign, form: Form = "table") -> None:
+def print_plan(campaign: Campaign, form: Form = "table") -> None:
     """What a run would do, counted; nothing is computed."""
     federations, cells = counts_of(campaign)
     tuning = sum(point.split == "tuning" for point in campaign.points)
     if form == "json":
-        settings = [{"name": _told(point), "split": point.split} for point in campaign.points]
+        settings = [{"name": _point_name(point), "split": point.split} for point in campaign.points]
         write_json({"name": campaign.name, "federations": federations, "cells": cells, "settings": settings})
         return
     typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
     if tuning:
         typer.echo(f"{tuning} of the settings only tune the attacks")
     for point in campaign.points[:PLAN_LINES]:
-        typer.echo(f"  {' '.join(filter(None, [_told(point), tuned_on(point)]))}")
+        typer.echo(f"  {' '.join(filter(None, [_point_name(point), tuned_on(point)]))}")
     if len(campaign.points) > PLAN_LINES:
         typer.echo(f"  and {len(campaign.points) - PLAN_LINES} more")
 
 
-def _told(point: Point) -> str:
+def _point_name(point: Point) -> str:
     """A setting by its federation's name, and what of it the federation does not know."""
     held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in ATTACKERS_SETTINGS if key in point.setting]
     federation = point.federation or point.experiment.task
@@ -165,6 +165,6 @@ def command(
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
     campaign = load_campaign(experiment, tuple(settings or ()))
     if plan:
-        tell_plan(campaign, form)
+        print_plan(campaign, form)
     else:
         execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)

@@ -21,7 +21,7 @@ def command(run: RunPath, form: FormOption = "table") -> None:
     if form == "json":
         write_json([facts_of(one) for one in checks])
     else:
-        tell(checks)
+        print_checks(checks)
     if any(disagreeing(checks)):
         raise typer.Exit(1)
 
@@ -49,18 +49,18 @@ def facts_of(check: Check) -> dict[str, Any]:
     }
 
 
-def tell(checks: list[Check]) -> None:
+def print_checks(checks: list[Check]) -> None:
     """The table, and how many agree."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("defense", "message", "verdict", "error", "remark"):
         table.add_column(heading)
-    for one in checks:
-        error = f"{one.comparison.error:.0e}" if one.comparison else ""
-        style = "bold red" if one.verdict == "disagrees" else ""
-        table.add_row(Text(one.defense), one.message, Text(one.verdict, style=style), error, Text(one.remark))
+    for check in checks:
+        error = f"{check.comparison.error:.0e}" if check.comparison else ""
+        style = "bold red" if check.verdict == "disagrees" else ""
+        table.add_row(Text(check.defense), check.message, Text(check.verdict, style=style), error, Text(check.remark))
     Console(highlight=False).print(table)
     wrong = len(list(disagreeing(checks)))
-    undecided = sum(one.verdict == "undecided" for one in checks)
+    undecided = sum(check.verdict == "undecided" for check in checks)
     typer.echo(f"{len(checks) - wrong - undecided} of {len(checks)} messages agree with the truth or are masked")
     if undecided:
         typer.echo(f"{undecided} could not be decided")

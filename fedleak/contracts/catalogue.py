@@ -1,4 +1,4 @@
-"""Catalogue: what there is to choose from, read from source, so that naming a plug-in loads neither it nor PyTorch.
+"""Catalogue: plug-ins and their citations, read from source, so that naming one loads neither it nor PyTorch.
 
 Only plug-ins from outside, which installed packages bring by entry points, have to be imported to be known.
 """
@@ -18,37 +18,14 @@ from typing import Any, Literal
 import fedleak
 from fedleak.contracts.source_reading import MISSING, Definition, module_named, value_of
 
-# Citations: the BibTeX entries of the papers that plug-ins follow, a paper once.
-
-
-@cache
-def bibliography() -> dict[str, str]:
-    """The entries of `citations.bib`, as they are written there, by key."""
-    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
-    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
-    return {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in entries}
-
-
 Kind = Literal["attack", "defense", "metric"]
-
-
 PACKAGES: dict[Kind, str] = {"attack": "fedleak.attacks", "defense": "fedleak.defenses", "metric": "fedleak.metrics"}
-
-
 CONTRACT = "fedleak.contracts.defense"
-
-
 PARTS = "parts"
 """The folder of pieces that plug-ins are made of; no plug-in lies there."""
-
-
 ENTRY_POINTS = "fedleak.plugins"
 """The group in which other packages name modules that register plug-ins."""
-
-
 OUTSIDE = "from outside"
-
-
 FAMILIES = {
     "gradient_matching": "gradient matching",
     "several_local_steps": "several local steps",
@@ -61,6 +38,14 @@ FAMILIES = {
     "wrappers": "wrappers",
 }
 """The families of attacks by their folders, in the order in which they are listed."""
+
+
+@cache
+def bibliography() -> dict[str, str]:
+    """The entries of `citations.bib`, as they are written there, by key."""
+    text = files("fedleak").joinpath("citations.bib").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=@)", text, flags=re.MULTILINE)[1:]
+    return {entry[entry.index("{") + 1 : entry.index(",")]: entry.strip() for entry in entries}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +87,10 @@ def summary_of(docstring: str | None) -> str:
     return " ".join(inspect.cleandoc(docstring or "").partition("\n\n")[0].split())
 
 
+def in_order(places: Iterable[str]) -> tuple[str, ...]:
+    return tuple(place for place in dict.fromkeys(_places().values()) if place in places)
+
+
 def _own(kind: Kind) -> Iterator[Entry]:
     package = PACKAGES[kind]
     for name in _modules_below(package):
@@ -112,6 +101,16 @@ def _own(kind: Kind) -> Iterator[Entry]:
             found = Definition(module=module, node=node)
             if found.registered is not None:
                 yield _read(found, found.registered, kind, folder)
+
+
+def _modules_below(package: str) -> Iterator[str]:
+    """Names of the files that the registry would import."""
+    relative = Path(*package.split(".")[1:])
+    root = next(folder for path in fedleak.__path__ if (folder := Path(path) / relative).is_dir())
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        if PARTS not in parts and parts[-1] != "__init__":
+            yield ".".join([package, *parts])
 
 
 def _read(found: Definition, name: str, kind: Kind, folder: str) -> Entry:
@@ -128,17 +127,6 @@ def _read(found: Definition, name: str, kind: Kind, folder: str) -> Entry:
     )
 
 
-def _citation(found: Definition) -> str:
-    """As `Plugin.citation`."""
-    own, key = found.class_value("bibtex").strip(), found.class_value("cites")
-    return own or (bibliography()[key] if key else "")
-
-
-def _docstring(found: Definition) -> str:
-    first = found.node.body[0]
-    return str(first.value.value) if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else ""
-
-
 def _family(found: Definition, folder: str) -> str:
     """The folder says it; but for gradient matching that is made for updates of several local steps, or rounds."""
     return FAMILIES["several_local_steps" if found.class_value("follows_steps", False) else folder]
@@ -147,10 +135,6 @@ def _family(found: Definition, folder: str) -> str:
 def _acts_on(found: Definition) -> tuple[str, ...]:
     members = found.members()
     return in_order({place for member, place in _places().items() if member in members})
-
-
-def in_order(places: Iterable[str]) -> tuple[str, ...]:
-    return tuple(place for place in dict.fromkeys(_places().values()) if place in places)
 
 
 @cache
@@ -162,11 +146,12 @@ def _places() -> dict[str, str]:
     return places
 
 
-def _modules_below(package: str) -> Iterator[str]:
-    """Names of the files that the registry would import."""
-    relative = Path(*package.split(".")[1:])
-    root = next(folder for path in fedleak.__path__ if (folder := Path(path) / relative).is_dir())
-    for path in sorted(root.rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        if PARTS not in parts and parts[-1] != "__init__":
-            yield ".".join([package, *parts])
+def _docstring(found: Definition) -> str:
+    first = found.node.body[0]
+    return str(first.value.value) if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) else ""
+
+
+def _citation(found: Definition) -> str:
+    """As `Plugin.citation`."""
+    own, key = found.class_value("bibtex").strip(), found.class_value("cites")
+    return own or (bibliography()[key] if key else "")

@@ -141,7 +141,7 @@ class Chain:
 
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
         one. The view is the server's by default: the sum under secure aggregation, else messages. What is proved is
-        about weights, and clients under such a chain report no loss beside them (`tells_the_loss`). Not covered are the
+        about weights, and clients under such a chain report no loss beside them (`reports_loss`). Not covered are the
         number of examples, and what clients report of the public test split with layers that they share with nobody.
         """
         local = self.local
@@ -151,7 +151,7 @@ class Chain:
         bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
         return strongest_guarantee(local.defenses, phases, situations, bare[0] if bare else None)
 
-    def tells_the_loss(self, federation: FederationSettings) -> bool:
+    def reports_loss(self, federation: FederationSettings) -> bool:
         """Whether clients report their training loss in clear: not where the chain proves what that would void."""
         situation = Situation(federation=self.settings(federation))
         return not any(True for _ in mechanisms(self.local.defenses, situation))

@@ -12,7 +12,10 @@ from fedleak.learning.batch import Batch
 
 
 class Metric(Plugin, ABC):
-    """Compares a guess with the truth, sample by sample. Each subclass is for a kind of guess; see `scoring`."""
+    """Compares a guess with the truth, sample by sample; each subclass is for a kind of guess.
+
+    `fedleak.evaluation.scoring` applies them.
+    """
 
     unit: ClassVar[str]
     higher_is_better: ClassVar[bool]
@@ -56,7 +59,7 @@ class MembershipMetric(Metric):
     def per_member(
         self, members: Float[Tensor, " members"], others: Float[Tensor, " others"]
     ) -> Float[Tensor, " members"]:
-        """One value for each member from the attack's finite scores, of which only the order means anything."""
+        """One value for each member from the attack's finite scores; only their order counts."""
 
 
 class PropertyMetric(Metric):

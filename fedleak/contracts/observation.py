@@ -1,4 +1,4 @@
-"""Everything the adversary holds about one message: public knowledge and what crossed the wire, nothing private."""
+"""Observation: everything the adversary holds about one message, public or from the wire, nothing private."""
 
 from dataclasses import dataclass, field, replace
 
@@ -31,7 +31,7 @@ class Observation:
     defense: Chain = field(default_factory=Chain)
     """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
     masked: bool = False
-    """Whether the update is still under its pairwise masks, so uniformly random to who lacks the keys."""
+    """Whether the update is still under its pairwise masks, and so uniformly random without the keys."""
     auxiliary: Batch | None = None
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()

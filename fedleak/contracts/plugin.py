@@ -1,4 +1,4 @@
-"""What every attack, defense and metric is: a frozen dataclass with a name, a paper and its citation."""
+"""Plug-ins: frozen dataclasses with a name, a paper and its citation, and the registry that finds them."""
 
 import importlib
 import pkgutil
@@ -12,6 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fedleak.contracts.catalogue import ENTRY_POINTS, PARTS, bibliography
 from fedleak.errors import ConfigError, did_you_mean, echo
+
+_ARBITRARY = ConfigDict(arbitrary_types_allowed=True)
 
 
 class Plugin:
@@ -48,20 +50,7 @@ def require_current_names(kind: str, name: str, cls: type[Plugin]) -> None:
             raise ConfigError(f"{kind} '{name}' ({cls.__module__}) has '{old}', which is called '{new}' now: rename it")
 
 
-def plain(value: Any) -> Any:
-    """Plug-ins as `{use = name, ...}` and tuples as lists: what TOML and JSON can hold."""
-    if isinstance(value, Plugin):
-        return {"use": value.name, **value.options()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    return value
-
-
-# Finds plug-ins by name: a scan of a folder of fedleak, then the entry points of installed packages.
-
 PluginT = TypeVar("PluginT", bound=Plugin)
-
-
 Registered = TypeVar("Registered", bound=Plugin)
 
 
@@ -108,17 +97,17 @@ class Registry(Generic[PluginT]):
         """An instance from a user's options, each checked against its field's type."""
         cls = self.get(name, where)
         hints = get_type_hints(cls, include_extras=True)
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         values = {}
         for key, value in options.items():
             place = f"{where}.{key}" if where else key
-            if key not in known:
-                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, known)}")
+            if key not in names:
+                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, names)}")
             values[key] = self._parse(value, hints[key], place)
         try:
             return cls(**values)
         except TypeError as error:
-            missing = [field for field in known if f"'{field}'" in str(error)]
+            missing = [field for field in names if f"'{field}'" in str(error)]
             if not missing:
                 raise
             raise ConfigError(f"{where or name}: {self.kind} '{name}' needs {', '.join(missing)}") from error
@@ -156,6 +145,22 @@ class Registry(Generic[PluginT]):
         return self._classes
 
 
+def plain(value: Any) -> Any:
+    """Plug-ins as `{use = name, ...}` and tuples as lists: what TOML and JSON can hold."""
+    if isinstance(value, Plugin):
+        return {"use": value.name, **value.options()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as one clause: what was expected, and what came."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return f"expected {message}, got {echo(first['input'])}"
+
+
 def _modules_below(package: str) -> Iterator[str]:
     """The modules of a package and of its sub-packages, but for `parts`: pieces that plug-ins are made of."""
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
@@ -164,13 +169,3 @@ def _modules_below(package: str) -> Iterator[str]:
             yield name
         elif module.name != PARTS:
             yield from _modules_below(name)
-
-
-_ARBITRARY = ConfigDict(arbitrary_types_allowed=True)
-
-
-def explain(error: ValidationError) -> str:
-    """The first complaint of pydantic as one clause: what was expected, and what came."""
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"expected {message}, got {echo(first['input'])}"

@@ -1,4 +1,4 @@
-"""What can be asked of the images behind an update without naming one: a short catalogue of yes-or-no properties."""
+"""Properties: yes-or-no questions about the images behind an update that name none of them; a short catalogue."""
 
 import math
 from collections.abc import Callable

@@ -1,10 +1,14 @@
-"""What an attack returns: its guess, its own loss, and how it got there."""
+"""Reconstruction: what an attack returns. Its guess, its own loss, and how it got there."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+Kind = Literal["inputs", "labels", "membership", "properties"]
+"""What a guess may be about: a field of a `Reconstruction`."""
+Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,6 @@ class Snapshot:
 
     iteration: int
     inputs: Float[Tensor, "batch channels height width"]
-
-
-Kind = Literal["inputs", "labels", "membership", "properties"]
-"""What a guess may be about: a field of a `Reconstruction`."""
-Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,28 @@ from pathlib import Path
 from fedleak.errors import ConfigError, DataError
 
 Shape = tuple[int, int, int]
+FOLDER_SHAPE: Shape = (3, 32, 32)
+IMAGE_FOLDER = "image-folder"
+CATALOGUE = (
+    "digits-mlp",
+    "digits-lenet",
+    "mnist-lenet",
+    "photos-lenet",
+    "photos-convnet",
+    "photos-deep-convnet",
+    "photos-resnet18",
+    "photos-wide-mlp",
+    "photos-cnn6",
+    "photos-vit",
+    "mnist-wide-mlp",
+    "faces-lenet",
+    "cifar10-lenet",
+    "cifar10-convnet",
+    "cifar10-resnet18",
+    "fashion-mnist-lenet",
+    "fashion-mnist-convnet",
+)
+"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +56,7 @@ _FIXED = (
         "fashion-mnist", (1, 28, 28), 10, "Fashion-MNIST, from files (Debian's dataset-fashion-mnist) or the network"
     ),
 )
-
-
 sources: dict[str, Source] = {source.name: source for source in _FIXED}
-
-
-FOLDER_SHAPE: Shape = (3, 32, 32)
-
-
-IMAGE_FOLDER = "image-folder"
 
 
 def register_source(source: Source) -> None:
@@ -60,25 +74,3 @@ def image_folder(path: Path) -> Source:
     if classes < 2:
         raise DataError(f"image-folder: {path} has {classes} subfolders; expected two or more, one for each class")
     return Source(IMAGE_FOLDER, FOLDER_SHAPE, classes, f"the images in {path}", path)
-
-
-CATALOGUE = (
-    "digits-mlp",
-    "digits-lenet",
-    "mnist-lenet",
-    "photos-lenet",
-    "photos-convnet",
-    "photos-deep-convnet",
-    "photos-resnet18",
-    "photos-wide-mlp",
-    "photos-cnn6",
-    "photos-vit",
-    "mnist-wide-mlp",
-    "faces-lenet",
-    "cifar10-lenet",
-    "cifar10-convnet",
-    "cifar10-resnet18",
-    "fashion-mnist-lenet",
-    "fashion-mnist-convnet",
-)
-"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""

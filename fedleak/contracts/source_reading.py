@@ -119,9 +119,9 @@ def value_of(module: Module, expression: ast.expr) -> Any:
     if isinstance(expression, ast.Call):
         plugin = definition_of(module, expression.func)
         if plugin is not None and plugin.registered is not None:
-            own = {name: value for name, value in plugin.options().items() if value is not None}
-            own |= {word.arg: value_of(module, word.value) for word in expression.keywords if word.arg is not None}
-            return {"use": plugin.registered, **own}
+            fields = {name: value for name, value in plugin.options().items() if value is not None}
+            fields |= {word.arg: value_of(module, word.value) for word in expression.keywords if word.arg is not None}
+            return {"use": plugin.registered, **fields}
     if isinstance(expression, ast.Name):
         return _constant(module, expression.id)
     if isinstance(expression, ast.Tuple | ast.List):

@@ -62,8 +62,8 @@ def _dirichlet(labels: Tensor, settings: FederationSettings, seed: int, needed: 
     def partitioner() -> Any:
         from flwr_datasets.partitioner import DirichletPartitioner
 
-        alpha, dice = settings.dirichlet_alpha, _dice(seed)
-        return DirichletPartitioner(settings.clients, "label", alpha, min_partition_size=needed, seed=dice)
+        alpha, drawn = settings.dirichlet_alpha, _partitioner_seed(seed)
+        return DirichletPartitioner(settings.clients, "label", alpha, min_partition_size=needed, seed=drawn)
 
     return _places(labels, settings, partitioner)
 
@@ -73,7 +73,9 @@ def _by_class(labels: Tensor, settings: FederationSettings, seed: int, needed: i
         from flwr_datasets.partitioner import PathologicalPartitioner
 
         classes, mode = settings.classes_per_client, "first-deterministic"
-        return PathologicalPartitioner(settings.clients, "label", classes, class_assignment_mode=mode, seed=_dice(seed))
+        return PathologicalPartitioner(
+            settings.clients, "label", classes, class_assignment_mode=mode, seed=_partitioner_seed(seed)
+        )
 
     return _places(labels, settings, partitioner)
 
@@ -85,7 +87,7 @@ _PARTITIONS: dict[str, Callable[[Tensor, FederationSettings, int, int], list[Ten
 }
 
 
-def _dice(seed: int) -> int:
+def _partitioner_seed(seed: int) -> int:
     return seed_of(seed, "partitioner") % 2**32
 
 

@@ -61,12 +61,12 @@ class Augmentation(Defense):
 
     def invert_examples(self, inputs: Images) -> Images:
         """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""
-        found, misfit = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
+        best, least = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
         for sequence, ways in self._ways():
             images, error = _fitted(inputs, sequence, ways)
-            found = torch.where((error < misfit).reshape(-1, 1, 1, 1), images, found)
-            misfit = torch.minimum(error, misfit)
-        return found
+            best = torch.where((error < least).reshape(-1, 1, 1, 1), images, best)
+            least = torch.minimum(error, least)
+        return best
 
     def _ways(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         for sequence in self.sequences:
@@ -76,12 +76,12 @@ class Augmentation(Defense):
 def _fitted(target: Images, sequence: list[str], ways: tuple[int, ...]) -> tuple[Images, Float[Tensor, " batch"]]:
     """Smooth images that the steps lead to the target from, and for each the squared error that is left."""
     images = target.detach().clone().requires_grad_()
-    optimiser = torch.optim.Adam([images], lr=FITTING_RATE)
+    optimizer = torch.optim.Adam([images], lr=FITTING_RATE)
     for _ in range(FITTING_STEPS):
         error = _error(images, target, sequence, ways)
         rough = images.diff(dim=-1).abs().mean((1, 2, 3)) + images.diff(dim=-2).abs().mean((1, 2, 3))
         (images.grad,) = torch.autograd.grad((error + SMOOTH * rough).sum(), images)
-        optimiser.step()
+        optimizer.step()
         with torch.no_grad():
             images.clamp_(0, 1)
     with torch.no_grad():

@@ -50,7 +50,7 @@ class InstaHide(Defense):
         return Batch(torch.where(flipped, 1 - encoded.inputs, encoded.inputs), encoded.labels)
 
     def _coefficients(self, count: int, rng: Generator) -> Float[Tensor, "parts mixtures"]:
-        """Uniform over those that have the sum 1 and none of which is too large, by rejection."""
+        """Uniform over the weights that sum to 1 with none too large, by rejection."""
         coefficients = self._drawn(count, rng)
         for _ in range(TRIES):
             refused = coefficients.amax(0) > self.largest

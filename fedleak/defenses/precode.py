@@ -27,7 +27,7 @@ CHILD = "bottleneck"
 class Precode(Defense):
     """Puts a variational bottleneck before the last dense layer: it is trained on random codes of its features.
 
-    The features become mean and standard deviation (softplus) of `codes` normal variables, a draw of which is decoded
+    The features become mean and standard deviation (softplus) of `codes` normal variables; a draw of them is decoded
     to features again. The loss gains `beta` times the divergence of those from N(0, 1), in nats and averaged over the
     batch. What the draw makes random are the gradients from the bottleneck on; those before it it disturbs no more
     than other features would. In eval mode the code is the mean.

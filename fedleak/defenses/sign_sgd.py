@@ -55,6 +55,6 @@ class SignSGD(Defense):
     def _unlikely(self, given: Tensor, sent: Tensor) -> Float[Tensor, ""]:
         size = sent.abs().max()
         entries = given / (SOFT * size.clamp_min(TINY))
-        # Zeros, of which ReLU networks have many, are sent as positive: they are no evidence of a positive entry.
+        # Zeros, frequent in ReLU networks, are sent as positive: they are no evidence of a positive entry.
         wrong = torch.where(sent >= 0, -entries - AT_ZERO, entries + AT_ZERO)
         return F.softplus(wrong).sum() + off_size(given.abs().mean(), size, given.numel())

@@ -48,8 +48,8 @@ class Soteria(Defense):
     def gradient(self, step: Step, rng: Generator) -> NamedTensors:
         gradient, layer = step.gradient(), dense_layers(step.task.network)[0]
         weight = f"{layer}.weight".removeprefix(".")
-        telling = tells_little(step, layer, self.probes, rng)
-        pruned = telling.argsort(stable=True)[: int(self.fraction * len(telling))]
+        sensitivity = feature_sensitivity(step, layer, self.probes, rng)
+        pruned = sensitivity.argsort(stable=True)[: int(self.fraction * len(sensitivity))]
         return {**gradient, weight: gradient[weight].index_fill(1, pruned, 0.0)}
 
     def observed_mask(self, sent: Update) -> NamedTensors | None:
@@ -61,7 +61,7 @@ class Soteria(Defense):
         return {**everything, **{name: _live(sent.tensors[name]) for name in matrices[:1]}}
 
 
-def tells_little(step: Step, layer: str, probes: int | None, rng: Generator) -> Float[Tensor, " features"]:
+def feature_sensitivity(step: Step, layer: str, probes: int | None, rng: Generator) -> Float[Tensor, " features"]:
     """‖dr/dX‖ / |r| of each feature r that enters a layer, summed over the batch X; the network is in eval mode."""
     network, seen = copy.deepcopy(step.task.network), list[Tensor]()
     network.get_submodule(layer).register_forward_pre_hook(lambda _, entering: seen.append(entering[0]))

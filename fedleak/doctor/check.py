@@ -1,4 +1,4 @@
-"""A check: one line of what the doctor found."""
+"""Check: one line of what the doctor found."""
 
 from dataclasses import dataclass
 from typing import Literal

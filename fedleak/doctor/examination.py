@@ -1,4 +1,4 @@
-"""Examination: all that the doctor looks at, in the order of the table."""
+"""Examination of an installation: machine, software, data sets and plug-ins, in the order of the table."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
@@ -8,7 +8,21 @@ from fedleak.doctor.check import Check
 from fedleak.doctor.machine import check_machine
 from fedleak.doctor.software import check_needed, check_optional
 
-# The data sets: those inside packages are read, those in files are looked for, nothing is downloaded.
+GROUP = "fedleak.plugins"
+UNHELD = (
+    "stands outside the import contracts that keep our own attacks from the truth; read what it imports before you "
+    "trust its figures"
+)
+
+
+def examine(runs: Path) -> list[Check]:
+    """Every check; `runs` is the folder that runs are written to."""
+    return [*check_needed(), *check_machine(runs), *check_data(), *check_plugins(), *check_optional()]
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether nothing that is needed is missing."""
+    return all(check.state != "missing" for check in checks)
 
 
 def check_data() -> Iterator[Check]:
@@ -24,6 +38,14 @@ def check_data() -> Iterator[Check]:
     from fedleak.tasks import sources
 
     yield from (_data_set(name) for name in names if name in sources)
+
+
+def check_plugins() -> Iterator[Check]:
+    """Each entry point of the group `fedleak.plugins`, with what it registers."""
+    found = list(entry_points(group=GROUP))
+    if not found:
+        yield Check(topic="plug-ins", what="from outside", state="ok", found="none")
+    yield from (_plugin(entry) for entry in found)
 
 
 def _data_set(name: str) -> Check:
@@ -44,23 +66,6 @@ def _data_set(name: str) -> Check:
         found, _, remedy = str(error).partition("; ")
         return Check(topic="data", what=name, state="missing", found=found, remedy=remedy)
     return Check(topic="data", what=name, state="ok", found=f"{len(examples):,} examples")
-
-
-# Plug-ins that other packages bring: one that does not load stops every command, and none is held by our contracts.
-
-GROUP = "fedleak.plugins"
-UNHELD = (
-    "stands outside the import contracts that keep our own attacks from the truth; read what it imports before you "
-    "trust its figures"
-)
-
-
-def check_plugins() -> Iterator[Check]:
-    """Each entry point of the group `fedleak.plugins`, with what it registers."""
-    found = list(entry_points(group=GROUP))
-    if not found:
-        yield Check(topic="plug-ins", what="from outside", state="ok", found="none")
-    yield from (_plugin(entry) for entry in found)
 
 
 def _plugin(entry: EntryPoint) -> Check:
@@ -88,13 +93,3 @@ def _registered_by(module: str) -> Iterator[str]:
         for cls in registry:
             if f"{cls.__module__}.".startswith(f"{module}."):
                 yield f"{registry.kind} '{cls.name}'"
-
-
-def examine(runs: Path) -> list[Check]:
-    """Every check; `runs` is the folder that runs are written to."""
-    return [*check_needed(), *check_machine(runs), *check_data(), *check_plugins(), *check_optional()]
-
-
-def healthy(checks: list[Check]) -> bool:
-    """Whether nothing that is needed is missing."""
-    return all(check.state != "missing" for check in checks)

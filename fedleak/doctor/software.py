@@ -78,11 +78,11 @@ def _tool(what: str, command: tuple[str, ...], remedy: str) -> Check:
     if path is None:
         return Check(topic=OPTIONAL, what=what, state="note", found="not found", remedy=remedy)
     try:
-        said = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True)
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):
         found = f"`{' '.join(command)}` fails"
         return Check(topic=OPTIONAL, what=what, state="note", found=found, remedy=remedy)
-    return Check(topic=OPTIONAL, what=what, state="ok", found=said.stdout.strip().partition("\n")[0])
+    return Check(topic=OPTIONAL, what=what, state="ok", found=done.stdout.strip().partition("\n")[0])
 
 
 def _program(name: str) -> str | None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Generator
 
-from fedleak import data
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.data.splits import load
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
 from fedleak.io.fingerprint import address_of
@@ -59,7 +59,7 @@ def public_examples(task: str, count: int) -> Batch | None:
     """The first examples of a task's public split; None where the adversary holds none."""
     if not count:
         return None
-    public = data.load(task).auxiliary
+    public = load(task).auxiliary
     return public[torch.arange(min(count, len(public)))]
 
 

@@ -104,13 +104,13 @@ def _of_inputs(
 ) -> Measured:
     if inputs is None:
         return Measured(reason="the attack guesses no images", fits=False)
-    known = torch.nonzero(finite(inputs)).flatten()
-    missing = len(truth) - len(known)
-    if not len(known):
+    applicable = torch.nonzero(finite(inputs)).flatten()
+    missing = len(truth) - len(applicable)
+    if not len(applicable):
         return Measured(reason="the attack guessed no image that is finite")
-    guess = Batch(inputs[known], torch.full((len(known),), NO_GUESS))
+    guess = Batch(inputs[applicable], torch.full((len(applicable),), NO_GUESS))
     values = torch.full((len(truth),), math.nan, dtype=torch.float64)
-    values[known] = torch.tensor(metric.per_sample(guess, truth[known]), dtype=torch.float64)
+    values[applicable] = torch.tensor(metric.per_sample(guess, truth[applicable]), dtype=torch.float64)
     reason = f"{missing} of {len(truth)} samples had no usable guess" if missing else None
     return Measured(tuple(values.tolist()), reason)
 
@@ -129,8 +129,8 @@ def _of_members(
         there = "there is none" if not len(others) else f"there are {len(others)}"
         return Measured(reason=f"{metric.name} needs {_others(metric)}, {there}", fits=False)
     # A candidate without a score is the least likely one: left out, the unsure ones would flatter the rest.
-    known = torch.nan_to_num(scores.double(), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
-    return Measured.of(metric.per_member(known[challenge.members], known[others]))
+    applicable = torch.nan_to_num(scores.double(), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
+    return Measured.of(metric.per_member(applicable[challenge.members], applicable[others]))
 
 
 def _others(metric: MembershipMetric) -> str:

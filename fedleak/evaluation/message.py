@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from fedleak import data
 from fedleak.contracts.observation import Observation
+from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
 from fedleak.learning.batch import Batch, joined
@@ -133,7 +133,7 @@ class Message:
         The first are the fairer: a model that was trained before the recorded rounds has seen them as it has the
         members.
         """
-        splits, rng = data.load(self.recording.task.name), generator("strangers", *seed_key)
+        splits, rng = load(self.recording.task.name), generator("strangers", *seed_key)
         unused = non_members_among(splits.clients, self._used(vault), rng)
         return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
 

@@ -1,4 +1,4 @@
-"""Axes of a grid: every place of an experiment file where a list stands in place of one value."""
+"""Axes of a grid: every place where a list stands for one value, and the variants of plug-ins that this makes."""
 
 import copy
 import itertools
@@ -15,12 +15,12 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import ConfigError, echo
-from fedleak.experiment import axes
 from fedleak.experiment.experiment import unlabeled
 from fedleak.settings import PlanSettings, Table, dotted
 
 Path = tuple[str | int, ...]
 """Where a value lies in the file: `("attacks", 0, "steps")`."""
+Check = Callable[[Any, str], None]
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ def axes_of(tree: Table) -> list[Axis]:
 
     Settings first, the seed last among them, then those of each attack, then those of each defense.
     """
-    found = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
+    axes = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
     for i, table in enumerate(_tables(tree.get("attacks"))):
-        found += _in_plugin(attacks, table, ("attacks", i))
+        axes += _in_plugin(attacks, table, ("attacks", i))
     for i, row in enumerate(_tables(tree.get("defenses"))):
         for j, table in enumerate(_tables(row.get("chain"))):
-            found += _in_plugin(defenses, table, ("defenses", i, "chain", j))
-    for axis in found:
+            axes += _in_plugin(defenses, table, ("defenses", i, "chain", j))
+    for axis in axes:
         _check(axis)
-    return found
+    return axes
 
 
 def below(axes: list[Axis], *prefix: str | int) -> list[Axis]:
@@ -59,10 +59,10 @@ def short_names(axes: list[Axis]) -> list[str]:
     return [one if last.count(one) == 1 else full for one, full in zip(last, dotted, strict=True)]
 
 
-def product(found: list[Axis]) -> Iterator[dict[Path, Any]]:
+def product(axes: list[Axis]) -> Iterator[dict[Path, Any]]:
     """Each combination of values, by place; one that places nothing where there is no axis."""
-    for values in itertools.product(*(axis.values for axis in found)):
-        yield dict(zip((axis.path for axis in found), values, strict=True))
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield dict(zip((axis.path for axis in axes), values, strict=True))
 
 
 def placed(tree: Table, values: dict[Path, Any]) -> Table:
@@ -76,6 +76,22 @@ def placed(tree: Table, values: dict[Path, Any]) -> Table:
     return result
 
 
+def canonical(value: Any) -> Hashable:
+    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
+    if isinstance(value, dict):
+        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
+    if isinstance(value, list | tuple):
+        return ("list", tuple(canonical(inner) for inner in value))
+    return (type(value) is bool, value)
+
+
+def with_variants(tree: Table, axes: list[Axis]) -> Table:
+    """The file with an attack or defense of its own for each variant."""
+    kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
+    varying = {kind: how for kind, how in kinds.items() if below(axes, kind)}
+    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, axes)) for kind, how in varying.items()}}
+
+
 def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis]:
     if not isinstance(tree, dict):
         return  # the parser says what is wrong with it
@@ -85,6 +101,28 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
             yield from _in_settings(field.annotation, value, (*path, key))
         else:
             yield from _axis_at((*path, key), value, field.annotation)
+
+
+def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
+    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
+    if isinstance(value, list):
+        lists = bool(value) and all(isinstance(item, list) for item in value)
+        if lists or not _takes_list(annotation):
+            yield Axis(path, tuple(value))
+
+
+def _takes_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _takes_list(get_args(annotation)[0])
+    if origin is Union or type(annotation).__name__ == "UnionType":
+        return any(_takes_list(one) for one in get_args(annotation))
+    return annotation in (list, tuple) or origin in (list, tuple)
+
+
+def _tables(value: Any) -> list[Table]:
+    """The tables of a list, where it is one; the parser complains about anything else."""
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
 def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
@@ -111,28 +149,6 @@ def _options(cls: type[Plugin]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
 
 
-def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
-    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
-    if isinstance(value, list):
-        lists = bool(value) and all(isinstance(item, list) for item in value)
-        if lists or not _takes_list(annotation):
-            yield Axis(path, tuple(value))
-
-
-def _takes_list(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _takes_list(get_args(annotation)[0])
-    if origin is Union or type(annotation).__name__ == "UnionType":
-        return any(_takes_list(one) for one in get_args(annotation))
-    return annotation in (list, tuple) or origin in (list, tuple)
-
-
-def _tables(value: Any) -> list[Table]:
-    """The tables of a list, where it is one; the parser complains about anything else."""
-    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
-
-
 def _check(axis: Axis) -> None:
     where = dotted(*axis.path)
     if not axis.values:
@@ -143,36 +159,6 @@ def _check(axis: Axis) -> None:
     same = max(alike.values(), key=len)
     if len(same) > 1:
         raise ConfigError(f"{where}: {echo(same[0])} comes {len(same)} times in the list; name each value once")
-
-
-def canonical(value: Any) -> Hashable:
-    """The same for values that mean the same, such as 1 and 1.0, or 0.0 and -0.0; true is not 1."""
-    if isinstance(value, dict):
-        return ("table", frozenset((key, canonical(inner)) for key, inner in value.items()))
-    if isinstance(value, list | tuple):
-        return ("list", tuple(canonical(inner) for inner in value))
-    return (type(value) is bool, value)
-
-
-# Variants of an attack or defense whose options are lists: one for each combination of values, named for it.
-
-Check = Callable[[Any, str], None]
-
-
-def with_variants(tree: Table, found: list[Axis]) -> Table:
-    """The file with an attack or defense of its own for each variant."""
-    kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
-    varying = {kind: how for kind, how in kinds.items() if axes.below(found, kind)}
-    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, found)) for kind, how in varying.items()}}
-
-
-def _expanded(tables: list[Any], kind: str, key: str, check: Check, found: list[Axis]) -> Iterator[Any]:
-    for i, table in enumerate(tables):
-        for suffix, variant in _variants(table, axes.below(found, kind, i)):
-            if suffix:
-                variant[key] = f"{variant.get(key, variant.get('use'))} {suffix}"
-            check(variant, f"{kind}.{i}")
-            yield variant
 
 
 def _check_attack(table: Any, where: str) -> None:
@@ -186,13 +172,22 @@ def _check_chain(row: Any, where: str) -> None:
         Chain.build(tuple(row.get("chain", [])), f"{where}.chain")
 
 
-def _variants(table: Any, own: list[Axis]) -> Iterator[tuple[str, Table]]:
+def _expanded(tables: list[Any], kind: str, key: str, check: Check, axes: list[Axis]) -> Iterator[Any]:
+    for i, table in enumerate(tables):
+        for suffix, variant in _variants(table, below(axes, kind, i)):
+            if suffix:
+                variant[key] = f"{variant.get(key, variant.get('use'))} {suffix}"
+            check(variant, f"{kind}.{i}")
+            yield variant
+
+
+def _variants(table: Any, axes: list[Axis]) -> Iterator[tuple[str, Table]]:
     """Each variant of an attack or defense, and what tells it apart in words."""
-    shown = [axis for axis in own if axis.path[2:] != ("use",)]  # a label begins with the attack's name anyway
-    names = dict(zip((axis.path for axis in shown), axes.short_names(shown), strict=True))
-    for values in axes.product(own):
+    shown = [axis for axis in axes if axis.path[2:] != ("use",)]  # a label begins with the attack's name anyway
+    names = dict(zip((axis.path for axis in shown), short_names(shown), strict=True))
+    for values in product(axes):
         suffix = " ".join(f"{names[path]}={_text(value)}" for path, value in values.items() if path in names)
-        yield suffix, axes.placed(table, {path[2:]: value for path, value in values.items()})
+        yield suffix, placed(table, {path[2:]: value for path, value in values.items()})
 
 
 def _text(value: Any) -> str:

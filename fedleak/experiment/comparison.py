@@ -58,17 +58,17 @@ def _with_none(rows: list[Any]) -> list[Any]:
 
 def _both_forms(tables: list[Any], chains: list[Chain]) -> list[Any]:
     """Each attack that adapts to a chain, followed by its control where it has none yet; then the one that learns."""
-    found: list[Any] = []
+    both: list[Any] = []
     controls = [table.get("attack") for table in tables if table["use"] == PLAIN]
     for table in tables:
-        found.append(table)
+        both.append(table)
         if _adapts(table, chains) and unlabeled(table) not in controls:
             named = table.get("label", table["use"])
             label = {"label": f"{named} {PLAIN}"} if isinstance(named, str) else {}
-            found.append({"use": PLAIN, "attack": unlabeled(table), **label})
+            both.append({"use": PLAIN, "attack": unlabeled(table), **label})
     if all(table["use"] != LEARNED for table in _apart("attacks", tables)):
-        found.append({"use": LEARNED})
-    return found
+        both.append({"use": LEARNED})
+    return both
 
 
 def _chains(rows: list[Any]) -> list[Chain]:

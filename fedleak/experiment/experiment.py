@@ -1,4 +1,4 @@
-"""An experiment: the frozen description of one run, parsed once from TOML; after it no dict, no string dispatch."""
+"""An experiment: the frozen description of one run, parsed once from TOML, with the metrics that fit its attacks."""
 
 import tomllib
 from collections import Counter
@@ -18,8 +18,6 @@ from fedleak.experiment.overrides import override
 from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
 from fedleak.tasks import hardened, parse_name
 
-# Which metrics fit which attacks: those that judge what an attack answers with.
-
 METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
     "inputs": ("mse", "psnr", "ssim"),
     "labels": ("label-recall",),
@@ -27,38 +25,8 @@ METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
     "properties": ("property-accuracy", "property-brier"),
 }
 """What an answer is scored by where nobody named a metric; the page of a run speaks in the first that has a figure."""
-
-
-def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
-    """The metrics that some attack can be judged by; without attacks those of images and labels."""
-    answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
-    return tuple(name for kind, names in METRICS_FOR.items() if kind in answers for name in names)
-
-
-def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None:
-    """Raises `ConfigError` where no metric can judge what any attack answers with: a run without a single figure."""
-    if attacks and metrics and not any(judges(metric, attack) for metric in metrics for attack in attacks):
-        named = " and ".join(dict.fromkeys(metric.name for metric in metrics))
-        fitting = ", ".join(f'"{name}"' for name in metrics_for(attacks))
-        raise ConfigError(
-            f"metrics: {named} can judge none of these attacks, so there would be no figure; add some of {fitting}, or "
-            "leave metrics out"
-        )
-
-
-def judges(metric: Metric, attack: Attack) -> bool:
-    """Whether the metric is on something that the attack guesses."""
-    return metric.compares in attack.targets
-
-
 MOST_LEVELS = 32
 """Tables and lists within each other in a file."""
-
-
-def _some_name(value: str) -> str:
-    if not value.strip():
-        raise PydanticCustomError("name", "a name that is not empty")
-    return value
 
 
 class NamedDefense(Settings):
@@ -66,6 +34,12 @@ class NamedDefense(Settings):
 
     name: Name
     chain: tuple[Table, ...] = ()
+
+
+def _some_name(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("name", "a name that is not empty")
+    return value
 
 
 class Experiment(PlanSettings):
@@ -98,29 +72,6 @@ class Experiment(PlanSettings):
         return tuple(metrics.build(name, {}, f"metrics.{i}") for i, name in enumerate(self.metrics))
 
 
-def unlabeled(table: Table) -> Table:
-    """A table of an attack without its label: what the attack is built from."""
-    return {key: value for key, value in table.items() if key != "label"}
-
-
-def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
-    """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the experiment {path}: {error}") from error
-    try:
-        tree = tomllib.loads(text)
-    except RecursionError as error:
-        raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    for setting in overrides:
-        override(tree, setting)
-    _require_shallow(tree, path)
-    return tree
-
-
 def parse_experiment(tree: Table) -> Experiment:
     """An experiment from parsed TOML; every name and option in it is checked here, before anything runs."""
     experiment = parse_unjudged(tree)
@@ -148,6 +99,29 @@ def parse_unjudged(tree: Table) -> Experiment:
     return experiment
 
 
+def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
+    """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the experiment {path}: {error}") from error
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    for setting in overrides:
+        override(tree, setting)
+    _require_shallow(tree, path)
+    return tree
+
+
+def unlabeled(table: Table) -> Table:
+    """A table of an attack without its label: what the attack is built from."""
+    return {key: value for key, value in table.items() if key != "label"}
+
+
 def require_fitting(experiment: Experiment) -> None:
     """Refuses a task that does not exist, and a defense that does not fit its network."""
     parse_name(experiment.task)
@@ -158,6 +132,28 @@ def require_fitting(experiment: Experiment) -> None:
             hardened(experiment.task, chain)
         except ConfigError as error:
             raise ConfigError(f"defenses.{i}.chain: {error}") from error
+
+
+def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None:
+    """Raises `ConfigError` where no metric can judge what any attack answers with: a run without a single figure."""
+    if attacks and metrics and not any(judges(metric, attack) for metric in metrics for attack in attacks):
+        named = " and ".join(dict.fromkeys(metric.name for metric in metrics))
+        fitting = ", ".join(f'"{name}"' for name in metrics_for(attacks))
+        raise ConfigError(
+            f"metrics: {named} can judge none of these attacks, so there would be no figure; add some of {fitting}, or "
+            "leave metrics out"
+        )
+
+
+def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
+    """The metrics that some attack can be judged by; without attacks those of images and labels."""
+    answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
+    return tuple(name for kind, names in METRICS_FOR.items() if kind in answers for name in names)
+
+
+def judges(metric: Metric, attack: Attack) -> bool:
+    """Whether the metric is on something that the attack guesses."""
+    return metric.compares in attack.targets
 
 
 def check_labels(tree: Table) -> None:

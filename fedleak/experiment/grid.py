@@ -22,7 +22,36 @@ from fedleak.experiment.naming import Draft, named
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings import A_NAME, PlanSettings, Settings, Table, dotted, is_name, parse_settings
 
-# The combinations that `[[vary]]` names: changes that go together instead of being multiplied.
+
+def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
+    """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
+    return parse_campaign(read_tree(path, overrides))
+
+
+def parse_campaign(tree: Table) -> Campaign:
+    """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
+    base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
+    combinations = combinations_of(tree.get("vary"))
+    tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
+    parts = [Part.of(name, merged(base, changes)) for name, changes in combinations.items()]
+    require_fewer(parts, tuning.seeds if tuning is not None else ())
+    firsts = [_first(part) for part in parts]
+    _require_different(parts, firsts)
+    drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
+    points = tuple(named(drafts))
+    spelled = _spelled_out(tree, base, next(iter(combinations.values())))
+    return Campaign(points=points, tree={**spelled, **_metrics(points, base)})
+
+
+def campaign_of(experiment: Experiment) -> Campaign:
+    """The campaign of one point that an experiment is."""
+    return Campaign(points=(Point(experiment=experiment),), tree=experiment_facts(experiment))
+
+
+class Tuning(Settings):
+    """Seeds on which the variants of an attack are chosen among; they never count in a result."""
+
+    seeds: tuple[int, ...]
 
 
 def combinations_of(entries: Any) -> dict[str, Table]:
@@ -57,50 +86,11 @@ def merged(base: Table, changes: Table) -> Table:
     return result
 
 
-class Tuning(Settings):
-    """Seeds on which the variants of an attack are chosen among; they never count in a result."""
-
-    seeds: tuple[int, ...]
-
-
-def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
-    """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
-    return parse_campaign(read_tree(path, overrides))
-
-
-def parse_campaign(tree: Table) -> Campaign:
-    """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
-    base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
-    combinations = combinations_of(tree.get("vary"))
-    tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
-    parts = [Part.of(name, merged(base, changes)) for name, changes in combinations.items()]
-    require_fewer(parts, tuning.seeds if tuning is not None else ())
-    firsts = [_first(part) for part in parts]
-    _require_different(parts, firsts)
-    drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
-    points = tuple(named(drafts))
-    spelled = _spelled_out(tree, base, next(iter(combinations.values())))
-    return Campaign(points=points, tree={**spelled, **_metrics(points, base)})
-
-
-def campaign_of(experiment: Experiment) -> Campaign:
-    """The campaign of one point that an experiment is."""
-    return Campaign(points=(Point(experiment=experiment),), tree=experiment_facts(experiment))
-
-
 def _first(part: Part) -> Experiment:
     """The first point of a combination."""
     check_labels(part.tree)
     at_first = axes.placed(part.tree, {axis.path: axis.values[0] for axis in part.settings})
     return parse_experiment(with_variants(at_first, part.found))
-
-
-def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Draft]:
-    """The points of one combination: the product of its axes, the first one slowest; then the tuning seeds."""
-    for values in axes.product(part.settings):
-        yield part.name, _at(first, values), "test"
-    if tuning is not None:
-        yield from _tuning_drafts(part.name, first, part.settings, tuning)
 
 
 def _require_different(parts: list[Part], firsts: list[Experiment]) -> None:
@@ -111,6 +101,25 @@ def _require_different(parts: list[Part], firsts: list[Experiment]) -> None:
         owner = owners.setdefault(axes.canonical([experiment_facts(first), varying]), part.name)
         if owner != part.name:
             raise ConfigError(f"vary.{i}: '{part.name}' has the same settings as '{owner}'; leave one of them out")
+
+
+def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Draft]:
+    """The points of one combination: the product of its axes, the first one slowest; then the tuning seeds."""
+    for values in axes.product(part.settings):
+        yield part.name, _at(first, values), "test"
+    if tuning is not None:
+        yield from _tuning_drafts(part.name, first, part.settings, tuning)
+
+
+def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
+    """The experiment with other settings; only those are parsed anew."""
+    if not values:
+        return first
+    tree = first.model_dump(include=set(PLAN_FIELDS), exclude_none=True)
+    plan = parse_settings(PlanSettings, axes.placed(tree, values))
+    point = first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
+    require_fitting(point)
+    return point
 
 
 def _tuning_drafts(vary: str, first: Experiment, settings: list[Axis], tuning: Tuning) -> Iterator[Draft]:
@@ -127,25 +136,6 @@ def _tuning_drafts(vary: str, first: Experiment, settings: list[Axis], tuning: T
         yield vary, _at(first, values), "tuning"
 
 
-def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
-    """The experiment with other settings; only those are parsed anew."""
-    if not values:
-        return first
-    tree = first.model_dump(include=set(PLAN_FIELDS), exclude_none=True)
-    plan = parse_settings(PlanSettings, axes.placed(tree, values))
-    point = first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
-    require_fitting(point)
-    return point
-
-
-def _metrics(points: tuple[Point, ...], base: Table) -> Table:
-    """The metrics as the file has them; else those of all points; none where they follow from attacks that vary."""
-    if "metrics" in base:
-        return {"metrics": base["metrics"]}
-    found = {point.experiment.metrics for point in points}
-    return {"metrics": list(found.pop())} if len(found) == 1 else {}
-
-
 def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
     """The file with every default written out; parsed again it gives the same campaign."""
     base = base if "task" in base else {**base, "task": first_changes.get("task")}
@@ -157,3 +147,11 @@ def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
         facts[str(kind)][number] = base[str(kind)][number]  # each has options of its own: it stays as it was written
     facts = axes.placed(facts, {axis.path: list(axis.values) for axis in found})
     return {**facts, **{key: tree[key] for key in ("vary", "tuning") if key in tree}}
+
+
+def _metrics(points: tuple[Point, ...], base: Table) -> Table:
+    """The metrics as the file has them; else those of all points; none where they follow from attacks that vary."""
+    if "metrics" in base:
+        return {"metrics": base["metrics"]}
+    found = {point.experiment.metrics for point in points}
+    return {"metrics": list(found.pop())} if len(found) == 1 else {}

@@ -1,4 +1,4 @@
-"""Names of the points of a campaign: in the rows, and as folders."""
+"""Naming: what tells the points of a campaign apart, as values in rows and as folders; labels of attacks."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,6 @@ from fedleak.settings import ATTACKERS_SETTINGS, PlanSettings, Scalar, Settings,
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
-
-
 Draft = tuple[str, Experiment, Split]
 """Name of the combination, experiment, split: a point before it is known what varies."""
 
@@ -29,16 +27,33 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
     varying = [
         key for key in {key: None for one in flat for key in one} if len({str(one.get(key)) for one in flat}) > 1
     ]
-    own = [key for key in varying if key not in _shared(drafts)]
-    last = [key.rpartition(".")[2] for key in own]
-    short = {key: name if last.count(name) == 1 else key for key, name in zip(own, last, strict=True)}
+    federation_keys = [key for key in varying if key not in _shared(drafts)]
+    last = [key.rpartition(".")[2] for key in federation_keys]
+    short = {key: name if last.count(name) == 1 else key for key, name in zip(federation_keys, last, strict=True)}
     for (_, experiment, split), facts in zip(drafts, flat, strict=True):
+        federation = " ".join(f"{name}={facts.get(key, '')}" for key, name in short.items())
         yield Point(
             experiment=experiment,
             setting={key: facts.get(key, "") for key in varying if key not in OWN_COLUMNS},
-            federation=file_name(" ".join(f"{short[key]}={facts.get(key, '')}" for key in own)) if own else "",
+            federation=file_name(federation) if federation else "",
             split=split,
         )
+
+
+def labels_of(tables: tuple[Table, ...]) -> list[str]:
+    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
+
+    A number that would give the name of another attack is left out.
+    """
+    names = [str(table.get("label", table["use"])) for table in tables]
+    given = set(names)
+    numbered: dict[str, Iterator[str]] = {}
+    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
+
+
+def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
+    """The attacks of an experiment by label, every option written out."""
+    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
 
 
 def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[str, Scalar]:
@@ -65,27 +80,8 @@ def _shared(drafts: list[Draft]) -> tuple[str, ...]:
     return ATTACKERS_SETTINGS if alike else tuple(key for key in ATTACKERS_SETTINGS if key != "vary")
 
 
-# Labels of attacks: the names that their rows carry.
-
-
-def labels_of(tables: tuple[Table, ...]) -> list[str]:
-    """Names for the rows: the attack's label or own name, and `name-2`, `name-3`, ... where it comes again.
-
-    A number that would give the name of another attack is left out.
-    """
-    names = [str(table.get("label", table["use"])) for table in tables]
-    given = set(names)
-    numbered: dict[str, Iterator[str]] = {}
-    return [next(numbered[name]) if name in numbered else _first(name, numbered, given) for name in names]
-
-
 def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:
     """A name where it comes first; whoever comes later takes one from `numbered`."""
     others = (f"{name}-{number}" for number in count(2))
     numbered[name] = (other for other in others if other not in given)
     return name
-
-
-def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
-    """The attacks of an experiment by label, every option written out."""
-    return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))

@@ -1,4 +1,4 @@
-"""The outcome of a federation: its recordings, failures and evaluation, as values and as files."""
+"""Outcome of a federation: its recordings, failures and evaluation, as values and as files."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The plan of a federation, and its form in Flower's flat run config."""
+"""Plan of a federation, and its form in Flower's flat run config."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A client's reply: its weights after training and the defenses. Clients run it, verification replays it."""
+"""Reply of a client: its weights after training and defenses. Clients compute it, verification replays it."""
 
 from fedleak.client_round import Sent, client_round
 from fedleak.contracts.chain import Chain

@@ -1,4 +1,4 @@
-"""Gallery: pictures of truth and guesses, gathered from the cells of a run."""
+"""Gallery: truth and guesses gathered from the cells of a run, a row for each defense and attack, as `gallery.png`."""
 
 import math
 from collections.abc import Iterator
@@ -25,10 +25,18 @@ from fedleak.runs.folder import RunFolder
 
 COLUMNS = 8
 """Examples shown at most."""
-
-
 ROUND = 1
 """The round that is shown."""
+
+
+def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
+    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
+    return draw(collect(folder, campaign), folder.gallery)
+
+
+def collect(folder: RunFolder, campaign: Campaign) -> Panel:
+    """Truth, the prior, a line for each defense and image-guessing attack, all in the campaign's first setting."""
+    return _Collector(folder, campaign).panel()
 
 
 @dataclass(frozen=True)
@@ -37,11 +45,6 @@ class Column:
 
     client: int
     place: int
-
-
-def collect(folder: RunFolder, campaign: Campaign) -> Panel:
-    """Truth, the prior, a line for each defense and image-guessing attack, all in the campaign's first setting."""
-    return _Collector(folder, campaign).panel()
 
 
 class _Collector:
@@ -164,17 +167,17 @@ class _Collector:
         return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
 
 
+def _spread(sizes: dict[int, int]) -> list[Column]:
+    """Every example, the first of each client before the second of any: so a cut still shows all clients."""
+    longest = max(sizes.values(), default=0)
+    return [Column(client, place) for place in range(longest) for client, size in sizes.items() if place < size]
+
+
 def _truth(message: Message) -> Batch | None:
     try:
         return message.truth
     except RecordingError:
         return None  # the client sent nothing under this defense
-
-
-def _spread(sizes: dict[int, int]) -> list[Column]:
-    """Every example, the first of each client before the second of any: so a cut still shows all clients."""
-    longest = max(sizes.values(), default=0)
-    return [Column(client, place) for place in range(longest) for client, size in sizes.items() if place < size]
 
 
 def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
@@ -189,11 +192,3 @@ def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
         else Picture(image=image, caption=f"{value:.1f} dB")
         for image, value in zip(images, psnr, strict=True)
     ]
-
-
-# `gallery.png`: the truth above the guesses, a row for each defense and attack, a column for each example.
-
-
-def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
-    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
-    return draw(collect(folder, campaign), folder.gallery)

@@ -1,4 +1,4 @@
-"""Panels of pictures drawn into a PNG, pixels kept crisp."""
+"""Panels of pictures drawn into a PNG with crisp pixels: a gallery, or one guess below its truth."""
 
 import io
 import math
@@ -18,7 +18,18 @@ from fedleak.evaluation import scoring
 from fedleak.io.atomic import write_atomically
 from fedleak.learning.batch import Batch
 
-# What a gallery shows, before it is drawn.
+SIDE = 1.15
+"""Inches of a picture."""
+GAP = 0.34
+"""Inches below a picture, for its caption."""
+LEFT = 2.0
+"""Inches for the titles of the lines."""
+TOP, BOTTOM = 0.85, 0.4
+"""Inches above the first line, and below the last."""
+DOTS = 150
+"""Pixels an inch."""
+COLUMNS = 8
+"""Examples of a single attack that are shown at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +60,6 @@ class Panel:
     note: str = ""
 
 
-SIDE = 1.15
-"""Inches of a picture."""
-
-
-GAP = 0.34
-"""Inches below a picture, for its caption."""
-
-
-LEFT = 2.0
-"""Inches for the titles of the lines."""
-
-
-TOP, BOTTOM = 0.85, 0.4
-
-
-DOTS = 150
-
-
 def draw(panel: Panel, path: Path) -> Path:
     """Writes the picture whole; raises `OutputError` where it cannot be written."""
     columns, lines = max(len(panel.columns), 1), len(panel.lines)
@@ -85,6 +78,20 @@ def draw(panel: Panel, path: Path) -> Path:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return write_atomically(path, buffer.getvalue())
+
+
+def beside(title: str, guess: Float[Tensor, "guesses channels height width"], truth: Batch | None) -> Panel:
+    """The first guesses below their truths, each with its PSNR; the guesses alone where there is no truth."""
+    if truth is None:
+        return _panel(title, len(guess), [Line(title="guess", pictures=tuple(_picture(i) for i in guess[:COLUMNS]))])
+    psnr = scoring.score(Reconstruction(inputs=guess), truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0]
+    captions = ["" if math.isnan(value) else f"{value:.1f} dB" for value in psnr.per_sample or [math.nan] * len(truth)]
+    images = zip(scoring.matched(guess, truth.inputs)[:COLUMNS], captions, strict=False)
+    lines = [
+        Line(title="truth", pictures=tuple(_picture(image) for image in truth.inputs[:COLUMNS])),
+        Line(title="guess", pictures=tuple(_picture(image, caption) for image, caption in images)),
+    ]
+    return _panel(title, len(truth), lines)
 
 
 def _words(figure: Figure, panel: Panel, height: float) -> None:
@@ -111,7 +118,7 @@ def _show(axes: Axes, picture: Picture) -> None:
         spine.set_color("#bbbbbb")
         spine.set_linewidth(0.6)
     if picture.image is None:
-        _say(axes, picture.reason)
+        _write_reason(axes, picture.reason)
         return
     pixels = picture.image.detach().clamp(0, 1).permute(1, 2, 0).numpy()
     gray = pixels.shape[2] == 1
@@ -120,7 +127,7 @@ def _show(axes: Axes, picture: Picture) -> None:
     axes.set_xlabel(picture.caption, fontsize=8.5, labelpad=2)
 
 
-def _say(axes: Axes, reason: str) -> None:
+def _write_reason(axes: Axes, reason: str) -> None:
     """Why there is no picture, in words, on a pale ground with a dashed border."""
     axes.set_facecolor("#f4f1ea")
     for spine in axes.spines.values():
@@ -128,25 +135,6 @@ def _say(axes: Axes, reason: str) -> None:
     words = textwrap.shorten(reason, 110, placeholder=" …")
     axes.text(0.5, 0.5, textwrap.fill(words, 20), fontsize=6, color="#7a3b1d", ha="center", va="center",
               transform=axes.transAxes)  # fmt: skip
-
-
-# One guess below its truth, example by example: the picture of a single attack.
-
-COLUMNS = 8
-
-
-def beside(title: str, guess: Float[Tensor, "guesses channels height width"], truth: Batch | None) -> Panel:
-    """The first guesses below their truths, each with its PSNR; the guesses alone where there is no truth."""
-    if truth is None:
-        return _panel(title, len(guess), [Line(title="guess", pictures=tuple(_picture(i) for i in guess[:COLUMNS]))])
-    psnr = scoring.score(Reconstruction(inputs=guess), truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0]
-    captions = ["" if math.isnan(value) else f"{value:.1f} dB" for value in psnr.per_sample or [math.nan] * len(truth)]
-    images = zip(scoring.matched(guess, truth.inputs)[:COLUMNS], captions, strict=False)
-    lines = [
-        Line(title="truth", pictures=tuple(_picture(image) for image in truth.inputs[:COLUMNS])),
-        Line(title="guess", pictures=tuple(_picture(image, caption) for image, caption in images)),
-    ]
-    return _panel(title, len(truth), lines)
 
 
 def _panel(title: str, examples: int, lines: list[Line]) -> Panel:

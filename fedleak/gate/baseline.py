@@ -1,4 +1,4 @@
-"""Baseline comparison: which groups leak more than in an older run, beyond noise, and which figures are missing."""
+"""Baseline comparison: what leaks more than in an older run, beyond noise; missing figures; differing settings."""
 
 import math
 from collections import Counter
@@ -21,53 +21,10 @@ from fedleak.statistics.intervals import counted
 from fedleak.statistics.paired_tests import ROUNDING, Comparison, compare_runs
 from fedleak.statistics.summary import summary_of
 
-# Settings diff: what sets a baseline apart, but for its name, its seeds and its defenses, which are under test.
-
 FREE = ("name", "seed", "defenses")
 """What may differ between a run and its baseline."""
-
-
 ABSENT = "nothing"
-
-
-def differences(new: Table, old: Table) -> list[str]:
-    """A clause for each setting that differs: `attacks.0.steps: 60 in the baseline, 1 here`."""
-    here, there = dict(_leaves(_compared(new))), dict(_leaves(_compared(old)))
-    return [
-        f"{key}: {there.get(key, ABSENT)} in the baseline, {here.get(key, ABSENT)} here"
-        for key in dict.fromkeys((*there, *here))
-        if here.get(key, ABSENT) != there.get(key, ABSENT)
-    ]
-
-
-def _compared(tree: Table) -> Table:
-    """The tree without what may differ, there and among what `[[vary]]` changes; combinations by name, not by place."""
-    plain = {key: value for key, value in tree.items() if key not in (*FREE, "vary")}
-    for entry in tree.get("vary", ()):
-        plain[f"vary.{entry['name']}"] = {key: value for key, value in entry.items() if key not in FREE}
-    return plain
-
-
-def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """The values of a tree by dotted key; a list of plain values is one value."""
-    if isinstance(node, dict) and node:
-        for key, value in node.items():
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list | tuple) and any(isinstance(item, dict) for item in node):
-        for place, item in enumerate(node):
-            yield from _leaves(item, f"{path}.{place}")
-    else:
-        yield path, _text(node)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_text, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return number_text(float(value)) if isinstance(value, int | float) else str(value) or "''"
-
-
+"""In the place of a setting that only the other run has."""
 Groups = Mapping[Group, Sequence[Row]]
 
 
@@ -117,9 +74,53 @@ def compare(
     )
 
 
+def differences(new: Table, old: Table) -> list[str]:
+    """A clause for each setting that differs: `attacks.0.steps: 60 in the baseline, 1 here`."""
+    here, there = dict(_leaves(_compared(new))), dict(_leaves(_compared(old)))
+    return [
+        f"{key}: {there.get(key, ABSENT)} in the baseline, {here.get(key, ABSENT)} here"
+        for key in dict.fromkeys((*there, *here))
+        if here.get(key, ABSENT) != there.get(key, ABSENT)
+    ]
+
+
+def figures_of(rows: Sequence[Row]) -> dict[Message, float]:
+    """The figure of each message that has one."""
+    return {message_of(row): row.value for row in rows if math.isfinite(row.value)}
+
+
+def missing_figures(news: Groups, olds: Groups) -> Iterator[str]:
+    """A clause for each group whose figures are gone, all or some; seeds that this run does not have are left out."""
+    seeds = {row.seed for rows in news.values() for row in rows}
+    for group, old in olds.items():
+        name = f"{group.metric} of {MeasuredGroup(**group.variant._asdict())}"
+        if group not in news and any(row.applicable for row in old):
+            yield f"{name}: in the baseline and not in this run"
+        elif group in news:
+            had = [message for message in figures_of(old) if message[0] in seeds]
+            missing = set(had) - figures_of(news[group]).keys()
+            if missing:
+                yield f"{name}: {_missing(len(missing), len(had), _reasons(news[group], missing))}"
+
+
+def new_figures(news: Groups, olds: Groups) -> list[NewFigures]:
+    """What came to nothing in the baseline and has a figure now, group by group, those that leaked first."""
+    found = []
+    for group in news:
+        failed = {message_of(row) for row in olds.get(group, ()) if not math.isfinite(row.value)}
+        rows = [row for row in news[group] if message_of(row) in failed and math.isfinite(row.value)]
+        if rows:
+            found.append(_new_figures(group, rows))
+    return sorted(found, key=lambda one: -one.leaked)
+
+
 def _looking(rows: Sequence[Row]) -> list[Row]:
     """Test rows of attacks that look at the update: what others guess is no leakage."""
     return [row for row in rows if row.split == "test" and row.algorithm not in BASELINES]
+
+
+def _in_common(news: Groups, olds: Groups) -> bool:
+    return any({*map(message_of, rows)} & {*map(message_of, olds.get(group, ()))} for group, rows in news.items())
 
 
 def _unchanged(new: Sequence[Row], old: Sequence[Row]) -> bool:
@@ -130,16 +131,6 @@ def _unchanged(new: Sequence[Row], old: Sequence[Row]) -> bool:
 
 def _without(groups: set[Group], rows: Groups) -> list[Row]:
     return [row for group, own in rows.items() if group not in groups for row in own]
-
-
-def _in_common(news: Groups, olds: Groups) -> bool:
-    return any({*map(message_of, rows)} & {*map(message_of, olds.get(group, ()))} for group, rows in news.items())
-
-
-def _severity(change: Change) -> tuple[bool, float]:
-    """Sorts changes: regressions first, the surest first."""
-    p_value = change.comparison.p_value
-    return (not change.regressed, math.inf if math.isnan(p_value) else p_value)
 
 
 def _change(comparison: Comparison, new: Sequence[Row], old: Sequence[Row], alpha: float) -> Change:
@@ -185,34 +176,38 @@ def _measurement(group: Group, rows: Sequence[Row], both: Sequence[Message], mea
     )
 
 
-def figures_of(rows: Sequence[Row]) -> dict[Message, float]:
-    """The figure of each message that has one."""
-    return {message_of(row): row.value for row in rows if math.isfinite(row.value)}
+def _severity(change: Change) -> tuple[bool, float]:
+    """Sorts changes: regressions first, the surest first."""
+    p_value = change.comparison.p_value
+    return (not change.regressed, math.inf if math.isnan(p_value) else p_value)
 
 
-def missing_figures(news: Groups, olds: Groups) -> Iterator[str]:
-    """A clause for each group whose figures are gone, all or some; seeds that this run does not have are left out."""
-    seeds = {row.seed for rows in news.values() for row in rows}
-    for group, old in olds.items():
-        name = f"{group.metric} of {MeasuredGroup(**group.variant._asdict())}"
-        if group not in news and any(row.applicable for row in old):
-            yield f"{name}: in the baseline and not in this run"
-        elif group in news:
-            had = [message for message in figures_of(old) if message[0] in seeds]
-            missing = set(had) - figures_of(news[group]).keys()
-            if missing:
-                yield f"{name}: {_missing(len(missing), len(had), _reasons(news[group], missing))}"
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The values of a tree by dotted key; a list of plain values is one value."""
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list | tuple) and any(isinstance(item, dict) for item in node):
+        for place, item in enumerate(node):
+            yield from _leaves(item, f"{path}.{place}")
+    else:
+        yield path, _text(node)
 
 
-def new_figures(news: Groups, olds: Groups) -> list[NewFigures]:
-    """What came to nothing in the baseline and has a figure now, group by group, those that leaked first."""
-    found = []
-    for group in news:
-        failed = {message_of(row) for row in olds.get(group, ()) if not math.isfinite(row.value)}
-        rows = [row for row in news[group] if message_of(row) in failed and math.isfinite(row.value)]
-        if rows:
-            found.append(_new_figures(group, rows))
-    return sorted(found, key=lambda one: -one.leaked)
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return number_text(float(value)) if isinstance(value, int | float) else str(value) or "''"
+
+
+def _compared(tree: Table) -> Table:
+    """The tree without what may differ, there and among what `[[vary]]` changes; combinations by name, not by place."""
+    plain = {key: value for key, value in tree.items() if key not in (*FREE, "vary")}
+    for entry in tree.get("vary", ()):
+        plain[f"vary.{entry['name']}"] = {key: value for key, value in entry.items() if key not in FREE}
+    return plain
 
 
 def _missing(missing: int, had: int, why: str) -> str:

@@ -67,8 +67,8 @@ def _judged(run: FinishedRun, policy: Policy, measured: Measured) -> tuple[RuleV
 
 def _pictured_rule(run: FinishedRun, verdict: RuleVerdict) -> RuleVerdict:
     kept = [finding for finding in verdict.findings if finding.passed]
-    says = verdict.rule.assertion
-    what = f"{verdict.rule.label}: not {says.figure} {says.operator} {says.bound}"
+    assertion = verdict.rule.assertion
+    what = f"{verdict.rule.label}: not {assertion.figure} {assertion.operator} {assertion.bound}"
     broken = _pictured(run, verdict.broken, f"rule-{verdict.rule.number}", what)
     return replace(verdict, findings=(*broken, *kept))
 

@@ -79,15 +79,15 @@ def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Ev
 def _over_seeds(name: Name, group: MeasuredGroup, rows: Sequence[FederationRow], evaluated: Evaluated) -> Measurement:
     values = [getattr(row, name) for row in rows]
     broken = [row for row, value in zip(rows, values, strict=True) if not math.isfinite(value)]
-    known = [] if broken else values
+    finite = [] if broken else values
     meant = [row for row in broken if evaluated(row)]
     return Measurement(
         group=group,
-        value=math.fsum(known) / len(known) if known else math.nan,
+        value=math.fsum(finite) / len(finite) if finite else math.nan,
         unit=UNITS[name],
-        interval=of_mean(Units(name="seed", totals=np.array(known, dtype=float), sizes=np.ones(len(known)))),
+        interval=of_mean(Units(name="seed", totals=np.array(finite, dtype=float), sizes=np.ones(len(finite)))),
         messages=0,
-        seeds=len(known),
+        seeds=len(finite),
         failures={UNEVALUATED: len(broken)} if broken and not meant else {},
         problem=_problem(name, meant, len(rows)) if meant else "",
     )

@@ -78,13 +78,13 @@ def _notes(suite: Element, notes: Sequence[str]) -> None:
             SubElement(properties, "property", name="note", value=_plain(note))
 
 
-def _case(suite: Element, name: str, failure: str, told: str = "", picture: Picture | None = None) -> None:
+def _case(suite: Element, name: str, failure: str, output: str = "", picture: Picture | None = None) -> None:
     case = SubElement(suite, "testcase", classname=suite.get("name", ""), name=_plain(name))
     if failure:
         shown = "" if picture is None else f"\npicture: {picture}"
         SubElement(case, "failure", message=_plain(failure), type="leak").text = _plain(failure + shown)
-    elif told:
-        SubElement(case, "system-out").text = _plain(told)
+    elif output:
+        SubElement(case, "system-out").text = _plain(output)
 
 
 def _count(suite: Element) -> None:

@@ -80,17 +80,24 @@ def _broken(verdict: RuleVerdict) -> Iterator[str]:
 
 
 def _row(finding: Finding) -> str:
-    own = finding.measurement
-    interval = "none" if own.interval is None else f"{number(own.interval.low)} to {number(own.interval.high)}"
+    measurement = finding.measurement
+    interval = (
+        "none"
+        if measurement.interval is None
+        else f"{number(measurement.interval.low)} to {number(measurement.interval.high)}"
+    )
     cells = [
-        str(own.group),
+        str(measurement.group),
         "; ".join((finding.problem, *finding.notes)),
-        figure(own.value, own.unit, finding.bound),
+        figure(measurement.value, measurement.unit, finding.bound),
         interval,
         number(finding.bound),
-        *(number(own.baselines[name]) if name in own.baselines else "" for name in ("prior", "no-gradient")),
-        str(own.messages),
-        str(own.seeds),
+        *(
+            number(measurement.baselines[name]) if name in measurement.baselines else ""
+            for name in ("prior", "no-gradient")
+        ),
+        str(measurement.messages),
+        str(measurement.seeds),
     ]
     picture = finding.picture
     shown = _code_cell(str(picture.path)) if picture and picture.path else escaped(str(picture or ""))

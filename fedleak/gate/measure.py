@@ -113,12 +113,12 @@ def message_of(row: Row) -> Message:
 
 
 def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Measurement]:
-    found = []
+    measurements = []
     for summary in measured.summaries:
         if summary.group.metric == metric:
             rows = tuple(measured.groups[summary.group])
             value, interval = aggregated(aggregate, summary, rows)
-            found.append(
+            measurements.append(
                 Measurement(
                     group=_group(summary.group.variant),
                     value=value,
@@ -134,7 +134,7 @@ def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Me
                     rows=rows,
                 )
             )
-    return found
+    return measurements
 
 
 def _certified(variant: Variant, rows: Sequence[Row], crashed: Callable[[Row], str]) -> Measurement:

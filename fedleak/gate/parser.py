@@ -78,7 +78,7 @@ EXPECTED = {
 def parse_rule(text: str, where: str = "rule") -> Assertion:
     """What a rule says. Raises `ConfigError` with the column, what was expected there and what came.
 
-    `where` names the rule. Whether there are such metrics, fields and values is another question; see `validation`.
+    `where` names the rule. Whether there are such metrics, fields and values is for `fedleak.gate.validation`.
     """
     try:
         return _parsed(text)
@@ -186,7 +186,7 @@ def _sentence(error: UnexpectedInput, text: str) -> str:
     place = len(text) if at_end else error.token.start_pos or 0
     steps = PARSER.parse_interactive(text[:place])
     taken, may_come = steps.exhaust_lexer(), steps.accepts()
-    expected = next(says for tokens, says in EXPECTED.items() if may_come.issuperset(tokens))
+    expected = next(phrase for tokens, phrase in EXPECTED.items() if may_come.issuperset(tokens))
     expected, hint = _advice(expected, error.token)
     came = "the end of the rule" if at_end else f"'{error.token}'"
     return f"column {place + 1}: expected {expected.format(last=taken[-1] if taken else '')}, got {came}{hint}"

@@ -113,7 +113,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """Conditions that must all hold, or one of which must."""
+    """Conditions of which all must hold, or any one."""
 
     word: Literal["and", "or"]
     parts: tuple["Condition", ...]

@@ -92,17 +92,17 @@ def _finding(rule: RuleVerdict, finding: Finding, location: Facts) -> Facts:
 
 def _regression(alpha: float, change: Change, location: Facts) -> Facts:
     message = f"{change_text(change, alpha)}{_picture_text(change.picture)}"
-    own = change.comparison
+    comparison = change.comparison
     properties = {
         "old": change.old,
         "new": change.new,
-        "difference": own.difference,
-        "interval": [own.interval.low, own.interval.high],
-        "p": own.p_value,
-        "test": own.test,
+        "difference": comparison.difference,
+        "interval": [comparison.interval.low, comparison.interval.high],
+        "p": comparison.p_value,
+        "test": comparison.test,
         **_figures(change.measurement, change.picture),
     }
-    return _result(BASELINE, message, f"{own.group.metric} {change.measurement.group}", location, properties)
+    return _result(BASELINE, message, f"{comparison.group.metric} {change.measurement.group}", location, properties)
 
 
 def _result(rule: str, message: str, key: str, location: Facts, properties: Facts | None = None) -> Facts:

@@ -43,30 +43,31 @@ def counts_text(measurement: Measurement) -> str:
 
 def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
     """What was found in a group, as one sentence."""
-    own = finding.measurement
-    if math.isnan(own.value):
-        return f"{verdict.rule.assertion.figure} of {own.group}: {finding.problem}"
-    says = f"{verdict.rule.assertion.figure} of {own.group} is {figure(own.value, own.unit, finding.bound)}"
-    beside = "; ".join(part for part in (baselines_text(own), counts_text(own), *finding.notes) if part)
+    measurement = finding.measurement
+    if math.isnan(measurement.value):
+        return f"{verdict.rule.assertion.figure} of {measurement.group}: {finding.problem}"
+    value = figure(measurement.value, measurement.unit, finding.bound)
+    text = f"{verdict.rule.assertion.figure} of {measurement.group} is {value}"
+    beside = "; ".join(part for part in (baselines_text(measurement), counts_text(measurement), *finding.notes) if part)
     end = f": {finding.problem}" if finding.problem else ""
-    return f"{says} ({interval_text(own.interval)}; {beside}){end}"
+    return f"{text} ({interval_text(measurement.interval)}; {beside}){end}"
 
 
 def change_text(change: Change, alpha: float) -> str:
     """What became of a group since the baseline, as one sentence."""
     own = change.comparison
-    says = f"{own.group.metric} of {change.measurement.group}: {figure(change.old, change.unit)} before"
+    text = f"{own.group.metric} of {change.measurement.group}: {figure(change.old, change.unit)} before"
     now = f"{figure(change.new, change.unit)} now, a difference of {signed(own.difference)}"
     decided = change.problem or ("no more leakage than noise allows" if change.tested else "too few messages to test")
-    return f"{says}, {now} ({interval_text(own.interval)}; {p_text(own.p_value)}, {own.test}): {decided} at {alpha:g}"
+    return f"{text}, {now} ({interval_text(own.interval)}; {p_text(own.p_value)}, {own.test}): {decided} at {alpha:g}"
 
 
 def new_figures_text(figures: NewFigures) -> str:
     """What was found where the baseline has no figure, as one sentence."""
     own = figures.measurement
-    says = f"{figures.metric} of {own.group}: {figure(own.value, own.unit)} now, no figure in the baseline"
+    text = f"{figures.metric} of {own.group}: {figure(own.value, own.unit)} now, no figure in the baseline"
     beside = f"{baselines_text(own)}; {counts_text(own)}"
-    return f"{says} ({beside}): new figures, not compared; {leaked_text(figures)}"
+    return f"{text} ({beside}): new figures, not compared; {leaked_text(figures)}"
 
 
 def leaked_text(figures: NewFigures) -> str:

@@ -45,10 +45,10 @@ def _lines(verdict: Verdict) -> Iterator[str]:
 def _rule(verdict: RuleVerdict) -> Iterator[str]:
     rule = verdict.rule
     groups = f"broken in {len(verdict.broken)} of {_groups(verdict)}" if verdict.broken else _groups(verdict)
-    told = "" if verdict.problem else f"  ({groups})"
+    groups_note = "" if verdict.problem else f"  ({groups})"
     named = "" if rule.name == rule.text else f"{rule.name}: "
     mark = "PASS" if verdict.passed else "FAIL"
-    yield from _wrapped(f"{mark}  rule {rule.number}  {named}{rule.text}{told}", "              ")
+    yield from _wrapped(f"{mark}  rule {rule.number}  {named}{rule.text}{groups_note}", "              ")
     if rule.because and not verdict.passed:
         yield from _wrapped(f"      because {rule.because}", "      ")
     if verdict.problem:
@@ -66,17 +66,18 @@ def _groups(verdict: RuleVerdict) -> str:
 
 
 def _finding(verdict: RuleVerdict, finding: Finding) -> Iterator[str]:
-    own, assertion = finding.measurement, verdict.rule.assertion
-    yield from _wrapped(f"    - {own.group}", "      ")
-    if own.value == own.value:
-        value = figure(own.value, own.unit, finding.bound)
-        yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(own.interval)}", "        ")
-        bound = f"bound {number(finding.bound, own.value)}"
+    measurement, assertion = finding.measurement, verdict.rule.assertion
+    yield from _wrapped(f"    - {measurement.group}", "      ")
+    if measurement.value == measurement.value:
+        value = figure(measurement.value, measurement.unit, finding.bound)
+        yield from _wrapped(f"      {assertion.figure} is {value}; {interval_text(measurement.interval)}", "        ")
+        bound = f"bound {number(finding.bound, measurement.value)}"
         yield from _wrapped(
-            f"      {'; '.join(filter(None, [bound, baselines_text(own), counts_text(own)]))}", "        "
+            f"      {'; '.join(filter(None, [bound, baselines_text(measurement), counts_text(measurement)]))}",
+            "        ",
         )
-    for said in (finding.problem, *finding.notes):
-        yield from _wrapped(f"      {said}", "        ")
+    for remark in (finding.problem, *finding.notes):
+        yield from _wrapped(f"      {remark}", "        ")
     yield from _picture(finding.picture)
 
 
@@ -91,8 +92,8 @@ def _baseline(baseline: BaselineVerdict) -> Iterator[str]:
     broken = baseline.regressions
     mark = "PASS" if baseline.passed else "FAIL"
     groups = counted(len(baseline.changes) + baseline.unchanged, "group")
-    says = f"{len(broken)} of {groups} leak more, {baseline.unchanged} unchanged"
-    yield from _wrapped(f"{mark}  baseline {baseline.old}: {says} (alpha {baseline.alpha:g})", "      ")
+    counts = f"{len(broken)} of {groups} leak more, {baseline.unchanged} unchanged"
+    yield from _wrapped(f"{mark}  baseline {baseline.old}: {counts} (alpha {baseline.alpha:g})", "      ")
     if baseline.problem:
         yield from _wrapped(f"      {baseline.problem}", "      ")
     for change in broken[:GROUPS]:
@@ -120,18 +121,18 @@ def _differences(baseline: BaselineVerdict) -> Iterator[str]:
 def _new(figures: NewFigures) -> Iterator[str]:
     own = figures.measurement
     yield from _wrapped(f"    - new: {figures.metric} of {own.group}", "      ")
-    says = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
-    yield from _wrapped(f"      {says}: not compared, {leaked_text(figures)}", "        ")
+    text = f"no figure before, {figure(own.value, own.unit)} now ({baselines_text(own)}; {counts_text(own)})"
+    yield from _wrapped(f"      {text}: not compared, {leaked_text(figures)}", "        ")
     yield from _picture(figures.picture)
 
 
 def _change(change: Change) -> Iterator[str]:
-    own = change.comparison
-    yield from _wrapped(f"    - {own.group.metric} of {change.measurement.group}", "      ")
+    measurement = change.comparison
+    yield from _wrapped(f"    - {measurement.group.metric} of {change.measurement.group}", "      ")
     yield f"      {figure(change.old, change.unit)} before, {figure(change.new, change.unit)} now"
     yield from _wrapped(f"      {change.problem}", "        ")
-    difference = f"difference {signed(own.difference)}; {interval_text(own.interval)}"
-    yield from _wrapped(f"      {difference}; {p_text(own.p_value)} ({own.test})", "        ")
+    difference = f"difference {signed(measurement.difference)}; {interval_text(measurement.interval)}"
+    yield from _wrapped(f"      {difference}; {p_text(measurement.p_value)} ({measurement.test})", "        ")
     yield from _picture(change.picture)
 
 

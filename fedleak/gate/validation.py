@@ -16,7 +16,7 @@ from fedleak.settings import Scalar
 
 SENDERS = ("client", "aggregate")
 NEAR = 0.8
-"""How alike two names are (0 to 1) of which one is a slip of the other."""
+"""How alike a name and a slip of it are, from 0 to 1."""
 MIDDLE = 50.0
 """The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
 UPPER: tuple[Operator, ...] = ("<", "<=")
@@ -91,24 +91,24 @@ def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, whe
             f"{where}, column {comparison.column}: '{name}' may be {' or '.join(full)}; write one of these"
         )
     if not full:
-        known = {*vocabulary.fields, *map(short_key, vocabulary.fields)}
+        names = {*vocabulary.fields, *map(short_key, vocabulary.fields)}
         raise ConfigError(
             f"{where}, column {comparison.column}: no field '{name}' tells this run's groups apart"
-            f"{did_you_mean(name, known)}"
+            f"{did_you_mean(name, names)}"
         )
 
 
 def _check_values(comparison: Comparison, vocabulary: Vocabulary, where: str, *, must_exist: bool) -> None:
     key = next(key for key in vocabulary.fields if comparison.field in (key, short_key(key)))
-    known = [value for value in vocabulary.fields[key] if isinstance(value, str)]
+    present = [value for value in vocabulary.fields[key] if isinstance(value, str)]
     for value in comparison.values:
-        if not isinstance(value, str) or value in known:
+        if not isinstance(value, str) or value in present:
             continue
         if must_exist:
             raise ConfigError(
-                f"{where}: no {comparison.field} of this run is called '{value}'{did_you_mean(value, known)}"
+                f"{where}: no {comparison.field} of this run is called '{value}'{did_you_mean(value, present)}"
             )
-        slip = _slip(value, known)
+        slip = _slip(value, present)
         if slip is not None:
             raise ConfigError(f"{where}: no {comparison.field} of this run is called '{value}'; did you mean '{slip}'?")
 
@@ -126,10 +126,10 @@ def _check_direction(rule: Rule, where: str) -> None:
     The middle, the mean and every share are about all samples.
     """
     figure, operator = rule.assertion.figure, rule.assertion.operator
-    known = {cls.name: cls for cls in metrics}
-    if figure.aggregate is None or figure.name not in known:
+    by_name = {cls.name: cls for cls in metrics}
+    if figure.aggregate is None or figure.name not in by_name:
         return
-    higher = known[figure.name].higher_is_better
+    higher = by_name[figure.name].higher_is_better
     place = _place(figure.aggregate)
     quiet = place < MIDDLE if higher else place > MIDDLE
     if quiet and operator in (UPPER if higher else LOWER):

@@ -14,6 +14,7 @@ from fedleak.learning.weights import NamedTensors
 
 Statistics = Float[Tensor, "2 channels"]
 """Mean and (biased) variance of each channel of what enters a layer."""
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,3 @@ def relatively_apart(targets: Sequence[Statistics]) -> Callable[[Sequence[Tensor
         return torch.stack(each).mean()
 
     return penalty
-
-
-_TINY = 1e-12

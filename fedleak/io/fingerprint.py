@@ -1,4 +1,4 @@
-"""Source fingerprint: both ends of a federation must run the same code."""
+"""Fingerprints: of the source, which both ends of a federation must share; content addresses; file names."""
 
 import hashlib
 import json
@@ -10,6 +10,8 @@ from typing import Any
 import fedleak
 
 PARTIES = ("attacks", "clients", "server")
+LONGEST = 100
+"""Characters of a file's name."""
 
 
 @lru_cache(maxsize=1)
@@ -24,21 +26,6 @@ def source_fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def _sources() -> dict[str, Path]:
-    package, *elsewhere = (Path(folder) for folder in fedleak.__path__)
-    found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
-    for root in elsewhere:
-        for party in PARTIES:
-            found |= {path.relative_to(root).as_posix(): path for path in (root / party).rglob("*.py")}
-    return found
-
-
-# Content addresses, and labels as the names of files: the same facts have the same name on any machine.
-
-LONGEST = 100
-"""Characters of a file's name."""
-
-
 def address_of(facts: Any) -> str:
     """A short digest of plain data."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
@@ -49,3 +36,12 @@ def file_name(label: str) -> str:
     """A label as the name of a file: itself where it can be one, else with a digest that keeps it apart."""
     plain = re.sub(r"[^A-Za-z0-9._+=, -]", "_", label)
     return label if plain == label and len(label) <= LONGEST else f"{plain[: LONGEST - 9]}-{address_of(label)[:8]}"
+
+
+def _sources() -> dict[str, Path]:
+    package, *elsewhere = (Path(folder) for folder in fedleak.__path__)
+    found = {path.relative_to(package).as_posix(): path for path in package.rglob("*.py")}
+    for root in elsewhere:
+        for party in PARTIES:
+            found |= {path.relative_to(root).as_posix(): path for path in (root / party).rglob("*.py")}
+    return found

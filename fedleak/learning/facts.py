@@ -1,4 +1,4 @@
-"""Local training as facts: what is declared about how a client trains, without the training itself."""
+"""Training facts: what is declared about how a client trains, without the training itself."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -23,7 +23,7 @@ class LocalTraining:
 
     @property
     def steps(self) -> int | None:
-        """Number of optimiser steps, None where unknown."""
+        """Number of optimizer steps, None where unknown."""
         return None if self.batches is None or self.epochs is None else self.batches * self.epochs
 
     @property

@@ -1,4 +1,4 @@
-"""The layers of a network that normalize over a batch."""
+"""Layers that attacks must know of: BatchNorm, and noise drawn inside a network."""
 
 import torch
 from jaxtyping import Float
@@ -13,11 +13,8 @@ def batch_norms(network: nn.Module) -> dict[str, BatchNorm]:
     return {place: layer for place, layer in network.named_modules() if isinstance(layer, BatchNorm)}
 
 
-# A layer that only rolls dice, for networks that are random in other ways than by dropout.
-
-
 class StandardNormal(nn.Module):
-    """Independent N(0, 1) numbers in the shape of what enters, by torch's global dice; in eval mode zeros.
+    """Independent N(0, 1) numbers in the shape of what enters, by torch's global generator; in eval mode zeros.
 
     A layer of its own, so that an attacker can put numbers in its place.
     """

@@ -65,7 +65,7 @@ class Task:
     ) -> Float[Tensor, ""]:
         """Mean cross-entropy and penalties; labels are class indices or, where attacks optimize them, probabilities."""
         given: dict[str, Tensor] = {}
-        hooks = [self._told(penalty.layer, given) for penalty in self.penalties]
+        hooks = [self._capture_output(penalty.layer, given) for penalty in self.penalties]
         try:
             logits = self.logits(weights, inputs, mode=mode)
         finally:
@@ -76,9 +76,9 @@ class Task:
             loss = loss + penalty.of(given[penalty.layer])
         return loss
 
-    def _told(self, layer: str, given: dict[str, Tensor]) -> RemovableHandle:
-        """Has a layer tell what it gives."""
-        return self.network.get_submodule(layer).register_forward_hook(lambda *told: given.update({layer: told[2]}))
+    def _capture_output(self, layer: str, given: dict[str, Tensor]) -> RemovableHandle:
+        """Keeps what a layer puts out."""
+        return self.network.get_submodule(layer).register_forward_hook(lambda *hooked: given.update({layer: hooked[2]}))
 
     def gradients(
         self,

@@ -1,4 +1,4 @@
-"""CNN6: the ConvNet without biases that a recursion over its layers turns round."""
+"""CNN6: the ConvNet without biases that a recursion over its layers (R-GAP) inverts."""
 
 from dataclasses import dataclass
 from typing import ClassVar

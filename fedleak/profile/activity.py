@@ -1,4 +1,4 @@
-"""ReLU activity: which units each example switches on, layer by layer."""
+"""ReLU activity: which units each example switches on, which it has alone, and the draws of an exact attack."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,10 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DRAWS = 50
+"""Random batches that the expected number is the mean over."""
+POINTS = 20_000
+"""Points of the integral in `collector`; its error is far below the precision of the price."""
 
 
 def activity(
@@ -39,36 +43,6 @@ def sparsity(active: Bool[Tensor, "batch units"]) -> float:
     return 1.0 - float(active.double().mean())
 
 
-@contextmanager
-def _watching(network: nn.Module, found: dict[str, Tensor]) -> Iterator[None]:
-    last = ""
-
-    def weighted(name: str) -> Any:
-        def note(*_: object) -> None:
-            nonlocal last
-            last = name
-
-        return note
-
-    def activated(_: nn.Module, __: object, output: Tensor) -> None:
-        if last:
-            found[last] = output.detach().flatten(1) > 0
-
-    hooks = [m.register_forward_hook(weighted(n)) for n, m in network.named_modules() if isinstance(m, WEIGHTED)]
-    hooks += [module.register_forward_hook(activated) for module in network.modules() if isinstance(module, nn.ReLU)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-# Examples that a neuron of a linear layer shows alone: its gradient row is theirs, and nobody else's is in it.
-
-DRAWS = 50
-"""Random batches that the expected number is the mean over."""
-
-
 def alone(active: Bool[Tensor, "batch units"]) -> int:
     """How many examples switch on some neuron that no other example of the batch does.
 
@@ -88,12 +62,6 @@ def expected_alone(
         chosen = torch.randperm(len(public), generator=rng)[:examples]
         counts.append(alone(activity(task, weights, public.inputs[chosen], mode)[layer]))
     return fmean(counts)
-
-
-# How many draws an exact attack on a linear layer with ReLU needs: the price of separating a batch.
-
-POINTS = 20_000
-"""Of the integral; its error is far below what the price is told to."""
 
 
 def expected_draws(active: Bool[Tensor, "batch units"]) -> float:
@@ -120,6 +88,30 @@ def collector(chances: Sequence[float]) -> float:
     t = np.exp(log_t)
     missing = 1.0 - np.prod([-np.expm1(-chance * t) for chance in chances], axis=0)
     return start + float(np.trapezoid(missing * t, log_t))
+
+
+@contextmanager
+def _watching(network: nn.Module, active: dict[str, Tensor]) -> Iterator[None]:
+    last = ""
+
+    def weighted(name: str) -> Any:
+        def note(*_: object) -> None:
+            nonlocal last
+            last = name
+
+        return note
+
+    def activated(_: nn.Module, __: object, output: Tensor) -> None:
+        if last:
+            active[last] = output.detach().flatten(1) > 0
+
+    hooks = [m.register_forward_hook(weighted(n)) for n, m in network.named_modules() if isinstance(m, WEIGHTED)]
+    hooks += [module.register_forward_hook(activated) for module in network.modules() if isinstance(module, nn.ReLU)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _chance(zeros: int, neurons: int, rows: int) -> float:

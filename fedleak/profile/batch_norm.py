@@ -18,6 +18,9 @@ from fedleak.randomness import seeded
 Leak = Literal["none", "withheld", "frozen", "mixed", "exact"]
 """No BatchNorm with statistics; statistics that did not come back; that did not move; a mean over several steps; the
 batch's own."""
+Statistics = dict[str, tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]]
+"""Mean and unbiased variance of each layer's input."""
+KINDS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +35,6 @@ class BatchNormLeak:
     """Local steps, as `num_batches_tracked` counts them."""
     error: float | None = None
     """How far the recovered means are off, root mean square, in units of each channel's deviation: by the truth."""
-
-
-Statistics = dict[str, tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]]
-"""Mean and unbiased variance of each layer's input."""
 
 
 def batch_norm_leak(subject: Subject) -> BatchNormLeak:
@@ -75,9 +74,6 @@ def recover(
     return mean, variance
 
 
-KINDS = ("running_mean", "running_var")
-
-
 def _error(subject: Subject, recovered: Statistics) -> float:
     true = _true_statistics(subject)
     squares = [((recovered[n][0] - mean) ** 2 / variance.clamp_min(1e-12)) for n, (mean, variance) in true.items()]
@@ -94,11 +90,11 @@ def _true_statistics(subject: Subject) -> Statistics:
 
 
 @contextmanager
-def _watching(network: nn.Module, found: Statistics) -> Iterator[None]:
+def _watching(network: nn.Module, statistics: Statistics) -> Iterator[None]:
     def note(name: str) -> Any:
         def read(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             channels = inputs[0].detach().transpose(0, 1).flatten(1)
-            found[name] = (channels.mean(1), channels.var(1))
+            statistics[name] = (channels.mean(1), channels.var(1))
 
         return read
 

@@ -16,6 +16,7 @@ OPEN, CLOSED = 0.9, 0.1
 """Shares of the directions from which on, and up to which, the images are called open and hidden."""
 DECIBELS, HIDDEN_DECIBELS = 20.0, 10.0
 """Bounds: the one that a noise is named for, where small photos are hard to recognize; and about what guessing gets."""
+UNBOUND = "one that knows what images look like may do better"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +123,6 @@ def _fisher(inside: Inside) -> Finding:
     return Finding(indicator="fisher", state="leaks", words=words)
 
 
-UNBOUND = "one that knows what images look like may do better"
-
-
 def carried_words(inside: Inside) -> str:
     """`12,288 of 12,288 input directions (at least 11,452) to within 0.1`."""
     low, about, high = inside.carried
@@ -144,12 +142,12 @@ def _batch_norm(profile: Profile) -> Iterator[Finding]:
         )
         yield Finding(indicator="batch-norm", state="leaks", words=words)
         return
-    said: dict[str, tuple[State, str]] = {
+    sentences: dict[str, tuple[State, str]] = {
         "mixed": ("partly", f"BatchNorm's buffers give {own.numbers:,} numbers, weighted means over several batches"),
         "frozen": ("hidden", f"BatchNorm's buffers did not move in {own.layers} layers (eval mode): they tell nothing"),
         "withheld": ("hidden", f"the buffers of {own.layers} BatchNorm layers were withheld: they tell nothing"),
     }
-    state, words = said[own.leak]
+    state, words = sentences[own.leak]
     yield Finding(indicator="batch-norm", state=state, words=words)
 
 

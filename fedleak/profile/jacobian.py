@@ -79,7 +79,7 @@ class Jacobian:
         parts = torch.autograd.grad(
             self.pulled, self.adjoints, moved, retain_graph=True, allow_unused=True, materialize_grads=True
         )
-        self._tell()
+        self._report_progress()
         return self.factors * torch.cat([part.reshape(-1) for part in parts])
 
     def transposed_times(self, weighting: Float[Tensor, " entries"]) -> Float[Tensor, " directions"]:
@@ -87,10 +87,10 @@ class Jacobian:
         pieces = torch.split(self.factors * weighting.to(self.dtype), [part.numel() for part in self.gradients])
         adjoints = [piece.reshape(part.shape) for piece, part in zip(pieces, self.gradients, strict=True)]
         (pulled,) = torch.autograd.grad(self.gradients, self.inputs, adjoints, retain_graph=True)
-        self._tell()
+        self._report_progress()
         return pulled.reshape(-1)
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         self.done += 1
         progress.report(self.done, max(self.planned, self.done))
 

@@ -1,4 +1,4 @@
-"""Layer profile: how an update's energy lies in the layers, and the rank of its matrices."""
+"""Layer profile: energy, rank and ReLU activity of each layer in an update, side by side."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,45 @@ from fedleak.profile.subject import Subject
 
 WIDEST = 2048
 """Shorter side of a matrix beyond which its singular values would take too long."""
-
-
 COMPUTED = 10.0
 """Last bits of a typical entry that a client's own arithmetic is taken to be off by, at most."""
+Activity = dict[str, Bool[Tensor, "batch units"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerProfile:
+    """One layer in one update. None: it does not apply, or the truth is not at hand."""
+
+    name: str
+    kind: str
+    """The module's class."""
+    shape: tuple[int, ...]
+    energy: float
+    """Share of the update's squared norm; NaN where the update is zero."""
+    rank: int | None
+    """Numerical rank of the weight's gradient, for matrices."""
+    full: int | None
+    """The greatest rank of such a matrix."""
+    sees_pixels: bool
+    """Whether it is linear on the flattened image, so that its gradient's rows are mixtures of images."""
+    sparsity: float | None
+    """Share of its ReLUs that are off."""
+    alone: int | None
+    """Of a linear layer: examples with a neuron that they alone switch on."""
+    draws: float | None
+    """Of a linear layer: draws that SPEAR is expected to need; infinite where it never gets there."""
+
+
+def layer_profiles(subject: Subject) -> tuple[LayerProfile, ...]:
+    """The layers in the order of the network."""
+    modules = dict(subject.observation.task.network.named_modules())
+    active = activity_of(subject)
+    pixels = pixel_layer(subject.observation.task.network, subject.observation.task.shape)
+    limit = rank_limit(subject.observation)
+    return tuple(
+        _profile(layer, modules.get(layer.name), active.get(layer.name), limit, sees_pixels=layer.name == pixels)
+        for layer in layers_of(subject.observation)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +95,22 @@ def layers_of(observation: Observation) -> list[Layer]:
     ]
 
 
+def activity_of(subject: Subject) -> Activity:
+    """Which ReLUs the true examples switch on; nothing where the truth is not at hand."""
+    if subject.truth is None:
+        return {}
+    observation = subject.observation
+    return activity(observation.task, observation.before, subject.truth.inputs, subject.training.mode or "train")
+
+
+def pixel_layer(network: nn.Module, shape: tuple[int, int, int]) -> str | None:
+    """The first trainable layer, where it is linear on the whole image."""
+    for name, module in network.named_modules():
+        if list(module.parameters(recurse=False)):
+            return name if isinstance(module, nn.Linear) and module.in_features == prod(shape) else None
+    return None
+
+
 def rank_limit(observation: Observation) -> int | None:
     """The examples that the update was made from, each step's counted; None where no rank can be held against them.
 
@@ -95,88 +146,6 @@ def numerical_rank(matrix: Float[Tensor, "rows columns"], rounding: float) -> in
     return int((values > error * sum(math.sqrt(side) for side in matrix.shape)).sum())
 
 
-def _rank(observation: Observation, gradient: Tensor, name: str) -> int | None:
-    if min(gradient.shape) > WIDEST or not bool(gradient.isfinite().all()):
-        return None
-    return numerical_rank(gradient, _rounding(observation, name))
-
-
-def _rounding(observation: Observation, name: str) -> float:
-    """How far an entry of the gradient may be off: a delta is a difference of weights that were rounded."""
-    if observation.update.kind is UpdateKind.GRADIENT:
-        return 0.0
-    training = observation.training
-    steps, rate = training.effective_steps, training.learning_rate
-    scale = 1.0 if steps is None or rate is None else rate * steps
-    before = observation.before.parameters[name]
-    return torch.finfo(torch.float32).eps * float(before.abs().max()) * (training.steps or 1) / scale
-
-
-def _is_matrix(gradient: Tensor) -> bool:
-    return gradient.ndim == 2 and min(gradient.shape) > 0
-
-
-def _energy(gradient: Tensor) -> float:
-    return float(gradient.double().square().sum())
-
-
-# The indicators of each layer, side by side.
-
-Activity = dict[str, Bool[Tensor, "batch units"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerProfile:
-    """One layer in one update. None: it does not apply, or the truth is not at hand."""
-
-    name: str
-    kind: str
-    """The module's class."""
-    shape: tuple[int, ...]
-    energy: float
-    """Share of the update's squared norm; NaN where the update is zero."""
-    rank: int | None
-    """Numerical rank of the weight's gradient, for matrices."""
-    full: int | None
-    """The greatest rank of such a matrix."""
-    sees_pixels: bool
-    """Whether it is linear on the flattened image, so that its gradient's rows are mixtures of images."""
-    sparsity: float | None
-    """Share of its ReLUs that are off."""
-    alone: int | None
-    """Of a linear layer: examples with a neuron that they alone switch on."""
-    draws: float | None
-    """Of a linear layer: draws that SPEAR is expected to need; infinite where it never gets there."""
-
-
-def layer_profiles(subject: Subject) -> tuple[LayerProfile, ...]:
-    """The layers in the order of the network."""
-    modules = dict(subject.observation.task.network.named_modules())
-    active = activity_of(subject)
-    pixels = pixel_layer(subject.observation.task.network, subject.observation.task.shape)
-    limit = rank_limit(subject.observation)
-    return tuple(
-        _profile(layer, modules.get(layer.name), active.get(layer.name), limit, sees_pixels=layer.name == pixels)
-        for layer in layers_of(subject.observation)
-    )
-
-
-def activity_of(subject: Subject) -> Activity:
-    """Which ReLUs the true examples switch on; nothing where the truth is not at hand."""
-    if subject.truth is None:
-        return {}
-    observation = subject.observation
-    return activity(observation.task, observation.before, subject.truth.inputs, subject.training.mode or "train")
-
-
-def pixel_layer(network: nn.Module, shape: tuple[int, int, int]) -> str | None:
-    """The first trainable layer, where it is linear on the whole image."""
-    for name, module in network.named_modules():
-        if list(module.parameters(recurse=False)):
-            return name if isinstance(module, nn.Linear) and module.in_features == prod(shape) else None
-    return None
-
-
 def _profile(
     layer: Layer, module: nn.Module | None, active: Bool[Tensor, "batch units"] | None, limit: int | None, *,
     sees_pixels: bool,
@@ -196,3 +165,28 @@ def _profile(
         alone=None if linear is None else alone(linear),
         draws=expected_draws(linear) if whole and linear is not None else None,
     )
+
+
+def _energy(gradient: Tensor) -> float:
+    return float(gradient.double().square().sum())
+
+
+def _rank(observation: Observation, gradient: Tensor, name: str) -> int | None:
+    if min(gradient.shape) > WIDEST or not bool(gradient.isfinite().all()):
+        return None
+    return numerical_rank(gradient, _rounding(observation, name))
+
+
+def _rounding(observation: Observation, name: str) -> float:
+    """How far an entry of the gradient may be off: a delta is a difference of weights that were rounded."""
+    if observation.update.kind is UpdateKind.GRADIENT:
+        return 0.0
+    training = observation.training
+    steps, rate = training.effective_steps, training.learning_rate
+    scale = 1.0 if steps is None or rate is None else rate * steps
+    before = observation.before.parameters[name]
+    return torch.finfo(torch.float32).eps * float(before.abs().max()) * (training.steps or 1) / scale
+
+
+def _is_matrix(gradient: Tensor) -> bool:
+    return gradient.ndim == 2 and min(gradient.shape) > 0

@@ -72,7 +72,7 @@ class Prediction:
         """Those with points, in their order."""
         return tuple(dict.fromkeys(point.task for point in self.points))
 
-    def telling(self) -> tuple[Indicator, ...]:
+    def varying_indicators(self) -> tuple[Indicator, ...]:
         """The indicators that vary among the points of some attack."""
         return tuple(
             one for one in INDICATORS if any(not math.isnan(self.correlation(one, a).value) for a in self.attacks)
@@ -106,24 +106,24 @@ def predict(run: FinishedRun, metric: str) -> Prediction:
 
 def correlations_of(points: Sequence[Point], *, within_tasks: bool = False) -> dict[tuple[str, str], Correlation]:
     """Of each indicator with the gain of each attack. Settings are the units from five on, else messages."""
-    found = {}
+    correlations = {}
     for attack in dict.fromkeys(point.attack for point in points):
         for indicator in INDICATORS:
-            own = [p for p in points if p.attack == attack and not math.isnan(p.values[indicator.name])]
-            by_setting = len({point.setting for point in own}) >= CLUSTERS
-            found[indicator.name, attack] = spearman(
-                [point.values[indicator.name] for point in own],
-                [point.gain for point in own],
-                [point.setting if by_setting else point.message for point in own],
+            applicable = [p for p in points if p.attack == attack and not math.isnan(p.values[indicator.name])]
+            by_setting = len({point.setting for point in applicable}) >= CLUSTERS
+            correlations[indicator.name, attack] = spearman(
+                [point.values[indicator.name] for point in applicable],
+                [point.gain for point in applicable],
+                [point.setting if by_setting else point.message for point in applicable],
                 "setting" if by_setting else "message",
-                [point.task for point in own] if within_tasks else None,
+                [point.task for point in applicable] if within_tasks else None,
             )
-    return found
+    return correlations
 
 
 def _indicators(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[Message, dict[str, float]], list[str]]:
     """The indicators of each message; and which could not be profiled."""
-    found: dict[Message, dict[str, float]] = {}
+    profiled: dict[Message, dict[str, float]] = {}
     missing: dict[str, int] = {}
     messages = {_message(row): row for row in rows}
     for place, (key, row) in enumerate(messages.items()):
@@ -131,12 +131,12 @@ def _indicators(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[Message, d
         try:
             subject = recorded(folder.recording(row).with_suffix(".json"))
             with progress.listening(None):
-                found[key] = values_of(profile(subject, effort=QUICK))
+                profiled[key] = values_of(profile(subject, effort=QUICK))
         except RecordingError as error:
             missing[_kind(error)] = missing.get(_kind(error), 0) + 1
-    if not found and missing:
+    if not profiled and missing:
         raise RecordingError(f"{folder.root}: no message can be profiled: {next(iter(missing))}")
-    return found, [f"{count} messages: {reason}" for reason, count in missing.items()]
+    return profiled, [f"{count} messages: {reason}" for reason, count in missing.items()]
 
 
 def _kind(error: RecordingError) -> str:

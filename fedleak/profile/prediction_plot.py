@@ -24,7 +24,7 @@ DOTS = 130
 
 def draw_prediction(prediction: Prediction, title: str, path: Path) -> Path:
     """Writes the picture whole; raises `OutputError` where it cannot be written."""
-    shown = prediction.telling()
+    shown = prediction.varying_indicators()
     rows = max(1, math.ceil(len(shown) / COLUMNS))
     legend = 0.24 * (1 + max(len(prediction.attacks), len(prediction.tasks)))
     height = 0.8 + rows * ROW + legend + 0.2
@@ -57,9 +57,9 @@ def correlation_words(correlation: Correlation) -> str:
 def _panel(axes: Axes, prediction: Prediction, indicator: Indicator) -> None:
     for series, attack in enumerate(prediction.attacks):
         for task in prediction.tasks:
-            own = [p for p in prediction.points if (p.attack, p.task) == (attack, task) and _drawable(p, indicator)]
+            points = [p for p in prediction.points if (p.attack, p.task) == (attack, task) and _drawable(p, indicator)]
             axes.scatter(
-                [p.values[indicator.name] for p in own], [p.gain for p in own], s=20, alpha=0.75, lw=0,
+                [p.values[indicator.name] for p in points], [p.gain for p in points], s=20, alpha=0.75, lw=0,
                 color=_color(series), marker=_marker(prediction, task),
             )  # fmt: skip
     axes.axhline(0, color="#bbbbbb", lw=0.8, zorder=0)

@@ -1,4 +1,4 @@
-"""The profile of one message: all its indicators."""
+"""Leakage profile of one message: all its indicators."""
 
 import math
 from dataclasses import dataclass, replace
@@ -168,5 +168,5 @@ def _expected_alone(subject: Subject, layers: tuple[LayerProfile, ...]) -> float
     if public is None or not seeing or len(public) < examples:
         return None
     observation, mode = subject.observation, subject.training.mode or "train"
-    dice = generator("profile", "random batches")
-    return expected_alone(observation.task, observation.before, public, seeing[0], examples, mode, dice)
+    rng = generator("profile", "random batches")
+    return expected_alone(observation.task, observation.before, public, seeing[0], examples, mode, rng)

@@ -1,4 +1,4 @@
-"""The message that is profiled: what the server saw, and the truth where the defender has it."""
+"""Subject of a profile: one message as the server saw it, and the truth where the defender has it."""
 
 from dataclasses import dataclass
 from pathlib import Path

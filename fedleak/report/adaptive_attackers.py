@@ -52,20 +52,20 @@ def known_defenses(results: Sequence[DefenseResult], rows: Sequence[Row], files:
     return [_known(one, rows, files) for one in results]
 
 
-def _known(one: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
-    worst = one.strongest
+def _known(result: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
+    worst = result.strongest
     return Known(
-        condition=one.condition.words,
-        defense=one.defense,
-        plain=_leak(one.plain),
-        adaptive=_leak(one.adaptive) if one.tested else UNTESTED,
+        condition=result.condition.words,
+        defense=result.defense,
+        plain=_leak(result.plain),
+        adaptive=_leak(result.adaptive) if result.tested else UNTESTED,
         attacker=DASH if worst is None else worst.group.attack,
-        knowing=_knowing(one),
+        knowing=_knowing(result),
         guess=DASH if worst is None else number(guessing(worst)),
-        accuracy=_accuracy(one.accuracy),
-        knowledge="; ".join(_knowledge(one.chain)),
-        proof=_proof(one),
-        information=_information(one, rows, files),
+        accuracy=_accuracy(result.accuracy),
+        knowledge="; ".join(_knowledge(result.chain)),
+        proof=_proof(result),
+        information=_information(result, rows, files),
     )
 
 
@@ -89,14 +89,14 @@ def _knowing(one: DefenseResult) -> str:
     return f"{signed(gain.difference, '')} over {gain.pairs} pairs{chance}"
 
 
-def _proof(one: DefenseResult) -> str:
-    if one.guarantee is None:
+def _proof(result: DefenseResult) -> str:
+    if result.guarantee is None:
         return DASH
-    if isinstance(one.guarantee, Unproven):
-        return f"nothing: {one.guarantee.reason}"
-    private = f"epsilon {number(one.guarantee.epsilon(DELTA))} at delta {DELTA:.0e} over the recorded rounds"
-    return f"{private} ({one.guarantee.sentence}); {_to_the_end(one)}" + (
-        f"; {one.bound.sentence}" if one.bound else ""
+    if isinstance(result.guarantee, Unproven):
+        return f"nothing: {result.guarantee.reason}"
+    private = f"epsilon {number(result.guarantee.epsilon(DELTA))} at delta {DELTA:.0e} over the recorded rounds"
+    return f"{private} ({result.guarantee.sentence}); {_to_the_end(result)}" + (
+        f"; {result.bound.sentence}" if result.bound else ""
     )
 
 
@@ -108,9 +108,9 @@ def _to_the_end(one: DefenseResult) -> str:
     return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
 
 
-def _information(one: DefenseResult, rows: Sequence[Row], files: Files) -> str:
-    first = next((row for row in rows if _is_of(row, one)), None)
-    if first is None or not one.chain.noise_variance(LocalTraining()):
+def _information(result: DefenseResult, rows: Sequence[Row], files: Files) -> str:
+    first = next((row for row in rows if _is_of(row, result)), None)
+    if first is None or not result.chain.noise_variance(LocalTraining()):
         return DASH
     subject = files.subject(first)
     if subject is None or subject.truth is None or subject.observation.masked:

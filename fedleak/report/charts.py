@@ -1,4 +1,4 @@
-"""The page's charts, drawn by matplotlib: lines with their names at their ends, and privacy against accuracy."""
+"""Charts by matplotlib: lines with their names at their ends, and privacy against accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,8 +86,8 @@ def line_chart(lines: Lines, name: str) -> Markup:
         )
     _ticks(axes, whole=True, log=lines.log)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
-    says = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
-    return inline(figure, name=name, says=says, titles=_titles({i: title for i, title, _ in drawn}))
+    description = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
+    return inline(figure, name=name, description=description, titles=_titles({i: title for i, title, _ in drawn}))
 
 
 @FIXED
@@ -106,8 +106,8 @@ def frontier_chart(frontier: Frontier, name: str) -> Markup:
         axes.invert_yaxis()
     _ticks(axes)
     _beside(axes, names)
-    words = [f"{mark.says}{', on the frontier' if mark.member else ''}" for mark in frontier.marks]
-    return inline(figure, name=name, says=". ".join(words) + ".", titles=_titles(dict(enumerate(words))))
+    words = [f"{mark.description}{', on the frontier' if mark.member else ''}" for mark in frontier.marks]
+    return inline(figure, name=name, description=". ".join(words) + ".", titles=_titles(dict(enumerate(words))))
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

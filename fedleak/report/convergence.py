@@ -40,15 +40,15 @@ class Curves:
 
 def curves(files: Files, rows: Sequence[Row]) -> list[Curves]:
     """Charts for the attacks that iterate; each on one message, the same under every defense."""
-    found = []
+    charts = []
     for attack in dict.fromkeys(row.attack for row in rows):
-        own = [row for row in rows if row.attack == attack]
-        saved = _same_message(files, own)
+        attack_rows = [row for row in rows if row.attack == attack]
+        saved = _same_message(files, attack_rows)
         if any(cell.guess.trace or cell.quality for cell in saved.values()):
-            found.append(_curves(attack, own, saved))
-        if len(found) == ATTACKS:
+            charts.append(_curves(attack, attack_rows, saved))
+        if len(charts) == ATTACKS:
             break
-    return found
+    return charts
 
 
 def lines_of(title: str, over: str, points: Mapping[str, Points], *, log: bool = False) -> Lines | None:

@@ -28,7 +28,7 @@ class Mark:
     """Ends of the interval."""
     member: bool
     """Whether no other defense is at least as good in both."""
-    says: str
+    description: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def _marks(trades: Mapping[str, Trade]) -> list[Mark]:
             low=_or(trade.worst.interval.low, trade.worst.mean),
             high=_or(trade.worst.interval.high, trade.worst.mean),
             member=name in best,
-            says=_says(name, trade),
+            description=_description(name, trade),
         )
         for name, trade in trades.items()
     ]
@@ -81,7 +81,7 @@ def _or(value: float, other: float) -> float:
     return other if math.isnan(value) else value
 
 
-def _says(name: str, trade: Trade) -> str:
+def _description(name: str, trade: Trade) -> str:
     worst = trade.worst
     figure = f"{worst.group.metric} {measured(worst.mean, worst.unit)} by {worst.group.attack}"
     low, high = worst.interval.low, worst.interval.high

@@ -1,4 +1,4 @@
-"""The layer profiles of one message under every defense, side by side."""
+"""Layer profiles of one message under every defense, side by side."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -67,14 +67,14 @@ def layer_profile(files: Files, rows: Sequence[Row]) -> Profile | None:
 
 
 def _observations(files: Files, rows: Sequence[Row]) -> tuple[dict[str, Observation], list[str]]:
-    found: dict[str, Observation] = {}
+    observations: dict[str, Observation] = {}
     masked: list[str] = []
     for row in rows:
         same = (row.task, row.setting, row.seed, row.round) == (
             rows[0].task, rows[0].setting, rows[0].seed, rows[0].round,
         )  # fmt: skip
         title = defense_words(row.defense, row.client)
-        if not same or row.client not in (rows[0].client, AGGREGATE) or title in found or title in masked:
+        if not same or row.client not in (rows[0].client, AGGREGATE) or title in observations or title in masked:
             continue
         observation = files.observation(row)
         if observation is None:
@@ -82,8 +82,8 @@ def _observations(files: Files, rows: Sequence[Row]) -> tuple[dict[str, Observat
         if observation.masked:
             masked.append(title)
         else:
-            found[title] = observation
-    return found, masked
+            observations[title] = observation
+    return observations, masked
 
 
 def _shape(layer: Layer) -> str:

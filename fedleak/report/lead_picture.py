@@ -1,4 +1,4 @@
-"""One example under every defense, side by side: what a reader sees before any figure."""
+"""Lead picture: one example under every defense, side by side, which a reader sees before any figure."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,14 +29,16 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hero:
+class LeadPicture:
     """The frames and what they show."""
 
     frames: tuple[Frame, ...]
     caption: str
 
 
-def hero(files: Files, focus: Sequence[Row], chosen: Row | None, *, exception: bool = False) -> Hero | None:
+def lead_picture_of(
+    files: Files, focus: Sequence[Row], chosen: Row | None, *, exception: bool = False
+) -> LeadPicture | None:
     """The middle image of `chosen`, or the one that leaked most where only exceptions leak, under every defense.
 
     None where there is no picture of it.
@@ -52,7 +54,7 @@ def hero(files: Files, focus: Sequence[Row], chosen: Row | None, *, exception: b
     same = [row for row in focus if row.attack == chosen.attack]
     frames = (*_knowns(files, chosen, truth, place), *_guesses(files, same, truth.inputs[place]))
     whom = whose(Sample(row=chosen, place=place, value=chosen.per_sample[place]))
-    return Hero(
+    return LeadPicture(
         frames=frames[:WIDTH],
         caption=(
             f"{_which(exception)} under “{chosen.defense}” ({whom}), as {chosen.attack} guessed it from what "

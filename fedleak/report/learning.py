@@ -1,4 +1,4 @@
-"""What the defenses cost the federation: accuracy over rounds, bytes, seconds and memory."""
+"""Utility and costs: accuracy over rounds, and bytes, seconds and memory that a defense takes."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

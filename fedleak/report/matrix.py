@@ -1,4 +1,4 @@
-"""The matrix: a table for each metric, a row for each defense, a column for each attack."""
+"""Result matrix: a table for each metric, a row for each defense, a column for each attack."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,56 +14,10 @@ from fedleak.report.strip import Strip, scale_of, strip_of
 from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
 
-# What stands in a cell of the matrix: the count, and below it all that it must be read beside.
-
-
-def count_words(summary: Summary) -> str:
-    """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
-    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
-        return measured(summary.mean, summary.unit)
-    return f"{hits(summary)} of {len(summary.samples)}"
-
-
-def facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Terms with their figures."""
-    yield "mean", measured(summary.mean, summary.unit)
-    low, high = summary.interval.low, summary.interval.high
-    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
-    yield "prior", number(summary.prior)
-    yield "no gradient", number(summary.no_gradient)
-    if reached(summary) != hits(summary):
-        sign = "≥" if summary.higher_is_better else "≤"
-        yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
-    if not by_luck(summary):
-        yield "worst case", number(summary.worst_case)
-    yield "proof", _proof(summary)
-
-
-def _proof(summary: Summary) -> str:
-    possible = max(summary.certifiable, summary.certified)
-    if not possible:
-        return "none possible here"
-    if not summary.certified:
-        return "none: a guess"
-    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
-    return f"proved {summary.certified} of {possible}{part}"
-
-
 SHADES = 5
 """Steps of the color, none to full."""
-
-
-def shade(summary: Summary) -> int | None:
-    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
-        return None
-    return round(leakage(summary) * (SHADES - 1))
-
-
 CELLS = 800
 """Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
-
-
 OPEN = 2
 """Conditions that are shown unfolded."""
 
@@ -121,13 +75,42 @@ def panels(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> 
     left_out: list[str] = []
     room = CELLS
     for condition in conditions_of(summaries):
-        own = [summary for summary in summaries if condition_of(summary.group) == condition]
-        room -= len(own)
+        summaries_there = [summary for summary in summaries if condition_of(summary.group) == condition]
+        room -= len(summaries_there)
         if room < 0 and shown:
             left_out.append(condition.words)
         else:
-            shown.append(_panel(condition, own, pictures, is_open=len(shown) < OPEN))
+            shown.append(_panel(condition, summaries_there, pictures, is_open=len(shown) < OPEN))
     return shown, left_out
+
+
+def count_words(summary: Summary) -> str:
+    """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
+    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
+        return measured(summary.mean, summary.unit)
+    return f"{hits(summary)} of {len(summary.samples)}"
+
+
+def facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Terms with their figures."""
+    yield "mean", measured(summary.mean, summary.unit)
+    low, high = summary.interval.low, summary.interval.high
+    yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
+    yield "prior", number(summary.prior)
+    yield "no gradient", number(summary.no_gradient)
+    if reached(summary) != hits(summary):
+        sign = "≥" if summary.higher_is_better else "≤"
+        yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
+    if not by_luck(summary):
+        yield "worst case", number(summary.worst_case)
+    yield "proof", _proof(summary)
+
+
+def shade(summary: Summary) -> int | None:
+    """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
+    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+        return None
+    return round(leakage(summary) * (SHADES - 1))
 
 
 def _panel(
@@ -145,8 +128,8 @@ def _matrix(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) ->
     by_place = {(defense_words(s.group.defense, s.group.sender), s.group.attack): s for s in summaries}
     lines = []
     for title in dict.fromkeys(defense for defense, _ in by_place):
-        own = (by_place.get((title, attack)) for attack in present)
-        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in own)
+        in_line = (by_place.get((title, attack)) for attack in present)
+        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in in_line)
         lines.append(Line(title=title, cells=tuple(cells)))
     return Matrix(
         metric=", ".join(part for part in (summaries[0].group.metric, summaries[0].unit) if part),
@@ -183,3 +166,13 @@ def _absent(summaries: Sequence[Summary], attacks: Sequence[str]) -> Iterator[st
     for attack in attacks:
         reasons = {reason for s in summaries if s.group.attack == attack for reason in s.failures}
         yield f"{attack}: {'; '.join(sorted(reasons)) or 'no message was attacked'}"
+
+
+def _proof(summary: Summary) -> str:
+    possible = max(summary.certifiable, summary.certified)
+    if not possible:
+        return "none possible here"
+    if not summary.certified:
+        return "none: a guess"
+    part = f", {summary.partly} by the first layer alone" if summary.partly else ""
+    return f"proved {summary.certified} of {possible}{part}"

@@ -1,4 +1,4 @@
-"""Draws the page of a run and writes it as one file."""
+"""Report page: everything it shows as plain values, drawn by templates and written as one file."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from fedleak.report.adaptive_attackers import Known, known_defenses
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.layer_profile import Profile, layer_profile
-from fedleak.report.lead_picture import Hero, hero
+from fedleak.report.lead_picture import LeadPicture, lead_picture_of
 from fedleak.report.learning import Learning, learning
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.paired import Pair, pairs
@@ -35,7 +35,12 @@ from fedleak.runs.manifest import Manifest
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
 
-# Everything the page shows, as plain values: what the templates draw is decided here and below, not in them.
+
+def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
+    """Writes the page whole; raises `OutputError` where it cannot be written."""
+    with one_thread():  # many small tensors: other threads would only be waited for
+        page = page_of(run, analysis)
+    return write_atomically(path, render(page).encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,7 @@ class Page:
     """What ran, when: one line below the title."""
     warnings: tuple[str, ...]
     verdict: Verdict
-    hero: Hero | None
+    lead_picture: LeadPicture | None
     threat: tuple[Fact, ...]
     panels: tuple[Panel, ...]
     left_out: tuple[str, ...]
@@ -65,6 +70,11 @@ class Page:
     citations: tuple[Citation, ...]
 
 
+def render(page: Page) -> str:
+    """The page as HTML; everything that comes from outside is escaped."""
+    return _environment().get_template("page.html.j2").render(page=page)
+
+
 def page_of(run: FinishedRun, analysis: Analysis) -> Page:
     """The page of a run: its files lie in the folder of `run`, and `analysis` is what it shows."""
     rows, summaries = analysis.test_rows, analysis.summaries
@@ -72,8 +82,8 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
     results = analysis.defenses(analysis.main_metric) if analysis.main_metric is not None else ()
     worst = _undefended(analysis, images)
     exception = worst is not None and 0 < portion(worst) < 0.5
-    telling = _telling(analysis, worst, exception=exception)
-    focus = _focus(rows, telling or next(iter(rows), None))
+    lead = _lead_row(analysis, worst, exception=exception)
+    focus = _focus(rows, lead or next(iter(rows), None))
     files = Files(run.folder)
     album = Album(files)
     album.fill(images, [row for row in rows if row.metric == analysis.image_metric])
@@ -84,7 +94,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         about=_about(run.manifest, rows),
         warnings=tuple(_warnings(analysis)),
         verdict=verdict(analysis.evidence),
-        hero=hero(files, focus, telling, exception=exception),
+        lead_picture=lead_picture_of(files, focus, lead, exception=exception),
         threat=tuple(threat_model(run.campaign)),
         panels=tuple(shown),
         left_out=tuple(left_out),
@@ -103,13 +113,28 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
     )
 
 
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+
+    environment = Environment(
+        loader=PackageLoader("fedleak.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    return environment
+
+
 def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None:
     """The strongest attack on images under what the defenses are compared with."""
     references = analysis.references
     return strongest([s for s in images if s.group.defense == references[condition_of(s.group)] and s.samples])
 
 
-def _telling(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
+def _lead_row(analysis: Analysis, worst: Summary | None, *, exception: bool) -> Row | None:
     """The middle message of the attack that leaked most; where fewer than half its images leaked, the worst one."""
     if worst is None:
         return None
@@ -161,30 +186,3 @@ def _were(count: int) -> str:
 
 def _lacks(count: int) -> str:
     return "lacks" if count == 1 else "lack"
-
-
-def write_report(run: FinishedRun, analysis: Analysis, path: Path) -> Path:
-    """Writes the page whole; raises `OutputError` where it cannot be written."""
-    with one_thread():  # many small tensors: other threads would only be waited for
-        page = page_of(run, analysis)
-    return write_atomically(path, render(page).encode())
-
-
-def render(page: Page) -> str:
-    """The page as HTML; everything that comes from outside is escaped."""
-    return _environment().get_template("page.html.j2").render(page=page)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
-
-    environment = Environment(
-        loader=PackageLoader("fedleak.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
-    return environment

@@ -1,4 +1,4 @@
-"""The paired tests: what is compared with what, and the lines of their table."""
+"""Paired tests on the page: what is compared with what, and the lines of their table."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Pair:
     p_value: str
     pairs: int
     test: str
-    says: str
+    sentence: str
 
 
 def pairs(comparisons: Sequence[Comparison]) -> tuple[list[Pair], int]:
@@ -48,11 +48,11 @@ def _pair(comparison: Comparison) -> Pair:
         p_value=p_value(comparison.p_value),
         pairs=comparison.pairs,
         test=comparison.test,
-        says=_says(comparison),
+        sentence=_sentence(comparison),
     )
 
 
-def _says(comparison: Comparison) -> str:
+def _sentence(comparison: Comparison) -> str:
     if comparison.difference == 0:
         return "the same"
     if math.isnan(comparison.p_value):

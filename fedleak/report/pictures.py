@@ -1,4 +1,4 @@
-"""The pictures behind a cell: truth, guess and difference, for its worst case and for a typical image."""
+"""Pictures behind a cell: truth, guess and difference, for its worst case and for a typical image, as PNG."""
 
 import base64
 import io
@@ -31,37 +31,10 @@ from fedleak.runs.folder import RunFolder
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import Summary
 
-# Small pictures as PNG inside the page.
-
 LARGEST = 96
 """Pixels of a picture's longer side; larger ones are scaled down."""
-
-
-def data_uri(image: Float[Tensor, "channels height width"]) -> str:
-    """The image, values in [0, 1], as a `data:` address."""
-    pixels = _fitted(image.detach().float().clamp(0, 1))
-    values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    buffer = io.BytesIO()
-    Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def difference(
-    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
-) -> Float[Tensor, "channels height width"]:
-    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
-    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
-
-
-def _fitted(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height_ width_"]:
-    longest = max(image.shape[1:])
-    if longest <= LARGEST:
-        return image
-    size = [max(1, side * LARGEST // longest) for side in image.shape[1:]]
-    return F.interpolate(image[None], size=size, mode="area")[0]
-
-
-# What lies behind a row: the saved guess and the truth, each read once, missing files reported as missing.
+BUDGET = 2_200_000
+"""Characters that the pictures of a page may take."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +87,6 @@ class Files:
         return scoring.matched(saved.guess.inputs, truth.inputs)
 
 
-BUDGET = 2_200_000
-"""Characters that the pictures of a page may take."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """One true example in a row, with its value."""
-
-    row: Row
-    place: int
-    value: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class Trio:
     """One example three times."""
@@ -147,6 +107,15 @@ class Pictures:
     trios: tuple[Trio, ...]
     total: int
     """Images that the cell has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One true example in a row, with its value."""
+
+    row: Row
+    place: int
+    value: float
 
 
 @dataclass
@@ -230,3 +199,27 @@ def message_words(row: Row) -> str:
     """`client 2, round 1, seed 5`."""
     sender = "the cohort" if row.client == AGGREGATE else f"client {row.client}"
     return f"{sender}, round {row.round}, seed {row.seed}"
+
+
+def data_uri(image: Float[Tensor, "channels height width"]) -> str:
+    """The image, values in [0, 1], as a `data:` address."""
+    pixels = _fitted(image.detach().float().clamp(0, 1))
+    values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    buffer = io.BytesIO()
+    Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def difference(
+    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
+) -> Float[Tensor, "channels height width"]:
+    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
+    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
+
+
+def _fitted(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height_ width_"]:
+    longest = max(image.shape[1:])
+    if longest <= LARGEST:
+        return image
+    size = [max(1, side * LARGEST // longest) for side in image.shape[1:]]
+    return F.interpolate(image[None], size=size, mode="area")[0]

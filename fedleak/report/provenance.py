@@ -1,4 +1,4 @@
-"""How to run the same again: command, file, versions, machine."""
+"""Provenance of a run: command, file, versions and machine to run it again, and the papers of its plug-ins."""
 
 import shlex
 from collections.abc import Iterable
@@ -39,27 +39,6 @@ def recipe(run: FinishedRun) -> Recipe:
     )
 
 
-def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.packages.items())
-    seeds = ", ".join(map(str, manifest.seeds[:20])) + (" …" if len(manifest.seeds) > 20 else "")
-    ended = "not finished" if manifest.finished is None else f"to {manifest.finished}"
-    took = "" if manifest.seconds is None else f", {manifest.seconds:.0f} s"
-    return [
-        ("fedleak", f"{manifest.fedleak}, source fingerprint {manifest.source}"),
-        ("experiment", f"content address {manifest.experiment}"),
-        ("seeds", seeds),
-        ("cells", f"{manifest.cells_finished:,} of {manifest.cells_planned:,}"),
-        ("versions", f"Python {manifest.python}, torch {manifest.torch}, {versions}"),
-        ("machine", f"{manifest.platform}, {counted(manifest.cpus, 'core')}"),
-        ("time", f"{manifest.started} {ended}{took}{', resumed' if manifest.resumed else ''}"),
-        ("workers", f"{counted(manifest.jobs, 'process').replace('processs', 'processes')}, "
-                    f"{counted(manifest.threads_per_cell, 'thread')} a cell, engine {manifest.engine}"),
-    ]  # fmt: skip
-
-
-# The papers behind every attack, defense and metric of a run.
-
-
 @dataclass(frozen=True, kw_only=True)
 class Citation:
     """A paper, and what of the run follows it."""
@@ -84,3 +63,21 @@ def citations(plugins: Iterable[Plugin]) -> list[Citation]:
         )
         for (paper, bibtex), own in by_paper.items()
     ]
+
+
+def _facts(manifest: Manifest) -> list[tuple[str, str]]:
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.packages.items())
+    seeds = ", ".join(map(str, manifest.seeds[:20])) + (" …" if len(manifest.seeds) > 20 else "")
+    ended = "not finished" if manifest.finished is None else f"to {manifest.finished}"
+    took = "" if manifest.seconds is None else f", {manifest.seconds:.0f} s"
+    return [
+        ("fedleak", f"{manifest.fedleak}, source fingerprint {manifest.source}"),
+        ("experiment", f"content address {manifest.experiment}"),
+        ("seeds", seeds),
+        ("cells", f"{manifest.cells_finished:,} of {manifest.cells_planned:,}"),
+        ("versions", f"Python {manifest.python}, torch {manifest.torch}, {versions}"),
+        ("machine", f"{manifest.platform}, {counted(manifest.cpus, 'core')}"),
+        ("time", f"{manifest.started} {ended}{took}{', resumed' if manifest.resumed else ''}"),
+        ("workers", f"{counted(manifest.jobs, 'process').replace('processs', 'processes')}, "
+                    f"{counted(manifest.threads_per_cell, 'thread')} a cell, engine {manifest.engine}"),
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One figure as a sentence: how many leaked, the mean beside guessing, and how that compares with no defense."""
+"""Phrases: one figure as a sentence. How many leaked, the mean beside guessing, and the same without a defense."""
 
 import math
 from collections.abc import Iterator
@@ -52,8 +52,8 @@ def sentence(evidence: Evidence, summary: Summary) -> str:
     """All that is to be said of the figure with the gravest judgement on one kind of message."""
     if judge(summary) is Judgement.MISSING:
         return opening(f"{where(evidence, summary)}{found(evidence, summary)}{failures(summary)}.")
-    told = f"{found(evidence, summary)}{_certificate(summary)}{_by_whom(summary)}: {figures(summary)}"
-    return opening(f"{where(evidence, summary)}{told}{''.join(_more(evidence, summary))}.")
+    phrase = f"{found(evidence, summary)}{_certificate(summary)}{_by_whom(summary)}: {figures(summary)}"
+    return opening(f"{where(evidence, summary)}{phrase}{''.join(_more(evidence, summary))}.")
 
 
 def found(evidence: Evidence, summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""The small chart in a cell: every sample, the mean with its interval, and both guesses on the scale of the table."""
+"""Strip chart of a cell: every sample, the mean with its interval, and both guesses on the scale of the table."""
 
 import math
 from collections.abc import Iterable, Sequence

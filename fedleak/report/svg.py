@@ -29,8 +29,8 @@ STYLE = {
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def inline(figure: Figure, *, name: str, says: str, titles: Mapping[str, str]) -> Markup:
-    """The figure as an `<svg>` that fills its place; `says` is for who cannot see it.
+def inline(figure: Figure, *, name: str, description: str, titles: Mapping[str, str]) -> Markup:
+    """The figure as an `<svg>` that fills its place; `description` is for who cannot see it.
 
     `titles` are the words over a part of it, by the `gid` of the artist. `name` sets its ids apart from those of the
     other charts on the page.
@@ -38,7 +38,7 @@ def inline(figure: Figure, *, name: str, says: str, titles: Mapping[str, str]) -
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
-    attributes = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": says}
+    attributes = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": description}
     drawing = [one for one in root if _tag(one) == "g"]
     _mend(drawing, name, titles)
     svg = Element("svg", attributes)

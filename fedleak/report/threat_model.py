@@ -1,4 +1,4 @@
-"""The threat model: what the server sees, knows and holds, read from the settings of the campaign."""
+"""Threat model: what the server sees, knows and holds, read from the settings of the campaign."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

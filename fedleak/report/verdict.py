@@ -1,4 +1,4 @@
-"""The verdict in plain words, from the summaries alone."""
+"""Verdict in plain words, from the summaries alone: a lead, then a sentence for each kind of finding."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,66 +12,13 @@ from fedleak.report.sentences import NOUNS, aside, found, once, sentence, tally
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
-# What was found where no defense acts, in one paragraph; where that is nothing, that it proves no safety.
-
 ALONE: Place = (BARE, "client")
 """Single messages that no defense touched."""
-
-
 FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
 """Attacks ran, and nothing was found."""
-
-
-def fruitless(evidence: Evidence) -> str | None:
-    """What was found without a defense, where that is nothing of at least one kind; None where all kinds were."""
-    bare = [worst[ALONE] for kind in evidence.kinds if ALONE in (worst := evidence.worst(kind))]
-    return undefended(evidence, bare) if _no_proof(bare) else None
-
-
-def undefended(evidence: Evidence, bare: Sequence[Summary]) -> str:
-    """The paragraph of the figures with the gravest judgement, one for each kind of thing."""
-    clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
-    rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
-    return f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}{_no_proof(bare)}"
-
-
-def _no_proof(bare: Sequence[Summary]) -> str:
-    """Attacks that fail are seen to fail, and are not taken for safety."""
-    kinds: dict[str, list[str]] = {}
-    for summary in bare:
-        if judge(summary) in FRUITLESS:
-            surely = "nothing" if judge(summary) is Judgement.NOTHING else "nothing surely"
-            kinds.setdefault(surely, []).append(f"{NOUNS[kind_of(summary.group.metric)]}s")
-    if not kinds:
-        return ""
-    told = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
-    return (
-        f" {opening('; '.join(told))}. That is no proof of safety: other attacks, or the same with more steps, may get "
-        "more."
-    )
-
-
-def _at_worst(evidence: Evidence) -> str:
-    settings = {condition_of(s.group) for kind in evidence.kinds for s in evidence.of(kind)
-                if evidence.label(s.group) == BARE}  # fmt: skip
-    return f"in the worst of {len(settings)} settings, " if len(settings) > 1 else ""
-
-
-def _without_repeating(clauses: Sequence[str]) -> str:
-    """Of two clauses about one attack, the second does without its name."""
-    who = clauses[0].partition(" ")[0]
-    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
-
-
-# What can be said in one sentence of all the defenses of which the same was found, for each kind of thing.
-
 UNTESTED = "none of them takes account of the defense: untested, not safe."
-
-
 TESTED = "some of them know the defense, but that is no proof of safety."
-
-
-SAID = {
+SENTENCES = {
     "inputs": {
         Judgement.LEAKED: "Images were rebuilt under {names}.",
         Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
@@ -146,6 +93,19 @@ def verdict(evidence: Evidence) -> Verdict:
     )
 
 
+def fruitless(evidence: Evidence) -> str | None:
+    """What was found without a defense, where that is nothing of at least one kind; None where all kinds were."""
+    bare = [worst[ALONE] for kind in evidence.kinds if ALONE in (worst := evidence.worst(kind))]
+    return undefended(evidence, bare) if _no_proof(bare) else None
+
+
+def undefended(evidence: Evidence, bare: Sequence[Summary]) -> str:
+    """The paragraph of the figures with the gravest judgement, one for each kind of thing."""
+    clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
+    rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
+    return f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}{_no_proof(bare)}"
+
+
 def _lead(evidence: Evidence) -> Iterator[str]:
     """What happens without a defense, then under the others: a paragraph for images, one for labels, and so on."""
     worst = {kind: evidence.worst(kind) for kind in evidence.kinds}
@@ -161,11 +121,11 @@ def _lead(evidence: Evidence) -> Iterator[str]:
 
 
 def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
-    """A sentence for all the defenses of which the same can be said, tested against who knows them or not."""
+    """One sentence for all defenses with the same finding, apart for those that adaptive attackers tried."""
     for judgement in GRAVITY:
         same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
         groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}
-        words = SAID[kind].get(judgement, "")
+        words = SENTENCES[kind].get(judgement, "")
         for tested, labels in groups.items() if "{tested}" in words else [("", same.keys())]:
             names = [name for label, name in same.items() if label in labels]
             if names:
@@ -212,7 +172,35 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
     if parts:
         yield f"An image counts as rebuilt from {listed(parts, 'or')}."
     members = measured_metrics(evidence.of("membership"), "membership")
-    known = [(name, metric) for name in members if (metric := installed(name)) is not None]
-    if known:
-        parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in known]
+    installed_metrics = [(name, metric) for name in members if (metric := installed(name)) is not None]
+    if installed_metrics:
+        parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in installed_metrics]
         yield f"A member counts as found from {listed(parts, 'or')}."
+
+
+def _no_proof(bare: Sequence[Summary]) -> str:
+    """Attacks that fail are seen to fail, and are not taken for safety."""
+    kinds: dict[str, list[str]] = {}
+    for summary in bare:
+        if judge(summary) in FRUITLESS:
+            surely = "nothing" if judge(summary) is Judgement.NOTHING else "nothing surely"
+            kinds.setdefault(surely, []).append(f"{NOUNS[kind_of(summary.group.metric)]}s")
+    if not kinds:
+        return ""
+    clauses = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
+    return (
+        f" {opening('; '.join(clauses))}. That is no proof of safety: other attacks, or the same with more steps, "
+        "may get more."
+    )
+
+
+def _without_repeating(clauses: Sequence[str]) -> str:
+    """Of two clauses about one attack, the second does without its name."""
+    who = clauses[0].partition(" ")[0]
+    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
+
+
+def _at_worst(evidence: Evidence) -> str:
+    settings = {condition_of(s.group) for kind in evidence.kinds for s in evidence.of(kind)
+                if evidence.label(s.group) == BARE}  # fmt: skip
+    return f"in the worst of {len(settings)} settings, " if len(settings) > 1 else ""

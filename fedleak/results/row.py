@@ -143,12 +143,12 @@ class Place:
     round: int
     seed: int
 
-    def row(self, score: Score, *, seconds: float, samples: int, said: Remarks = SILENT) -> Row:
+    def row(self, score: Score, *, seconds: float, samples: int, remarks: Remarks = SILENT) -> Row:
         """The row of one score."""
-        own = {**asdict(self), **asdict(said), **asdict(score)}
+        own = {**asdict(self), **asdict(remarks), **asdict(score)}
         if not score.reason and not math.isfinite(score.value):
             own["reason"] = f"the value is {score.value}"
-        return Row(**own, certified=said.certificate is not None, seconds=seconds, samples=samples)
+        return Row(**own, certified=remarks.certificate is not None, seconds=seconds, samples=samples)
 
     def failed(self, metrics: Iterable[Measure], reason: str, *, seconds: float = 0.0) -> list[Row]:
         """A row without a figure for each metric, and why."""

@@ -11,11 +11,7 @@ from fedleak.errors import echo
 from fedleak.settings import Scalar
 
 AnyRow = TypeVar("AnyRow")
-
-
 AGGREGATE: Literal["aggregate"] = "aggregate"
-
-
 LARGEST = 2**63
 """Whole numbers beyond this are no seed, round or count of ours."""
 
@@ -25,20 +21,6 @@ class Meaning:
     """What a field holds, for whoever opens the table; as `Annotated[Figure, Meaning("...")]`."""
 
     text: str
-
-
-def figure(value: float | None) -> float:
-    """NaN for null, which stands for a figure that is not finite in JSON."""
-    return nan if value is None else float(value)
-
-
-def finite_or_null(value: Any) -> Any:
-    """Plain data with null for figures that are not finite, which JSON has no word for."""
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, tuple | list):
-        return [finite_or_null(item) for item in value]
-    return value
 
 
 def _folder(name: str) -> str:
@@ -53,34 +35,39 @@ def _null_is_nan(value: Any) -> Any:
 
 
 Text = Annotated[str, Strict()]
-
-
 Flag = Annotated[bool, Strict()]
-
-
 Whole = Annotated[int, Strict(), Field(ge=-LARGEST, lt=LARGEST)]
-
-
 Figure = Annotated[float, Strict(), BeforeValidator(_null_is_nan)]
 """NaN where there is none: null in the file and in tables."""
-
-
 Figures = tuple[Figure, ...]
-
-
 Folder = Annotated[Text, AfterValidator(_folder)]
-
-
 SettingTable = Mapping[str, Scalar]
 """What varies in a campaign, by dotted key, as in `{"federation.batch_size": 4}`."""
-
-
+Setting = tuple[tuple[str, Scalar], ...]
+"""The same as a key, sorted."""
 Who = Whole | Literal["aggregate"]
 """A client's number, or the sum that secure aggregation revealed."""
-
-
 Split = Literal["test", "tuning"]
 """Tuning rows choose among the variants of an attack; only test rows are reported."""
+
+
+def setting_key(setting: Mapping[str, Scalar]) -> Setting:
+    """The same for settings that are equal, whatever the order they were written in."""
+    return tuple(sorted(setting.items()))
+
+
+def figure(value: float | None) -> float:
+    """NaN for null, which stands for a figure that is not finite in JSON."""
+    return nan if value is None else float(value)
+
+
+def finite_or_null(value: Any) -> Any:
+    """Plain data with null for figures that are not finite, which JSON has no word for."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, tuple | list):
+        return [finite_or_null(item) for item in value]
+    return value
 
 
 def parser_of(row: type[AnyRow]) -> Callable[[Mapping[str, Any]], AnyRow]:
@@ -109,14 +96,3 @@ def _complaint(error: ValidationError) -> str:
     place = first["loc"] if len(same) == 1 else first["loc"][:-1]
     wanted = (one["msg"].removeprefix("Input should be ").removeprefix("Value error, ") for one in same)
     return f"{'.'.join(map(str, place))}: expected {' or '.join(wanted)}, got {echo(first['input'])}"
-
-
-# Settings as keys: what varies in a campaign, by dotted key, in an order that tells equal ones.
-
-Setting = tuple[tuple[str, Scalar], ...]
-"""As in `Row.setting`, sorted by key."""
-
-
-def setting_key(setting: Mapping[str, Scalar]) -> Setting:
-    """The same for settings that are equal, whatever the order they were written in."""
-    return tuple(sorted(setting.items()))

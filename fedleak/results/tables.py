@@ -1,7 +1,7 @@
 """Arrow tables of a run's rows: `results.parquet`, and what `fedleak query` asks.
 
 A row's `client` becomes two columns: `sender`, which is `client` or `aggregate`, and `client`, its number, null for the
-aggregate. Each key of a row's `setting` becomes a column of its own; see `columns.table_of`.
+aggregate. Each key of a row's `setting` becomes a column of its own; see `table_of`.
 """
 
 import hashlib
@@ -22,16 +22,11 @@ from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Meaning, Split
 from fedleak.settings import Scalar
 
-# Arrow columns of rows, each of one type, in memory or as Parquet.
-
 WHO = int | Literal["aggregate"]
-
-
 LARGEST_EXACT = 2**53
 """Beyond this a double does not hold every whole number."""
-
-
 LARGEST_INTEGER = 2**63 - 1
+DTYPES = {pa.bool_(): np.bool_, pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
 
 
 @runtime_checkable
@@ -56,8 +51,8 @@ class Column:
         """The column of these rows."""
         values = [getattr(row, self.name) if self.value is None else self.value(row) for row in rows]
         if pa.types.is_list(self.type):
-            return _lists(values)
-        return _figures(values) if pa.types.is_floating(self.type) else pa.array(values, self.type)
+            return lists_of_figures(values)
+        return figures(values) if pa.types.is_floating(self.type) else array_of(values, self.type)
 
     @property
     def field(self) -> pa.Field:
@@ -131,12 +126,12 @@ def scalars(values: Sequence[Scalar | None]) -> pa.Array:
     """A column of the narrowest type that holds every value as it is; text where they are of several kinds."""
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
-        return pa.array(values, pa.bool_())
+        return array_of(values, pa.bool_())
     if kinds == {int} and _all_within(values, LARGEST_INTEGER):
-        return pa.array(values, pa.int64())
+        return array_of(values, pa.int64())
     if kinds in ({float}, {int, float}) and _all_within(values, LARGEST_EXACT):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
-    return pa.array([None if value is None else _text(value) for value in values], pa.string())
+        return array_of(values, pa.float64())
+    return array_of([None if value is None else _text(value) for value in values], pa.string())
 
 
 def _qualified(key: str) -> str:
@@ -149,16 +144,6 @@ def _all_within(values: Sequence[Scalar | None], limit: int) -> bool:
 
 def _text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _figures(values: Sequence[float]) -> pa.Array:
-    figures = np.array(values, dtype=float)
-    return pa.array(figures, mask=~np.isfinite(figures))
-
-
-def _lists(values: Sequence[Sequence[float]]) -> pa.Array:
-    offsets = [0, *accumulate(len(value) for value in values)]
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), _figures(list(chain.from_iterable(values))))
 
 
 SOURCE = "digest of results.jsonl"
@@ -199,3 +184,43 @@ def write_table(path: Path, table: pa.Table, source: str) -> Path:
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata({SOURCE: source}), sink, compression="zstd")
     return write_atomically(path, sink.getvalue().to_pybytes())
+
+
+# Arrow arrays of Python values, made from buffers: `pyarrow.array` imports pandas, which takes more than a second.
+
+
+def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """A column of text, flags, whole numbers or figures; None is null."""
+    if pa.types.is_string(kind):
+        return _texts(values)
+    known = np.array([value is not None for value in values], dtype=bool)
+    held: np.ndarray = np.array([0 if value is None else value for value in values], dtype=DTYPES[kind])
+    return _from_buffers(held, known, kind)
+
+
+def figures(values: Sequence[float]) -> pa.Array:
+    """A column of figures; one that is not finite is null."""
+    held = np.array(values, dtype=float)
+    return _from_buffers(held, np.isfinite(held), pa.float64())
+
+
+def lists_of_figures(values: Sequence[Sequence[float]]) -> pa.Array:
+    """A column of lists of figures; one that is not finite is null in its list."""
+    offsets = [0, *accumulate(len(value) for value in values)]
+    return pa.ListArray.from_arrays(array_of(offsets, pa.int32()), figures(list(chain.from_iterable(values))))
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
+
+
+def _from_buffers(held: np.ndarray, known: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Arrow packs flags, those that tell what is null among them, eight to a byte."""
+    packed = _packed(held) if held.dtype == np.bool_ else held
+    return pa.Array.from_buffers(kind, len(held), [pa.py_buffer(_packed(known)), pa.py_buffer(packed)])
+
+
+def _packed(flags: np.ndarray) -> np.ndarray:
+    return np.packbits(flags, bitorder="little")

@@ -1,4 +1,4 @@
-"""The pair of files of a finished cell: the guess, the prior's guess, and the rows of its scores."""
+"""Cell files: the guess of a finished cell, the prior's guess, and the rows of its scores, as a pair of files."""
 
 import json
 import traceback
@@ -38,8 +38,8 @@ class Saved:
     """Iteration and PSNR in dB of the attack's snapshots."""
     crash: Crash | None = None
 
-    def told(self) -> "Saved":
-        """What whoever waits for the cell needs to hear; pictures stay on disk, and out of pipes and memory."""
+    def without_pictures(self) -> "Saved":
+        """The same without guesses and quality: pictures stay on disk, and out of pipes and memory."""
         return replace(self, guess=NOT_RUN, prior=NOT_RUN, quality=())
 
     def crashed(self, error: BaseException) -> "Saved":
@@ -112,17 +112,17 @@ def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
-    own = facts[prefix]
+    fields = facts[prefix]
     return Reconstruction(
         inputs=tensors.get(f"{prefix}/inputs"),
         labels=tensors.get(f"{prefix}/labels"),
         membership=tensors.get(f"{prefix}/membership"),
         properties=tensors.get(f"{prefix}/properties"),
-        mismatch=figure(own["mismatch"]),
-        failure=own["failure"],
-        certifiable=own["certifiable"],
-        certificate=own["certificate"],
-        note=own["note"],
-        diagnosis=Diagnosis(**own["diagnosis"]) if own["diagnosis"] else None,
-        trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in own["trace"]),
+        mismatch=figure(fields["mismatch"]),
+        failure=fields["failure"],
+        certifiable=fields["certifiable"],
+        certificate=fields["certificate"],
+        note=fields["note"],
+        diagnosis=Diagnosis(**fields["diagnosis"]) if fields["diagnosis"] else None,
+        trace=tuple(TracePoint(iteration, figure(loss)) for iteration, loss in fields["trace"]),
     )

@@ -1,4 +1,4 @@
-"""Layout of a run folder: where everything lies."""
+"""Run folder: the paths of everything that a run writes."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The manifest of a run: what produced it, so that it can be produced again."""
+"""Manifest: what produced a run, so that it can be produced again."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Reads a run folder back, whole or refused: for reports, gates, queries and comparisons."""
+"""Reading a finished run: its rows whole, or refused with a sentence; for reports, gates, queries and comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,59 +14,7 @@ from fedleak.results.schema import Setting, setting_key
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import Manifest, read_manifest
 
-# Whether the files of a run have all the rows that it ended with: files cut between two lines are damaged too.
-
 AGAIN = "run the experiment again, finished cells are kept"
-
-
-def cell_of(row: Row) -> tuple[Any, ...]:
-    """What tells a row's cell from every other of its run."""
-    return (*_point_of(row), row.defense, row.round, row.client, row.attack)
-
-
-def require_whole(rows: Sequence[Row], campaign: Campaign, manifest: Manifest, path: Path) -> None:
-    """Raises `RecordingError` where a cell has a row twice or lacks one, or a cell of a run that ended has none."""
-    cells: dict[tuple[Any, ...], set[str]] = {}
-    for row in rows:
-        metrics = cells.setdefault(cell_of(row), set())
-        if row.metric in metrics:
-            raise RecordingError(
-                f"{path} is damaged: it has {row.metric} of {row.attack} under '{row.defense}', round {row.round}, "
-                f"{row.client} twice; {AGAIN}"
-            )
-        metrics.add(row.metric)
-    if manifest.exit_status is not None and len(cells) < manifest.cells_finished:
-        raise RecordingError(f"{path} is damaged: {len(cells)} of {manifest.cells_finished} cells have rows; {AGAIN}")
-    _require_metrics(cells, campaign, path)
-
-
-def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manifest: Manifest, path: Path) -> None:
-    """Raises `RecordingError` where a round of a federation is there twice, or lacks in a run that ended whole."""
-    rounds = {(*_point_of(row), row.defense, row.round) for row in rows}
-    if len(rounds) < len(rows):
-        raise RecordingError(f"{path} is damaged: it has a round of a federation twice; {AGAIN}")
-    experiments = [point.experiment for point in campaign.points]
-    expected = sum(len(one.defenses) * one.rounds for one in experiments)
-    whole = manifest.exit_status is not None and manifest.cells_finished == manifest.cells_planned
-    if whole and len(rounds) < expected:
-        raise RecordingError(f"{path} is damaged: {len(rounds)} of {expected} rounds have rows; {AGAIN}")
-
-
-def _require_metrics(cells: dict[tuple[Any, ...], set[str]], campaign: Campaign, path: Path) -> None:
-    expected = {
-        (point.federation, setting_key(point.setting)): frozenset(point.experiment.metrics) for point in campaign.points
-    }
-    for (federation, setting, *_), metrics in cells.items():
-        wanted = expected.get((federation, setting))
-        if wanted is None:
-            raise RecordingError(f"{path} is damaged: it has rows of no setting of experiment.toml; {AGAIN}")
-        if wanted - metrics:
-            lacking = ", ".join(sorted(wanted - metrics))
-            raise RecordingError(f"{path} is damaged: a cell has no row for {lacking}; {AGAIN}")
-
-
-def _point_of(row: Row | FederationRow) -> tuple[str, Setting]:
-    return row.federation, setting_key(row.setting)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +52,58 @@ def read_run(root: Path) -> FinishedRun:
     return FinishedRun(folder=folder, campaign=campaign, rows=rows, federations=federations, manifest=manifest)
 
 
+def require_whole(rows: Sequence[Row], campaign: Campaign, manifest: Manifest, path: Path) -> None:
+    """Raises `RecordingError` where a cell has a row twice or lacks one, or a cell of a run that ended has none."""
+    cells: dict[tuple[Any, ...], set[str]] = {}
+    for row in rows:
+        metrics = cells.setdefault(cell_of(row), set())
+        if row.metric in metrics:
+            raise RecordingError(
+                f"{path} is damaged: it has {row.metric} of {row.attack} under '{row.defense}', round {row.round}, "
+                f"{row.client} twice; {AGAIN}"
+            )
+        metrics.add(row.metric)
+    if manifest.exit_status is not None and len(cells) < manifest.cells_finished:
+        raise RecordingError(f"{path} is damaged: {len(cells)} of {manifest.cells_finished} cells have rows; {AGAIN}")
+    _require_metrics(cells, campaign, path)
+
+
+def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manifest: Manifest, path: Path) -> None:
+    """Raises `RecordingError` where a round of a federation is there twice, or lacks in a run that ended whole."""
+    rounds = {(*_point_of(row), row.defense, row.round) for row in rows}
+    if len(rounds) < len(rows):
+        raise RecordingError(f"{path} is damaged: it has a round of a federation twice; {AGAIN}")
+    experiments = [point.experiment for point in campaign.points]
+    expected = sum(len(one.defenses) * one.rounds for one in experiments)
+    whole = manifest.exit_status is not None and manifest.cells_finished == manifest.cells_planned
+    if whole and len(rounds) < expected:
+        raise RecordingError(f"{path} is damaged: {len(rounds)} of {expected} rounds have rows; {AGAIN}")
+
+
+def cell_of(row: Row) -> tuple[Any, ...]:
+    """What tells a row's cell from every other of its run."""
+    return (*_point_of(row), row.defense, row.round, row.client, row.attack)
+
+
 def _campaign(folder: RunFolder) -> Campaign:
     try:
         return load_campaign(folder.experiment)
     except UserError as error:
         raise RecordingError(f"{folder.experiment} is damaged or of another version: {error}") from error
+
+
+def _require_metrics(cells: dict[tuple[Any, ...], set[str]], campaign: Campaign, path: Path) -> None:
+    expected = {
+        (point.federation, setting_key(point.setting)): frozenset(point.experiment.metrics) for point in campaign.points
+    }
+    for (federation, setting, *_), metrics in cells.items():
+        wanted = expected.get((federation, setting))
+        if wanted is None:
+            raise RecordingError(f"{path} is damaged: it has rows of no setting of experiment.toml; {AGAIN}")
+        if wanted - metrics:
+            lacking = ", ".join(sorted(wanted - metrics))
+            raise RecordingError(f"{path} is damaged: a cell has no row for {lacking}; {AGAIN}")
+
+
+def _point_of(row: Row | FederationRow) -> tuple[str, Setting]:
+    return row.federation, setting_key(row.setting)

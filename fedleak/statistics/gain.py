@@ -18,7 +18,7 @@ class Gain:
     """What a group leaks beyond guessing; positive is more leakage, also where a lower value leaks more."""
 
     mean: float
-    """Over messages, each of which is a mean over its samples that have a guess; NaN where none has."""
+    """Mean over messages of the mean over their samples that have a guess; NaN where none has."""
     interval: Interval
     beats_guessing: bool | None
     """Whether guessing alone would hardly do as well; None where there are too few messages to tell."""
@@ -27,7 +27,7 @@ class Gain:
 
 
 def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: float) -> Gain:
-    """The gain of a group's rows, whose samples are `samples`."""
+    """The gain of a group's rows and their samples."""
     pairs = samples.guessed()
     places, place, sizes = np.unique(pairs.message, return_inverse=True, return_counts=True)
     gains = np.bincount(place, weights=pairs.gains, minlength=len(places)) / sizes

@@ -1,4 +1,4 @@
-"""Groups of rows: what one figure is about, and the rows that it is made from."""
+"""Groups of rows: what one figure is about, and the rows it is made from, installed metrics or not."""
 
 import math
 from collections.abc import Iterable
@@ -53,9 +53,6 @@ def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
         variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)
     return {Group(**variant._asdict(), metric=metric): own for (variant, metric), own in members.items()}
-
-
-# What is known of a metric whose rows may have been brought here from elsewhere.
 
 
 def installed(metric: str) -> type[Metric] | None:

@@ -1,4 +1,4 @@
-"""Paired tests: the same cells under two defenses, or in two runs.
+"""Paired tests (t, sign, Holm's correction): the same cells under two defenses, by two attacks, or in two runs.
 
 Limits: every test takes its units as independent, so with fewer than 5 seeds, where messages are the units although
 those of a seed share their model, p-values are optimistic; the t-test takes their differences as near to normal too.
@@ -16,53 +16,8 @@ from fedleak.results.row import Row
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.intervals import Interval, Units, of_mean
 
-# The probability that chance alone makes differences such as were seen, and how to read many of them at once.
-
 ROUNDING = 1e-9
 """Part of a figure that another machine's arithmetic may change; smaller differences count as none."""
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Each p-value as it must be read when all are looked at together; NaN stays NaN and does not count.
-
-    The smallest times the number of tests, the next times one less, and so on, none below the one before it.
-    Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", https://www.jstor.org/stable/4615733.
-    """
-    tests = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__)
-    corrected, least = list(p_values), 0.0
-    for place, i in enumerate(tests):
-        least = max(least, min(1.0, (len(tests) - place) * p_values[i]))
-        corrected[i] = least
-    return corrected
-
-
-def paired_t_test(units: Units, scale: float) -> float:
-    """The probability of differences as far from 0 if nothing differed; `scale` is the size of what was compared.
-
-    Differences that are all the same have no spread to judge by, so theirs is the probability that all have the same
-    sign (an exact sign-flip test); 1 where they are 0.
-    """
-    count, means = len(units), units.means
-    if count < 2:
-        return math.nan
-    if not agree(units, scale):
-        t = means.mean() / (means.std(ddof=1) / math.sqrt(count))
-        return float(2 * stdtr(count - 1, -abs(t)))
-    return 1.0 if abs(means.mean()) <= ROUNDING * scale else 2.0 ** (1 - count)
-
-
-def sign_test(units: Units) -> float:
-    """The probability of as many differences of one sign if either were as likely; units without one do not count.
-
-    Of hits and misses this is McNemar's test, exact. Source: McNemar 1947, https://doi.org/10.1007/BF02295996.
-    """
-    up, down = int((units.totals > 0).sum()), int((units.totals < 0).sum())
-    return min(1.0, 2 * float(bdtr(min(up, down), up + down, 0.5)))
-
-
-def agree(units: Units, scale: float) -> bool:
-    """Whether all differences are the same; `scale` is the size of what was compared."""
-    return bool(np.ptp(units.means) <= ROUNDING * scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +78,49 @@ def compare_attacks(rows: Iterable[Row], pairs: Mapping[str, str]) -> list[Compa
     return _corrected(compared, family=lambda comparison: comparison.group.metric)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value as it must be read when all are looked at together; NaN stays NaN and does not count.
+
+    The smallest times the number of tests, the next times one less, and so on, none below the one before it.
+    Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", https://www.jstor.org/stable/4615733.
+    """
+    tests = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__)
+    corrected, least = list(p_values), 0.0
+    for place, i in enumerate(tests):
+        least = max(least, min(1.0, (len(tests) - place) * p_values[i]))
+        corrected[i] = least
+    return corrected
+
+
+def paired_t_test(units: Units, scale: float) -> float:
+    """The probability of differences as far from 0 if nothing differed; `scale` is the size of what was compared.
+
+    Differences that are all the same have no spread to judge by, so theirs is the probability that all have the same
+    sign (an exact sign-flip test); 1 where they are 0.
+    """
+    count, means = len(units), units.means
+    if count < 2:
+        return math.nan
+    if not agree(units, scale):
+        t = means.mean() / (means.std(ddof=1) / math.sqrt(count))
+        return float(2 * stdtr(count - 1, -abs(t)))
+    return 1.0 if abs(means.mean()) <= ROUNDING * scale else 2.0 ** (1 - count)
+
+
+def sign_test(units: Units) -> float:
+    """The probability of as many differences of one sign if either were as likely; units without one do not count.
+
+    Of hits and misses this is McNemar's test, exact. Source: McNemar 1947, https://doi.org/10.1007/BF02295996.
+    """
+    up, down = int((units.totals > 0).sum()), int((units.totals < 0).sum())
+    return min(1.0, 2 * float(bdtr(min(up, down), up + down, 0.5)))
+
+
+def agree(units: Units, scale: float) -> bool:
+    """Whether all differences are the same; `scale` is the size of what was compared."""
+    return bool(np.ptp(units.means) <= ROUNDING * scale)
+
+
 def _test_groups(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     return group_rows(row for row in rows if row.split == "test")
 
@@ -147,6 +145,16 @@ def _comparison(group: Group, rows: Sequence[Row], reference: Group, reference_r
     )
 
 
+def _by_message(rows: Sequence[Row]) -> Mapping[tuple[int, int, object], Row]:
+    """The row of each message that has a figure, by seed, round and sender."""
+    return {(row.seed, row.round, row.client): row for row in rows if math.isfinite(row.value)}
+
+
+def _one_hit_or_miss(row: Row) -> bool:
+    known = [value for value in row.per_sample if math.isfinite(value)]
+    return row.unit.startswith("share") and known in ([0.0], [1.0])
+
+
 def _tested(units: Units, scale: float, *, one_each: bool) -> tuple[float, str]:
     """The p-value and the test in words; `one_each` says that each unit is one sample, hit or missed."""
     if len(units) < 2:
@@ -155,16 +163,6 @@ def _tested(units: Units, scale: float, *, one_each: bool) -> tuple[float, str]:
         return sign_test(units), f"exact sign test over {units}"
     name = "exact sign-flip test" if agree(units, scale) else "paired t-test"
     return paired_t_test(units, scale), f"{name} over {units}"
-
-
-def _one_hit_or_miss(row: Row) -> bool:
-    known = [value for value in row.per_sample if math.isfinite(value)]
-    return row.unit.startswith("share") and known in ([0.0], [1.0])
-
-
-def _by_message(rows: Sequence[Row]) -> Mapping[tuple[int, int, object], Row]:
-    """The row of each message that has a figure, by seed, round and sender."""
-    return {(row.seed, row.round, row.client): row for row in rows if math.isfinite(row.value)}
 
 
 def _corrected(comparisons: list[Comparison], family: Callable[[Comparison], str]) -> list[Comparison]:

@@ -1,4 +1,4 @@
-"""Samples of many messages side by side, each with the guess that needs no update."""
+"""Samples of many messages side by side, each with its guess without the update, and intervals of shares of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,9 @@ from jaxtyping import Bool, Float64, Int64
 
 from fedleak.results.row import Row
 from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
+
+SAME = 1e-12
+"""Shares that differ by less are equal but for rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +54,6 @@ class Samples:
         )
 
 
-# Shares of samples: what leaked or did not, and how sure the share is.
-
-SAME = 1e-12
-"""Shares that differ by less are equal but for rounding."""
-
-
 def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
     """Of the share of all samples that are hits, from each message's hits and size, made under these seeds.
 
@@ -69,7 +66,7 @@ def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[in
 
 
 def mean_share_interval(shares: Sequence[float], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
-    """The same of the mean over messages, each of which counts alike whatever its size."""
+    """The same of the mean over messages; each counts alike, whatever its size."""
     return _of_shares(Units.of(shares, seeds), samples=sum(sizes))
 
 

@@ -28,7 +28,7 @@ class Summary:
     higher_is_better: bool
     """For the attacker: a higher value is more leakage."""
     mean: float
-    """Over messages, each of which is a mean over its samples."""
+    """Mean over messages of the mean over their samples."""
     interval: Interval
     """Of the mean."""
     prior: float
@@ -84,8 +84,8 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
     samples = Samples.of(rows)
     values = tuple(samples.values.tolist())
     higher = rows[0].higher_is_better
-    known = installed(group.metric)
-    threshold, margin = (known.threshold, known.margin) if known else (math.nan, math.nan)
+    metric = installed(group.metric)
+    threshold, margin = (metric.threshold, metric.margin) if metric else (math.nan, math.nan)
     gain = gain_of(rows, samples, threshold=threshold, margin=margin)
     nothing = math.nan, too_few(counted(0, "message"))
     share, share_interval = nothing if math.isnan(threshold) else share_beyond(rows, samples, threshold)

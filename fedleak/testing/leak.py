@@ -1,4 +1,4 @@
-"""A leak, for assertions: what one attack on one update got, figures by name, beside those of blind guesses."""
+"""Leak, for assertions: what one attack on one update got, figures by name, beside those of baselines."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,8 @@ ADVICE = (
     "if that is too much: larger batches, more local steps, secure aggregation or noise hide more "
     "(`fedleak list defenses`); if it is little, another attack may do better (`fedleak list attacks`)"
 )
+PRIOR = "the prior could not be scored on these examples"
+NO_GRADIENT = "it guesses from public examples; give some as auxiliary=(images, labels)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,10 +102,6 @@ class Leak:
         proof = f"proved: {self.guess.certificate}" if self.certified else "not proved"
         note = [f"note: {self.guess.note}"] if self.guess.note else []
         return [f"the guess is {proof}", *note, ADVICE]
-
-
-PRIOR = "the prior could not be scored on these examples"
-NO_GRADIENT = "it guesses from public examples; give some as auxiliary=(images, labels)"
 
 
 def _line(score: Score) -> str:

@@ -1,4 +1,4 @@
-"""Causes of a difference between replay and recording: alternatives are tried until one agrees."""
+"""Causes of a mismatch between replay and recording: alternatives are tried until one agrees."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -90,7 +90,7 @@ def _epochs(recording: Recording, truth: PrivateBatch) -> str | None:
 
 
 def _dropout(recording: Recording, truth: PrivateBatch) -> str | None:
-    """With dropout, other dice are another update; which ones cannot be found: this is what is left."""
+    """Other dropout masks make another update; which ones they were cannot be found: this is what is left."""
     if not _drops_out(recording.task.network) or _training(recording, truth).mode != "train":
         return None
     return "possibly dropout: it is active, and nothing else that was tried explains the update"

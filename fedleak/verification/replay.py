@@ -55,7 +55,7 @@ def replay(
         truth.examples,
         training or recording.training.known_or(truth.training),
         recording.chain if chain is None else chain,
-        truth.dice if seed_key is None else seed_key,
+        truth.seed_key if seed_key is None else seed_key,
         truth.kept,
     ).weights
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from fedleak.api import INFERENCE, attack, capture, observe, score
 from fedleak.cli.app import app
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.gate.check import check_run
 from fedleak.gate.policy import load_policy

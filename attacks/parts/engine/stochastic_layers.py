@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
@@ -144,7 +145,7 @@ def stochastic_layers(observation: Observation) -> StochasticLayers:
         parent, _, attribute = name.rpartition(".")
         setattr(task.network.get_submodule(parent), attribute, layer)
     with torch.no_grad():
-        outputs = [_outputs(task, observation.before, seed_key) for seed_key in ("one", "other")]
+        outputs = [_outputs(task, observation.before, dice) for dice in (seeded("one"), seeded("other"))]
     if not torch.equal(*outputs):
         raise NotApplicable(
             f"'{task.name}' rolls dice elsewhere than in nn.Dropout layers, and those masks cannot be variables"
@@ -166,7 +167,7 @@ def _given(layer: nn.Module) -> GivenDraws | None:
     return None
 
 
-def _outputs(task: Task, weights: Weights, seed_key: str) -> Tensor:
+def _outputs(task: Task, weights: Weights, dice: AbstractContextManager[None]) -> Tensor:
     inputs = torch.linspace(0, 1, 2 * task.shape[0] * task.shape[1] * task.shape[2]).reshape(2, *task.shape)
-    with seeded(seed_key):
+    with dice:
         return task.logits(weights.clone(), inputs, mode="train")

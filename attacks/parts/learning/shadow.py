@@ -56,21 +56,21 @@ def _dealt(examples: int, size: int, count: int, rng: Generator) -> list[Int[Ten
 def _sent(observation: Observation, examples: Batch, rng: Generator) -> Update:
     """What one client of the cohort sends, through its defenses with the adversary's own dice."""
     task, before, chain = observation.task, observation.before, observation.defense
-    seed_key = ("shadow", int(torch.randint(2**62, (), generator=rng)))
+    seed = int(torch.randint(2**62, (), generator=rng))
     if observation.update.kind is UpdateKind.GRADIENT:
-        return _gradient(observation, examples, seed_key, rng)
+        return _gradient(observation, examples, seed, rng)
     training = assumed_training(observation, len(examples))
-    arrived = client_round(task, before, examples, training, chain, seed_key).weights.parameters
+    arrived = client_round(task, before, examples, training, chain, ("shadow", seed)).weights.parameters
     return Update({name: arrived[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
 
 
-def _gradient(observation: Observation, examples: Batch, seed_key: tuple[object, ...], rng: Generator) -> Update:
+def _gradient(observation: Observation, examples: Batch, seed: int, rng: Generator) -> Update:
     """The same for clients that send a gradient as it is."""
     for defense in observation.defense:
         examples = defense.examples(observation.task, examples, rng)
     weights = observation.before.clone()
     step = Step(task=observation.task, weights=weights, examples=examples, mode=mode_of(observation))
-    with seeded(*seed_key):  # for dropout
+    with seeded("shadow", seed):  # for dropout
         gradient = observation.defense.gradient(step, rng)
     return observation.defense.protect(Update(gradient, UpdateKind.GRADIENT), rng)
 

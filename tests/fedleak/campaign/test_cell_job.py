@@ -71,7 +71,7 @@ def test_every_way_of_going_wrong_is_a_result(federated, way):
 
 
 def test_what_is_told_holds_no_pictures(federated):
-    told = run_cell(federated[0]).told()
+    told = run_cell(federated[0]).without_pictures()
     assert told.guess.inputs is None
     assert told.prior.inputs is None
     assert told.rows

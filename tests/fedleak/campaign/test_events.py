@@ -2,7 +2,7 @@
 
 import math
 
-from fedleak.campaign.events import TOLD, Errors, Events, ProgressTracker
+from fedleak.campaign.events import SENTENCES, Errors, Events, ProgressTracker
 
 
 class Heard(Events):
@@ -44,14 +44,14 @@ def test_what_is_done_of_jobs_being_worked_on_counts_too(make_row):
     progress = tracker(heard)
     progress.federated("none", seconds=1.0, reused=False)
     progress.count([make_row(20.0)])
-    progress.tell(0.5, 0.25)
+    progress.report(0.5, 0.25)
     assert heard.said == [(1.5, 2), (1.25, 4, 0)]
 
 
 def test_of_one_kind_only_the_first_errors_are_told_and_the_worst_status_stays():
     errors = Errors()
-    told = [errors.add(f"number {i}", ("same",), 2 if i == 0 else 1) for i in range(TOLD + 3)]
-    assert told == [True] * TOLD + [False] * 3
+    told = [errors.add(f"number {i}", ("same",), 2 if i == 0 else 1) for i in range(SENTENCES + 3)]
+    assert told == [True] * SENTENCES + [False] * 3
     assert errors.add("other", ("another",), 1)
-    assert list(errors)[TOLD:] == ["and 3 more like the last", "other"]
+    assert list(errors)[SENTENCES:] == ["and 3 more like the last", "other"]
     assert errors.exit_status == 2

@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> RunFolder:
     """A run whose vault has one client's truth."""
     made = RunFolder(tmp_path / "run")
     facts = LocalTraining(batch_size=3, learning_rate=0.25)
-    truth = PrivateBatch(examples=TRUTH, training=facts, dice=(1,), client=1, round=2)
+    truth = PrivateBatch(examples=TRUTH, training=facts, seed_key=(1,), client=1, round=2)
     deposit(made.vault("none"), truth)
     return made
 

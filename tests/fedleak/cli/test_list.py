@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from fedleak.cli.app import app
-from fedleak.cli.list import PLACES, TELLING
+from fedleak.cli.list import BY_WEIGHT, PLACES
 from fedleak.contracts.catalogue import FAMILIES, entries
 from fedleak.contracts.defense import PLACES as MEMBERS
 from fedleak.contracts.source import CATALOGUE, sources
@@ -53,7 +53,7 @@ def test_attacks_stand_under_their_families():
 
 
 def test_every_place_where_a_defense_acts_has_a_heading_or_goes_with_another():
-    assert set(PLACES) == set(TELLING)
+    assert set(PLACES) == set(BY_WEIGHT)
     assert set(MEMBERS.values()) - set(PLACES) == {"requirements", "state"}
     assert all(set(entry.acts_on) & set(PLACES) for entry in entries("defense"))
 

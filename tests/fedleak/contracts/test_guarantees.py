@@ -151,7 +151,7 @@ def test_what_makes_it_longer_weakens_the_proof(longer: Table) -> None:
 
 def test_the_loss_is_a_secret_where_something_is_proved_to_the_server() -> None:
     told = {
-        name: Chain.build(tables).tells_the_loss(FederationSettings())
+        name: Chain.build(tables).reports_loss(FederationSettings())
         for name, tables in {
             "none": (),
             "noise alone": ({"use": "gaussian-noise", "std": 1.0},),

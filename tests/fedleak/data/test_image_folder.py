@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fedleak.data import load
 from fedleak.data.loader import loaders
+from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.tasks import image_folder
 

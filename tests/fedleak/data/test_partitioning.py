@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fedleak.data import partition
+from fedleak.data.partitioning import partition
 from fedleak.errors import ConfigError
 from fedleak.settings import FederationSettings
 

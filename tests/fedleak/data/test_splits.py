@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from fedleak.data import load
 from fedleak.data.loader import loaders, package_file
 from fedleak.data.photos import PHOTOS
+from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.tasks import Source, sources, task_named
@@ -138,7 +138,7 @@ def test_an_installed_package_can_bring_its_own_data(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[3]
     code = (
         f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]\n"
-        "from fedleak.data import load; print(load('ramp-mlp').clients.inputs.shape)"
+        "from fedleak.data.splits import load; print(load('ramp-mlp').clients.inputs.shape)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert said.stdout == "torch.Size([6, 1, 4, 4])\n", said.stderr

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.defense import defenses
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.parts.transformations import SEARCHED
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch

@@ -11,7 +11,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.defenses.censor import orthogonal
 from fedleak.defenses.grad_defense import sensitivities
-from fedleak.defenses.soteria import tells_little
+from fedleak.defenses.soteria import feature_sensitivity
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -65,7 +65,7 @@ def test_soteria_prunes_columns_of_the_first_dense_layer_and_nothing_else(step: 
     kept = sent["3.weight"].any(0)
     assert int(kept.sum()) == 12
     assert torch.equal(sent["3.weight"][:, kept], plain["3.weight"][:, kept])
-    least = tells_little(step, "3", None, generator(0)).argsort()[:36]
+    least = feature_sensitivity(step, "3", None, generator(0)).argsort()[:36]
     assert not kept[least].any()
 
 
@@ -79,8 +79,8 @@ def test_soteria_s_measure_is_the_derivative_by_the_input_over_the_feature(step:
     for image in step.examples.inputs:
         slopes = torch.autograd.functional.jacobian(features, image).flatten(1).norm(dim=1)
         expected += slopes / features(image).abs()
-    assert torch.allclose(tells_little(step, "3", None, generator(0)), expected, rtol=1e-4)
-    probed = tells_little(step, "3", 2000, generator(0))
+    assert torch.allclose(feature_sensitivity(step, "3", None, generator(0)), expected, rtol=1e-4)
+    probed = feature_sensitivity(step, "3", 2000, generator(0))
     assert torch.allclose(probed, expected, rtol=0.15)
 
 

@@ -10,7 +10,7 @@ from fedleak.api import capture
 from fedleak.attacks.label_inference.auto_labels import AutoLabels
 from fedleak.clients.client import mean_loss
 from fedleak.contracts.chain import Chain
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.withhold import Withhold
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
@@ -59,7 +59,7 @@ def test_a_client_goes_on_from_its_own_layers(tmp_path: Path) -> None:
         truths = [withdraw(tmp_path / "vault" / "own", one.round, client) for one in mine]
         assert not truths[0].kept
         for one, truth, later in zip(mine, truths, truths[1:], strict=False):
-            again = reply(one.task, one.before, truth.examples, truth.training, one.chain, truth.dice, truth.kept)
+            again = reply(one.task, one.before, truth.examples, truth.training, one.chain, truth.seed_key, truth.kept)
             for name in OWN:
                 assert torch.equal(again.kept[f"own/{name}"], later.kept[f"own/{name}"])
                 started = truth.kept.get(f"own/{name}", one.before.parameters[name])
@@ -72,7 +72,7 @@ def test_evaluation_uses_the_client_s_own_layers(tmp_path: Path) -> None:
     report = run(tmp_path, rounds=2, clients=1, fraction_evaluate=1.0, batch_size=64, learning_rate=0.5)
     last = read(report)[-1]
     truth = withdraw(tmp_path / "vault" / "own", 2, 0)
-    sent = reply(last.task, last.before, truth.examples, truth.training, last.chain, truth.dice, truth.kept)
+    sent = reply(last.task, last.before, truth.examples, truth.training, last.chain, truth.seed_key, truth.kept)
     state = {**sent.weights.parameters, **{name: sent.kept[f"own/{name}"] for name in OWN}}
     test = load("digits-mlp").test
     loss, accuracy = mean_loss(last.task, Weights(state, {}), test)

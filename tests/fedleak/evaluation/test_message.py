@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fedleak import data
 from fedleak.contracts.attack import attacks
+from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.adversary import observe
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question
@@ -75,7 +75,7 @@ def test_members_are_the_truth_and_other_clients_that_of_the_round(run):
 def test_non_members_are_clients_data_that_no_round_used(run):
     question, _ = asked(run)
     used = images(truth_of(run, 1, 0, 1, 2)) | images(truth_of(run, 2, 0, 1, 2))
-    splits = data.load(TASK)
+    splits = load(TASK)
     assert len(question.non_members) >= FEWEST
     assert images(question.non_members) <= images(splits.clients) - used
     assert not images(question.non_members) & images(splits.auxiliary)
@@ -90,7 +90,7 @@ def test_each_message_has_its_own_and_each_defense_the_same(run, tmp_path):
 def test_where_every_example_was_used_the_test_set_is_asked_about(tmp_path):
     run = federate(tmp_path, clients=2, batch_size=200, batches="all", learning_rate=0.01)
     question, _ = asked(run, 1, 0)
-    assert images(question.non_members) <= images(data.load(TASK).test)
+    assert images(question.non_members) <= images(load(TASK).test)
     assert len(question.non_members) >= FEWEST
 
 

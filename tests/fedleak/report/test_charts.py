@@ -17,7 +17,7 @@ LOG = Lines(title="loss", over="iterations", log=True, points={"none": [(0.0, 1.
 
 
 def mark(name="none", accuracy=0.8, leakage=20.0, **changed) -> Mark:
-    fields = {"low": leakage - 2, "high": leakage + 3, "member": True, "says": f"{name}: accuracy, leakage"}
+    fields = {"low": leakage - 2, "high": leakage + 3, "member": True, "description": f"{name}: accuracy, leakage"}
     return Mark(name=name, accuracy=accuracy, leakage=leakage, **{**fields, **changed})
 
 

@@ -9,7 +9,7 @@ def test_blind_guesses_have_no_mark_and_variants_all_count(make_result, make_sum
     blind = make_summary(40.0, attack="no-gradient")
     chosen, other = make_summary(11.0, attack="dlg", tuned=True), make_summary(14.3, half=9.0, attack="dlg steps=9")
     (chart,) = frontiers([make_result("none", blind, chosen, other, accuracy=0.8)])
-    assert "psnr 14.3 dB by dlg steps=9" in chart.marks[0].says
+    assert "psnr 14.3 dB by dlg steps=9" in chart.marks[0].description
 
 
 def test_a_model_that_was_not_evaluated_has_no_frontier(make_result, make_summary):

@@ -116,8 +116,8 @@ def test_it_shows_what_leaked_and_with_which_pictures(text, finished):
     assert drawn.verdict.lead[0].startswith(
         "Without a defense, analytic-linear rebuilt 2 of 2 images (mean psnr 100.0 dB, certified; "
     )
-    assert drawn.hero is not None
-    assert [frame.title for frame in drawn.hero.frames] == ["truth", "prior", *DEFENSES]
+    assert drawn.lead_picture is not None
+    assert [frame.title for frame in drawn.lead_picture.frames] == ["truth", "prior", *DEFENSES]
     assert text.count("<img") > 8
 
 
@@ -130,9 +130,9 @@ def test_where_only_an_exception_leaked_it_is_the_exception_that_is_shown(finish
     doubled = [replace(other, **weak), replace(other, client=7, **weak), replace(one, certified=False)]
     rows = [row for row in finished.rows if row not in bare]
     drawn = page(replace(finished, rows=(*doubled, *rows)))
-    assert drawn.hero is not None
-    assert drawn.hero.caption.startswith("The image that leaked most under “none” (client")
-    assert drawn.hero.frames[2].caption == "100.0 dB"
+    assert drawn.lead_picture is not None
+    assert drawn.lead_picture.caption.startswith("The image that leaked most under “none” (client")
+    assert drawn.lead_picture.frames[2].caption == "100.0 dB"
 
 
 def test_it_is_small(text):
@@ -157,7 +157,7 @@ def test_it_can_be_made_without_the_files_behind_the_rows(finished, tmp_path):
     for name in ("reconstructions", "vault", "recordings"):
         shutil.rmtree(root / name)
     drawn = page(read_run(root))
-    assert (drawn.hero, drawn.profile, drawn.curves) == (None, None, ())
+    assert (drawn.lead_picture, drawn.profile, drawn.curves) == (None, None, ())
     assert "are left out" in render(drawn)
 
 

@@ -18,8 +18,10 @@ HOSTILE = '$x$ <script>alert("1")</script> & "co"'
 
 
 def frontier(name="none") -> Frontier:
-    both = tuple(Mark(name=name, accuracy=0.9, leakage=2.0, low=1.0, high=3.0, member=member, says=f"{name}: 90%")
-                 for member in (True, False))  # fmt: skip
+    both = tuple(
+        Mark(name=name, accuracy=0.9, leakage=2.0, low=1.0, high=3.0, member=member, description=f"{name}: 90%")
+        for member in (True, False)
+    )
     return Frontier(title="digits-mlp", metric="psnr, dB", higher_is_better=True, marks=both, guessing=1.5)
 
 

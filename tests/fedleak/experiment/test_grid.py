@@ -7,7 +7,7 @@ import pytest
 import tomli_w
 
 from fedleak.campaign.plan import cells_of, counts_of, expected_count, federation_address
-from fedleak.cli.run import tell_plan
+from fedleak.cli.run import print_plan
 from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import parse_experiment
@@ -96,7 +96,7 @@ def test_messages_are_counted_without_being_listed():
 
 def test_a_plan_tells_combinations_apart_that_share_a_federation(capsys):
     varied = [{"name": "few", "attacks": [{"use": "idlg"}]}, {"name": "many", "attacks": [{"use": "dlg"}]}]
-    tell_plan(expand(vary=varied, adversary={"auxiliary": [0, 32]}))
+    print_plan(expand(vary=varied, adversary={"auxiliary": [0, 32]}))
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"  digits-mlp vary={name} auxiliary={number}" for name in ("few", "many") for number in (0, 32)
     ]

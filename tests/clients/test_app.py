@@ -9,7 +9,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedleak.clients.app import app
 from fedleak.clients.share import examples_of, share_of
-from fedleak.data import load
+from fedleak.data.splits import load
 from fedleak.defenses.secure_aggregation import public_key
 from fedleak.errors import ConfigError
 from fedleak.federation import wire

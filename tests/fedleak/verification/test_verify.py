@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from fedleak import data
 from fedleak.cli.app import app
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.model import Model, models
+from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.federation.reply import reply
 from fedleak.learning.training import LocalTraining
@@ -53,7 +53,7 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
     """A run folder with one client that trained as `did` and a recording that declares `declared`."""
     task = task_named(f"digits-{model}")
     before = initial_weights(task, 0)
-    examples = data.load(task.name).clients[torch.arange(8)]
+    examples = load(task.name).clients[torch.arange(8)]
     defenses = Chain.build(tuple(chain))
     acting = defenses if applied is None else Chain.build(tuple(applied))
     after = reply(task, before, examples, did, acting, dice).weights
@@ -63,7 +63,7 @@ def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), app
         training=declared, chain=defenses, defense="none", seed=0, metrics={},
     )  # fmt: skip
     path = write_recording(run / "recordings" / "none", recording)
-    truth = PrivateBatch(examples=examples, training=did, dice=DICE, client=0, round=1)
+    truth = PrivateBatch(examples=examples, training=did, seed_key=DICE, client=0, round=1)
     deposit(run / "vault" / "none", truth)
     return path
 
@@ -134,10 +134,10 @@ def test_the_cause_of_a_disagreement_is_named(tmp_path, facts, cause):
 def test_causes_are_found_also_where_the_vault_repeats_the_wrong_fact(tmp_path, did, cause):
     one_batch = replace(TRAINING, batch_size=8, batches=1)
     make_run(tmp_path, model="test-batchnorm", did=replace(one_batch, **did), declared=one_batch)
-    examples = data.load("digits-mlp").clients[torch.arange(8)]
+    examples = load("digits-mlp").clients[torch.arange(8)]
     deposit(
         tmp_path / "vault" / "none",
-        PrivateBatch(examples=examples, training=one_batch, dice=DICE, client=0, round=1),
+        PrivateBatch(examples=examples, training=one_batch, seed_key=DICE, client=0, round=1),
     )
     check = only_check(tmp_path)
     assert check.verdict == "disagrees"
@@ -146,8 +146,10 @@ def test_causes_are_found_also_where_the_vault_repeats_the_wrong_fact(tmp_path, 
 
 def test_other_counts_are_named(tmp_path):
     make_run(tmp_path)
-    few = data.load("digits-mlp").clients[torch.arange(5)]
-    deposit(tmp_path / "vault" / "none", PrivateBatch(examples=few, training=TRAINING, dice=DICE, client=0, round=1))
+    few = load("digits-mlp").clients[torch.arange(5)]
+    deposit(
+        tmp_path / "vault" / "none", PrivateBatch(examples=few, training=TRAINING, seed_key=DICE, client=0, round=1)
+    )
     assert "counts 8 examples, the vault holds 5" in only_check(tmp_path).remark
 
 

@@ -96,7 +96,7 @@ def test_the_vault_recomputes_every_update_bit_for_bit(run: Run, tmp_path: Path,
     for recording in read(run(federation=settings, chain=chain)):
         truth = withdraw(tmp_path / "truth", recording.round, recording.cohort[0])
         again = reply(
-            recording.task, recording.before, truth.examples, truth.training, recording.chain, truth.dice
+            recording.task, recording.before, truth.examples, truth.training, recording.chain, truth.seed_key
         ).weights
         assert all(torch.equal(value, recording.payload[name]) for name, value in again.state_dict().items())
 

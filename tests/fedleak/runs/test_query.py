@@ -1,6 +1,8 @@
 """SQL sees a run's rows, fresh ones, and nothing else on this machine."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -102,6 +104,15 @@ def test_federations_are_a_table_of_their_own(folder):
     assert values(folder, "SELECT count(*) FROM federations") == [(0,)]
     write_federations(folder.federations, [FEDERATION])
     assert values(folder, "SELECT accuracy, batch_size FROM federations") == [(0.9, 4)]
+
+
+def test_a_question_needs_nothing_that_takes_long_to_import(folder):
+    write_federations(folder.federations, [FEDERATION])
+    heavy = "atexit.register(lambda: print({'torch', 'flwr', 'pandas'} & set(sys.modules) or 'light'))"
+    code = f"import atexit, sys; {heavy}; from fedleak.cli import main; main()"
+    command = [sys.executable, "-c", code, "query", folder.root, "SELECT * FROM results, federations"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "light"
 
 
 def test_the_examples_can_be_asked_and_say_something(folder):

@@ -2,10 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 
+from fedleak.contracts.observation import Observation
 from fedleak.gradients.rank import low_rank, outside, rounding_of
-from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.update import Update, UpdateKind
+from fedleak.randomness import generator, seeded
+from fedleak.tasks import weights_of
 
 
 def product(rank, noise=0.0):
@@ -46,12 +52,35 @@ def test_neurons_and_inputs_without_gradient_are_left_out():
     assert not factors.right[:, 5].any()
 
 
+@pytest.fixture
+def task():
+    """A perceptron on 1x6x6 images, four classes."""
+    with seeded("linear task"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4))
+        return Task("tiny-mlp", network, (1, 6, 6), 4)
+
+
+def two_examples(task):
+    rng = generator("batch", 0)
+    labels = torch.randint(task.classes, (2,), generator=rng)
+    return Batch(torch.rand(2, *task.shape, generator=rng), labels)
+
+
+def after_a_step(task, batch, learning_rate):
+    """What the server sees of one step: the difference of weights that are rounded to float32."""
+    before, training = weights_of(task.network), LocalTraining(batch_size=2, learning_rate=learning_rate)
+    after = train_locally(task, before, batch, training, ("test",))
+    delta = {name: after.parameters[name] - value for name, value in before.parameters.items()}
+    update = Update(delta, UpdateKind.DELTA)
+    return Observation(task=task, before=before, update=update, num_examples=2, training=training)
+
+
 @pytest.mark.parametrize("learning_rate", [1.0, 0.1, 0.01])
-def test_rounding_is_as_large_as_it_is_said_to_be(linear_task, observe, batch_of, learning_rate):
-    batch = batch_of(linear_task, 2)
-    observation = observe(linear_task, batch, LocalTraining(batch_size=2, learning_rate=learning_rate))
+def test_rounding_is_as_large_as_it_is_said_to_be(task, learning_rate):
+    batch = two_examples(task)
+    observation = after_a_step(task, batch, learning_rate)
     weights = observation.before.clone()
-    exact = linear_task.gradients(
+    exact = task.gradients(
         type(weights)({name: value.double() for name, value in weights.parameters.items()}, {}),
         batch.inputs.double(),
         batch.labels,
