@@ -93,6 +93,7 @@ def layout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_contracts_are_kept(layout: Path) -> None:
     result = lint(layout)
     assert result.returncode == 0, result.stdout

@@ -71,7 +71,10 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module", params=["linear_task", "smooth_task", "normalized_task"])
+OTHERS = [pytest.param(other, marks=pytest.mark.slow) for other in ("smooth_task", "normalized_task")]
+
+
+@pytest.fixture(scope="module", params=["linear_task", *OTHERS])
 def network(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -34,6 +34,8 @@ from fedleak.runs.ownership import locked
 from fedleak.runs.reading import read_run
 from fedleak.statistics.summary import summarize
 
+pytestmark = pytest.mark.slow
+
 TREE = {
     "name": "grid",
     "seed": [1, 2],
@@ -202,7 +204,6 @@ def test_what_is_no_whole_run_is_one_sentence(whole, tmp_path, spoil, sentence):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
     real, ran = federation_job.run_federation, []
 
@@ -219,7 +220,6 @@ def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
     assert len(ran) == 2 * 2
 
 
-@pytest.mark.slow
 def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_path):
     outcome = run(campaign(adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
     without = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 0 and not math.isnan(row.value)]
@@ -229,7 +229,6 @@ def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_pa
     assert all(not math.isnan(row.no_gradient) for row in others)
 
 
-@pytest.mark.slow
 def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     outcome = run(campaign(tuning={"seeds": [8, 9]}, federation={"clients": 2}), tmp_path / "run")
     assert {row.seed for row in outcome.rows if row.split == "tuning"} == {8, 9}
@@ -304,12 +303,10 @@ def test_a_plan_is_told_without_running_anything(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_a_pool_gives_the_same_results(whole, tmp_path):
     assert figures(run(campaign(), tmp_path / "run", jobs=2).folder) == figures(whole.folder)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_ray_gives_the_same_results(whole, tmp_path):
     """In a process of its own: Ray leaves processes behind until the one that began them ends."""
@@ -321,7 +318,6 @@ def test_ray_gives_the_same_results(whole, tmp_path):
     assert figures(RunFolder(tmp_path / "run")) == figures(whole.folder)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
@@ -329,7 +325,6 @@ def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypat
         run(campaign(), tmp_path / "run", engine="ray")
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("words", [("--jobs", "1"), ("--jobs", "2")], ids=["one process", "a pool"])
 def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, words):
@@ -373,7 +368,6 @@ def kill_workers():
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children of a process are looked up in Linux's /proc")
 def test_a_pool_outlives_a_worker_that_is_killed_at_work_and_all_that_are_killed_idle(whole, tmp_path):
     shutil.copytree(whole.folder.root, tmp_path / "run")

@@ -102,6 +102,7 @@ def test_what_was_verified_as_json(ran):
     assert [one["verdict"] for one in facts] == ["agrees", "agrees"]
 
 
+@pytest.mark.slow
 def test_a_query_of_a_run_needs_no_torch(ran):
     code = "import sys, atexit; atexit.register(lambda: print('torch' in sys.modules or 'flwr' in sys.modules)); "
     command = [sys.executable, "-c", code + "from fedleak.cli import main; main()", "query", str(ran[0])]

@@ -55,6 +55,7 @@ def report_of(folder):
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["digits-mlp", pytest.param("digits-resnet18", marks=pytest.mark.slow)])
 def test_a_failure_is_seen_on_the_terminal_and_in_the_report(tmp_path, task):
     said, page = run(tmp_path, FAILS.format(task=task)), report_of(tmp_path)
@@ -70,6 +71,7 @@ def test_a_failure_is_seen_on_the_terminal_and_in_the_report(tmp_path, task):
     assert f"no match {CAUSE}" in told
 
 
+@pytest.mark.slow
 def test_a_metric_that_no_attack_answers_is_said_once_and_not_for_each_message(tmp_path):
     said, page = run(tmp_path, INFERENCE), report_of(tmp_path)
     assert said.count("psnr has no figure: no attack here guesses images") == 1

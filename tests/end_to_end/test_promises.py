@@ -26,6 +26,7 @@ def test_analytic_linear_is_exact_for_one_example() -> None:
 SMALL = ("digits-mlp", "digits-lenet", "photos-convnet", "photos-lenet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [*SMALL, pytest.param("photos-resnet18", marks=pytest.mark.slow)])
 def test_labels_are_read_off_the_update(task: str) -> None:
     single = capture(task, clients=4, seed=903)
@@ -43,6 +44,7 @@ def test_a_masked_update_gives_no_more_than_the_prior() -> None:
         assert figure.value <= figure.baseline + 0.5
 
 
+@pytest.mark.slow
 def test_the_aggregate_is_the_sum_of_the_clear_updates() -> None:
     clear = capture("photos-convnet", clients=4, batch_size=2, seed=906)
     *_, aggregate = capture(

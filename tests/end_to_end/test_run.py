@@ -23,6 +23,8 @@ from fedleak.run import run
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import PACKAGES
 
+pytestmark = pytest.mark.slow
+
 TREE = {
     "name": "tiny",
     "seed": 3,
@@ -173,7 +175,6 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(whole, tmp_path, monke
     assert figures(run(experiment(), tmp_path / "run").folder) == figures(whole.folder)
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_same_results(whole, tmp_path):
     outcome = run(experiment(), tmp_path / "run", jobs=2)
     assert figures(outcome.folder) == figures(whole.folder)

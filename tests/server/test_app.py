@@ -101,6 +101,7 @@ def test_the_vault_recomputes_every_update_bit_for_bit(run: Run, tmp_path: Path,
         assert all(torch.equal(value, recording.payload[name]) for name, value in again.state_dict().items())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path: Path) -> None:
     settings = {"clients": 4, "rounds": 2, "strategy_options": {"fraction_train": 0.5}, "fraction_evaluate": 0.5}
     for name, seed in [("a", 1), ("b", 1), ("c", 2)]:
@@ -161,6 +162,7 @@ def test_training_before_the_recorded_rounds_starts_them_from_a_better_model(run
     assert run(federation=settings).evaluation[1]["accuracy"] < 0.4
 
 
+@pytest.mark.slow
 def test_batchnorm_buffers_are_recorded_as_they_came_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task = task_named("digits-resnet18")
     report = run_federation(plan_in(tmp_path, task=task.name, federation={"clients": 1, "batch_size": 2}))
@@ -172,6 +174,7 @@ def test_batchnorm_buffers_are_recorded_as_they_came_back(tmp_path: Path, monkey
     )
 
 
+@pytest.mark.slow
 def test_secure_aggregation_reveals_the_clear_mean_and_nothing_else(tmp_path: Path) -> None:
     settings = {"clients": 4, "rounds": 2, "batches": "all", "batch_size": 32, "partition": "dirichlet"}
     clear = read(run_federation(plan_in(tmp_path / "clear", federation=settings)))

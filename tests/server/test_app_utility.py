@@ -33,6 +33,7 @@ def recorded(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [[], [{"use": "top-k", "fraction": 0.1}], MASKED])
 def test_they_leave_recordings_and_truth_as_they_are(tmp_path: Path, chain: list[dict[str, Any]]) -> None:
     run_in(tmp_path / "without", chain=chain)
@@ -40,6 +41,7 @@ def test_they_leave_recordings_and_truth_as_they_are(tmp_path: Path, chain: list
     assert recorded(tmp_path / "with") == recorded(tmp_path / "without")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [[], [{"use": "gaussian-noise", "std": 1e-3}], MASKED])
 @pytest.mark.parametrize("strategy", ["FedAvg", "FedAdam"])
 def test_they_end_where_recorded_rounds_of_the_same_training_would(
@@ -87,6 +89,7 @@ def test_they_train_as_they_are_told_and_the_recorded_round_does_not(
     assert seen == [(2, 1, 0.1, 2), (8, 3, 0.5, 24)]
 
 
+@pytest.mark.slow
 def test_what_a_defense_keeps_goes_on_through_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """BatchNorm statistics that never leave a client are those of all its rounds."""
     kept = []

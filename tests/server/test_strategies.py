@@ -46,6 +46,7 @@ SLOW = ("Bulyan", "QFedAvg")
 """They take seconds to aggregate."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [pytest.param(*item, marks=[pytest.mark.slow] * (item[0] in SLOW)) for item in OPTIONS.items()],
@@ -57,6 +58,7 @@ def test_it_runs(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     assert not report.failures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ONLY_THE_MEAN))
 def test_those_that_need_only_the_mean_run_under_secure_aggregation(tmp_path: Path, name: str) -> None:
     report = run_federation(plan_for(tmp_path, name, {}, chain=[{"use": "secure-aggregation"}]))

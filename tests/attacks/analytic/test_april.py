@@ -42,6 +42,7 @@ def test_one_image_is_found_and_certified(embedding, observe, batch_of):
         assert guess.certificate is not None
 
 
+@pytest.mark.slow
 def test_derivatives_computed_at_the_guess_make_it_sharper(observe, batch_of):
     with seeded("sharper"):
         task = Task("vit", ViT().network((1, 28, 28), 4), (1, 28, 28), 4)

@@ -86,6 +86,7 @@ def of_two_clients(observe):
     return aggregated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [1, 2, 6])
 def test_a_batch_is_exact_with_its_labels_and_proved_through_the_float32_delta(wide, observe, examples):
     for seed in range(3):
@@ -128,6 +129,7 @@ def test_without_a_proof_images_are_guessed_and_it_says_so(deep, of_two_clients)
         assert "0 are unmixed by proof, 6 by independence" in guess.note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("local", [{"batch_size": 6, "epochs": 3}, {"batch_size": 3, "batches": 2}])
 def test_several_steps_leave_images_that_are_near_but_not_proved(wide, observe, local):
     for seed in range(2):
@@ -137,6 +139,7 @@ def test_several_steps_leave_images_that_are_near_but_not_proved(wide, observe, 
         assert guess.certificate is None
 
 
+@pytest.mark.slow
 def test_behind_a_convolution_images_are_found_by_descent(behind_convolution, observe):
     for seed in range(2):
         batch = boxes(4, seed)
@@ -149,6 +152,7 @@ def test_behind_a_convolution_images_are_found_by_descent(behind_convolution, ob
         assert not guess.certifiable
 
 
+@pytest.mark.slow
 def test_behind_a_convolution_features_are_unmixed_without_a_proof_too(observe):
     with seeded("deep convolution"):
         front = (nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU())

@@ -36,6 +36,7 @@ def error(guess, batch):
     return float((torch.cdist(truth, guess.inputs.flatten(1)).min(1).values / truth.norm(dim=1)).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [1, 2, 5])
 def test_every_example_comes_back_with_its_label_and_a_proof(wide_task, observe, batch_of, examples):
     for seed in range(3):
@@ -63,6 +64,7 @@ def test_one_class_and_nearly_equal_images_are_told_apart(wide_task, observe, ba
     assert guess.certificate
 
 
+@pytest.mark.slow
 def test_several_steps_and_an_unknown_learning_rate_are_no_obstacle(wide_task, observe, batch_of):
     batch = batch_of(wide_task, 4)
     steps = observe(wide_task, batch, LocalTraining(batch_size=2, batches=2, epochs=2, learning_rate=0.01))

@@ -29,6 +29,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
 
 
+@pytest.mark.slow
 def test_statistics_are_met_better_with_their_term_than_without(bn_task, observe, batch_of):
     apart = {0.0: 0.0, 1.0: 0.0}
     for seed in range(3):

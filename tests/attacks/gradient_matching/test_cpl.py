@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from fedleak.attacks.parts.engine.initialization import patterned
@@ -15,6 +16,7 @@ def test_one_image_is_found_on_a_smooth_network(smooth_task, observe, batch_of):
     assert -10 * math.log10((guess.inputs - batch.inputs).square().mean().item()) > 25
 
 
+@pytest.mark.slow
 def test_the_label_term_leads_away_from_the_truth(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
     errors = [

@@ -23,6 +23,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_it_succeeds_where_naive_matching_fails(seed, dropout_task, observe, batch_of):
     batch = batch_of(dropout_task, 1, seed)

@@ -83,6 +83,7 @@ def test_without_public_data_it_says_so(linear_task, observe):
     assert failure == "a generator needs public images, at least 20, and there are 0"
 
 
+@pytest.mark.slow
 def test_the_decoder_draws_held_out_images_from_their_codes(linear_task):
     trained = learn_autoencoder(linear_task, blobs(200, "public"), 6, 300, generator(0))
     other = blobs(50, "other")

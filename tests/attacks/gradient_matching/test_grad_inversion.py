@@ -14,6 +14,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
 
 
+@pytest.mark.slow
 def test_an_image_is_found_without_batch_norm_and_the_note_says_so(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
     options = {"steps": 200, "restarts": 2, "total_variation": 0.0, "noise": 0.0}

@@ -24,6 +24,7 @@ def test_one_image_is_found_on_a_smooth_network(name, smooth_task, observe, batc
     assert guess.labels.tolist() == batch.labels.tolist()
 
 
+@pytest.mark.slow
 def test_of_attempts_that_advance_together_one_that_succeeds_ends_the_others(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
     guess = attacks.build("dlg", {"restarts": 6, "steps": 3000}).run(observe(smooth_task, batch), generator(0))
@@ -31,12 +32,14 @@ def test_of_attempts_that_advance_together_one_that_succeeds_ends_the_others(smo
     assert guess.mismatch < 1e-6
 
 
+@pytest.mark.slow
 def test_signed_adam_finds_an_image_behind_relu(linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)
     attack = attacks.build("inverting-gradients", {"total_variation": 0.0})
     assert psnr(attack.run(observe(linear_task, batch), generator(0)).inputs, batch.inputs) > 30
 
 
+@pytest.mark.slow
 def test_noise_of_a_defense_is_not_matched_exactly(smooth_task, observe, batch_of):
     batch, noise = batch_of(smooth_task, 1), defenses.build("gaussian-noise", {"std": 1e-4})
     clear = observe(smooth_task, batch)

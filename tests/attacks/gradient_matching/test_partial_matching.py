@@ -8,6 +8,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("matched", [0.5, 1.0])
 def test_one_image_is_found_behind_relu(matched, linear_task, observe, batch_of):
     batch = batch_of(linear_task, 1)

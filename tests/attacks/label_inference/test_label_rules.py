@@ -166,6 +166,7 @@ def test_a_rule_says_that_there_is_no_linear_head(rule, observe, batch_of):
     assert "does not end in a linear layer" in guess_of(rule, observe(task, batch_of(task, 2))).failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("fixture", ["linear_task", "normalized_task"])
 def test_a_rule_names_at_most_one_class_an_example_in_ascending_order(rule, fixture, request, observe, batch_of):

@@ -56,6 +56,7 @@ def test_a_linear_rule_is_enough_where_examples_fare_alike(smooth_task, observe,
     assert isinstance(best_counter(single.mixed(drawn.shares), drawn.counts / 8, SAME, generator("fit")), Linear)
 
 
+@pytest.mark.slow
 def test_on_a_trained_network_trees_do_better_and_skewed_batches_are_seen(trained, observe):
     task, batch_from = trained
     public = batch_from(120, "public")

@@ -67,6 +67,7 @@ def test_an_unknown_rate_does_no_harm(linear_task, observe):
     assert error(one, batch) < 0.9 * blind(public, batch)
 
 
+@pytest.mark.slow
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = replace(
         observe(linear_task, stripes(3, 0)), auxiliary=stripes(40, "public"), defense=Chain((GaussianNoise(std=1e-3),))

@@ -157,6 +157,7 @@ def test_labels_are_read_through_a_head_without_bias(normalized_task, observe, b
     assert labels_of(observe(normalized_task, batch, facts), batch.inputs).tolist() == batch.labels.tolist()
 
 
+@pytest.mark.slow
 def test_the_analytic_attack_certifies_what_it_reads_off_one_example():
     for captured in capture("digits-mlp", clients=4):
         guess = attack(captured, "analytic-linear")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from fedleak.contracts.attack import attacks
@@ -14,6 +15,7 @@ def infer(name, observation, **options) -> Reconstruction:
     return attacks.build(name, options).run(observation, generator(0))
 
 
+@pytest.mark.slow
 def test_properties_are_read_off_single_images(linear_task, observe):
     """A perceptron's gradient of one class holds the image, so which half is brighter is there to be found."""
     rng = generator("halves")

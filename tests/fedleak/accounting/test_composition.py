@@ -27,6 +27,7 @@ def of_opacus(delta: float, parts: tuple[Releases, ...]) -> float:
         return float(accountant.get_epsilon(delta, eps_error=0.005 * composed_epsilon(parts, delta)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("noise", "rate", "count", "delta"),
     [
@@ -87,6 +88,7 @@ def test_published_figures_of_the_moments_accountant(noise: float, epochs: int, 
     assert composed_epsilon(ours, 1e-5) < renyi_epsilon(ours, 1e-5) < moments
 
 
+@pytest.mark.slow
 def test_less_sampling_and_more_noise_cost_less() -> None:
     usual = composed_epsilon(releases(1.0, 0.01, 100), 1e-5)
     assert composed_epsilon(releases(1.0, 0.005, 100), 1e-5) < usual
@@ -101,6 +103,7 @@ def test_it_answers_at_any_noise(noise: float) -> None:
     assert 0 <= composed_epsilon(releases(noise, 0.05, 10), 1e-5) <= known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("epsilon", "parts"),
     [
@@ -124,5 +127,6 @@ def test_the_noise_for_an_epsilon_is_enough_and_hardly_more(epsilon: float, part
     assert noise_factor_for(math.inf, 1e-5, parts) == 0.0
 
 
+@pytest.mark.slow
 def test_so_rare_a_sample_that_it_needs_no_noise_ends_the_search() -> None:
     assert noise_factor_for(8.0, 1e-5, releases(1.0, 1e-6)) < 0.01

@@ -32,6 +32,7 @@ def test_the_least_noise_is_that_of_dp_accounting(epsilon: float, delta: float) 
     assert noise_multiplier_for(epsilon, delta) == pytest.approx(get_sigma_gaussian(epsilon, delta), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "releases", "delta"), [(2.0, 1, 1e-5), (5.0, 10, 1e-5), (0.5, 1, 1e-6)])
 def test_epsilon_of_several_releases_is_that_of_dp_accounting_and_of_opacus(
     noise: float, releases: int, delta: float

@@ -64,6 +64,7 @@ def call(*arguments):
     return result.output
 
 
+@pytest.mark.slow
 def test_a_run_that_prints_its_table_and_writes_its_report_is_summarized_once(experiment, policy, tmp_path, counted):
     output = call("run", experiment, "--out", tmp_path / "run")
     assert "inverting-gradients" in output
@@ -88,6 +89,7 @@ def test_a_comparison_is_summarized_once(experiment, tmp_path, counted):
     assert len(counted) == 1
 
 
+@pytest.mark.slow
 def test_an_experiment_that_is_run_and_checked_is_summarized_once(experiment, policy, tmp_path, counted):
     call("check", experiment, "--policy", policy, "--out", tmp_path / "run")
     assert len(counted) == 1

@@ -41,6 +41,7 @@ def test_bounds_grow_with_the_prior_and_with_what_is_released(prior: float, shif
     assert gaussian_success(0.9 * prior, shift) <= gaussian_success(prior, shift)
 
 
+@pytest.mark.slow
 @given(priors, st.floats(0.05, 6))
 def test_the_bound_by_the_privacy_profile_is_nowhere_below_the_exact_one(prior: float, shift: float) -> None:
     by_profile = profile_success(prior, lambda epsilon: delta_of(epsilon, shift))
@@ -172,6 +173,7 @@ def test_what_chance_may_explain_is_none(rows):
     bound.check.require()
 
 
+@pytest.mark.slow
 def test_a_run_that_beats_a_bound_fails_and_says_why(tmp_path, monkeypatch):
     """As if the noise had been forgotten."""
     tree = {**TREE, "seed": list(range(12)), "attacks": [{"use": "analytic-linear"}], "defenses": TREE["defenses"][:2]}

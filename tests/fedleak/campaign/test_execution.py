@@ -40,6 +40,7 @@ def cohort_of(cell: Cell) -> set[tuple[int, int]]:
     return {(cell.place.round, int(client)) for client in clients}
 
 
+@pytest.mark.slow
 def test_each_truth_that_a_cell_needs_is_read_from_the_vault_once(tmp_path, monkeypatch):
     """The one client's, or the cohort's; and all where the attack is asked whose an example is."""
     reads: Counter[Path] = Counter()

@@ -43,6 +43,7 @@ def test_each_command_is_a_function_of_its_own_file(name):
     assert callable(getattr(import_module(f"fedleak.cli.{name}"), ENTRY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -62,6 +63,7 @@ def test_looking_something_up_needs_no_torch(words):
     assert not heavy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
@@ -98,6 +100,7 @@ def test_a_plug_in_that_is_not_there_is_answered_with_a_near_one():
     assert "did you mean 'dlg'?" in said.stderr
 
 
+@pytest.mark.slow
 def test_the_doctor_s_json_has_two_spellings():
     facts = [json.loads(invoke("doctor", *words).stdout) for words in (["--json"], ["--format", "json"])]
     assert [list(check) for check in facts[0]] == [list(check) for check in facts[1]]

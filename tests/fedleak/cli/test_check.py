@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from fedleak.cli.app import app
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = """
 name = "tiny"
 task = "digits-mlp"

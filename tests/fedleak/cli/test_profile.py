@@ -27,6 +27,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_task_s_profile_fits_eighty_columns_and_says_whose_view_it_is() -> None:
     result = invoke("digits-mlp", "--batch", "4")
     assert result.exit_code == 0, result.output
@@ -36,6 +37,7 @@ def test_a_task_s_profile_fits_eighty_columns_and_says_whose_view_it_is() -> Non
     assert "of a random batch" in result.stdout
 
 
+@pytest.mark.slow
 def test_json_alone_is_on_stdout(tmp_path: Path) -> None:
     result = invoke("digits-mlp", "--batch", "2", "--json", "--png", str(tmp_path / "a.png"))
     facts = json.loads(result.stdout)
@@ -45,6 +47,7 @@ def test_json_alone_is_on_stdout(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").exists()
 
 
+@pytest.mark.slow
 def test_json_has_two_spellings() -> None:
     said = [invoke("digits-mlp", *words).stdout for words in (["--json"], ["--format", "json"])]
     assert list(json.loads(said[0])) == list(json.loads(said[1])) == [
@@ -53,6 +56,7 @@ def test_json_has_two_spellings() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_noise_is_in_the_update_that_is_profiled() -> None:
     facts = json.loads(invoke("digits-mlp", "--noise", "1", "--json").stdout)
     assert facts["inside"]["jacobian"]["carried"]["about"] == 0

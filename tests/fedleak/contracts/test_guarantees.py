@@ -118,6 +118,7 @@ def test_what_does_not_hold_later_is_not_proved_of_the_run() -> None:
     assert "does not hold in those after them" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [None, 100])
 @pytest.mark.parametrize("utility", [{}, {"rounds": 30, "batch_size": 20, "epochs": 2}])
 def test_dp_sgd_has_the_epsilon_over_the_whole_run_that_was_asked_for(

@@ -20,6 +20,7 @@ def shares(seed: int = 0, **options: Any) -> list[torch.Tensor]:
     return partition(LABELS, FederationSettings(**options), seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @hypothesis_settings(deadline=None, max_examples=15)
 @given(clients=st.integers(1, 12), seed=st.integers(0, 2**40))

@@ -60,6 +60,7 @@ def test_each_example_takes_one_of_the_sequences() -> None:
     assert 5 < int(inverted.sum()) < 35
 
 
+@pytest.mark.slow
 def test_the_images_before_are_fitted_from_those_after() -> None:
     examples = photos(6)
     defense = defenses.build("ats", {"policy": "0-21"})

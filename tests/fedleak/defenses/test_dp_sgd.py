@@ -58,6 +58,7 @@ def test_gradients_of_single_examples_are_those_by_hand(name: str) -> None:
         torch.testing.assert_close(alone[key], value, rtol=1e-4, atol=1e-6 * float(value.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_infinite_clip_and_no_noise_is_plain_sgd(name: str) -> None:
     step = step_of(name)
@@ -115,6 +116,7 @@ def test_clients_train_with_it() -> None:
         assert all(same) is close
 
 
+@pytest.mark.slow
 def test_noise_is_found_for_an_epsilon_of_all_rounds() -> None:
     asked = DPSGD(epsilon=3.0, delta=1e-5)
     plain = asked.planned((FederationSettings(rounds=2, epochs=3), FederationSettings(rounds=4)))

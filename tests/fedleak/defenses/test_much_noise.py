@@ -42,6 +42,7 @@ def psnr_of(attack: str, chain: list[Table]) -> float:
     return sum(values) / len(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["inverting-gradients", "dlg"])
 def test_without_noise_it_does_better_than_guessing(attack: str) -> None:
     assert psnr_of(attack, []) > psnr_of("prior", []) + 8

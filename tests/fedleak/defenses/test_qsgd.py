@@ -20,6 +20,7 @@ def update_of(size: int, seed: int = 0) -> Update:
     return Update({"a": values[: size // 2].reshape(-1, 1), "b": values[size // 2 :]}, UpdateKind.DELTA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 4])
 def test_its_mean_over_the_dice_is_the_update(levels: int) -> None:
     update, draws = update_of(40), 4000

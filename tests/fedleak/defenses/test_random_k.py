@@ -30,6 +30,7 @@ def test_it_keeps_as_many_entries_as_it_says_and_each_as_it_is(size: int, fracti
     assert torch.equal(sent[kept], vector[kept])
 
 
+@pytest.mark.slow
 def test_scaled_its_mean_over_the_dice_is_the_update() -> None:
     update, draws = update_of(40), 4000
     defense = RandomK(fraction=0.25, scaled=True)
@@ -39,6 +40,7 @@ def test_scaled_its_mean_over_the_dice_is_the_update() -> None:
     assert (error <= 5 * update.vector().abs() * (3 / draws) ** 0.5).all()
 
 
+@pytest.mark.slow
 def test_unscaled_its_mean_is_what_it_says_is_expected() -> None:
     update, draws = update_of(40), 4000
     defense = RandomK(fraction=0.25)

@@ -96,6 +96,7 @@ def test_more_threads_than_cores_are_worth_knowing(monkeypatch: pytest.MonkeyPat
     assert "OMP_NUM_THREADS=1" in torch.remedy
 
 
+@pytest.mark.slow
 def test_data_in_packages_is_read_and_data_in_files_is_looked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -177,6 +178,7 @@ def test_optional_tools_are_never_missing(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert healthy(list(found.values()))
 
 
+@pytest.mark.slow
 def test_a_tool_that_fails_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "git").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "git").chmod(0o755)

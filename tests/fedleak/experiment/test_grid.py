@@ -252,10 +252,15 @@ def test_tuning_seeds_are_points_of_their_own():
             {"attacks": [{"use": "dlg", "steps": list(range(1, 1001)), "seed": list(range(1000))}]},
             "attacks.0.seed: unknown field",
         ),
-        ({"attacks": [{"use": "dlg", "steps": list(range(1, 300_001))}]}, "(at most 1 settings x 300000 attacks"),
-        (
+        pytest.param(
+            {"attacks": [{"use": "dlg", "steps": list(range(1, 300_001))}]},
+            "(at most 1 settings x 300000 attacks",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"defenses": [{"name": "c", "chain": [{"use": "clipping", "max_norm": list(range(1, 300_001))}]}]},
             "the grid has 1200000 cells",
+            marks=pytest.mark.slow,
         ),
         (
             {"vary": [{"name": "a", "seed": list(range(60_000))}, {"name": "b", "seed": list(range(1, 60_001))}]},

@@ -11,6 +11,8 @@ from fedleak.figures.gallery import COLUMNS, collect
 from fedleak.figures.panels import DOTS, Line, Panel, Picture, draw
 from fedleak.run import run
 
+pytestmark = pytest.mark.slow
+
 TREE = {
     "name": "tiny",
     "task": "digits-mlp",

@@ -133,6 +133,7 @@ PIECES = ["psnr",
           "ß", "\n", "\0"]  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=30).map(" ".join))
 @example("(" * 5000)
 @example("psnr < 1 where " + "(" * 5000)
@@ -145,6 +146,7 @@ def test_any_text_is_a_rule_or_one_sentence(text):
     assert parse_rule(str(rule)) == rule
 
 
+@pytest.mark.slow
 def test_what_checks_no_policy_does_not_wait_for_the_parser():
     code = "import sys, fedleak.cli.app, fedleak.testing.pytest_fixture; sys.exit('lark' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -15,11 +15,13 @@ PRESETS = files("fedleak") / "presets"
 EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_can_be_planned(name):
     assert counts_of(load_campaign(PRESETS / name))[1] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in EXPERIMENTS if one.startswith("compare")])
 def test_a_comparison_has_five_seeds_or_more_and_an_undefended_row(name):
     campaign = parse_campaign(compared(read_tree(PRESETS / name), 5))
@@ -28,6 +30,7 @@ def test_a_comparison_has_five_seeds_or_more_and_an_undefended_row(name):
     assert all(point.experiment.utility.rounds for point in campaign.points)
 
 
+@pytest.mark.slow
 def test_the_large_comparison_leaves_few_defenses_out():
     campaign = load_campaign(PRESETS / "compare-defenses-large.toml")
     used = {one.name for chain in campaign.first.build_chains().values() for one in chain}

@@ -32,6 +32,7 @@ def at_zero() -> Jacobian:
     return Jacobian.at(task, weights_of(task.network), batch, "train")
 
 
+@pytest.mark.slow
 def test_of_a_linear_gaussian_model_it_is_the_closed_form():
     """`g = x / 2 + N(0, σ²)`: I = 1 / (4 σ²) in every pixel, so `d / Tr I = 4 σ²` and x = 2 g attains it."""
     found = fisher_of(at_zero(), 4000, torch.Generator().manual_seed(0))
@@ -42,6 +43,7 @@ def test_of_a_linear_gaussian_model_it_is_the_closed_form():
     assert -10 * math.log10(float(attained.square().mean())) == pytest.approx(found.bound(sigma), abs=0.5)
 
 
+@pytest.mark.slow
 def test_the_estimate_tends_to_the_diagonal(make_task, make_batch, double):
     task, batch = make_task("conv"), make_batch(2)
     jacobian = Jacobian.at(task, double(weights_of(task.network)), batch, "train")

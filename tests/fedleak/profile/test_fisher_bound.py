@@ -12,6 +12,7 @@ def test_without_noise_there_is_none():
     assert fisher_bound(local_update("digits-mlp", Settings())) == math.inf
 
 
+@pytest.mark.slow
 def test_it_is_near_the_one_of_the_whole_profile():
     subject = local_update("digits-mlp", Settings(noise=0.01))
     whole = profile(subject)

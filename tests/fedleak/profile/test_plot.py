@@ -10,6 +10,7 @@ from fedleak.profile.plot import draw
 from fedleak.profile.profile import profile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mlp", "conv", "batch-norm"])
 def test_it_is_a_png(make_subject, tmp_path: Path, kind):
     subject = make_subject(kind, 9, defense=[GaussianNoise(std=0.01)] if kind == "mlp" else [])

@@ -95,6 +95,7 @@ def test_a_broken_off_process_is_right_at_the_top_and_bounds_the_bottom(dense):
     assert found.condition <= 1e3
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 30), level=st.sampled_from([0.003, 0.01, 0.03, 0.1, 0.3]))
 def test_the_count_of_directions_lies_between_its_bounds(seed, level):
     values = torch.logspace(0, -3, 600, dtype=torch.float64)
@@ -107,6 +108,7 @@ def test_the_count_of_directions_lies_between_its_bounds(seed, level):
     assert low - luck <= true <= high + luck
 
 
+@pytest.mark.slow
 def test_equal_values_count_as_often_as_they_are_there(dense):
     """A degenerate spectrum ends the process early; the shares still say how many directions there are."""
     values = torch.tensor([1.0] * 1200 + [0.0] * 800)

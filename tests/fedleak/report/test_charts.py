@@ -60,6 +60,7 @@ def ticks(svg: str) -> tuple[dict[float, float], dict[float, float]]:
     return below, beside
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(low=st.floats(-100, 100), size=st.floats(1e-3, 1e4), log=st.booleans())
 def test_ticks_lie_on_the_axis_in_their_order(low, size, log):

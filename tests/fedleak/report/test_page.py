@@ -143,6 +143,7 @@ def test_the_same_run_gives_the_same_page(text, finished):
     assert render(page(read_run(finished.folder.root))) == text
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_says_so_first(finished):
     killed = replace(finished, manifest=replace(finished.manifest, exit_status=None, cells_planned=99))
     words = render(page(killed))

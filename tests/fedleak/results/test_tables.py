@@ -31,6 +31,7 @@ def same(value, held):
     return value == held
 
 
+@pytest.mark.slow
 @given(
     facts=st.lists(
         st.fixed_dictionaries({

@@ -54,6 +54,7 @@ def test_rows_can_be_asked_for(folder):
     assert values(folder, "SELECT list_max(per_sample) FROM results LIMIT 1") == [(22.0,)]
 
 
+@pytest.mark.slow
 def test_rows_come_in_the_order_of_the_file(tmp_path, make_row):
     folder = RunFolder(tmp_path)
     write_results(folder.results, [make_row(float(i)) for i in range(5_000)])

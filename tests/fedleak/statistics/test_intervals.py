@@ -104,6 +104,7 @@ def held(interval_of, count, experiments=1000):
     return float(np.mean([interval.low <= 0 <= interval.high for interval in intervals]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "share"), [(3, 0.75), (4, 0.87), (5, 0.92), (10, 0.945), (30, 0.95)])
 def test_the_bootstrap_holds_the_mean_as_often_as_the_decision_says(count, share):
     assert held(bootstrap, count) == pytest.approx(share, abs=0.03)
@@ -114,6 +115,7 @@ def test_the_plain_percentile_interval_would_hold_it_84_times_in_100_at_five(mon
     assert held(bootstrap, 5) == pytest.approx(0.84, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 10])
 def test_the_interval_of_a_mean_is_student_s_where_the_bootstrap_would_hold_it_too_seldom(count):
     assert held(of_mean, count) >= (0.93 if count < CLUSTERS else 0.9)

@@ -37,6 +37,7 @@ def interval_of(make_row, samples, percentile):
     return percentile_interval(rows, percentile)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [4, 8, 20])
 @pytest.mark.parametrize("percentile", [50.0, 95.0])
 def test_a_percentile_is_covered_as_often_as_promised(make_row, units, percentile):
@@ -46,6 +47,7 @@ def test_a_percentile_is_covered_as_often_as_promised(make_row, units, percentil
     assert np.mean([one.low <= truth <= one.high for one in intervals]) >= 0.95 - 3 * 0.007
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [4, 8, 20])
 @pytest.mark.parametrize("percentile", [50.0, 95.0])
 @pytest.mark.parametrize("own", [0.1, 1.0, 10.0])

@@ -70,6 +70,7 @@ def test_no_share_leaves_0_to_1(hits, many):
     assert math.isnan(interval.high) or sum(hits) / (6 * len(hits)) - 1e-9 <= interval.high <= 1
 
 
+@pytest.mark.slow
 def test_the_share_of_samples_that_go_together_is_covered_about_as_often_as_promised():
     """Eight messages of four samples, each with a chance of its own; Clopper-Pearson over samples holds less."""
     dice, naive, ours = np.random.default_rng(0), 0, 0

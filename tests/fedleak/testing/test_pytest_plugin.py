@@ -221,6 +221,7 @@ def test_a_run_without_the_fixture_is_as_ever(pytester: pytest.Pytester) -> None
     assert not [line for line in result.outlines if "- fedleak -" in line]
 
 
+@pytest.mark.slow
 def test_a_test_run_that_does_not_use_it_imports_nothing_of_fedleak(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n\ndef test_imports():\n"

@@ -206,6 +206,7 @@ def test_masks_stay_in_the_box(defended):
     assert variables["inputs"].max() == 1.0
 
 
+@pytest.mark.slow
 def test_who_knows_of_dropout_finds_the_image_and_who_does_not_fails(observe, batch_of):
     chain = Chain((defenses.build("dropout", {"rate": 0.3, "behind": "activations"}),))
     with seeded("perceptron"):

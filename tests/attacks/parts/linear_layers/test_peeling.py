@@ -72,6 +72,7 @@ def test_all_that_is_proved_is_exact_and_has_its_label(mixed):
         assert list(peeled.labels) == labels[nearest.indices].tolist()
 
 
+@pytest.mark.slow
 def test_what_another_head_made_is_not_proved_and_what_is_proved_is_no_worse_for_it(mixed):
     for seed in range(5):
         mixture, inputs, labels = mixed(6, other=3, seed=seed)

@@ -25,6 +25,7 @@ def found_all(directions, sought):
     return bool(((torch.stack(directions) @ sought).abs().amax(0) > 1 - 1e-9).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", [null_vectors, descents])
 def test_both_searches_find_every_column(search):
     rows, sought = mixed()
