@@ -51,6 +51,17 @@ def test_a_hardened_task_has_the_same_base_weights_for_the_same_seed(name: str) 
 
 
 @pytest.mark.parametrize("name", ["dropout", "precode"])
+def test_a_hardened_task_draws_nothing_in_eval_mode_whatever_its_base_did_before(
+    name: str, task: Task, batch: Batch
+) -> None:
+    for mode in ("train", "eval"):
+        task.logits(weights_of(task.network), batch.inputs, mode=mode)
+        guarded = hardened_by(task, name)
+        one, other = (guarded.logits(weights_of(guarded.network), batch.inputs, mode="eval") for _ in range(2))
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["dropout", "precode"])
 def test_the_task_that_is_hardened_is_left_alone(name: str, task: Task, batch: Batch) -> None:
     before, names = task.logits(weights_of(task.network), batch.inputs), list(task.network.state_dict())
     hardened_by(task, name)
