@@ -139,6 +139,7 @@ def test_precode_s_gradient_is_that_of_a_loss_written_by_hand(mode: str, beta: f
         assert torch.allclose(found[name], value.grad, atol=1e-6), name
 
 
+@pytest.mark.slow
 def test_precode_s_gradient_can_be_differentiated_again_and_transformed(task: Task, batch: Batch) -> None:
     smooth = replace(task, network=nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Tanh(), nn.Linear(8, 4)))
     hard = hardened_by(smooth, "precode", codes=6, beta=0.5)
