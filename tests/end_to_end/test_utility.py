@@ -13,6 +13,8 @@ from fedleak.run import run
 from fedleak.runs.query import open_run
 from fedleak.runs.reading import read_run
 
+pytestmark = pytest.mark.slow
+
 TREE = {
     "name": "utility",
     "task": "digits-mlp",
@@ -39,7 +41,6 @@ def trained(tmp_path_factory):
     return run(campaign(utility=UTILITY), tmp_path_factory.mktemp("runs") / "trained")
 
 
-@pytest.mark.slow
 def test_the_results_are_those_without_them(trained, tmp_path):
     assert figures(run(campaign(), tmp_path / "run")) == figures(trained)
 
@@ -70,7 +71,6 @@ def test_every_round_has_a_row_with_accuracy_and_costs(trained):
     assert few.bytes_sent == none.bytes_sent
 
 
-@pytest.mark.slow
 def test_a_model_that_breaks_down_in_them_is_a_problem_and_costs_no_figure(tmp_path):
     outcome = run(campaign(utility={**UTILITY, "learning_rate": 1e30}), tmp_path / "run")
     assert outcome.exit_status == 2
@@ -80,7 +80,6 @@ def test_a_model_that_breaks_down_in_them_is_a_problem_and_costs_no_figure(tmp_p
     assert [math.isnan(row.accuracy) for row in back.federations if row.defense == "none"] == [False, True, True, True]
 
 
-@pytest.mark.slow
 def test_they_are_an_axis_as_any_other(tmp_path):
     grid = campaign(utility={"rounds": [0, 1]}, defenses=[{"name": "none"}])
     outcome = run(grid, tmp_path / "run")

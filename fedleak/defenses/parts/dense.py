@@ -45,10 +45,10 @@ def behind(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.Mo
 
 
 def child_of(parent: nn.Module, name: str, layer: nn.Module) -> str:
-    """Makes a layer the child of another; returns its name, with a number where there is one of that name already."""
+    """Makes a layer the child of another, in its mode; returns its name, with a number where that is taken."""
     taken = [child for child, _ in parent.named_children()]
     own = name if name not in taken else f"{name}_{len(taken) + 1}"
-    parent.add_module(own, layer)
+    parent.add_module(own, layer.train(parent.training))
     return own
 
 

@@ -55,6 +55,7 @@ def test_descents_find_what_no_sample_is_drawn_for(wide_task, observe, batch_of)
     assert error(guess, batch) < 1e-5
 
 
+@pytest.mark.slow
 def test_one_class_and_nearly_equal_images_are_told_apart(wide_task, observe, batch_of):
     inputs = batch_of(wide_task, 4).inputs
     inputs[3] = (0.9 * inputs[0] + 0.1 * inputs[3]).clamp(0, 1)
@@ -78,6 +79,7 @@ def test_several_steps_and_an_unknown_learning_rate_are_no_obstacle(wide_task, o
     assert guess.certificate.startswith("first layer: rank 4")
 
 
+@pytest.mark.slow
 def test_equal_examples_come_back_once_and_the_note_says_so(wide_task, observe, batch_of):
     batch = batch_of(wide_task, 4)
     doubled = Batch(torch.cat([batch.inputs, batch.inputs[:1]]), torch.cat([batch.labels, batch.labels[:1]]))

@@ -73,6 +73,7 @@ def test_on_a_trained_network_trees_do_better_and_skewed_batches_are_seen(traine
     assert isinstance(best_counter(single.mixed(drawn.shares), drawn.counts / 8, SAME, generator("fit")), Trees)
 
 
+@pytest.mark.slow
 def test_it_counts_when_the_gradient_s_length_is_unknown(trained, observe, with_update):
     task, batch_from = trained
     observation = observe(task, batch_from(8, 3)).with_auxiliary(batch_from(60, "public"))

@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from fedleak.attacks.wrappers.best_of import BestOf, best_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction
@@ -33,6 +35,7 @@ def test_a_success_ends_the_search_and_progress_is_told_as_a_whole():
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
+@pytest.mark.slow
 def test_best_of_wraps_an_attack(smooth_task, observe, batch_of):
     observation = observe(smooth_task, batch_of(smooth_task, 1))
     single = attacks.build("inverting-gradients", {"steps": 10, "optimiser": "signed-adam"})

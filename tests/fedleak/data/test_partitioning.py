@@ -34,6 +34,7 @@ def test_shares_are_disjoint_and_each_has_a_batch(kind: str, clients: int, seed:
         assert len(together) == len(LABELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_shares_and_another_others(kind: str) -> None:
     once, again, other = (shares(seed, partition=kind) for seed in (7, 7, 8))
@@ -41,6 +42,7 @@ def test_the_same_seed_gives_the_same_shares_and_another_others(kind: str) -> No
     assert not all(torch.equal(a, b) for a, b in zip(once, other, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 2, 5])
 def test_by_class_gives_each_client_so_many_classes(classes: int) -> None:
     for share in shares(partition="by-class", clients=10, classes_per_client=classes):
@@ -82,6 +84,7 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert captured.out + captured.err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

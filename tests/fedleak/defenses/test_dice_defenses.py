@@ -51,6 +51,17 @@ def test_a_hardened_task_has_the_same_base_weights_for_the_same_seed(name: str) 
 
 
 @pytest.mark.parametrize("name", ["dropout", "precode"])
+def test_a_hardened_task_draws_nothing_in_eval_mode_whatever_its_base_did_before(
+    name: str, task: Task, batch: Batch
+) -> None:
+    for mode in ("train", "eval"):
+        task.logits(weights_of(task.network), batch.inputs, mode=mode)
+        guarded = hardened_by(task, name)
+        one, other = (guarded.logits(weights_of(guarded.network), batch.inputs, mode="eval") for _ in range(2))
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["dropout", "precode"])
 def test_the_task_that_is_hardened_is_left_alone(name: str, task: Task, batch: Batch) -> None:
     before, names = task.logits(weights_of(task.network), batch.inputs), list(task.network.state_dict())
     hardened_by(task, name)
@@ -128,6 +139,7 @@ def test_precode_s_gradient_is_that_of_a_loss_written_by_hand(mode: str, beta: f
         assert torch.allclose(found[name], value.grad, atol=1e-6), name
 
 
+@pytest.mark.slow
 def test_precode_s_gradient_can_be_differentiated_again_and_transformed(task: Task, batch: Batch) -> None:
     smooth = replace(task, network=nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Tanh(), nn.Linear(8, 4)))
     hard = hardened_by(smooth, "precode", codes=6, beta=0.5)

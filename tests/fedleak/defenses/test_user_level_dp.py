@@ -28,6 +28,7 @@ def test_the_sum_over_the_clients_has_the_full_noise(clients: int) -> None:
     assert total.std() == pytest.approx(2.0 * 0.5, rel=0.02)
 
 
+@pytest.mark.slow
 def test_under_secure_aggregation_the_server_sees_the_sum_with_the_full_noise() -> None:
     users = {"use": "user-level-dp", "max_norm": 1e-3, "noise_multiplier": 50.0, "clients": 4}
     seen = capture("digits-mlp", defense=[users, {"use": "secure-aggregation"}], clients=4)[-1].observation

@@ -262,9 +262,10 @@ def test_tuning_seeds_are_points_of_their_own():
             "the grid has 1200000 cells",
             marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             {"vary": [{"name": "a", "seed": list(range(60_000))}, {"name": "b", "seed": list(range(1, 60_001))}]},
             "the grid has 120000 settings (60000 seed, the largest of 2 combinations)",
+            marks=pytest.mark.slow,
         ),
         ({"tuning": {"seeds": list(range(-100_000, 0))}}, "the grid has 100001 settings"),
         ({"name": ["a", "b"]}, "name: expected a valid string"),

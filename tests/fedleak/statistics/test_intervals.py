@@ -110,6 +110,7 @@ def test_the_bootstrap_holds_the_mean_as_often_as_the_decision_says(count, share
     assert held(bootstrap, count) == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_plain_percentile_interval_would_hold_it_84_times_in_100_at_five(monkeypatch):
     monkeypatch.setattr(intervals, "expanded_tail", lambda _: intervals.TAIL)
     assert held(bootstrap, 5) == pytest.approx(0.84, abs=0.03)

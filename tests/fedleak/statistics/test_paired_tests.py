@@ -56,6 +56,7 @@ def test_from_five_seeds_on_the_seeds_are_paired(make_row):
     assert found.interval.method == "bootstrap over 6 seeds"
 
 
+@pytest.mark.slow
 @given(shift=st.floats(-50, 50), values=st.lists(st.floats(0, 40), min_size=3, max_size=8))
 def test_a_shift_of_every_pair_moves_the_difference_by_it(make_row, shift, values):
     def compared(by):

@@ -139,6 +139,7 @@ def test_what_could_be_judged_and_has_no_figure_failed(make_row):
     assert summary.failures == {"it raised": 1, "the attack guesses no images": 1}
 
 
+@pytest.mark.slow
 def test_a_sample_leaks_where_it_is_past_the_threshold_and_guessing_is_not(make_row):
     """Of 25 dB each: guessing gives nothing, 24, 22, 21.9 and 30 dB; the margin is 3."""
     guesses = (math.nan, 24.0, 22.0, 21.9, 30.0)
