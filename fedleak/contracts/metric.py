@@ -10,6 +10,8 @@ from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind
 from fedleak.learning.batch import Batch
 
+Others = Literal["non_members", "other_clients"]
+
 
 class Metric(Plugin, ABC):
     """Compares a guess with the truth, sample by sample; each subclass is for a kind of guess.
@@ -50,7 +52,7 @@ class MembershipMetric(Metric):
     """Judges how far the examples behind an update stand out among others. A sample is one of these examples."""
 
     compares: ClassVar[Kind] = "membership"
-    against: ClassVar[Literal["non_members", "other_clients"]] = "non_members"
+    against: ClassVar[Others] = "non_members"
     """The others: examples that nobody trained on, or such as other clients trained on in the same round."""
     fewest: ClassVar[int] = 1
     """Others that there must be."""

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
@@ -34,6 +34,8 @@ class Plugin:
         """BibTeX of the source: the plug-in's own text, else the entry that it cites; empty where it has neither."""
         if cls.bibtex or not cls.cites:
             return cls.bibtex.strip()
+        if cls.cites not in bibliography():
+            raise ConfigError(f"'{cls.name}' cites '{cls.cites}', which citations.bib does not have; give its `bibtex`")
         return bibliography()[cls.cites]
 
     def options(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class Plugin:
 
 def require_current_names(kind: str, name: str, cls: type[Plugin]) -> None:
     """Raises where a class has a member under a name that the contract had for it before. An option may have it."""
-    options = getattr(cls, "__dataclass_fields__", {})
+    options = [field.name for field in fields(cls)] if is_dataclass(cls) else []
     for old, new in cls.renamed.items():
         if old not in options and any(old in vars(base) for base in cls.__mro__):
             raise ConfigError(f"{kind} '{name}' ({cls.__module__}) has '{old}', which is called '{new}' now: rename it")

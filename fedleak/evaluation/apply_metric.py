@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.contracts.metric import ExampleMetric, MembershipMetric, Metric, PropertyMetric
+from fedleak.contracts.metric import ExampleMetric, MembershipMetric, Metric, Others, PropertyMetric
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import ConfigError, echo
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, matched
 from fedleak.learning.batch import Batch
@@ -124,6 +126,9 @@ def _of_members(
         return Measured(reason="nothing tells what the candidates were", fits=False)
     if len(scores) != len(challenge.candidates):
         return Measured(reason=f"the attack scores {len(scores)} candidates of {len(challenge.candidates)}")
+    if metric.against not in get_args(Others):
+        expected = " or ".join(get_args(Others))
+        raise ConfigError(f"metric '{metric.name}': against: expected {expected}, got {echo(metric.against)}")
     others = getattr(challenge, metric.against)
     if len(others) < metric.fewest:
         there = "there is none" if not len(others) else f"there are {len(others)}"

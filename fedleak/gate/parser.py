@@ -184,7 +184,7 @@ def _sentence(error: UnexpectedInput, text: str) -> str:
     assert isinstance(error, UnexpectedToken)
     at_end = error.token.type == "$END"
     place = len(text) if at_end else error.token.start_pos or 0
-    steps = PARSER.parse_interactive(text[:place])
+    steps = PARSER.parse_interactive(text[:place].rstrip() if at_end else text[:place])
     taken, may_come = steps.exhaust_lexer(), steps.accepts()
     expected = next(phrase for tokens, phrase in EXPECTED.items() if may_come.issuperset(tokens))
     expected, hint = _advice(expected, error.token)

@@ -1,6 +1,7 @@
 """Where a defense acts is told by what it overrides, also in a wrapper; names of an earlier version are refused."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
@@ -92,6 +93,15 @@ def test_a_method_of_an_earlier_version_is_told_its_name_of_today(old: str, new:
         defenses.register("outside")(type("Outside", (Defense,), {old: lambda self, task: task}))
 
 
+def test_so_is_a_class_variable_of_a_dataclass() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Outside(Defense):
+        rolls_dice: ClassVar = True
+
+    with pytest.raises(ConfigError, match="has 'rolls_dice', which is called 'stochastic' now"):
+        defenses.register("outside")(Outside)
+
+
 def test_so_is_a_variable_but_no_option_of_such_a_name() -> None:
     with pytest.raises(ConfigError, match="has 'knowledge', which is called 'adaptive_strategy' now"):
         defenses.register("outside")(type("Outside", (Defense,), {"knowledge": "finds the masks"}))
@@ -102,3 +112,12 @@ def test_so_is_a_variable_but_no_option_of_such_a_name() -> None:
         expected: bool = True
 
     require_current_names("defense", "outside", Outside)
+
+
+def test_a_citation_that_is_nowhere_is_one_sentence() -> None:
+    class Outside(Defense):
+        name = "outside"
+        cites = "nokey2020"
+
+    with pytest.raises(ConfigError, match="'outside' cites 'nokey2020', which citations"):
+        Outside.citation()

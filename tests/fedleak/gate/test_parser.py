@@ -86,6 +86,8 @@ def test_and_binds_tighter_than_or():
         ("psnr < 3 where defense in 'a'", "expected '\\[' and a list of values after 'in'"),
         ("psnr < 3 where defense in ['a'", "expected ',' or '\\]', got the end of the rule"),
         ("psnr < 3 where (a = 1", "expected 'and', 'or' or '\\)', got the end of the rule"),
+        ("psnr.p95 <\u00a0", "column 12: expected a number, prior or no-gradient, got the end of the rule"),
+        ("\u3000", "column 2: expected the figure to judge, .*, got the end of the rule"),
         ("psnr ; 3", "column 6: expected a name, a number, a quoted string or an operator, got ';'"),
         ("psnr < 3 where " + 50 * "(" + "a = 1" + 50 * ")", "at most 40 parentheses in one another"),
     ],
