@@ -10,8 +10,8 @@ import typer
 from torch import Tensor
 
 from fedleak import progress
-from fedleak.cli.console import progress_bar
 from fedleak.cli.options import AttackName
+from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.observation import Observation

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from fedleak import progress
 from fedleak.api import capture
-from fedleak.cli.console import progress_bar
 from fedleak.cli.options import AsJson, FormOption, write_json
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
+from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import attacks
 from fedleak.errors import ConfigError, OutputError
 from fedleak.learning.training import Mode

@@ -12,8 +12,8 @@ from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.untested import not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
-from fedleak.cli.console import ConsoleEvents
 from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
+from fedleak.cli.progress_bar import ConsoleEvents
 from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign

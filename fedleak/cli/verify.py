@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak import progress
-from fedleak.cli.console import progress_bar
 from fedleak.cli.options import FormOption, RunPath, write_json
+from fedleak.cli.progress_bar import progress_bar
 from fedleak.verification.verify import Check, disagreeing, verify
 
 

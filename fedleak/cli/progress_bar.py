@@ -1,4 +1,4 @@
-"""Console: progress on stderr and results on stdout, so that whoever pipes the results gets them alone."""
+"""Progress bar of the terminal, on stderr; results go to stdout, so that whoever pipes them gets them alone."""
 
 import sys
 from contextlib import suppress
