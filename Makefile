@@ -15,6 +15,8 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --maxprocesses 8
 export FLWR_TELEMETRY_ENABLED := 0
 export FLWR_DISABLE_UPDATE_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Unset: where an environment forbids compiled files, as those of containers do, every process compiles PyTorch anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: setup demo test check quick lint types contracts browser format clean
 .DEFAULT_GOAL := help
