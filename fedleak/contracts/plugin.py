@@ -46,7 +46,7 @@ class Plugin:
 
 def require_current_names(kind: str, name: str, cls: type[Plugin]) -> None:
     """Raises where a class has a member under a name that the contract had for it before. An option may have it."""
-    options = [field.name for field in fields(cls)] if is_dataclass(cls) else []
+    options: set[str] = {field.name for field in fields(cls)} if is_dataclass(cls) else set()
     for old, new in cls.renamed.items():
         if old not in options and any(old in vars(base) for base in cls.__mro__):
             raise ConfigError(f"{kind} '{name}' ({cls.__module__}) has '{old}', which is called '{new}' now: rename it")
