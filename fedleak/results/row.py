@@ -73,7 +73,8 @@ class Row:
     certified: Annotated[Flag, Meaning("whether the attack proved its guess")]
     certificate: Annotated[Text | None, Meaning("the test that proved the guess, in words; null where none did")]
     trouble: Annotated[
-        Text | None, Meaning("why the guess does not fit the update, in a word; null where it fits or nobody can tell")
+        Text | None,
+        Meaning("why the attack fell short by its own figures, in a word; null where it did not, as far as known"),
     ]
     diagnosis: Annotated[Text | None, Meaning("the same in a sentence, with what to do about it")]
     reason: Annotated[Text | None, Meaning("why there is no value, or only one over a part of the samples")]
