@@ -221,3 +221,13 @@ def test_the_documentation_credits_every_photo() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
     for number, photo in enumerate(PHOTOS):
         assert f"| {number} | [{photo.shows}]({photo.link}) | {photo.author} | {photo.license} |" in page
+
+
+def test_the_documentation_says_how_many_photo_tiles_each_split_has() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
+    splits = load("photos-lenet")
+    for name, part in (("clients", splits.clients), ("test", splits.test), ("public", splits.auxiliary)):
+        counts = " | ".join(str(count) for count in part.labels.bincount().tolist())
+        share = 100 * len(part) / OFFLINE["photos"]
+        assert f"| {name} | {counts} | {len(part)} | {share:.0f}% |" in page
+    assert f"| `photos` | {OFFLINE['photos']:,} |" in page
