@@ -17,6 +17,8 @@ GRAY16 = ("I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of one channel of 16 bits."""
 UNBOUNDED = ("I", "F")
 """Pillow's modes of 32 bits: numbers without a black and a white."""
+UNREADABLE = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
+"""What Pillow raises, by format, where a file is broken or unknown."""
 BLACK_IS_ZERO = 1
 """The photometric interpretation of most gray TIFF files."""
 
@@ -55,7 +57,7 @@ def read_image(file: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             fitted = ImageOps.fit(in_color(image), (size[1], size[0]), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise DataError(f"image-folder: cannot read the image {file} ({error}); mend or remove it") from error
     return np.asarray(fitted).transpose(2, 0, 1)
 
@@ -86,7 +88,7 @@ def _check_white(image: Image.Image) -> None:
     bits = image.tag_v2[TiffImagePlugin.BITSPERSAMPLE][0]
     if bits != 16:
         raise ValueError(f"{bits} bits of gray cannot be told from 16")
-    if image.tag_v2[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] != BLACK_IS_ZERO:
+    if image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) != BLACK_IS_ZERO:
         raise ValueError("its 16 bits of gray have white at 0")
 
 

@@ -192,8 +192,9 @@ def contrast(tiles: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     It is the root mean squared error of the single color that comes nearest.
     """
-    deviations: NDArray[np.float64] = (tiles / 255).var(axis=(-2, -1))
-    return np.sqrt(deviations.mean(axis=-1))
+    variances = (tiles / 255).var(axis=(-2, -1))
+    contrasts: NDArray[np.float64] = np.sqrt(variances.mean(axis=-1))
+    return contrasts
 
 
 def bands(shown: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -185,7 +185,7 @@ def test_it_is_a_task_with_splits(tmp_path: Path) -> None:
     assert (len(splits.clients), len(splits.test), len(splits.auxiliary)) == (6, 2, 2)
 
 
-@pytest.mark.parametrize("content", [b"", b"this is no image", b"\x89PNG\r\n\x1a\nbroken"])
+@pytest.mark.parametrize("content", [b"", b"this is no image", b"\x89PNG\r\n\x1a\nbroken", b"DDS |" + bytes(123)])
 def test_an_unreadable_image_is_named(content: bytes, tmp_path: Path) -> None:
     folder(tmp_path, {"a": [("1.png", (32, 32))], "b": [("2.png", (32, 32))]})
     (tmp_path / "b" / "2.png").write_bytes(content)
