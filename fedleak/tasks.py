@@ -7,7 +7,16 @@ from torch import nn
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.model import models
-from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, Shape, Source, image_folder, register_source, sources
+from fedleak.contracts.source import (
+    CATALOGUE,
+    IMAGE_FOLDER,
+    Shape,
+    Source,
+    class_folders,
+    image_folder,
+    register_source,
+    sources,
+)
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
@@ -18,6 +27,7 @@ __all__ = [
     "IMAGE_FOLDER",
     "Shape",
     "Source",
+    "class_folders",
     "hardened",
     "image_folder",
     "initial_weights",

