@@ -42,7 +42,7 @@ def training(message: Message) -> bool:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FederationReport]:
-    """A federation of four on a grid that spoils replies; the nodes' ids are far from the SuperLink's and each other's."""
+    """A federation of four on a grid that spoils replies; no node has the SuperLink's id."""
 
     def go(spoil: Spoil, **changes: Any) -> FederationReport:
         class Deployed(LoopbackGrid):
