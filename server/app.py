@@ -11,6 +11,7 @@ from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights
@@ -81,7 +82,8 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
             train_config=greeting(**{wire.PRETRAINING: True}),
         )
     trained = weights.like(wire.to_tensors(result.arrays))
-    trained.require_finite(f"after {plan.model.trained_rounds} rounds of training")
+    remedy = stabilizers(plan.public_task(), "model.trained_learning_rate")
+    trained.require_finite(f"after {plan.model.trained_rounds} rounds of training", remedy)
     return trained
 
 
