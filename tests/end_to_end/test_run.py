@@ -23,7 +23,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.run import run
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import PACKAGES
-from fedleak.verification.verify import verify
+from fedleak.verification.verify import breakdowns, verify
 
 pytestmark = pytest.mark.slow
 
@@ -279,6 +279,7 @@ def test_a_federation_that_breaks_down_late_has_its_sound_rounds_attacked(tmp_pa
     assert [one["failures"] for one in rounds] == [0, 0, 2, 2]
     assert [one["accuracy"] is None for one in rounds] == [False, False, True, True]
     assert all(check.verdict in ("agrees", "masked") for check in verify(outcome.folder.root))
+    assert [str(error) in sentence for sentence in breakdowns(outcome.folder.root)] == [True]
 
     attacked = []
     monkeypatch.setattr(cell_job, "_attacked", lambda *_: attacked.append(1))
