@@ -128,7 +128,7 @@ def _unsent(federation: Federation, left: Federated, error: str) -> dict[Message
     """Every message, from the last round that was reached on, that was not recorded and that no client owns up to."""
     experiment = federation.point.experiment
     known = {*left.messages, *((failure.round, failure.client) for failure in left.failures)}
-    reached = max((round for round, _ in known), default=0)
+    reached = max((*left.costs, *(round for round, _ in known)), default=0)
     reason = f"the federation broke down: {error}" if left.messages else error
     return {
         (round, who): reason
