@@ -34,9 +34,7 @@ class GaussianNoise(Defense):
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
-        return Mechanism(
-            noise=self.std, contribution=situation.norm, protects="client", neighbors="replaced", releases=1
-        )
+        return Mechanism(noise=self.std, contribution=situation.norm, protects="client")
 
     def noise(self, training: LocalTraining) -> float:
         return self.std
