@@ -73,7 +73,7 @@ def test_the_best_attacker_on_two_secrets_stays_below_and_the_bound_is_not_far_a
 
 
 def guarantee(multiplier: float, rounds: int = 1) -> Guarantee:
-    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client", neighbors="removed", releases=1)
+    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client")
     return Guarantee(mechanism=mechanism, rounds=rounds, defense="local-dp")
 
 
