@@ -20,7 +20,7 @@ class GaussianNoise(Defense):
     """Adds independent N(0, std²) noise to every entry of the weight delta.
 
     `std` is absolute, on the delta as it is sent (so about learning_rate times what it is on a gradient). It proves
-    something only right after `clipping`, which limits what the noise has to hide; `local-dp` is both in one.
+    something only right after `clipping`, which limits what the noise has to cover; `local-dp` is both in one.
     """
 
     paper: ClassVar = "https://doi.org/10.1561/0400000042"

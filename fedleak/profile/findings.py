@@ -80,13 +80,21 @@ def _alone(profile: Profile, known: Collection[str]) -> Iterator[Finding]:
             continue
         expected = profile.inside.expected_alone if profile.inside is not None else None
         random = f" (of a random batch {figure(expected)})" if expected is not None else ""
-        state = _share_state(layer.alone / profile.examples, 1.0)
-        price = f"the image is one division{_advice(('analytic-linear',), known)}"
+        state, price = _quotient(layer, profile, known)
         words = (
             f"{layer.alone} of {_examples(profile.examples)}{random} have a neuron of '{layer.name}' that they alone "
-            f"switch on: {price if layer.alone else 'what several neurons say together was not tried'}"
+            f"switch on: {price}"
         )
         yield Finding(indicator="alone", state=state, words=words)
+
+
+def _quotient(layer: LayerProfile, profile: Profile, known: Collection[str]) -> tuple[State, str]:
+    if not layer.alone:
+        return "not known to be reachable", "what several neurons say together was not tried"
+    if layer.rank is not None and profile.limit is not None and layer.rank > profile.limit:
+        return "not known to be reachable", "the quotient is the image under noise; taking that off was not tried"
+    price = f"the image is one division{_advice(('analytic-linear',), known)}"
+    return _share_state(layer.alone / profile.examples, 1.0), price
 
 
 def _draws(profile: Profile, known: Collection[str]) -> Iterator[Finding]:
@@ -125,7 +133,8 @@ def _inside(profile: Profile) -> Iterator[Finding]:
         yield Finding(indicator="truth", state="not known to be reachable", words=words)
         return
     share = inside.carried.about / inside.spectrum.directions
-    words = f"the update carries {carried_words(inside)}; how hard they are to find is not said"
+    rest = "how hard they are to find is not said" if share else "what images look like was not used"
+    words = f"the update carries {carried_words(inside)}; {rest}"
     yield Finding(indicator="jacobian", state=_share_state(share, OPEN), words=words)
     yield _fisher(inside)
 
