@@ -55,7 +55,8 @@ def composed_epsilon(parts: tuple[Releases, ...], delta: float) -> float:
 def sampled_epsilon(parts: tuple[Releases, ...], delta: float) -> float:
     """An upper bound with credit for sampling without replacement, which holds where one is replaced by another.
 
-    Never too low, and some two to five times what neighbors attain. Source: Wang, Balle and Kasiviswanathan 2019, theorem 27, https://arxiv.org/abs/1808.00087.
+    Never too low, and some two to five times what neighbors attain. Source: Wang, Balle and Kasiviswanathan 2019,
+    theorem 27, https://arxiv.org/abs/1808.00087.
     """
     # dp-accounting takes a second to import, and only sampling needs it.
     from dp_accounting import NeighboringRelation
