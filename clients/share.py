@@ -30,6 +30,8 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share = share_of(plan, client)
     settings = plan.training(round)
+    for defense in plan.defenses():
+        defense.require_examples(len(share))
     if settings.batches == "all":
         return share, settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches

@@ -73,7 +73,7 @@ def test_the_best_attacker_on_two_secrets_stays_below_and_the_bound_is_not_far_a
 
 
 def guarantee(multiplier: float, rounds: int = 1) -> Guarantee:
-    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client", neighbors="removed", releases=1)
+    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client")
     return Guarantee(mechanism=mechanism, rounds=rounds, defense="local-dp")
 
 
@@ -114,7 +114,7 @@ def test_the_bound_is_at_what_the_attack_used() -> None:
     one, five = check(2.0, 1, blind=100), check(2.0, 1, blind=100, used=5)
     assert 0.1 < one.bound < five.bound
     assert one.bound < one.bound_at_most
-    assert "noise multiplier 2 for removed clients, 1 release" in one.sentence
+    assert "noise multiplier 1 (replace-one client), 1 release" in one.sentence
     assert "5 releases" in five.sentence
 
 

@@ -45,7 +45,7 @@ rules = [
   'accuracy >= 0',
 ]
 [[rule]]
-name = "noise hides the digits"
+name = "digits under noise stay near guessing"
 assert = 'psnr.mean < prior + 1 where defense = "gaussian noise"'
 because = "a digit that can be read is somebody's"
 """
@@ -108,7 +108,7 @@ def test_without_its_noise_it_fails_and_says_what_where_and_how_sure(leaking):
     _, said = leaking
     assert said.exit_code == 1
     words = " ".join(said.stdout.split())
-    assert "FAIL rule 4 noise hides the digits: psnr.mean < prior + 1" in words
+    assert "FAIL rule 4 digits under noise stay near guessing: psnr.mean < prior + 1" in words
     assert "because a digit that can be read is somebody's" in words
     assert "analytic-linear on single updates under 'gaussian noise' (digits-mlp)" in words
     assert re.search(r"psnr.mean is [\d.]+ dB; 95% interval [\d.]+ to [\d.]+, bootstrap over 6 messages", words)

@@ -112,7 +112,7 @@ def test_the_comparison_as_json_has_these_fields(compared):
         "condition", "defense", "metric", "unit", "attack", "plain", "plain_low", "plain_high",
         "adaptive", "adaptive_low", "adaptive_high", "tested", "gain", "guess",
         "accuracy", "accuracy_low", "accuracy_high", "sent_bytes", "encoded_bytes", "seconds", "memory_bytes",
-        "delta", "epsilon_whole_run", "epsilon_recorded", "success", "success_bound",
+        "delta", "epsilon_whole_run", "epsilon_terms", "epsilon_recorded", "success", "success_bound",
     ]  # fmt: skip
 
 
