@@ -9,10 +9,12 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.splits import load
+from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.io.fingerprint import address_of
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
 from fedleak.results.row import Place
 from fedleak.settings import Table
@@ -31,6 +33,24 @@ def baselines(observation: Observation, *seed_key: object) -> list[Reconstructio
     """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
     baseline = attacks.build("no-gradient", {})
     return [baseline.run(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
+
+
+def class_means_of(observation: Observation, made: Reconstruction, *seed_key: object) -> Reconstruction:
+    """The mean public image of each label: of those that the attack guessed, else of those that a rule infers."""
+    if made.inputs is None:
+        return NOT_GUESSED
+    baseline, public = attacks.build("class-mean", {}), observation.auxiliary
+    if public is None or made.labels is None or len(made.labels) != observation.examples():
+        return baseline.run(observation, generator("class mean", *seed_key))
+    return Reconstruction(inputs=class_means(public, made.labels))
+
+
+def public_split(observation: Observation) -> Batch | None:
+    """All public examples of a task; of one that is in no catalogue, or whose files are elsewhere, what is held."""
+    try:
+        return load(observation.task.name).auxiliary
+    except (ConfigError, DataError):
+        return observation.auxiliary
 
 
 def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:

@@ -15,6 +15,7 @@ from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_su
 from fedleak.analysis.conditions import Condition
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
+from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess
 from fedleak.experiment.grid import parse_campaign
 from fedleak.randomness import generator
 from fedleak.run import run
@@ -83,8 +84,7 @@ def check(multiplier: float, hits: int, trials: int = 40, blind: int = 0, used: 
         hits=[1] * hits + [0] * (trials - hits),
         sizes=[1] * trials,
         seeds=list(range(trials)),
-        blind_hits=blind,
-        blind_trials=1000,
+        blind=BlindSuccess(hits=blind, trials=1000, constants=1),
         rounds=used,
     )
 
@@ -105,7 +105,7 @@ def test_success_without_noise_is_none() -> None:
 
 def test_a_lucky_hit_and_too_few_blind_guesses_are_no_bug() -> None:
     assert not check(10.0, hits=1, trials=10).beaten
-    unsure = check_success(guarantee(10.0), hits=[1, 1], sizes=[1, 1], seeds=[0, 1], blind_hits=0, blind_trials=0)
+    unsure = check_success(guarantee(10.0), hits=[1, 1], sizes=[1, 1], seeds=[0, 1], blind=UNKNOWN)
     assert math.isnan(unsure.bound)
     assert not unsure.beaten
 

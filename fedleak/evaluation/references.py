@@ -1,0 +1,139 @@
+"""Oracle references: what a guess without structure, or a public example, reaches where the truth chooses it.
+
+They look at the truth, so no attacker has them: they are lines to read figures by. From them comes the threshold of a
+task, from where on an image counts as rebuilt there.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from fedleak.contracts.metric import ExampleMetric, Metric
+from fedleak.evaluation.matching import NO_GUESS
+from fedleak.learning.batch import Batch
+from fedleak.randomness import generator
+
+LEVELS = 9
+"""Intensities from 0 to 1 that a channel of the best single color may have beside the image's own mean."""
+PAIRS = 4096
+"""Pairs of a true and a public image that are judged at most; where there are more, the nearest by squared error."""
+NEAREST = 8
+"""Public images that are judged for each true one in any case."""
+CALIBRATION = 200
+"""Public examples that a threshold is calibrated on at most."""
+OTHERS = 2000
+"""Public examples that guesses for these are made from at most."""
+PERCENTILE = 0.99
+"""Of the structureless guesses for public examples: a threshold is not below what all but 1 of 100 of them reach."""
+TOGETHER = 256
+"""Pairs that are judged in one go: more do not fit the processor's cache."""
+
+Values = Float64[Tensor, " batch"]
+
+
+def single_color(metric: ExampleMetric, truth: Batch) -> Values:
+    """For each true image what the best patch of one color reaches: its own mean, or a better level of a channel.
+
+    The mean is the best color in squared error. In other measures it is not (for SSIM it is the color of what is flat),
+    so each channel in turn may take another level.
+    """
+    colors = truth.inputs.mean(dim=(2, 3))
+    levels = torch.linspace(0, 1, LEVELS, dtype=colors.dtype)
+    best = leakage(metric, _patches(colors[:, None], truth), truth).squeeze(1)
+    for channel in range(colors.shape[1]):
+        tried = colors[:, None].repeat(1, LEVELS, 1)
+        tried[:, :, channel] = levels
+        top = leakage(metric, _patches(tried, truth), truth).max(dim=1)
+        better = top.values > best
+        colors[better, channel] = levels[top.indices[better]]
+        best = torch.where(better, top.values, best)
+    return _sign(metric) * best
+
+
+def nearest_public(metric: ExampleMetric, truth: Batch, public: Batch) -> Values:
+    """For each true image what the public example that is nearest to it, by this very metric, reaches."""
+    judged = min(len(public), max(NEAREST, PAIRS // len(truth)))
+    return _nearest(metric, truth, public, _distances(truth, public).topk(judged, largest=False).indices)
+
+
+def threshold_of(metric: Metric, public: Batch | None) -> float:
+    """From where on a sample counts as leaked, for a task with such public examples.
+
+    On images it is the metric's own threshold or, where that is further, what the best structureless guess reaches for
+    99 in 100 public examples: a single color, the mean of the others of its class, the nearest other public example.
+    """
+    if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or public is None or len(public) < 2:
+        return metric.threshold
+    return _calibrated(metric, public)
+
+
+@lru_cache(maxsize=32)
+def _calibrated(metric: ExampleMetric, public: Batch) -> float:
+    """Splits are read once a process, so that a batch is known by being the same object."""
+    if metric.inapplicable(public) is not None:
+        return metric.threshold
+    examples = public[torch.randperm(len(public), generator=generator("calibration"))[:OTHERS]]
+    some = examples[torch.arange(min(CALIBRATION, len(examples)))]
+    guesses = (
+        single_color(metric, some),
+        _mean_of_others(metric, some, examples),
+        _nearest_other(metric, some, examples),
+    )
+    best = (_sign(metric) * torch.stack(guesses)).amax(dim=0)
+    level = _sign(metric) * float(best.quantile(PERCENTILE, interpolation="higher"))
+    return max(metric.threshold, level) if metric.higher_is_better else min(metric.threshold, level)
+
+
+def _mean_of_others(metric: ExampleMetric, some: Batch, examples: Batch) -> Values:
+    """For each of the first examples what the mean of the others of its class reaches, or of all where it has none."""
+    same = (some.labels[:, None] == examples.labels[None]).fill_diagonal_(False)
+    anyone = torch.ones_like(same).fill_diagonal_(False)
+    others = torch.where(same.any(dim=1, keepdim=True), same, anyone).float()
+    means = (others / others.sum(dim=1, keepdim=True)) @ examples.inputs.flatten(1)
+    return _sign(metric) * leakage(metric, means.reshape(some.inputs.shape)[:, None], some).squeeze(1)
+
+
+def _nearest_other(metric: ExampleMetric, some: Batch, examples: Batch) -> Values:
+    """For each of the first examples what the nearest other one reaches."""
+    apart = _distances(some, examples).fill_diagonal_(math.inf)
+    judged = min(len(examples) - 1, NEAREST)
+    return _nearest(metric, some, examples, apart.topk(judged, largest=False).indices)
+
+
+def _nearest(metric: ExampleMetric, truth: Batch, public: Batch, chosen: Int[Tensor, "batch judged"]) -> Values:
+    """The best of the chosen public examples, for each true image."""
+    rows = [leakage(metric, public.inputs[own][None], truth[torch.tensor([i])]) for i, own in enumerate(chosen)]
+    return _sign(metric) * torch.cat(rows).amax(dim=1)
+
+
+def _distances(truth: Batch, public: Batch) -> Float[Tensor, "batch public"]:
+    return torch.cdist(truth.inputs.flatten(1), public.inputs.flatten(1))
+
+
+def _patches(
+    colors: Float[Tensor, "batch tried channels"], truth: Batch
+) -> Float[Tensor, "batch tried channels height width"]:
+    return colors[..., None, None].expand(*colors.shape, *truth.inputs.shape[2:])
+
+
+def leakage(
+    metric: ExampleMetric, guesses: Float[Tensor, "batch tried channels height width"], truth: Batch
+) -> Float64[Tensor, "batch tried"]:
+    """The metric of every guess tried for every true image, higher for more leakage."""
+    values = [value for part in _parts(guesses, truth) for value in metric.per_sample(*part)]
+    return _sign(metric) * torch.tensor(values, dtype=torch.float64).reshape(guesses.shape[:2])
+
+
+def _parts(guesses: Float[Tensor, "batch tried channels height width"], truth: Batch) -> Iterator[tuple[Batch, Batch]]:
+    tried = guesses.shape[1]
+    for places in torch.arange(len(truth) * tried).split(TOGETHER):
+        nothing = torch.full((len(places),), NO_GUESS)
+        yield Batch(guesses[places // tried, places % tried], nothing), truth[places // tried]
+
+
+def _sign(metric: Metric) -> float:
+    return 1.0 if metric.higher_is_better else -1.0
