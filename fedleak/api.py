@@ -188,7 +188,6 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
         baselines(asked),
         challenge,
         class_mean=class_means_of(asked, guess),
-        held=asked.auxiliary,
         public=public_split(asked),
     )
 

@@ -73,7 +73,6 @@ def _rows(
         adversary.baselines(observation, *seed_key),
         challenge,
         class_mean=adversary.class_means_of(observation, saved.guess, *seed_key),
-        held=observation.auxiliary,
         public=adversary.public_split(observation),
     )
     remarks = _remarks(saved.guess)

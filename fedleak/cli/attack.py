@@ -113,7 +113,6 @@ def _scores(
         adversary.baselines(observation, *seed_key),
         challenge,
         class_mean=adversary.class_means_of(observation, guess, *seed_key),
-        held=observation.auxiliary,
         public=adversary.public_split(observation),
     )
 

@@ -19,7 +19,7 @@ from fedleak.randomness import generator
 
 LEVELS = 9
 """Intensities from 0 to 1 that a channel of the best single color may have beside the image's own mean."""
-PAIRS = 4096
+PAIRS = 512
 """Pairs of a true and a public image that are judged at most; where there are more, the nearest by squared error."""
 NEAREST = 8
 """Public images that are judged for each true one in any case."""
@@ -32,9 +32,14 @@ PERCENTILE = 0.99
 TOGETHER = 256
 """Pairs that are judged in one go: more do not fit the processor's cache."""
 
+KEPT = 32
+"""Answers that are kept: of the attacks on one message, and of a task's metrics. A batch is known by being the same
+object, as splits are, which are read once a process."""
+
 Values = Float64[Tensor, " batch"]
 
 
+@lru_cache(maxsize=KEPT)
 def single_color(metric: ExampleMetric, truth: Batch) -> Values:
     """For each true image what the best patch of one color reaches: its own mean, or a better level of a channel.
 
@@ -54,6 +59,7 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
     return _sign(metric) * best
 
 
+@lru_cache(maxsize=KEPT)
 def nearest_public(metric: ExampleMetric, truth: Batch, public: Batch) -> Values:
     """For each true image what the public example that is nearest to it, by this very metric, reaches."""
     judged = min(len(public), max(NEAREST, PAIRS // len(truth)))
@@ -71,9 +77,8 @@ def threshold_of(metric: Metric, public: Batch | None) -> float:
     return _calibrated(metric, public)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=KEPT)
 def _calibrated(metric: ExampleMetric, public: Batch) -> float:
-    """Splits are read once a process, so that a batch is known by being the same object."""
     if metric.inapplicable(public) is not None:
         return metric.threshold
     examples = public[torch.randperm(len(public), generator=generator("calibration"))[:OTHERS]]

@@ -28,17 +28,16 @@ def score(
     challenge: Challenge | None = None,
     *,
     class_mean: Reconstruction = NOT_GUESSED,
-    held: Batch | None = None,
     public: Batch | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
     Blind guesses are the prior's, the mean of `no_gradient`, and `class_mean`. Oracles are the best single color and
-    the nearest of the public examples that the adversary `held`; `public` are those of the task, from which its
-    threshold comes. Guessed images are first matched with the true ones; see `match`. A mean is over the true samples
-    that a guess was matched with, also that of what stands beside it. Where there is nothing to compare the value is
-    NaN, and `reason` says why. `challenge` says which candidates are behind the update, where the attack was asked
-    about candidates.
+    the nearest of the `public` examples of the task, whether the adversary holds it or not; from these examples comes
+    the threshold of the task. Guessed images are first matched with the true ones; see `match`. A mean is over the true
+    samples that a guess was matched with, also that of what stands beside it. Where there is nothing to compare the
+    value is NaN, and `reason` says why. `challenge` says which candidates are behind the update, where the attack was
+    asked about candidates.
     """
     guess, constant, means = (Guess.of(one, truth) for one in (reconstruction, prior, class_mean))
     draws = [Guess.of(one, truth) for one in no_gradient]
@@ -49,17 +48,17 @@ def score(
             "prior": [measure(metric, constant, truth, challenge)],
             "no_gradient": [measure(metric, draw, truth, challenge) for draw in draws],
             "class_mean": [measure(metric, means, truth, challenge)] if metric.compares == "inputs" else [],
-            **_oracles(metric, measured, truth, held),
+            **_oracles(metric, measured, truth, public),
         }
         scores.append(_score(metric, measured, beside, threshold_of(metric, public)))
     return scores
 
 
-def _oracles(metric: Metric, measured: Measured, truth: Batch, held: Batch | None) -> dict[str, list[Measured]]:
+def _oracles(metric: Metric, measured: Measured, truth: Batch, public: Batch | None) -> dict[str, list[Measured]]:
     """The references that look at the truth; none where no image was guessed."""
     if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or not measured.applicable:
         return {"single_color": [], "nearest_public": []}
-    nearest = [] if held is None or not len(held) else [Measured.of(nearest_public(metric, truth, held))]
+    nearest = [] if public is None or not len(public) else [Measured.of(nearest_public(metric, truth, public))]
     return {"single_color": [Measured.of(single_color(metric, truth))], "nearest_public": nearest}
 
 
