@@ -1,8 +1,9 @@
 """Answers that no gradient is behind, scored as if they were attacks: none may be called a leak, none may beat a bound.
 
 `python benchmarks/guessing.py [TASK ...] [--runs 1000] [--metrics psnr]` prints for each answer how often it was called
-what, in runs of a few seeds, clients and examples drawn at random. The class means are given the true labels, and the
-nearest public example is chosen by the truth: an oracle, which may come beyond guessing, but leaks nothing.
+what, in runs of one to eight seeds with batches of one to four examples drawn at random. The class means are given the
+true labels, and the nearest public example is chosen by the truth: an oracle, which may come beyond guessing, but leaks
+nothing.
 """
 
 import argparse
@@ -30,7 +31,8 @@ from fedleak.statistics.summary import summarize
 TASKS = ("digits-mlp", "mnist-mlp", "photos-convnet", "faces-mlp")
 HELD = 256
 """Public examples that the adversary holds."""
-DRAWS = 8
+DRAWS = 2
+"""Public examples drawn at random as the second blind guess; a run has more."""
 ORACLE = "nearest public (oracle)"
 PRIVATE = [{"use": "local-dp", "epsilon": 0.1, "delta": 1e-5, "max_norm": 1.0}]
 """So much noise that no attack can do much better than a blind guess."""
@@ -93,23 +95,21 @@ class Arena:
     def rows(self, run: int) -> list[Row]:
         """The rows of a run: each answer to each message."""
         rng = generator("guessing", self.task, run)
-        seeds, clients = (int(torch.randint(1, most, (1,), generator=rng)) for most in (9, 4))
-        size = 2 ** int(torch.randint(4, (1,), generator=rng))
+        seeds, size = (int(torch.randint(1, most, (1,), generator=rng)) for most in (9, 5))
         held = self.splits.auxiliary[torch.arange(min(HELD, len(self.splits.auxiliary)))]
         return [
             row
             for seed in range(seeds)
-            for client in range(clients)
-            for row in self._message(_drawn(self.splits.clients, size, rng), held, seed, client, rng)
+            for row in self._message(_drawn(self.splits.clients, size, rng), held, seed, rng)
         ]
 
-    def _message(self, truth: Batch, held: Batch, seed: int, client: int, rng: Generator) -> Iterator[Row]:
+    def _message(self, truth: Batch, held: Batch, seed: int, rng: Generator) -> Iterator[Row]:
         prior = Reconstruction(inputs=_mean(truth, held, rng))
         draws = [Reconstruction(inputs=_public(truth, held, rng)) for _ in range(DRAWS)]
         means = Reconstruction(inputs=_class_mean(truth, held, rng))
         for name, answer in ANSWERS.items():
             place = Place(task=self.task, algorithm="inverting-gradients", attack=name, defense="private",
-                          client=client, round=1, seed=seed)  # fmt: skip
+                          client=0, round=1, seed=seed)  # fmt: skip
             known = self.splits.auxiliary if name == ORACLE else held
             guess = Reconstruction(inputs=answer(truth, known, rng))
             scores = score(guess, truth, self.metrics, prior, draws, class_mean=means,

@@ -17,7 +17,7 @@ from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule
 
 NO_CLASS = -1
-"""The label of an example that none could be inferred for: its guess is the mean of all public images."""
+"""The label of an example beyond those that the rule found: its guess is the mean of all public images."""
 
 
 @attacks.register("class-mean")
@@ -26,8 +26,8 @@ class ClassMean(Attack):
     """Infers the labels and guesses for each the mean public image of its class.
 
     The third baseline of scores on images, beside `prior` and `no-gradient`: labels leak first and most, and an image
-    that shows no more than its class is no image that leaked. A class without public examples, and an update that no
-    rule can read labels from, get the mean of all. Without public data there is no such guess.
+    that shows no more than its class is no image that leaked. A class without public examples gets the mean of all.
+    Without public data there is no such guess.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
@@ -47,8 +47,7 @@ class ClassMean(Attack):
 
     def _labels(self, observation: Observation, rng: Generator) -> Int[Tensor, " examples"]:
         """One for each example."""
-        inferred = self.labels.infer_if_applicable(observation, rng)
+        inferred = self.labels.infer(observation, rng)
         labels = torch.full((observation.examples(),), NO_CLASS)
-        if inferred is not None:
-            labels[: len(inferred)] = inferred[: len(labels)]
+        labels[: len(inferred)] = inferred[: len(labels)]
         return labels

@@ -12,7 +12,7 @@ from fedleak.data.splits import load
 from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.scoring import NOT_GUESSED
+from fedleak.evaluation.scoring import NO_GUESS, NOT_GUESSED
 from fedleak.io.fingerprint import address_of
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
@@ -36,13 +36,18 @@ def baselines(observation: Observation, *seed_key: object) -> list[Reconstructio
 
 
 def class_means_of(observation: Observation, made: Reconstruction, *seed_key: object) -> Reconstruction:
-    """The mean public image of each label: of those that the attack guessed, else of those that a rule infers."""
-    if made.inputs is None:
+    """The mean public image of each label: of those that the attack guessed, else of those that a rule infers.
+
+    Where none can be inferred it is the mean of all, so that every message of a run has such a guess.
+    """
+    public = observation.auxiliary
+    if made.inputs is None or public is None or not len(public):
         return NOT_GUESSED
-    baseline, public = attacks.build("class-mean", {}), observation.auxiliary
-    if public is None or made.labels is None or len(made.labels) != observation.examples():
-        return baseline.run(observation, generator("class mean", *seed_key))
-    return Reconstruction(inputs=class_means(public, made.labels))
+    if made.labels is not None and len(made.labels) == observation.examples():
+        return Reconstruction(inputs=class_means(public, made.labels))
+    inferred = attacks.build("class-mean", {}).run(observation, generator("class mean", *seed_key))
+    unknown = torch.full((observation.examples(),), NO_GUESS)
+    return Reconstruction(inputs=class_means(public, unknown)) if inferred.failure else inferred
 
 
 def public_split(observation: Observation) -> Batch | None:
