@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric
 from fedleak.data.splits import Splits
+from fedleak.evaluation.matching import NO_GUESS
 from fedleak.evaluation.references import leakage
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
@@ -76,7 +77,7 @@ def _constants(public: Batch) -> Float[Tensor, "constants channels height width"
     """The means and grays, and the images and colors that come nearest to many examples in squared error."""
     shape = public.inputs.shape[1:]
     grays = torch.linspace(0, 1, 9).view(-1, 1, 1, 1).expand(-1, *shape)
-    means = class_means(public, torch.cat([public.labels.unique(), torch.tensor([-1])]))
+    means = class_means(public, torch.tensor([NO_GUESS, *sorted(set(public.labels.tolist()))]))
     colors = public.inputs.mean(dim=(2, 3), keepdim=True).expand_as(public.inputs)
     tried = torch.cat([public.inputs, colors])
     near = 1 + int(NEAR * len(public))

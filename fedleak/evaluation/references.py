@@ -135,7 +135,7 @@ def leakage(
 
 def _parts(guesses: Float[Tensor, "batch tried channels height width"], truth: Batch) -> Iterator[tuple[Batch, Batch]]:
     tried = guesses.shape[1]
-    for places in torch.arange(len(truth) * tried).split(TOGETHER):
+    for places in torch.split(torch.arange(len(truth) * tried), TOGETHER):
         nothing = torch.full((len(places),), NO_GUESS)
         yield Batch(guesses[places // tried, places % tried], nothing), truth[places // tried]
 

@@ -31,6 +31,6 @@ def joined(batches: Iterable[Batch]) -> Batch:
 
 def class_means(examples: Batch, labels: Int[Tensor, " wanted"]) -> Float[Tensor, "wanted channels height width"]:
     """For each label the mean image of its class; for one that no example has, the mean of all."""
-    whole = examples.inputs.mean(0)
-    known = {label: examples.inputs[examples.labels == label].mean(0) for label in examples.labels.unique().tolist()}
+    whole, present = examples.inputs.mean(0), sorted(set(examples.labels.tolist()))
+    known = {label: examples.inputs[examples.labels == label].mean(0) for label in present}
     return torch.stack([known.get(label, whole) for label in labels.tolist()])
