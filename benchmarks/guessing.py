@@ -113,7 +113,7 @@ class Arena:
             known = self.splits.auxiliary if name == ORACLE else held
             guess = Reconstruction(inputs=answer(truth, known, rng))
             scores = score(guess, truth, self.metrics, prior, draws, class_mean=means,
-                           public=self.splits.auxiliary)  # fmt: skip
+                           public=self.splits.auxiliary, unseen=self.splits.test)  # fmt: skip
             yield from (place.row(one, seconds=0.0, samples=len(truth)) for one in scores)
 
 

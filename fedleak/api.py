@@ -26,7 +26,7 @@ from fedleak.contracts.plugin import plain
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, FederationError
-from fedleak.evaluation.adversary import baselines, class_means_of, public_examples, public_split, shown
+from fedleak.evaluation.adversary import baselines, class_means_of, public_and_unseen, public_examples, shown
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
@@ -180,6 +180,7 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
     )
+    public, unseen = public_and_unseen(asked)
     return compare(
         guess,
         captured.truth,
@@ -188,7 +189,8 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
         baselines(asked),
         challenge,
         class_mean=class_means_of(asked, guess),
-        public=public_split(asked),
+        public=public,
+        unseen=unseen,
     )
 
 

@@ -64,6 +64,7 @@ def _rows(
     cell: Cell, saved: Saved, observation: Observation, truth: Batch, challenge: Challenge | None, seconds: float
 ) -> tuple[Row, ...]:
     # Not by the defense: every defense of a message stands beside the same baselines.
+    public, unseen = adversary.public_and_unseen(observation)
     seed_key = cell.place.seed, cell.place.round, cell.place.client
     scores = scoring.score(
         saved.guess,
@@ -73,7 +74,8 @@ def _rows(
         adversary.baselines(observation, *seed_key),
         challenge,
         class_mean=adversary.class_means_of(observation, saved.guess, *seed_key),
-        public=adversary.public_split(observation),
+        public=public,
+        unseen=unseen,
     )
     remarks = _remarks(saved.guess)
     return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)

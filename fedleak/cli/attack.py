@@ -104,6 +104,7 @@ def _truth(message: Message) -> Batch | None:
 def _scores(
     observation: Observation, guess: Reconstruction, truth: Batch, challenge: Challenge | None, place: Place
 ) -> list[Score]:
+    public, unseen = adversary.public_and_unseen(observation)
     seed_key = place.seed, place.round, place.client
     return scoring.score(
         guess,
@@ -113,7 +114,8 @@ def _scores(
         adversary.baselines(observation, *seed_key),
         challenge,
         class_mean=adversary.class_means_of(observation, guess, *seed_key),
-        public=adversary.public_split(observation),
+        public=public,
+        unseen=unseen,
     )
 
 

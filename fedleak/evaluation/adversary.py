@@ -50,12 +50,13 @@ def class_means_of(observation: Observation, made: Reconstruction, *seed_key: ob
     return Reconstruction(inputs=class_means(public, unknown)) if inferred.failure else inferred
 
 
-def public_split(observation: Observation) -> Batch | None:
-    """All public examples of a task; of one that is in no catalogue, or whose files are elsewhere, what is held."""
+def public_and_unseen(observation: Observation) -> tuple[Batch | None, Batch | None]:
+    """All public examples of a task and its test set; of a task that is not at hand, what the adversary holds."""
     try:
-        return load(observation.task.name).auxiliary
+        splits = load(observation.task.name)
     except (ConfigError, DataError):
-        return observation.auxiliary
+        return observation.auxiliary, None
+    return splits.auxiliary, splits.test
 
 
 def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:

@@ -4,17 +4,16 @@ They look at the truth, so no attacker has them: they are lines to read figures 
 task, from where on an image counts as rebuilt there.
 """
 
-import math
 from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric, Metric
 from fedleak.evaluation.matching import NO_GUESS
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
 
 LEVELS = 9
@@ -24,11 +23,11 @@ PAIRS = 512
 NEAREST = 8
 """Public images that are judged for each true one in any case."""
 CALIBRATION = 200
-"""Public examples that a threshold is calibrated on at most."""
-OTHERS = 2000
+"""Unseen examples that a threshold is calibrated on at most."""
+PUBLIC = 2000
 """Public examples that guesses for these are made from at most."""
 PERCENTILE = 0.99
-"""Of the structureless guesses for public examples: a threshold is not below what all but 1 of 100 of them reach."""
+"""Of the structureless guesses for unseen examples: a threshold is not below what all but 1 of 100 of them reach."""
 TOGETHER = 256
 """Pairs that are judged in one go: more do not fit the processor's cache."""
 
@@ -63,60 +62,37 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
 def nearest_public(metric: ExampleMetric, truth: Batch, public: Batch) -> Values:
     """For each true image what the public example that is nearest to it, by this very metric, reaches."""
     judged = min(len(public), max(NEAREST, PAIRS // len(truth)))
-    return _nearest(metric, truth, public, _distances(truth, public).topk(judged, largest=False).indices)
-
-
-def threshold_of(metric: Metric, public: Batch | None) -> float:
-    """From where on a sample counts as leaked, for a task with such public examples.
-
-    On images it is the metric's own threshold or, where that is further, what the best structureless guess reaches for
-    99 in 100 public examples: a single color, the mean of the others of its class, the nearest other public example.
-    """
-    if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or public is None or len(public) < 2:
-        return metric.threshold
-    return _calibrated(metric, public)
-
-
-@lru_cache(maxsize=KEPT)
-def _calibrated(metric: ExampleMetric, public: Batch) -> float:
-    if metric.inapplicable(public) is not None:
-        return metric.threshold
-    examples = public[torch.randperm(len(public), generator=generator("calibration"))[:OTHERS]]
-    some = examples[torch.arange(min(CALIBRATION, len(examples)))]
-    guesses = (
-        single_color(metric, some),
-        _mean_of_others(metric, some, examples),
-        _nearest_other(metric, some, examples),
-    )
-    best = (_sign(metric) * torch.stack(guesses)).amax(dim=0)
-    level = _sign(metric) * float(best.quantile(PERCENTILE, interpolation="higher"))
-    return max(metric.threshold, level) if metric.higher_is_better else min(metric.threshold, level)
-
-
-def _mean_of_others(metric: ExampleMetric, some: Batch, examples: Batch) -> Values:
-    """For each of the first examples what the mean of the others of its class reaches, or of all where it has none."""
-    same = (some.labels[:, None] == examples.labels[None]).fill_diagonal_(False)
-    anyone = torch.ones_like(same).fill_diagonal_(False)
-    others = torch.where(same.any(dim=1, keepdim=True), same, anyone).float()
-    means = (others / others.sum(dim=1, keepdim=True)) @ examples.inputs.flatten(1)
-    return _sign(metric) * leakage(metric, means.reshape(some.inputs.shape)[:, None], some).squeeze(1)
-
-
-def _nearest_other(metric: ExampleMetric, some: Batch, examples: Batch) -> Values:
-    """For each of the first examples what the nearest other one reaches."""
-    apart = _distances(some, examples).fill_diagonal_(math.inf)
-    judged = min(len(examples) - 1, NEAREST)
-    return _nearest(metric, some, examples, apart.topk(judged, largest=False).indices)
-
-
-def _nearest(metric: ExampleMetric, truth: Batch, public: Batch, chosen: Int[Tensor, "batch judged"]) -> Values:
-    """The best of the chosen public examples, for each true image."""
-    rows = [leakage(metric, public.inputs[own][None], truth[torch.tensor([i])]) for i, own in enumerate(chosen)]
+    apart = torch.cdist(truth.inputs.flatten(1), public.inputs.flatten(1))
+    chosen = enumerate(apart.topk(judged, largest=False).indices)
+    rows = [leakage(metric, public.inputs[own][None], truth[torch.tensor([i])]) for i, own in chosen]
     return _sign(metric) * torch.cat(rows).amax(dim=1)
 
 
-def _distances(truth: Batch, public: Batch) -> Float[Tensor, "batch public"]:
-    return torch.cdist(truth.inputs.flatten(1), public.inputs.flatten(1))
+def threshold_of(metric: Metric, public: Batch | None, unseen: Batch | None = None) -> float:
+    """From where on a sample counts as leaked, for a task with such public examples.
+
+    On images it is the metric's own threshold or, where that is further, what the best structureless guess reaches for
+    99 in 100 unseen examples: a single color, the public mean of its class, the nearest public example. Without unseen
+    ones the public examples are halved.
+    """
+    if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or public is None or len(public) < 2:
+        return metric.threshold
+    return _calibrated(metric, public, unseen)
+
+
+@lru_cache(maxsize=KEPT)
+def _calibrated(metric: ExampleMetric, public: Batch, unseen: Batch | None) -> float:
+    if metric.inapplicable(public) is not None:
+        return metric.threshold
+    known = public[torch.randperm(len(public), generator=generator("calibration, public"))[:PUBLIC]]
+    if unseen is None:
+        half = torch.arange(len(known) // 2)
+        known, unseen = known[half + len(known) - len(half)], known[half]
+    some = unseen[torch.randperm(len(unseen), generator=generator("calibration, unseen"))[:CALIBRATION]]
+    means = leakage(metric, class_means(known, some.labels)[:, None], some).squeeze(1)
+    guesses = _sign(metric) * torch.stack([single_color(metric, some), nearest_public(metric, some, known)])
+    level = _sign(metric) * float(torch.maximum(means, guesses.amax(dim=0)).quantile(PERCENTILE))
+    return max(metric.threshold, level) if metric.higher_is_better else min(metric.threshold, level)
 
 
 def _patches(

@@ -29,15 +29,16 @@ def score(
     *,
     class_mean: Reconstruction = NOT_GUESSED,
     public: Batch | None = None,
+    unseen: Batch | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
     Blind guesses are the prior's, the mean of `no_gradient`, and `class_mean`. Oracles are the best single color and
-    the nearest of the `public` examples of the task, whether the adversary holds it or not; from these examples comes
-    the threshold of the task. Guessed images are first matched with the true ones; see `match`. A mean is over the true
-    samples that a guess was matched with, also that of what stands beside it. Where there is nothing to compare the
-    value is NaN, and `reason` says why. `challenge` says which candidates are behind the update, where the attack was
-    asked about candidates.
+    the nearest of the `public` examples of the task, whether the adversary holds it or not; how near these come to
+    `unseen` ones makes the threshold of the task. Guessed images are first matched with the true ones; see `match`. A
+    mean is over the true samples that a guess was matched with, also that of what stands beside it. Where there is
+    nothing to compare the value is NaN, and `reason` says why. `challenge` says which candidates are behind the update,
+    where the attack was asked about candidates.
     """
     guess, constant, means = (Guess.of(one, truth) for one in (reconstruction, prior, class_mean))
     draws = [Guess.of(one, truth) for one in no_gradient]
@@ -50,7 +51,7 @@ def score(
             "class_mean": [measure(metric, means, truth, challenge)] if metric.compares == "inputs" else [],
             **_oracles(metric, measured, truth, public),
         }
-        scores.append(_score(metric, measured, beside, threshold_of(metric, public)))
+        scores.append(_score(metric, measured, beside, threshold_of(metric, public, unseen)))
     return scores
 
 
