@@ -91,7 +91,7 @@ def _calibrated(metric: ExampleMetric, public: Batch, unseen: Batch | None) -> f
     some = unseen[torch.randperm(len(unseen), generator=generator("calibration, unseen"))[:CALIBRATION]]
     means = leakage(metric, class_means(known, some.labels)[:, None], some).squeeze(1)
     guesses = _sign(metric) * torch.stack([single_color(metric, some), nearest_public(metric, some, known)])
-    level = _sign(metric) * float(torch.maximum(means, guesses.amax(dim=0)).quantile(PERCENTILE))
+    level = _sign(metric) * float(torch.maximum(means, guesses.amax(dim=0)).quantile(PERCENTILE, interpolation="lower"))
     return max(metric.threshold, level) if metric.higher_is_better else min(metric.threshold, level)
 
 
