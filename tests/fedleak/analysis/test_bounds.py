@@ -173,6 +173,31 @@ def test_what_chance_may_explain_is_none(rows):
     bound.check.require()
 
 
+def test_what_a_blind_guess_reaches_beats_no_bound(rows):
+    """Each image is as near as the best single color: past the threshold, and no success."""
+    flat = rows(60.0, single_color_per_sample=(60.0,))
+    [bound] = bounds_of(flat, parse_campaign(TREE))
+    assert bound.check.measured == 0.0
+    assert 0.0 < bound.check.bound_at_most < 0.1
+    bound.check.require()
+
+
+def test_the_bound_counts_a_guess_for_each_example_of_a_batch():
+    one, four = (
+        check_success(guarantee(10.0), hits=[0] * 5, sizes=[size] * 5, seeds=list(range(5)),
+                      blind=BlindSuccess(hits=20, trials=1000, constants=1))
+        for size in (1, 4)
+    )  # fmt: skip
+    assert four.prior == pytest.approx(4 * one.prior)
+    assert one.bound_at_most < four.bound_at_most
+
+
+def test_without_public_data_there_is_no_bound_and_the_sentence_says_so():
+    found = check_success(guarantee(10.0), hits=[1] * 40, sizes=[1] * 40, seeds=list(range(40)), blind=UNKNOWN)
+    assert not found.beaten
+    assert "without public data to try blind guesses on there is no bound" in found.sentence
+
+
 @pytest.mark.slow
 def test_a_run_that_beats_a_bound_fails_and_says_why(tmp_path, monkeypatch):
     """As if the noise had been forgotten."""
