@@ -9,7 +9,7 @@ from typing import Any
 from fedleak.analysis.judgement import BASELINES
 from fedleak.errors import DataError
 from fedleak.gate.measure import Message, message_of
-from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import number_text
 from fedleak.gate.sentences import figure, reasons_text
 from fedleak.gate.verdict import BaselineVerdict, Change, NewFigures
@@ -228,7 +228,7 @@ def _new_figures(group: Group, rows: Sequence[Row]) -> NewFigures:
         value=summary.mean,
         unit=summary.unit,
         interval=summary.interval,
-        baselines={"prior": summary.prior, "no-gradient": summary.no_gradient},
+        baselines=baselines_of(summary),
         messages=summary.messages,
         seeds=summary.seeds,
         rows=tuple(rows),

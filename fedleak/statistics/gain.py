@@ -1,11 +1,11 @@
-"""Gain over guessing: how much more leaks than without the update, sample by sample."""
+"""Gain over guessing: how much more leaks than by the best blind guess, which is one for all samples of a group."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from scipy.special import betainc
 
 from fedleak.results.row import Row
@@ -23,7 +23,7 @@ class Gain:
     beats_guessing: bool | None
     """Whether guessing alone would hardly do as well; None where there are too few messages to tell."""
     leaked: int
-    """Samples at the threshold or past it that beat their guess too; one without a guess need only reach it."""
+    """Samples at the threshold or past it that beat every blind guess and every oracle reference for them too."""
 
 
 def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: float) -> Gain:
@@ -37,7 +37,7 @@ def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: 
         mean=float(gains.mean()) if len(gains) else math.nan,
         interval=interval,
         beats_guessing=_beats(rows[0].unit, pairs, units, interval),
-        leaked=int((samples.reach(threshold) & ~_guessable(samples.gains, margin)).sum()),
+        leaked=int(samples.leaked(threshold, margin).sum()),
     )
 
 
@@ -54,12 +54,6 @@ def more_hits_than_guessing(
     if chance**trials > TAIL:
         return None
     return found > 0 and float(betainc(found, trials - found + 1, chance)) <= TAIL
-
-
-def _guessable(gains: Float64[np.ndarray, " samples"], margin: float) -> Bool[np.ndarray, " samples"]:
-    """Which samples a guess without the update gives away as well; false where there is no guess."""
-    guessable: Bool[np.ndarray, " samples"] = (gains <= 0) | (gains < margin)
-    return guessable
 
 
 def _beats(unit: str, pairs: Samples, units: Units, interval: Interval) -> bool | None:

@@ -1,12 +1,13 @@
-"""Samples of many messages side by side, each with its guess without the update, and intervals of shares of them."""
+"""Samples of many messages side by side, each with what stands beside it, and intervals of shares of them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from fedleak.results.row import Row
+from fedleak.results.row import BESIDE, GUESSES, Row
 from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
 
 SAME = 1e-12
@@ -18,8 +19,11 @@ class Samples:
     """The samples of a group one after another, as far as they have a value."""
 
     values: Float64[np.ndarray, " samples"]
-    guesses: Float64[np.ndarray, " samples"]
-    """NaN where there is none."""
+    beside: Float64[np.ndarray, "references samples"]
+    """What each blind guess and each oracle reaches for them, in the order of `BESIDE`; NaN where there is none."""
+    chosen: int
+    """The blind guess that does best on average over the group: one for all samples, for nobody knows which is better
+    for a sample who has not seen the truth."""
     message: Int64[np.ndarray, " samples"]
     """The place of its row."""
     sign: float
@@ -29,15 +33,23 @@ class Samples:
     def of(cls, rows: Sequence[Row]) -> "Samples":
         """The samples of the rows of one group."""
         values = np.array([value for row in rows for value in row.per_sample], dtype=float)
-        guesses = np.array([guess for row in rows for guess in row.blind_per_sample], dtype=float)
+        beside = np.array([[one for row in rows for one in _of_each(row, name)] for name in BESIDE], dtype=float)
         message = np.repeat(np.arange(len(rows)), [len(row.per_sample) for row in rows])
         known = np.isfinite(values)
         sign = 1.0 if rows[0].higher_is_better else -1.0
-        return cls(values=values[known], guesses=guesses[known], message=message[known], sign=sign)
+        values, beside, message = values[known], beside[:, known], message[known]
+        chosen = _best_guess(sign * beside[: len(GUESSES)], message)
+        return cls(values=values, beside=beside, chosen=chosen, message=message, sign=sign)
+
+    @property
+    def guesses(self) -> Float64[np.ndarray, " samples"]:
+        """What the chosen blind guess reaches; NaN where there is none."""
+        guesses: Float64[np.ndarray, " samples"] = self.beside[self.chosen]
+        return guesses
 
     @property
     def gains(self) -> Float64[np.ndarray, " samples"]:
-        """By how much each leaks more than its guess; NaN where it has none."""
+        """By how much each leaks more than the chosen guess; NaN where it has none."""
         gains: Float64[np.ndarray, " samples"] = self.sign * (self.values - self.guesses)
         return gains
 
@@ -46,12 +58,33 @@ class Samples:
         reached: Bool[np.ndarray, " samples"] = self.sign * self.values >= self.sign * threshold
         return reached
 
+    def leaked(self, threshold: float, margin: float) -> Bool[np.ndarray, " samples"]:
+        """Which reach the threshold and beat by the margin all that stands beside them; one alone need only reach it.
+
+        A flat photo that was guessed as a flat patch reaches any threshold and is beside the best single color.
+        """
+        gains = self.sign * (self.values - self.beside)
+        leaked: Bool[np.ndarray, " samples"] = self.reach(threshold) & ~((gains <= 0) | (gains < margin)).any(axis=0)
+        return leaked
+
     def guessed(self) -> "Samples":
-        """Those that have a guess."""
+        """Those that the chosen guess has a value for."""
         known = np.isfinite(self.guesses)
-        return Samples(
-            values=self.values[known], guesses=self.guesses[known], message=self.message[known], sign=self.sign
-        )
+        return replace(self, values=self.values[known], beside=self.beside[:, known], message=self.message[known])
+
+
+def _of_each(row: Row, name: str) -> Sequence[float]:
+    """A row of a version that knew no such reference has none for any sample."""
+    return getattr(row, name) or (math.nan,) * len(row.per_sample)
+
+
+def _best_guess(guesses: Float64[np.ndarray, "guesses samples"], message: Int64[np.ndarray, " samples"]) -> int:
+    """Of the guesses that the most samples have, the one with the highest mean over messages of their means."""
+    known = np.isfinite(guesses)
+    sizes = np.bincount(message)[message] if len(message) else message
+    means = np.where(known, guesses, 0.0) @ (1 / sizes)
+    complete = known.sum(axis=1) == known.sum(axis=1).max()
+    return int(np.where(complete, means, -np.inf).argmax())
 
 
 def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:

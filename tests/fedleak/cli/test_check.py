@@ -293,7 +293,7 @@ def test_a_federation_that_left_nothing_is_no_proof_of_safety(copy, folder):
 
 def test_a_run_without_a_figure_fails(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
-    empty = [{**row, "value": None, "per_sample": [], "blind_per_sample": [], "reason": "it raised"} for row in rows]
+    empty = [{**row, "value": None, "per_sample": [], "prior_per_sample": [], "reason": "it raised"} for row in rows]
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in empty))
     (tmp_path / "policy.toml").write_text("rules = ['failed < 1000']")
     said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
@@ -307,7 +307,7 @@ def test_a_defense_under_which_an_attack_crashed_fails(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
     for row in rows:
         if row["defense"] == "gaussian noise" and row["attack"] == "inverting-gradients" and row["client"] == 1:
-            row |= {"value": None, "per_sample": [], "blind_per_sample": [], "reason": "RuntimeError: bug"}
+            row |= {"value": None, "per_sample": [], "prior_per_sample": [], "reason": "RuntimeError: bug"}
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert invoke("check", copy, "--policy", tmp_path / "policy.toml").exit_code == 0
     for path in copy.glob("reconstructions/*/gaussian noise/*/client-0001/inverting-gradients.json"):
@@ -336,7 +336,7 @@ def test_a_client_that_sent_nothing_is_no_crash(copy, tmp_path):
             row |= {
                 "value": None,
                 "per_sample": [],
-                "blind_per_sample": [],
+                "prior_per_sample": [],
                 "reason": "it is offline",
                 "applicable": True,
             }

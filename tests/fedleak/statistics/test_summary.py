@@ -143,12 +143,12 @@ def test_what_could_be_judged_and_has_no_figure_failed(make_row):
 def test_a_sample_leaks_where_it_is_past_the_threshold_and_guessing_is_not(make_row):
     """Of 25 dB each: guessing gives nothing, 24, 22, 21.9 and 30 dB; the margin is 3."""
     guesses = (math.nan, 24.0, 22.0, 21.9, 30.0)
-    (summary,) = summarize([make_row(*[25.0] * 5, blind_per_sample=guesses)])
+    (summary,) = summarize([make_row(*[25.0] * 5, prior_per_sample=guesses)])
     assert (summary.share, summary.leaked) == (1.0, 3)
-    (below,) = summarize([make_row(19.0, blind_per_sample=(0.0,))])
+    (below,) = summarize([make_row(19.0, prior_per_sample=(0.0,))])
     assert below.leaked == 0
 
 
 def test_a_label_that_guessing_hits_as_well_did_not_leak(make_row):
-    (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, blind_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
+    (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, prior_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
     assert (summary.share, summary.leaked) == (0.75, 2)
