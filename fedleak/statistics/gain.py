@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64
 from scipy.special import betainc
 
 from fedleak.results.row import Row
+from fedleak.statistics.group import bounds_of
 from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
 from fedleak.statistics.samples import Samples, hit_or_miss
 
@@ -32,7 +33,7 @@ def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: 
     places, place, sizes = np.unique(pairs.message, return_inverse=True, return_counts=True)
     gains = np.bincount(place, weights=pairs.gains, minlength=len(places)) / sizes
     units = Units.of(gains.tolist(), [rows[place].seed for place in places])
-    interval = of_mean(units)
+    interval = of_mean(units, _bounds(rows[0].metric, pairs))
     return Gain(
         mean=float(gains.mean()) if len(gains) else math.nan,
         interval=interval,
@@ -54,6 +55,12 @@ def more_hits_than_guessing(
     if chance**trials > TAIL:
         return None
     return found > 0 and float(betainc(found, trials - found + 1, chance)) <= TAIL
+
+
+def _bounds(metric: str, pairs: Samples) -> tuple[float, float]:
+    """The least and the greatest gain that there can be over such guesses."""
+    ends = [pairs.sign * (bound - pairs.guesses) for bound in bounds_of(metric)]
+    return float(np.min(ends, initial=math.inf)), float(np.max(ends, initial=-math.inf))
 
 
 def _guessable(gains: Float64[np.ndarray, " samples"], margin: float) -> Bool[np.ndarray, " samples"]:
