@@ -208,7 +208,7 @@ def _corrected(comparisons: list[Comparison], family: Callable[[Comparison], str
 
 def _read_with(comparison: Comparison, p_value: float, tests: int) -> Comparison:
     """The comparison among so many tests."""
-    least = min(1.0, comparison.least * tests) if tests else comparison.least
+    least = comparison.least * tests
     among = f"among {tests} tests " if tests > 1 else ""
-    limit = f", which {among}cannot show p < {least:.3g}" if least > LEVEL else ""
+    limit = f", which {among}cannot show p < {min(1.0, least):.3g}" if least > LEVEL else ""
     return replace(comparison, p_value=p_value, least=least, test=comparison.test + limit)
