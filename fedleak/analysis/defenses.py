@@ -8,7 +8,6 @@ from functools import cached_property
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import Condition, Tried, chains_in, condition_of, condition_of_row, conditions_of
-from fedleak.analysis.judgement import more
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
@@ -74,11 +73,6 @@ class DefenseResult:
     def strongest(self) -> Summary | None:
         """Of all attackers, those who know the defense and those who do not."""
         return strongest(self.attackers)
-
-    @cached_property
-    def highest(self) -> Summary | None:
-        """The attack with the most leakage on average, which a limit on averages is held against."""
-        return max(self.attackers, key=lambda one: more(one, one.mean, 0.0), default=None)
 
     @property
     def defended(self) -> bool:

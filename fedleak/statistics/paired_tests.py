@@ -126,7 +126,8 @@ def _flips(units: int) -> Float64[np.ndarray, "flips units"]:
     flips = min(FLIPS, units - 1)
     chosen = np.eye(flips, units, dtype=int) if flips == units - 1 else _sets(flips, units)
     ways = np.arange(2**flips)[:, None] >> np.arange(flips) & 1
-    return 1.0 - 2.0 * (ways @ chosen % 2)
+    signs: Float64[np.ndarray, "flips units"] = 1.0 - 2.0 * (ways @ chosen % 2)
+    return signs
 
 
 def _sets(flips: int, units: int) -> Int64[np.ndarray, "flips units"]:
