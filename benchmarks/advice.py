@@ -25,7 +25,8 @@ from fedleak.statistics.group import group_rows
 from fedleak.statistics.summary import summarize
 
 CHANCES = (0.0, 0.05, 0.1)
-SEEDS, CLIENTS, BATCHES = (3, 5, 10, 30, 60, 95), (1, 4), (1, 8)
+SEEDS, SHAPES = (3, 5, 10, 30, 60, 100), ((1, 1), (2, 4))
+"""Shapes: clients and examples of a batch."""
 TOGETHER = ("alone", "by message", "by seed")
 LIMITS = Limits(max_leak=15.0)
 UNKNOWN = Figure.of({})
@@ -74,7 +75,7 @@ def main(runs: int) -> None:
     """Prints how often a defense is named, for each chance and form of leaks."""
     heads = "".join(f"{f'{chance:g} {form}':>16}" for chance in CHANCES[1:] for form in TOGETHER)
     print(f"{'seeds':>6}{'clients':>8}{'batch':>6}{'clean':>8}{heads}")  # noqa: T201
-    for seeds, clients, batch in product(SEEDS, CLIENTS, BATCHES):
+    for seeds, (clients, batch) in product(SEEDS, SHAPES):
         dice, shape = np.random.default_rng([seeds, clients, batch]), (seeds, clients, batch)
         clean = named(leaks(dice, 0.0, "alone", shape))
         shares = [

@@ -3,8 +3,9 @@
     python benchmarks/coverage.py [RUNS]
 
 A sample is normal, log-normal, or "one in ten": 0 but for one in ten that is 1 or 30 more. Each line is for one number
-of units; with 2,000 runs a figure of .05 or .95 has a standard error of .005. Where the interval of a mean holds it less
-than 95 times in 100, its method says what it assumes; of equal units without bounds there is none, which is counted too.
+of units; with 2,000 runs a figure of .05 or .95 has a standard error of .005, of the tests half of that. Where the
+interval of a mean holds it less than 95 times in 100, its method says what it assumes; of equal units without bounds
+there is none, which is counted too.
 """
 
 import sys
@@ -25,6 +26,8 @@ from fedleak.statistics.summary import summarize
 COUNTS = (3, 4, 5, 6, 8, 10, 14, 20, 30)
 FEW = (3, 5, 10, 30)
 """Where a run takes a millisecond."""
+MANY = (10, 28, 40, 60, 100)
+"""From 29 units on a share of .1 can be above its upper limit."""
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 MEANS = {"normal": 0.0, "log-normal": np.exp(0.5), "1 in ten": 0.1, "30 in ten": 3.0}
 DRAWS: dict[str, Draw] = {
@@ -81,7 +84,8 @@ class Runs:
 
     def rejects(self, test: Callable[[Units], float], kind: str, count: int) -> float:
         """How often two columns that do not differ are found to."""
-        return share([test(messages(one - other)) <= 0.05 for one, other in self.drawn(kind, 2, count)])
+        pairs = DRAWS[kind](np.random.default_rng(count), (4 * self.runs, 2, count))
+        return share([test(messages(one - other)) <= 0.05 for one, other in pairs])
 
     def beats(self, kind: str, sign: float, count: int) -> float:
         """How often gains whose mean is 0 are found to beat guessing; the kind as it is, or mirrored."""
@@ -163,10 +167,14 @@ def main(runs: int) -> None:
     table("coverage of means", {kind: lambda count, k=kind: made.mean_held(k, count) for kind in DRAWS})
     table("a mean has an interval", {kind: lambda count, k=kind: made.mean_given(k, count) for kind in DRAWS})
     cases = ((1, 0.5), (8, 0.01), (8, 0.5), (8, 0.99))
-    for title, held in (("coverage of shares", made.share_held), ("upper limit of shares", made.limit_held)):
+    for title, held, counts in (
+        ("coverage of shares", made.share_held, COUNTS),
+        ("upper limit of shares", made.limit_held, MANY),
+    ):
         table(
             f"{title}; samples a message, and how alike they are",
             {f"{batch}, {alike}": lambda count, b=batch, a=alike, h=held: h(b, a, count) for batch, alike in cases},
+            counts,
         )
     for percentile in (50.0, 95.0):
         table(

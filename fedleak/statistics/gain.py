@@ -13,6 +13,10 @@ from fedleak.statistics.group import bounds_of
 from fedleak.statistics.intervals import TAIL, Interval, Units, of_mean
 from fedleak.statistics.samples import Samples, hit_or_miss
 
+LUCK = TAIL / 2
+"""The level of a test against guesses that were themselves counted: their luck doubles the variance of the difference,
+so at this level it errs in at most 5% of runs in which guessing hits as often."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
@@ -45,16 +49,16 @@ def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: 
 def more_hits_than_guessing(
     hits: Float64[np.ndarray, " trials"], guesses: Float64[np.ndarray, " trials"]
 ) -> bool | None:
-    """A one-sided exact binomial test at 2.5%; None where even hits alone would not pass it.
+    """A one-sided exact binomial test at 1.25%; None where even hits alone would not pass it.
 
     The chance of a hit is that of the guesses, with one hit and one miss added (Laplace's rule of succession): what
     guessing hits of a few is luck too, and against guesses that had none a single hit would prove everything.
     """
     trials, found = len(hits), float(hits.sum())
     chance = (float(guesses.sum()) + 1) / (trials + 2)
-    if chance**trials > TAIL:
+    if chance**trials > LUCK:
         return None
-    return found > 0 and float(betainc(found, trials - found + 1, chance)) <= TAIL
+    return found > 0 and float(betainc(found, trials - found + 1, chance)) <= LUCK
 
 
 def _bounds(metric: str, pairs: Samples) -> tuple[float, float]:
