@@ -13,6 +13,7 @@ from fedleak.analysis.advice import Advice, Candidate, Limits, advise, parse_lea
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import by_condition
+from fedleak.analysis.exposure import Exposure
 from fedleak.analysis.judgement import judge
 from fedleak.analysis.untested import Gap
 from fedleak.cli.compare import compared_in
@@ -100,7 +101,10 @@ def _lines(advice: Advice, limits: Limits) -> list[str]:
         f"  {escape(one.defense)}: keeps both too, but another is better: {escape(_evidence(one, limits))}"
         for one in advice.beaten
     ]
-    lines += [f"  [yellow]{escape(one.defense)}[/]: not shown: {escape(why)}" for one, why in advice.near]
+    lines += [
+        f"  [yellow]{escape(one.defense)}[/]: not shown: {escape(why)}; {_tail(one.exposure)}"
+        for one, why in advice.near
+    ]
     lines += [f"  [dim]{escape(one.defense)}: no: {escape(why)}[/]" for one, why in advice.refused]
     unmeasured = dict.fromkeys(kind for _, one, _ in _sorted_out(advice) for kind in one.unmeasured)
     return [*lines, f"  not tried: {listed(unmeasured)}"] if unmeasured else lines
@@ -110,12 +114,14 @@ def _evidence(one: Candidate, limits: Limits) -> str:
     """What a recommendation rests on: the share and its limit, the tail, the worst sample, and what else was read."""
     exposure, accuracy = one.exposure, one.result.accuracy.mean
     share = f"{past_in_words(one, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
-    tail = (
-        f"{'p95' if exposure.higher_is_better else 'p5'} {figure(exposure.tail)}, worst sample {figure(exposure.worst)}"
-    )
     read = [read_in_words(kind, found) for kind, found in one.others.items() if found is not None]
     trained = [] if math.isnan(accuracy) else [f"accuracy {accuracy:.1%}"]
-    return "; ".join([f"{share}, so at most {exposure.at_most:.1%} of them (95%)", tail, *trained, *read])
+    return "; ".join([f"{share}, so at most {exposure.at_most:.1%} of them (95%)", _tail(exposure), *trained, *read])
+
+
+def _tail(exposure: Exposure) -> str:
+    percentile = "p95" if exposure.higher_is_better else "p5"
+    return f"{percentile} {figure(exposure.tail)}, worst sample {figure(exposure.worst)}"
 
 
 def command(
