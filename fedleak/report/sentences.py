@@ -41,7 +41,7 @@ def change(evidence: Evidence, summary: Summary) -> str:
     if paired.difference == 0:
         return f"; {who}the same as {than} {over}"
     size = f"{measured(abs(paired.difference), summary.unit)} {'lower' if paired.difference < 0 else 'higher'}"
-    if math.isnan(paired.p_value):
+    if not paired.can_show(SIGNIFICANT):
         return f"; {who}{size} than {than}, {over} too few to test"
     chance = ", which chance may explain" if paired.p_value >= SIGNIFICANT else ""
     p = p_value(paired.p_value)

@@ -1,6 +1,7 @@
 """Samples of many messages side by side, each with what stands beside it, and intervals of shares of them."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,10 +9,19 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from fedleak.results.row import BESIDE, GUESSES, Row
-from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
+from fedleak.statistics.intervals import (
+    CLUSTERS,
+    Interval,
+    Units,
+    at_most,
+    clopper_pearson,
+    gaffke,
+    gaffke_limit,
+    too_few,
+)
 
-SAME = 1e-12
-"""Shares that differ by less are equal but for rounding."""
+ONE_SIDED = 0.05
+"""How often the upper limit of a share may lie below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,17 +100,40 @@ def _best_guess(guesses: Float64[np.ndarray, "guesses samples"], message: Int64[
 def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
     """Of the share of all samples that are hits, from each message's hits and size, made under these seeds.
 
-    Samples of one message go together, so what counts is units, as everywhere. Exact where each has one sample; else of
-    a mean of the units' shares. Messages without samples say nothing.
+    Samples of one message go together, so what counts is units, as everywhere. Messages without samples say nothing.
     """
-    known = [place for place, size in enumerate(sizes) if size]
-    units = Units.of([float(hits[i]) for i in known], [seeds[i] for i in known], [sizes[i] for i in known])
-    return _of_shares(units, samples=sum(sizes))
+    return _of_shares(_units(hits, sizes, seeds))
+
+
+def share_limit(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> float:
+    """The upper 95% limit of the share of all samples that are hits: one-sided, and always counted by seeds.
+
+    It holds however the hits of a seed go together, so that of a clean run it depends on the seeds alone.
+    """
+    units = _units(hits, sizes, seeds, clusters=1)
+    if not len(units):
+        return 1.0
+    if _whole(units):
+        return at_most(float(units.means.sum()), len(units), ONE_SIDED)
+    return gaffke_limit(units, 1.0, 1 - ONE_SIDED)
+
+
+def seeds_needed(leaked: float, share: float) -> int:
+    """How many seeds there must be in all for `share_limit` to be at most `share`, if all but `leaked` are clean."""
+
+    def enough(seeds: int) -> bool:
+        return at_most(leaked, seeds, ONE_SIDED) <= share
+
+    fewest = most = math.floor(leaked) + 1
+    while not enough(most):
+        most *= 2
+    return fewest + bisect_left(range(fewest, most), True, key=enough)
 
 
 def mean_share_interval(shares: Sequence[float], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
     """The same of the mean over messages; each counts alike, whatever its size."""
-    return _of_shares(Units.of(shares, seeds), samples=sum(sizes))
+    known = [place for place, size in enumerate(sizes) if size]
+    return _of_shares(Units.of([shares[i] for i in known], [seeds[i] for i in known]))
 
 
 def share_beyond(rows: Sequence[Row], samples: Samples, threshold: float) -> tuple[float, Interval]:
@@ -119,16 +152,19 @@ def hit_or_miss(unit: str, values: Float64[np.ndarray, " samples"]) -> bool:
     return unit.startswith("share") and len(values) > 0 and bool(((values == 0) | (values == 1)).all())
 
 
-def _of_shares(units: Units, *, samples: int) -> Interval:
-    """Units that agree have no spread, which says that each is like the others and not that the next will be.
+def _units(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int], clusters: int = CLUSTERS) -> Units:
+    known = [place for place, size in enumerate(sizes) if size]
+    found = [float(hits[i]) for i in known], [seeds[i] for i in known], [sizes[i] for i in known]
+    return Units.of(*found, clusters=clusters)
 
-    So they count as one trial each.
-    """
-    if samples == len(units):
-        return clopper_pearson(float(units.totals.sum()), len(units), str(units))
-    if len(units) < 2:
-        return too_few(str(units))
-    if np.ptp(units.means) < SAME:
+
+def _of_shares(units: Units) -> Interval:
+    if len(units) and _whole(units):
         return clopper_pearson(float(units.means.sum()), len(units), str(units))
-    interval = of_mean(units)
-    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
+    return too_few(str(units)) if len(units) < 2 else gaffke(units, (0.0, 1.0))
+
+
+def _whole(units: Units) -> bool:
+    """Whether each unit is all hits or all misses, and so one trial; of different sizes only where all are the same."""
+    means = units.means
+    return bool(((means == 0) | (means == 1)).all() and (units.agree or np.ptp(units.sizes) == 0))

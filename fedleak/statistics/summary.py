@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -150,9 +150,7 @@ def _interval(rows: Sequence[Row], samples: Samples) -> Interval:
     if hit_or_miss(rows[0].unit, samples.values):
         sizes = np.bincount(samples.message, minlength=len(rows))
         return mean_share_interval(values, [int(sizes[place]) for place, _ in scored], seeds)
-    interval = of_mean(Units.of(values, seeds))
-    low, high = bounds_of(rows[0].metric)
-    return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
+    return of_mean(Units.of(values, seeds), bounds_of(rows[0].metric))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -76,7 +76,7 @@ def test_hits_are_tested_as_scipy_does_against_smoothed_guesses(pairs):
     chance = (guesses.sum() + 1) / (len(pairs) + 2)
     theirs = stats.binomtest(int(found.sum()), len(pairs), chance, "greater").pvalue
     best = stats.binomtest(len(pairs), len(pairs), chance, "greater").pvalue
-    assert more_hits_than_guessing(found, guesses) == (None if best > 0.025 else theirs <= 0.025)
+    assert more_hits_than_guessing(found, guesses) == (None if best > 0.0125 else theirs <= 0.0125)
 
 
 def test_of_labels_one_hit_more_than_guessing_proves_nothing(hits):

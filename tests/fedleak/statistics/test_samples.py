@@ -8,8 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fedleak.statistics.intervals import Units, of_mean
-from fedleak.statistics.samples import Samples, hit_or_miss, mean_share_interval, share_beyond, share_interval
+from fedleak.statistics.intervals import Units, gaffke
+from fedleak.statistics.samples import (
+    Samples,
+    hit_or_miss,
+    mean_share_interval,
+    seeds_needed,
+    share_beyond,
+    share_interval,
+    share_limit,
+)
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=30))
@@ -29,23 +37,52 @@ def test_messages_that_agree_are_one_trial_each(hits):
 
 def test_messages_that_agree_on_a_half_are_not_sure_of_it():
     interval = share_interval([2, 2], [4, 4], [0, 0])
-    theirs = stats.binomtest(1, 2).proportion_ci(0.95, "exact")
-    assert (interval.low, interval.high) == pytest.approx((theirs.low, theirs.high))
+    assert interval.low < 0.15
+    assert interval.high > 0.85
 
 
 def test_messages_of_several_samples_are_as_sure_as_they_are_alike():
-    interval = share_interval([3, 2, 1], [4, 4, 4], [0, 0, 1])
-    theirs = stats.t.interval(0.95, 2, loc=0.5, scale=stats.sem([0.75, 0.5, 0.25]))
-    assert (interval.low, interval.high) == pytest.approx((max(theirs[0], 0), min(theirs[1], 1)))
-    assert interval.method == "Student's t over 3 messages of 2 seeds"
+    alike, apart = (
+        share_interval(hits, [4] * 8, [0] * 8) for hits in ([2, 2, 2, 2, 2, 2, 1, 3], [0, 4, 0, 4, 0, 4, 1, 3])
+    )
+    assert alike.high - alike.low < apart.high - apart.low
+    assert alike.method == "Gaffke's bounds over 8 messages of one seed"
 
 
 def test_from_five_seeds_on_the_seeds_are_the_units():
     seeds = [seed for seed in range(5) for _ in range(2)]
     interval = share_interval([1, 0, 1, 1, 0, 0, 1, 1, 1, 0], [1] * 10, seeds)
-    assert interval == of_mean(Units.of([1.0, 2.0, 0.0, 2.0, 1.0], [*range(5)], [2] * 5))
-    assert interval.method == "bootstrap over 5 seeds"
+    assert interval == gaffke(Units.of([1.0, 2.0, 0.0, 2.0, 1.0], [*range(5)], [2] * 5), (0.0, 1.0))
+    assert interval.method == "Gaffke's bounds over 5 seeds"
     assert share_interval([1, 0, 1, 1, 0], [1] * 5, [*range(5)]).method == "Clopper-Pearson over 5 seeds"
+
+
+def test_the_limit_of_a_share_is_by_seeds_however_many_messages_they_have():
+    for messages in (1, 4):
+        seeds = [seed for seed in range(10) for _ in range(messages)]
+        assert share_limit([0] * len(seeds), [8] * len(seeds), seeds) == pytest.approx(1 - 0.05 ** (1 / 10))
+    assert share_limit([0] * 100, [1] * 100, [0] * 100) == pytest.approx(0.95)
+    assert share_limit([], [], []) == 1.0
+
+
+@pytest.mark.parametrize("spread", [0.02, 1.0, 50.0])
+def test_the_limit_of_a_share_is_above_it_as_often_as_promised(spread):
+    """300 runs of 12 seeds with chances of their own, of mean .05; three standard errors are .038."""
+    dice = np.random.default_rng(7)
+    hits = dice.binomial(4, dice.beta(0.05 * spread, 0.95 * spread, size=(300, 12)))
+    limits = [share_limit(own.tolist(), [4] * 12, range(12)) for own in hits]
+    assert np.mean([limit >= 0.05 for limit in limits]) >= 0.95 - 0.038
+
+
+@pytest.mark.parametrize(("leaked", "share", "seeds"), [(0, 0.05, 59), (1, 0.05, 93), (0, 0.5, 5), (0, 0.01, 299)])
+def test_so_many_seeds_are_needed_as_make_the_limit_small_enough(leaked, share, seeds):
+    assert seeds_needed(float(leaked), share) == seeds
+    hits = [1] * leaked + [0] * (seeds - leaked)
+    assert (
+        share_limit(hits, [1] * seeds, range(seeds))
+        <= share
+        < share_limit(hits[:-1], [1] * (seeds - 1), range(seeds - 1))
+    )
 
 
 def test_one_message_of_several_samples_is_too_few():
@@ -58,8 +95,8 @@ def test_one_message_of_several_samples_is_too_few():
 def test_a_large_message_counts_more_in_a_share_of_samples_than_in_a_mean_over_messages():
     sizes = [100, 10, 10]
     pooled, mean = share_interval([50, 6, 5], sizes, [0] * 3), mean_share_interval([0.5, 0.6, 0.5], sizes, [0] * 3)
-    assert (pooled.low + pooled.high) / 2 == pytest.approx(61 / 120)
-    assert (mean.low + mean.high) / 2 == pytest.approx(1.6 / 3)
+    assert pooled.low < 61 / 120 < pooled.high
+    assert pooled != mean
 
 
 @given(hits=st.lists(st.integers(0, 6), max_size=12), many=st.booleans())
@@ -71,7 +108,7 @@ def test_no_share_leaves_0_to_1(hits, many):
 
 
 @pytest.mark.slow
-def test_the_share_of_samples_that_go_together_is_covered_about_as_often_as_promised():
+def test_the_share_of_samples_that_go_together_is_covered_at_least_as_often_as_promised():
     """Eight messages of four samples, each with a chance of its own; Clopper-Pearson over samples holds less."""
     dice, naive, ours = np.random.default_rng(0), 0, 0
     for chances in dice.beta(1, 1, size=(400, 8)):
@@ -80,9 +117,8 @@ def test_the_share_of_samples_that_go_together_is_covered_about_as_often_as_prom
         pooled = stats.binomtest(int(hits.sum()), 32).proportion_ci(0.95, "exact")
         ours += interval.low <= 0.5 <= interval.high
         naive += pooled.low <= 0.5 <= pooled.high
-    assert ours / 400 == pytest.approx(0.96, abs=0.03)
+    assert ours / 400 >= 0.95
     assert naive / 400 == pytest.approx(0.90, abs=0.045)
-    assert naive < ours
 
 
 def test_a_threshold_of_one_s_own_counts_from_it_on(make_row):
