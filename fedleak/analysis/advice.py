@@ -164,7 +164,7 @@ def _doubt(candidate: Candidate, limits: Limits) -> str:
         seen = f"{past_in_words(candidate, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
         clean = "seeds, no further of which leaks," if exposure.count else "clean seeds"
         needed = f"{exposure.needed(limits.max_share)} {clean} would show at most {limits.max_share:.2g}"
-        return f"{seen}: the share may be {exposure.at_most:.2g} (95%); {needed}"
+        return f"{seen}: the share may be {exposure.at_most:.2g} (97.5%); {needed}"
     if limits.min_accuracy > 0 and math.isnan(accuracy.low):
         return f"its accuracy has no interval ({accuracy.method}); run more seeds"
     if accuracy.low < limits.min_accuracy:

@@ -37,7 +37,7 @@ class Exposure:
 
     @property
     def at_most(self) -> float:
-        """The upper 95% limit of that share over runs like this one, counted by seeds."""
+        """The upper 97.5% limit of that share over runs like this one, counted by seeds."""
         return share_limit([*map(int, self.past)], [1] * len(self.past), self.seeds)
 
     @property

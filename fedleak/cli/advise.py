@@ -116,7 +116,7 @@ def _evidence(one: Candidate, limits: Limits) -> str:
     share = f"{past_in_words(one, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
     read = [read_in_words(kind, found) for kind, found in one.others.items() if found is not None]
     trained = [] if math.isnan(accuracy) else [f"accuracy {accuracy:.1%}"]
-    return "; ".join([f"{share}, so at most {exposure.at_most:.1%} of them (95%)", _tail(exposure), *trained, *read])
+    return "; ".join([f"{share}, so at most {exposure.at_most:.1%} of them (97.5%)", _tail(exposure), *trained, *read])
 
 
 def _tail(exposure: Exposure) -> str:

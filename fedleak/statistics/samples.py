@@ -20,8 +20,9 @@ from fedleak.statistics.intervals import (
     too_few,
 )
 
-ONE_SIDED = 0.05
-"""How often the upper limit of a share may lie below it."""
+ONE_SIDED = 0.025
+"""How often the upper limit of a share may lie below it: as the upper end of a 95% interval, so that of simulated runs
+under a share at the limit clearly fewer than one in 20 keep it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[in
 
 
 def share_limit(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> float:
-    """The upper 95% limit of the share of all samples that are hits: one-sided, and always counted by seeds.
+    """The upper 97.5% limit of the share of all samples that are hits: one-sided, and always counted by seeds.
 
     It holds however the hits of a seed go together, so that of a clean run it depends on the seeds alone.
     """

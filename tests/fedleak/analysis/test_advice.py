@@ -18,7 +18,7 @@ UNKNOWN = Figure.of({})
 WANTED = Limits(max_leak=20.0, min_accuracy=0.8)
 SPARSE = Chain((TopK(fraction=0.1),))
 RECALL = {"metric": "label-recall", "unit": "share of labels", "baseline": 0.1, "no_gradient": 0.1, "attack": "signs"}
-MANY = 60
+MANY = 75
 """Seeds, clean ones of which show a share of at most .05."""
 
 
@@ -56,11 +56,11 @@ def test_ten_clean_seeds_do_not_show_a_small_share_however_many_samples_they_hav
     found = [candidate("few", clean(5.0, 10)), candidate("wide", [[5.0] * 40] * 10)]
     advice = advise(found, WANTED)
     assert [why for _, why in advice.near] == [
-        f"0 of {count} samples past psnr 20.0 in 10 seeds: the share may be 0.26 (95%); "
-        "59 clean seeds would show at most 0.05"
+        f"0 of {count} samples past psnr 20.0 in 10 seeds: the share may be 0.31 (97.5%); "
+        "72 clean seeds would show at most 0.05"
         for count in (10, 400)
     ]
-    assert names(advise(found, replace(WANTED, max_share=0.3)).named) == ["few", "wide"]
+    assert names(advise(found, replace(WANTED, max_share=0.32)).named) == ["few", "wide"]
 
 
 def test_a_mean_below_the_limit_hides_no_sample_past_it(candidate):
@@ -71,8 +71,8 @@ def test_a_mean_below_the_limit_hides_no_sample_past_it(candidate):
 
 def test_one_leak_of_many_needs_more_clean_seeds(candidate):
     [(_, why)] = advise([candidate("rare", [*clean(5.0), [60.0]])], WANTED).near
-    assert "1 of 61 samples" in why
-    assert why.endswith("93 seeds, no further of which leaks, would show at most 0.05")
+    assert "1 of 76 samples" in why
+    assert why.endswith("110 seeds, no further of which leaks, would show at most 0.05")
 
 
 @pytest.mark.slow
