@@ -21,9 +21,10 @@ from .orthogonal_rows import OrthogonalRows
 class AutoLabels(LabelRule):
     """Picks a rule by the size of the batch and by public data.
 
-    One example: the sign rule, exact, or where a defense sent what is orthogonal to the gradient the rule for that. More: what was learned from public examples where there are some, else counts
-    from the gradient alone. Both know whether features can be negative and whether the network is trained, and look at
-    the weights before and after several local steps. Name a rule to have that rule alone.
+    One example: the sign rule, exact; or, where a defense sent what is orthogonal to the gradient, the rule for that.
+    More: what was learned from public examples where there are some, else counts from the gradient alone. Both know
+    whether features can be negative and whether the network is trained, and look at the weights before and after several
+    local steps. Name a rule to have that rule alone.
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"

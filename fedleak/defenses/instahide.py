@@ -45,8 +45,8 @@ class InstaHide(Defense):
     def settings(self, federation: FederationSettings) -> FederationSettings:
         if federation.batches == 1 and federation.batch_size == 1:
             raise ConfigError(
-                f"'{self.name}' mixes the examples of a round with each other, and one batch of one example has none to "
-                "mix: without its signs the encoding is the image; raise federation.batch_size, or put "
+                f"'{self.name}' mixes the examples of a round with each other, and one batch of one example has none "
+                "to mix: but for its signs the encoding is the image; raise federation.batch_size, or put "
                 "'larger-batches' before it in the chain"
             )
         return federation
