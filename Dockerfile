@@ -1,5 +1,5 @@
 # Flower's SuperExec image with fedleak inside: where the ServerApp and the ClientApps run, and TensorBoard.
-FROM flwr/superexec:1.41.0
+FROM flwr/superexec:1.42.0
 
 USER root
 RUN mkdir -p /runs/recordings /runs/vault && chown -R app:app /runs

@@ -161,7 +161,7 @@ def properties(seeds: Sequence[int]) -> Iterator[str]:
                 assert guess.properties is not None
                 answers.append(guess.properties.numpy())
                 truths.append(of_most(one.truth.inputs).numpy())
-                priors.append(score(guess, one, ["property-accuracy"])[0].blind_per_sample)
+                priors.append(score(guess, one, ["property-accuracy"])[0].prior_per_sample)
         for place, question in enumerate(CATALOGUE):
             yes, own, blind = (np.array(column)[:, place] for column in (truths, answers, priors))
             if not np.isnan(yes).any():

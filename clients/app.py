@@ -11,6 +11,7 @@ from fedleak.federation import wire
 
 from .client import Client
 from .masking import agree, masked
+from .share import require_whole_batches
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[Message, Context], Message]
@@ -34,8 +35,9 @@ def answering(handler: Handler) -> Handler:
 @app.query()
 @answering
 def introduce(message: Message, context: Context) -> Message:
-    """Says which partition this is, once it is sure that both ends run the same code."""
+    """Says which partition this is, once it is sure that both ends run the same code and that it can train at all."""
     client = Client.of(message, context)
+    require_whole_batches(client.plan, client.partition)
     return wire.answer(message, config=ConfigRecord({wire.PARTITION: client.partition}))
 
 

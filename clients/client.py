@@ -19,7 +19,7 @@ from fedleak.federation.reply import reply
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.learning.training import LocalTraining
+from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
@@ -131,13 +131,13 @@ class Client:
         if not isfinite(loss):
             raise NonFiniteError(
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
-                "lower federation.learning_rate or check the model and its checkpoint"
+                f"{self._remedy}"
             )
         with footprint() as taken:
             started = time.perf_counter()
             sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept)
             seconds = time.perf_counter() - started
-        sent.weights.require_finite(f"client {self.partition}, round {self.round}")
+        sent.weights.require_finite(f"client {self.partition}, round {self.round}", self._remedy)
         return Trained(
             before=before,
             after=sent.weights,
@@ -147,6 +147,14 @@ class Client:
             seconds=seconds,
             memory=taken.bytes,
         )
+
+    @property
+    def _remedy(self) -> str:
+        """What to do about a model that runs away in this phase of the run."""
+        if self.pretraining:
+            return stabilizers(self.task, "model.trained_learning_rate")
+        utility = not self.plan.recorded(self.round) and self.plan.utility.learning_rate is not None
+        return stabilizers(self.task, f"{'utility' if utility else 'federation'}.learning_rate")
 
     def _weights(self, content: RecordDict) -> Weights:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))

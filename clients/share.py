@@ -12,7 +12,8 @@ from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch
-from fedleak.learning.training import LocalTraining
+from fedleak.learning.layers import batch_norms
+from fedleak.learning.training import LocalTraining, require_values_to_normalize
 from fedleak.randomness import generator
 from fedleak.settings import FederationSettings
 
@@ -29,6 +30,8 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share = share_of(plan, client)
     settings = plan.training(round)
+    for defense in plan.defenses():
+        defense.require_examples(len(share))
     if settings.batches == "all":
         return share, settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches
@@ -52,6 +55,21 @@ def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTrain
         learning_rate=model.trained_learning_rate,
         momentum=model.trained_momentum,
     )
+
+
+def require_whole_batches(plan: FederationPlan, client: int) -> None:
+    """Refuses, before anything is trained, batches of one that some round of the run would come to (`ConfigError`)."""
+    task = plan.public_task()
+    if client >= plan.federation.clients or not batch_norms(task.network):
+        return
+    share = len(share_of(plan, client))
+    if plan.model.trained_rounds:
+        examples, training = pretraining_of(plan, client)
+        require_values_to_normalize(task, len(examples), training)
+    for phase in plan.phases:
+        settings = plan.defenses().settings(phase)
+        taken = share if settings.batches == "all" else settings.batch_size * settings.batches
+        require_values_to_normalize(task, taken, settings.training())
 
 
 @lru_cache(maxsize=8)

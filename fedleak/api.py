@@ -26,7 +26,7 @@ from fedleak.contracts.plugin import plain
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, FederationError
-from fedleak.evaluation.adversary import baselines, public_examples, shown
+from fedleak.evaluation.adversary import baselines, class_means_of, public_and_unseen, public_examples, shown
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
@@ -171,7 +171,7 @@ def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **optio
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:
-    """Each metric of a guess against the truth, beside what two baselines get: see `Score`.
+    """Each metric of a guess against the truth, beside what blind guesses and oracles get: see `Score`.
 
     Without `metrics` those that judge what was guessed: examples (`METRICS`), or answers to questions (`INFERENCE`).
     """
@@ -180,8 +180,18 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
     )
-    prior = attacks.build("prior", {}).run(asked, generator(0, "prior"))
-    return compare(guess, captured.truth, chosen, prior, baselines(asked), challenge)
+    public, unseen = public_and_unseen(asked)
+    return compare(
+        guess,
+        captured.truth,
+        chosen,
+        attacks.build("prior", {}).run(asked, generator(0, "prior")),
+        baselines(asked),
+        challenge,
+        class_mean=class_means_of(asked, guess),
+        public=public,
+        unseen=unseen,
+    )
 
 
 def _require_every_client(failures: Sequence[ClientFailure]) -> None:

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from flwr.app import ArrayRecord, Context
+from flwr.app import Context
 from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
-from flwr.serverapp.strategy import Strategy
 
 from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
-from fedleak.federation.outcome import Evaluation, Outcome, clear_outcome, write_outcome
+from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights
 
 from .checkpoint import load_checkpoint
-from .evaluator import Evaluator
+from .evaluator import Evaluated, Evaluator
 from .meter import Meter
 from .recorder import Recorder
 from .roster import Roster, greeting
@@ -53,7 +53,7 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     layers = _layers(plan, roster, recorder)
     with seeded(plan.seed, "sampling"):
         try:
-            outcome.evaluation |= _federate(strategy, layers, weights, plan.rounds, evaluator)
+            _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, evaluator)
         except FedleakError:
             # What was recorded is worth as much when the model breaks down later on; the failures say that it did.
             failed = max((failure.round for failure in outcome.failures), default=0)
@@ -82,7 +82,8 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
             train_config=greeting(**{wire.PRETRAINING: True}),
         )
     trained = weights.like(wire.to_tensors(result.arrays))
-    trained.require_finite(f"after {plan.model.trained_rounds} rounds of training")
+    remedy = stabilizers(plan.public_task(), "model.trained_learning_rate")
+    trained.require_finite(f"after {plan.model.trained_rounds} rounds of training", remedy)
     return trained
 
 
@@ -95,14 +96,10 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     return SecureAggregationLayer(grid, roster, masking, plan.public_task(), recorder)
 
 
-def _federate(strategy: Strategy, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> Evaluation:
-    """Runs the strategy; returns what the clients evaluated, by round."""
-    arrays: ArrayRecord = wire.to_arrays(weights.state_dict())
+def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> None:
+    """Runs the strategy."""
+    arrays = wire.to_arrays(weights.state_dict())
     try:
-        result = strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), evaluator)
+        strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), evaluator)
     except AppExitException as error:
-        raise FederationError(f"Flower's {type(strategy).__name__} gave up: {error}") from error
-    return {
-        round: {key: float(value) for key, value in metrics.items() if isinstance(value, int | float)}
-        for round, metrics in result.evaluate_metrics_clientapp.items()
-    }
+        raise FederationError(f"Flower's {type(strategy.inner).__name__} gave up: {error}") from error

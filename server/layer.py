@@ -1,7 +1,7 @@
 """Grid layer: what the layers between Flower's grid and the strategy have in common."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
@@ -46,3 +46,16 @@ class Layer(Grid):
             "the strategy pushes and pulls messages one by one; fedleak runs strategies that use send_and_receive, "
             "as all of Flower's do"
         )
+
+
+def answered(sent: Sequence[Message], replies: Iterable[Message]) -> list[tuple[Message, Message]]:
+    """Each message that was answered, in the order sent, with its reply.
+
+    By the message's id, never by the node that a reply names: for a node that died the SuperLink answers, under its own
+    id. A reply to none of these messages is left out, as is a second one; an answer goes before an error.
+    """
+    first: dict[str, Message] = {}
+    for reply in sorted(replies, key=lambda reply: reply.has_error()):
+        first.setdefault(reply.metadata.reply_to_message_id, reply)
+    first.pop("", None)  # what answers nothing; a message that was never pushed has no id either
+    return [(message, first[message.metadata.message_id]) for message in sent if message.metadata.message_id in first]

@@ -15,7 +15,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind, dense_bytes
 from fedleak.learning.weights import Weights
 
-from .layer import Layer
+from .layer import Layer, answered
 
 
 @dataclass
@@ -54,17 +54,16 @@ class Meter(Layer):
         self._tallies: dict[int, _Tally] = defaultdict(_Tally)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = {message.metadata.dst_node_id: message for message in messages}
-        replies = list(self.inner.send_and_receive(sent.values(), timeout=timeout))
-        for reply in replies:
+        sent = list(messages)
+        replies = list(self.inner.send_and_receive(sent, timeout=timeout))
+        for message, reply in answered(sent, replies):
             effort = _effort(reply)
-            question = sent[reply.metadata.src_node_id].content
-            if reply.metadata.message_type.startswith("train") and not _pretraining(question):
-                self._count(reply, question, effort)
+            if message.metadata.message_type.startswith("train") and not _pretraining(message.content):
+                self._count(message.metadata.dst_node_id, message.content, reply, effort)
         return replies
 
-    def _count(self, reply: Message, question: RecordDict, effort: ConfigRecord | None) -> None:
-        round, node = wire.round_of(question), reply.metadata.src_node_id
+    def _count(self, node: int, question: RecordDict, reply: Message, effort: ConfigRecord | None) -> None:
+        round = wire.round_of(question)
         tally = self._tallies[round]
         tally.received[node] += wire.bytes_of(question)
         if not reply.has_error():

@@ -15,7 +15,7 @@ from fedleak.federation.outcome import ClientFailure, client_failure, failure_of
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
-from .layer import Layer
+from .layer import Layer, answered
 
 PATIENCE_SECONDS = 60.0
 """How long nodes have to connect."""
@@ -64,27 +64,35 @@ class Roster(Layer):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         sent = list(messages)
-        replies = sorted(self.inner.send_and_receive(sent, timeout=timeout), key=self._place)
-        failures = self._failures(sent, replies)
+        sent.sort(key=lambda message: self.client_of(message.metadata.dst_node_id))
+        pairs = answered(sent, self.inner.send_and_receive(sent, timeout=timeout))
+        failures = self._failures(sent, {message.metadata.message_id: reply for message, reply in pairs})
         self.failures += failures
         if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN:
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
-        return replies
+        return [_in_its_name(message, reply) for message, reply in pairs]
 
-    def _place(self, reply: Message) -> int:
-        return self._client_of[reply.metadata.src_node_id]
-
-    def _failures(self, sent: list[Message], replies: list[Message]) -> list[ClientFailure]:
-        answers = {reply.metadata.src_node_id: reply for reply in replies}
+    def _failures(self, sent: list[Message], answers: dict[str, Message]) -> list[ClientFailure]:
         failures = []
-        for message in sorted(sent, key=lambda message: self._client_of[message.metadata.dst_node_id]):
-            reply = answers.get(message.metadata.dst_node_id)
+        for message in sent:
+            reply = answers.get(message.metadata.message_id)
             if reply is not None and not reply.has_error():
                 continue
-            reason = "TimeoutError: no reply came" if reply is None else str(reply.error.reason)
+            reason = "TimeoutError: no reply came" if reply is None else _reason(reply)
             round = wire.round_of(message.content) if self._recorded else 0
-            failures.append(client_failure(self._client_of[message.metadata.dst_node_id], round, reason))
+            failures.append(client_failure(self.client_of(message.metadata.dst_node_id), round, reason))
         return failures
+
+
+def _in_its_name(message: Message, reply: Message) -> Message:
+    """The reply as one of the node that was asked, whoever gave it; the layers above go by nodes."""
+    if reply.metadata.src_node_id == message.metadata.dst_node_id:
+        return reply
+    return Message(reply.error if reply.has_error() else reply.content, reply_to=message)
+
+
+def _reason(reply: Message) -> str:
+    return reply.error.reason or f"Flower gives no reason beside its error code {reply.error.code}"
 
 
 def greeting(**more: Any) -> ConfigRecord:
@@ -97,16 +105,18 @@ def handshake(grid: Grid, clients: int) -> dict[int, int]:
     nodes = _wait_for_nodes(grid, clients)
     record = RecordDict({wire.CONFIG: greeting()})
     questions = [Message(record, node, MessageType.QUERY) for node in nodes]
-    replies = list(grid.send_and_receive(questions, timeout=HANDSHAKE_SECONDS))
-    failed = [client_failure(0, 0, str(reply.error.reason)) for reply in replies if reply.has_error()]
-    if failed:
-        raise failure_of_all(failed, "a client refused to take part")
+    pairs = answered(questions, grid.send_and_receive(questions, timeout=HANDSHAKE_SECONDS))
     partitions = {
-        reply.metadata.src_node_id: int(str(reply.content.config_records[wire.CONFIG][wire.PARTITION]))
-        for reply in replies
+        message.metadata.dst_node_id: int(str(reply.content.config_records[wire.CONFIG][wire.PARTITION]))
+        for message, reply in pairs
+        if not reply.has_error()
     }
     roster = {node: partition for node, partition in partitions.items() if partition < clients}
     if sorted(roster.values()) != list(range(clients)):
+        # One that died a moment ago is still among the nodes, and is no loss where another has its share.
+        failed = [client_failure(0, 0, _reason(reply)) for _, reply in pairs if reply.has_error()]
+        if failed:
+            raise failure_of_all(failed, "a client refused to take part")
         raise FederationError(
             f"expected one node for each partition-id from 0 to {clients - 1}, got {sorted(partitions.values())}; "
             "give each node one of its own"

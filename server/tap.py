@@ -7,7 +7,7 @@ from flwr.app import Message, MessageType, RecordDict
 from fedleak.federation import wire
 from fedleak.learning.weights import Weights
 
-from .layer import Layer
+from .layer import Layer, answered
 from .recorder import Recorder
 from .roster import Roster
 
@@ -24,20 +24,19 @@ class Tap(Layer):
         self._recorder = recorder
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = {message.metadata.dst_node_id: message for message in messages}
-        replies = list(self.inner.send_and_receive(sent.values(), timeout=timeout))
+        sent = list(messages)
+        replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         weights: dict[int, Weights] = {}
-        for reply in replies:
-            if reply.metadata.message_type == MessageType.TRAIN and not reply.has_error():
-                self._record(sent[reply.metadata.src_node_id].content, reply, weights)
+        for message, reply in answered(sent, replies):
+            if message.metadata.message_type == MessageType.TRAIN and not reply.has_error():
+                self._record(self._roster.client_of(message.metadata.dst_node_id), message.content, reply, weights)
         return replies
 
-    def _record(self, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
+    def _record(self, client: int, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
         if not self._recorder.plan.recorded(wire.round_of(sent)):
             return
         # Strategies put one record into all messages of a round: it is decoded once.
         record = id(wire.arrays_of(sent))
         if record not in weights:
             weights[record] = self._recorder.weights(sent)
-        client = self._roster.client_of(reply.metadata.src_node_id)
         self._recorder.reply(client, weights[record], sent, reply.content)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
-from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
 from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.update import UpdateKind
@@ -31,6 +31,8 @@ HELD_OUT = 0.1
 """Share of the public examples that the inverter is tested on, never trained."""
 TESTS = 100
 """Batches drawn of those."""
+PLENTY = 10_000
+"""Public examples, and batches of them, below which a poor figure says little of a defense: the paper had 50,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,8 @@ class LTI(Attack):
     Differences from the paper, where 50,000 public images are there and here some hundred: updates are reduced to
     principal components, of which the faint ones are magnified as far as helps on held-out public examples (of three
     grades the best counts), and half of the batches are of mixed images and drawn labels. `recipe = "paper"` has
-    neither. The epoch, too, is chosen on held-out public examples, where the paper's code takes the test set's best.
+    neither. With fewer than 10,000 public examples and batches of them the answer says that it was starved. The epoch
+    is chosen on held-out public examples, where the paper's code takes the test set's best.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2210.10880"
@@ -97,6 +100,7 @@ class LTI(Attack):
             labels=self.labels.infer_if_applicable(observation, rng),
             mismatch=inverter.error,
             note=f"public examples that it did not learn from come out at {-10 * math.log10(inverter.error):.1f} dB",
+            diagnosis=_starved(len(public), self.shadows),
         )
 
     def _learned(
@@ -142,6 +146,18 @@ def _public_examples(observation: Observation) -> Batch:
             "the update is under its masks: it is random numbers whatever the data, and there is nothing to learn"
         )
     return public
+
+
+def _starved(public: int, shadows: int) -> Diagnosis | None:
+    """That there was too little to learn from: such a network answers with something like the examples it knows."""
+    if min(public, shadows) >= PLENTY:
+        return None
+    words = (
+        f"it learned from {public} public examples in {shadows} batches, where the paper had 50,000: it was starved "
+        f"and answers with something like those, so a low figure says nothing of a defense; give it {PLENTY:,} or more "
+        "(adversary.auxiliary and shadows)"
+    )
+    return Diagnosis("starved", words)
 
 
 def _vectors(

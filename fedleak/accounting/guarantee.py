@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass, replace
 
 from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
-from fedleak.accounting.gaussian import delta_of
-from fedleak.accounting.mechanism import Mechanism
+from fedleak.accounting.gaussian import delta_of, epsilon_of
+from fedleak.accounting.mechanism import RELATION, Mechanism, Unproven
+
+__all__ = ["Guarantee", "Unproven"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,21 +61,36 @@ class Guarantee:
         return replace(self, rounds=rounds, mechanism=self.mechanism.unsampled, later=None)
 
     @property
+    def relation(self) -> str:
+        """`replace-one example`: what is another one in a neighboring case."""
+        return f"{RELATION} {self.mechanism.protects}"
+
+    def sampled(self, delta: float) -> bool:
+        """Whether the epsilon at this delta is lower because samples are secret."""
+        return self.epsilon(delta) < epsilon_of(delta, self.mu)
+
+    def terms(self, delta: float) -> str:
+        """`replace-one example, no sampling credit`: relation and sampling of the epsilon at this delta."""
+        if not self.sampled(delta):
+            return f"{self.relation}, no sampling credit"
+        samples = [one.mechanism.sample for one in self.phases]
+        drawn = dict.fromkeys(f"{one.size} of {one.population}" for one in samples if one is not None)
+        return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement"
+
+    def statement(self, delta: float) -> str:
+        """`epsilon 19.1 (replace-one example, no sampling credit), delta 1e-5`."""
+        epsilon, small = self.epsilon(delta), f"{delta:.0e}".replace("e-0", "e-")
+        return f"epsilon {epsilon:.{1 if epsilon >= 10 else 2}f} ({self.terms(delta)}), delta {small}"
+
+    @property
     def sentence(self) -> str:
-        """`local-dp: noise multiplier 0.9 for replaced clients, 3 releases`."""
+        """`local-dp: noise multiplier 0.9 (replace-one client), 3 releases`."""
         return f"{self.defense}: {'; then '.join(one._words for one in self.phases)}"
 
     @property
     def _words(self) -> str:
         one, sampled, releases = self.mechanism, "", self.rounds * self.mechanism.releases
-        if one.sampling_rate < 1:
-            sampled = f", {self.rounds} times a secret sample of {one.sampling_rate:.3g} of them (taken as Poisson)"
+        if one.sample is not None:
+            sampled = f", {self.rounds} times a secret sample of {one.sample.size} of {one.sample.population}"
         count = f"{releases} release{'s' if releases != 1 else ''}"
-        return f"noise multiplier {one.noise_multiplier:.3g} for {one.neighbors} {one.protects}s, {count}{sampled}"
-
-
-@dataclass(frozen=True)
-class Unproven:
-    """Why a chain proves nothing, in one sentence."""
-
-    reason: str
+        return f"noise multiplier {one.noise_multiplier:.3g} ({self.relation}), {count}{sampled}"

@@ -2,14 +2,18 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
-from fedleak.accounting.composition import Releases
+from fedleak.accounting.composition import Releases, Sample
 from fedleak.settings import FederationSettings
 
 View = Literal["message", "sum", "model"]
 """What an adversary sees: single messages, only their sum (secure aggregation), or only the averaged models."""
 Unit = Literal["example", "client"]
+RELATION: Final = "replace-one"
+"""The one neighboring relation of every figure: one of the protected has any other in its place.
+
+Batches and cohorts have a fixed size that everybody knows, so nothing can be added or removed unseen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +36,15 @@ class Mechanism:
     contribution: float
     """Greatest norm of what one of the protected adds, in the units of the noise."""
     protects: Unit
-    neighbors: Literal["removed", "replaced"]
-    """Whether the case to compare with lacks the contribution, or has any other one in its place: twice as far."""
-    releases: int
+    releases: int = 1
     """Of one round that the same contribution is in at most."""
-    sampling_rate: float = 1.0
-    """Chance of being in a round at all, where the adversary does not see who is (Poisson sampling)."""
+    sample: Sample | None = None
+    """Of the protected, who is in a round; None: all are, or the adversary may see who."""
 
     @property
     def sensitivity(self) -> float:
-        """How far apart what is released without noise can be in two neighboring cases."""
-        return self.contribution * (2 if self.neighbors == "replaced" else 1)
+        """How far apart what is released without noise can be where one contribution is replaced by another."""
+        return 2 * self.contribution
 
     @property
     def noise_multiplier(self) -> float:
@@ -57,12 +59,29 @@ class Mechanism:
     @property
     def unsampled(self) -> "Mechanism":
         """The same for contributions that are known to be in."""
-        return replace(self, sampling_rate=1.0)
+        return replace(self, sample=None)
 
     def over(self, rounds: int) -> Releases:
         """So many rounds for an accountant: a contribution that is in a round is in all of its releases at once."""
         multiplier = self.noise_multiplier / math.sqrt(self.releases)
-        return Releases(noise_multiplier=multiplier, sampling_rate=self.sampling_rate, count=rounds)
+        return Releases(noise_multiplier=multiplier, sample=self.sample, count=rounds)
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """Why something proves nothing, in one sentence."""
+
+    reason: str
+
+
+def cohort_of(federation: FederationSettings) -> int:
+    """How many clients the strategy asks in a round, also where it is wrapped in another."""
+    options = federation.strategy_options
+    while "strategy" in options:
+        inner = options["strategy"]
+        options = {} if isinstance(inner, str) else inner
+    asked = int(federation.clients * float(options.get("fraction_train", 1.0)))
+    return min(federation.clients, max(asked, int(options.get("min_train_nodes", 1))))
 
 
 def _ratio(one: float, other: float) -> float:

@@ -2,14 +2,20 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.defenses import DefenseResult
-from fedleak.analysis.frontier import members, trades_of
-from fedleak.analysis.judgement import more
-from fedleak.errors import ConfigError
-from fedleak.formatting import figure
+from fedleak.analysis.exposure import Exposure, exposure_of
+from fedleak.analysis.frontier import Trade, members
+from fedleak.analysis.judgement import FOUND, KINDS, Judgement, guessing, judge, kind_of
+from fedleak.analysis.strongest import strongest
+from fedleak.errors import ConfigError, did_you_mean
+from fedleak.formatting import counted, figure
+from fedleak.results.row import Row
+from fedleak.statistics.group import Group
+from fedleak.statistics.summary import Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,22 +23,63 @@ class Limits:
     """What is wanted."""
 
     max_leak: float
-    """In the metric's unit."""
-    min_accuracy: float
+    """Of a sample, in the metric's unit."""
+    max_share: float = 0.05
+    """The share of the samples of which more may leak, from above 0 to 1."""
+    min_accuracy: float = 0.0
     """From 0 to 1."""
+    allowed: frozenset[str] = frozenset()
+    """The kinds that may be read beyond guessing, such as `labels`."""
+
+    def __post_init__(self) -> None:
+        for kind in sorted(self.allowed - set(KINDS)):
+            raise ConfigError(f"--allow: expected one of {', '.join(KINDS)}, got '{kind}'{did_you_mean(kind, KINDS)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A defense with all that advice on it is drawn from."""
+
+    result: DefenseResult
+    exposure: Exposure
+    others: Mapping[str, Summary | None]
+    """For each kind but that of the limit the figure with the gravest judgement; None where nothing was measured."""
+
+    @classmethod
+    def of(
+        cls, result: DefenseResult, groups: Mapping[Group, Sequence[Row]], summaries: Iterable[Summary], limits: Limits
+    ) -> "Candidate":
+        """The candidate of a result, from the rows of each group and the summaries by all metrics."""
+        own = [s for s in summaries if (condition_of(s.group), s.group.defense) == (result.condition, result.defense)]
+        limited = {kind_of(one.group.metric) for one in result.attackers}
+        return cls(
+            result=result,
+            exposure=exposure_of(result, groups, limits.max_leak),
+            others={kind: _gravest(own, kind) for kind in KINDS if kind not in limited},
+        )
+
+    @property
+    def defense(self) -> str:
+        """Its name."""
+        return self.result.defense
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The kinds of which nothing is known."""
+        return [kind for kind, one in self.others.items() if one is None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
     """The defenses of one condition, apart by what can be said of them."""
 
-    named: tuple[DefenseResult, ...]
-    """Both limits are kept at the unfavorable end of the intervals, and no other that does so is better."""
-    beaten: tuple[DefenseResult, ...]
+    named: tuple[Candidate, ...]
+    """Both limits are kept at the unfavorable ends, and no other defense that does so is better."""
+    beaten: tuple[Candidate, ...]
     """Both limits are kept too, but another defense leaks no more and is as accurate."""
-    near: tuple[tuple[DefenseResult, str], ...]
-    """Kept by the means alone, and why that is not enough."""
-    refused: tuple[tuple[DefenseResult, str], ...]
+    near: tuple[tuple[Candidate, str], ...]
+    """Kept by what was seen alone, and why that is not enough."""
+    refused: tuple[tuple[Candidate, str], ...]
     """The others, and why."""
 
 
@@ -44,41 +91,65 @@ def parse_leak(text: str) -> float:
     return float(found.group(1))
 
 
-def advise(results: Sequence[DefenseResult], limits: Limits) -> Advice:
+def advise(candidates: Sequence[Candidate], limits: Limits) -> Advice:
     """Sorts the defenses of one condition."""
     kept, near, refused = [], [], []
-    for result in results:
-        problem = why_not(result, limits)
-        doubt = "" if problem else _doubt(result, limits)
+    for candidate in candidates:
+        problem = why_not(candidate, limits)
+        doubt = "" if problem else _doubt(candidate, limits)
         if problem:
-            refused.append((result, problem))
+            refused.append((candidate, problem))
         elif doubt:
-            near.append((result, doubt))
+            near.append((candidate, doubt))
         else:
-            kept.append(result)
-    beaten = _beaten(kept)
-    named = tuple(result for result in kept if result not in beaten)
+            kept.append(candidate)
+    best = _frontier(kept)
+    named = tuple(one for one in kept if one.defense in best)
+    beaten = tuple(one for one in kept if one.defense not in best)
     return Advice(named=named, beaten=beaten, near=tuple(near), refused=tuple(refused))
 
 
-def _beaten(kept: Sequence[DefenseResult]) -> tuple[DefenseResult, ...]:
-    """Those off the frontier of what surely keeps the limits; who only may keep them takes nothing from these."""
-    trades = trades_of(kept)
-    best = members(trades)
-    return tuple(one for one in kept if one.defense in trades and one.defense not in best)
-
-
-def why_not(result: DefenseResult, limits: Limits) -> str:
-    """Why a defense does not keep the limits on average; empty where it does."""
-    worst = result.highest
-    if worst is None:
+def why_not(candidate: Candidate, limits: Limits) -> str:
+    """Why a defense does not keep the limits in what was seen; empty where it does."""
+    result, exposure = candidate.result, candidate.exposure
+    if result.strongest is None:
         return "no attack on it has a figure"
     if not result.tested:
         return "untested: every attack on it took no notice of the defense"
-    if more(worst, worst.mean, limits.max_leak) > 0:
-        return (
-            f"{worst.group.metric} {figure(worst.mean)} by {worst.group.attack}, the limit is {figure(limits.max_leak)}"
-        )
+    if exposure.share > limits.max_share:
+        return f"{past_in_words(candidate, limits)}, the most is {limits.max_share:.2g} of them"
+    return _read(candidate, limits) or _too_inaccurate(result, limits)
+
+
+def past_in_words(candidate: Candidate, limits: Limits) -> str:
+    """`3 of 40 samples past psnr 15.0`."""
+    metric, exposure = candidate.result.attackers[0].group.metric, candidate.exposure
+    return f"{exposure.count} of {counted(len(exposure.past), 'sample')} past {metric} {figure(limits.max_leak)}"
+
+
+def read_in_words(kind: str, summary: Summary) -> str:
+    """`labels: leaked (label-recall 0.95 by bias-sign, guessing 0.30)`."""
+    found = f"{summary.group.metric} {figure(summary.mean)} by {summary.group.attack}"
+    return f"{kind}: {judge(summary)} ({found}, guessing {figure(guessing(summary))})"
+
+
+def _gravest(summaries: Sequence[Summary], kind: str) -> Summary | None:
+    found = strongest([one for one in summaries if kind_of(one.group.metric) == kind])
+    return None if found is None or judge(found) is Judgement.MISSING else found
+
+
+def _read(candidate: Candidate, limits: Limits) -> str:
+    """What else is read from its messages that was not allowed."""
+    found = [
+        read_in_words(kind, summary)
+        for kind, summary in candidate.others.items()
+        if summary is not None and judge(summary) in FOUND and kind not in limits.allowed
+    ]
+    allow = " ".join(f"--allow {words.partition(':')[0]}" for words in found)
+    return f"{'; '.join(found)}; {allow} accepts that" if found else ""
+
+
+def _too_inaccurate(result: DefenseResult, limits: Limits) -> str:
     if limits.min_accuracy > 0 and math.isnan(result.accuracy.mean):
         return "its accuracy was not measured; set utility.rounds, or federation.fraction_evaluate above 0"
     if result.accuracy.mean < limits.min_accuracy:
@@ -86,15 +157,27 @@ def why_not(result: DefenseResult, limits: Limits) -> str:
     return ""
 
 
-def _doubt(result: DefenseResult, limits: Limits) -> str:
-    """Why the intervals leave it open; empty where they do not."""
-    worst = result.highest
-    assert worst is not None
-    end = worst.interval.high if worst.higher_is_better else worst.interval.low
-    if math.isnan(end) or (limits.min_accuracy > 0 and math.isnan(result.accuracy.interval.low)):
-        return "too few seeds for intervals; run more"
-    if more(worst, end, limits.max_leak) > 0:
-        return f"{worst.group.metric} may be {figure(end)} (95%), the limit is {figure(limits.max_leak)}"
-    if result.accuracy.interval.low < limits.min_accuracy:
-        return f"accuracy may be {result.accuracy.interval.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
+def _doubt(candidate: Candidate, limits: Limits) -> str:
+    """Why what was seen leaves it open; empty where it does not."""
+    exposure, accuracy = candidate.exposure, candidate.result.accuracy.interval
+    if exposure.at_most > limits.max_share:
+        seen = f"{past_in_words(candidate, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
+        clean = "seeds, no further of which leaks," if exposure.count else "clean seeds"
+        needed = f"{exposure.needed(limits.max_share)} {clean} would show at most {limits.max_share:.2g}"
+        return f"{seen}: the share may be {exposure.at_most:.2g} (95%); {needed}"
+    if limits.min_accuracy > 0 and math.isnan(accuracy.low):
+        return f"its accuracy has no interval ({accuracy.method}); run more seeds"
+    if accuracy.low < limits.min_accuracy:
+        return f"accuracy may be {accuracy.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
     return ""
+
+
+def _frontier(kept: Sequence[Candidate]) -> set[str]:
+    """Those that no other beats of what surely keeps the limits; what has no accuracy is compared with nothing."""
+    trades = {one.defense: _trade(one) for one in kept if not math.isnan(one.result.accuracy.mean)}
+    return members(trades) | {one.defense for one in kept if one.defense not in trades}
+
+
+def _trade(candidate: Candidate) -> Trade:
+    worst, exposure = candidate.result.attackers[0], candidate.exposure
+    return Trade(accuracy=candidate.result.accuracy.mean, worst=worst, share=exposure.at_most, tail=exposure.tail)

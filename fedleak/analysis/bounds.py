@@ -13,15 +13,19 @@ from fedleak.analysis.conditions import Tried, chains_in, condition_of, conditio
 from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.errors import BoundError
+from fedleak.contracts.metric import ExampleMetric, Metric, metrics
+from fedleak.data.splits import load
+from fedleak.errors import BoundError, ConfigError, DataError
+from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_success
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.row import Row
 from fedleak.settings import FederationSettings
-from fedleak.statistics.group import Group, group_rows, installed
-from fedleak.statistics.intervals import Interval, clopper_pearson
+from fedleak.statistics.group import Group, group_rows
+from fedleak.statistics.intervals import Interval
 from fedleak.statistics.samples import Samples, share_interval
+from fedleak.statistics.summary import threshold_of
 from fedleak.tasks import hardened
 
 Proofs = dict[Tried, Guarantee | Unproven]
@@ -33,12 +37,13 @@ class Check:
     """A measured share of successes beside its bound: one that beats it is a bug of the run."""
 
     bound: float
-    """At the prior; NaN where no blind guess was made."""
+    """At the prior; NaN where no blind guess could be tried."""
     bound_at_most: float
     """At the upper confidence limit of the prior: few blind guesses that all fail do not make success impossible."""
     measured: float
     interval: Interval
     prior: float
+    """The chance of the best blind guess, as often as a message has examples to guess; at most 1."""
     guarantee: Guarantee
 
     @property
@@ -50,9 +55,12 @@ class Check:
     def sentence(self) -> str:
         """`12% succeeded (3% to 31%), at most 40% can: local-dp: ...`."""
         interval = f"{self.interval.low:.3g} to {self.interval.high:.3g}, {self.interval.method}"
+        success, under = f"success {self.measured:.3g} ({interval})", f"under {self.guarantee.sentence}"
+        if math.isnan(self.prior):
+            return f"{success}; without public data to try blind guesses on there is no bound {under}"
         return (
-            f"success {self.measured:.3g} ({interval}), {self.prior:.3g} by blind guesses; no attack exceeds "
-            f"{self.bound:.3g} ({self.bound_at_most:.3g} where the prior is uncertain) under {self.guarantee.sentence}"
+            f"{success}, {self.prior:.3g} by the best blind guess; no attack exceeds "
+            f"{self.bound:.3g} ({self.bound_at_most:.3g} where the prior is uncertain) {under}"
         )
 
     def require(self) -> None:
@@ -90,7 +98,7 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
         if place in proven and group.sender == about and _reconstructs(group):
             guarantee = proven[place]
             rounds = guarantee.rounds if group.attack in several else 1
-            bounds.append(Bound(group=group, check=_check(members, guarantee, rounds)))
+            bounds.append(Bound(group=group, check=_check(group.task, members, guarantee, rounds)))
     return bounds
 
 
@@ -100,24 +108,23 @@ def check_success(
     hits: Sequence[int],
     sizes: Sequence[int],
     seeds: Sequence[int],
-    blind_hits: int,
-    blind_trials: int,
+    blind: BlindSuccess,
     rounds: int = 1,
 ) -> Check:
     """The share of successes of an attack under a guarantee.
 
-    For each message how many of its examples were reconstructed (PSNR above some threshold, say), how many it has, and
-    its seed; then the same threshold for guesses that were made without the update, the best that are known. `rounds`
-    is how many messages about the same examples the attack used.
+    For each message how many of its examples leaked, how many it has, and its seed; then how often the best guess that
+    is made without the update passes the same threshold. Who guesses a batch has a guess for each example, and they are
+    matched with the truth afterwards, so that each example may be met by any of them (the union bound). `rounds` is how
+    many messages about the same examples the attack used.
     """
-    trials = sum(sizes)
+    trials, guesses = sum(sizes), max(sizes, default=1)
     shift = guarantee.over(rounds).shift
-    prior = blind_hits / blind_trials if blind_trials else float("nan")
-    most = clopper_pearson(float(blind_hits), blind_trials, "blind guesses").high if blind_trials else 1.0
+    prior, most = (min(guesses * share, 1.0) for share in (blind.share, blind.at_most))
     return Check(
-        bound=gaussian_success(prior, shift) if blind_trials else float("nan"),
+        bound=math.nan if math.isnan(prior) else gaussian_success(prior, shift),
         bound_at_most=gaussian_success(most, shift),
-        measured=sum(hits) / trials if trials else float("nan"),
+        measured=sum(hits) / trials if trials else math.nan,
         interval=share_interval(hits, sizes, seeds),
         prior=prior,
         guarantee=guarantee.over(rounds),
@@ -168,21 +175,29 @@ def _reconstructs(group: Group) -> bool:
     return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
 
 
-def _check(rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
-    metric = installed(rows[0].metric)
-    assert metric is not None
-    samples = Samples.of(rows)
-    hits = np.bincount(samples.message, weights=samples.reach(metric.threshold), minlength=len(rows)).astype(int)
-    guesses = samples.guessed().guesses
+def _check(task: str, rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
+    """A success is an image that leaked: past the threshold, and beyond what colors and public examples come to."""
+    metric = metrics.get(rows[0].metric)
+    samples, threshold = Samples.of(rows), threshold_of(rows)
+    leaked = samples.leaked(threshold, metric.margin)
     return check_success(
         guarantee,
-        hits=hits.tolist(),
+        hits=np.bincount(samples.message, weights=leaked, minlength=len(rows)).astype(int).tolist(),
         sizes=np.bincount(samples.message, minlength=len(rows)).tolist(),
         seeds=[row.seed for row in rows],
-        blind_hits=int((samples.sign * guesses >= samples.sign * metric.threshold).sum()),
-        blind_trials=len(guesses),
+        blind=_blind(metrics.build(metric.name, {}), task, threshold),
         rounds=rounds,
     )
+
+
+def _blind(metric: Metric, task: str, threshold: float) -> BlindSuccess:
+    """Nothing is known of it on a machine that has not got the data, nor of a metric that does not judge examples."""
+    if not isinstance(metric, ExampleMetric):
+        return UNKNOWN
+    try:
+        return blind_success(metric, load(task), threshold)
+    except (ConfigError, DataError):
+        return UNKNOWN
 
 
 def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:

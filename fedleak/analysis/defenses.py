@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import Condition, Tried, chains_in, condition_of, condition_of_row, conditions_of
-from fedleak.analysis.judgement import more
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
@@ -18,7 +17,7 @@ from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
-from fedleak.statistics.intervals import Interval, Units, of_mean
+from fedleak.statistics.intervals import ANYTHING, Interval, Units, of_mean
 from fedleak.statistics.paired_tests import Comparison, compare_attacks
 from fedleak.statistics.summary import Summary
 
@@ -31,11 +30,11 @@ class Figure:
     interval: Interval
 
     @classmethod
-    def of(cls, values: Mapping[int, float]) -> "Figure":
-        """Of one value for each seed."""
+    def of(cls, values: Mapping[int, float], bounds: tuple[float, float] = ANYTHING) -> "Figure":
+        """Of one value for each seed, within bounds."""
         known = {seed: value for seed, value in values.items() if math.isfinite(value)}
         mean = math.fsum(known.values()) / len(known) if known else math.nan
-        return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known))))
+        return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known)), bounds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +73,6 @@ class DefenseResult:
     def strongest(self) -> Summary | None:
         """Of all attackers, those who know the defense and those who do not."""
         return strongest(self.attackers)
-
-    @cached_property
-    def highest(self) -> Summary | None:
-        """The attack with the most leakage on average, which a limit on averages is held against."""
-        return max(self.attackers, key=lambda one: more(one, one.mean, 0.0), default=None)
 
     @property
     def defended(self) -> bool:
@@ -123,9 +117,7 @@ def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
     for row in rows:
         if not math.isnan(row.accuracy):
             last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
-    accuracy = Figure.of({seed: row.accuracy for seed, row in last.items()})
-    low, high = max(accuracy.interval.low, 0.0), min(accuracy.interval.high, 1.0)  # NaN stays NaN
-    return replace(accuracy, interval=replace(accuracy.interval, low=low, high=high))
+    return Figure.of({seed: row.accuracy for seed, row in last.items()}, (0.0, 1.0))
 
 
 def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:

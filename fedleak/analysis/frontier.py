@@ -1,4 +1,4 @@
-"""Privacy-accuracy frontier: the defenses that no other beats in what the strongest attack got and in accuracy."""
+"""Privacy-accuracy frontier: the defenses that no other beats in accuracy and in the tail of what attackers got."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import more, portion
+from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
 
@@ -15,12 +16,22 @@ class Trade:
 
     accuracy: float
     worst: Summary
+    share: float
+    """Of the samples that leaked."""
+    tail: float
+    """What 95 of 100 samples leak at most; see `fedleak.statistics.quantiles.tail`."""
+
+    @classmethod
+    def of(cls, accuracy: float, worst: Summary) -> "Trade":
+        """By the samples of the strongest attack."""
+        end = tail(worst.samples, higher_is_better=worst.higher_is_better)
+        return cls(accuracy=accuracy, worst=worst, share=portion(worst), tail=end)
 
     def beaten_by(self, other: "Trade") -> bool:
-        """Whether `other` leaks no more, in the mean and in samples, is as accurate, and is better in one of them."""
+        """Whether `other` leaks no more samples, nor more in the tail, is as accurate, and is better in one of them."""
         better = (
-            more(self.worst, self.worst.mean, other.worst.mean),
-            portion(self.worst) - portion(other.worst),
+            self.share - other.share,
+            more(self.worst, self.tail, other.tail),
             other.accuracy - self.accuracy,
         )
         return min(better) >= 0 and max(better) > 0
@@ -29,7 +40,7 @@ class Trade:
 def trades_of(results: Iterable[DefenseResult]) -> dict[str, Trade]:
     """By name the defenses of one condition that can be compared: those with a figure and an accuracy."""
     return {
-        one.defense: Trade(accuracy=one.accuracy.mean, worst=one.strongest)
+        one.defense: Trade.of(one.accuracy.mean, one.strongest)
         for one in results
         if one.strongest is not None and not math.isnan(one.accuracy.mean)
     }

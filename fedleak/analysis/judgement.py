@@ -6,9 +6,9 @@ from enum import StrEnum
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
-BASELINES = ("prior", "no-gradient")
-"""Attacks that ignore the update: what they get is guessing, never a finding, and that they got nothing shows nothing.
-"""
+BASELINES = ("prior", "no-gradient", "class-mean")
+"""Attacks that ignore the update, or all but the labels in it and guess images alone: what they get is guessing, never
+a finding, and that they got nothing shows nothing."""
 KINDS = ("inputs", "labels", "membership", "properties")
 """What a metric may judge; images first."""
 HIT_OR_MISS = frozenset({"labels", "membership", "properties"})
@@ -103,10 +103,10 @@ def portion(summary: Summary) -> float:
 
 
 def guessing(summary: Summary) -> float:
-    """What guessing gives for these messages, for each sample the better of two guesses; NaN where there is none."""
+    """What the best of the blind guesses gives for these messages; NaN where there is none."""
     if not math.isnan(summary.gain):
         return summary.mean - summary.gain if summary.higher_is_better else summary.mean + summary.gain
-    known = [value for value in (summary.prior, summary.no_gradient) if not math.isnan(value)]
+    known = [value for value in (summary.prior, summary.no_gradient, summary.class_mean) if not math.isnan(value)]
     return (max if summary.higher_is_better else min)(known, default=math.nan)
 
 

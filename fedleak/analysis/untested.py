@@ -43,8 +43,11 @@ def untested(
 
 
 def poor_matches(diagnoses: Iterable[Diagnosed]) -> list[Gap]:
-    """Attacks that were tried and whose guesses do not explain the updates, with the likely cause."""
-    return [Gap(title="A guess that does not fit its update", words=f"{opening(one.sentence)}.") for one in diagnoses]
+    """Attacks that were tried and fell short by their own figures, with the likely cause."""
+    return [
+        Gap(title="An attack that fell short by its own figures", words=f"{opening(one.sentence)}.")
+        for one in diagnoses
+    ]
 
 
 def idle_metrics(campaign: Campaign) -> dict[str, str]:

@@ -18,6 +18,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.federation.outcome import ClientFailure
+from fedleak.formatting import counted
 from fedleak.results.row import Place
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
@@ -48,6 +49,11 @@ class ErrorLog:
         where = " ".join(filter(None, [defense, federation]))
         sentence = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
         self._add(sentence, (defense, re.sub(r"\d+", "", failure.reason)), 2 if failure.user_error else 1)
+
+    def federation_broke_down(self, title: str, rounds: int, error: FedleakError) -> None:
+        """A federation that an error ended after so many rounds with messages."""
+        kept = f"; what the server saw by then, in {counted(rounds, 'round')}, is attacked" if rounds else ""
+        self._add(f"{title}: the federation broke down: {error}{kept}", (title,), error.exit_status)
 
     def broke(self, what: str, error: BaseException) -> None:
         """Something beside the cells has a bug: its traceback is kept, and the run has an error."""
@@ -82,13 +88,18 @@ class Bookkeeping:
     def federated(self, federation: Federation, federated: Federated, sections: Sequence[Section]) -> list[Cell]:
         """Enters a federation that is over, for each section that it serves; returns the cells that are left to run."""
         if federated.error is not None:
-            self.lost_federations.append(federated.error)
+            self._broke_down(federation, federated, federated.error)
         if federated.traceback:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
         left = [cell for number, _ in sections for cell in self._section(number, federation.defense, federated)]
         self.progress.report()
         return left
+
+    def _broke_down(self, federation: Federation, federated: Federated, error: FedleakError) -> None:
+        if not federated.messages:
+            self.lost_federations.append(error)
+        self.log.federation_broke_down(federation.title, len({round for round, _ in federated.messages}), error)
 
     def attacked(self, cell: Cell, saved: Saved) -> None:
         """Enters a cell that is over."""
@@ -106,18 +117,19 @@ class Bookkeeping:
         """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
         point, section = self.campaign.points[number], (number, defense.name)
         cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages))
-        failed, later = _by_round(federated.failures, point.experiment.federation.rounds)
-        messages = sorted({*federated.messages, *failed}, key=order_of)
+        failed, others = _by_round(federated.failures, point.experiment.federation.rounds)
+        reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
+        messages = sorted({*federated.messages, *reasons}, key=order_of)
         surplus = len(messages) - expected_count(point.experiment, defense)
         self.progress.total += surplus * len(point.experiment.attacks)
         self.ledger.federated(section, federation_rows(point, defense.name, federated))
         left: list[Cell] = []
         for message in messages:
-            if message in failed:
-                self._failed(section, failed[message], sent=message in federated.messages)
+            if message not in federated.messages:
+                self._enter_failure(section, message, reasons[message])
             left += self._expect(cells.get(message, []))
-        for failure in later:
-            self._failed(section, failure, sent=True)
+        for failure in (*failed.values(), *others):
+            self.log.client_failed(defense.name, point.federation, failure)
         return left
 
     def _expect(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -137,19 +149,13 @@ class Bookkeeping:
             tensorboard.write(cell, Message.of(self.folder, cell.place), saved)
         self.attacked(cell, saved)
 
-    def _failed(self, section: Section, failure: ClientFailure, *, sent: bool) -> None:
-        """An error; and rows without a figure, unless the update was sent all the same or nobody attacks the round."""
-        if not sent:
-            self._enter_failure(section, failure)
-        number, defense = section
-        self.log.client_failed(defense, self.campaign.points[number].federation, failure)
-
-    def _enter_failure(self, section: Section, failure: ClientFailure) -> None:
+    def _enter_failure(self, section: Section, message: MessageKey, reason: str) -> None:
+        """Rows without a figure, for a message that was not sent."""
         number, defense = section
         point = self.campaign.points[number]
         for label, table in labeled_attacks(point.experiment).items():
-            place = place_of(point, defense, (failure.round, failure.client), label, table["use"])
-            rows = place.failed(point.experiment.build_metrics(), failure.reason)
+            place = place_of(point, defense, message, label, table["use"])
+            rows = place.failed(point.experiment.build_metrics(), reason)
             self.ledger.add(section, rows)
             self.progress.count(rows)
 
@@ -179,8 +185,8 @@ def _by_message(cells: Sequence[Cell]) -> dict[MessageKey, list[Cell]]:
 def _by_round(
     failures: Sequence[ClientFailure], recorded: int
 ) -> tuple[dict[MessageKey, ClientFailure], list[ClientFailure]]:
-    """Failures in recorded rounds by round and client, and those of the rounds after them."""
+    """Failures in recorded rounds by round and client, and those of the rounds before and after them."""
     failed: dict[MessageKey, ClientFailure] = {
-        (failure.round, failure.client): failure for failure in failures if failure.round <= recorded
+        (failure.round, failure.client): failure for failure in failures if 1 <= failure.round <= recorded
     }
-    return failed, [failure for failure in failures if failure.round > recorded]
+    return failed, [failure for failure in failures if not 1 <= failure.round <= recorded]

@@ -64,8 +64,19 @@ def _rows(
     cell: Cell, saved: Saved, observation: Observation, truth: Batch, challenge: Challenge | None, seconds: float
 ) -> tuple[Row, ...]:
     # Not by the defense: every defense of a message stands beside the same baselines.
-    baselines = adversary.baselines(observation, cell.place.seed, cell.place.round, cell.place.client)
-    scores = scoring.score(saved.guess, truth, cell.built_metrics, saved.prior, baselines, challenge)
+    public, unseen = adversary.public_and_unseen(observation)
+    seed_key = cell.place.seed, cell.place.round, cell.place.client
+    scores = scoring.score(
+        saved.guess,
+        truth,
+        cell.built_metrics,
+        saved.prior,
+        adversary.baselines(observation, *seed_key),
+        challenge,
+        class_mean=adversary.class_means_of(observation, saved.guess, *seed_key),
+        public=public,
+        unseen=unseen,
+    )
     remarks = _remarks(saved.guess)
     return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)
 

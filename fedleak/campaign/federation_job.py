@@ -3,19 +3,20 @@
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
-from fedleak.campaign.plan import MessageKey, whole_address
-from fedleak.errors import FederationError, FedleakError, OutputError, UserError, sentence
+from fedleak.campaign.plan import MessageKey, senders_of, whole_address
+from fedleak.errors import FederationError, FedleakError, OutputError, sentence
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
-from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, FederationReport
+from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, Outcome, outcome_so_far
 from fedleak.federation.plan import FederationPlan
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
@@ -75,48 +76,66 @@ class Federated:
     """By round."""
     reused: bool = False
     error: FedleakError | None = None
-    """What ended it, where it came to nothing."""
+    """What ended it before its time; its messages are those of the rounds before."""
+    unsent: Mapping[MessageKey, str] = field(default_factory=dict)
+    """Messages that there would have been without that error, each with the reason."""
     traceback: str = ""
     """Of an error that is not fedleak's own: a bug in an app, a strategy, a plug-in."""
 
 
 def run_federation_of(federation: Federation) -> Federated:
-    """Runs it, whatever was there before. One that comes to nothing is a result too; only a full disk is raised."""
+    """Runs it, whatever was there before. One that breaks down is a result too; only a full disk is raised."""
     _discard(federation.recordings, federation.vault)
+    started = time.monotonic()
     try:
         report = run_federation(_plan(federation), federation.engine, progress.report)
     except OutputError:
         raise
     except FedleakError as error:
-        return came_to_nothing(federation, error)
+        return broken_down(federation, error, time.monotonic() - started)
     except Exception as error:  # noqa: BLE001  a bug costs this federation and is kept with its traceback
-        reason = FederationError(sentence(error))
-        return replace(came_to_nothing(federation, reason), traceback="".join(format_exception(error)))
-    facts = _facts(federation, report)
+        broken = broken_down(federation, FederationError(sentence(error)), time.monotonic() - started)
+        return replace(broken, traceback="".join(format_exception(error)))
+    outcome = Outcome(failures=[*report.failures], evaluation=report.evaluation, costs={**report.costs})
+    facts = _facts(federation, outcome, report.seconds)
     write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
     return _federated(facts, reused=False)
 
 
-def _facts(federation: Federation, report: FederationReport) -> dict[str, object]:
+def _facts(federation: Federation, outcome: Outcome, seconds: float) -> dict[str, object]:
     """What the marker holds."""
     messages = _messages(federation.recordings)
     return {
         "address": whole_address(federation.point.experiment, federation.defense),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
-        "failures": [asdict(failure) for failure in report.failures],
-        "seconds": report.seconds,
-        "evaluation": report.evaluation,
-        "costs": {round: asdict(cost) for round, cost in report.costs.items()},
+        "failures": [asdict(failure) for failure in outcome.failures],
+        "seconds": seconds,
+        "evaluation": outcome.evaluation,
+        "costs": {round: asdict(cost) for round, cost in outcome.costs.items()},
     }
 
 
-def came_to_nothing(federation: Federation, error: FedleakError) -> Federated:
-    """As if each of its clients had failed in round 1."""
-    failures = [
-        ClientFailure(client=client, round=1, reason=str(error), user_error=isinstance(error, UserError))
-        for client in range(federation.point.experiment.federation.clients)
-    ]
-    return Federated(messages={}, failures=failures, seconds=0.0, evaluation={}, error=error)
+def broken_down(federation: Federation, error: FedleakError, seconds: float = 0.0) -> Federated:
+    """What is left of one that an error ended: whole rounds before it, which are as good as any, and what it broke in.
+
+    There is no marker, so it is run again the next time; what it recorded before is then recorded alike.
+    """
+    left = _federated(_facts(federation, outcome_so_far(federation.recordings), seconds), reused=False)
+    return replace(left, error=error, unsent=_unsent(federation, left, str(error)))
+
+
+def _unsent(federation: Federation, left: Federated, error: str) -> dict[MessageKey, str]:
+    """Every message, from the last round that was reached on, that was not recorded and that no client owns up to."""
+    experiment = federation.point.experiment
+    known = {*left.messages, *((failure.round, failure.client) for failure in left.failures)}
+    reached = max((*left.costs, *(round for round, _ in known)), default=0)
+    reason = f"the federation broke down: {error}" if left.messages else error
+    return {
+        (round, who): reason
+        for round in range(max(reached, 1), experiment.federation.rounds + 1)
+        for who in senders_of(experiment, federation.defense)
+        if (round, who) not in known
+    }
 
 
 def reusable(federation: Federation) -> Federated | None:
@@ -146,7 +165,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             round=round,
             recorded=round <= experiment.federation.rounds,
             messages=sum(own == round for own, _ in federated.messages),
-            failures=sum(failure.round == round for failure in federated.failures),
+            failures=_silent(federated, round),
             accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
             loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
             **asdict(federated.costs.get(round, UNKNOWN_COST)),
@@ -154,6 +173,12 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
         )
         for round in range(1, experiment.rounds + 1)
     ]
+
+
+def _silent(federated: Federated, round: int) -> int:
+    """How many clients sent nothing in a round."""
+    unsent = sum(own == round and who != AGGREGATE for own, who in federated.unsent)
+    return unsent + sum(failure.round == round for failure in federated.failures)
 
 
 def order_of(message: MessageKey) -> tuple[int, bool, int]:

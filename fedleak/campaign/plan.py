@@ -14,7 +14,7 @@ from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.results.row import Place
-from fedleak.results.schema import Who
+from fedleak.results.schema import AGGREGATE, Who
 
 MessageKey = tuple[int, Who]
 """Of a message in its federation: round and sender."""
@@ -34,8 +34,13 @@ def whole_address(experiment: Experiment, row: NamedDefense) -> str:
 
 def expected_count(experiment: Experiment, row: NamedDefense) -> int:
     """How many messages the server will have seen if every client takes part in every round and none fails."""
-    federation = experiment.federation
-    return federation.rounds * (federation.clients + _reveals_a_sum(json.dumps(row.chain)))
+    return experiment.federation.rounds * len(senders_of(experiment, row))
+
+
+def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
+    """Whom the messages of a round are from if every client takes part: each, and the sum where one is revealed."""
+    clients = tuple(range(experiment.federation.clients))
+    return (*clients, AGGREGATE) if _reveals_a_sum(json.dumps(row.chain)) else clients
 
 
 @lru_cache(maxsize=1024)

@@ -72,6 +72,9 @@ def _scalars(saved: Saved) -> Values:
         values[0] += scalar(f"score/{row.metric}", row.value)
         values[0] += scalar(f"prior/{row.metric}", row.baseline)
         values[0] += scalar(f"no gradient/{row.metric}", row.no_gradient)
+        values[0] += scalar(f"class mean/{row.metric}", row.class_mean)
+        values[0] += scalar(f"oracle single color/{row.metric}", row.single_color)
+        values[0] += scalar(f"oracle nearest public/{row.metric}", row.nearest_public)
     for point in saved.guess.trace:
         values[point.iteration] += scalar("attack/own loss", point.loss)
     for iteration, psnr in saved.quality:

@@ -9,7 +9,7 @@ from typing import Literal
 from fedleak import progress
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.cell_job import run_cell
-from fedleak.campaign.federation_job import Federated, Federation, came_to_nothing, run_federation_of
+from fedleak.campaign.federation_job import Federated, Federation, broken_down, run_federation_of
 from fedleak.errors import FederationError
 from fedleak.runs.cell_file import Saved
 
@@ -38,7 +38,7 @@ def lost(job: Job, reason: str) -> Finished:
     """A job whose process died."""
     if isinstance(job, Cell):
         return Finished(job, job.lost(reason))
-    return Finished(job, came_to_nothing(job, FederationError(reason)))
+    return Finished(job, broken_down(job, FederationError(reason)))
 
 
 def died(how: str) -> str:

@@ -54,9 +54,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     _print_guess(guess, seconds)
     truth = _truth(message)
     if truth is not None:
-        prior = adversary.prior_guess(observation, place)
-        baselines = adversary.baselines(observation, place.seed, place.round, place.client)
-        _score(scoring.score(guess, truth, tuple(cls() for cls in metrics), prior, baselines, challenge))
+        _print_scores(_scores(observation, guess, truth, challenge, place))
     if guess.inputs is not None:
         typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
 
@@ -103,7 +101,25 @@ def _truth(message: Message) -> Batch | None:
     return message.truth
 
 
-def _score(scores: list[Score]) -> None:
+def _scores(
+    observation: Observation, guess: Reconstruction, truth: Batch, challenge: Challenge | None, place: Place
+) -> list[Score]:
+    public, unseen = adversary.public_and_unseen(observation)
+    seed_key = place.seed, place.round, place.client
+    return scoring.score(
+        guess,
+        truth,
+        tuple(cls() for cls in metrics),
+        adversary.prior_guess(observation, place),
+        adversary.baselines(observation, *seed_key),
+        challenge,
+        class_mean=adversary.class_means_of(observation, guess, *seed_key),
+        public=public,
+        unseen=unseen,
+    )
+
+
+def _print_scores(scores: list[Score]) -> None:
     """What the metrics say that can judge such a guess, or of none of them why not."""
     for score in [one for one in scores if one.applicable] or scores:
         better = "higher" if score.higher_is_better else "lower"
@@ -111,10 +127,19 @@ def _score(scores: list[Score]) -> None:
             typer.echo(f"{score.metric:<17} -  ({score.reason})")
         else:
             figure = f"{score.value:.4g} {score.unit}".strip()
-            beside = f"prior {score.baseline:.4g}"
-            if not math.isnan(score.no_gradient):
-                beside += f", no gradient {score.no_gradient:.4g}"
-            typer.echo(f"{score.metric:<17} {figure} ({beside}; {better} means more leakage)")
+            typer.echo(f"{score.metric:<17} {figure} ({_beside(score)}; {better} means more leakage)")
+
+
+def _beside(score: Score) -> str:
+    """What guesses get, and what references reach that only the truth can choose."""
+    figures = {
+        "prior": score.baseline,
+        "no gradient": score.no_gradient,
+        "class mean": score.class_mean,
+        "oracles: single color": score.single_color,
+        "nearest public": score.nearest_public,
+    }
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if not math.isnan(value))
 
 
 def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:

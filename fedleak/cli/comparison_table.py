@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import Guarantee
+from fedleak.accounting.mechanism import RELATION
 from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
 from fedleak.cli.results_table import interval_facts
@@ -22,8 +23,9 @@ NOTE = (
 COSTS_NOTE = (
     "accuracy: after the last round that was evaluated; kB: a client's answer as Flower sends it, and coded as its "
     "defense would; s, MB: time and memory of a client's training and defenses; epsilon: of the whole run at delta "
-    "1e-5, and below it of the recorded rounds alone; success: images that the strongest attacker rebuilt, of the most "
-    "that the proof allows"
+    "1e-5, with any other example or client in the place of one (replace-one), whether secret sampling earned credit, "
+    "and below it of the recorded rounds alone; success: images that the strongest attacker rebuilt, of the most that "
+    "the proof allows"
 )
 UNTESTED = "untested"
 DELTA = 1e-5
@@ -58,6 +60,7 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
             "memory_bytes": result.memory.mean,
             "delta": DELTA,
             "epsilon_whole_run": result.whole.epsilon(DELTA) if isinstance(result.whole, Guarantee) else None,
+            "epsilon_terms": _terms(result),
             "epsilon_recorded": result.guarantee.epsilon(DELTA) if isinstance(result.guarantee, Guarantee) else None,
             "success": result.bound.measured if result.bound else None,
             "success_bound": result.bound.bound_at_most if result.bound else None,
@@ -96,7 +99,7 @@ def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
 def _costs(results: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
-    for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
+    for name in ("accuracy", "kB", "coded", "s", "MB", f"epsilon,\n{RELATION}", "success"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
@@ -134,10 +137,18 @@ def _gain(result: DefenseResult) -> Text:
 def _epsilon(one: DefenseResult) -> Text:
     if not isinstance(one.guarantee, Guarantee):
         return Text("-", style="dim")
+    shown = one.whole if isinstance(one.whole, Guarantee) else one.guarantee
     text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Guarantee) else "none")
+    text.append(f" {shown.mechanism.protects}\n{'sampled' if shown.sampled(DELTA) else 'no sampling'}", "dim")
     if one.whole != one.guarantee:
         text.append(f"\n{figure(one.guarantee.epsilon(DELTA))}", "dim")
     return text
+
+
+def _terms(one: DefenseResult) -> str | None:
+    """`replace-one example, no sampling credit`."""
+    shown = one.whole if isinstance(one.whole, Guarantee) else one.guarantee
+    return shown.terms(DELTA) if isinstance(shown, Guarantee) else None
 
 
 def _signed(value: float) -> str:

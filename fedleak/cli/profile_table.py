@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.formatting import figure
-from fedleak.profile.findings import Finding
+from fedleak.profile.findings import UNBIASED, Finding
 from fedleak.profile.layers import LayerProfile
 from fedleak.profile.profile import Inside, Profile
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""
-STYLES = {"leaks": "bold red", "partly": "yellow", "hidden": "green", "unknown": "dim"}
+STYLES = {"reachable": "bold red", "partly reachable": "yellow", "not known to be reachable": "dim"}
 LOCAL = (
     "Jacobian and Fisher information are local: they tell what separates images near the truth, not how hard it is to "
     "find"
@@ -57,7 +57,7 @@ def facts_table(profile: Profile) -> Table:
 def verdict_table(findings: Sequence[Finding]) -> Table:
     """The sentences, each with its state."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
+    table.add_column(width=12)  # "not known to" on one line, "be reachable" on the next
     table.add_column(overflow="fold")
     for finding in findings:
         table.add_row(Text(finding.state, style=STYLES[finding.state]), Text(finding.words))
@@ -115,8 +115,8 @@ def _inside(inside: Inside) -> Iterator[tuple[str, str]]:
         yield (
             "Fisher",
             (
-                f"dFIL {_small(inside.fisher.leakage(floor.total))}: no unbiased attack beyond "
-                f"{figure(inside.fisher.bound(floor.total))} dB (by example {bounds_of_each})"
+                f"dFIL {_small(inside.fisher.leakage(floor.total))}: none beyond "
+                f"{figure(inside.fisher.bound(floor.total))} dB (by example {bounds_of_each}), {UNBIASED}"
             ),
         )
 

@@ -12,17 +12,20 @@ from rich.text import Text
 from fedleak import progress
 from fedleak.cli.options import FormOption, RunPath, write_json
 from fedleak.cli.progress_bar import progress_bar
-from fedleak.verification.verify import Check, disagreeing, verify
+from fedleak.verification.verify import Check, breakdowns, disagreeing, verify
 
 
 def command(run: RunPath, form: FormOption = "table") -> None:
-    """Recompute each recorded update from the truth; exit status 1 where one disagrees."""
+    """Recompute each recorded update from the truth; exit status 1 where one disagrees or a federation broke down."""
     checks = verify_with_progress(run)
     if form == "json":
         write_json([facts_of(one) for one in checks])
     else:
         print_checks(checks)
-    if any(disagreeing(checks)):
+    broken = breakdowns(run)
+    for sentence in broken:
+        typer.echo(sentence, err=True)
+    if broken or any(disagreeing(checks)):
         raise typer.Exit(1)
 
 

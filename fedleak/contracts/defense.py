@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -127,9 +127,12 @@ class PrivacyProof:
         """The greatest norm of an update that `protect` returns, if the one that it is given has at most this norm."""
         return math.inf
 
-    def mechanism(self, situation: Situation) -> Mechanism | None:
-        """What one round proves, for accountants; None where nothing is proved."""
+    def mechanism(self, situation: Situation) -> Mechanism | Unproven | None:
+        """What one round proves, for accountants; None where nothing is claimed, a reason where it does not hold."""
         return None
+
+    def require_examples(self, held: int) -> None:
+        """Raises `ConfigError` where a client holds fewer examples than the proof counts on."""
 
     def noise(self, training: LocalTraining) -> float:
         """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""

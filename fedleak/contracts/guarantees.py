@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.guarantee import Guarantee
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
 from fedleak.contracts.defense import Defense
 from fedleak.settings import FederationSettings
 
@@ -42,10 +42,14 @@ def strongest_guarantee(
 
 def mechanisms(defenses: tuple[Defense, ...], situation: Situation) -> Iterator[tuple[int, Mechanism]]:
     """The places of the defenses that prove something, each with what it proves of one round."""
+    for place, claim in _claims(defenses, situation):
+        if isinstance(claim, Mechanism) and claim.noise_multiplier > 0:
+            yield place, claim
+
+
+def _claims(defenses: tuple[Defense, ...], situation: Situation) -> Iterator[tuple[int, Mechanism | Unproven | None]]:
     for place, defense in enumerate(defenses):
-        mechanism = defense.mechanism(situation)
-        if mechanism is not None and mechanism.noise_multiplier > 0:
-            yield place, mechanism
+        yield place, defense.mechanism(situation)
         situation = replace(situation, norm=defense.sensitivity_bound(situation.norm))
 
 
@@ -62,6 +66,9 @@ def _why_nothing(defenses: tuple[Defense, ...], situations: list[Situation]) -> 
             f"'{defenses[outside[0]].name}' adds noise where the updates have arrived already: it protects from those "
             "who see the averaged model, and not from the server"
         )
+    refused = [claim for one in situations for _, claim in _claims(defenses, one) if isinstance(claim, Unproven)]
+    if refused:
+        return refused[0].reason
     if any(True for _ in mechanisms(defenses, situations[0])):
         return "what it proves of the recorded rounds does not hold in those after them, where clients train otherwise"
     return "no defense of the chain adds noise that is large enough for what it bounds; see local-dp and dp-sgd"

@@ -27,9 +27,10 @@ class Metric(Plugin, ABC):
     bounds: ClassVar[tuple[float, float]]
     """The least and the greatest value there can be."""
     threshold: ClassVar[float]
-    """From where on a sample counts as leaked; reports show the share of samples at or beyond it."""
+    """From where on a sample counts as leaked at the least; for images a task may ask for more, see
+    `fedleak.evaluation.references`. Reports show the share of samples at or beyond it."""
     margin: ClassVar[float]
-    """By how much a sample must beat what guessing gives for it before a report calls it leaked."""
+    """By how much a sample must beat each blind guess and each oracle reference before a report calls it leaked."""
 
 
 class ExampleMetric(Metric):

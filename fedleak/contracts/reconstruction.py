@@ -8,7 +8,7 @@ from torch import Tensor
 
 Kind = Literal["inputs", "labels", "membership", "properties"]
 """What a guess may be about: a field of a `Reconstruction`."""
-Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau"]
+Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
 
 
 @dataclass(frozen=True)

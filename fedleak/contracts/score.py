@@ -16,12 +16,24 @@ class Score:
     """The sample that leaked least."""
     per_sample: tuple[float, ...] = ()
     """In the order of the truth; NaN for a sample that no guess was matched to."""
+    threshold: float = math.nan
+    """From where on a sample counts as leaked in this task; see `fedleak.evaluation.references`."""
     baseline: float = math.nan
     """The same metric for the prior: the best constant guess without the update."""
     no_gradient: float = math.nan
     """The same metric for public examples drawn at random; NaN where the adversary has none."""
-    blind_per_sample: tuple[float, ...] = ()
-    """For each sample the better, for the attacker, of the two guesses without the update; NaN where there is none."""
+    class_mean: float = math.nan
+    """Of images: the same for the mean public image of each label that was inferred; NaN where there is none."""
+    single_color: float = math.nan
+    """An oracle, of images: the same for the best patch of one color, which only the truth can choose."""
+    nearest_public: float = math.nan
+    """An oracle, of images: the same for the nearest public example, which only the truth can choose."""
+    prior_per_sample: tuple[float, ...] = ()
+    """What stands beside each sample, in its order, from each of these; NaN where there is nothing."""
+    no_gradient_per_sample: tuple[float, ...] = ()
+    class_mean_per_sample: tuple[float, ...] = ()
+    single_color_per_sample: tuple[float, ...] = ()
+    nearest_public_per_sample: tuple[float, ...] = ()
     unit: str
     higher_is_better: bool
     """Better for the attacker."""

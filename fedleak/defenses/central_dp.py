@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.composition import Sample
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, cohort_of
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.settings import Amount, FederationSettings, Rate, Table
@@ -39,7 +40,7 @@ class CentralDP(Defense):
                 f"'{self.name}' is Flower's {federation.strategy}, which federation.strategy names already; keep one"
             )
         inner: Table = {"use": federation.strategy, **federation.strategy_options}
-        asked = max(1, int(federation.clients * _fraction(inner)))
+        asked = cohort_of(federation)
         options: Table = {
             "strategy": inner,
             "noise_multiplier": self.noise_multiplier,
@@ -56,19 +57,20 @@ class CentralDP(Defense):
         spread = max(asked / 20, self.noise_multiplier)
         return {"initial_clipping_norm": self.max_norm, "clipped_count_stddev": spread}
 
-    def mechanism(self, situation: Situation) -> Mechanism | None:
+    def mechanism(self, situation: Situation) -> Mechanism | Unproven | None:
+        """About a mean of clipped updates that weigh the same; who was asked is a secret to those who see models."""
         if situation.view != "model":
             return None
+        federation = situation.federation
+        inner = federation.strategy_options["strategy"]
+        if federation.batches == "all" or inner.keys() & {"weighted_by_key"}:
+            return Unproven(f"'{self.name}' has noise for a mean in which clients weigh the same, and here they do not")
+        if inner["use"] != "FedAvg":
+            return Unproven(f"'{self.name}' has noise for a mean, and {inner['use']} makes something else of updates")
+        asked = cohort_of(federation)
         return Mechanism(
             noise=self.noise_multiplier * self.max_norm,
             contribution=self.max_norm,
             protects="client",
-            neighbors="removed",
-            releases=1,
-            sampling_rate=_fraction(situation.federation.strategy_options["strategy"]),
+            sample=Sample(size=asked, population=federation.clients) if asked < federation.clients else None,
         )
-
-
-def _fraction(strategy: Table) -> float:
-    """The share of the clients that a strategy asks in a round."""
-    return float(strategy.get("fraction_train", 1.0))

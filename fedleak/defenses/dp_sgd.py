@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Generator, nn
 
-from fedleak.accounting.composition import noise_factor_for
+from fedleak.accounting.composition import Sample, noise_factor_for
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
@@ -28,8 +28,10 @@ class DPSGD(Defense):
     """Clips the gradient of each example to norm `max_norm` and adds normal noise to their sum, in every local step.
 
     The step follows `(Σ clip(g_i) + N(0, (z max_norm)²)) / batch`. The noise multiplier z is given, or found so that
-    the whole run, the rounds after the recorded ones included, is (epsilon, delta)-private for each example. Gradients
-    of single examples come from Opacus where it can tell them.
+    the whole run, the rounds after the recorded ones included, is (epsilon, delta)-private for each example. Batches
+    have a fixed size, so neighbors differ in one example that has another in its place (replace-one): twice max_norm
+    apart, where the paper's own relation, add or remove, has them max_norm apart and needs batches of a random size.
+    Gradients of single examples come from Opacus where it can tell them.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1607.00133"
@@ -40,12 +42,12 @@ class DPSGD(Defense):
     noise_multiplier: Amount | None = None
     """Standard deviation of the noise on the sum as a multiple of max_norm; None: 1, or as epsilon asks."""
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    """Of the whole run; needs delta."""
+    """Of the whole run, under replace-one; needs delta."""
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Chance of an exception; below one in the number of examples."""
     share: Count | None = None
-    """Examples of the client that has the fewest, for an epsilon that counts on it being a secret which of them a round
-    takes (as if each were taken by chance alone); None counts on no secrecy."""
+    """Examples that every client has at least, for an epsilon that counts on it being a secret which of them a round
+    takes (a sample of fixed size without replacement); None counts on no secrecy."""
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.noise_multiplier is not None:
@@ -105,17 +107,23 @@ class DPSGD(Defense):
             return 0.0
         return training.learning_rate * math.sqrt(training.steps) * self.std / training.batch_size
 
+    def require_examples(self, held: int) -> None:
+        if self.share is not None and held < self.share:
+            raise ConfigError(
+                f"'{self.name}' counts on share = {self.share} examples or more at each client, and one has {held}; "
+                "lower share, or epsilon would be too low"
+            )
+
     def mechanism(self, situation: Situation) -> Mechanism:
         """An epoch's batches do not overlap, so an example that a round takes is in one step of each epoch."""
-        federation = situation.federation
-        rate = 1.0
+        federation, sample = situation.federation, None
         if self.share is not None and federation.batches != "all":
-            rate = min(1.0, federation.batch_size * federation.batches / self.share)
+            taken = federation.batch_size * federation.batches
+            sample = Sample(size=taken, population=self.share) if taken < self.share else None
         return Mechanism(
             noise=self.std,
             contribution=self.max_norm,
             protects="example",
-            neighbors="removed",
             releases=federation.epochs,
-            sampling_rate=rate,
+            sample=sample,
         )

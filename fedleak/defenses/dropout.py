@@ -21,8 +21,8 @@ ACTIVATIONS = (
 class Dropout(Defense):
     """Drops each feature with probability `rate` in training, so that the update is of a network nobody else knows.
 
-    Kept features grow by 1 / (1 - rate), which keeps their mean. It hides the data from attackers who draw masks
-    of their own; the masks can be found together with the images. Nothing is dropped where clients train in eval mode.
+    Kept features grow by 1 / (1 - rate), which keeps their mean. Attackers who draw masks of their own match
+    another network; the masks can be found together with the images. In eval mode nothing is dropped.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2208.06163"

@@ -20,7 +20,7 @@ class GaussianNoise(Defense):
     """Adds independent N(0, std²) noise to every entry of the weight delta.
 
     `std` is absolute, on the delta as it is sent (so about learning_rate times what it is on a gradient). It proves
-    something only right after `clipping`, which limits what the noise has to hide; `local-dp` is both in one.
+    something only right after `clipping`, which limits what the noise has to cover; `local-dp` is both in one.
     """
 
     paper: ClassVar = "https://doi.org/10.1561/0400000042"
@@ -34,9 +34,7 @@ class GaussianNoise(Defense):
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
-        return Mechanism(
-            noise=self.std, contribution=situation.norm, protects="client", neighbors="replaced", releases=1
-        )
+        return Mechanism(noise=self.std, contribution=situation.norm, protects="client")
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

@@ -32,7 +32,7 @@ class LocalDP(Defense):
         "clips its own updates alike, and takes the likelihood of the noise for its distance"
     )
     epsilon: Annotated[float, Field(gt=0)]
-    """Of one round; infinity adds no noise. Over rounds it grows, see `fedleak.accounting`."""
+    """Of one round, under replace-one; infinity adds no noise. Over rounds it grows, see `fedleak.accounting`."""
     delta: Annotated[float, Field(gt=0, lt=1)]
     """Chance of an exception; below one in the number of clients."""
     max_norm: Annotated[float, Field(gt=0)]
@@ -54,9 +54,7 @@ class LocalDP(Defense):
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
-        return Mechanism(
-            noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
-        )
+        return Mechanism(noise=self.std, contribution=self.max_norm, protects="client")
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

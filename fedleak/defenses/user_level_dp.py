@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, cohort_of
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
@@ -22,9 +22,9 @@ from fedleak.settings import Amount, Count, FederationSettings
 class UserLevelDP(Defense):
     """Clips the whole delta of a client to norm `max_norm` and adds its share of the noise that the sum is to have.
 
-    Each of n clients adds N(0, (z max_norm)² / n), so that the sum over all has the noise multiplier z: what the paper
-    has a trusted server add. Under secure aggregation the sum is all that the server sees; without, it sees messages
-    with n times less variance.
+    Each of n clients adds N(0, (z max_norm)² / n), so that the sum over all has the noise that the paper has a trusted
+    server add. Under secure aggregation the sum is all that the server sees; without, it sees messages with n times
+    less variance. Epsilon is under replace-one, 2 max_norm apart: the noise is z / 2 of that.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
@@ -62,15 +62,16 @@ class UserLevelDP(Defense):
         vector = self.relaxed(update).vector()
         return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
 
-    def mechanism(self, situation: Situation) -> Mechanism | None:
+    def mechanism(self, situation: Situation) -> Mechanism | Unproven:
         if situation.view == "message":
-            return Mechanism(
-                noise=self.std, contribution=self.max_norm, protects="client", neighbors="replaced", releases=1
-            )
+            return Mechanism(noise=self.std, contribution=self.max_norm, protects="client")
         if situation.federation.batches == "all":
-            return None  # the mean goes by the number of examples, and so do contributions and noise
-        noise = self.std * math.sqrt(self.clients)
-        return Mechanism(noise=noise, contribution=self.max_norm, protects="client", neighbors="removed", releases=1)
+            return Unproven(
+                f"'{self.name}' needs clients that weigh the same in the sum, and with batches = \"all\" they weigh by "
+                "their numbers of examples; give batches as a number"
+            )
+        noise = self.std * math.sqrt(cohort_of(situation.federation))  # of those alone who are in the sum
+        return Mechanism(noise=noise, contribution=self.max_norm, protects="client")
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

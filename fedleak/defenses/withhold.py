@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.task import Task
+from fedleak.learning.weights import names_of
 
 
 def _some_patterns(value: Any, handler: Callable[[Any], Any]) -> Any:
@@ -39,7 +40,7 @@ class Withhold(Defense):
     """Patterns of the names of parameters and buffers, such as "fc.*", in which * stands for anything."""
 
     def require(self, task: Task) -> None:
-        names = task.network.state_dict()
+        names = names_of(task.network)
         for pattern in self.layers:
             if not any(fnmatchcase(name, pattern) for name in names):
                 layers = sorted({f"{name.partition('.')[0]}.*" for name in names})
@@ -55,5 +56,7 @@ class Withhold(Defense):
 
     def withheld(self, task: Task) -> frozenset[str]:
         return frozenset(
-            name for name in task.network.state_dict() if any(fnmatchcase(name, pattern) for pattern in self.layers)
+            known_as
+            for name, known_as in names_of(task.network).items()
+            if any(fnmatchcase(name, pattern) for pattern in self.layers)
         )

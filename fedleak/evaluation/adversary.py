@@ -9,10 +9,12 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.splits import load
+from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.scoring import NO_GUESS, NOT_GUESSED
 from fedleak.io.fingerprint import address_of
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
 from fedleak.results.row import Place
 from fedleak.settings import Table
@@ -31,6 +33,30 @@ def baselines(observation: Observation, *seed_key: object) -> list[Reconstructio
     """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
     baseline = attacks.build("no-gradient", {})
     return [baseline.run(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
+
+
+def class_means_of(observation: Observation, made: Reconstruction, *seed_key: object) -> Reconstruction:
+    """The mean public image of each label: of those that the attack guessed, else of those that a rule infers.
+
+    Where none can be inferred it is the mean of all, so that every message of a run has such a guess.
+    """
+    public = observation.auxiliary
+    if made.inputs is None or public is None or not len(public):
+        return NOT_GUESSED
+    if made.labels is not None and len(made.labels) == observation.examples():
+        return Reconstruction(inputs=class_means(public, made.labels))
+    inferred = attacks.build("class-mean", {}).run(observation, generator("class mean", *seed_key))
+    unknown = torch.full((observation.examples(),), NO_GUESS)
+    return Reconstruction(inputs=class_means(public, unknown)) if inferred.failure else inferred
+
+
+def public_and_unseen(observation: Observation) -> tuple[Batch | None, Batch | None]:
+    """All public examples of a task and its test set; of a task that is not at hand, what the adversary holds."""
+    try:
+        splits = load(observation.task.name)
+    except (ConfigError, DataError):
+        return observation.auxiliary, None
+    return splits.auxiliary, splits.test
 
 
 def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:

@@ -1,19 +1,22 @@
 """Scoring: compares guesses with the truth, once an attack is over; nothing that attacks can import this."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from fedleak.contracts.metric import Metric
+from fedleak.contracts.metric import ExampleMetric, Metric
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.evaluation.apply_metric import Guess, Measured, measure
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, match, matched
+from fedleak.evaluation.references import nearest_public, single_color, threshold_of
 from fedleak.learning.batch import Batch
 
 __all__ = ["NOT_GUESSED", "NO_GUESS", "finite", "match", "matched", "score"]
 
 NOT_GUESSED = Reconstruction.failed("no such guess was made")
+Beside = Mapping[str, Sequence[Measured]]
+"""What stands beside a figure, by name: one guess or reference, or several draws of it; nothing where there is none."""
 
 
 def score(
@@ -23,24 +26,69 @@ def score(
     prior: Reconstruction,
     no_gradient: Sequence[Reconstruction] = (),
     challenge: Challenge | None = None,
+    *,
+    class_mean: Reconstruction = NOT_GUESSED,
+    public: Batch | None = None,
+    unseen: Batch | None = None,
 ) -> list[Score]:
-    """One score for each metric, beside the same metric of the baselines: the prior's, and the mean of `no_gradient`.
+    """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
-    Guessed images are first matched with the true ones; see `match`. A mean is over the true samples that a guess was
-    matched with, also that of the baselines. Where there is nothing to compare the value is NaN, and `reason` says
-    why. `challenge` says which candidates are behind the update, where the attack was asked about candidates.
+    Blind guesses are the prior's, the mean of `no_gradient`, and `class_mean`. Oracles are the best single color and
+    the nearest of the `public` examples of the task, whether the adversary holds it or not; how near these come to
+    `unseen` ones makes the threshold of the task. Guessed images are first matched with the true ones; see `match`. A
+    mean is over the true samples that a guess was matched with, also that of what stands beside it. Where there is
+    nothing to compare the value is NaN, and `reason` says why. `challenge` says which candidates are behind the update,
+    where the attack was asked about candidates.
     """
-    guess, constant = Guess.of(reconstruction, truth), Guess.of(prior, truth)
+    guess, constant, means = (Guess.of(one, truth) for one in (reconstruction, prior, class_mean))
     draws = [Guess.of(one, truth) for one in no_gradient]
-    return [
-        _score(
-            metric,
-            measure(metric, guess, truth, challenge),
-            measure(metric, constant, truth, challenge),
-            [measure(metric, draw, truth, challenge) for draw in draws],
-        )
-        for metric in metrics
-    ]
+    scores = []
+    for metric in metrics:
+        measured = measure(metric, guess, truth, challenge)
+        beside = {
+            "prior": [measure(metric, constant, truth, challenge)],
+            "no_gradient": [measure(metric, draw, truth, challenge) for draw in draws],
+            "class_mean": [measure(metric, means, truth, challenge)] if metric.compares == "inputs" else [],
+            **_oracles(metric, measured, truth, public),
+        }
+        scores.append(_score(metric, measured, beside, threshold_of(metric, public, unseen)))
+    return scores
+
+
+def _oracles(metric: Metric, measured: Measured, truth: Batch, public: Batch | None) -> dict[str, list[Measured]]:
+    """The references that look at the truth; none where no image was guessed."""
+    if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or not measured.applicable:
+        return {"single_color": [], "nearest_public": []}
+    nearest = [] if public is None or not len(public) else [Measured.of(nearest_public(metric, truth, public))]
+    return {"single_color": [Measured.of(single_color(metric, truth))], "nearest_public": nearest}
+
+
+def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float) -> Score:
+    best, worst = (max, min) if metric.higher_is_better else (min, max)
+    means = {name: Measured(tuple(_over_the_same(measured, one) for one in ones)).mean for name, ones in beside.items()}
+    each = {name: _each(ones, len(measured.per_sample)) for name, ones in beside.items()}
+    return Score(
+        metric=metric.name,
+        value=measured.mean,
+        best=best(measured.applicable, default=math.nan),
+        worst=worst(measured.applicable, default=math.nan),
+        per_sample=measured.per_sample,
+        threshold=threshold,
+        baseline=means["prior"],
+        no_gradient=means["no_gradient"],
+        class_mean=means["class_mean"],
+        single_color=means["single_color"],
+        nearest_public=means["nearest_public"],
+        prior_per_sample=each["prior"],
+        no_gradient_per_sample=each["no_gradient"],
+        class_mean_per_sample=each["class_mean"],
+        single_color_per_sample=each["single_color"],
+        nearest_public_per_sample=each["nearest_public"],
+        unit=metric.unit,
+        higher_is_better=metric.higher_is_better,
+        reason=measured.reason,
+        applicable=measured.fits,
+    )
 
 
 def _over_the_same(measured: Measured, baseline: Measured) -> float:
@@ -51,28 +99,7 @@ def _over_the_same(measured: Measured, baseline: Measured) -> float:
     return Measured(tuple(other for value, other in pairs if not math.isnan(value))).mean
 
 
-def _score(metric: Metric, measured: Measured, prior: Measured, draws: list[Measured]) -> Score:
-    best, worst = (max, min) if metric.higher_is_better else (min, max)
-    return Score(
-        metric=metric.name,
-        value=measured.mean,
-        best=best(measured.applicable, default=math.nan),
-        worst=worst(measured.applicable, default=math.nan),
-        per_sample=measured.per_sample,
-        blind_per_sample=_better(metric, len(measured.per_sample), prior, draws),
-        baseline=_over_the_same(measured, prior),
-        no_gradient=Measured(tuple(_over_the_same(measured, draw) for draw in draws)).mean,
-        unit=metric.unit,
-        higher_is_better=metric.higher_is_better,
-        reason=measured.reason,
-        applicable=measured.fits,
-    )
-
-
-def _better(metric: Metric, samples: int, prior: Measured, draws: list[Measured]) -> tuple[float, ...]:
-    """For each sample the better guess without the update: the prior's, or the draws' on average."""
-    better = max if metric.higher_is_better else min
-    drawn = [Measured(tuple(draw.per_sample[i] for draw in draws if draw.per_sample)).mean for i in range(samples)]
-    constant = prior.per_sample[:samples] or (math.nan,) * samples  # nothing where the attack failed
-    pairs = zip(constant, drawn, strict=True)
-    return tuple(better((one for one in pair if not math.isnan(one)), default=math.nan) for pair in pairs)
+def _each(beside: Sequence[Measured], samples: int) -> tuple[float, ...]:
+    """For each sample the mean over the draws of one guess; nothing where the attack failed."""
+    known = [one for one in beside if one.per_sample]
+    return tuple(Measured(tuple(one.per_sample[i] for one in known)).mean for i in range(samples))

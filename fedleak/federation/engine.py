@@ -28,7 +28,8 @@ def run_federation(
 ) -> FederationReport:
     """Runs the plan to its end; `listener(done, total)` hears of every client's update.
 
-    Recordings of an earlier run in the same folder are replaced. What was recorded stays on disk whatever happens.
+    Recordings of an earlier run in the same folder are replaced. What was recorded stays on disk whatever happens, and
+    `outcome_so_far` has the rest.
     Raises the error that ended the federation: a `UserError` where the input is at fault, else a `FederationError`.
     """
     plan = plan.absolute()

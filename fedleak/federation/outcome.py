@@ -108,9 +108,17 @@ def write_outcome(folder: Path, outcome: Outcome, error: Exception | None) -> No
 
 def read_outcome(folder: Path) -> Outcome:
     """What `write_outcome` wrote; raises the error that the federation ended with, if it did."""
+    ended = json.loads((folder / FAILURES).read_bytes())["federation"]
+    if ended is not None:
+        raise _revived(ended["type"], ended["sentence"])
+    return outcome_so_far(folder)
+
+
+def outcome_so_far(folder: Path) -> Outcome:
+    """The same of a federation that broke down; nothing where it did so without a word."""
+    if not (folder / FAILURES).exists():
+        return Outcome()
     facts = json.loads((folder / FAILURES).read_bytes())
-    if facts["federation"] is not None:
-        raise _revived(facts["federation"]["type"], facts["federation"]["sentence"])
     evaluation = json.loads((folder / EVALUATION).read_bytes())
     costs = json.loads((folder / COSTS).read_bytes())
     return Outcome(

@@ -9,7 +9,7 @@ from typing import Any
 from fedleak.analysis.judgement import BASELINES
 from fedleak.errors import DataError
 from fedleak.gate.measure import Message, message_of
-from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import number_text
 from fedleak.gate.sentences import figure, reasons_text
 from fedleak.gate.verdict import BaselineVerdict, Change, NewFigures
@@ -142,6 +142,7 @@ def _change(comparison: Comparison, new: Sequence[Row], old: Sequence[Row], alph
         old=math.fsum(before[message] for message in both) / len(both),
         new=math.fsum(now[message] for message in both) / len(both),
         problem=_problem(comparison, new[0], alpha),
+        tested=comparison.can_show(alpha),
         measurement=_measurement(comparison.group, new, both, math.fsum(now.values()) / len(now)),
     )
 
@@ -149,7 +150,7 @@ def _change(comparison: Comparison, new: Sequence[Row], old: Sequence[Row], alph
 def _problem(comparison: Comparison, row: Row, alpha: float) -> str:
     """Why a change fails: chance hardly explains it or, where nobody can tell, it is too large to be let through."""
     more = comparison.difference if row.higher_is_better else -comparison.difference
-    if math.isnan(comparison.p_value):
+    if not comparison.can_show(alpha):
         pairs = counted(comparison.pairs, "pair")
         return (
             f"could not be tested ({pairs}), but leaks {figure(more, row.unit)} more"
@@ -228,7 +229,7 @@ def _new_figures(group: Group, rows: Sequence[Row]) -> NewFigures:
         value=summary.mean,
         unit=summary.unit,
         interval=summary.interval,
-        baselines={"prior": summary.prior, "no-gradient": summary.no_gradient},
+        baselines=baselines_of(summary),
         messages=summary.messages,
         seeds=summary.seeds,
         rows=tuple(rows),

@@ -22,6 +22,7 @@ Evaluated = Callable[[FederationRow], bool]
 """Whether the round of a row should have been evaluated."""
 Name = Literal["accuracy", "loss"]
 UNITS: dict[Name, str] = {"accuracy": "share of the test split", "loss": ""}
+BOUNDS: dict[Name, tuple[float, float]] = {"accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
 UNEVALUATED = "no round was evaluated; set federation.fraction_evaluate or utility.rounds"
 
 
@@ -81,11 +82,12 @@ def _over_seeds(name: Name, group: MeasuredGroup, rows: Sequence[FederationRow],
     broken = [row for row, value in zip(rows, values, strict=True) if not math.isfinite(value)]
     finite = [] if broken else values
     meant = [row for row in broken if evaluated(row)]
+    units = Units(name="seed", totals=np.array(finite, dtype=float), sizes=np.ones(len(finite)))
     return Measurement(
         group=group,
         value=math.fsum(finite) / len(finite) if finite else math.nan,
         unit=UNITS[name],
-        interval=of_mean(Units(name="seed", totals=np.array(finite, dtype=float), sizes=np.ones(len(finite)))),
+        interval=of_mean(units, BOUNDS[name]),
         messages=0,
         seeds=len(finite),
         failures={UNEVALUATED: len(broken)} if broken and not meant else {},

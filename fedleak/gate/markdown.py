@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fedleak.errors import OutputError
 from fedleak.formatting import code, escaped
+from fedleak.gate.rule import BASELINES
 from fedleak.gate.sentences import figure, new_figures_text, number, p_text, signed
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, RuleVerdict, Verdict
 from fedleak.io.atomic import write_atomically
@@ -69,11 +70,9 @@ def _broken(verdict: RuleVerdict) -> Iterator[str]:
     if verdict.problem:
         yield from ("", escaped(verdict.problem))
         return
-    yield from (
-        "",
-        "| where | why | figure | 95% interval | bound | prior | no gradient | messages | seeds | picture |",
-    )
-    yield "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    beside = " | ".join(name.replace("-", " ") for name in BASELINES)
+    yield from ("", f"| where | why | figure | 95% interval | bound | {beside} | messages | seeds | picture |")
+    yield f"| --- | --- | ---: | --- | ---: |{' ---: |' * len(BASELINES)} ---: | ---: | --- |"
     yield from (_row(finding) for finding in verdict.broken[:ROWS])
     if len(verdict.broken) > ROWS:
         yield from ("", f"and {len(verdict.broken) - ROWS} more groups")
@@ -92,10 +91,7 @@ def _row(finding: Finding) -> str:
         figure(measurement.value, measurement.unit, finding.bound),
         interval,
         number(finding.bound),
-        *(
-            number(measurement.baselines[name]) if name in measurement.baselines else ""
-            for name in ("prior", "no-gradient")
-        ),
+        *(number(measurement.baselines[name]) if name in measurement.baselines else "" for name in BASELINES),
         str(measurement.messages),
         str(measurement.seeds),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fedleak.errors import RecordingError
 from fedleak.gate.figures import Evaluated, aggregated, always, measure_federations
-from fedleak.gate.measurement import MeasuredGroup, Measurement
+from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
@@ -124,7 +124,7 @@ def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Me
                     value=value,
                     unit="share of samples" if aggregate.name == "share" else summary.unit,
                     interval=interval,
-                    baselines={"prior": summary.prior, "no-gradient": summary.no_gradient},
+                    baselines=baselines_of(summary),
                     messages=summary.messages,
                     gap=_gap(rows),
                     seeds=summary.seeds,

@@ -1,5 +1,6 @@
 """Measurements: the figure of one group, and the fields by which a rule selects the group."""
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Setting
 from fedleak.statistics.group import Sender
 from fedleak.statistics.intervals import Interval
+from fedleak.statistics.summary import Summary
 
 OF_A_FEDERATION = ("task", "defense")
 OF_AN_ATTACK = (*OF_A_FEDERATION, "attack", "sender")
@@ -98,3 +100,9 @@ class Measurement:
     """Messages where the attack had a test that could have proved its guess; None where that is not the question."""
     rows: tuple[Row, ...] = ()
     """What it was made from."""
+
+
+def baselines_of(summary: Summary) -> dict[Baseline, float]:
+    """What a rule may compare a group with; labels have no class means, which take labels from the update."""
+    blind: dict[Baseline, float] = {"prior": summary.prior, "no-gradient": summary.no_gradient}
+    return blind if math.isnan(summary.class_mean) else {**blind, "class-mean": summary.class_mean}

@@ -27,7 +27,7 @@ from fedleak.settings import Scalar
 GRAMMAR = r"""
 rule: figure OPERATOR bound ["where" condition] ["unless" condition]
 figure: WORD ["(" number ")"]
-?bound: number -> fixed | (PRIOR | NO_GRADIENT) [(PLUS | MINUS | TIMES) number] -> relative
+?bound: number -> fixed | (PRIOR | NO_GRADIENT | CLASS_MEAN) [(PLUS | MINUS | TIMES) number] -> relative
 ?condition: every ("or" every)*
 ?every: one ("and" one)*
 ?one: "(" condition ")"
@@ -38,6 +38,7 @@ number: MINUS? NUMBER
 
 PRIOR: "prior"
 NO_GRADIENT: "no-gradient"
+CLASS_MEAN: "class-mean"
 OPERATOR: /[<>]=?|[=!]=/
 EQUAL: "="
 PLUS: "+"
@@ -54,7 +55,7 @@ PERCENTILE = re.compile(r"p(\d{1,3}(?:\.\d{1,3})?)", re.ASCII)
 DEEPEST = 40
 """Parentheses in parentheses."""
 EQUALITY = f"an operator ({' '.join(KEEPS)})"
-BOUND = "a number, prior or no-gradient"
+BOUND = "a number, prior, no-gradient or class-mean"
 VALUE = "a value: a quoted string, a number, true or false"
 EXPECTED = {
     ("STRING",): VALUE,

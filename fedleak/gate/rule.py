@@ -1,6 +1,7 @@
 """Abstract syntax of a policy rule; as a string each piece is written as it can be parsed again."""
 
 import dataclasses
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Literal, get_args
 from fedleak.settings import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
-Baseline = Literal["prior", "no-gradient"]
+Baseline = Literal["prior", "no-gradient", "class-mean"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
 COUNTED = ("certified", "failed", "accuracy", "loss")
 """Figures that are no metric's and have no aggregate."""
@@ -69,10 +70,10 @@ class Bound:
     """Where the baseline stands in the rule."""
 
     def value(self, baselines: Mapping[Baseline, float]) -> float:
-        """The number to compare with."""
+        """The number to compare with; NaN where these messages have no such baseline."""
         if self.baseline is None:
             return self.number
-        base = baselines[self.baseline]
+        base = baselines.get(self.baseline, math.nan)
         return base if self.change is None else AMOUNTS[self.change](base, self.number)
 
     def __str__(self) -> str:

@@ -1,6 +1,5 @@
 """Verdict of the gate: each rule in each group that it is about, what a baseline says, and the exit status."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +74,8 @@ class Change:
     problem: str
     """Why it fails, as a clause: it leaks more, beyond noise or, untested, beyond the metric's margin; empty where it
     does not."""
+    tested: bool
+    """Whether there were enough pairs for a test that can show anything."""
     measurement: Measurement
     picture: Picture | None = None
 
@@ -82,11 +83,6 @@ class Change:
     def regressed(self) -> bool:
         """Whether it fails."""
         return bool(self.problem)
-
-    @property
-    def tested(self) -> bool:
-        """Whether there were enough pairs for a test."""
-        return not math.isnan(self.comparison.p_value)
 
 
 @dataclass(frozen=True, kw_only=True)

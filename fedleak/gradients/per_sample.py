@@ -6,17 +6,23 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedleak.learning.training import Step
+from fedleak.learning.weights import names_of
 
 
 def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     """The gradient of each example's own loss, by parameter."""
-    # Opacus' hooks see neither layers in eval mode nor what a penalty takes from the middle of the network.
-    if step.mode == "eval" or step.task.penalties:
+    # Opacus' hooks see neither layers in eval mode, nor what a penalty takes from the middle of the network, nor that
+    # two layers have one parameter.
+    if step.mode == "eval" or step.task.penalties or _tied(step.task.network):
         return _one_by_one(step)
     return _together(step)
+
+
+def _tied(network: nn.Module) -> bool:
+    return any(name != known_as for name, known_as in names_of(network).items())
 
 
 def _one_by_one(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
@@ -30,7 +36,9 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     from opacus.grad_sample import GradSampleModule
 
     network = copy.deepcopy(step.task.network).train()
-    network.load_state_dict(step.weights.state_dict())
+    with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
+        for name, value in (*network.named_parameters(), *network.named_buffers()):
+            value.copy_(step.weights.state_dict()[name])
     watched = GradSampleModule(network.requires_grad_())
     # Its hooks warn where nothing that goes in has a gradient.
     outputs = watched(step.examples.inputs.detach().clone().requires_grad_())

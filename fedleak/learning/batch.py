@@ -27,3 +27,10 @@ def joined(batches: Iterable[Batch]) -> Batch:
     """One batch after the other."""
     known = list(batches)
     return Batch(torch.cat([batch.inputs for batch in known]), torch.cat([batch.labels for batch in known]))
+
+
+def class_means(examples: Batch, labels: Int[Tensor, " wanted"]) -> Float[Tensor, "wanted channels height width"]:
+    """For each label the mean image of its class; for one that no example has, the mean of all."""
+    whole, present = examples.inputs.mean(0), sorted(set(examples.labels.tolist()))
+    known = {label: examples.inputs[examples.labels == label].mean(0) for label in present}
+    return torch.stack([known.get(label, whole) for label in labels.tolist()])

@@ -7,14 +7,24 @@ import torch
 from jaxtyping import Int
 from torch import Generator, Tensor
 
-from fedleak.errors import NonFiniteError
+from fedleak.errors import ConfigError, NonFiniteError
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining, Mode
+from fedleak.learning.layers import batch_norms
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seeded
 
-__all__ = ["LocalTraining", "Mode", "Step", "StepGradient", "batch_order", "train_locally"]
+__all__ = [
+    "LocalTraining",
+    "Mode",
+    "Step",
+    "StepGradient",
+    "batch_order",
+    "require_values_to_normalize",
+    "stabilizers",
+    "train_locally",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +54,37 @@ def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Itera
         yield from torch.split(torch.randperm(examples, generator=rng), training.batch_size)
 
 
+def require_values_to_normalize(task: Task, examples: int, training: LocalTraining) -> None:
+    """Refuses a batch of one example, the last of an epoch maybe, where BatchNorm has a single value of it a channel.
+
+    Raises `ConfigError`: the variance of one value is zero, and torch stops there.
+    """
+    assert training.batch_size is not None
+    alone = examples % training.batch_size == 1 or training.batch_size == 1
+    if not alone or training.mode == "eval" or not batch_norms(task.network):
+        return
+    weights = Weights(dict(task.network.named_parameters()), dict(task.network.named_buffers())).clone()
+    try:
+        with torch.no_grad(), seeded("a batch of one"):
+            task.logits(weights, torch.zeros(1, *task.shape, dtype=next(task.network.parameters()).dtype))
+    except ValueError as error:
+        raise ConfigError(
+            f"'{task.name}' has a BatchNorm layer that in train mode cannot normalize a batch of one, and batch_size = "
+            f'{training.batch_size} makes one of {examples} examples; take another batch size, mode = "eval", or '
+            "'group-norm' in the chain"
+        ) from error
+
+
+def stabilizers(task: Task, rate: str = "the learning rate") -> str:
+    """What helps a model whose numbers run away; `rate` is what it is trained with, by name."""
+    if not batch_norms(task.network):
+        return f"lower {rate} or check the model and its checkpoint"
+    return (
+        "put 'group-norm' first in the chain, as BatchNorm's running statistics do not follow weights that move so "
+        f"fast, or lower {rate}"
+    )
+
+
 def train_locally(
     task: Task,
     before: Weights,
@@ -56,9 +97,10 @@ def train_locally(
     """SGD from `before` over the examples; returns the weights after. `seed_key` seeds the batch order and dropout.
 
     Momentum and weight decay are as in `torch.optim.SGD` (momentum starts empty each round). Raises `NonFiniteError`
-    when a gradient is not finite.
+    when a gradient is not finite, and `ConfigError` for what `require_values_to_normalize` refuses.
     """
     assert training.learning_rate is not None
+    require_values_to_normalize(task, len(examples), training)
     after = before.clone()
     velocity = {name: torch.zeros_like(value) for name, value in after.parameters.items()}
     assert training.batch_size is not None
@@ -73,7 +115,7 @@ def train_locally(
                 if not torch.isfinite(slope).all():
                     raise NonFiniteError(
                         f"the model's gradient for '{name}' is not finite in local step {step} of {steps}; "
-                        "lower federation.learning_rate or check the model and its checkpoint"
+                        f"{stabilizers(task)}"
                     )
                 parameter = after.parameters[name]
                 direction = slope + (training.weight_decay or 0.0) * parameter

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedleak.errors import NonFiniteError
 
@@ -33,10 +33,16 @@ class Weights:
             {name: value.detach().clone() for name, value in self.buffers.items()},
         )
 
-    def require_finite(self, where: str) -> None:
-        """Raises `NonFiniteError` naming the first tensor that has a NaN or an infinity."""
+    def require_finite(self, where: str, remedy: str) -> None:
+        """Raises `NonFiniteError` naming the first tensor that has a NaN or an infinity, and what to do about it."""
         for name, value in self.state_dict().items():
             if value.is_floating_point() and not torch.isfinite(value).all():
-                raise NonFiniteError(
-                    f"{where}: the model's '{name}' is not finite; lower the learning rate or check the model"
-                )
+                raise NonFiniteError(f"{where}: the model's '{name}' is not finite; {remedy}")
+
+
+def names_of(network: nn.Module) -> dict[str, str]:
+    """Every name of each parameter and buffer, tied ones have several, with the one that `Weights` have it under."""
+    first: dict[int, str] = {}
+    parameters = network.named_parameters(remove_duplicate=False)
+    named = (*parameters, *network.named_buffers(remove_duplicate=False))
+    return {name: first.setdefault(id(value), name) for name, value in named}

@@ -62,8 +62,13 @@ def local_mean(
     images: Float[Tensor, "batch channels height width"],
 ) -> Float[Tensor, "batch channels height width"]:
     """The mean around each pixel, weighted by the Gaussian window."""
-    distance = torch.arange(-RADIUS, RADIUS + 1, dtype=images.dtype, device=images.device)
+    height, width = images.shape[2:]
+    return _blur(height, images).mT @ images @ _blur(width, images)
+
+
+def _blur(side: int, like: Tensor) -> Float[Tensor, "side side"]:
+    """What each pixel of a line gives to each mean; as a product of matrices much faster than as a convolution."""
+    distance = torch.arange(-RADIUS, RADIUS + 1, dtype=like.dtype, device=like.device)
     window = torch.softmax(-(distance**2) / (2 * SIGMA**2), dim=0)
-    planes = F.pad(images, [RADIUS] * 4, mode="reflect").flatten(0, 1).unsqueeze(1)
-    blurred = F.conv2d(F.conv2d(planes, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-    return blurred.reshape(images.shape)
+    line = torch.eye(side, dtype=like.dtype, device=like.device)
+    return F.pad(line, [RADIUS] * 2, mode="reflect").unfold(1, len(window), 1) @ window

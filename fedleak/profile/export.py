@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fedleak.profile.findings import Finding
+from fedleak.profile.findings import UNBIASED, Finding
 from fedleak.profile.profile import KNOWN, Inside, Profile
 
 NOISES = tuple(10.0**exponent for exponent in range(-6, 1))
@@ -51,6 +51,7 @@ def _inside(inside: Inside) -> dict[str, Any]:
         },
         "fisher": {
             "leakage": fisher.leakage(floor.total),
+            "bounds_hold": UNBIASED,
             "psnr_bound": fisher.bound(floor.total),
             "psnr_bounds": fisher.bounds(floor.total),
             "relative_error": fisher.spread,

@@ -103,7 +103,10 @@ INDICATORS = (
         name="known to", words="error of the median direction at the floor", expected=-1, log=True,
         value=_inside(_known_to),
     ),
-    Indicator(name="fisher bound", words="Fisher bound on the PSNR, dB", expected=1, value=_inside(_bound)),
+    Indicator(
+        name="fisher bound", words="Fisher bound on the PSNR of unbiased attackers, dB", expected=1,
+        value=_inside(_bound),
+    ),
     Indicator(
         name="batch-norm", words="BatchNorm statistics for each pixel", expected=1, value=_statistics,
     ),

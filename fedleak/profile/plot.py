@@ -1,4 +1,4 @@
-"""Plot of a profile: what noise would hide, where the energy lies, and which pixels the update shows best."""
+"""Plot of a profile: what is left above noise, where the energy lies, and which pixels the update shows best."""
 
 import io
 import math
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fedleak.io.atomic import write_atomically
 from fedleak.learning.batch import Batch
+from fedleak.profile.findings import UNBIASED
 from fedleak.profile.layers import LayerProfile
 from fedleak.profile.profile import KNOWN, Inside, Profile
 
@@ -61,7 +62,7 @@ def _noise(axes: Axes, inside: Inside) -> None:
     axes.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
     axes.set_title(f"input directions known to within {KNOWN:g}, if there were noise", fontsize=10, loc="left")
     axes.set_xlabel("std of Gaussian noise on the sent weights", fontsize=9)
-    _mark(axes, inside.fisher.noise_for(MARK) * inside.scale, f"bound {MARK:.0f} dB", RED, 0.5)
+    _mark(axes, inside.fisher.noise_for(MARK) * inside.scale, f"bound {MARK:.0f} dB (unbiased)", RED, 0.5)
     now = inside.floor.total * inside.scale
     if now >= deviations[0]:
         _mark(axes, now, "now", GRAY, 0.9)
@@ -107,8 +108,8 @@ def _pixels(figure: Figure, inside: Inside, images: Float[Tensor, "batch c h w"]
     low, high = float(decibels.min()), float(decibels.max())
     height = figure.get_figheight()
     words = (
-        "the examples, and below each the bound on how well an unbiased attacker can know its pixels: "
-        f"from {low:.0f} dB (dark) to {high:.0f} dB (bright)"
+        "the examples, and below each the bound on how well its pixels can be known: "
+        f"from {low:.0f} dB (dark) to {high:.0f} dB (bright),\n{UNBIASED}"
     )
     figure.text(0.02, (2 * side + 0.75) / height, words, fontsize=10, va="bottom")
     bounds = inside.fisher.bounds(inside.floor.total)

@@ -1,7 +1,7 @@
 """Prediction: indicators of a run's messages held against what its attacks really got beyond guessing."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.correlation import Correlation, spearman
+from fedleak.statistics.group import group_rows
 from fedleak.statistics.intervals import CLUSTERS
 from fedleak.statistics.samples import Samples
 
@@ -88,10 +89,12 @@ def predict(run: FinishedRun, metric: str) -> Prediction:
     if not rows:
         metrics = {row.metric for row in run.rows}
         raise ConfigError(f"--metric: the run has no figures by '{metric}'{did_you_mean(metric, metrics)}")
-    scored = [row for row in rows if row.client != AGGREGATE and not math.isnan(_gain(row))]
-    failed = [row for row in rows if row.client != AGGREGATE and math.isnan(_gain(row))]
-    indicators, missing = _indicators(run.folder, scored)
-    points = [_point(row, indicators[key]) for row in scored if (key := _message(row)) in indicators]
+    single = (row for row in rows if row.client != AGGREGATE)
+    gains = [pair for group in group_rows(single).values() for pair in _gains(group)]
+    scored = [(row, gain) for row, gain in gains if not math.isnan(gain)]
+    failed = [row for row, gain in gains if math.isnan(gain)]
+    indicators, missing = _indicators(run.folder, [row for row, _ in scored])
+    points = [_point(row, indicators[key], gain) for row, gain in scored if (key := _message(row)) in indicators]
     aggregates = sum(row.client == AGGREGATE for row in rows)
     sums = [f"{aggregates} on sums, which are no one client's"] if aggregates else []
     return Prediction(
@@ -145,7 +148,7 @@ def _kind(error: RecordingError) -> str:
     return words.partition(": ")[2] or words
 
 
-def _point(row: Row, values: dict[str, float]) -> Point:
+def _point(row: Row, values: dict[str, float], gain: float) -> Point:
     settings = sorted(f"{key}={value}" for key, value in row.setting.items())
     return Point(
         attack=row.attack,
@@ -153,14 +156,16 @@ def _point(row: Row, values: dict[str, float]) -> Point:
         setting=" ".join([row.task, *settings, row.defense]),
         message=_message(row),
         values=values,
-        gain=_gain(row),
+        gain=gain,
     )
 
 
-def _gain(row: Row) -> float:
-    """The mean over a message's samples of what each got beyond its better blind guess; NaN where none has both."""
-    gains = Samples.of([row]).guessed().gains
-    return float(gains.mean()) if len(gains) else math.nan
+def _gains(rows: Sequence[Row]) -> Iterator[tuple[Row, float]]:
+    """Each row of a group with the mean of what its samples got beyond the group's blind guess; NaN where none has."""
+    samples = Samples.of(rows).guessed()
+    for place, row in enumerate(rows):
+        own = samples.gains[samples.message == place]
+        yield row, float(own.mean()) if len(own) else math.nan
 
 
 def _message(row: Row) -> Message:

@@ -94,8 +94,8 @@ def _proof(result: DefenseResult) -> str:
         return DASH
     if isinstance(result.guarantee, Unproven):
         return f"nothing: {result.guarantee.reason}"
-    private = f"epsilon {number(result.guarantee.epsilon(DELTA))} at delta {DELTA:.0e} over the recorded rounds"
-    return f"{private} ({result.guarantee.sentence}); {_to_the_end(result)}" + (
+    private = f"{result.guarantee.statement(DELTA)}, over the recorded rounds"
+    return f"{private} [{result.guarantee.sentence}]; {_to_the_end(result)}" + (
         f"; {result.bound.sentence}" if result.bound else ""
     )
 
@@ -105,7 +105,7 @@ def _to_the_end(one: DefenseResult) -> str:
         return f"nothing over the whole run: {one.whole.reason}"
     if one.whole is None or one.whole == one.guarantee:
         return "which is the whole run"
-    return f"epsilon {number(one.whole.epsilon(DELTA))} over the whole run ({one.whole.sentence})"
+    return f"{one.whole.statement(DELTA)}, over the whole run [{one.whole.sentence}]"
 
 
 def _information(result: DefenseResult, rows: Sequence[Row], files: Files) -> str:

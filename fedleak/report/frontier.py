@@ -86,5 +86,6 @@ def _description(name: str, trade: Trade) -> str:
     figure = f"{worst.group.metric} {measured(worst.mean, worst.unit)} by {worst.group.attack}"
     low, high = worst.interval.low, worst.interval.high
     spread_words = "" if math.isnan(low) else f" (95%: {number(low)} to {number(high)})"
+    tail = f", 95 of 100 samples at {'most' if worst.higher_is_better else 'least'} {number(trade.tail)}"
     leaked = f", {hits(worst)} of {len(worst.samples)} leaked"
-    return f"{name}: accuracy {percent(trade.accuracy)}, {figure}{spread_words}{leaked}"
+    return f"{name}: accuracy {percent(trade.accuracy)}, {figure}{spread_words}{tail}{leaked}"

@@ -33,7 +33,7 @@ class Cell:
     """`2 of 4`: samples that leaked; the mean of a blind guess, or where there is nothing to count."""
     strip: Strip | None
     facts: tuple[tuple[str, str], ...]
-    """Terms with their figures: mean, interval, both guesses, worst case, proof."""
+    """Terms with their figures: mean, interval, blind guesses, oracles, worst case, proof."""
     reasons: tuple[str, ...]
     """Why messages have no figure."""
     pictures: Pictures | None
@@ -98,12 +98,23 @@ def facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
     yield "prior", number(summary.prior)
     yield "no gradient", number(summary.no_gradient)
+    yield from _on_images(summary)
     if reached(summary) != hits(summary):
         sign = "≥" if summary.higher_is_better else "≤"
         yield f"{sign} {measured(summary.threshold, summary.unit)}", f"{reached(summary)} of {len(summary.samples)}"
     if not by_luck(summary):
         yield "worst case", number(summary.worst_case)
     yield "proof", _proof(summary)
+
+
+def _on_images(summary: Summary) -> Iterator[tuple[str, str]]:
+    """The guess that takes the labels from the update, and what guesses reach that only the truth can choose."""
+    if not math.isnan(summary.class_mean):
+        yield "class mean", number(summary.class_mean)
+    if not math.isnan(summary.single_color):
+        yield "oracle: color", number(summary.single_color)
+    if not math.isnan(summary.nearest_public):
+        yield "oracle: public", number(summary.nearest_public)
 
 
 def shade(summary: Summary) -> int | None:

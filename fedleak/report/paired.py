@@ -55,8 +55,8 @@ def _pair(comparison: Comparison) -> Pair:
 def _sentence(comparison: Comparison) -> str:
     if comparison.difference == 0:
         return "the same"
-    if math.isnan(comparison.p_value):
-        return "too few pairs to tell"
+    if not comparison.can_show(SIGNIFICANT):
+        return "too few to tell"
     if comparison.p_value >= SIGNIFICANT:
         return "chance may explain it"
     metric = installed(comparison.group.metric)

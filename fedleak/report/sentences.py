@@ -41,7 +41,7 @@ def change(evidence: Evidence, summary: Summary) -> str:
     if paired.difference == 0:
         return f"; {who}the same as {than} {over}"
     size = f"{measured(abs(paired.difference), summary.unit)} {'lower' if paired.difference < 0 else 'higher'}"
-    if math.isnan(paired.p_value):
+    if not paired.can_show(SIGNIFICANT):
         return f"; {who}{size} than {than}, {over} too few to test"
     chance = ", which chance may explain" if paired.p_value >= SIGNIFICANT else ""
     p = p_value(paired.p_value)
@@ -174,12 +174,13 @@ def _more(evidence: Evidence, summary: Summary) -> Iterator[str]:
 
 
 def _nearest(summary: Summary) -> str:
-    """Where nothing was rebuilt: the image that leaked most, and those that guessing does as well."""
+    """Where nothing was rebuilt: the image that leaked most, and those that a guess or an oracle does as well."""
     if by_luck(summary):
         return ""
     easy = reached(summary) - summary.leaked
     where = measured(summary.threshold, summary.unit)
-    known = f"; {easy} of {len(summary.samples)} reached {where}, but guessing comes about as near" if easy > 0 else ""
+    count = f"; {easy} of {len(summary.samples)} reached {where}"
+    known = f"{count}, but a guess or a public example comes about as near" if easy > 0 else ""
     if judge(summary) is Judgement.LEAKED or len(summary.samples) == 1:
         return known
     return f", the nearest image {measured(summary.worst_case, summary.unit)}{known}"

@@ -1,4 +1,4 @@
-"""Strip chart of a cell: every sample, the mean with its interval, and both guesses on the scale of the table."""
+"""Strip chart of a cell: every sample, the mean with its interval, and the blind guesses on the scale of the table."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -35,6 +35,7 @@ class Strip:
     interval: tuple[float, float] | None
     prior: float | None
     no_gradient: float | None
+    class_mean: float | None
     threshold: float | None
     samples: tuple[float, ...]
 
@@ -61,6 +62,7 @@ def strip_of(summary: Summary, scale: Scale | None) -> Strip | None:
         interval=None if low is None or high is None else (low, high),
         prior=_place(summary.prior, scale),
         no_gradient=_place(summary.no_gradient, scale),
+        class_mean=_place(summary.class_mean, scale),
         threshold=_place(summary.threshold, scale),
         samples=tuple(dict.fromkeys(scale.at(value) for value in sorted(summary.samples)[::every])),
     )
@@ -75,5 +77,5 @@ def _values(summary: Summary) -> Iterable[float]:
         return ()
     return (
         *summary.samples, summary.mean, summary.interval.low, summary.interval.high, summary.prior,
-        summary.no_gradient, summary.threshold,
+        summary.no_gradient, summary.class_mean, summary.threshold,
     )  # fmt: skip

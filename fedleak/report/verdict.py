@@ -151,7 +151,8 @@ def _finding(evidence: Evidence, label: str) -> Finding:
 def _measure(evidence: Evidence) -> str:
     words = [
         *_thresholds(evidence),
-        "Guessing is, for each image, label, member or question, the better of two guesses made without the update.",
+        "Guessing is the best of the guesses made without the update (of images: with no more of it than the labels), "
+        "one and the same for all of them.",
         "“Beyond guessing” is said where guessing alone would do as well in less than 1 of 40 such runs.",
         "What is said of a defense is the worst over all attacks, their variants and the metrics.",
     ]
@@ -162,20 +163,31 @@ def _measure(evidence: Evidence) -> str:
 
 def _thresholds(evidence: Evidence) -> Iterator[str]:
     """From where on an image counts as rebuilt, by every metric that has a figure."""
-    parts = []
+    levels, margins = [], []
     for name in measured_metrics(evidence.of("inputs"), "inputs"):
         metric = installed(name)
         if metric is not None:
-            way = "or more" if metric.higher_is_better else "or less"
-            least, by = measured(metric.threshold, metric.unit), measured(metric.margin, metric.unit)
-            parts.append(f"{name} {least} {way} ({by} better than guessing)")
-    if parts:
-        yield f"An image counts as rebuilt from {listed(parts, 'or')}."
+            levels.append(f"{name} {_levels(evidence, name)} or {'more' if metric.higher_is_better else 'less'}")
+            margins.append(measured(metric.margin, metric.unit))
+    if levels:
+        yield (
+            f"An image counts as rebuilt from {listed(levels, 'or')}, where that is better by {listed(margins, 'or')} "
+            "than every guess, the best single color and the nearest public example (oracles, which the truth chooses)."
+        )
     members = measured_metrics(evidence.of("membership"), "membership")
     installed_metrics = [(name, metric) for name in members if (metric := installed(name)) is not None]
     if installed_metrics:
         parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in installed_metrics]
         yield f"A member counts as found from {listed(parts, 'or')}."
+
+
+def _levels(evidence: Evidence, name: str) -> str:
+    """The threshold of a metric, which each task has its own of: structureless guesses get further in some."""
+    own = [one for one in evidence.of("inputs") if one.group.metric == name]
+    tasks = {one.group.task: measured(one.threshold, one.unit) for one in own}
+    if len(set(tasks.values())) == 1:
+        return next(iter(tasks.values()))
+    return listed([f"{level} in {task}" for task, level in tasks.items()], "or")
 
 
 def _no_proof(bare: Sequence[Summary]) -> str:

@@ -26,6 +26,12 @@ from fedleak.results.schema import (
 )
 from fedleak.settings import Scalar
 
+GUESSES = ("prior_per_sample", "no_gradient_per_sample", "class_mean_per_sample")
+"""The fields of a row that hold a blind guess for each sample."""
+BESIDE = (*GUESSES, "single_color_per_sample", "nearest_public_per_sample")
+"""All that stands beside each sample, oracles last. Empty in a row of a version that knew no such thing."""
+EARLIER = "blind_per_sample"
+
 
 @runtime_checkable
 class Cellular(Protocol):
@@ -65,15 +71,20 @@ class Row:
     value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
     baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
     no_gradient: Annotated[Figure, Meaning("the same for public examples drawn at random")]
+    class_mean: Annotated[Figure, Meaning("the same for the mean public image of each label inferred")] = math.nan
+    single_color: Annotated[Figure, Meaning("an oracle: the same for the best patch of one color")] = math.nan
+    nearest_public: Annotated[Figure, Meaning("an oracle: the same for the nearest public example")] = math.nan
+    threshold: Annotated[Figure, Meaning("from where on a sample counts as leaked in this task")] = math.nan
     best: Annotated[Figure, Meaning("the sample that leaked most")]
     worst: Annotated[Figure, Meaning("the sample that leaked least")]
-    unit: Annotated[Text, Meaning("of value, baseline, no_gradient, best, worst and per_sample")]
+    unit: Annotated[Text, Meaning("of value, best, worst, threshold, what stands beside them, and per_sample")]
     higher_is_better: Annotated[Flag, Meaning("for the attacker: a higher value is more leakage")]
     certifiable: Annotated[Flag, Meaning("whether the attack had a test that its guess could have passed")]
     certified: Annotated[Flag, Meaning("whether the attack proved its guess")]
     certificate: Annotated[Text | None, Meaning("the test that proved the guess, in words; null where none did")]
     trouble: Annotated[
-        Text | None, Meaning("why the guess does not fit the update, in a word; null where it fits or nobody can tell")
+        Text | None,
+        Meaning("why the attack fell short by its own figures, in a word; null where it did not, as far as known"),
     ]
     diagnosis: Annotated[Text | None, Meaning("the same in a sentence, with what to do about it")]
     reason: Annotated[Text | None, Meaning("why there is no value, or only one over a part of the samples")]
@@ -83,7 +94,13 @@ class Row:
     """On one thread; the same for every metric of a reconstruction."""
     samples: Annotated[Whole, Meaning("examples behind the message")]
     per_sample: Annotated[Figures, Meaning("the value of each sample; null where no guess was matched to it")]
-    blind_per_sample: Annotated[Figures, Meaning("for each sample the better guess without the update")]
+    prior_per_sample: Annotated[Figures, Meaning("for each sample the prior's figure")] = ()
+    no_gradient_per_sample: Annotated[
+        Figures, Meaning("for each sample that of public examples, the mean of draws")
+    ] = ()
+    class_mean_per_sample: Annotated[Figures, Meaning("for each sample that of the mean of its class")] = ()
+    single_color_per_sample: Annotated[Figures, Meaning("an oracle: for each sample the best color's")] = ()
+    nearest_public_per_sample: Annotated[Figures, Meaning("an oracle: for each the nearest public example's")] = ()
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     """Empty where the run has only one."""
     setting: SettingTable
@@ -96,11 +113,17 @@ class Row:
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Row":
         """The row that `facts` was made from; raises `TypeError` where they are no row's."""
-        row = _parse(facts)
-        own, blind = len(row.per_sample), len(row.blind_per_sample)
-        if own != blind:
-            raise TypeError(f"blind_per_sample: expected {own} figures as in per_sample, got {blind}")
+        row = _parse(_of_today(facts))
+        for name in BESIDE:
+            own, beside = len(row.per_sample), len(getattr(row, name))
+            if beside not in (0, own):
+                raise TypeError(f"{name}: expected {own} figures as in per_sample, got {beside}")
         return row
+
+
+def _of_today(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Rows of earlier versions have the better of two guesses for each sample, which stands in for the prior's."""
+    return facts if EARLIER not in facts else {"prior_per_sample": facts[EARLIER], **facts}
 
 
 _parse = parser_of(Row)

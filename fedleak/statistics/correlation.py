@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from scipy.special import ndtr, stdtrit
 
-from fedleak.statistics.intervals import CLUSTERS, Interval, counted, expanded_tail, too_few
+from fedleak.statistics.intervals import CLUSTERS, TAIL, Interval, counted, no_interval, too_few
 
 RESAMPLES = 1_000
 
@@ -48,12 +49,17 @@ def spearman(
     value, count = float(_rho(np.ones((1, len(x))), *below, same)[0]), len(set(units))
     words = counted(count, unit)
     if math.isnan(value):
-        interval = Interval(low=math.nan, high=math.nan, method="does not vary")
+        interval = no_interval("does not vary")
     elif count < CLUSTERS:
         interval = too_few(words)
     else:
         interval = _interval(_rho(_draws(count)[:, members], *below, same), count, words)
     return Correlation(value=value, interval=interval, points=len(x), units=count)
+
+
+def expanded_tail(units: int) -> float:
+    """The quantile whose distance from a normal's mean, in standard deviations of the resamples, is Student's."""
+    return float(ndtr(stdtrit(units - 1, TAIL) * math.sqrt(units / (units - 1))))
 
 
 def _interval(drawn: Float64[np.ndarray, " resamples"], units: int, words: str) -> Interval:

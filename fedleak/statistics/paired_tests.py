@@ -1,23 +1,30 @@
-"""Paired tests (t, sign, Holm's correction): the same cells under two defenses, by two attacks, or in two runs.
+"""Paired tests (sign-flip, sign, Holm's correction): the same cells under two defenses, by two attacks, or in two runs.
 
-Limits: every test takes its units as independent, so with fewer than 5 seeds, where messages are the units although
-those of a seed share their model, p-values are optimistic; the t-test takes their differences as near to normal too.
+They are exact whatever the distribution of the figures: if nothing differs, a unit's difference is as likely to have
+the other sign. Limit: units are taken as independent, so with fewer than 5 seeds, where messages are the units although
+those of a seed share their model, p-values are optimistic.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-from scipy.special import bdtr, stdtr
+from jaxtyping import Float64, Int64
+from scipy.special import bdtr
 
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.results.row import Row
-from fedleak.statistics.group import Group, group_rows
+from fedleak.statistics.group import Group, bounds_of, group_rows
 from fedleak.statistics.intervals import Interval, Units, of_mean
 
 ROUNDING = 1e-9
 """Part of a figure that another machine's arithmetic may change; smaller differences count as none."""
+FLIPS = 13
+"""Signs that are flipped independently of each other: of more units in random sets."""
+LEVEL = 0.05
+"""A p-value that few units cannot fall below is said from here on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,13 @@ class Comparison:
     few pairs."""
     pairs: int
     test: str
-    """In words: "paired t-test over 8 messages of 2 seeds", "exact sign test over 6 seeds"."""
+    """In words: "exact sign-flip test over 4 messages of one seed, which cannot show p < 0.125"."""
+    least: float = 0.0
+    """The smallest p-value that so many units can have, among so many comparisons; NaN where there is none."""
+
+    def can_show(self, level: float) -> bool:
+        """Whether the p-value could have been below the level, whatever the differences."""
+        return not math.isnan(self.p_value) and self.least < level
 
 
 def compare_defenses(rows: Sequence[Row], reference: str) -> list[Comparison]:
@@ -92,19 +105,39 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def paired_t_test(units: Units, scale: float) -> float:
-    """The probability of differences as far from 0 if nothing differed; `scale` is the size of what was compared.
+def sign_flip_test(units: Units) -> float:
+    """The probability of a mean difference as far from 0 if each unit's had either sign with the same probability.
 
-    Differences that are all the same have no spread to judge by, so theirs is the probability that all have the same
-    sign (an exact sign-flip test); 1 where they are 0.
+    All sign flips are tried where there are at most `FLIPS + 1` units, else a random group of them, which is as exact:
+    what is observed is one of the group, and as likely to be any other. Differences that are all the same need no care:
+    only two flips are as far out. Source: Fisher 1935, "The Design of Experiments", section 21; groups of flips:
+    Hemerik and Goeman 2018, https://doi.org/10.1007/s11749-017-0571-1.
     """
-    count, means = len(units), units.means
-    if count < 2:
+    if len(units) < 2:
         return math.nan
-    if not agree(units, scale):
-        t = means.mean() / (means.std(ddof=1) / math.sqrt(count))
-        return float(2 * stdtr(count - 1, -abs(t)))
-    return 1.0 if abs(means.mean()) <= ROUNDING * scale else 2.0 ** (1 - count)
+    means = units.means
+    flipped = np.abs(_flips(len(units)) @ means)
+    return float((flipped >= abs(means.sum()) - ROUNDING * np.abs(means).sum()).mean())
+
+
+@lru_cache(maxsize=32)
+def _flips(units: int) -> Float64[np.ndarray, "flips units"]:
+    """A group of sign flips; that of all units is left out, since it only mirrors the sum."""
+    flips = min(FLIPS, units - 1)
+    chosen = np.eye(flips, units, dtype=int) if flips == units - 1 else _sets(flips, units)
+    ways = np.arange(2**flips)[:, None] >> np.arange(flips) & 1
+    signs: Float64[np.ndarray, "flips units"] = 1.0 - 2.0 * (ways @ chosen % 2)
+    return signs
+
+
+def _sets(flips: int, units: int) -> Int64[np.ndarray, "flips units"]:
+    """Random sets of units whose signs are flipped together; the same each time."""
+    return np.random.default_rng(units).integers(2, size=(flips, units))
+
+
+def least_p_value(units: int) -> float:
+    """The smallest two-sided p-value of so many units: that of all with the same sign; NaN where there is no test."""
+    return 2.0 ** max(1 - units, -FLIPS) if units > 1 else math.nan
 
 
 def sign_test(units: Units) -> float:
@@ -114,11 +147,6 @@ def sign_test(units: Units) -> float:
     """
     up, down = int((units.totals > 0).sum()), int((units.totals < 0).sum())
     return min(1.0, 2 * float(bdtr(min(up, down), up + down, 0.5)))
-
-
-def agree(units: Units, scale: float) -> bool:
-    """Whether all differences are the same; `scale` is the size of what was compared."""
-    return bool(np.ptp(units.means) <= ROUNDING * scale)
 
 
 def _test_groups(rows: Iterable[Row]) -> dict[Group, list[Row]]:
@@ -133,15 +161,17 @@ def _comparison(group: Group, rows: Sequence[Row], reference: Group, reference_r
     real = [d if abs(d) > ROUNDING * scale else 0.0 for d in differences]
     units = Units.of(real, [seed for seed, _, _ in both])
     one_each = len(units) == len(both) and all(_one_hit_or_miss(side[m]) for side in (mine, other) for m in both)
-    p_value, test = _tested(units, scale, one_each=one_each)
+    p_value, test = _tested(units, one_each=one_each)
+    least, most = bounds_of(group.metric)
     return Comparison(
         group=group,
         reference=reference,
         difference=math.fsum(real) / len(real) if real else math.nan,
-        interval=of_mean(units),
+        interval=of_mean(units, (least - most, most - least)),
         p_value=p_value,
         pairs=len(both),
         test=test,
+        least=least_p_value(len(units)),
     )
 
 
@@ -155,14 +185,13 @@ def _one_hit_or_miss(row: Row) -> bool:
     return row.unit.startswith("share") and known in ([0.0], [1.0])
 
 
-def _tested(units: Units, scale: float, *, one_each: bool) -> tuple[float, str]:
+def _tested(units: Units, *, one_each: bool) -> tuple[float, str]:
     """The p-value and the test in words; `one_each` says that each unit is one sample, hit or missed."""
     if len(units) < 2:
         return math.nan, f"too few: {units}"
     if one_each:
         return sign_test(units), f"exact sign test over {units}"
-    name = "exact sign-flip test" if agree(units, scale) else "paired t-test"
-    return paired_t_test(units, scale), f"{name} over {units}"
+    return sign_flip_test(units), f"exact sign-flip test over {units}"
 
 
 def _corrected(comparisons: list[Comparison], family: Callable[[Comparison], str]) -> list[Comparison]:
@@ -171,6 +200,16 @@ def _corrected(comparisons: list[Comparison], family: Callable[[Comparison], str
     families = [family(comparison) for comparison in comparisons]
     for name in dict.fromkeys(families):
         places = [i for i, own in enumerate(families) if own == name]
-        for i, p_value in zip(places, holm([comparisons[i].p_value for i in places]), strict=True):
-            corrected[i] = replace(comparisons[i], p_value=p_value)
+        p_values = holm([comparisons[i].p_value for i in places])
+        tests = sum(not math.isnan(p_value) for p_value in p_values)
+        for i, p_value in zip(places, p_values, strict=True):
+            corrected[i] = _read_with(comparisons[i], p_value, tests)
     return corrected
+
+
+def _read_with(comparison: Comparison, p_value: float, tests: int) -> Comparison:
+    """The comparison among so many tests."""
+    least = comparison.least * tests
+    among = f"among {tests} tests " if tests > 1 else ""
+    limit = f", which {among}cannot show p < {min(1.0, least):.3g}" if least > LEVEL else ""
+    return replace(comparison, p_value=p_value, least=least, test=comparison.test + limit)

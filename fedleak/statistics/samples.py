@@ -1,16 +1,27 @@
-"""Samples of many messages side by side, each with its guess without the update, and intervals of shares of them."""
+"""Samples of many messages side by side, each with what stands beside it, and intervals of shares of them."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from fedleak.results.row import Row
-from fedleak.statistics.intervals import Interval, Units, clopper_pearson, of_mean, too_few
+from fedleak.results.row import BESIDE, GUESSES, Row
+from fedleak.statistics.intervals import (
+    CLUSTERS,
+    Interval,
+    Units,
+    at_most,
+    clopper_pearson,
+    gaffke,
+    gaffke_limit,
+    too_few,
+)
 
-SAME = 1e-12
-"""Shares that differ by less are equal but for rounding."""
+ONE_SIDED = 0.05
+"""How often the upper limit of a share may lie below it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +29,11 @@ class Samples:
     """The samples of a group one after another, as far as they have a value."""
 
     values: Float64[np.ndarray, " samples"]
-    guesses: Float64[np.ndarray, " samples"]
-    """NaN where there is none."""
+    beside: Float64[np.ndarray, "references samples"]
+    """What each blind guess and each oracle reaches for them, in the order of `BESIDE`; NaN where there is none."""
+    chosen: int
+    """The blind guess that does best on average over the group: one for all samples, for nobody knows which is better
+    for a sample who has not seen the truth."""
     message: Int64[np.ndarray, " samples"]
     """The place of its row."""
     sign: float
@@ -29,15 +43,23 @@ class Samples:
     def of(cls, rows: Sequence[Row]) -> "Samples":
         """The samples of the rows of one group."""
         values = np.array([value for row in rows for value in row.per_sample], dtype=float)
-        guesses = np.array([guess for row in rows for guess in row.blind_per_sample], dtype=float)
+        beside = np.array([[one for row in rows for one in _of_each(row, name)] for name in BESIDE], dtype=float)
         message = np.repeat(np.arange(len(rows)), [len(row.per_sample) for row in rows])
         known = np.isfinite(values)
         sign = 1.0 if rows[0].higher_is_better else -1.0
-        return cls(values=values[known], guesses=guesses[known], message=message[known], sign=sign)
+        values, beside, message = values[known], beside[:, known], message[known]
+        chosen = _best_guess(sign * beside[: len(GUESSES)], message)
+        return cls(values=values, beside=beside, chosen=chosen, message=message, sign=sign)
+
+    @property
+    def guesses(self) -> Float64[np.ndarray, " samples"]:
+        """What the chosen blind guess reaches; NaN where there is none."""
+        guesses: Float64[np.ndarray, " samples"] = self.beside[self.chosen]
+        return guesses
 
     @property
     def gains(self) -> Float64[np.ndarray, " samples"]:
-        """By how much each leaks more than its guess; NaN where it has none."""
+        """By how much each leaks more than the chosen guess; NaN where it has none."""
         gains: Float64[np.ndarray, " samples"] = self.sign * (self.values - self.guesses)
         return gains
 
@@ -46,28 +68,72 @@ class Samples:
         reached: Bool[np.ndarray, " samples"] = self.sign * self.values >= self.sign * threshold
         return reached
 
+    def leaked(self, threshold: float, margin: float) -> Bool[np.ndarray, " samples"]:
+        """Which reach the threshold and beat by the margin all that stands beside them; one alone need only reach it.
+
+        A flat photo that was guessed as a flat patch reaches any threshold and is beside the best single color.
+        """
+        gains = self.sign * (self.values - self.beside)
+        leaked: Bool[np.ndarray, " samples"] = self.reach(threshold) & ~((gains <= 0) | (gains < margin)).any(axis=0)
+        return leaked
+
     def guessed(self) -> "Samples":
-        """Those that have a guess."""
+        """Those that the chosen guess has a value for."""
         known = np.isfinite(self.guesses)
-        return Samples(
-            values=self.values[known], guesses=self.guesses[known], message=self.message[known], sign=self.sign
-        )
+        return replace(self, values=self.values[known], beside=self.beside[:, known], message=self.message[known])
+
+
+def _of_each(row: Row, name: str) -> Sequence[float]:
+    """A row of a version that knew no such reference has none for any sample."""
+    return getattr(row, name) or (math.nan,) * len(row.per_sample)
+
+
+def _best_guess(guesses: Float64[np.ndarray, "guesses samples"], message: Int64[np.ndarray, " samples"]) -> int:
+    """Of the guesses that the most samples have, the one with the highest mean over messages of their means."""
+    known = np.isfinite(guesses)
+    sizes = np.bincount(message)[message] if len(message) else message
+    means = np.where(known, guesses, 0.0) @ (1 / sizes)
+    complete = known.sum(axis=1) == known.sum(axis=1).max()
+    return int(np.where(complete, means, -np.inf).argmax())
 
 
 def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
     """Of the share of all samples that are hits, from each message's hits and size, made under these seeds.
 
-    Samples of one message go together, so what counts is units, as everywhere. Exact where each has one sample; else of
-    a mean of the units' shares. Messages without samples say nothing.
+    Samples of one message go together, so what counts is units, as everywhere. Messages without samples say nothing.
     """
-    known = [place for place, size in enumerate(sizes) if size]
-    units = Units.of([float(hits[i]) for i in known], [seeds[i] for i in known], [sizes[i] for i in known])
-    return _of_shares(units, samples=sum(sizes))
+    return _of_shares(_units(hits, sizes, seeds))
+
+
+def share_limit(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> float:
+    """The upper 95% limit of the share of all samples that are hits: one-sided, and always counted by seeds.
+
+    It holds however the hits of a seed go together, so that of a clean run it depends on the seeds alone.
+    """
+    units = _units(hits, sizes, seeds, clusters=1)
+    if not len(units):
+        return 1.0
+    if _whole(units):
+        return at_most(float(units.means.sum()), len(units), ONE_SIDED)
+    return gaffke_limit(units, 1.0, 1 - ONE_SIDED)
+
+
+def seeds_needed(leaked: float, share: float) -> int:
+    """How many seeds there must be in all for `share_limit` to be at most `share`, if all but `leaked` are clean."""
+
+    def enough(seeds: int) -> bool:
+        return at_most(leaked, seeds, ONE_SIDED) <= share
+
+    fewest = most = math.floor(leaked) + 1
+    while not enough(most):
+        most *= 2
+    return fewest + bisect_left(range(fewest, most), True, key=enough)
 
 
 def mean_share_interval(shares: Sequence[float], sizes: Sequence[int], seeds: Sequence[int]) -> Interval:
     """The same of the mean over messages; each counts alike, whatever its size."""
-    return _of_shares(Units.of(shares, seeds), samples=sum(sizes))
+    known = [place for place, size in enumerate(sizes) if size]
+    return _of_shares(Units.of([shares[i] for i in known], [seeds[i] for i in known]))
 
 
 def share_beyond(rows: Sequence[Row], samples: Samples, threshold: float) -> tuple[float, Interval]:
@@ -86,16 +152,19 @@ def hit_or_miss(unit: str, values: Float64[np.ndarray, " samples"]) -> bool:
     return unit.startswith("share") and len(values) > 0 and bool(((values == 0) | (values == 1)).all())
 
 
-def _of_shares(units: Units, *, samples: int) -> Interval:
-    """Units that agree have no spread, which says that each is like the others and not that the next will be.
+def _units(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int], clusters: int = CLUSTERS) -> Units:
+    known = [place for place, size in enumerate(sizes) if size]
+    found = [float(hits[i]) for i in known], [seeds[i] for i in known], [sizes[i] for i in known]
+    return Units.of(*found, clusters=clusters)
 
-    So they count as one trial each.
-    """
-    if samples == len(units):
-        return clopper_pearson(float(units.totals.sum()), len(units), str(units))
-    if len(units) < 2:
-        return too_few(str(units))
-    if np.ptp(units.means) < SAME:
+
+def _of_shares(units: Units) -> Interval:
+    if len(units) and _whole(units):
         return clopper_pearson(float(units.means.sum()), len(units), str(units))
-    interval = of_mean(units)
-    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
+    return too_few(str(units)) if len(units) < 2 else gaffke(units, (0.0, 1.0))
+
+
+def _whole(units: Units) -> bool:
+    """Whether each unit is all hits or all misses, and so one trial; of different sizes only where all are the same."""
+    means = units.means
+    return bool(((means == 0) | (means == 1)).all() and (units.agree or np.ptp(units.sizes) == 0))

@@ -1,9 +1,9 @@
-"""Summary of rows that belong together: mean and interval, worst case, both baselines."""
+"""Summary of rows that belong together: mean and interval, worst case, blind guesses and oracles."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,19 +35,25 @@ class Summary:
     """Mean of the best constant guess over the same messages."""
     no_gradient: float
     """Mean of public examples drawn at random over the same messages."""
+    class_mean: float = math.nan
+    """Of images: mean of the mean public image of each label that was inferred."""
+    single_color: float = math.nan
+    """An oracle, of images: mean of the best patch of one color."""
+    nearest_public: float = math.nan
+    """An oracle, of images: mean of the nearest public example."""
     gain: float
-    """How much more leaks than by the better guess for each sample, message by message; positive is more leakage."""
+    """How much more leaks than by the best of the blind guesses, the same for all samples; positive is more leakage."""
     gain_interval: Interval
     beats_guessing: bool | None
     """Whether guessing alone would hardly do as well; None where there are too few messages to tell."""
     samples: tuple[float, ...]
     """Every sample's value, in the order of the rows; NaN ones left out."""
     leaked: int
-    """Samples at the metric's threshold or past it that also beat what guessing gives for them by its margin."""
+    """Samples at the threshold or past it that also beat by the metric's margin what each guess and oracle gives."""
     worst_case: float
     """The sample that leaked most."""
     threshold: float
-    """The metric's own; see `Metric.threshold`."""
+    """Of the metric in this task; see `fedleak.evaluation.references`."""
     share: float
     """Share of the samples that leaked to the threshold or beyond it."""
     share_interval: Interval
@@ -85,7 +91,7 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
     values = tuple(samples.values.tolist())
     higher = rows[0].higher_is_better
     metric = installed(group.metric)
-    threshold, margin = (metric.threshold, metric.margin) if metric else (math.nan, math.nan)
+    threshold, margin = threshold_of(rows), metric.margin if metric else math.nan
     gain = gain_of(rows, samples, threshold=threshold, margin=margin)
     nothing = math.nan, too_few(counted(0, "message"))
     share, share_interval = nothing if math.isnan(threshold) else share_beyond(rows, samples, threshold)
@@ -97,6 +103,9 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
         interval=_interval(rows, samples),
         prior=_mean(row.baseline for row in scored),
         no_gradient=_mean(row.no_gradient for row in scored),
+        class_mean=_mean(row.class_mean for row in scored),
+        single_color=_mean(row.single_color for row in scored),
+        nearest_public=_mean(row.nearest_public for row in scored),
         gain=gain.mean,
         gain_interval=gain.interval,
         beats_guessing=gain.beats_guessing,
@@ -118,6 +127,14 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
     )
 
 
+def threshold_of(rows: Sequence[Row]) -> float:
+    """The one that the rows of a group were scored with, the strictest; of earlier versions, the metric's own."""
+    metric = installed(rows[0].metric)
+    own = math.nan if metric is None else metric.threshold
+    known = [row.threshold for row in rows if math.isfinite(row.threshold)]
+    return (max if rows[0].higher_is_better else min)(known, default=own)
+
+
 def _diagnoses(rows: Iterable[Row]) -> dict[str, tuple[int, str]]:
     known = [(row.trouble, row.diagnosis) for row in rows if row.trouble is not None and row.diagnosis is not None]
     words = dict(reversed(known))
@@ -133,9 +150,7 @@ def _interval(rows: Sequence[Row], samples: Samples) -> Interval:
     if hit_or_miss(rows[0].unit, samples.values):
         sizes = np.bincount(samples.message, minlength=len(rows))
         return mean_share_interval(values, [int(sizes[place]) for place, _ in scored], seeds)
-    interval = of_mean(Units.of(values, seeds))
-    low, high = bounds_of(rows[0].metric)
-    return replace(interval, low=max(interval.low, low), high=min(interval.high, high))
+    return of_mean(Units.of(values, seeds), bounds_of(rows[0].metric))
 
 
 def _mean(values: Iterable[float]) -> float:

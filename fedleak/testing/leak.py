@@ -10,8 +10,8 @@ from fedleak.contracts.score import Score
 from fedleak.errors import did_you_mean
 
 ADVICE = (
-    "if that is too much: larger batches, more local steps, secure aggregation or noise hide more "
-    "(`fedleak list defenses`); if it is little, another attack may do better (`fedleak list attacks`)"
+    "if that is too much, measure it again under another defense (`fedleak list defenses`); if it is little, another "
+    "attack may do better (`fedleak list attacks`)"
 )
 PRIOR = "the prior could not be scored on these examples"
 NO_GRADIENT = "it guesses from public examples; give some as auxiliary=(images, labels)"

@@ -1,6 +1,6 @@
 """The pytest plug-in: a fixture `fedleak` that attacks a model and a batch in a unit test.
 
-    def test_my_update_hides_its_photo(fedleak):
+    def test_an_attack_on_my_update_stays_near_guessing(fedleak):
         leak = fedleak.attack(model, images, labels, "inverting-gradients", steps=200)
         assert leak.psnr < leak.prior.psnr + 3, leak
 

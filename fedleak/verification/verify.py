@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from fedleak import progress
-from fedleak.errors import RecordingError
+from fedleak.errors import FedleakError, RecordingError
 from fedleak.evaluation.message import Message
+from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.recording import Recording, find_recordings
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
@@ -38,12 +39,24 @@ def verify(run: Path) -> list[Check]:
     folder = RunFolder(run)
     paths = find_recordings(run / "recordings")
     if not paths:
-        raise RecordingError(f"{run} holds no recordings; expected the folder of a run, as `fedleak run --out` made it")
+        why = "; ".join(breakdowns(run)) or "expected the folder of a run, as `fedleak run --out` made it"
+        raise RecordingError(f"{run} holds no recordings; {why}")
     checks = []
     for done, path in enumerate(paths):
         progress.report(done, len(paths))
         checks.append(_check(folder, path))
     return checks
+
+
+def breakdowns(run: Path) -> list[str]:
+    """What ended those federations of a run folder that came to no end of their own, a sentence each."""
+    found = []
+    for path in sorted((run / "recordings").rglob(FAILURES)):
+        try:
+            read_outcome(path.parent)
+        except FedleakError as error:
+            found.append(f"the federation of {path.parent.relative_to(run / 'recordings')} broke down: {error}")
+    return found
 
 
 def _check(folder: RunFolder, path: Path) -> Check:

@@ -75,6 +75,23 @@ def test_it_refuses_a_server_that_runs_other_sources(tmp_path: Path) -> None:
         assert str(reply.error.reason).startswith("FederationError: the server runs fedleak sources other")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"federation": {"batch_size": 1}},
+        {"federation": {"batch_size": 2}, "utility": {"rounds": 1, "batch_size": 1}},
+        {"federation": {"batch_size": 2}, "model": {"trained_rounds": 1, "trained_batch_size": 1}},
+    ],
+)
+def test_it_refuses_before_the_first_round_what_batch_norm_will_not_bear_in_a_later_one(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    plan = plan_in(tmp_path, task="digits-resnet18", **changes)
+    reason = str(asked(plan, "query").error.reason)
+    assert reason.startswith("ConfigError: 'digits-resnet18' has a BatchNorm layer")
+    assert "batch_size = 1 makes one of" in reason
+
+
 def test_its_key_is_its_own_and_changes_with_the_round(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
     keys = [

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from flwr.serverapp.strategy import FedAvg
 from torch.utils.tensorboard.writer import SummaryWriter  # noqa: F401  its warnings come once, on import
 
 from fedleak.campaign import cell_job, tensorboard
@@ -22,6 +23,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.run import run
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import PACKAGES
+from fedleak.verification.verify import breakdowns, verify
 
 pytestmark = pytest.mark.slow
 
@@ -246,6 +248,59 @@ def test_a_disk_that_fills_up_is_one_sentence_and_keeps_what_is_finished(tmp_pat
     with pytest.raises(OutputError, match="No space left"):
         run(experiment(), tmp_path / "run")
     assert len(figures(RunFolder(tmp_path / "run"))) == 4
+
+
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize(("error", "status"), [(ZeroDivisionError("a bug"), 1), (NonFiniteError("the loss is nan"), 2)])
+def test_a_federation_that_breaks_down_late_has_its_sound_rounds_attacked(tmp_path, monkeypatch, error, status, summed):
+    def failing(*arguments):
+        if arguments[5][3] == 3:
+            raise error
+        return reply(*arguments)
+
+    monkeypatch.setattr(client_module, "reply", failing)
+    chain = {"chain": [{"use": "secure-aggregation"}]} if summed else {}
+    tree = {
+        "federation": {"clients": 2, "rounds": 4, "fraction_evaluate": 1.0},
+        "defenses": [{"name": "only", **chain}],
+        "attacks": [{"use": "analytic-linear"}],
+        "metrics": ["psnr"],
+    }
+    outcome = run(experiment(**tree), tmp_path / "run")
+    assert outcome.exit_status == status
+    assert [f"{row.round} {row.client}" for row in outcome.rows] == [
+        f"{round} {who}" for round in range(1, 5) for who in (0, 1, *[AGGREGATE] * summed)
+    ]
+    sound, broken = outcome.rows[: len(outcome.rows) // 2], outcome.rows[len(outcome.rows) // 2 :]
+    assert all(row.reason is None and row.value > 5 for row in sound)
+    assert all(math.isnan(row.value) and str(error) in row.reason for row in broken)
+    assert any("the federation broke down" in problem and "in 2 rounds" in problem for problem in outcome.problems)
+    rounds = [json.loads(line) for line in outcome.folder.federations.read_text().splitlines()]
+    assert [one["failures"] for one in rounds] == [0, 0, 2, 2]
+    assert [one["accuracy"] is None for one in rounds] == [False, False, True, True]
+    assert all(check.verdict in ("agrees", "masked") for check in verify(outcome.folder.root))
+    assert [str(error) in sentence for sentence in breakdowns(outcome.folder.root)] == [True]
+
+    attacked = []
+    monkeypatch.setattr(cell_job, "_attacked", lambda *_: attacked.append(1))
+    assert figures(run(experiment(**tree), tmp_path / "run").folder) == figures(outcome.folder)
+    assert not attacked
+
+
+def test_a_strategy_that_fails_late_costs_no_message_that_was_recorded(tmp_path, monkeypatch):
+    aggregate = FedAvg.aggregate_train
+
+    def failing(strategy, server_round, replies):
+        if server_round == 2:
+            raise ZeroDivisionError("a bug in a strategy")
+        return aggregate(strategy, server_round, replies)
+
+    monkeypatch.setattr(FedAvg, "aggregate_train", failing)
+    federation = {"clients": 2, "rounds": 3}
+    outcome = run(experiment(federation=federation, defenses=[{"name": "none"}]), tmp_path / "run")
+    assert {(row.round, math.isnan(row.value)) for row in outcome.rows} == {(1, False), (2, False), (3, True)}
+    assert "Traceback" in outcome.folder.errors.read_text()
+    assert outcome.exit_status == 1
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def row(*samples: float, **changed) -> Row:
     }
     blind = {**PLAIN, **changed}
     better = (max if blind.get("higher_is_better") else min)(blind["baseline"], blind["no_gradient"])
-    guesses = {"per_sample": samples, "blind_per_sample": (better,) * len(samples), "samples": len(samples)}
+    guesses = {"per_sample": samples, "prior_per_sample": (better,) * len(samples), "samples": len(samples)}
     return Row(**{**PLAIN, **figures, **guesses, **changed})
 
 

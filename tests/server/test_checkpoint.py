@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 
 from fedleak.errors import DataError, NonFiniteError
+from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.server.checkpoint import load_checkpoint
 from fedleak.tasks import initial_weights, task_named
@@ -47,6 +49,51 @@ def test_buffers_come_along(tmp_path: Path) -> None:
     weights.buffers["bn1.running_mean"] += 3
     torch.save(weights.state_dict(), tmp_path / "weights.pt")
     assert equal(load_checkpoint(task, tmp_path / "weights.pt").buffers, weights.buffers)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    ["module.{}", "_module.{}", "_orig_mod.{}", "module._orig_mod.{}", "_orig_mod._module.module.{}"],
+)
+def test_a_wrapped_model_gives_the_weights_of_what_is_wrapped(wrapped: str, tmp_path: Path) -> None:
+    torch.save({wrapped.format(name): value for name, value in state().items()}, tmp_path / "weights.pt")
+    assert equal(load_checkpoint(TASK, tmp_path / "weights.pt").state_dict(), state())
+
+
+def test_a_layer_that_alone_is_wrapped_is_as_good(tmp_path: Path) -> None:
+    saved = {name.replace(".", "._orig_mod.", 1): value for name, value in state().items()}
+    torch.save(saved, tmp_path / "weights.pt")
+    assert equal(load_checkpoint(TASK, tmp_path / "weights.pt").state_dict(), state())
+
+
+class Tied(nn.Module):
+    """Two layers with one weight, and a constant that no file has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.b.weight = self.a.weight
+        self.register_buffer("scale", torch.full((1,), 2.0), persistent=False)
+
+
+TIED = Task("tied", Tied(), (1, 2, 2), 4)
+
+
+@pytest.mark.parametrize("absent", [None, "a.weight", "b.weight"])
+def test_a_tied_weight_is_loaded_from_any_of_its_names(absent: str | None, tmp_path: Path) -> None:
+    saved = {name: value + 1 for name, value in TIED.network.state_dict().items() if name != absent}
+    torch.save(saved, tmp_path / "weights.pt")
+    loaded = load_checkpoint(TIED, tmp_path / "weights.pt")
+    assert sorted(loaded.parameters) == ["a.bias", "a.weight", "b.bias"]
+    assert torch.equal(loaded.parameters["a.weight"], TIED.network.get_parameter("a.weight") + 1)
+    assert torch.equal(loaded.buffers["scale"], torch.full((1,), 2.0))
+
+
+def test_a_tied_weight_with_two_values_is_refused(tmp_path: Path) -> None:
+    saved = {**TIED.network.state_dict(), "b.weight": torch.zeros(4, 4)}
+    torch.save(saved, tmp_path / "weights.pt")
+    with pytest.raises(DataError, match="are one parameter"):
+        load_checkpoint(TIED, tmp_path / "weights.pt")
 
 
 def without(name: str) -> NamedTensors:

@@ -86,7 +86,7 @@ def _too_few(rows: Rows, basis: list[Column], budget: Budget) -> str:
     asleep = sum(float(sparse.zero.double().mean()) for sparse in basis) / len(basis) if basis else 0.5
     needed = expected_samples(rows.rank, asleep)
     cause = (
-        f"noise of {rows.noise:.0e} an entry hides the others, or there is no ReLU behind the layer"
+        f"noise of {rows.noise:.0e} an entry is above the others here, or there is no ReLU behind the layer"
         if needed < budget.samples
         else f"sampling alone takes about {needed:.0e}: raise samples or descents"
     )

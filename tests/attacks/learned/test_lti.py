@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fedleak.attacks.label_inference.batch_counts import BatchCounts
-from fedleak.attacks.learned.lti import LTI
+from fedleak.attacks.learned.lti import LTI, PLENTY, _starved
 from fedleak.attacks.parts.learning.inverter import Pairs, Training, learn, unordered_error
 from fedleak.attacks.parts.learning.shadow import draw_batches, mixed
 from fedleak.attacks.parts.learning.update_features import BINS, Components, FeatureHash
@@ -137,3 +137,12 @@ def test_some_batches_are_mixed_and_stay_images(linear_task):
     assert all(one is other for one, other in zip(half[10:], batches[10:], strict=True))
     assert all(not torch.equal(one.inputs, other.inputs) for one, other in zip(half[:10], batches[:10], strict=True))
     assert all(float(batch.inputs.min()) >= 0 and float(batch.inputs.max()) <= 1 for batch in half)
+
+
+def test_it_says_that_it_was_starved_unless_it_had_as_much_as_it_needs(linear_task, observe):
+    seen = replace(observe(linear_task, stripes(1, 0)), auxiliary=stripes(40, "public"))
+    said = LTI(shadows=40, epochs=2, hidden=8).run(seen, generator(0)).diagnosis
+    assert said.trouble == "starved"
+    assert "40 public examples in 40 batches" in said.words
+    assert _starved(PLENTY, PLENTY) is None
+    assert _starved(PLENTY, PLENTY - 1) is not None

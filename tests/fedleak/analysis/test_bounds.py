@@ -15,6 +15,7 @@ from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_su
 from fedleak.analysis.conditions import Condition
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
+from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess
 from fedleak.experiment.grid import parse_campaign
 from fedleak.randomness import generator
 from fedleak.run import run
@@ -73,7 +74,7 @@ def test_the_best_attacker_on_two_secrets_stays_below_and_the_bound_is_not_far_a
 
 
 def guarantee(multiplier: float, rounds: int = 1) -> Guarantee:
-    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client", neighbors="removed", releases=1)
+    mechanism = Mechanism(noise=multiplier, contribution=1.0, protects="client")
     return Guarantee(mechanism=mechanism, rounds=rounds, defense="local-dp")
 
 
@@ -83,8 +84,7 @@ def check(multiplier: float, hits: int, trials: int = 40, blind: int = 0, used: 
         hits=[1] * hits + [0] * (trials - hits),
         sizes=[1] * trials,
         seeds=list(range(trials)),
-        blind_hits=blind,
-        blind_trials=1000,
+        blind=BlindSuccess(hits=blind, trials=1000, constants=1),
         rounds=used,
     )
 
@@ -105,7 +105,7 @@ def test_success_without_noise_is_none() -> None:
 
 def test_a_lucky_hit_and_too_few_blind_guesses_are_no_bug() -> None:
     assert not check(10.0, hits=1, trials=10).beaten
-    unsure = check_success(guarantee(10.0), hits=[1, 1], sizes=[1, 1], seeds=[0, 1], blind_hits=0, blind_trials=0)
+    unsure = check_success(guarantee(10.0), hits=[1, 1], sizes=[1, 1], seeds=[0, 1], blind=UNKNOWN)
     assert math.isnan(unsure.bound)
     assert not unsure.beaten
 
@@ -114,7 +114,7 @@ def test_the_bound_is_at_what_the_attack_used() -> None:
     one, five = check(2.0, 1, blind=100), check(2.0, 1, blind=100, used=5)
     assert 0.1 < one.bound < five.bound
     assert one.bound < one.bound_at_most
-    assert "noise multiplier 2 for removed clients, 1 release" in one.sentence
+    assert "noise multiplier 1 (replace-one client), 1 release" in one.sentence
     assert "5 releases" in five.sentence
 
 
@@ -171,6 +171,31 @@ def test_what_chance_may_explain_is_none(rows):
     few = [row for row in rows(60.0) if row.seed < 1]
     [bound] = bounds_of(few, parse_campaign(TREE))
     bound.check.require()
+
+
+def test_what_a_blind_guess_reaches_beats_no_bound(rows):
+    """Each image is as near as the best single color: past the threshold, and no success."""
+    flat = rows(60.0, single_color_per_sample=(60.0,))
+    [bound] = bounds_of(flat, parse_campaign(TREE))
+    assert bound.check.measured == 0.0
+    assert 0.0 < bound.check.bound_at_most < 0.1
+    bound.check.require()
+
+
+def test_the_bound_counts_a_guess_for_each_example_of_a_batch():
+    one, four = (
+        check_success(guarantee(10.0), hits=[0] * 5, sizes=[size] * 5, seeds=list(range(5)),
+                      blind=BlindSuccess(hits=20, trials=1000, constants=1))
+        for size in (1, 4)
+    )  # fmt: skip
+    assert four.prior == pytest.approx(4 * one.prior)
+    assert one.bound_at_most < four.bound_at_most
+
+
+def test_without_public_data_there_is_no_bound_and_the_sentence_says_so():
+    found = check_success(guarantee(10.0), hits=[1] * 40, sizes=[1] * 40, seeds=list(range(40)), blind=UNKNOWN)
+    assert not found.beaten
+    assert "without public data to try blind guesses on there is no bound" in found.sentence
 
 
 @pytest.mark.slow

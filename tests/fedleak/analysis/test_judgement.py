@@ -33,7 +33,11 @@ def test_one_message_whose_images_were_rebuilt_is_not_too_few(make_row):
 
 
 def test_an_image_that_guessing_comes_near_is_not_rebuilt(make_row):
-    assert judged(messages(make_row, [22.2] * 4, baseline=21.0)) is Judgement.BEYOND
+    assert judged(messages(make_row, [22.1, 22.2, 22.2, 22.3], baseline=21.0)) is Judgement.BEYOND
+
+
+def test_gains_that_are_all_equal_have_no_spread_that_shows_more_than_luck(make_row):
+    assert judged(messages(make_row, [22.2] * 4, baseline=21.0)) is Judgement.UNCLEAR
 
 
 def test_one_hit_of_four_is_luck_even_beside_a_guess_that_had_none(make_row):

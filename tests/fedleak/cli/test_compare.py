@@ -91,10 +91,15 @@ def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(comp
 @pytest.mark.slow
 def test_advice_names_the_evidence_and_has_an_exit_status(compared):
     root, _ = compared
-    kept = fedleak("advise", root, "--max-leak", "100dB", "--min-accuracy", "0")
+    kept = fedleak("advise", root, "--max-leak", "100dB", "--max-share", "0.5")
     assert kept.exit_code == 0, kept.output
-    assert "5 messages" in kept.output
-    assert "what was not tried" in kept.output
+    words = " ".join(kept.output.split())
+    assert "0 of 5 samples past psnr 100.0 in 5 seeds, so at most 45.1% of them (95%); p95 " in words
+    assert "not tried: labels, membership and properties" in words
+    assert "what was not tried" in words
+    few = fedleak("advise", root, "--max-leak", "100dB")
+    assert few.exit_code == 1
+    assert "59 clean seeds would show at most 0.05" in " ".join(few.output.split())
     none = fedleak("advise", root, "--max-leak", "0.1 dB")
     assert none.exit_code == 1
     assert "no defense that was tried keeps" in " ".join(none.output.split())
@@ -112,7 +117,7 @@ def test_the_comparison_as_json_has_these_fields(compared):
         "condition", "defense", "metric", "unit", "attack", "plain", "plain_low", "plain_high",
         "adaptive", "adaptive_low", "adaptive_high", "tested", "gain", "guess",
         "accuracy", "accuracy_low", "accuracy_high", "sent_bytes", "encoded_bytes", "seconds", "memory_bytes",
-        "delta", "epsilon_whole_run", "epsilon_recorded", "success", "success_bound",
+        "delta", "epsilon_whole_run", "epsilon_terms", "epsilon_recorded", "success", "success_bound",
     ]  # fmt: skip
 
 
@@ -120,15 +125,16 @@ def test_the_comparison_as_json_has_these_fields(compared):
 def test_advice_as_json_has_a_verdict_for_each_defense_and_the_same_exit_status(compared):
     root, _ = compared
     for limit, status in (("100dB", 0), ("0.1dB", 1)):
-        said = fedleak("advise", root, "--max-leak", limit, "--format", "json")
+        said = fedleak("advise", root, "--max-leak", limit, "--max-share", "0.5", "--format", "json")
         assert said.exit_code == status
         facts = json.loads(said.stdout)
-        assert list(facts) == ["max_leak", "min_accuracy", "defenses", "not_tried"]
+        assert list(facts) == ["max_leak", "max_share", "min_accuracy", "allowed", "defenses", "not_tried"]
         assert {one["defense"] for one in facts["defenses"]} == {"none", "sparse", "noisy"}
         assert any(one["verdict"] == "recommended" for one in facts["defenses"]) == (status == 0)
         assert list(facts["defenses"][0]) == [
             "condition", "defense", "verdict", "reason",
-            "metric", "attack", "leak", "leak_low", "leak_high", "accuracy",
+            "metric", "attack", "samples", "seeds", "past", "share", "share_at_most", "seeds_needed",
+            "p95", "worst", "mean", "accuracy", "others",
         ]  # fmt: skip
         assert all(list(one) == ["title", "words"] for one in facts["not_tried"])
 
@@ -140,6 +146,8 @@ def test_advice_as_json_has_a_verdict_for_each_defense_and_the_same_exit_status(
         (["--max-leak", "much"], "expected a number"),
         (["--max-leak", "3", "--metric", "psn"], "did you mean 'psnr'"),
         (["--max-leak", "3", "--min-accuracy", "90"], "0.0<=x<=1.0"),
+        (["--max-leak", "3", "--max-share", "0"], "0.001<=x<=1.0"),
+        (["--max-leak", "3", "--allow", "label"], "did you mean 'labels'"),
     ],
 )
 def test_bad_limits_are_one_sentence(compared, arguments, words):

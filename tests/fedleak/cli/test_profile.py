@@ -33,7 +33,7 @@ def test_a_task_s_profile_fits_eighty_columns_and_says_whose_view_it_is() -> Non
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert "the defender's view" in result.stdout
-    assert "has rank 4 = the batch: exact attacks apply" in " ".join(result.stdout.split()).replace("leaks ", "")
+    assert "has rank 4 = the batch: exact attacks apply" in " ".join(result.stdout.split()).replace("reachable ", "")
     assert "of a random batch" in result.stdout
 
 

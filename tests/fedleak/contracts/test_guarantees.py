@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fedleak.accounting.composition import Releases, composed_epsilon
+from fedleak.accounting.composition import Releases, Sample, composed_epsilon
+from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
 from fedleak.contracts.chain import Chain
@@ -52,13 +53,23 @@ def test_clipping_and_noise_are_local_dp_and_the_other_way_round_proves_nothing(
 
 def test_shared_noise_proves_more_of_the_sum_than_of_a_message() -> None:
     message, total = proven(USERS), proven(USERS, MASKS)
-    assert total.mechanism.noise_multiplier == pytest.approx(1.0)
+    assert total.mechanism.noise_multiplier == pytest.approx(1 / 2)
     assert message.mechanism.noise_multiplier == pytest.approx(1 / 4)
     assert total.epsilon(1e-5) < message.epsilon(1e-5)
 
 
+def test_a_smaller_cohort_has_less_of_the_shared_noise() -> None:
+    half = proven(USERS, MASKS, strategy_options={"fraction_train": 0.5})
+    assert half.mechanism.noise_multiplier == pytest.approx(1 / 2 / math.sqrt(2))
+    assert half.mechanism.sample is None  # the server knows whom it asked
+    more = proven(USERS, MASKS, strategy_options={"fraction_train": 0.5, "min_train_nodes": 4})
+    assert more == proven(USERS, MASKS)
+
+
 def test_a_mean_that_goes_by_the_number_of_examples_voids_the_sum() -> None:
-    assert isinstance(of(USERS, MASKS, batches="all"), Unproven)
+    found = of(USERS, MASKS, batches="all")
+    assert isinstance(found, Unproven)
+    assert "they weigh by their numbers of examples" in found.reason
 
 
 def test_central_dp_proves_something_of_the_model_and_nothing_to_the_server() -> None:
@@ -68,37 +79,71 @@ def test_central_dp_proves_something_of_the_model_and_nothing_to_the_server() ->
     assert "not from the server" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("federation", "words"),
+    [
+        ({"batches": "all"}, "here they do not"),
+        ({"strategy_options": {"weighted_by_key": "train_loss"}}, "here they do not"),
+        ({"strategy": "FedAvgM"}, "FedAvgM makes something else of updates"),
+    ],
+)
+def test_central_noise_is_for_a_plain_mean_of_equals(federation: dict[str, Any], words: str) -> None:
+    found = of(CENTRAL, view="model", **federation)
+    assert isinstance(found, Unproven)
+    assert words in found.reason
+
+
 def test_asking_some_clients_costs_those_who_see_the_model_less() -> None:
-    some = proven(CENTRAL, view="model", rounds=20, strategy_options={"fraction_train": 0.25}, clients=8)
-    assert some.mechanism.sampling_rate == 0.25
-    assert some.epsilon(1e-5) < proven(CENTRAL, view="model", rounds=20).epsilon(1e-5)
+    facts: dict[str, Any] = {"view": "model", "rounds": 20, "clients": 40}
+    strong = {**CENTRAL, "noise_multiplier": 4.0}
+    some = proven(strong, strategy_options={"fraction_train": 0.05}, **facts)
+    assert some.mechanism.sample == Sample(size=2, population=40)
+    assert some.epsilon(1e-5) < proven(strong, **facts).epsilon(1e-5)
+    assert some.sampled(1e-5)
 
 
 def test_an_example_is_in_one_batch_of_each_epoch() -> None:
     facts: dict[str, Any] = {"rounds": 3, "epochs": 2, "batch_size": 5, "batches": 2}
     known, secret = proven(STEPS, **facts), proven({**STEPS, "share": 200}, **facts)
-    assert known.mu == secret.mu == pytest.approx(math.sqrt(6) / 1.5)
+    assert known.mu == secret.mu == pytest.approx(2 * math.sqrt(6) / 1.5)
     [part] = secret.parts
-    assert part == Releases(noise_multiplier=1.5 / math.sqrt(2), sampling_rate=0.05, count=3)
+    sample = Sample(size=10, population=200)
+    assert part == Releases(noise_multiplier=1.5 / 2 / math.sqrt(2), sample=sample, count=3)
     assert secret.epsilon(1e-5) == composed_epsilon(secret.parts, 1e-5) < known.epsilon(1e-5)
-    assert "6 releases, 3 times a secret sample of 0.05 of them (taken as Poisson)" in secret.sentence
+    assert "6 releases, 3 times a secret sample of 10 of 200" in secret.sentence
+
+
+def test_an_epsilon_names_relation_and_sampling() -> None:
+    noise, facts = 1.5, {"rounds": 3, "batch_size": 10}
+    assert proven({**STEPS, "noise_multiplier": noise}, **facts).statement(1e-5) == (
+        "epsilon 12.0 (replace-one example, no sampling credit), delta 1e-5"
+    )
+    secret = proven({**STEPS, "noise_multiplier": noise, "share": 200}, **facts)
+    assert secret.terms(1e-5) == "replace-one example, secret samples of 10 of 200 without replacement"
+    assert proven(LOCAL).terms(1e-5) == "replace-one client, no sampling credit"
+
+
+def test_the_epsilon_of_dp_sgd_is_twice_as_far_as_under_its_own_relation() -> None:
+    """What is 8 where an example may be left out is 19.1 where it has another in its place."""
+    old = noise_multiplier_for(8.0, 1e-5)
+    assert proven({**STEPS, "noise_multiplier": old}).epsilon(1e-5) == pytest.approx(19.1, abs=0.05)
 
 
 def test_sampling_hides_nothing_of_what_was_in_the_batch_and_nothing_where_all_are() -> None:
     secret = proven({**STEPS, "share": 200}, rounds=3, epochs=2, batch_size=10)
     assert secret.over(1).shift == pytest.approx(math.sqrt(2) / 1.5)
-    assert secret.over(1).mechanism.sampling_rate == 1.0
-    assert proven({**STEPS, "share": 200}, batches="all").mechanism.sampling_rate == 1.0
+    assert secret.over(1).mechanism.sample is None
+    assert proven({**STEPS, "share": 200}, batches="all").mechanism.sample is None
 
 
 def test_rounds_after_the_recorded_ones_add_up_with_them() -> None:
     recorded = proven(STEPS, rounds=2)
     whole = proven(STEPS, rounds=2, utility={"rounds": 5, "epochs": 3, "batch_size": 8})
-    assert whole.mu == pytest.approx(math.sqrt(2 + 15) / 1.5)
+    assert whole.mu == pytest.approx(2 * math.sqrt(2 + 15) / 1.5)
     assert whole.shift == pytest.approx(math.hypot(recorded.shift, math.sqrt(15) / 1.5))
     assert recorded.epsilon(1e-5) < whole.epsilon(1e-5)
     assert whole.over(2).epsilon(1e-5) == recorded.epsilon(1e-5)
-    assert whole.sentence.endswith("2 releases; then noise multiplier 1.5 for removed examples, 15 releases")
+    assert whole.sentence.endswith("2 releases; then noise multiplier 0.75 (replace-one example), 15 releases")
     same = proven(STEPS, rounds=2, utility={"rounds": 5})
     assert same.epsilon(1e-5) == pytest.approx(proven(STEPS, rounds=7).epsilon(1e-5))
 
@@ -106,7 +151,7 @@ def test_rounds_after_the_recorded_ones_add_up_with_them() -> None:
 def test_sampled_parts_compose_with_the_rest() -> None:
     steps = {**STEPS, "share": 100}
     whole = proven(steps, rounds=4, batch_size=5, utility={"rounds": 3, "batch_size": 100})
-    assert [part.sampling_rate for part in whole.parts] == [0.05, 1.0]
+    assert [part.sample for part in whole.parts] == [Sample(size=5, population=100), None]
     some, rest = proven(steps, rounds=4, batch_size=5), proven(steps, rounds=3, batch_size=100)
     assert rest.epsilon(1e-5) < whole.epsilon(1e-5) < some.epsilon(1e-5) + rest.epsilon(1e-5)
 
@@ -115,7 +160,7 @@ def test_what_does_not_hold_later_is_not_proved_of_the_run() -> None:
     assert isinstance(of(USERS, MASKS, utility={"rounds": 1}), Guarantee)
     found = of(USERS, MASKS, utility={"rounds": 1, "batches": "all"})
     assert isinstance(found, Unproven)
-    assert "does not hold in those after them" in found.reason
+    assert "give batches as a number" in found.reason
 
 
 @pytest.mark.slow

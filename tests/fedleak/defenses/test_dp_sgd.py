@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
 
-from fedleak.accounting.composition import Releases, composed_epsilon
+from fedleak.accounting.composition import Releases, Sample, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
 from fedleak.api import capture
 from fedleak.campaign.plan import federation_address
@@ -121,9 +121,10 @@ def test_noise_is_found_for_an_epsilon_of_all_rounds() -> None:
     asked = DPSGD(epsilon=3.0, delta=1e-5)
     plain = asked.planned((FederationSettings(rounds=2, epochs=3), FederationSettings(rounds=4)))
     assert isinstance(plain, DPSGD)
-    assert epsilon_of(1e-5, math.sqrt(10) / plain.multiplier) == pytest.approx(3.0, rel=1e-6)
+    assert epsilon_of(1e-5, 2 * math.sqrt(10) / plain.multiplier) == pytest.approx(3.0, rel=1e-6)
     secret = replace(asked, share=20).planned((FederationSettings(rounds=100),))
-    parts = (Releases(noise_multiplier=secret.multiplier, sampling_rate=0.05, count=100),)
+    sample = Sample(size=1, population=20)
+    parts = (Releases(noise_multiplier=secret.multiplier / 2, sample=sample, count=100),)
     assert composed_epsilon(parts, 1e-5) == pytest.approx(3.0, rel=0.01)
     assert secret.multiplier < asked.planned((FederationSettings(rounds=100),)).multiplier
 
@@ -141,7 +142,7 @@ def test_an_epsilon_without_a_run_says_what_to_do() -> None:
 def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -> None:
     asked = {"use": "dp-sgd", "max_norm": 1.0, "epsilon": 8.0, "delta": 1e-5}
     tree = {"task": "digits-mlp", "federation": {"rounds": 2}, "utility": {"rounds": 3, "epochs": 2}}
-    expected = math.sqrt(2 + 3 * 2) * noise_multiplier_for(8.0, 1e-5)
+    expected = 2 * math.sqrt(2 + 3 * 2) * noise_multiplier_for(8.0, 1e-5)
     plan = parse_settings(FederationPlan, {**tree, "chain": [asked], "recordings": "r", "vault": "v"})
     one = plan.defenses()
     table = {**tree, "name": "private", "attacks": [{"use": "prior"}], "defenses": [{"name": "dp", "chain": [asked]}]}
@@ -154,7 +155,9 @@ def test_a_plan_and_an_experiment_and_what_the_server_records_have_the_noise() -
     addresses = {federation_address(one, one.defenses[0]) for one in (experiment, longer)}
     assert len(addresses) == 2  # the recorded rounds have other noise too
     [seen] = capture("digits-mlp", clients=1, defense=[asked])
-    assert seen.observation.defense == Chain((DPSGD(max_norm=1.0, noise_multiplier=noise_multiplier_for(8.0, 1e-5)),))
+    assert seen.observation.defense == Chain(
+        (DPSGD(max_norm=1.0, noise_multiplier=2 * noise_multiplier_for(8.0, 1e-5)),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,6 +187,14 @@ def test_batch_norm_is_refused_with_the_way_out() -> None:
 def test_two_cannot_be_chained() -> None:
     with pytest.raises(ConfigError, match="cannot be chained; keep one"):
         Chain.build(({"use": "dp-sgd"}, {"use": "dp-sgd", "noise_multiplier": 2.0}))
+
+
+def test_a_share_that_a_client_does_not_have_is_refused() -> None:
+    DPSGD(share=100).require_examples(100)
+    with pytest.raises(ConfigError, match="counts on share = 100 examples or more at each client, and one has 99"):
+        DPSGD(share=100).require_examples(99)
+    with pytest.raises(ConfigError, match="counts on share = 100000"):
+        capture("digits-mlp", clients=2, defense=[{"use": "dp-sgd", "share": 100000}])
 
 
 def test_a_federation_runs_with_it() -> None:

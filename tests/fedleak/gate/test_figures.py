@@ -92,5 +92,5 @@ def test_a_setting_that_was_not_evaluated_is_not_hidden_by_one_that_was(judged):
 def test_an_accuracy_is_as_sure_as_its_seeds_agree(judged, make_row):
     rows = [federation(0.8, seed=1), federation(0.9, seed=2)]
     (finding,) = judged("accuracy >= .8", [make_row(1.0)], rows).findings
-    assert finding.measurement.interval.method == "Student's t over 2 seeds"
+    assert finding.measurement.interval.method.startswith("Student's t over 2 seeds, ")
     assert not judged("accuracy >= .8", [make_row(1.0)], rows, decide_by="interval").passed

@@ -1,15 +1,23 @@
 """Local training against torch's own optimiser, and the conversion of what it sends."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fedleak.errors import NonFiniteError
+from fedleak.errors import ConfigError, NonFiniteError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.learning.training import LocalTraining, batch_order, train_locally
+from fedleak.learning.training import (
+    LocalTraining,
+    batch_order,
+    require_values_to_normalize,
+    stabilizers,
+    train_locally,
+)
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
 from fedleak.tasks import weights_of
@@ -155,3 +163,23 @@ def test_an_update_of_unknown_length_keeps_its_direction(unknown: str) -> None:
     implied = delta.as_gradient(before.parameters, facts.hiding((unknown,))).vector()
     true = Update(task.gradients(before, batch.inputs, batch.labels), UpdateKind.GRADIENT).vector()
     assert torch.cosine_similarity(implied, true, dim=0) > 0.99
+
+
+@pytest.mark.parametrize(("count", "size"), [(4, 3), (1, 1), (3, 1), (1, 4)])
+def test_a_batch_of_one_that_batch_norm_cannot_normalize_is_refused(count: int, size: int) -> None:
+    task = small_task(nn.BatchNorm1d(8))
+    few = examples()[torch.arange(count)]
+    training = LocalTraining(batch_size=size, batches=-(-count // size))
+    with pytest.raises(ConfigError, match=f"batch_size = {size} makes one of {count} examples; .*'group-norm'"):
+        train_locally(task, weights_of(task.network), few, training, (0,))
+    train_locally(task, weights_of(task.network), few, replace(training, mode="eval"), (0,))
+
+
+def test_a_batch_of_one_is_enough_where_each_channel_has_several_values() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    require_values_to_normalize(Task("wide", network, (1, 2, 2), 3), 1, LocalTraining())
+
+
+def test_what_helps_a_model_that_runs_away_depends_on_what_it_is_made_of() -> None:
+    assert stabilizers(small_task(nn.BatchNorm1d(8)), "r").startswith("put 'group-norm' first in the chain")
+    assert stabilizers(small_task(), "r") == "lower r or check the model and its checkpoint"

@@ -1,6 +1,7 @@
 """The whole profile of small messages."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -28,14 +29,14 @@ def test_a_first_linear_layer_has_the_rank_of_the_batch_and_gives_it_away(make_s
     assert first.rank == found.limit == examples
     assert first.alone is not None
     assert first.draws is not None
-    assert state_of(make_subject("mlp", examples), "rank") == "leaks"
+    assert state_of(make_subject("mlp", examples), "rank") == "reachable"
 
 
 def test_a_convolution_in_front_leaves_no_layer_that_sees_the_pixels(make_subject):
     found = profile(make_subject("conv", 2))
     assert not any(layer.sees_pixels for layer in found.layers)
     assert [layer.kind for layer in found.layers] == ["Conv2d", "Linear"]
-    assert state_of(make_subject("conv", 2), "rank") == "unknown"
+    assert state_of(make_subject("conv", 2), "rank") == "not known to be reachable"
 
 
 def test_the_same_message_has_the_same_profile(make_subject):
@@ -52,7 +53,7 @@ def test_the_message_is_left_as_it_was(make_subject):
         assert torch.equal(before[name], value)
 
 
-def test_noise_hides_directions_and_fills_the_rank(make_subject):
+def test_noise_covers_directions_and_fills_the_rank(make_subject):
     plain = profile(make_subject("mlp", 2))
     noisy = profile(make_subject("mlp", 2, defense=[GaussianNoise(std=1.0)]))
     assert plain.inside is not None
@@ -61,7 +62,26 @@ def test_noise_hides_directions_and_fills_the_rank(make_subject):
     assert noisy.inside.carried.about == 0
     assert noisy.layers[0].rank == 16
     subject = make_subject("mlp", 2, defense=[GaussianNoise(std=1.0)])
-    assert [state_of(subject, name) for name in ("rank", "jacobian", "fisher")] == ["hidden"] * 3
+    told = [one for one in findings(profile(subject), ()) if one.indicator in ("rank", "jacobian", "fisher")]
+    assert [one.state for one in told] == ["not known to be reachable"] * 3
+    assert "through noise (TIGER, https://arxiv.org/abs/2606.18312) was tried" in told[0].words
+    assert "for unbiased attackers only; one that knows what images look like can do better" in told[2].words
+
+
+@pytest.mark.parametrize(
+    ("draws", "state", "words"),
+    [
+        (2e5, "reachable", "about 200,000 draws to separate the batch, about 2 s; try spear"),
+        (1e14, "not known to be reachable", "11,574 days at 100,000 a second; descents, which do not draw (SPEAR++"),
+        (math.inf, "not known to be reachable", "no number of SPEAR's draws"),
+    ],
+)
+def test_draws_are_a_price_and_never_a_promise(make_subject, draws, state, words):
+    found = profile(make_subject("mlp", 2))
+    layers = (replace(found.layers[0], draws=draws), *found.layers[1:])
+    (told,) = (one for one in findings(replace(found, layers=layers), {"spear"}) if one.indicator == "draws")
+    assert told.state == state
+    assert words in told.words
 
 
 def test_clipping_scales_the_jacobian_with_the_update(make_subject):
@@ -108,7 +128,7 @@ def test_several_steps_have_no_rank_of_one_batch(make_subject):
     assert found.limit is None
     assert found.layers[0].draws is None
     subject = make_subject("mlp", 4, batch_size=2, batches=2, weight_decay=0.1)
-    assert state_of(subject, "rank") == "unknown"
+    assert state_of(subject, "rank") == "not known to be reachable"
 
 
 def test_facts_are_json_without_infinities(make_subject):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedleak.analysis.judgement import BASELINES, Judgement, judge
 from fedleak.report import matrix
-from fedleak.report.matrix import SHADES, panels, shade
+from fedleak.report.matrix import SHADES, facts, panels, shade
 
 FIGURES = st.floats(-50, 100)
 
@@ -97,4 +97,10 @@ def test_where_lower_is_more_leakage_the_darkest_is_the_lowest(make_summary):
 
 def test_what_nothing_can_be_said_of_has_no_color(make_summary):
     assert shade(make_summary()) is None
-    assert [shade(make_summary(99.0, attack=attack)) for attack in BASELINES] == [None, None]
+    assert [shade(make_summary(99.0, attack=attack)) for attack in BASELINES] == [None, None, None]
+
+
+def test_oracles_are_named_as_such_and_labels_have_none(make_summary):
+    told = dict(facts(make_summary(30.0, class_mean=14.0, single_color=22.5, nearest_public=21.6)))
+    assert (told["class mean"], told["oracle: color"], told["oracle: public"]) == ("14.0", "22.5", "21.6")
+    assert not {"class mean", "oracle: color"} & set(dict(facts(make_summary(1.0, metric="label-recall"))))

@@ -18,16 +18,18 @@ PLACE = Place(
     algorithm="dlg", attack="dlg", defense="none", client=2, round=1, seed=7,
 )  # fmt: skip
 SCORE = Score(
-    metric="psnr", value=30.5, best=31.0, worst=30.0, per_sample=(31.0, 30.0), blind_per_sample=(11.0, 10.0),
+    metric="psnr", value=30.5, best=31.0, worst=30.0, per_sample=(31.0, 30.0), prior_per_sample=(11.0, 10.0),
     baseline=11.0, no_gradient=9.0,
     unit="dB", higher_is_better=True,
 )  # fmt: skip
 KEYS = (
     "task setting federation split algorithm attack defense client round seed metric value baseline no_gradient "
     "certifiable certified certificate trouble diagnosis "
-    "unit higher_is_better reason applicable seconds best worst per_sample blind_per_sample "
-    "samples"
+    "unit higher_is_better reason applicable seconds best worst per_sample samples "
+    "class_mean single_color nearest_public threshold prior_per_sample no_gradient_per_sample class_mean_per_sample "
+    "single_color_per_sample nearest_public_per_sample"
 )
+EARLIER_KEYS = KEYS.partition("class_mean ")[0]
 
 
 def test_a_row_survives_its_file(tmp_path):
@@ -36,6 +38,18 @@ def test_a_row_survives_its_file(tmp_path):
         replace(PLACE, client=AGGREGATE).row(SCORE, seconds=0.0, samples=8),
     ]
     assert read_results(write_results(tmp_path / "results.jsonl", rows)) == rows
+
+
+def test_a_row_of_an_earlier_version_is_read_with_the_better_of_its_guesses(tmp_path):
+    facts = PLACE.row(SCORE, seconds=1.5, samples=2).facts()
+    known = {key: facts[key] for key in facts if key in EARLIER_KEYS.split()}
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({**known, "blind_per_sample": [12.0, None]}))
+    (row,) = read_results(path)
+    assert row.prior_per_sample[0] == 12.0
+    assert math.isnan(row.prior_per_sample[1])
+    assert math.isnan(row.threshold)
+    assert row.class_mean_per_sample == ()
 
 
 def test_a_row_has_the_documented_keys():
@@ -95,7 +109,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         ),
         ({"per_sample": [1.0, "2"]}, "per_sample.1: expected a valid number, got '2'"),
         ({"per_sample": "ab"}, "per_sample: expected a valid tuple, got 'ab'"),
-        ({"per_sample": [1.0]}, "blind_per_sample: expected 1 figures as in per_sample, got 2"),
+        ({"per_sample": [1.0]}, "prior_per_sample: expected 1 figures as in per_sample, got 2"),
     ],
 )
 def test_a_row_of_another_kind_is_refused_by_its_line(tmp_path, changed, sentence):

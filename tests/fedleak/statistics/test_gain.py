@@ -21,7 +21,7 @@ def hits(make_row):
 
     def make(found, guesses, seeds=None):
         rows = [
-            make_row(float(hit), client=c, seed=0 if seeds is None else seeds[c], blind_per_sample=(guess,), **RECALL)
+            make_row(float(hit), client=c, seed=0 if seeds is None else seeds[c], prior_per_sample=(guess,), **RECALL)
             for c, (hit, guess) in enumerate(zip(found, guesses, strict=True))
         ]
         return summarize(rows)[0]
@@ -31,10 +31,10 @@ def hits(make_row):
 
 def test_the_gain_is_taken_sample_by_sample_and_message_by_message(make_row):
     rows = [
-        make_row(20.0, 30.0, blind_per_sample=(10.0, 22.0)),
-        make_row(25.0, 99.0, client=1, blind_per_sample=(14.0, math.nan)),
-        make_row(13.0, client=2, blind_per_sample=(3.0,)),
-        make_row(50.0, client=3, blind_per_sample=(math.nan,)),
+        make_row(20.0, 30.0, prior_per_sample=(10.0, 22.0)),
+        make_row(25.0, 99.0, client=1, prior_per_sample=(14.0, math.nan)),
+        make_row(13.0, client=2, prior_per_sample=(3.0,)),
+        make_row(50.0, client=3, prior_per_sample=(math.nan,)),
     ]
     (summary,) = summarize(rows)
     theirs = stats.ttest_1samp([9.0, 11.0, 10.0], 0.0).confidence_interval()
@@ -76,7 +76,7 @@ def test_hits_are_tested_as_scipy_does_against_smoothed_guesses(pairs):
     chance = (guesses.sum() + 1) / (len(pairs) + 2)
     theirs = stats.binomtest(int(found.sum()), len(pairs), chance, "greater").pvalue
     best = stats.binomtest(len(pairs), len(pairs), chance, "greater").pvalue
-    assert more_hits_than_guessing(found, guesses) == (None if best > 0.025 else theirs <= 0.025)
+    assert more_hits_than_guessing(found, guesses) == (None if best > 0.0125 else theirs <= 0.0125)
 
 
 def test_of_labels_one_hit_more_than_guessing_proves_nothing(hits):
@@ -97,7 +97,7 @@ def test_labels_of_one_seed_go_together(hits):
 
 def test_several_labels_a_message_are_judged_by_the_interval(make_row):
     rows = [
-        make_row(1.0, hit, client=c, blind_per_sample=(0.1, 0.2), **RECALL) for c, hit in enumerate((1.0, 0.0, 1.0))
+        make_row(1.0, hit, client=c, prior_per_sample=(0.1, 0.2), **RECALL) for c, hit in enumerate((1.0, 0.0, 1.0))
     ]
     (summary,) = summarize(rows)
     assert summary.gain == pytest.approx(2.5 / 3 - 0.15)

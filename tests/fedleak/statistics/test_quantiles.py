@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fedleak.statistics.quantiles import percentile_interval, ranks
+from fedleak.statistics.quantiles import percentile_interval, ranks, tail
 
 LEVEL = 0.975
 
@@ -110,3 +110,9 @@ def test_without_samples_there_is_no_interval(make_row):
     interval = percentile_interval([make_row()], 50.0)
     assert math.isnan(interval.low)
     assert interval.method == "too few: 0 messages"
+
+
+def test_the_tail_is_the_end_that_leaks_more():
+    values = [float(value) for value in range(101)]
+    assert (tail(values, higher_is_better=True), tail(values, higher_is_better=False)) == (95.0, 5.0)
+    assert math.isnan(tail([], higher_is_better=True))

@@ -84,13 +84,13 @@ def test_a_share_of_samples_has_the_exact_interval(make_row):
 def test_messages_of_different_sizes_count_alike_in_the_mean(make_row):
     (summary,) = summarize([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
     assert (summary.mean, summary.share) == (0.75, 2 / 3)
-    assert summary.interval.method == "Student's t over 2 messages of one seed"
+    assert summary.interval.method == "Gaffke's bounds over 2 messages of one seed"
 
 
 def test_errors_that_are_all_zero_are_no_share(make_row):
     (summary,) = summarize([make_row(0.0, seed=seed, **ERROR) for seed in range(6)])
-    assert (summary.interval.low, summary.interval.high) == (0.0, 0.0)
-    assert summary.interval.method == "bootstrap over 6 seeds"
+    assert (summary.interval.low, summary.interval.high) == (0.0, pytest.approx(1 - 0.025 ** (1 / 6), abs=0.02))
+    assert summary.interval.method == "Gaffke's bounds over 6 seeds"
 
 
 @pytest.mark.parametrize("values", [[12.0, 15.0, 11.0, 19.0], [12.0, 15.0, 11.0, 19.0, 13.0, 14.0]])
@@ -101,8 +101,8 @@ def test_other_figures_have_the_interval_of_a_mean(make_row, values):
 
 
 def test_an_interval_does_not_leave_the_metric_s_bounds(make_row):
-    (summary,) = summarize([make_row(1.0, 0.0, **RECALL), make_row(1.0, client=1, **RECALL)])
-    assert (summary.interval.low, summary.interval.high) == (0.0, 1.0)
+    (summary,) = summarize([make_row(value, client=client) for client, value in enumerate((1.0, 99.0))])
+    assert (summary.interval.low, summary.interval.high) == (0.0, 100.0)
 
 
 def test_one_message_has_no_interval(make_row):
@@ -143,12 +143,12 @@ def test_what_could_be_judged_and_has_no_figure_failed(make_row):
 def test_a_sample_leaks_where_it_is_past_the_threshold_and_guessing_is_not(make_row):
     """Of 25 dB each: guessing gives nothing, 24, 22, 21.9 and 30 dB; the margin is 3."""
     guesses = (math.nan, 24.0, 22.0, 21.9, 30.0)
-    (summary,) = summarize([make_row(*[25.0] * 5, blind_per_sample=guesses)])
+    (summary,) = summarize([make_row(*[25.0] * 5, prior_per_sample=guesses)])
     assert (summary.share, summary.leaked) == (1.0, 3)
-    (below,) = summarize([make_row(19.0, blind_per_sample=(0.0,))])
+    (below,) = summarize([make_row(19.0, prior_per_sample=(0.0,))])
     assert below.leaked == 0
 
 
 def test_a_label_that_guessing_hits_as_well_did_not_leak(make_row):
-    (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, blind_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
+    (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, prior_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
     assert (summary.share, summary.leaked) == (0.75, 2)
