@@ -23,8 +23,8 @@ class AutoLabels(LabelRule):
 
     One example: the sign rule, exact; or, where a defense sent what is orthogonal to the gradient, the rule for that.
     More: what was learned from public examples where there are some, else counts from the gradient alone. Both know
-    whether features can be negative and whether the network is trained, and look at the weights before and after several
-    local steps. Name a rule to have that rule alone.
+    whether features can be negative and whether the network is trained, and look at the weights before and after
+    several local steps. Name a rule to have that rule alone.
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"

@@ -30,7 +30,8 @@ class Censor(Defense):
     paper: ClassVar = "https://arxiv.org/abs/2501.15718"
     cites: ClassVar = "zhang2025censor"
     adaptive_strategy: ClassVar[str] = (
-        "matches a gradient as long as what was sent and orthogonal to it, tensor by tensor; reads the label of one example"
+        "matches a gradient as long as what was sent and orthogonal to it, tensor by tensor; reads the label of one "
+        "example"
     )
     orthogonal: ClassVar[bool] = True
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20

@@ -24,8 +24,10 @@ class InstaHide(Defense):
     """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
 
     Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
-    `mixed` examples some are taken twice, and a round of a single one, which has nothing to mix, is refused. Signs are flipped about mid-gray, as the paper does with images in [-1, 1]: a
-    flipped pixel is its negative, so inputs stay in [0, 1]. One encoding a round, the same in all epochs.
+    `mixed` examples some are taken twice, and a round of a single one, which has nothing to mix, is refused. Signs are
+    flipped about mid-gray, as the paper does with images in [-1, 1]: a flipped pixel is its negative, so inputs stay in
+    [0, 1]. One encoding a round, the same in all epochs. Carlini et al. 2021 (https://arxiv.org/abs/2011.05315) undo
+    encodings of known pixels by taking absolute values and solving for what several of them share; no attack here does.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
