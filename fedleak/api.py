@@ -58,6 +58,8 @@ class Capture:
     """What else the server had seen by then, for attacks that want it."""
     question: Question | None = None
     """Whose examples the truth could be mistaken for, for attacks that are asked about candidates."""
+    seen: Batch | None = None
+    """The truth with NaN for what a defense kept out of training; None where it kept nothing out."""
 
     @property
     def challenge(self) -> Challenge | None:
@@ -154,7 +156,13 @@ def observe(
         auxiliary=auxiliary,
     )
     truth = Batch(inputs, labels)
-    return Capture(observation, truth, question=None if strangers is None else _question(truth, strangers, seed))
+    masks = chain.seen(task, truth, (seed, "observe"))
+    return Capture(
+        observation,
+        truth,
+        question=None if strangers is None else _question(truth, strangers, seed),
+        seen=Batch(inputs.masked_fill(~masks, torch.nan), labels),
+    )
 
 
 def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **options: Any) -> Reconstruction:
@@ -191,6 +199,7 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
         class_mean=class_means_of(asked, guess),
         public=public,
         unseen=unseen,
+        seen=captured.seen,
     )
 
 
@@ -202,7 +211,7 @@ def _require_every_client(failures: Sequence[ClientFailure]) -> None:
 
 def _captured(message: Message, auxiliary: Batch | None) -> Capture:
     observation = message.recording.observation().with_auxiliary(auxiliary)
-    return Capture(observation, message.truth, question=message.question)
+    return Capture(observation, message.truth, question=message.question, seen=message.seen)
 
 
 def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:

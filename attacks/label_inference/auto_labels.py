@@ -13,6 +13,7 @@ from ..parts.classifier_head.label_rule import LabelRule
 from .batch_counts import BatchCounts
 from .bias_sign import BiasSign
 from .learned_counts import LearnedCounts
+from .orthogonal_rows import OrthogonalRows
 
 
 @attacks.register("auto-labels")
@@ -20,17 +21,18 @@ from .learned_counts import LearnedCounts
 class AutoLabels(LabelRule):
     """Picks a rule by the size of the batch and by public data.
 
-    One example: the sign rule, exact. More: what was learned from public examples where there are some, else counts
-    from the gradient alone. Both know whether features can be negative and whether the network is trained, and look at
-    the weights before and after several local steps. Name a rule to have that rule alone.
+    One example: the sign rule, exact; or, where a defense sent what is orthogonal to the gradient, the rule for that.
+    More: what was learned from public examples where there are some, else counts from the gradient alone. Both know
+    whether features can be negative and whether the network is trained, and look at the weights before and after
+    several local steps. Name a rule to have that rule alone.
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     cites: ClassVar = "ma2023instance"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
-        rules: tuple[LabelRule, ...] = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else (BiasSign(),)
-        *preferred, last = rules
+        single: tuple[LabelRule, ...] = OrthogonalRows(), BiasSign()
+        *preferred, last = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else single
         for rule in preferred:
             labels = rule.infer_if_applicable(observation, rng)
             if labels is not None:

@@ -49,7 +49,7 @@ def _attacked(cell: Cell, message: Message) -> Saved:
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
-    rows = _rows(cell, saved, observation, message.truth, challenge, seconds)
+    rows = _rows(cell, saved, observation, message, challenge, seconds)
     return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
 
 
@@ -61,14 +61,14 @@ def _guessed(cell: Cell, observation: Observation, saved: Saved) -> Saved:
 
 
 def _rows(
-    cell: Cell, saved: Saved, observation: Observation, truth: Batch, challenge: Challenge | None, seconds: float
+    cell: Cell, saved: Saved, observation: Observation, message: Message, challenge: Challenge | None, seconds: float
 ) -> tuple[Row, ...]:
     # Not by the defense: every defense of a message stands beside the same baselines.
     public, unseen = adversary.public_and_unseen(observation)
     seed_key = cell.place.seed, cell.place.round, cell.place.client
     scores = scoring.score(
         saved.guess,
-        truth,
+        message.truth,
         cell.built_metrics,
         saved.prior,
         adversary.baselines(observation, *seed_key),
@@ -76,9 +76,12 @@ def _rows(
         class_mean=adversary.class_means_of(observation, saved.guess, *seed_key),
         public=public,
         unseen=unseen,
+        seen=message.seen,
     )
     remarks = _remarks(saved.guess)
-    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)
+    return tuple(
+        cell.place.row(score, seconds=seconds, samples=len(message.truth), remarks=remarks) for score in scores
+    )
 
 
 def _remarks(guess: Reconstruction) -> Remarks:

@@ -54,7 +54,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
     _print_guess(guess, seconds)
     truth = _truth(message)
     if truth is not None:
-        _print_scores(_scores(observation, guess, truth, challenge, place))
+        _print_scores(_scores(observation, guess, message, challenge, place))
     if guess.inputs is not None:
         typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
 
@@ -102,13 +102,13 @@ def _truth(message: Message) -> Batch | None:
 
 
 def _scores(
-    observation: Observation, guess: Reconstruction, truth: Batch, challenge: Challenge | None, place: Place
+    observation: Observation, guess: Reconstruction, message: Message, challenge: Challenge | None, place: Place
 ) -> list[Score]:
     public, unseen = adversary.public_and_unseen(observation)
     seed_key = place.seed, place.round, place.client
     return scoring.score(
         guess,
-        truth,
+        message.truth,
         tuple(cls() for cls in metrics),
         adversary.prior_guess(observation, place),
         adversary.baselines(observation, *seed_key),
@@ -116,6 +116,7 @@ def _scores(
         class_mean=adversary.class_means_of(observation, guess, *seed_key),
         public=public,
         unseen=unseen,
+        seen=message.seen,
     )
 
 

@@ -36,6 +36,9 @@ class Metric(Plugin, ABC):
 class ExampleMetric(Metric):
     """Compares guessed images or labels with the true ones, after the two have been matched."""
 
+    of_seen: ClassVar[bool] = False
+    """Whether it judges only what clients trained on: pixels of the truth that no client saw are NaN then."""
+
     def inapplicable(self, truth: Batch) -> str | None:  # noqa: ARG002
         """Why the metric cannot judge such examples, None where it can."""
         return None

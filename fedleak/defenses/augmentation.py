@@ -1,6 +1,7 @@
 """Automatic transformation search (ATS): augmentation as a defense."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -12,11 +13,11 @@ from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, ways_of
+from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, undone, ways_of
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 
-FITTING_STEPS, FITTING_RATE, SMOOTH = 150, 0.03, 1e-3
+FITTING_STEPS, FITTING_RATE, SMOOTH = 200, 0.05, 1e-3
 
 
 def _checked_policy(value: str) -> str:
@@ -35,7 +36,8 @@ class Augmentation(Defense):
 
     Every example goes through one of the policy's sequences of transformations, drawn at random; most of them go either
     way (left or right, brighter or darker), which is drawn too. Once a round: all epochs see the same images, and they
-    stay in [0, 1]. The policy is public, so an attacker who has recovered an image fits the one that it was made from.
+    stay in [0, 1]. The policy is public, so an attacker who has recovered an image fits the one that it was made from:
+    what was moved out of the picture is lost, and the rest is there.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2011.12505"
@@ -74,10 +76,14 @@ class Augmentation(Defense):
 
 
 def _fitted(target: Images, sequence: list[str], ways: tuple[int, ...]) -> tuple[Images, Float[Tensor, " batch"]]:
-    """Smooth images that the steps lead to the target from, and for each the squared error that is left."""
-    images = target.detach().clone().requires_grad_()
+    """Smooth images that the steps lead to the target from, and for each the squared error that is left.
+
+    Fitted from the steps turned back: from the target itself the way there is long, and a wrong sign may fit better.
+    """
+    images = undone(target.detach().clone(), sequence, ways).requires_grad_()
     optimizer = torch.optim.Adam([images], lr=FITTING_RATE)
-    for _ in range(FITTING_STEPS):
+    for step in range(FITTING_STEPS):
+        optimizer.param_groups[0]["lr"] = FITTING_RATE * (1 + math.cos(math.pi * step / FITTING_STEPS)) / 2
         error = _error(images, target, sequence, ways)
         rough = images.diff(dim=-1).abs().mean((1, 2, 3)) + images.diff(dim=-2).abs().mean((1, 2, 3))
         (images.grad,) = torch.autograd.grad((error + SMOOTH * rough).sum(), images)

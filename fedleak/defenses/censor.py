@@ -20,15 +20,20 @@ from fedleak.settings import Rate
 class Censor(Defense):
     """Replaces each layer's gradient by a random direction orthogonal to it and as long: the best of some `trials`.
 
-    The best is that with the lowest loss after a step of `trial_rate`. Only the lengths are left of the gradient, and
-    nothing of it to first order: to train, it goes downhill by luck alone. Differences from the authors' code: the
+    The best is that with the lowest loss after a step of `trial_rate`. To first order it goes downhill by luck alone.
+    An attacker has two equations for each tensor, the length of the gradient and a direction that it is orthogonal to:
+    few for an image, enough for the label of one example (`orthogonal-rows`). Differences from the authors' code: the
     projection is taken off whole whatever the gradient's length; and where no trial lowers the loss the best one is
     still sent, in place of the gradient itself. A layer of one entry has no other direction and becomes zero.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2501.15718"
     cites: ClassVar = "zhang2025censor"
-    adaptive_strategy: ClassVar[str] = "matches the length of each layer's gradient, which is all that is left"
+    adaptive_strategy: ClassVar[str] = (
+        "matches a gradient as long as what was sent and orthogonal to it, tensor by tensor; reads the label of one "
+        "example"
+    )
+    orthogonal: ClassVar[bool] = True
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20
     """Directions that are tried in each local step; 0 sends the gradient as it is."""
     trial_rate: Rate = 1e-4
@@ -51,11 +56,16 @@ class Censor(Defense):
             return float(step.task.loss(weights, examples.inputs, examples.labels, mode="eval"))
 
     def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
-        """All that can be known: how long each layer's update was."""
+        """How long each tensor of the update was, and what it was orthogonal to: as a random direction all but is."""
         if self.trials == 0:
             return None
-        pairs = [(given.tensors[name].norm(), value.norm()) for name, value in sent.tensors.items() if value.any()]
-        return torch.stack([(one / other - 1).square() for one, other in pairs]).sum() if pairs else None
+        pairs = [(given.tensors[name], value) for name, value in sent.tensors.items() if value.any()]
+        return torch.stack([_misfit(one, other) for one, other in pairs]).sum() if pairs else None
+
+
+def _misfit(given: Float[Tensor, "*shape"], sent: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    size, other = given.norm().clamp_min(1e-30), sent.norm()
+    return (size / other - 1).square() + ((given * sent).sum() / (size * other)).square()
 
 
 def orthogonal(gradient: Float[Tensor, "*shape"], rng: Generator) -> Float[Tensor, "*shape"]:

@@ -13,6 +13,7 @@ from fedleak.defenses.parts.mixtures import mixture
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
+from fedleak.settings import FederationSettings
 
 TRIES = 32
 
@@ -23,8 +24,10 @@ class InstaHide(Defense):
     """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
 
     Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
-    `mixed` examples some are taken twice. Signs are flipped about mid-gray, as the paper does with images in [-1, 1]: a
-    flipped pixel is its negative, so inputs stay in [0, 1]. One encoding a round, the same in all epochs.
+    `mixed` examples some are taken twice, and a round of a single one, which has nothing to mix, is refused. Signs are
+    flipped about mid-gray, as the paper does with images in [-1, 1]: a flipped pixel is its negative, so inputs stay in
+    [0, 1]. One encoding a round, the same in all epochs. Carlini et al. 2021 (https://arxiv.org/abs/2011.05315) undo
+    encodings of known pixels by taking absolute values and solving for what several of them share; no attack here does.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
@@ -40,6 +43,15 @@ class InstaHide(Defense):
                 f"instahide.largest: {self.mixed} coefficients of at most {self.largest:g} cannot have the sum 1; "
                 f"take more than {1 / self.mixed:.3g}, or mix more images"
             )
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        if federation.batches == 1 and federation.batch_size == 1:
+            raise ConfigError(
+                f"'{self.name}' mixes the examples of a round with each other, and one batch of one example has none "
+                "to mix: but for its signs the encoding is the image; raise federation.batch_size, or put "
+                "'larger-batches' before it in the chain"
+            )
+        return federation
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         count = len(examples)

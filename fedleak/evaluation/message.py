@@ -1,5 +1,6 @@
 """Message: one recorded message, the truth behind it and the federation around it, each file read once."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -80,6 +81,13 @@ class Message:
     def truth(self) -> Batch:
         """The examples behind it, client after client of the cohort; raises `RecordingError`."""
         return joined(deposit.examples for deposit in self.deposits)
+
+    @cached_property
+    def seen(self) -> Batch:
+        """The truth with NaN for what no client trained on, as where a defense moved it out of the picture."""
+        task, chain = self.recording.task, self.recording.observation().defense.local
+        masks = [chain.seen(task, one.examples, one.seed_key) for one in self.deposits]
+        return Batch(self.truth.inputs.masked_fill(~torch.cat(masks), math.nan), self.truth.labels)
 
     @property
     def training(self) -> LocalTraining:

@@ -45,7 +45,7 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
     The mean is the best color in squared error. In other measures it is not (for SSIM it is the color of what is flat),
     so each channel in turn may take another level.
     """
-    colors = truth.inputs.mean(dim=(2, 3))
+    colors = truth.inputs.nanmean(dim=(2, 3)).nan_to_num(0.5)  # NaN: what no client saw
     levels = torch.linspace(0, 1, LEVELS, dtype=colors.dtype)
     best = leakage(metric, _patches(colors[:, None], truth), truth).squeeze(1)
     for channel in range(colors.shape[1]):
@@ -62,7 +62,7 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
 def nearest_public(metric: ExampleMetric, truth: Batch, public: Batch) -> Values:
     """For each true image what the public example that is nearest to it, by this very metric, reaches."""
     judged = min(len(public), max(NEAREST, PAIRS // len(truth)))
-    apart = torch.cdist(truth.inputs.flatten(1), public.inputs.flatten(1))
+    apart = torch.cdist(truth.inputs.nan_to_num(0.5).flatten(1), public.inputs.flatten(1))
     chosen = enumerate(apart.topk(judged, largest=False).indices)
     rows = [leakage(metric, public.inputs[own][None], truth[torch.tensor([i])]) for i, own in chosen]
     return _sign(metric) * torch.cat(rows).amax(dim=1)

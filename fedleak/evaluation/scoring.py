@@ -30,6 +30,7 @@ def score(
     class_mean: Reconstruction = NOT_GUESSED,
     public: Batch | None = None,
     unseen: Batch | None = None,
+    seen: Batch | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
@@ -38,18 +39,20 @@ def score(
     `unseen` ones makes the threshold of the task. Guessed images are first matched with the true ones; see `match`. A
     mean is over the true samples that a guess was matched with, also that of what stands beside it. Where there is
     nothing to compare the value is NaN, and `reason` says why. `challenge` says which candidates are behind the update,
-    where the attack was asked about candidates.
+    where the attack was asked about candidates. `seen` is the truth with NaN for what no client trained on, for metrics
+    that judge the rest alone; None: all of it was seen.
     """
     guess, constant, means = (Guess.of(one, truth) for one in (reconstruction, prior, class_mean))
     draws = [Guess.of(one, truth) for one in no_gradient]
     scores = []
     for metric in metrics:
-        measured = measure(metric, guess, truth, challenge)
+        judged = seen if seen is not None and isinstance(metric, ExampleMetric) and metric.of_seen else truth
+        measured = measure(metric, guess, judged, challenge)
         beside = {
-            "prior": [measure(metric, constant, truth, challenge)],
-            "no_gradient": [measure(metric, draw, truth, challenge) for draw in draws],
-            "class_mean": [measure(metric, means, truth, challenge)] if metric.compares == "inputs" else [],
-            **_oracles(metric, measured, truth, public),
+            "prior": [measure(metric, constant, judged, challenge)],
+            "no_gradient": [measure(metric, draw, judged, challenge) for draw in draws],
+            "class_mean": [measure(metric, means, judged, challenge)] if metric.compares == "inputs" else [],
+            **_oracles(metric, measured, judged, public),
         }
         scores.append(_score(metric, measured, beside, threshold_of(metric, public, unseen)))
     return scores

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from jaxtyping import Float64
+from torch import Tensor
+
 from fedleak.contracts.metric import ExampleMetric, metrics
 from fedleak.learning.batch import Batch
 from fedleak.metrics.mse import squared_error
@@ -27,5 +30,10 @@ class PSNR(ExampleMetric):
     margin: ClassVar = 3.0
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
-        least = 10 ** (-CAP / 10)
-        return (-10 * squared_error(guess, truth).clamp(min=least).log10()).tolist()
+        return decibels(squared_error(guess, truth))
+
+
+def decibels(error: Float64[Tensor, " batch"]) -> list[float]:
+    """The ratio to a peak of 1 of mean squared errors, in dB."""
+    least = 10 ** (-CAP / 10)
+    return (-10 * error.clamp(min=least).log10()).tolist()

@@ -1,6 +1,6 @@
 """The transformations of images that augmentation as a defense chooses from (https://arxiv.org/abs/2011.12505)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import atan, degrees
 
 import torchvision.transforms.v2.functional as transforms
@@ -47,11 +47,36 @@ def transformed(images: Images, steps: Iterable[str], ways: Iterable[int]) -> Im
     return images
 
 
+def undone(images: Images, steps: Sequence[str], ways: Sequence[int]) -> Images:
+    """About the images that the steps lead to these from: what can be turned back is, the rest stays as it is.
+
+    What was moved out of the picture is black, and what was clipped stays clipped: a place to start fitting from.
+    """
+    for step, way in reversed(list(zip(steps, ways, strict=True))):
+        kind, _, level = step.partition("-")
+        images = _step_back(images, kind, int(level), way)
+    return images
+
+
+def _step_back(images: Images, kind: str, level: int, way: int) -> Images:
+    if kind == "rotate":
+        return _moved(images, turn=-30 * level / 9)
+    if kind in ENHANCED:
+        return ENHANCED[kind](images, 1 / _strength(level, way))
+    if kind in UNSIGNED:
+        return transforms.invert(images) if kind == "invert" else images
+    return _step(images, kind, level, -way)
+
+
+def _strength(level: int, way: int) -> float:
+    return 1 + way * 0.5 * level / 9
+
+
 def _step(images: Images, kind: str, level: int, way: int) -> Images:
     if kind in UNSIGNED:
         return UNSIGNED[kind](images, level)
     if kind in ENHANCED:
-        return ENHANCED[kind](images, 1 + way * 0.5 * level / 9)
+        return ENHANCED[kind](images, _strength(level, way))
     if kind == "shear_y":
         return _moved(images, lean=way * 0.3 * level / 9)
     height, width = images.shape[-2:]

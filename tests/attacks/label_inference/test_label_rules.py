@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from fedleak.api import attack, capture
 from fedleak.attacks.label_inference.llg import by_magnitude
 from fedleak.attacks.parts.classifier_head.label_rule import LabelRule
 from fedleak.attacks.parts.classifier_head.outputs import never_negative
@@ -176,3 +177,18 @@ def test_a_rule_names_at_most_one_class_an_example_in_ascending_order(rule, fixt
     assert guess.failure or 1 <= len(guess.labels) <= 3
     if guess.labels is not None:
         assert guess.labels.tolist() == guess.labels.sort().values.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["digits-mlp", "digits-lenet"])
+def test_a_label_is_read_off_what_is_orthogonal_to_its_gradient(task):
+    hits = 0
+    for seed in range(3):
+        for captured in capture(task, clients=4, batch_size=1, seed=seed, defense=[{"use": "censor"}]):
+            hits += int(attack(captured, "auto-labels").labels.tolist() == captured.truth.labels.tolist())
+    assert hits >= 11  # of 12; the sign rule reads none
+
+
+def test_the_orthogonality_rule_is_for_nothing_else(linear_task, observe, batch_of):
+    refused = guess_of("orthogonal-rows", observe(linear_task, batch_of(linear_task, 1, 0)))
+    assert "auxiliary" in refused.failure or "orthogonal" in refused.failure

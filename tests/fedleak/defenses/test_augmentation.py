@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.data.splits import load
 from fedleak.defenses.parts.transformations import SEARCHED
@@ -72,3 +73,19 @@ def test_a_policy_of_unknown_transformations_is_refused() -> None:
     for policy in ("3-50", "", "3-1+", "a"):
         with pytest.raises(ConfigError, match="numbers from 0 to 49"):
             defenses.build("ats", {"policy": policy})
+
+
+def test_what_is_in_the_picture_is_recovered_whichever_way_the_draws_went() -> None:
+    """From the encoded image itself: all but what was moved out of the picture comes back."""
+    ats, seeing = defenses.build("ats", {}), Chain((defenses.build("ats", {}),))
+    for seed in range(4):
+        examples = photos(6)[torch.tensor([seed])]
+        trained = seeing.examples(TASK, examples, (seed,)).inputs
+        seen = seeing.seen(TASK, examples, (seed,))
+        assert 0.05 < seen.float().mean() < 0.6
+        missed = (ats.invert_examples(trained) - examples.inputs)[seen].square().mean()
+        assert missed < 1e-3
+
+
+def test_a_chain_that_leaves_images_alone_sees_all_of_them() -> None:
+    assert Chain((defenses.build("top-k", {"fraction": 0.1}),)).seen(TASK, photos(2), (0,)).all()

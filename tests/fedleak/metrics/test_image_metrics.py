@@ -98,3 +98,17 @@ def test_ssim_refuses_images_smaller_than_half_its_window() -> None:
     reason = ssim.inapplicable(Batch(torch.zeros(1, 1, 5, 9), labels))
     assert reason == "SSIM needs images of 6x6 or more, these are 5x9"
     assert math.isfinite(per_sample("ssim", torch.zeros(1, 1, 6, 6), torch.ones(1, 1, 6, 6))[0])
+
+
+def test_the_seen_part_alone_counts_where_a_part_was_never_seen() -> None:
+    rng = generator("seen part")
+    truth, guess = (Batch(torch.rand(2, 3, 8, 8, generator=rng), torch.zeros(2, dtype=torch.int64)) for _ in range(2))
+    whole = metrics.build("psnr", {}).per_sample(guess, truth)
+    metric = metrics.build("psnr-seen", {})
+    assert metric.per_sample(guess, truth) == pytest.approx(whole)
+    inputs = truth.inputs.clone()
+    inputs[:, :, :, :4] = torch.nan
+    right = Batch(guess.inputs[..., 4:], guess.labels), Batch(truth.inputs[..., 4:], truth.labels)
+    assert metric.per_sample(guess, Batch(inputs, truth.labels)) == pytest.approx(
+        metrics.build("psnr", {}).per_sample(*right)
+    )
