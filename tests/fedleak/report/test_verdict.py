@@ -1,13 +1,14 @@
 """The verdict says what the summaries allow, in plain words; a branch each."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from fedleak.analysis.conditions import Condition, conditions_of
 from fedleak.analysis.evidence import Evidence
 from fedleak.analysis.judgement import Judgement
-from fedleak.report.verdict import verdict
+from fedleak.report.verdict import DIAGNOSTIC, verdict
 from fedleak.statistics.summary import summarize
 
 DEFENDED = {"none": False, "noisy": True}
@@ -268,3 +269,10 @@ def test_the_note_says_from_where_on_an_image_counts(make_summary):
     assert drawn(make_summary(30.0), structure).measure.startswith(
         "An image counts as rebuilt from psnr 20.0 dB or more (3.00 dB better than guessing) or ssim 0.50 or more"
     )
+
+
+def test_the_lead_says_that_the_setting_is_the_easiest(make_summary):
+    known = {(Condition(task="digits-mlp"), "none"): False}
+    evidence = Evidence(summaries=[make_summary(30.0, 30.0)], comparisons=(), defended=known)
+    assert DIAGNOSTIC not in verdict(evidence).lead
+    assert verdict(replace(evidence, diagnostic=True)).lead[1] == DIAGNOSTIC
