@@ -86,10 +86,10 @@ IMAGES = (
         otherwise=f"{PLAIN}; 150 steps instead of 24,000",
     ),
     image(
-        "batch-norm-imagenet", BREACHING, "batch-norm-inversion", "imagenet-bn-convnet",
+        "grad-inversion-imagenet", BREACHING, "grad-inversion", "imagenet-bn-convnet",
         notebook(13.92, "See through Gradients, ResNet50 on ImageNet"),
         data=SMALL, network="three convolutions with BatchNorm, untrained; the notebook's is a trained ResNet-50",
-        otherwise=f"{PLAIN}; 500 steps; statistics of the batch come with the update",
+        otherwise=f"{PLAIN}; 500 steps of four restarts; statistics of the batch come with the update",
     ),
     image(
         "r-gap-cnn6", RGAP, "r-gap", "cifar10-cnn6",

@@ -4,8 +4,8 @@
     python benchmarks/scale.py write                                                       from it alone
 
 `run` measures the preset as it is, on tiles of photographs, and with `--data` also on CIFAR-10 from
-FOLDER/cifar10-jpeg/test/CLASS/*.jpg: some twenty minutes of processor time each. It can be stopped and goes on where it
-stopped: the runs are in `--out`.
+FOLDER/cifar10-jpeg/test/CLASS/*.jpg: about a quarter of an hour of processor time each. It can be stopped and goes
+on where it stopped: the runs are in `--out`.
 """
 
 import argparse
