@@ -31,7 +31,14 @@ def ilrg(name: str, examples: int, rate: float, figure: Figure, log: str, **fact
     return Setting(
         name=name,
         paper=ILRG,
-        case=Case(attack=rule, task=task, examples=examples, draws=20 if epochs else 50, epochs=epochs, training={"mode": "eval"}),
+        case=Case(
+            attack=rule,
+            task=task,
+            examples=examples,
+            draws=20 if epochs else 50,
+            epochs=epochs,
+            training={"mode": "eval"},
+        ),
         figure=figure,
         published=Published(value=rate, where=log, source=LOGS),
         data=facts.get("data", ""),

@@ -4,7 +4,7 @@
     python benchmarks/scale.py write                                                       from it alone
 
 `run` measures the preset as it is, on tiles of photographs, and with `--data` also on CIFAR-10 from
-FOLDER/cifar10-jpeg/test/CLASS/*.jpg: about a quarter of an hour of processor time each. It can be stopped and goes
+FOLDER/cifar10-jpeg/test/CLASS/*.jpg: some twenty minutes of processor time each. It can be stopped and goes
 on where it stopped: the runs are in `--out`.
 """
 
@@ -23,6 +23,7 @@ from scale_page import page
 
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import combinations_of, parse_campaign
+from fedleak.results.schema import finite_or_null
 from fedleak.run import run as run_campaign
 from fedleak.settings import Table
 from fedleak.statistics.summary import Summary
@@ -72,19 +73,16 @@ def figures(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
 
 def facts(summary: Summary, labels: float) -> dict[str, Any]:
     """Of the images of one attack in one setting."""
+    known = {"mean": summary.mean, "low": summary.interval.low, "high": summary.interval.high, "prior": summary.prior}
     return {
+        **{key: finite_or_null(value) for key, value in {**known, "labels": labels}.items()},
         "setting": dict(summary.group.setting)["vary"],
         "attack": summary.group.attack,
-        "mean": summary.mean,
-        "low": summary.interval.low,
-        "high": summary.interval.high,
-        "prior": summary.prior,
         "leaked": summary.leaked,
         "samples": len(summary.samples),
         "threshold": summary.threshold,
         "messages": summary.messages,
         "failed": summary.failed,
-        "labels": labels,
     }
 
 

@@ -1,6 +1,5 @@
 """The page on scale, from what `scale.py run` recorded and nothing else."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,8 +23,8 @@ that attacks work ([2003.14053](https://arxiv.org/abs/2003.14053), [2104.07586](
 Mean PSNR in dB with its 95% interval over messages, in parentheses what the best constant guess gets, then how many
 images were rebuilt by the report's rule, and the share of the labels that were read. A row that fails shows that
 these attacks fail with this many steps (300 to 500; papers take up to 24,000), and proves no safety: exact attacks
-on linear layers do not care about the batch (`spear-mnist` in [`reproduction.md`](reproduction.md) takes 20 images
-from one gradient).
+on linear layers reach further (`spear-mnist` in [`reproduction.md`](reproduction.md) takes 20 images from one
+gradient).
 """
 
 
@@ -54,16 +53,18 @@ def cell(known: Figures, place: tuple[str, str]) -> str:
         return "not run"
     if not one["messages"]:
         return f"failed in {one['failed']} of {one['failed']} messages"
-    bounds = "" if math.isnan(one["low"]) else f" [{one['low']:.1f}, {one['high']:.1f}]"
+    bounds = "" if one["low"] is None else f" [{one['low']:.1f}, {one['high']:.1f}]"
     failed = f"; {one['failed']} messages failed" if one["failed"] else ""
-    rebuilt, labels = f"{one['leaked']} of {one['samples']}", f"{one['labels']:.2f}"
+    rebuilt, labels = f"{one['leaked']} of {one['samples']}", "-" if one["labels"] is None else f"{one['labels']:.2f}"
     return f"{one['mean']:.1f}{bounds} ({one['prior']:.1f}); {rebuilt}; {labels}{failed}"
 
 
 def origin(data: str, known: Mapping[str, Any]) -> str:
     """Where, when and from which source a column was measured."""
     machine = known["machine"]
+    messages = max(one["messages"] for one in known["rows"])
+    many = f"{messages} {'message' if messages == 1 else 'messages'} a row"
     return (
-        f"- {data}: {machine['processor']}, torch {machine['torch']}, Python {machine['python']}, on {known['date']}, "
-        f"source {known['revision']}"
+        f"- {data}, {many}: {machine['processor']}, torch {machine['torch']}, Python {machine['python']}, "
+        f"on {known['date']}, source {known['revision']}"
     )
