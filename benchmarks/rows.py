@@ -10,7 +10,7 @@ NOTEBOOKS = "https://github.com/JonasGeiping/breaching/tree/main/examples"
 SMALL = "64 images of ImageNet at 32x32 instead of 224x224"
 TABLE = "Table 1, {}"
 EVALUATION = {"mode": "eval"}
-TRAINED = "trained 20 epochs of 32 on 2,400 images; the paper's to convergence on 50,000"
+TRAINED = "trained 20 epochs of 32 on 2,400 images, to a test accuracy of .37; the paper's to convergence on 50,000"
 PLAIN = "the label is inferred; images are not normalized"
 PUBLISHED_STEPS = {"optimiser": "signed-adam", "steps": 4800, "total_variation": 0.01}
 
