@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int
-from measuring import observed
+from measuring import Case, observed, trained_on
 from papers import Setting
 from torch import Tensor
 
@@ -50,7 +50,7 @@ def draw(setting: Setting, seed: int) -> Drawn:
 def _guess(setting: Setting, seed: int) -> Drawn:
     observation, truth = observed(setting.case, seed)
     if setting.uniform:
-        observation = _with_uniform_weights(observation, truth, seed)
+        observation = _with_uniform_weights(observation, truth, setting.case, seed)
     chosen = attacks.build(setting.case.attack, setting.case.options)
     started = time.process_time()
     guess = chosen.run(observation, generator("attack", seed))
@@ -74,16 +74,16 @@ def _sources(setting: Setting, seed: int) -> Drawn:
     return Drawn(seed=seed, figure=sum(right) / len(right), failure=None, seconds=round(seconds, 3))
 
 
-def _with_uniform_weights(observation: Observation, truth: Batch, seed: int) -> Observation:
-    """The same examples seen from other weights: uniform in ±0.5, as in the code of DLG."""
+def _with_uniform_weights(observation: Observation, truth: Batch, case: Case, seed: int) -> Observation:
+    """The same examples seen from other weights: uniform in ±0.5, as in the code of DLG, then trained as asked for."""
     rng = generator("uniform weights", observation.task.name, seed)
     parameters = {
         name: torch.rand(value.shape, generator=rng, dtype=value.dtype) - 0.5
         for name, value in observation.before.parameters.items()
     }
-    before = Weights(parameters, observation.before.buffers)
+    before = trained_on(observation.task, Weights(parameters, observation.before.buffers), case.epochs, seed)
     after = train_locally(observation.task, before, truth, observation.training, ("uniform", seed))
-    change = {name: after.parameters[name] - value for name, value in parameters.items()}
+    change = {name: after.parameters[name] - value for name, value in before.parameters.items()}
     return replace(observation, before=before, update=Update(change, UpdateKind.DELTA))
 
 

@@ -17,6 +17,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.splits import load
 from fedleak.evaluation import scoring
 from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import Weights
@@ -105,11 +106,15 @@ def observed(case: Case, seed: int) -> tuple[Observation, Batch]:
 @lru_cache(maxsize=16)
 def trained(name: str, epochs: int, seed: int) -> Weights:
     """Weights after some epochs of momentum SGD on the clients' examples; untrained ones after none."""
-    weights = initial_weights(task_named(name), seed)
+    return trained_on(task_named(name), initial_weights(task_named(name), seed), epochs, seed)
+
+
+def trained_on(task: Task, weights: Weights, epochs: int, seed: int) -> Weights:
+    """The weights after some epochs of momentum SGD on the clients' examples; as they are after none."""
     if not epochs:
         return weights
     training = LocalTraining(batch_size=32, epochs=epochs, learning_rate=0.02, momentum=0.9)
-    return train_locally(task_named(name), weights, load(name).clients, training, ("trained", seed))
+    return train_locally(task, weights, load(task.name).clients, training, ("trained", seed))
 
 
 def accuracy(name: str, weights: Weights) -> float:

@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from networks import NETWORKS  # noqa: E402
 from papers import UNREAD, Setting  # noqa: E402
-from reproduction_page import figures_of, ours, page, row, verdict  # noqa: E402
+from reproduction import finished  # noqa: E402
+from reproduction_page import COUNTED, ours, page, row, summary  # noqa: E402
 from rows import SETTINGS  # noqa: E402
+from scale_page import page as scale_page  # noqa: E402
+from sets import found_in  # noqa: E402
+from verdicts import figures_of, verdict  # noqa: E402
 
 DOCS = ROOT / "docs"
 LABELS = next(one for one in SETTINGS if one.name == "dlg-label-mnist")
@@ -61,15 +67,20 @@ def test_every_published_figure_names_its_source(setting: Setting) -> None:
     assert ("as recalled, not verified" in line(page({}), setting)) is not setting.published.verified
 
 
-def test_every_row_on_photos_or_faces_says_that_the_data_are_not_the_paper_s() -> None:
+def test_there_are_thirty_rows_of_ten_draws_or_more() -> None:
+    assert len(SETTINGS) >= 30
+    assert all(setting.case.draws >= 10 for setting in SETTINGS)
+
+
+def test_every_row_on_stand_ins_says_that_the_data_are_not_the_paper_s() -> None:
     for setting in SETTINGS:
-        if setting.case.task.startswith(("photos", "faces", "digits")):
-            assert "cannot be had offline" in setting.data or "no more can be had offline" in setting.data
+        if setting.case.task.startswith(("photos", "faces", "digits", "imagenet")):
+            assert setting.data
 
 
 def test_what_was_not_measured_is_not_run() -> None:
     assert ours(IMAGES, None) == "not run"
-    assert verdict(IMAGES, None) == "-"
+    assert verdict(IMAGES, None).kind == "not run"
     assert "| not run | - | - |" in line(page({}), IMAGES)
 
 
@@ -85,17 +96,17 @@ def test_what_failed_says_why_and_has_no_figure() -> None:
     failed = measured(IMAGES, [None, None])
     assert figures_of(failed) == []
     assert ours(IMAGES, failed) == "failed: it \\| did not fit"
-    assert verdict(IMAGES, failed) == "-"
+    assert verdict(IMAGES, failed).words == "failed in 2 of 2 draws"
     crashed = measured(IMAGES, [], crash="ValueError: no\nway")
     assert ours(IMAGES, crashed) == "failed: ValueError: no way"
-    assert "| failed: ValueError: no way | - | - |" in row(IMAGES, crashed)
+    assert "| failed: ValueError: no way | failed | - |" in row(IMAGES, crashed)
 
 
-def test_draws_that_failed_are_told_beside_the_mean_and_forbid_a_verdict() -> None:
+def test_draws_that_failed_are_told_beside_the_mean_and_fail_the_row() -> None:
     entry = measured(IMAGES, [40.0, None, 42.0])
     assert ours(IMAGES, entry).startswith("41.0 [")
     assert "2 draws; 1 of 3 failed: it \\| did not fit" in ours(IMAGES, entry)
-    assert verdict(IMAGES, entry) == "cannot be compared: draws without a guess: 1"
+    assert verdict(IMAGES, entry).words == "failed in 1 of 3 draws"
 
 
 @pytest.mark.parametrize(
@@ -110,28 +121,75 @@ def test_draws_that_failed_are_told_beside_the_mean_and_forbid_a_verdict() -> No
         (LABELS, [0.0] * 16, "lower"),
         (COUNTS, [1.0] * 20, "reproduced"),
         (COUNTS, [0.5, 0.6, 0.5], "lower"),
-        (LABELS, [1.0] * 3, "cannot be compared: too few draws for their spread"),
-        (IMAGES, [14.0, 22.0], "cannot be compared: too few draws for their spread"),
-        (IMAGES, [18.0], "cannot be compared: too few draws for their spread"),
+        (LABELS, [1.0] * 3, "too few draws for their spread"),
+        (IMAGES, [14.0, 22.0], "too few draws for their spread"),
+        (IMAGES, [18.0], "too few draws for their spread"),
     ],
 )
 def test_the_verdict_follows_the_rule(setting: Setting, figures: list[float | None], expected: str) -> None:
-    assert verdict(setting, measured(setting, figures)) == expected
+    assert verdict(setting, measured(setting, figures)).words == expected
 
 
-def test_nothing_is_compared_without_a_published_figure_or_where_data_and_network_differ() -> None:
+@pytest.mark.parametrize("other", [{"data": "another"}, {"network": "another"}, {"data": "a", "network": "b"}])
+@pytest.mark.parametrize(
+    ("figures", "words"), [([18.0, 18.5, 18.2], "near"), ([30.0, 31.0, 30.0], "higher"), ([9.0, 9.5, 9.0], "lower")]
+)
+def test_only_the_paper_s_setting_can_be_reproduced(other: dict[str, str], figures: list[float], words: str) -> None:
+    found = verdict(replace(IMAGES, **other), measured(IMAGES, figures))
+    assert found.kind == "other"
+    assert found.words == f"{', '.join(f'other {what}' for what in other)}: {words}"
+
+
+def test_without_a_published_figure_there_is_no_verdict() -> None:
     entry = measured(IMAGES, [18.0, 18.5, 18.2])
-    assert verdict(replace(IMAGES, published=None), entry) == "cannot be compared: no published figure"
-    assert verdict(replace(IMAGES, network="another"), entry) == "cannot be compared: other data, other network"
-    assert verdict(replace(IMAGES, network="another", data=""), entry) == "reproduced"
+    assert verdict(replace(IMAGES, published=None), entry).kind == "undecided"
 
 
 def test_a_verdict_against_a_recalled_figure_says_so() -> None:
-    text = page({LABELS.name: measured(LABELS, [1.0] * 16)})
-    assert f"- `{LABELS.name}`: **reproduced, against a figure as recalled**." in text
+    assert LABELS.published is not None
+    recalled = replace(LABELS, published=replace(LABELS.published, verified=False))
+    found = verdict(recalled, measured(LABELS, [1.0] * 16))
+    assert found.words == "reproduced, against a figure as recalled"
+
+
+def test_the_head_counts_every_row_once_and_the_hours() -> None:
+    text = summary({LABELS.name: measured(LABELS, [1.0] * 16), IMAGES.name: measured(IMAGES, [None, 40.0])})
+    counts = {
+        words: int(line.split("|")[1]) for line in text.splitlines()[2:] for words in COUNTED.values() if words in line
+    }
+    assert sum(counts.values()) == len(SETTINGS)
+    assert counts[COUNTED["reproduced"]] == counts[COUNTED["failed"]] == 1
+    assert f"{len(SETTINGS)} rows, 0.05 hours of machine time." in text
+
+
+def test_the_page_on_scale_is_what_its_record_makes_of_it() -> None:
+    record = json.loads((DOCS / "scale.json").read_text())
+    assert (DOCS / "scale.md").read_text() == scale_page(record), "run benchmarks/scale.py write"
 
 
 def test_the_page_names_machine_and_time() -> None:
     text = page({LABELS.name: measured(LABELS, [1.0] * 16), IMAGES.name: measured(IMAGES, [18.0, 18.0])})
     assert "Measured in 3.0 minutes of processor time" in text
     assert "- 2 rows: a processor, 2 cores, torch 2, Python 3, on 2026-01-02, source abc" in text
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_of_a_paper_names_the_classes_of_its_images(name: str) -> None:
+    shape = (3, 32, 32) if any(f"cifar10-{name}" == one.case.task for one in SETTINGS) else (1, 28, 28)
+    assert NETWORKS[name]().network(shape, 10)(torch.zeros(2, *shape)).shape == (2, 10)
+    assert any(one.case.task.endswith(f"-{name}") for one in SETTINGS)
+
+
+def test_a_set_is_read_from_the_folder_that_has_it(tmp_path: Path) -> None:
+    (tmp_path / "cifar10-jpeg" / "test").mkdir(parents=True)
+    assert found_in("cifar10-lenet", tmp_path) == "cifar10-jpeg-lenet"
+    assert found_in("imagenet-vit", tmp_path) == "imagenet-vit"
+    assert found_in("cifar10-lenet", None) == "cifar10-lenet"
+
+
+def test_what_the_record_has_whole_is_not_measured_again() -> None:
+    entry = measured(IMAGES, [18.0] * 3)
+    assert finished(entry, IMAGES, 3)
+    assert not finished(entry, IMAGES, 10)
+    assert not finished(None, IMAGES, 3)
+    assert not finished({**entry, "asked": "another"}, IMAGES, 3)

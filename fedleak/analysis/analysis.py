@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fedleak.analysis.bounds import Bound, bounds_of
-from fedleak.analysis.conditions import Condition, Tried, defended_in
+from fedleak.analysis.conditions import Condition, Tried, defended_in, is_diagnostic
 from fedleak.analysis.defenses import DefenseResult, defense_results
 from fedleak.analysis.evidence import Diagnosed, Evidence, comparisons_of, diagnosed, references_of
 from fedleak.analysis.strongest import attackers, headline
@@ -88,6 +88,7 @@ class Analysis:
             comparisons=self.comparisons,
             defended=self.defended,
             adapted=adapted_to(self.campaign),
+            diagnostic=is_diagnostic(self.campaign),
         )
 
     def defenses(self, metric: str) -> tuple[DefenseResult, ...]:

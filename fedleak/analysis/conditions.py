@@ -72,3 +72,15 @@ def chains_in(campaign: Campaign) -> dict[Tried, Chain]:
         for point in campaign.points
         for name, chain in point.experiment.build_chains().items()
     }
+
+
+def is_diagnostic(campaign: Campaign) -> bool:
+    """Whether every message is one step on one example from fresh weights: the easiest case for an attacker."""
+    return all(
+        point.experiment.federation.training(batches=None).steps == 1
+        and point.experiment.federation.batch_size == 1
+        and point.experiment.federation.rounds == 1
+        and point.experiment.model.checkpoint is None
+        and not point.experiment.model.trained_rounds
+        for point in campaign.points
+    )

@@ -37,6 +37,8 @@ class Evidence:
     """Each defense where it was tried, and whether there is anything in its chain."""
     adapted: frozenset[str] = frozenset()
     """The defenses that some attack takes account of."""
+    diagnostic: bool = False
+    """Whether every message is from the diagnostic setting; see `is_diagnostic`."""
 
     @property
     def labels(self) -> list[str]:

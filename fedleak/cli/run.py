@@ -19,7 +19,7 @@ from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed
 from fedleak.io.fingerprint import address_of
-from fedleak.report.verdict import fruitless
+from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder
@@ -120,10 +120,12 @@ def _notes(outcome: Outcome) -> list[str]:
 
 
 def remarks(analysis: Analysis) -> Iterator[str]:
-    """What the figures do not show by themselves: fruitless attacks, guesses that do not fit, idle metrics."""
+    """What the figures do not show by themselves: fruitless attacks, an easy setting, guesses that do not fit."""
     nothing = fruitless(analysis.evidence)
     if nothing is not None:
         yield nothing
+    if analysis.rows and analysis.evidence.diagnostic:
+        yield DIAGNOSTIC
     causes = [first for first, *_ in analysis.diagnoses.values()]
     if causes:
         yield "guesses that do not fit their update, as the attacker can tell:"

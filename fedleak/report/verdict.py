@@ -16,6 +16,10 @@ ALONE: Place = (BARE, "client")
 """Single messages that no defense touched."""
 FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
 """Attacks ran, and nothing was found."""
+DIAGNOSTIC = (
+    "This is the diagnostic setting, the easiest case for an attacker: one step on one example, on fresh weights. "
+    "What batches, epochs and trained weights leave it does not tell."
+)
 UNTESTED = "none of them takes account of the defense: untested, not safe."
 TESTED = "some of them know the defense, but that is no proof of safety."
 SENTENCES = {
@@ -114,6 +118,8 @@ def _lead(evidence: Evidence) -> Iterator[str]:
     bare = [own.pop(ALONE) for own in worst.values() if ALONE in own]
     if bare:
         yield undefended(evidence, bare)
+    if worst and evidence.diagnostic:
+        yield DIAGNOSTIC
     for kind, own in worst.items():
         sentences = list(_grouped(evidence, kind, own))
         if sentences:

@@ -4,12 +4,13 @@ from importlib.resources import files
 
 import pytest
 
+from fedleak.analysis.conditions import is_diagnostic
 from fedleak.campaign.plan import counts_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
-from fedleak.experiment.grid import load_campaign, parse_campaign
+from fedleak.experiment.grid import campaign_of, load_campaign, parse_campaign
 
 PRESETS = files("fedleak") / "presets"
 EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)
@@ -41,3 +42,12 @@ def test_the_large_comparison_leaves_few_defenses_out():
         "withhold-batch-norm",
         "user-level-dp",
     }  # fmt: skip  they need a network, or a federation, that not all of its tasks are
+
+
+@pytest.mark.slow
+def test_the_diagnostic_preset_takes_one_comfort_away_at_a_time():
+    campaign = load_campaign(PRESETS / "diagnostic.toml")
+    first, *others = {point.setting["vary"]: point.experiment for point in campaign.points}.values()
+    assert is_diagnostic(campaign_of(first))
+    assert all(one.task != first.task or not is_diagnostic(campaign_of(one)) for one in others)
+    assert all(not chain for one in others for chain in one.build_chains().values())

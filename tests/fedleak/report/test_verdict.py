@@ -1,13 +1,14 @@
 """The verdict says what the summaries allow, in plain words; a branch each."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from fedleak.analysis.conditions import Condition, conditions_of
 from fedleak.analysis.evidence import Evidence
 from fedleak.analysis.judgement import Judgement
-from fedleak.report.verdict import verdict
+from fedleak.report.verdict import DIAGNOSTIC, verdict
 from fedleak.statistics.summary import summarize
 
 DEFENDED = {"none": False, "noisy": True}
@@ -273,3 +274,10 @@ def test_the_note_says_from_where_on_an_image_counts(make_summary):
 def test_the_note_names_the_threshold_of_each_task(make_summary):
     here, there = make_summary(30.0, threshold=25.0), make_summary(30.0, threshold=22.0, task="mnist-mlp")
     assert "psnr 25.0 dB in digits-mlp or 22.0 dB in mnist-mlp or more" in drawn(here, there).measure
+
+
+def test_the_lead_says_that_the_setting_is_the_easiest(make_summary):
+    known = {(Condition(task="digits-mlp"), "none"): False}
+    evidence = Evidence(summaries=[make_summary(30.0, 30.0)], comparisons=(), defended=known)
+    assert DIAGNOSTIC not in verdict(evidence).lead
+    assert verdict(replace(evidence, diagnostic=True)).lead[1] == DIAGNOSTIC

@@ -61,7 +61,7 @@ def test_the_limit_of_a_share_is_by_seeds_however_many_messages_they_have():
     for messages in (1, 4):
         seeds = [seed for seed in range(10) for _ in range(messages)]
         assert share_limit([0] * len(seeds), [8] * len(seeds), seeds) == pytest.approx(1 - 0.025 ** (1 / 10))
-    assert share_limit([0] * 100, [1] * 100, [0] * 100) == pytest.approx(0.95)
+    assert share_limit([0] * 100, [1] * 100, [0] * 100) == pytest.approx(0.975)
     assert share_limit([], [], []) == 1.0
 
 
