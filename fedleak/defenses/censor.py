@@ -65,7 +65,8 @@ class Censor(Defense):
 
 def _misfit(given: Float[Tensor, "*shape"], sent: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
     size, other = given.norm().clamp_min(1e-30), sent.norm()
-    return (size / other - 1).square() + ((given * sent).sum() / (size * other)).square()
+    misfit: Tensor = (size / other - 1).square() + ((given * sent).sum() / (size * other)).square()
+    return misfit
 
 
 def orthogonal(gradient: Float[Tensor, "*shape"], rng: Generator) -> Float[Tensor, "*shape"]:
