@@ -92,11 +92,14 @@ class AdversaryKnowledge:
     """What a matching attack makes of knowing the defense, in words; empty where it makes nothing of it."""
     mixes_labels: ClassVar[bool] = False
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
-    orthogonal: ClassVar[bool] = False
-    """Whether each tensor of a local step is orthogonal to the client's own gradient, and as long: an equation."""
     stochastic: ClassVar[bool] = False
     """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
     """
+
+    @property
+    def orthogonal(self) -> bool:
+        """Whether each tensor of a local step is orthogonal to the client's own gradient, and as long."""
+        return False
 
     def observed_mask(self, sent: Update) -> NamedTensors | None:
         """Which entries of what was sent say something about those that were given, as masks; None: all do."""

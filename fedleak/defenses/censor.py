@@ -22,18 +22,18 @@ class Censor(Defense):
 
     The best is that with the lowest loss after a step of `trial_rate`. To first order it goes downhill by luck alone.
     An attacker has two equations for each tensor, the length of the gradient and a direction that it is orthogonal to:
-    few for an image, enough for the label of one example (`orthogonal-rows`). Differences from the authors' code: the
-    projection is taken off whole whatever the gradient's length; and where no trial lowers the loss the best one is
-    still sent, in place of the gradient itself. A layer of one entry has no other direction and becomes zero.
+    enough for the label of one example (`orthogonal-rows`), and for more of its image than guessing gives. Differences
+    from the authors' code: the projection is taken off whole whatever the gradient's length; and where no trial lowers
+    the loss the best one is still sent, in place of the gradient itself. A layer of one entry has no other direction
+    and becomes zero.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2501.15718"
     cites: ClassVar = "zhang2025censor"
     adaptive_strategy: ClassVar[str] = (
-        "matches a gradient as long as what was sent and orthogonal to it, tensor by tensor; reads the label of one "
-        "example"
+        "reads the label of one example off two equations a tensor, and estimates its image from them by public "
+        "examples; without such, matches the lengths"
     )
-    orthogonal: ClassVar[bool] = True
     trials: Annotated[int, Field(ge=0, le=100_000)] = 20
     """Directions that are tried in each local step; 0 sends the gradient as it is."""
     trial_rate: Rate = 1e-4
@@ -55,18 +55,17 @@ class Censor(Defense):
         with torch.no_grad():
             return float(step.task.loss(weights, examples.inputs, examples.labels, mode="eval"))
 
+    @property
+    def orthogonal(self) -> bool:
+        return self.trials > 0
+
     def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:
-        """How long each tensor of the update was, and what it was orthogonal to: as a random direction all but is."""
+        """How long each tensor of the update was. The inner products are left out: a dummy image of any look is soon
+        orthogonal to a random direction, and one that is pulled there gets further from the true one."""
         if self.trials == 0:
             return None
-        pairs = [(given.tensors[name], value) for name, value in sent.tensors.items() if value.any()]
-        return torch.stack([_misfit(one, other) for one, other in pairs]).sum() if pairs else None
-
-
-def _misfit(given: Float[Tensor, "*shape"], sent: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    size, other = given.norm().clamp_min(1e-30), sent.norm()
-    misfit: Tensor = (size / other - 1).square() + ((given * sent).sum() / (size * other)).square()
-    return misfit
+        pairs = [(given.tensors[name].norm(), value.norm()) for name, value in sent.tensors.items() if value.any()]
+        return torch.stack([(one / other - 1).square() for one, other in pairs]).sum() if pairs else None
 
 
 def orthogonal(gradient: Float[Tensor, "*shape"], rng: Generator) -> Float[Tensor, "*shape"]:

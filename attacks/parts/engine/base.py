@@ -23,6 +23,7 @@ from .distances import DistanceTo, squared, squared_up_to_length
 from .initialization import gray
 from .loop import Matching
 from .objective import Objective, Variables
+from .orthogonality import estimate
 from .stochastic_layers import secret_draws
 
 Device = Literal["cpu", "cuda"]
@@ -50,6 +51,9 @@ class MatchingAttack(Attack, ABC):
         require_usable(observation)
         if self.device == "cuda" and not torch.cuda.is_available():
             raise NotApplicable('device = "cuda" was asked for, and torch finds no such device here; use "cpu"')
+        estimated = estimate(observation)
+        if estimated is not None:
+            return restored(observation, estimated)
         guess = self.match(observation, rng)
         # A diagnosis draws masks of its own, where a guess under secret draws goes with those that were found.
         if (not self.follows_steps or observation.training.steps == 1) and not secret_draws(observation):
