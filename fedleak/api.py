@@ -156,7 +156,7 @@ def observe(
         auxiliary=auxiliary,
     )
     truth = Batch(inputs, labels)
-    masks = chain.seen(task, truth, (seed, "observe"))
+    masks = chain.seen(truth, (seed, "observe"))
     return Capture(
         observation,
         truth,

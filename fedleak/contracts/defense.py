@@ -5,7 +5,8 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
@@ -121,6 +122,13 @@ class AdversaryKnowledge:
     ) -> Float[Tensor, "batch channels height width"]:
         """A client's own images from those that it trained on, as far as can be told: undoes `examples`."""
         return inputs
+
+    def seen(self, examples: Batch, rng: Generator) -> Bool[Tensor, "batch channels height width"]:
+        """Which pixels of its own images are within those that `examples` makes of them, with the same draws.
+
+        No attacker knows; scoring does not count what no one can recover.
+        """
+        return torch.ones_like(examples.inputs, dtype=torch.bool)
 
 
 class PrivacyProof:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, undone, ways_of
+from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, undone, ways_of, within
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 
@@ -53,13 +53,16 @@ class Augmentation(Defense):
         return [[SEARCHED[int(step)] for step in part.split("-")] for part in self.policy.split("+")]
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
-        inputs = [self._transformed(image, rng) for image in torch.split(examples.inputs, 1)]
-        return Batch(torch.cat(inputs), examples.labels)
+        drawn = [transformed(image, *self._drawn(rng)) for image in torch.split(examples.inputs, 1)]
+        return Batch(torch.cat(drawn), examples.labels)
 
-    def _transformed(self, image: Images, rng: Generator) -> Images:
+    def seen(self, examples: Batch, rng: Generator) -> Bool[Tensor, "batch channels height width"]:
+        return torch.cat([within(image, *self._drawn(rng)) for image in torch.split(examples.inputs, 1)])
+
+    def _drawn(self, rng: Generator) -> tuple[list[str], list[int]]:
+        """A sequence and the way that each of its steps goes."""
         sequence = self.sequences[int(torch.randint(len(self.sequences), (), generator=rng))]
-        ways = torch.randint(2, (len(sequence),), generator=rng) * 2 - 1
-        return transformed(image, sequence, ways.tolist())
+        return sequence, (torch.randint(2, (len(sequence),), generator=rng) * 2 - 1).tolist()
 
     def invert_examples(self, inputs: Images) -> Images:
         """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""

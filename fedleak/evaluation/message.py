@@ -85,8 +85,8 @@ class Message:
     @cached_property
     def seen(self) -> Batch:
         """The truth with NaN for what no client trained on, as where a defense moved it out of the picture."""
-        task, chain = self.recording.task, self.recording.observation().defense.local
-        masks = [chain.seen(task, one.examples, one.seed_key) for one in self.deposits]
+        chain = self.recording.observation().defense.local
+        masks = [chain.seen(one.examples, one.seed_key) for one in self.deposits]
         return Batch(self.truth.inputs.masked_fill(~torch.cat(masks), math.nan), self.truth.labels)
 
     @property

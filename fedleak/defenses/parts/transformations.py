@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from math import atan, degrees
 
+import torch
+import torch.nn.functional as F
 import torchvision.transforms.v2.functional as transforms
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 Images = Float[Tensor, "batch channels height width"]
@@ -18,17 +20,19 @@ SEARCHED = (
     "autocontrast-1", "solarize-1", "equalize-5", "invert-0", "translate_y-3", "autocontrast-1",
 )  # fmt: skip
 """Those that the paper searches, in its order, each with its level from 0 to 9."""
+MOVES = ("rotate", "shear_y", "translate_x", "translate_y")
+"""Those that move pixels, and some of them out of the picture."""
 ENHANCED: dict[str, Callable[[Images, float], Images]] = {
     "color": transforms.adjust_saturation,
     "contrast": transforms.adjust_contrast,
-    "sharpness": transforms.adjust_sharpness,
+    "sharpness": lambda images, strength: _sharpened(images, strength),
     "brightness": transforms.adjust_brightness,
 }
 UNSIGNED: dict[str, Callable[[Images, int], Images]] = {
     "rotate": lambda images, level: _moved(images, turn=30 * level / 9),
     "posterize": lambda images, level: _sloping(images, transforms.posterize(images, round(8 - 4 * level / 9))),
     "solarize": lambda images, level: transforms.solarize(images, min(1.0, 256 / 255 * (1 - level / 9))),
-    "autocontrast": lambda images, level: transforms.autocontrast(images),  # noqa: ARG005
+    "autocontrast": lambda images, level: _stretched(images),  # noqa: ARG005
     "equalize": lambda images, level: _sloping(images, transforms.equalize(images)),  # noqa: ARG005
     "invert": lambda images, level: transforms.invert(images),  # noqa: ARG005
 }
@@ -45,6 +49,15 @@ def transformed(images: Images, steps: Iterable[str], ways: Iterable[int]) -> Im
         kind, _, level = step.partition("-")
         images = _step(images, kind, int(level), way)
     return images
+
+
+def within(images: Images, steps: Sequence[str], ways: Sequence[int]) -> Bool[Tensor, "batch channels height width"]:
+    """Which pixels the steps leave in the picture: those that count half or more there once they are moved."""
+    moves = [(step, way) for step, way in zip(steps, ways, strict=True) if step.partition("-")[0] in MOVES]
+    gray = torch.full_like(images, 0.5).requires_grad_()
+    moved = transformed(gray, *zip(*moves, strict=True)) if moves else gray
+    (weights,) = torch.autograd.grad(moved.sum(), gray)
+    return weights > 0.5
 
 
 def undone(images: Images, steps: Sequence[str], ways: Sequence[int]) -> Images:
@@ -89,6 +102,20 @@ def _step(images: Images, kind: str, level: int, way: int) -> Images:
 def _sloping(images: Images, changed: Images) -> Images:
     """What has no slope, with slope 1."""
     return images + (changed - images).detach()
+
+
+def _sharpened(images: Images, strength: float) -> Images:
+    """As torchvision's, which changes what it has to remember for a derivative: within the border, away from a blur."""
+    kernel = torch.ones(images.shape[1], 1, 3, 3).to(images) / 13
+    kernel[..., 1, 1] = 5 / 13
+    blurred = F.conv2d(images, kernel, groups=images.shape[1]) - images[..., 1:-1, 1:-1]
+    return (images + (1 - strength) * F.pad(blurred, [1] * 4)).clamp(0, 1)
+
+
+def _stretched(images: Images) -> Images:
+    """As torchvision's: the darkest value of each channel becomes black, the brightest white, unless they are equal."""
+    low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
+    return torch.where(high > low, (images - low) / (high - low).clamp_min(1e-12), images).clamp(0, 1)
 
 
 def _moved(images: Images, across: int = 0, down: int = 0, lean: float = 0.0, turn: float = 0.0) -> Images:

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+import torchvision.transforms.v2.functional as transforms
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.data.splits import load
-from fedleak.defenses.parts.transformations import SEARCHED
+from fedleak.defenses.parts.transformations import ENHANCED, MOVES, SEARCHED, UNSIGNED
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
@@ -35,6 +36,27 @@ def test_images_keep_their_shape_and_range(number: int) -> None:
         assert images.shape == examples.inputs.shape
         assert images.min() >= 0
         assert images.max() <= 1
+
+
+@pytest.mark.parametrize("number", range(len(SEARCHED)), ids=lambda number: SEARCHED[number])
+def test_each_can_be_fitted_and_what_it_leaves_in_the_picture_is_known(number: int) -> None:
+    """Also after another one: a derivative goes through both."""
+    examples, step = photos(2), SEARCHED[number]
+    chain = Chain((defenses.build("ats", {"policy": f"{number}-3"}),))
+    inputs = examples.inputs.clone().requires_grad_()
+    trained = chain.examples(TASK, Batch(inputs, examples.labels), (1,)).inputs
+    (slopes,) = torch.autograd.grad(trained.sum(), inputs)
+    assert torch.isfinite(slopes).all()
+    seen = Chain((defenses.build("ats", {"policy": str(number)}),)).seen(examples, (1,))
+    moved = step.partition("-")[0] in MOVES
+    assert 0.5 < seen.float().mean() < 1 if moved else seen.all()
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.4])
+def test_sharpness_and_contrast_are_torchvisions(strength: float) -> None:
+    images = torch.cat([photos(3).inputs, torch.full((1, 3, 32, 32), 0.3)])
+    torch.testing.assert_close(ENHANCED["sharpness"](images, strength), transforms.adjust_sharpness(images, strength))
+    torch.testing.assert_close(UNSIGNED["autocontrast"](images, 0), transforms.autocontrast(images))
 
 
 def test_there_are_fifty_transformations() -> None:
@@ -81,11 +103,11 @@ def test_what_is_in_the_picture_is_recovered_whichever_way_the_draws_went() -> N
     for seed in range(4):
         examples = photos(6)[torch.tensor([seed])]
         trained = seeing.examples(TASK, examples, (seed,)).inputs
-        seen = seeing.seen(TASK, examples, (seed,))
+        seen = seeing.seen(examples, (seed,))
         assert 0.05 < seen.float().mean() < 0.6
         missed = (ats.invert_examples(trained) - examples.inputs)[seen].square().mean()
         assert missed < 1e-3
 
 
 def test_a_chain_that_leaves_images_alone_sees_all_of_them() -> None:
-    assert Chain((defenses.build("top-k", {"fraction": 0.1}),)).seen(TASK, photos(2), (0,)).all()
+    assert Chain((defenses.build("top-k", {"fraction": 0.1}),)).seen(photos(2), (0,)).all()
