@@ -24,21 +24,23 @@ class InstaHide(Defense):
     """Trains on mixtures of `mixed` images with every pixel's sign flipped or not at random; labels are mixed likewise.
 
     Images to mix an example with come from the same round of the same client ("inside-dataset"); with fewer than
-    `mixed` examples some are taken twice, and a round of a single one, which has nothing to mix, is refused. Signs are
-    flipped about mid-gray, as the paper does with images in [-1, 1]: a flipped pixel is its negative, so inputs stay in
-    [0, 1]. One encoding a round, the same in all epochs. Carlini et al. 2021 (https://arxiv.org/abs/2011.05315) undo
-    encodings of known pixels by taking absolute values and solving for what several of them share; no attack here does.
+    `mixed` examples some are taken twice, and a round of a single one, which has nothing to mix, is refused. Partners
+    are permutations, as in the paper: in a round of few an image may be its own, and is then not mixed at all. Signs
+    are flipped about mid-gray, as the paper does with images in [-1, 1]: a flipped pixel is its negative, so inputs
+    stay in [0, 1]. One encoding a round, the same in all epochs. Carlini et al. 2021 (https://arxiv.org/abs/2011.05315)
+    undo encodings of known pixels by taking absolute values and solving for what several of them share; no attack here
+    does.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
     cites: ClassVar = "huang2020instahide"
-    mixed: Annotated[int, Field(ge=1, le=1000)] = 4
+    mixed: Annotated[int, Field(ge=2, le=1000)] = 4
     """Images in a mixture, the example itself among them."""
     largest: Annotated[float, Field(gt=0, le=1)] = 0.65
     """No coefficient is larger; so `mixed` times it must be above 1."""
 
     def require(self, task: Task) -> None:
-        if self.mixed > 1 and self.mixed * self.largest <= 1:
+        if self.mixed * self.largest <= 1:
             raise ConfigError(
                 f"instahide.largest: {self.mixed} coefficients of at most {self.largest:g} cannot have the sum 1; "
                 f"take more than {1 / self.mixed:.3g}, or mix more images"
