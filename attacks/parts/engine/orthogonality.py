@@ -52,8 +52,8 @@ def _within(
     values: Float[Tensor, "examples *shape"], groups: Int[Tensor, " examples"]
 ) -> Float[Tensor, "examples *shape"]:
     """The values less the mean of their group."""
-    means = {int(group): values[groups == group].mean(0) for group in groups.unique()}
-    return values - torch.stack([means[int(group)] for group in groups])
+    means = {group: values[groups == group].mean(0) for group in set(groups.tolist())}
+    return values - torch.stack([means[group] for group in groups.tolist()])
 
 
 def _shares(
@@ -78,7 +78,7 @@ def _failures(
     try:
         with seeded("equations"):
             gradients = [
-                task.gradients(observation.before.clone(), image, label, mode=mode) for image in images.split(1)
+                task.gradients(observation.before.clone(), image, label, mode=mode) for image in torch.split(images, 1)
             ]
     except (ValueError, RuntimeError) as error:
         raise NotApplicable("the network does not run on one example in the clients' mode") from error
