@@ -41,7 +41,7 @@ class _Tally:
 
 
 class Meter(Layer):
-    """Counts what passes in the rounds from the first recorded one on; evaluation does not count.
+    """Counts what passes in the recorded rounds, the only ones that costs are reported of; evaluation does not count.
 
     It sits below the roster and the tap, and takes out of each reply what the client says about its effort: neither
     strategy nor adversary sees it.
@@ -65,6 +65,8 @@ class Meter(Layer):
 
     def _count(self, reply: Message, question: RecordDict, effort: ConfigRecord | None) -> None:
         round, node = wire.round_of(question), reply.metadata.src_node_id
+        if not self._plan.recorded(round):
+            return
         tally = self._tallies[round]
         tally.received[node] += wire.bytes_of(question)
         if not reply.has_error():

@@ -33,11 +33,11 @@ class Tap(Layer):
         return replies
 
     def _record(self, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
-        if not self._recorder.plan.recorded(wire.round_of(sent)):
+        plan, client = self._recorder.plan, self._roster.client_of(reply.metadata.src_node_id)
+        if not plan.recorded(wire.round_of(sent)) or not plan.adversary.attacks(client):
             return
         # Strategies put one record into all messages of a round: it is decoded once.
         record = id(wire.arrays_of(sent))
         if record not in weights:
             weights[record] = self._recorder.weights(sent)
-        client = self._roster.client_of(reply.metadata.src_node_id)
         self._recorder.reply(client, weights[record], sent, reply.content)

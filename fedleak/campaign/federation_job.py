@@ -15,7 +15,7 @@ from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
-from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, FederationReport
+from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, ClientFailure, Cost, Evaluation, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
@@ -23,7 +23,7 @@ from fedleak.recording import find_recordings
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder, stem_name
-from fedleak.settings import PlanSettings
+from fedleak.settings import PlanSettings, UtilitySettings
 from fedleak.vault import stem_of
 
 
@@ -149,11 +149,19 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             failures=sum(failure.round == round for failure in federated.failures),
             accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
             loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
+            trivial=federated.evaluation.get(round, {}).get("trivial", float("nan")),
+            settled=SETTLED in federated.evaluation.get(round, {}),
             **asdict(federated.costs.get(round, UNKNOWN_COST)),
             seconds=federated.seconds,
         )
-        for round in range(1, experiment.rounds + 1)
+        for round in range(1, _last_round(point, federated.evaluation) + 1)
     ]
+
+
+def _last_round(point: Point, evaluation: Evaluation) -> int:
+    """The one that training ended in: where the accuracy no longer rose, or the last there was to be."""
+    planned = point.experiment.rounds if point.split == "test" else point.experiment.federation.rounds
+    return next((round for round, found in evaluation.items() if SETTLED in found), planned)
 
 
 def order_of(message: MessageKey) -> tuple[int, bool, int]:
@@ -165,6 +173,8 @@ def order_of(message: MessageKey) -> tuple[int, bool, int]:
 def _plan(federation: Federation) -> FederationPlan:
     experiment = federation.point.experiment
     settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
+    if federation.point.split == "tuning":  # an attack is tuned on messages; how good the model becomes is no matter
+        settings["utility"] = UtilitySettings()
     return FederationPlan(
         **settings,
         defense=federation.defense.name,

@@ -13,7 +13,7 @@ from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, com
 from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.experiment.comparison import compared
+from fedleak.experiment.comparison import SEEDS, compared
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign
 from fedleak.run import Outcome
@@ -46,7 +46,7 @@ def command(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Attacks and defenses to compare.")],
     seeds: Annotated[
         int, typer.Option(min=1, help="How many, from the experiment's on; a list of seeds in it stands as it is.")
-    ] = 5,
+    ] = SEEDS,
     settings: Overrides = None,
     out: Out = None,
     jobs: Jobs = 1,
