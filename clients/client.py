@@ -119,7 +119,7 @@ class Client:
         examples, training = pretraining_of(self.plan, self.partition)
         return self._train(content, examples, training, Chain())
 
-    def evaluate(self, content: RecordDict) -> dict[str, float]:
+    def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.
 
         Beside them the accuracy of always naming the class that is commonest among the clients' examples.

@@ -17,7 +17,6 @@ LEARNED = "lti"
 """The second adaptive attacker of every defense: it learns to invert what the clients' pipeline sends."""
 BARE = "none"
 FEWEST = 2
-SEEDS = 10
 TUNING_SEEDS = 2
 GRID: Table = {"total_variation": [1e-4, 1e-3, 0.1, 0.3], "steps": [1000], "restarts": [4]}
 """What is tried in place of an attack's own options, one at a time, by whoever knows the defense and who does not."""
@@ -83,10 +82,7 @@ def _with_none(rows: list[Any]) -> list[Any]:
 
 
 def _both_forms(tables: list[Any], chains: list[Chain], grid: Table) -> list[Any]:
-    """Each attack that adapts to a chain with its variants, then its control where it has none; last the one that learns.
-
-    The control is of every variant.
-    """
+    """Each attack that adapts to a chain, its variants, a control of each without one; last the one that learns."""
     both: list[Any] = []
     controls = [table.get("attack") for table in tables if table["use"] == PLAIN]
     for table in tables:

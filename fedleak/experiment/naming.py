@@ -58,7 +58,7 @@ def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
 
 
 def algorithm_of(table: Table) -> str:
-    """The registered name of an attack, and of the one within it, as in `plain dlg`: attacks that share it are variants."""
+    """The registered name of an attack and of the one within it, as in `plain dlg`; who shares it are variants."""
     inner = table.get("attack")
     return " ".join([str(table["use"]), *([algorithm_of(inner)] if isinstance(inner, dict) else [])])
 

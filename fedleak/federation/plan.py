@@ -92,7 +92,7 @@ class FederationPlan(PlanSettings):
 @lru_cache(maxsize=64)
 def _plan_in(config: tuple[tuple[str, bool | int | float | str], ...]) -> FederationPlan:
     """A client reads its plan from every message anew; the plan does not change."""
-    return FederationPlan._parsed(dict(config))  # noqa: SLF001
+    return FederationPlan._parsed(dict(config))
 
 
 def _flatten(settings: Settings, prefix: str = "") -> RunConfig:

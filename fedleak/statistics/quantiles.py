@@ -38,6 +38,11 @@ def percentile_interval(rows: Sequence[Row], percentile: float) -> Interval:
     )
 
 
+def tail(samples: Sequence[float], *, higher_is_better: bool) -> float:
+    """What 95 of 100 samples leak at most: the 95th percentile, or the 5th where a lower value leaks more."""
+    return float(np.percentile(samples, 95 if higher_is_better else 5)) if len(samples) else math.nan
+
+
 def ranks(units: int, level: float) -> tuple[int, int]:
     """The ranks, from 1, between which the quantile lies; 0 and `units + 1` where no unit is far enough out.
 
