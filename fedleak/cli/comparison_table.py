@@ -14,6 +14,7 @@ from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
 from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.cli.results_table import interval_facts
+from fedleak.experiment.comparison import PLAIN
 from fedleak.formatting import figure
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
@@ -98,7 +99,7 @@ def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
 def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
     first = next((result.strongest for result in results if result.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title or None, title_justify="left")
     table.add_column("defense,\nbest attacker", min_width=min(20, width // 4))
     for name in (heading, "\nadaptive", "\ngain", "\ntail", "\nguess"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -107,7 +108,7 @@ def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
             Text.assemble(
                 (result.defense, "bold"),
                 ("" if result.strongest is None else f"\n  {result.strongest.group.attack}", "dim"),
-                ("" if result.knowing is None else f"\n  over {result.knowing.reference.attack}", "dim"),
+                ("" if result.knowing is None else f"\n  over {_control(result.knowing.reference.attack)}", "dim"),
             ),
             _leak(result.plain),
             _leak(result.adaptive) if result.tested else Text(UNTESTED, style="bold yellow"),
@@ -144,6 +145,11 @@ def _leak(summary: Summary | None) -> Text:
     if not math.isnan(summary.interval.low):
         text.append(f"\n[{figure(summary.interval.low)}, {figure(summary.interval.high)}]", "dim")
     return text
+
+
+def _control(label: str) -> str:
+    """`plain total_variation=0.3`: of the control's label what its attack's does not say."""
+    return f"{PLAIN}{label.rpartition(PLAIN)[2]}"
 
 
 def tail_of(summary: Summary) -> float:

@@ -18,7 +18,7 @@ LEARNED = "lti"
 BARE = "none"
 FEWEST = 2
 TUNING_SEEDS = 2
-GRID: Table = {"total_variation": [1e-4, 1e-3, 0.1, 0.3], "steps": [1000], "restarts": [4]}
+GRID: Table = {"total_variation": [1e-3, 0.1, 0.3, 1.0], "steps": [1000], "restarts": [4]}
 """What is tried in place of an attack's own options, one at a time, by whoever knows the defense and who does not."""
 
 
@@ -89,32 +89,32 @@ def _both_forms(tables: list[Any], chains: list[Chain], grid: Table) -> list[Any
         if not _adapts(table, chains):
             both.append(table)
             continue
-        variants = [table, *_variants(table, grid)]
-        both += variants
-        both += [_control(one) for one in variants if unlabeled(one) not in controls]
+        variants = {"": table, **_variants(table, grid)}
+        both += [{**one, **_label(table, words)} if words else one for words, one in variants.items()]
+        plain = {words: unlabeled(one) for words, one in variants.items() if unlabeled(one) not in controls}
+        both += [{"use": PLAIN, "attack": one, **_label(table, f" {PLAIN}{words}")} for words, one in plain.items()]
     if all(table["use"] != LEARNED for table in _apart("attacks", tables)):
         both.append({"use": LEARNED})
     return both
 
 
-def _variants(table: Any, grid: Table) -> list[Any]:
+def _variants(table: Any, grid: Table) -> dict[str, Any]:
     """The attack with other values for one option at a time, of those that it has and that the file leaves open."""
     if any(isinstance(value, list) for value in table.values()):
-        return []  # the file has a grid of its own
+        return {}  # the file has a grid of its own
     known = {field.name for field in fields(attacks.get(table["use"]))}  # type: ignore[arg-type]  # a dataclass
-    named = table.get("label", table["use"])
-    return [
-        {**table, option: value, "label": f"{named} {option}={value}"}
+    return {
+        f" {option}={value}": {**table, option: value}
         for option, values in grid.items()
         for value in values
         if option in known and option not in table
-    ]
+    }
 
 
-def _control(table: Any) -> Table:
+def _label(table: Any, words: str) -> Table:
+    """The attack's name with more words; none where the file names several attacks in one place."""
     named = table.get("label", table["use"])
-    label = {"label": f"{named} {PLAIN}"} if isinstance(named, str) else {}
-    return {"use": PLAIN, "attack": unlabeled(table), **label}
+    return {"label": f"{named}{words}"} if isinstance(named, str) else {}
 
 
 def _chains(rows: list[Any]) -> list[Chain]:
