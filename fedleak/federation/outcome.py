@@ -14,6 +14,8 @@ FAILURES = "failures.json"
 EVALUATION = "evaluation.json"
 COSTS = "costs.json"
 """The one of these files that has a clock in it."""
+SETTLED = "settled"
+"""What evaluation says in the round where the accuracy no longer rose, so that training ended."""
 Evaluation = dict[int, dict[str, float]]
 
 
