@@ -57,7 +57,11 @@ def test_what_the_file_has_already_stays():
 
 
 def test_nothing_is_added_for_defenses_that_nobody_can_adapt_to():
-    hidden = {**TREE, "defenses": [{"name": "hidden", "chain": [{"use": "instahide"}]}]}
+    hidden = {
+        **TREE,
+        "federation": {"batch_size": 4},
+        "defenses": [{"name": "hidden", "chain": [{"use": "instahide"}]}],
+    }
     assert all(table["use"] != "plain" for table in compared(hidden, 5)["attacks"])
 
 
