@@ -75,7 +75,7 @@ class Evaluator:
         examples = metrics.pop(wire.NUM_EXAMPLES)
         self.evaluation[round] = metrics
         if self.plateau.settled(metrics["accuracy"], examples) and not self.plan.recorded(round):
-            metrics[SETTLED] = 1.0
+            metrics[SETTLED] = float(self.plateau.flat)
             raise Settled
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
@@ -17,7 +18,7 @@ from fedleak.analysis.conditions import (
     conditions_of,
 )
 from fedleak.analysis.control import gains_of
-from fedleak.analysis.operating_point import OperatingPoint, last_evaluated
+from fedleak.analysis.operating_point import OperatingPoint, plateaus
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
@@ -66,7 +67,7 @@ class DefenseResult:
     Where tuning seeds chose among variants, each of the two has the options that they chose for it.
     """
     accuracy: Figure
-    """After the last round that was evaluated."""
+    """Where it no longer rose, or else after the last round that was evaluated."""
     trivial: Figure
     """What always naming the class that is commonest among the clients' examples would have there."""
     operating_point: OperatingPoint
@@ -130,13 +131,13 @@ def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[Defen
 
 
 def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
-    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
-    return Figure.of({row.seed: row.accuracy for row in last_evaluated(rows)}, (0.0, 1.0))
+    """Accuracy of each seed where it no longer rose, or after its last evaluation; the interval ends at 0 and 1."""
+    return Figure.of({seed: fmean(row.accuracy for row in own) for seed, own in plateaus(rows).items()}, (0.0, 1.0))
 
 
 def trivial_of(rows: Iterable[FederationRow]) -> Figure:
     """The same of a classifier that always names the commonest class."""
-    return Figure.of({row.seed: row.trivial for row in last_evaluated(rows)})
+    return Figure.of({seed: own[-1].trivial for seed, own in plateaus(rows).items()})
 
 
 def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:

@@ -27,7 +27,7 @@ class OperatingPoint:
     @classmethod
     def of(cls, experiment: Experiment, chain: Chain, rounds: Sequence[FederationRow]) -> "OperatingPoint":
         """The operating point of a defense, from the rounds of its federations."""
-        last = last_evaluated(rounds)
+        last = [own[-1] for own in plateaus(rounds).values()]
         return cls(
             differs="; ".join(_differences(experiment, chain)) if last else "",
             attacked=_attacked(experiment),
@@ -58,13 +58,16 @@ class OperatingPoint:
         return f"{when}, where it may still rise{some}"
 
 
-def last_evaluated(rows: Iterable[FederationRow]) -> list[FederationRow]:
-    """Of each seed the last round that was evaluated."""
-    last: dict[int, FederationRow] = {}
-    for row in rows:
+def plateaus(rows: Iterable[FederationRow]) -> dict[int, list[FederationRow]]:
+    """By seed the rounds whose mean accuracy is that of the defense: those since it no longer rose, or else the last.
+
+    Between rounds of few examples an accuracy goes up and down, so one round of a plateau says little.
+    """
+    evaluated: dict[int, list[FederationRow]] = {}
+    for row in sorted(rows, key=lambda one: one.round):
         if not math.isnan(row.accuracy):
-            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
-    return list(last.values())
+            evaluated.setdefault(row.seed, []).append(row)
+    return {seed: own[-max(own[-1].settled, 1) :] for seed, own in evaluated.items()}
 
 
 def _differences(experiment: Experiment, chain: Chain) -> Iterable[str]:

@@ -27,7 +27,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
             loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
             trivial=federated.evaluation.get(round, {}).get("trivial", float("nan")),
-            settled=SETTLED in federated.evaluation.get(round, {}),
+            settled=int(federated.evaluation.get(round, {}).get(SETTLED, 0)),
             **asdict(federated.costs.get(round, UNKNOWN_COST)),
             seconds=federated.seconds,
         )

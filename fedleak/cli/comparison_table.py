@@ -27,7 +27,8 @@ NOTE = (
     "most; guess: without any update"
 )
 COSTS_NOTE = (
-    "accuracy: after the last round that was evaluated, which stands below it, with an arrow where it may still rise; "
+    "accuracy: the mean of the evaluations since it no longer rose, and below it the last round; with an arrow, after "
+    "a round where it may still rise; "
     "kB: a client's answer as Flower sends it, and coded as its "
     "defense would; s, MB: time and memory of a client's training and defenses; epsilon: of the whole run at delta "
     "1e-5, with any other example or client in the place of one (replace-one), whether secret sampling earned credit, "

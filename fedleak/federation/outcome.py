@@ -15,7 +15,7 @@ EVALUATION = "evaluation.json"
 COSTS = "costs.json"
 """The one of these files that has a clock in it."""
 SETTLED = "settled"
-"""What evaluation says in the round where the accuracy no longer rose, so that training ended."""
+"""In the round where training ended because the accuracy no longer rose: how many evaluations there were of that."""
 Evaluation = dict[int, dict[str, float]]
 
 

@@ -48,8 +48,8 @@ class FederationRow:
         Figure, Meaning("accuracy there of always naming the class that is commonest among the clients' examples")
     ] = nan
     settled: Annotated[
-        Flag, Meaning("whether training ended in this round because the accuracy no longer rose beyond noise")
-    ] = False
+        Whole, Meaning("evaluations up to this one without a rise beyond noise, where training ended for that; else 0")
+    ] = 0
     bytes_received: Annotated[
         Figure, Meaning("by a client, for training, as Flower counts them; mean over clients")
     ] = nan

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedleak.analysis.operating_point import OperatingPoint, last_evaluated
+from fedleak.analysis.operating_point import OperatingPoint, plateaus
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.results.federation_row import FederationRow
@@ -20,7 +20,7 @@ def measured(rows, *chain, **changed) -> OperatingPoint:
 
 
 def test_the_same_training_to_the_end_is_one_operating_point():
-    found = measured([row(1), row(4), row(7, settled=True)])
+    found = measured([row(1), row(4), row(7, settled=2)])
     assert found.one
     assert found.sentence == "attacked in round 1 (fresh weights); accuracy after round 7, where it no longer rose"
 
@@ -58,9 +58,9 @@ def test_the_state_of_the_attacked_model_is_said_and_training_without_the_defens
     assert (found.attacked, found.one) == (attacked, one)
 
 
-def test_of_each_seed_the_last_evaluated_round_counts_and_whether_it_had_settled():
-    rows = [row(1), row(4, settled=True), row(5, accuracy=float("nan")), row(10, seed=1)]
-    assert [one.round for one in last_evaluated(rows)] == [4, 10]
+def test_of_each_seed_the_plateau_counts_or_else_the_last_evaluated_round():
+    rows = [row(1), row(2), row(3), row(4, settled=2), row(5, accuracy=float("nan")), row(9, seed=1), row(10, seed=1)]
+    assert [[one.round for one in own] for own in plateaus(rows).values()] == [[3, 4], [10]]
     assert measured(rows).evaluated == "rounds 4 to 10, where it may still rise in 1 of 2 seeds"
 
 
