@@ -94,10 +94,10 @@ def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(comp
 @pytest.mark.slow
 def test_advice_names_the_evidence_and_has_an_exit_status(compared):
     root, _ = compared
-    kept = fedleak("advise", root, "--max-leak", "100dB", "--max-share", "0.5")
+    kept = fedleak("advise", root, "--max-leak", "100dB", "--max-share", "0.55")
     assert kept.exit_code == 0, kept.output
     words = " ".join(kept.output.split())
-    assert "0 of 5 samples past psnr 100.0 in 5 seeds, so at most 45.1% of them (95%); p95 " in words
+    assert "0 of 5 samples past psnr 100.0 in 5 seeds, so at most 52.2% of them (97.5%); p95 " in words
     assert "not tried: labels, membership and properties" in words
     assert "what was not tried" in words
     few = fedleak("advise", root, "--max-leak", "100dB")
@@ -129,7 +129,7 @@ def test_the_comparison_as_json_has_these_fields(compared):
 def test_advice_as_json_has_a_verdict_for_each_defense_and_the_same_exit_status(compared):
     root, _ = compared
     for limit, status in (("100dB", 0), ("0.1dB", 1)):
-        said = fedleak("advise", root, "--max-leak", limit, "--max-share", "0.5", "--format", "json")
+        said = fedleak("advise", root, "--max-leak", limit, "--max-share", "0.55", "--format", "json")
         assert said.exit_code == status
         facts = json.loads(said.stdout)
         assert list(facts) == ["max_leak", "max_share", "min_accuracy", "allowed", "defenses", "not_tried"]
