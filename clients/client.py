@@ -1,6 +1,7 @@
 """Client in one round: what it is asked, what it does, what it keeps to itself."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -24,7 +25,7 @@ from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
 
-from .memory import footprint
+from .memory import Footprint, footprint
 from .share import examples_of, pretraining_of
 
 CHUNK = 256
@@ -118,12 +119,21 @@ class Client:
         examples, training = pretraining_of(self.plan, self.partition)
         return self._train(content, examples, training, Chain())
 
-    def evaluate(self, content: RecordDict) -> tuple[float, float, int]:
-        """Mean loss, accuracy and number of examples of the task's test split, with the layers it has of its own."""
-        test = load(self.plan.task).test
+    def evaluate(self, content: RecordDict) -> dict[str, int | float]:
+        """Mean loss and accuracy on the task's test split, with the layers it has of its own.
+
+        Beside them the accuracy of always naming the class that is commonest among the clients' examples.
+        """
+        splits = load(self.plan.task)
         weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
-        loss, accuracy = mean_loss(self.task, weights, test)
-        return loss, accuracy, len(test)
+        loss, accuracy = mean_loss(self.task, weights, splits.test)
+        trivial = splits.test.labels == splits.clients.labels.mode().values
+        return {
+            wire.NUM_EXAMPLES: len(splits.test),
+            "loss": loss,
+            "accuracy": accuracy,
+            "trivial": trivial.double().mean().item(),
+        }
 
     def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
         before = self._weights(content)
@@ -133,7 +143,8 @@ class Client:
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
                 f"{self._remedy}"
             )
-        with footprint() as taken:
+        measured = self.plan.recorded(self.round) and not self.pretraining
+        with footprint() if measured else nullcontext(Footprint()) as taken:
             started = time.perf_counter()
             sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept)
             seconds = time.perf_counter() - started

@@ -20,20 +20,24 @@ from fedleak.settings import FederationSettings
 
 def share_of(plan: FederationPlan, client: int) -> Batch:
     """All examples of one client."""
+    return load(plan.task).clients[places_of(plan, client)]
+
+
+def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
+    """Where they are among those of all clients."""
     shares = _shares(plan.task, plan.federation.model_dump_json(), plan.seed)
     if client >= len(shares):
         raise ConfigError(f"federation.clients = {len(shares)}, so there is no client {client}; start as many nodes")
-    return load(plan.task).clients[shares[client]]
+    return shares[client]
 
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
-    share = share_of(plan, client)
-    settings = plan.training(round)
+    share, settings = places_of(plan, client), plan.training(round)
     for defense in plan.defenses():
         defense.require_examples(len(share))
     if settings.batches == "all":
-        return share, settings.training(ceil(len(share) / settings.batch_size))
+        return share_of(plan, client), settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches
     if needed > len(share):
         table = "federation" if plan.recorded(round) else "utility"
@@ -42,7 +46,7 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
             "lower either, or take fewer clients"
         )
     chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
-    return share[chosen], settings.training()
+    return load(plan.task).clients[share[chosen]], settings.training()
 
 
 def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTraining]:

@@ -124,6 +124,12 @@ class AdversarySettings(Settings):
     unknown: tuple[TrainingFact, ...] = ()
     auxiliary: Annotated[int, Field(ge=0)] = 256
     """Public examples of the same kind as the clients', disjoint from theirs."""
+    victims: Count | None = None
+    """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
+
+    def attacks(self, client: int) -> bool:
+        """Whether a client is among the victims."""
+        return self.victims is None or client < self.victims
 
 
 class UtilitySettings(Settings):
@@ -133,7 +139,11 @@ class UtilitySettings(Settings):
     """
 
     rounds: Annotated[int, Field(ge=0)] = 0
-    """With any, the model is evaluated on the task's test split after every round, the recorded ones too."""
+    """At most; with any, the model is evaluated on the task's test split, after the recorded rounds too."""
+    every: Count = 1
+    """Rounds from one evaluation to the next; the last round has one of its own."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Training ends after so many evaluations in a row without a rise of the accuracy beyond noise; 0: never early."""
     batch_size: Count | None = None
     batches: Batches | None = None
     epochs: Count | None = None
@@ -142,9 +152,12 @@ class UtilitySettings(Settings):
 
     def instead_of(self, federation: FederationSettings) -> FederationSettings:
         """How the federation trains in these rounds."""
-        return FederationSettings(
-            **{**federation.model_dump(), **self.model_dump(exclude_none=True, exclude={"rounds"})}
-        )
+        return FederationSettings(**{**federation.model_dump(), **self.overrides})
+
+    @property
+    def overrides(self) -> Table:
+        """What clients do otherwise than in the recorded rounds."""
+        return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience"})
 
 
 class PlanSettings(Settings):

@@ -17,7 +17,7 @@ from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights
 
 from .checkpoint import load_checkpoint
-from .evaluator import Evaluated, Evaluator
+from .evaluator import Evaluated, Evaluator, Settled
 from .meter import Meter
 from .recorder import Recorder
 from .roster import Roster, greeting
@@ -49,11 +49,13 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     recorder = Recorder(plan) if plan.tapped else None
     roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures)
     weights = _pretrained(plan, roster, _first_weights(plan))
-    evaluator = Evaluator(roster, outcome.evaluation) if plan.utility.rounds else None
+    evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
     layers = _layers(plan, roster, recorder)
     with seeded(plan.seed, "sampling"):
         try:
             _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, evaluator)
+        except Settled:
+            return
         except FedleakError:
             # What was recorded is worth as much when the model breaks down later on; the failures say that it did.
             failed = max((failure.round for failure in outcome.failures), default=0)

@@ -1,18 +1,46 @@
-"""Evaluation after every round: by the clients that the strategy asks, or else by one of ours."""
+"""Evaluation: by the clients that the strategy asks, or else one client tests the model until it no longer improves."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from fedleak.federation import wire
-from fedleak.federation.outcome import Evaluation
+from fedleak.federation.outcome import SETTLED, Evaluation
+from fedleak.federation.plan import FederationPlan
 
 from .roster import Roster, greeting
 
 EVALUATION_SECONDS = 3600.0
+
+
+class Settled(Exception):  # noqa: N818  no error: the accuracy no longer rises, and training ends
+    """Raised through Flower's strategies, which know no other way to end before their last round."""
+
+
+@dataclass
+class Plateau:
+    """How long the accuracy has not risen.
+
+    A rise is one beyond noise: more than a standard error of an accuracy on so many examples above the last that was.
+    Many small rises come to one, so a slow course is none too slow.
+    """
+
+    patience: int
+    """Evaluations without a rise after which it has settled; 0: never."""
+    best: float = -math.inf
+    flat: int = 0
+
+    def settled(self, accuracy: float, examples: float) -> bool:
+        """Takes in one evaluation."""
+        if accuracy > self.best + math.sqrt(accuracy * (1 - accuracy) / examples):
+            self.best, self.flat = accuracy, 0
+        else:
+            self.flat += 1
+        return 0 < self.patience <= self.flat
 
 
 @dataclass(frozen=True)
@@ -24,17 +52,31 @@ class Evaluator:
 
     roster: Roster
     evaluation: Evaluation
+    plan: FederationPlan
+    plateau: Plateau = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plateau", Plateau(self.plan.utility.patience))
 
     def __call__(self, round: int, arrays: ArrayRecord) -> None:
-        """Enters loss and accuracy; nothing before the first round, or where the client fails, which is counted."""
-        if round == 0 or round in self.evaluation:
+        """Enters what a client found; nothing in rounds that are passed over, or where it fails, which is counted.
+
+        Raises `Settled` in a round after the recorded ones where the accuracy no longer rises.
+        """
+        if not self.plan.evaluated(round) or round in self.evaluation:
             return
         content = RecordDict({wire.ARRAYS: arrays, wire.CONFIG: greeting(**{wire.ROUND: round})})
         question = Message(content, self.roster.first, MessageType.EVALUATE)
         for reply in self.roster.send_and_receive([question], timeout=EVALUATION_SECONDS):
             if not reply.has_error():
-                metrics = wire.metrics_of(reply.content)
-                self.evaluation[round] = {name: metrics[name] for name in ("loss", "accuracy")}
+                self._enter(round, wire.metrics_of(reply.content))
+
+    def _enter(self, round: int, metrics: dict[str, float]) -> None:
+        examples = metrics.pop(wire.NUM_EXAMPLES)
+        self.evaluation[round] = metrics
+        if self.plateau.settled(metrics["accuracy"], examples) and not self.plan.recorded(round):
+            metrics[SETTLED] = float(self.plateau.flat)
+            raise Settled
 
 
 @dataclass(frozen=True)

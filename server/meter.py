@@ -41,7 +41,7 @@ class _Tally:
 
 
 class Meter(Layer):
-    """Counts what passes in the rounds from the first recorded one on; evaluation does not count.
+    """Counts what passes in the recorded rounds, the only ones that costs are reported of; evaluation does not count.
 
     It sits below the roster and the tap, and takes out of each reply what the client says about its effort: neither
     strategy nor adversary sees it.
@@ -64,6 +64,8 @@ class Meter(Layer):
 
     def _count(self, node: int, question: RecordDict, reply: Message, effort: ConfigRecord | None) -> None:
         round = wire.round_of(question)
+        if not self._plan.recorded(round):
+            return
         tally = self._tallies[round]
         tally.received[node] += wire.bytes_of(question)
         if not reply.has_error():

@@ -33,7 +33,8 @@ class Tap(Layer):
         return replies
 
     def _record(self, client: int, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
-        if not self._recorder.plan.recorded(wire.round_of(sent)):
+        plan = self._recorder.plan
+        if not plan.recorded(wire.round_of(sent)) or not plan.adversary.attacks(client):
             return
         # Strategies put one record into all messages of a round: it is decoded once.
         record = id(wire.arrays_of(sent))

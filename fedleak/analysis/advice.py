@@ -152,6 +152,8 @@ def _read(candidate: Candidate, limits: Limits) -> str:
 def _too_inaccurate(result: DefenseResult, limits: Limits) -> str:
     if limits.min_accuracy > 0 and math.isnan(result.accuracy.mean):
         return "its accuracy was not measured; set utility.rounds, or federation.fraction_evaluate above 0"
+    if limits.min_accuracy > 0 and not result.operating_point.one:
+        return f"leak and accuracy do not belong together: {result.operating_point.differs}"
     if result.accuracy.mean < limits.min_accuracy:
         return f"accuracy {result.accuracy.mean:.1%}, and {limits.min_accuracy:.1%} is wanted"
     return ""

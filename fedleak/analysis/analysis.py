@@ -7,7 +7,14 @@ from functools import cached_property
 from fedleak.analysis.bounds import Bound, bounds_of
 from fedleak.analysis.conditions import Condition, Tried, defended_in, is_diagnostic
 from fedleak.analysis.defenses import DefenseResult, defense_results
-from fedleak.analysis.evidence import Diagnosed, Evidence, comparisons_of, diagnosed, references_of
+from fedleak.analysis.evidence import (
+    Diagnosed,
+    Evidence,
+    comparisons_of,
+    comparisons_of_chosen,
+    diagnosed,
+    references_of,
+)
 from fedleak.analysis.strongest import attackers, headline
 from fedleak.analysis.untested import Gap, adapted_to, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign
@@ -73,7 +80,8 @@ class Analysis:
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
         """The paired tests of the defenses."""
-        return tuple(comparisons_of(self.test_rows, self.references))
+        compared = comparisons_of_chosen if self.campaign.only_chosen else comparisons_of
+        return tuple(compared(self.test_rows, self.references))
 
     @cached_property
     def defended(self) -> dict[Tried, bool]:

@@ -1,24 +1,35 @@
 """Results of each defense: what leaked to whom, at what cost in accuracy, and what the chain proves."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
-from fedleak.analysis.conditions import Condition, Tried, chains_in, condition_of, condition_of_row, conditions_of
+from fedleak.analysis.conditions import (
+    Condition,
+    Tried,
+    chains_in,
+    condition_of,
+    condition_of_point,
+    condition_of_row,
+    conditions_of,
+)
+from fedleak.analysis.control import gains_of
+from fedleak.analysis.operating_point import OperatingPoint, plateaus
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.comparison import PLAIN
+from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
-from fedleak.statistics.group import Group
+from fedleak.statistics.group import Group, Variant
 from fedleak.statistics.intervals import ANYTHING, Interval, Units, of_mean
-from fedleak.statistics.paired_tests import Comparison, compare_attacks
+from fedleak.statistics.paired_tests import Comparison
 from fedleak.statistics.summary import Summary
 
 
@@ -51,9 +62,16 @@ class DefenseResult:
     adaptive: Summary | None
     """What the strongest attacker got who knows the defenses; None where none was tried, or none applied."""
     knowing: Comparison | None
-    """What knowing them was worth to the strongest who has a control: against that, on the same messages."""
+    """What knowing them was worth to the strongest who has a control: against that, on the same messages.
+
+    Where tuning seeds chose among variants, each of the two has the options that they chose for it.
+    """
     accuracy: Figure
-    """After the last round that was evaluated."""
+    """Where it no longer rose, or else after the last round that was evaluated."""
+    trivial: Figure
+    """What always naming the class that is commonest among the clients' examples would have there."""
+    operating_point: OperatingPoint
+    """Whether leak and accuracy are of one setting, and when each was measured."""
     sent: Figure
     """Bytes of a client's answers in a recorded round, as Flower counts them."""
     encoded: Figure
@@ -95,7 +113,8 @@ def defense_results(
 ) -> list[DefenseResult]:
     """The defenses of a run in the order of the results, by one metric; the conditions one after the other."""
     of_metric = [one for one in summaries if one.group.metric == metric]
-    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds)
+    tuned = {one.group.variant for one in of_metric if one.tuned}
+    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds, tuned)
     return [
         _result(tried, [one for one in of_metric if _tried(one) == tried], shared, federations)
         for condition in conditions_of(of_metric)
@@ -112,12 +131,13 @@ def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[Defen
 
 
 def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
-    """Accuracy after the last round that was evaluated, for each seed its own; the interval ends at 0 and 1."""
-    last: dict[int, FederationRow] = {}
-    for row in rows:
-        if not math.isnan(row.accuracy):
-            last[row.seed] = max(last.get(row.seed, row), row, key=lambda one: one.round)
-    return Figure.of({seed: row.accuracy for seed, row in last.items()}, (0.0, 1.0))
+    """Accuracy of each seed where it no longer rose, or after its last evaluation; the interval ends at 0 and 1."""
+    return Figure.of({seed: fmean(row.accuracy for row in own) for seed, own in plateaus(rows).items()}, (0.0, 1.0))
+
+
+def trivial_of(rows: Iterable[FederationRow]) -> Figure:
+    """The same of a classifier that always names the commonest class."""
+    return Figure.of({seed: own[-1].trivial for seed, own in plateaus(rows).items()})
 
 
 def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
@@ -136,6 +156,8 @@ class _Shared:
     attacks: Mapping[str, Attack]
     """By the label of their rows."""
     chains: Mapping[Tried, Chain]
+    experiments: Mapping[Condition, Experiment]
+    """One of those of each condition, whose seeds are all that tells them apart."""
     recorded: Mapping[Tried, Guarantee | Unproven]
     whole: Mapping[Tried, Guarantee | Unproven]
     checks: Mapping[Group, Check]
@@ -143,25 +165,16 @@ class _Shared:
     """What knowing the defense was worth, for each attack that has a control."""
 
     @classmethod
-    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound]) -> "_Shared":
-        controls = {label: control for control, label in _controlled(campaign)}
+    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound], tuned: Set[Variant]) -> "_Shared":
         return cls(
             attacks=_attacks(campaign),
             chains=chains_in(campaign),
+            experiments={condition_of_point(point): point.experiment for point in campaign.points},
             recorded=guarantees_of(campaign),
             whole=whole_guarantees_of(campaign),
             checks={bound.group: bound.check for bound in bounds},
-            gains={one.group: one for one in compare_attacks(rows, controls)},
+            gains=gains_of(campaign, rows, tuned),
         )
-
-
-def _controlled(campaign: Campaign) -> Iterator[tuple[str, str]]:
-    """The label of each plain attack with that of the attack which it is the control of."""
-    for point in campaign.points:
-        tables = labeled_attacks(point.experiment)
-        for control, table in tables.items():
-            same = [label for label, other in tables.items() if table["use"] == PLAIN and other == table["attack"]]
-            yield from ((control, label) for label in same)
 
 
 def _attacks(campaign: Campaign) -> dict[str, Attack]:
@@ -191,6 +204,8 @@ def _result(
         adaptive=strongest(adaptive),
         knowing=None if controlled is None else shared.gains[controlled.group],
         accuracy=accuracy_of(rounds),
+        trivial=trivial_of(rounds),
+        operating_point=OperatingPoint.of(shared.experiments[tried[0]], chain, rounds),
         sent=cost_of(rounds, lambda row: row.bytes_sent),
         encoded=cost_of(rounds, lambda row: row.bytes_encoded),
         seconds=cost_of(rounds, lambda row: row.client_seconds),

@@ -1,7 +1,7 @@
 """Evidence of a verdict: summaries, paired tests, where a defense acts at all, and why guesses do not fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_row
 from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
@@ -9,7 +9,7 @@ from fedleak.analysis.strongest import attackers, eligible, headline, strongest
 from fedleak.formatting import setting_in_words
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Who
-from fedleak.statistics.group import Group, Sender, Variant
+from fedleak.statistics.group import Group, Sender, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
@@ -113,6 +113,13 @@ def comparisons_of(rows: Sequence[Row], references: Mapping[Condition, str]) -> 
         if any(row.defense == name for row in own):
             found += compare_defenses(own, name)
     return found
+
+
+def comparisons_of_chosen(rows: Sequence[Row], references: Mapping[Condition, str]) -> list[Comparison]:
+    """The same where of each attack one variant was run under each defense, which need not be the same under all."""
+    by_algorithm = {replace(group, attack=group.algorithm): group for group in group_rows(rows)}
+    compared = comparisons_of([replace(row, attack=row.algorithm) for row in rows], references)
+    return [replace(one, group=by_algorithm[one.group], reference=by_algorithm[one.reference]) for one in compared]
 
 
 @dataclass(frozen=True, kw_only=True)

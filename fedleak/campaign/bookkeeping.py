@@ -9,20 +9,23 @@ from traceback import format_exception
 from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.events import Errors, Events, ProgressTracker
-from fedleak.campaign.federation_job import Federated, Federation, federation_rows, order_of
+from fedleak.campaign.federation_job import Federated, Federation, order_of
+from fedleak.campaign.federation_rows import federation_rows
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import MessageKey, cells_of, counts_of, expected_count, place_of
+from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_count, place_of
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.experiment import NamedDefense
-from fedleak.experiment.naming import labeled_attacks
+from fedleak.experiment.experiment import Experiment, NamedDefense
+from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.federation.outcome import ClientFailure
 from fedleak.formatting import counted
 from fedleak.results.row import Place
+from fedleak.results.schema import Split
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
+from fedleak.statistics.tuning import tuned_variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ class ErrorLog:
             self.events.problem(sentence)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Bookkeeping:
     """The books of one run."""
 
@@ -82,6 +85,10 @@ class Bookkeeping:
     ledger: Ledger
     progress: ProgressTracker
     log: ErrorLog
+    tuning: int = 0
+    """Federations and cells that are left to run until every variant of an attack was tried on the tuning seeds."""
+    choice: Choice = UNTUNED
+    """What is run on the seeds of the results; known when tuning is over, where only what was chosen is run there."""
     lost_federations: list[FedleakError] = field(default_factory=list)
     """Why each federation came to nothing that did."""
 
@@ -93,6 +100,7 @@ class Bookkeeping:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
         left = [cell for number, _ in sections for cell in self._section(number, federation.defense, federated)]
+        self._tuned(federation.point.split, -1)
         self.progress.report()
         return left
 
@@ -101,11 +109,23 @@ class Bookkeeping:
             self.lost_federations.append(error)
         self.log.federation_broke_down(federation.title, len({round for round, _ in federated.messages}), error)
 
+    def waits(self, federation: Federation) -> bool:
+        """Whether it is not yet known which attacks are run on its messages."""
+        return self.tuning > 0 and federation.point.split == "test"
+
+    def _tuned(self, split: Split, more: int) -> None:
+        if not self.campaign.only_chosen or split == "test":
+            return
+        self.tuning += more
+        if self.tuning == 0:
+            self.choice = Choice(tuned_variants(self.ledger.rows()))
+
     def attacked(self, cell: Cell, saved: Saved) -> None:
         """Enters a cell that is over."""
         self.progress.count(saved.rows)
         self.ledger.fill(cell, saved)
         self.log.crashed(cell.place, saved)
+        self._tuned(cell.place.split, -1)
         self.progress.report()
 
     def require_a_federation(self) -> None:
@@ -116,12 +136,13 @@ class Bookkeeping:
     def _section(self, number: int, defense: NamedDefense, federated: Federated) -> list[Cell]:
         """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
         point, section = self.campaign.points[number], (number, defense.name)
-        cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages))
-        failed, others = _by_round(federated.failures, point.experiment.federation.rounds)
+        choice = self.choice
+        cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages, choice))
+        failed, others = _by_round(federated.failures, point.experiment)
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
         surplus = len(messages) - expected_count(point.experiment, defense)
-        self.progress.total += surplus * len(point.experiment.attacks)
+        self.progress.total += surplus * len(choice.labels(self.campaign, point, defense.name, 0))
         self.ledger.federated(section, federation_rows(point, defense.name, federated))
         left: list[Cell] = []
         for message in messages:
@@ -136,6 +157,7 @@ class Bookkeeping:
         """Keeps a place for each cell, and enters those that an earlier start has finished; returns the others."""
         left = []
         for cell in cells:
+            self._tuned(cell.place.split, 1)
             self.ledger.expect(cell)
             saved = cell_file.finished(self.folder.cell(cell.place), cell.address)
             if saved is None:
@@ -153,8 +175,9 @@ class Bookkeeping:
         """Rows without a figure, for a message that was not sent."""
         number, defense = section
         point = self.campaign.points[number]
-        for label, table in labeled_attacks(point.experiment).items():
-            place = place_of(point, defense, message, label, table["use"])
+        tables = labeled_attacks(point.experiment)
+        for label in self.choice.labels(self.campaign, point, defense, message[1]):
+            place = place_of(point, defense, message, label, algorithm_of(tables[label]))
             rows = place.failed(point.experiment.build_metrics(), reason)
             self.ledger.add(section, rows)
             self.progress.count(rows)
@@ -166,8 +189,11 @@ def books_of(campaign: Campaign, folder: RunFolder, events: Events) -> Bookkeepi
     sections = [(number, defense.name) for number, point in points for defense in point.experiment.defenses]
     federations, cells = counts_of(campaign)
     metric = next(iter(campaign.first.metrics), "")
+    tuning = {(point.federation, row.name) for point in campaign.points if point.split == "tuning"
+              for row in point.experiment.defenses}  # fmt: skip
     return Bookkeeping(
         campaign=campaign,
+        tuning=len(tuning) if campaign.only_chosen else 0,
         folder=folder,
         ledger=Ledger(folder, sections),
         progress=ProgressTracker(events=events, metric=metric, federations=federations, total=cells),
@@ -183,10 +209,13 @@ def _by_message(cells: Sequence[Cell]) -> dict[MessageKey, list[Cell]]:
 
 
 def _by_round(
-    failures: Sequence[ClientFailure], recorded: int
+    failures: Sequence[ClientFailure], experiment: Experiment
 ) -> tuple[dict[MessageKey, ClientFailure], list[ClientFailure]]:
-    """Failures in recorded rounds by round and client, and those of the rounds before and after them."""
+    """Failures of victims in recorded rounds by round and client, and all others."""
+    recorded, attacks = experiment.federation.rounds, experiment.adversary.attacks
     failed: dict[MessageKey, ClientFailure] = {
-        (failure.round, failure.client): failure for failure in failures if 1 <= failure.round <= recorded
+        (failure.round, failure.client): failure
+        for failure in failures
+        if 1 <= failure.round <= recorded and attacks(failure.client)
     }
-    return failed, [failure for failure in failures if not 1 <= failure.round <= recorded]
+    return failed, [one for one in failures if (one.round, one.client) not in failed]

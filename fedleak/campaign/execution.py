@@ -1,7 +1,7 @@
 """Execution of a campaign: federations first make messages, cells attack them, the books take what they come to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedleak import progress
 from fedleak.campaign.bookkeeping import Bookkeeping, books_of
@@ -22,6 +22,8 @@ class Execution:
     engine: Engine
     schedule: Schedule
     books: Bookkeeping
+    waiting: list[tuple[Federation, Federated]] = field(default_factory=list)
+    """Federations that are over, whose messages are attacked when tuning has chosen how."""
 
     def execute(self, workers: Callable[[], Workers]) -> None:
         """Federations and cells; the results are written whatever happens."""
@@ -75,10 +77,20 @@ class Execution:
     def _finish(self, finished: Finished) -> None:
         match finished.job, finished.result:
             case Federation() as federation, Federated() as federated:
-                sections = self.schedule.sections[federation.key]
-                self.schedule.cells.extend(self.books.federated(federation, federated, sections))
+                self.waiting.append((federation, federated))
             case Cell() as cell, Saved() as saved:
                 self.books.attacked(cell, saved)
+        self._enter()
+
+    def _enter(self) -> None:
+        """Enters the federations of which it is known how their messages are attacked."""
+        ready = [one for one in self.waiting if not self.books.waits(one[0])]
+        self.waiting[:] = [one for one in self.waiting if self.books.waits(one[0])]
+        for federation, federated in ready:
+            sections = self.schedule.sections[federation.key]
+            self.schedule.cells.extend(self.books.federated(federation, federated, sections))
+        if ready:
+            self._enter()  # the last one of tuning, all of whose cells an earlier start finished, lets the others go
 
 
 def execution_of(campaign: Campaign, folder: RunFolder, engine: Engine, events: Events) -> Execution:

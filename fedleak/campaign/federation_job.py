@@ -16,15 +16,14 @@ from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
-from fedleak.federation.outcome import UNKNOWN_COST, ClientFailure, Cost, Evaluation, Outcome, outcome_so_far
+from fedleak.federation.outcome import ClientFailure, Cost, Evaluation, Outcome, outcome_so_far
 from fedleak.federation.plan import FederationPlan
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
 from fedleak.recording import find_recordings
-from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder, stem_name
-from fedleak.settings import PlanSettings
+from fedleak.settings import PlanSettings, UtilitySettings
 from fedleak.vault import stem_of
 
 
@@ -151,36 +150,6 @@ def reusable(federation: Federation) -> Federated | None:
     return earlier if whole and _intact(federation, earlier) else None
 
 
-def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
-    """What the federation was good for and what it took, a row for each round."""
-    experiment = point.experiment
-    return [
-        FederationRow(
-            task=experiment.task,
-            setting=point.setting,
-            federation=point.federation,
-            split=point.split,
-            defense=defense,
-            seed=experiment.seed,
-            round=round,
-            recorded=round <= experiment.federation.rounds,
-            messages=sum(own == round for own, _ in federated.messages),
-            failures=_silent(federated, round),
-            accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
-            loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
-            **asdict(federated.costs.get(round, UNKNOWN_COST)),
-            seconds=federated.seconds,
-        )
-        for round in range(1, experiment.rounds + 1)
-    ]
-
-
-def _silent(federated: Federated, round: int) -> int:
-    """How many clients sent nothing in a round."""
-    unsent = sum(own == round and who != AGGREGATE for own, who in federated.unsent)
-    return unsent + sum(failure.round == round for failure in federated.failures)
-
-
 def order_of(message: MessageKey) -> tuple[int, bool, int]:
     """Sorts messages by round, then client, the aggregate last."""
     round, who = message
@@ -190,6 +159,8 @@ def order_of(message: MessageKey) -> tuple[int, bool, int]:
 def _plan(federation: Federation) -> FederationPlan:
     experiment = federation.point.experiment
     settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
+    if federation.point.split == "tuning":  # an attack is tuned on messages; how good the model becomes is no matter
+        settings["utility"] = UtilitySettings()
     return FederationPlan(
         **settings,
         defense=federation.defense.name,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import acting_tables, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
-from fedleak.experiment.naming import labeled_attacks
+from fedleak.experiment.naming import algorithm_of, labeled_attacks, variants_of
 from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.results.schema import AGGREGATE, Who, setting_key
+from fedleak.statistics.group import Sender, Variant
 
 MessageKey = tuple[int, Who]
 """Of a message in its federation: round and sender."""
@@ -38,8 +40,8 @@ def expected_count(experiment: Experiment, row: NamedDefense) -> int:
 
 
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
-    """Whom the messages of a round are from if every client takes part: each, and the sum where one is revealed."""
-    clients = tuple(range(experiment.federation.clients))
+    """Whom the messages of a round are from if every client takes part: victims, and the sum where one is revealed."""
+    clients = tuple(client for client in range(experiment.federation.clients) if experiment.adversary.attacks(client))
     return (*clients, AGGREGATE) if _reveals_a_sum(json.dumps(row.chain)) else clients
 
 
@@ -48,8 +50,40 @@ def _reveals_a_sum(chain: str) -> bool:
     return Chain.build(tuple(json.loads(chain))).protocol is not None
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which of an attack's variants tuning chose, on each kind of message."""
+
+    winners: frozenset[Variant] = frozenset()
+
+    def labels(self, campaign: Campaign, point: Point, defense: str, who: Who) -> list[str]:
+        """The attacks that are run on a message.
+
+        All, unless the campaign asks for those that were chosen alone: then on tuning seeds only what there is a choice
+        of, and on the others the winner of that, or its first variant where none has a figure.
+        """
+        every, variants = list(labeled_attacks(point.experiment)), variants_of(point.experiment)
+        if not campaign.only_chosen:
+            return every
+        if point.split == "tuning":
+            return list(variants)
+        sender: Sender = "aggregate" if who == AGGREGATE else "client"
+        place = (point.experiment.task, setting_key(point.setting), defense)
+        firsts = {algorithm: label for label, algorithm in reversed(variants.items())}
+        chosen = {one.algorithm: one.attack for one in self.winners if (*one[:3], one.sender) == (*place, sender)}
+        return [label for label in every if label not in variants or {**firsts, **chosen}[variants[label]] == label]
+
+
+UNTUNED = Choice()
+
+
 def cells_of(
-    campaign: Campaign, number: int, root: Path, row: NamedDefense, messages: Mapping[MessageKey, str]
+    campaign: Campaign,
+    number: int,
+    root: Path,
+    row: NamedDefense,
+    messages: Mapping[MessageKey, str],
+    choice: Choice = UNTUNED,
 ) -> list[Cell]:
     """The cells of one point under one defense, in the order of the results: by message, then attack.
 
@@ -68,14 +102,14 @@ def cells_of(
         Cell(
             root=root,
             point=number,
-            place=place_of(point, row.name, (round, who), label, table["use"]),
-            table=table,
+            place=place_of(point, row.name, (round, who), label, algorithm_of(tables[label])),
+            table=tables[label],
             metrics=experiment.metrics,
             auxiliary=auxiliary,
-            address=address_of([*common, digest, round, who, label, table, *more[label]]),
+            address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()
-        for label, table in tables.items()
+        for label in choice.labels(campaign, point, row.name, who)
     ]
 
 
@@ -102,5 +136,5 @@ def counts_of(campaign: Campaign) -> tuple[int, int]:
     for point in campaign.points:
         for row in point.experiment.defenses:
             federations.add((point.federation, row.name))
-            cells += expected_count(point.experiment, row) * len(point.experiment.attacks)
+            cells += expected_count(point.experiment, row) * len(UNTUNED.labels(campaign, point, row.name, 0))
     return len(federations), cells

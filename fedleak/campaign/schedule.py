@@ -34,7 +34,7 @@ class Schedule:
 
 
 def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedule:
-    """Every federation of a campaign once, in plan order."""
+    """Every federation of a campaign once, in plan order; those for tuning first, which others may wait for."""
     of_flower: Literal["loopback", "simulation"] = "simulation" if engine == "simulation" else "loopback"
     sections: dict[tuple[str, str], list[Section]] = {}
     federations: deque[Federation] = deque()
@@ -44,4 +44,5 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
             if federation.key not in sections:
                 federations.append(federation)
             sections.setdefault(federation.key, []).append((number, defense.name))
-    return Schedule(sections=sections, federations=federations)
+    first = sorted(federations, key=lambda one: one.point.split == "test")
+    return Schedule(sections=sections, federations=deque(first))

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.defenses import DefenseResult
-from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables
+from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables, remarks_on
 from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
 from fedleak.errors import ConfigError, did_you_mean
@@ -27,6 +27,8 @@ def print_comparison(results: Sequence[DefenseResult], outcome: Outcome) -> None
             console.print(table)
         console.print(NOTE)
         console.print(COSTS_NOTE)
+        for remark in remarks_on(results):
+            console.print(remark, markup=False)
     show_rest(outcome, console)
     root = outcome.folder.root
     console.print(
@@ -46,7 +48,7 @@ def command(
     experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Attacks and defenses to compare.")],
     seeds: Annotated[
         int, typer.Option(min=1, help="How many, from the experiment's on; a list of seeds in it stands as it is.")
-    ] = 5,
+    ] = 10,
     settings: Overrides = None,
     out: Out = None,
     jobs: Jobs = 1,

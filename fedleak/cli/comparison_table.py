@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich import box
@@ -12,16 +13,23 @@ from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import RELATION
 from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
+from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.cli.results_table import interval_facts
+from fedleak.experiment.comparison import PLAIN
 from fedleak.formatting import figure
+from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
 NOTE = (
     "plain, adaptive: what the strongest attacker got who takes no notice of the defense, and who knows it, with 95% "
-    "intervals; gain: adaptive over its own plain form, on the same messages; guess: without any update"
+    "intervals; gain: adaptive over its own plain form on the same messages, each with the options that tuning seeds "
+    "chose for it; tail: what 95 of 100 samples leak at most to the strongest of all, and below it the one that leaked "
+    "most; guess: without any update"
 )
 COSTS_NOTE = (
-    "accuracy: after the last round that was evaluated; kB: a client's answer as Flower sends it, and coded as its "
+    "accuracy: the mean of the evaluations since it no longer rose, and below it the last round; with an arrow, after "
+    "a round where it may still rise; "
+    "kB: a client's answer as Flower sends it, and coded as its "
     "defense would; s, MB: time and memory of a client's training and defenses; epsilon: of the whole run at delta "
     "1e-5, with any other example or client in the place of one (replace-one), whether secret sampling earned credit, "
     "and below it of the recorded rounds alone; success: images that the strongest attacker rebuilt, of the most that "
@@ -39,6 +47,17 @@ def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]
     return [table for title, own in titled for table in (_table(title, own, width), _costs(own, width))]
 
 
+def remarks_on(found: Sequence[DefenseResult]) -> list[str]:
+    """For each condition: what a trivial classifier does, and where leak and accuracy come from."""
+    remarks: dict[str, list[str]] = {}
+    for one in found:
+        if one.operating_point.rounds:
+            trivial = f"always naming the commonest class would be {100 * one.trivial.mean:.1f}% accurate"
+            where = replace(one.operating_point, rounds=(), rising=0).sentence
+            remarks.setdefault(f"{one.condition.words}: {trivial}; {where}", []).append(one.defense)
+    return list(remarks) if len(remarks) < 2 else [f"{words} ({', '.join(own)})" for words, own in remarks.items()]
+
+
 def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
     """The same as plain data, a defense under a condition each."""
     return [
@@ -51,9 +70,15 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
             **_leak_facts("plain", result.plain),
             **_leak_facts("adaptive", result.adaptive),
             "tested": result.tested,
+            "control": result.knowing.reference.attack if result.knowing else None,
             "gain": result.knowing.difference if result.knowing and result.defended else None,
+            "p95": tail_of(result.strongest) if result.strongest else None,
+            "worst": result.strongest.worst_case if result.strongest else None,
             "guess": guessing(result.strongest) if result.strongest else None,
             **interval_facts("accuracy", result.accuracy.mean, result.accuracy.interval),
+            "trivial_accuracy": result.trivial.mean,
+            "one_operating_point": result.operating_point.one,
+            "operating_point": result.operating_point.sentence,
             "sent_bytes": result.sent.mean,
             "encoded_bytes": result.encoded.mean,
             "seconds": result.seconds.mean,
@@ -78,19 +103,21 @@ def _leak_facts(name: str, summary: Summary | None) -> dict[str, Any]:
 def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
     first = next((result.strongest for result in results if result.strongest is not None), None)
     heading = "plain" if first is None else f"{first.group.metric} {'↑' if first.higher_is_better else '↓'}\nplain"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title or None, title_justify="left")
     table.add_column("defense,\nbest attacker", min_width=min(20, width // 4))
-    for name in (heading, "\nadaptive", "\ngain", "\nguess"):
+    for name in (heading, "\nadaptive", "\ngain", "\ntail", "\nguess"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
             Text.assemble(
                 (result.defense, "bold"),
                 ("" if result.strongest is None else f"\n  {result.strongest.group.attack}", "dim"),
+                ("" if result.knowing is None else f"\n  over {_control(result.knowing.reference.attack)}", "dim"),
             ),
             _leak(result.plain),
             _leak(result.adaptive) if result.tested else Text(UNTESTED, style="bold yellow"),
             _gain(result),
+            _tail(result.strongest),
             "-" if result.strongest is None else figure(guessing(result.strongest)),
         )
     return table
@@ -104,7 +131,7 @@ def _costs(results: Sequence[DefenseResult], width: int) -> Table:
     for result in results:
         table.add_row(
             Text(result.defense, style="bold"),
-            _accuracy(result.accuracy),
+            _accuracy(result.accuracy, result.operating_point),
             figure(result.sent.mean / 1000),
             figure(result.encoded.mean / 1000),
             figure(result.seconds.mean),
@@ -122,6 +149,22 @@ def _leak(summary: Summary | None) -> Text:
     if not math.isnan(summary.interval.low):
         text.append(f"\n[{figure(summary.interval.low)}, {figure(summary.interval.high)}]", "dim")
     return text
+
+
+def _control(label: str) -> str:
+    """`plain total_variation=0.3`: of the control's label what its attack's does not say."""
+    return f"{PLAIN}{label.rpartition(PLAIN)[2]}"
+
+
+def tail_of(summary: Summary) -> float:
+    """What 95 of 100 samples leak at most."""
+    return tail(summary.samples, higher_is_better=summary.higher_is_better)
+
+
+def _tail(summary: Summary | None) -> Text:
+    if summary is None or not summary.samples:
+        return Text("-", style="dim")
+    return Text.assemble(figure(tail_of(summary)), (f"\n{figure(summary.worst_case)}", "dim"))
 
 
 def _gain(result: DefenseResult) -> Text:
@@ -155,10 +198,13 @@ def _signed(value: float) -> str:
     return ("-" if value < 0 else "+") + figure(abs(value))
 
 
-def _accuracy(accuracy: Figure) -> Text:
+def _accuracy(accuracy: Figure, measured: OperatingPoint) -> Text:
     if math.isnan(accuracy.mean):
         return Text("-", style="dim")
     text = Text(f"{100 * accuracy.mean:.1f}%")
     if not math.isnan(accuracy.interval.low):
         text.append(f"\n[{100 * accuracy.interval.low:.0f}, {100 * accuracy.interval.high:.0f}]", "dim")
+    if measured.rounds:
+        first, last = min(measured.rounds), max(measured.rounds)
+        text.append(f"\n{first if first == last else f'{first}-{last}'}{'↑' if measured.rising else ''}", "dim")
     return text

@@ -27,6 +27,8 @@ class Campaign:
     points: tuple[Point, ...]
     tree: Table
     """The file, every option written out; parsed again it gives the same campaign."""
+    only_chosen: bool = False
+    """Whether of an attack's variants only the one that tuning chose is run on the seeds of the results."""
 
     @property
     def name(self) -> str:

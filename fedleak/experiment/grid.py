@@ -18,7 +18,7 @@ from fedleak.experiment.experiment import (
     read_tree,
     require_fitting,
 )
-from fedleak.experiment.naming import Draft, named
+from fedleak.experiment.naming import Draft, named, variants_of
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings import A_NAME, PlanSettings, Settings, Table, dotted, is_name, parse_settings
 
@@ -37,10 +37,13 @@ def parse_campaign(tree: Table) -> Campaign:
     require_fewer(parts, tuning.seeds if tuning is not None else ())
     firsts = [_first(part) for part in parts]
     _require_different(parts, firsts)
+    if tuning is not None:
+        _require_tunable(tuning, firsts)
     drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
     points = tuple(named(drafts))
     spelled = _spelled_out(tree, base, next(iter(combinations.values())))
-    return Campaign(points=points, tree={**spelled, **_metrics(points, base)})
+    only_chosen = tuning is not None and tuning.only_chosen
+    return Campaign(points=points, tree={**spelled, **_metrics(points, base)}, only_chosen=only_chosen)
 
 
 def campaign_of(experiment: Experiment) -> Campaign:
@@ -52,6 +55,8 @@ class Tuning(Settings):
     """Seeds on which the variants of an attack are chosen among; they never count in a result."""
 
     seeds: tuple[int, ...]
+    only_chosen: bool = False
+    """See `Campaign.only_chosen`: else all variants are run on all seeds, and those not chosen are shown as such."""
 
 
 def combinations_of(entries: Any) -> dict[str, Table]:
@@ -111,6 +116,13 @@ def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Dr
         yield from _tuning_drafts(part.name, first, part.settings, tuning)
 
 
+def _require_tunable(tuning: Tuning, firsts: list[Experiment]) -> None:
+    if not tuning.seeds:
+        raise ConfigError("tuning.seeds: expected at least one seed, got none; leave [tuning] out or name some")
+    if not any(variants_of(first) for first in firsts):
+        raise ConfigError("tuning: no attack has variants to choose among; give an option a list, as in steps = [1, 2]")
+
+
 def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
     """The experiment with other settings; only those are parsed anew."""
     if not values:
@@ -127,10 +139,8 @@ def _tuning_drafts(vary: str, first: Experiment, settings: list[Axis], tuning: T
     both = sorted(set(reported) & set(tuning.seeds))
     if both:
         raise ConfigError(f"tuning.seeds: {both[0]} is a seed of the results too; tune on seeds that are not reported")
-    if not tuning.seeds:
-        raise ConfigError("tuning.seeds: expected at least one seed, got none; leave [tuning] out or name some")
-    if all("label" not in table for table in first.attacks):
-        raise ConfigError("tuning: no attack has variants to choose among; give an option a list, as in steps = [1, 2]")
+    if not variants_of(first):
+        return
     others = [axis for axis in settings if axis.path != ("seed",)]
     for values in axes.product([*others, Axis(("seed",), tuning.seeds)]):
         yield vary, _at(first, values), "tuning"

@@ -1,6 +1,7 @@
 """Naming: what tells the points of a campaign apart, as values in rows and as folders; labels of attacks."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
@@ -54,6 +55,19 @@ def labels_of(tables: tuple[Table, ...]) -> list[str]:
 def labeled_attacks(experiment: Experiment) -> dict[str, Table]:
     """The attacks of an experiment by label, every option written out."""
     return dict(zip(labels_of(experiment.attacks), attack_tables(experiment), strict=True))
+
+
+def algorithm_of(table: Table) -> str:
+    """The registered name of an attack and of the one within it, as in `plain dlg`; who shares it are variants."""
+    inner = table.get("attack")
+    return " ".join([str(table["use"]), *([algorithm_of(inner)] if isinstance(inner, dict) else [])])
+
+
+def variants_of(experiment: Experiment) -> dict[str, str]:
+    """The labels of attacks that have variants to choose among, each with what these have in common."""
+    algorithms = {label: algorithm_of(table) for label, table in labeled_attacks(experiment).items()}
+    several = Counter(algorithms.values())
+    return {label: algorithm for label, algorithm in algorithms.items() if several[algorithm] > 1}
 
 
 def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[str, Scalar]:

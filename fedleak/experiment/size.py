@@ -58,6 +58,10 @@ class Part:
     def cells(self, tuning: tuple[int, ...]) -> int:
         """How many attacks on messages there are, but for those on sums."""
         clients, rounds = self.each("clients"), self.each("rounds")
+        adversary = self.tree.get("adversary")
+        victims = adversary.get("victims") if isinstance(adversary, dict) else None
+        if isinstance(victims, int) and victims > 0:
+            clients = [min(one, victims) for one in clients]
         others = self.points(tuning) // (len(clients) * len(rounds))
         return others * sum(clients) * sum(rounds) * self.variants("attacks") * self.variants("defenses")
 

@@ -14,6 +14,8 @@ FAILURES = "failures.json"
 EVALUATION = "evaluation.json"
 COSTS = "costs.json"
 """The one of these files that has a clock in it."""
+SETTLED = "settled"
+"""In the round where training ended because the accuracy no longer rose: how many evaluations there were of that."""
 Evaluation = dict[int, dict[str, float]]
 
 

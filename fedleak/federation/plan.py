@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ class FederationPlan(PlanSettings):
         """Whether the server records the round; those after it are for utility."""
         return round <= self.federation.rounds
 
+    def evaluated(self, round: int) -> bool:
+        """Whether the model is tested after the round, where there are rounds for utility."""
+        after = round - self.federation.rounds
+        return round > 0 and (after <= 0 or after % self.utility.every == 0 or round == self.rounds)
+
     def training(self, round: int = 1) -> FederationSettings:
         """How clients train under the defenses; of a federation's settings, all the rest is not theirs to change."""
         federation = self.federation if self.recorded(round) else self.utility.instead_of(self.federation)
@@ -65,6 +71,10 @@ class FederationPlan(PlanSettings):
     @classmethod
     def from_run_config(cls, config: Mapping[str, bool | int | float | str]) -> "FederationPlan":
         """The plan in a run config; raises `ConfigError` for a key or a value that does not belong in one."""
+        return _plan_in(tuple(config.items()))
+
+    @classmethod
+    def _parsed(cls, config: Mapping[str, bool | int | float | str]) -> "FederationPlan":
         fields = _flat_fields(cls)
         tree: Table = {}
         for key, value in config.items():
@@ -77,6 +87,12 @@ class FederationPlan(PlanSettings):
                 node = node.setdefault(parent, {})
             node[name] = _parse(key, value) if field is not None and _is_json(field) else value
         return parse_settings(cls, tree)
+
+
+@lru_cache(maxsize=64)
+def _plan_in(config: tuple[tuple[str, bool | int | float | str], ...]) -> FederationPlan:
+    """A client reads its plan from every message anew; the plan does not change."""
+    return FederationPlan._parsed(dict(config))
 
 
 def _flatten(settings: Settings, prefix: str = "") -> RunConfig:

@@ -73,7 +73,7 @@ class _Collector:
         """Each client's examples, from the first defense under which it sent something."""
         found: dict[int, Batch] = {}
         for defense in self.defenses:
-            for client in range(self.experiment.federation.clients):
+            for client in filter(self.experiment.adversary.attacks, range(self.experiment.federation.clients)):
                 if client not in found and (batch := _truth(self._message(defense, client))) is not None:
                     found[client] = batch
         return dict(sorted(found.items()))
@@ -100,7 +100,8 @@ class _Collector:
         labels = [label for label in labeled_attacks(self.experiment) if self._guesses_images(label)]
         for defense in self.defenses:
             for label in labels:
-                yield Line(title=defense, subtitle=label, pictures=self._pictures(defense, label))
+                if not self.campaign.only_chosen or any((defense, label, who) in self.cells for who in self.truths):
+                    yield Line(title=defense, subtitle=label, pictures=self._pictures(defense, label))
             for label in labels:
                 if (defense, label, AGGREGATE) in self.cells:
                     pictures = self._sum_pictures(defense, self.cells[defense, label, AGGREGATE].guess)
@@ -131,7 +132,8 @@ class _Collector:
         if truth is None:
             return (Picture(reason="the truth is missing"),) * len(self.columns)
         pictures = iter(_against(guess, truth))
-        by_client = {client: [next(pictures) for _ in range(len(self.truths[client]))] for client in message.cohort}
+        sizes = {client: len(own.examples) for client, own in zip(message.cohort, message.deposits, strict=True)}
+        by_client = {client: [next(pictures) for _ in range(size)] for client, size in sizes.items()}
         return tuple(
             by_client[column.client][column.place] if column.client in by_client else Picture(reason="not in the sum")
             for column in self.columns

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.conditions import condition_of_row
-from fedleak.analysis.defenses import DefenseResult, Figure
+from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import guessing
 from fedleak.contracts.chain import Chain
 from fedleak.formatting import DASH, number, p_value, percent, signed
@@ -15,6 +15,7 @@ from fedleak.profile.profile import fisher_bound
 from fedleak.report.pictures import Files
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
+from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
 UNTESTED = "untested"
@@ -32,11 +33,12 @@ class Known:
     adaptive: str
     """`untested` where nobody who takes account of the defense attacked it."""
     attacker: str
-    """Who got the most."""
+    """Who got the most, with the tail and the sample that leaked most."""
     knowing: str
     """What knowing was worth, with the p-value of the paired test."""
     guess: str
     accuracy: str
+    """With what a trivial classifier does, and where leak and accuracy come from."""
     knowledge: str
     """What a matching attack makes of knowing the chain."""
     proof: str
@@ -59,10 +61,10 @@ def _known(result: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
         defense=result.defense,
         plain=_leak(result.plain),
         adaptive=_leak(result.adaptive) if result.tested else UNTESTED,
-        attacker=DASH if worst is None else worst.group.attack,
+        attacker=DASH if worst is None else _strongest(worst),
         knowing=_knowing(result),
         guess=DASH if worst is None else number(guessing(worst)),
-        accuracy=_accuracy(result.accuracy),
+        accuracy=_accuracy(result),
         knowledge="; ".join(_knowledge(result.chain)),
         proof=_proof(result),
         information=_information(result, rows, files),
@@ -86,7 +88,7 @@ def _knowing(one: DefenseResult) -> str:
     if gain is None or not one.defended or math.isnan(gain.difference):
         return DASH
     chance = "" if math.isnan(gain.p_value) else f", p {p_value(gain.p_value)}"
-    return f"{signed(gain.difference, '')} over {gain.pairs} pairs{chance}"
+    return f"{signed(gain.difference, '')} over {gain.reference.attack} in {gain.pairs} pairs{chance}"
 
 
 def _proof(result: DefenseResult) -> str:
@@ -122,8 +124,17 @@ def _is_of(row: Row, one: DefenseResult) -> bool:
     return row.defense == one.defense and row.client != AGGREGATE and condition_of_row(row) == one.condition
 
 
-def _accuracy(accuracy: Figure) -> str:
+def _accuracy(result: DefenseResult) -> str:
+    accuracy = result.accuracy
     if math.isnan(accuracy.mean):
         return DASH
     low, high = accuracy.interval.low, accuracy.interval.high
-    return percent(accuracy.mean) + ("" if math.isnan(low) else f" ({percent(low)} to {percent(high)})")
+    spread = "" if math.isnan(low) else f" ({percent(low)} to {percent(high)})"
+    trivial = "" if math.isnan(result.trivial.mean) else f", a trivial classifier {percent(result.trivial.mean)}"
+    return f"{percent(accuracy.mean)}{spread}{trivial}; {result.operating_point.sentence}"
+
+
+def _strongest(worst: Summary) -> str:
+    most = "most" if worst.higher_is_better else "least"
+    tailed = f"95 of 100 samples at {most} {number(tail(worst.samples, higher_is_better=worst.higher_is_better))}"
+    return f"{worst.group.attack}; {tailed}, the worst {number(worst.worst_case)}"

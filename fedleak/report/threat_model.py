@@ -49,12 +49,18 @@ def _unknown(experiments: list[Experiment]) -> str:
 
 
 def _clients(experiments: list[Experiment]) -> str:
-    many = _varied(experiments, lambda e: counted(e.federation.clients, "client"))
+    many = _varied(experiments, _many)
     rounds = _varied(experiments, lambda e: counted(e.federation.rounds, "round"))
     partition = _varied(experiments, lambda e: e.federation.partition)
     strategy = _varied(experiments, lambda e: e.federation.strategy)
     models = _varied(experiments, _model)
     return f"{many}, {rounds}; examples split {partition}, updates aggregated by {strategy}; the model {models}."
+
+
+def _many(experiment: Experiment) -> str:
+    victims = experiment.adversary.victims
+    own = "" if victims is None else f", of which the messages of {counted(victims, 'victim')} are attacked"
+    return f"{counted(experiment.federation.clients, 'client')}{own}"
 
 
 def _sees(experiments: list[Experiment]) -> str:

@@ -28,7 +28,7 @@ class FederationRow:
     """One round of one federation. Rows of earlier versions lack what has a default.
 
     Accuracy and loss are NaN where the model was not evaluated (`utility.rounds = 0`, `federation.fraction_evaluate =
-    0`), costs where no client answered.
+    0`, between evaluations), costs where no client answered and in rounds that are not recorded.
     """
 
     task: Annotated[Text, Meaning("the public problem: data and model")]
@@ -44,6 +44,12 @@ class FederationRow:
     failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
     accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
     loss: Annotated[Figure, Meaning("the same for the loss")]
+    trivial: Annotated[
+        Figure, Meaning("accuracy there of always naming the class that is commonest among the clients' examples")
+    ] = nan
+    settled: Annotated[
+        Whole, Meaning("evaluations up to this one without a rise beyond noise, where training ended for that; else 0")
+    ] = 0
     bytes_received: Annotated[
         Figure, Meaning("by a client, for training, as Flower counts them; mean over clients")
     ] = nan

@@ -6,6 +6,7 @@ import pytest
 
 from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import DefenseResult, Figure
+from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import metrics
@@ -102,7 +103,8 @@ def result(name: str, *summaries: Summary, accuracy: float, half: float = 0.01, 
     fields = {
         "condition": Condition(task="digits-mlp"), "chain": Chain(), "attackers": found, "plain": strongest(found),
         "adaptive": None, "knowing": None, "sent": UNKNOWN, "encoded": UNKNOWN, "seconds": UNKNOWN, "memory": UNKNOWN,
-        "guarantee": None, "whole": None, "bound": None,
+        "guarantee": None, "whole": None, "bound": None, "trivial": UNKNOWN,
+        "operating_point": OperatingPoint(differs="", attacked="round 1 (fresh weights)", rounds=(), rising=0),
     }  # fmt: skip
     return DefenseResult(defense=name, accuracy=Figure(mean=accuracy, interval=interval), **{**fields, **changed})
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from fedleak.clients import client as client_module
+from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
-from fedleak.federation.outcome import COSTS, EVALUATION, FederationReport
+from fedleak.federation.outcome import COSTS, EVALUATION, SETTLED, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.recording import find_recordings
@@ -68,7 +69,35 @@ def test_nothing_of_them_is_recorded_or_deposited(tmp_path: Path) -> None:
     report = run_in(tmp_path, utility={"rounds": 3}, federation={"clients": 2})
     assert len(report.recordings) == len(find_recordings(tmp_path / "recordings")) == 2
     assert deposited(tmp_path / "truth") == [(1, 0), (1, 1)]
-    assert sorted(report.evaluation) == sorted(report.costs) == [1, 2, 3, 4]
+    assert (sorted(report.evaluation), sorted(report.costs)) == ([1, 2, 3, 4], [1])
+
+
+def test_they_end_where_the_accuracy_no_longer_rises(tmp_path: Path) -> None:
+    utility = {"rounds": 40, "every": 2, "patience": 2, "learning_rate": 1e-9}
+    report = run_in(tmp_path, federation={"clients": 2, "rounds": 2}, utility=utility)
+    assert list(report.evaluation) == [1, 2, 4]
+    assert [found.get(SETTLED) for found in report.evaluation.values()] == [None, None, 2.0]
+
+
+def test_a_trivial_classifier_names_the_commonest_class(tmp_path: Path) -> None:
+    splits = load("digits-mlp")
+    (found,) = run_in(tmp_path, federation={"clients": 2, "fraction_evaluate": 1.0}).evaluation.values()
+    commonest = splits.clients.labels.bincount().argmax()
+    assert found["trivial"] == pytest.approx(float((splits.test.labels == commonest).double().mean()))
+
+
+@pytest.mark.parametrize("chain", [[], MASKED])
+def test_of_some_victims_messages_are_recorded_and_of_all_clients_the_truth(
+    tmp_path: Path, chain: list[dict[str, Any]]
+) -> None:
+    run_in(tmp_path / "one", chain=chain, federation={"clients": 3}, adversary={"victims": 1})
+    run_in(tmp_path / "all", chain=chain, federation={"clients": 3})
+    senders = ["client-0000.json", *(["aggregate.json"] if chain else [])]
+    assert [path.name for path in find_recordings(tmp_path / "one" / "recordings")] == senders
+    assert deposited(tmp_path / "one" / "truth") == [(1, 0), (1, 1), (1, 2)]
+    if not chain:  # masks are bound to the whole plan
+        one, every = recorded(tmp_path / "one" / "recordings"), recorded(tmp_path / "all" / "recordings")
+        assert one.items() < every.items()
 
 
 def test_they_train_as_they_are_told_and_the_recorded_round_does_not(

@@ -8,6 +8,7 @@ import pytest
 
 from fedleak.analysis.advice import Candidate, Limits, advise, parse_leak, why_not
 from fedleak.analysis.defenses import Figure
+from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.top_k import TopK
 from fedleak.errors import ConfigError
@@ -150,3 +151,10 @@ def test_a_limit_may_have_a_unit(text, value):
 def test_a_limit_that_is_no_number_is_refused(text):
     with pytest.raises(ConfigError, match="--max-leak"):
         parse_leak(text)
+
+
+def test_an_accuracy_of_another_setting_is_not_paired_with_the_leak(candidate):
+    two = OperatingPoint(differs="leak: 1 step; accuracy: 8 steps", attacked="round 1", rounds=(9,), rising=0)
+    apart = candidate("apart", clean(5.0), operating_point=two)
+    assert why_not(apart, WANTED) == "leak and accuracy do not belong together: leak: 1 step; accuracy: 8 steps"
+    assert why_not(apart, replace(WANTED, min_accuracy=0.0)) == ""

@@ -2,7 +2,7 @@
 
 import math
 
-from fedleak.analysis.defenses import accuracy_of, cost_of
+from fedleak.analysis.defenses import accuracy_of, cost_of, trivial_of
 from fedleak.results.federation_row import FederationRow
 
 
@@ -31,3 +31,13 @@ def test_only_recorded_rounds_have_a_cost():
     rows = [federation(bytes_sent=10.0), federation(bytes_sent=30.0, round=2),
             federation(bytes_sent=999.0, round=3, recorded=False)]  # fmt: skip
     assert cost_of(rows, lambda row: row.bytes_sent).mean == 20.0
+
+
+def test_where_training_settled_the_mean_of_the_plateau_counts():
+    rows = [federation(accuracy=0.1), federation(accuracy=0.5, round=2), federation(accuracy=0.7, round=3, settled=2)]
+    assert accuracy_of(rows).mean == 0.6
+    assert accuracy_of([*rows[:2], federation(accuracy=0.7, round=3)]).mean == 0.7
+
+
+def test_a_trivial_classifier_stands_beside_it():
+    assert trivial_of([federation(trivial=0.2), federation(trivial=0.3, seed=1)]).mean == 0.25

@@ -1,7 +1,7 @@
 """What is compared with what."""
 
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.evidence import comparisons_of, references_of
+from fedleak.analysis.evidence import comparisons_of, comparisons_of_chosen, references_of
 
 PLAIN, NOISY = (Condition(task="digits-mlp", setting=(("vary", name),)) for name in ("plain", "noisy"))
 
@@ -32,3 +32,11 @@ def test_where_every_defense_does_something_the_first_of_the_run_is_the_referenc
 def test_what_ignores_the_update_is_not_compared(make_row):
     rows = rows_of(make_row, PLAIN, "none", "noise", algorithm="prior", attack="prior")
     assert comparisons_of(rows, {PLAIN: "none"}) == []
+
+
+def test_the_variants_that_were_chosen_for_two_defenses_are_one_attack(make_row):
+    none = rows_of(make_row, PLAIN, "none", attack="dlg steps=1", algorithm="dlg")
+    noise = rows_of(make_row, PLAIN, "noise", attack="dlg steps=9", algorithm="dlg")
+    assert comparisons_of([*none, *noise], {PLAIN: "none"}) == []
+    (found,) = comparisons_of_chosen([*none, *noise], {PLAIN: "none"})
+    assert (found.group.attack, found.reference.attack, found.pairs) == ("dlg steps=9", "dlg steps=1", 3)

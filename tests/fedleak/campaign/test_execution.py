@@ -1,6 +1,8 @@
 """Execution of a campaign: the truth is read once a cell, and what a run holds to until it is over."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,15 @@ from fedleak.campaign import workers
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import execution_of
-from fedleak.campaign.workers import InThisProcess
+from fedleak.campaign.workers import InThisProcess, Workers
 from fedleak.errors import FedleakError
 from fedleak.experiment.grid import parse_campaign
+from fedleak.results.federation_row import read_federations
+from fedleak.results.row import Row, read_results
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.ownership import claim
+from fedleak.statistics.tuning import tuned_variants
 
 TREE = {
     "name": "reads",
@@ -77,3 +82,59 @@ def test_where_no_federation_came_to_anything_the_first_error_is_raised(tmp_path
     with pytest.raises(FedleakError, match="no server"):
         execute(tmp_path / "run")
     assert "no server" in (tmp_path / "run" / "results.jsonl").read_text()
+
+
+TUNED = {
+    "name": "tuned", "task": "digits-mlp", "metrics": ["psnr"], "seed": [0, 1], "federation": {"clients": 2},
+    "adversary": {"auxiliary": 8, "victims": 1}, "utility": {"rounds": 2},
+    "attacks": [{"use": "dlg", "steps": [1, 30]}, {"use": "prior"}],
+    "tuning": {"seeds": [5], "only_chosen": True},
+}  # fmt: skip
+
+
+def tuned(root: Path, workers: Callable[[], Workers] = InThisProcess) -> list[Row]:
+    outcome_of(root, workers)
+    return [replace(row, seconds=0.0) for row in read_results(RunFolder(root).results)]
+
+
+def outcome_of(root: Path, workers: Callable[[], Workers]) -> None:
+    folder, campaign = RunFolder(root), parse_campaign(TUNED)
+    claim(folder, campaign)
+    execution_of(campaign, folder, "loopback", Events()).execute(workers)
+
+
+class Dying(InThisProcess):
+    """Killed after so many jobs."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__()
+        self.left = jobs
+
+    def next(self, advance):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return super().next(advance)
+
+
+def test_tuning_comes_first_and_the_seeds_of_the_results_see_what_it_chose(tmp_path):
+    rows = tuned(tmp_path / "run")
+    tried = {row.attack for row in rows if row.split == "tuning"}
+    (winner,) = {variant.attack for variant in tuned_variants(rows)}
+    assert tried == {"dlg steps=1", "dlg steps=30"}
+    assert [(row.seed, row.attack) for row in rows if row.split == "test"] == [
+        (seed, attack) for seed in (0, 1) for attack in (winner, "prior")
+    ]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4, 5])
+def test_a_run_that_is_killed_while_it_tunes_ends_as_one_that_is_not(tmp_path, jobs):
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "killed", lambda: Dying(jobs))
+    assert tuned(tmp_path / "killed") == tuned(tmp_path / "whole")
+
+
+def test_tuning_seeds_train_no_further_than_their_messages(tmp_path):
+    outcome_of(tmp_path / "run", InThisProcess)
+    rows = read_federations(RunFolder(tmp_path / "run").federations)
+    assert [(row.seed, row.round) for row in rows] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (5, 1)]

@@ -1,8 +1,9 @@
 """What a cell's address depends on."""
 
-from fedleak.campaign.plan import cells_of
+from fedleak.campaign.plan import Choice, cells_of, counts_of
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import parse_campaign
+from fedleak.statistics.group import Variant
 
 
 def addresses(campaign: Campaign, tmp_path, messages) -> dict[tuple[str, int], str]:
@@ -21,3 +22,35 @@ def test_an_attack_depends_on_other_messages_only_if_it_wants_more_than_its_own(
     changed = {key for key, address in before.items() if after[key] != address}
     assert changed == set(before) - {("dlg", 0)}
     assert len(set(before.values())) == len(before) == 6
+
+
+CHOOSING = {
+    "name": "choosing", "task": "digits-mlp", "federation": {"clients": 2}, "adversary": {"victims": 1},
+    "attacks": [{"use": "dlg", "steps": [1, 2]}, {"use": "prior"}],
+    "tuning": {"seeds": [7], "only_chosen": True},
+}  # fmt: skip
+
+
+def chosen(campaign: Campaign, number: int, *winners: Variant) -> list[str]:
+    return Choice(frozenset(winners)).labels(campaign, campaign.points[number], "none", 0)
+
+
+def test_on_tuning_seeds_variants_are_tried_and_on_the_others_only_the_chosen_one_runs():
+    campaign = parse_campaign(CHOOSING)
+    winner = Variant("digits-mlp", (), "none", "dlg", "dlg steps=2", "client")
+    assert [point.split for point in campaign.points] == ["test", "tuning"]
+    assert chosen(campaign, 1) == ["dlg steps=1", "dlg steps=2"]
+    assert chosen(campaign, 0, winner) == ["dlg steps=2", "prior"]
+    assert counts_of(campaign) == (2, 4)
+
+
+def test_what_was_chosen_elsewhere_has_no_say_and_then_the_first_variant_runs():
+    campaign = parse_campaign(CHOOSING)
+    others = [{"defense": "noisy"}, {"sender": "aggregate"}, {"task": "photos-convnet"}, {"algorithm": "plain dlg"}]
+    winner = Variant("digits-mlp", (), "none", "dlg", "dlg steps=2", "client")
+    assert chosen(campaign, 0, *(winner._replace(**other) for other in others)) == ["dlg steps=1", "prior"]
+
+
+def test_without_being_asked_to_all_variants_run_everywhere():
+    campaign = parse_campaign({**CHOOSING, "tuning": {"seeds": [7]}})
+    assert [len(chosen(campaign, number)) for number in (0, 1)] == [3, 3]

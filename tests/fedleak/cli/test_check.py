@@ -9,9 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from fedleak.cli.app import app
+from fedleak.results.row import BESIDE
 
 pytestmark = pytest.mark.slow
 
+NOTHING = {"value": None, "per_sample": [], **{name: [] for name in BESIDE}}
+"""A row without a figure."""
 EXPERIMENT = """
 name = "tiny"
 task = "digits-mlp"
@@ -112,7 +115,7 @@ def test_without_its_noise_it_fails_and_says_what_where_and_how_sure(leaking):
     assert "because a digit that can be read is somebody's" in words
     assert "analytic-linear on single updates under 'gaussian noise' (digits-mlp)" in words
     assert re.search(r"psnr.mean is [\d.]+ dB; 95% interval [\d.]+ to [\d.]+, Student's t over 6 messages", words)
-    assert re.search(r"bound [\d.]+; prior [\d.]+, no-gradient [\d.]+; 6 messages, 3 seeds", words)
+    assert re.search(r"bound [\d.]+; prior [\d.]+, no-gradient [\d.]+, class-mean [\d.]+; 6 messages, 3 seeds", words)
     assert "it is not < 18" in words
     assert "PASS rule 3 accuracy >= 0" in words
     assert "exit status 1" in said.stdout.splitlines()[-1]
@@ -293,7 +296,7 @@ def test_a_federation_that_left_nothing_is_no_proof_of_safety(copy, folder):
 
 def test_a_run_without_a_figure_fails(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
-    empty = [{**row, "value": None, "per_sample": [], "prior_per_sample": [], "reason": "it raised"} for row in rows]
+    empty = [{**row, **NOTHING, "reason": "it raised"} for row in rows]
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in empty))
     (tmp_path / "policy.toml").write_text("rules = ['failed < 1000']")
     said = invoke("check", copy, "--policy", tmp_path / "policy.toml")
@@ -307,7 +310,7 @@ def test_a_defense_under_which_an_attack_crashed_fails(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
     for row in rows:
         if row["defense"] == "gaussian noise" and row["attack"] == "inverting-gradients" and row["client"] == 1:
-            row |= {"value": None, "per_sample": [], "prior_per_sample": [], "reason": "RuntimeError: bug"}
+            row |= {**NOTHING, "reason": "RuntimeError: bug"}
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert invoke("check", copy, "--policy", tmp_path / "policy.toml").exit_code == 0
     for path in copy.glob("reconstructions/*/gaussian noise/*/client-0001/inverting-gradients.json"):
@@ -333,13 +336,7 @@ def test_a_client_that_sent_nothing_is_no_crash(copy, tmp_path):
     rows = [json.loads(line) for line in (copy / "results.jsonl").read_text().splitlines()]
     for row in rows:
         if row["client"] == 1:
-            row |= {
-                "value": None,
-                "per_sample": [],
-                "prior_per_sample": [],
-                "reason": "it is offline",
-                "applicable": True,
-            }
+            row |= {**NOTHING, "reason": "it is offline", "applicable": True}
     (copy / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for part in ("reconstructions", "recordings"):
         for path in copy.glob(f"{part}/**/client-0001*"):
@@ -428,7 +425,7 @@ def test_what_is_no_run_is_one_sentence(folder, target, sentence):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("psnr.p95 <", "rule 1, column 11: expected a number, prior or no-gradient, got the end of the rule"),
+        ("psnr.p95 <", "rule 1, column 11: expected a number, prior, no-gradient or class-mean, got the end"),
         ("psrn < 18", "no metric is called 'psrn'; did you mean 'psnr'?"),
         ("psnr < 18 where defense = 'gausian noise'",
          "rule 1: no defense of this run is called 'gausian noise'; did you mean 'gaussian noise'?"),

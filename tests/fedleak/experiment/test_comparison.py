@@ -4,6 +4,7 @@ import pytest
 
 from fedleak.errors import ConfigError
 from fedleak.experiment.comparison import compared
+from fedleak.experiment.experiment import unlabeled
 from fedleak.experiment.grid import parse_campaign
 from fedleak.experiment.naming import labeled_attacks
 
@@ -14,20 +15,37 @@ TREE = {
     "attacks": [{"use": "inverting-gradients", "steps": 7}, {"use": "bias-sign"}],
     "defenses": [{"name": "sparse", "chain": [{"use": "top-k", "fraction": 0.1}]}],
 }
-KNOWING = {"use": "inverting-gradients", "steps": 7}
+GRID = {"use": "inverting-gradients", "steps": [7, 9]}
+BIAS = {"use": "bias-sign"}
 
 
 def test_an_attack_that_adapts_has_a_control_and_one_that_learns_beside_it():
-    found = compared(TREE, 5)["attacks"]
-    control = {"use": "plain", "attack": KNOWING, "label": "inverting-gradients plain"}
-    assert found == [KNOWING, control, {"use": "bias-sign"}, {"use": "lti"}]
+    found = compared({**TREE, "tuning": {"seeds": [9]}, "attacks": [GRID, BIAS]}, 5)["attacks"]
+    control = {"use": "plain", "attack": GRID, "label": "inverting-gradients plain"}
+    assert found == [GRID, control, BIAS, {"use": "lti"}]
+
+
+def test_both_forms_are_tuned_on_the_same_options_which_the_file_leaves_open():
+    tree = compared(TREE, 5)
+    adaptive = [one for one in tree["attacks"] if one["use"] == "inverting-gradients"]
+    plain = [one["attack"] for one in tree["attacks"] if one["use"] == "plain"]
+    assert plain == [unlabeled(one) for one in adaptive]
+    assert {one.get("total_variation") for one in adaptive} == {None, 1e-3, 0.1, 0.3, 1.0}
+    assert {one.get("restarts") for one in adaptive} == {None, 4}
+    assert {one["steps"] for one in adaptive} == {7}
+    assert tree["tuning"] == {"seeds": [8, 9], "only_chosen": True}
+
+
+def test_each_combination_tunes_on_seeds_beyond_all():
+    entries = [{"name": "a", "seed": [90, 91], "federation": {"batch_size": 2}}, {"name": "b"}]
+    assert compared({**TREE, "vary": entries}, 3)["tuning"]["seeds"] == [92, 93]
 
 
 def test_it_runs_on_several_seeds_with_an_undefended_row():
     campaign = parse_campaign(compared(TREE, 5))
-    assert [point.experiment.seed for point in campaign.points] == [3, 4, 5, 6, 7]
+    assert [point.experiment.seed for point in campaign.points if point.split == "test"] == [3, 4, 5, 6, 7]
     assert [row.name for row in campaign.points[0].experiment.defenses] == ["none", "sparse"]
-    assert list(labeled_attacks(campaign.points[0].experiment))[1] == "inverting-gradients plain"
+    assert "inverting-gradients plain" in labeled_attacks(campaign.points[0].experiment)
 
 
 def test_what_the_file_has_already_stays():
@@ -71,7 +89,9 @@ def test_each_combination_is_completed_by_itself():
         },
         {"name": "as is"},
     ]
-    hidden, plain = parse_campaign(compared({**TREE, "vary": entries}, 1)).points
+    points = parse_campaign(compared({**TREE, "vary": entries}, 1)).points
+    hidden, plain, *tuning = (point for point in points)
+    assert [point.split for point in tuning] == ["tuning", "tuning"]
     assert [row.name for row in hidden.experiment.defenses] == ["none", "x"]
     assert "inverting-gradients plain" not in labeled_attacks(hidden.experiment)
     assert "inverting-gradients plain" in labeled_attacks(plain.experiment)

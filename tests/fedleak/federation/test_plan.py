@@ -8,7 +8,7 @@ from flwr.common.config import flatten_dict, fuse_dicts, parse_config_args
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan, RunConfig
-from fedleak.settings import FederationSettings, ModelSettings, UtilitySettings, parse_settings
+from fedleak.settings import AdversarySettings, FederationSettings, ModelSettings, UtilitySettings, parse_settings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
@@ -35,7 +35,8 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
 
 def test_every_field_may_be_overridden_in_flwr_run() -> None:
     utility = UtilitySettings(batch_size=1, batches=1, epochs=1, learning_rate=0.1, momentum=0.0)
-    plan = FederationPlan(task="t", recordings="a", vault="b", model=ModelSettings(checkpoint="c"), utility=utility)
+    adversary, model = AdversarySettings(victims=1), ModelSettings(checkpoint="c")
+    plan = FederationPlan(task="t", recordings="a", vault="b", model=model, adversary=adversary, utility=utility)
     assert declared().keys() == plan.to_run_config().keys()
 
 
@@ -76,3 +77,9 @@ def test_absolute_paths_do_not_depend_on_the_working_directory(tmp_path: Path, m
     tree = {"task": "t", "recordings": "r", "vault": "v", "model": {"checkpoint": "w.pt"}}
     plan = parse_settings(FederationPlan, tree).absolute()
     assert [plan.recordings, plan.vault, plan.model.checkpoint] == [str(tmp_path / name) for name in ("r", "v", "w.pt")]
+
+
+def test_the_model_is_tested_after_recorded_rounds_every_so_many_later_ones_and_the_last() -> None:
+    utility = UtilitySettings(rounds=7, every=3)
+    plan = FederationPlan(task="t", recordings="a", vault="b", federation=FederationSettings(rounds=2), utility=utility)
+    assert [round for round in range(10) if plan.evaluated(round)] == [1, 2, 5, 8, 9]

@@ -24,9 +24,11 @@ def test_it_can_be_planned(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [one for one in EXPERIMENTS if one.startswith("compare")])
-def test_a_comparison_has_five_seeds_or_more_and_an_undefended_row(name):
+def test_a_comparison_has_ten_seeds_an_undefended_row_and_one_operating_point(name):
     campaign = parse_campaign(compared(read_tree(PRESETS / name), 5))
-    assert len({point.experiment.seed for point in campaign.points}) >= 5
+    assert len({point.experiment.seed for point in campaign.points if point.split == "test"}) >= 10
+    assert campaign.only_chosen
+    assert not any(point.experiment.utility.overrides for point in campaign.points)
     assert Chain() in campaign.first.build_chains().values()
     assert all(point.experiment.utility.rounds for point in campaign.points)
 
