@@ -43,5 +43,4 @@ def _silent(federated: Federated, round: int) -> int:
 
 def _last_round(point: Point, evaluation: Evaluation) -> int:
     """The one that training ended in: where the accuracy no longer rose, or the last there was to be."""
-    planned = point.experiment.rounds if point.split == "test" else point.experiment.federation.rounds
-    return next((round for round, found in evaluation.items() if SETTLED in found), planned)
+    return next((round for round, found in evaluation.items() if SETTLED in found), point.rounds)

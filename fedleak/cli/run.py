@@ -128,7 +128,7 @@ def remarks(analysis: Analysis) -> Iterator[str]:
         yield DIAGNOSTIC
     causes = [first for first, *_ in analysis.diagnoses.values()]
     if causes:
-        yield "guesses that do not fit their update, as the attacker can tell:"
+        yield "attacks that fell short by their own figures, as the attacker can tell:"
     yield from (f"  {cause.sentence}" for cause in causes[:MOST])
     if len(causes) > MOST:
         yield f"  and {len(causes) - MOST} more attacks, in the report"

@@ -19,6 +19,11 @@ class Point:
     """See `Row.federation`; points that differ only in what an attacker holds share one."""
     split: Split = "test"
 
+    @property
+    def rounds(self) -> int:
+        """Of each of its federations, at most: how good the model becomes is asked only where results are reported."""
+        return self.experiment.rounds if self.split == "test" else self.experiment.federation.rounds
+
 
 @dataclass(frozen=True, kw_only=True)
 class Campaign:

@@ -73,8 +73,12 @@ def require_federations(rows: Sequence[FederationRow], campaign: Campaign, manif
     rounds = {(*_point_of(row), row.defense, row.round) for row in rows}
     if len(rounds) < len(rows):
         raise RecordingError(f"{path} is damaged: it has a round of a federation twice; {AGAIN}")
-    experiments = [point.experiment for point in campaign.points]
-    expected = sum(len(one.defenses) * one.rounds for one in experiments)
+    ends = {(*_point_of(row), row.defense): row.round for row in rows if row.settled}
+    expected = sum(
+        ends.get((point.federation, setting_key(point.setting), defense.name), point.rounds)
+        for point in campaign.points
+        for defense in point.experiment.defenses
+    )
     whole = manifest.exit_status is not None and manifest.cells_finished == manifest.cells_planned
     if whole and len(rounds) < expected:
         raise RecordingError(f"{path} is damaged: {len(rounds)} of {expected} rounds have rows; {AGAIN}")

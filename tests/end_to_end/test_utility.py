@@ -7,6 +7,7 @@ import pytest
 
 from fedleak.campaign import federation_job
 from fedleak.campaign.plan import federation_address, whole_address
+from fedleak.errors import RecordingError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.results.federation_row import FederationRow
 from fedleak.run import run
@@ -106,3 +107,19 @@ def test_rows_from_before_there_were_costs_are_read(trained):
     assert row.recorded
     assert math.isnan(row.bytes_sent)
     assert row.accuracy == facts["accuracy"]
+
+
+def test_a_run_that_was_tuned_and_ended_early_is_read_back(tmp_path):
+    early = {"rounds": 6, "learning_rate": 1e-9, "patience": 1}
+    attacks = [{"use": "inverting-gradients", "steps": [1, 2]}]
+    tuned = campaign(utility=early, attacks=attacks, tuning={"seeds": [7], "only_chosen": True})
+    run(tuned, tmp_path / "run")
+    back = read_run(tmp_path / "run")
+    assert {(row.split, row.defense): row.round for row in back.federations} == {
+        ("test", "none"): 2, ("test", "few"): 2, ("tuning", "none"): 1, ("tuning", "few"): 1,
+    }  # fmt: skip
+    assert back.unfinished == 0
+    file = tmp_path / "run" / "federations.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(RecordingError, match="rounds have rows"):
+        read_run(tmp_path / "run")
