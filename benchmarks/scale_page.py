@@ -42,7 +42,7 @@ def page(record: Mapping[str, Any]) -> str:
             for setting, attack in sorted_places
         ),
     ]
-    origins = [origin(data, known) for data, known in record.items()]
+    origins = [origin(data, known, messages_in(known)) for data, known in record.items()]
     return "\n".join([HEAD, *table, "", *origins, ""])
 
 
@@ -59,12 +59,16 @@ def cell(known: Figures, place: tuple[str, str]) -> str:
     return f"{one['mean']:.1f}{bounds} ({one['prior']:.1f}); {rebuilt}; {labels}{failed}"
 
 
-def origin(data: str, known: Mapping[str, Any]) -> str:
-    """Where, when and from which source a column was measured."""
+def origin(data: str, known: Mapping[str, Any], amount: str) -> str:
+    """Where, when and from which source a set was measured; `amount` says on how much."""
     machine = known["machine"]
-    messages = max(one["messages"] for one in known["rows"])
-    many = f"{messages} {'message' if messages == 1 else 'messages'} a row"
     return (
-        f"- {data}, {many}: {machine['processor']}, torch {machine['torch']}, Python {machine['python']}, "
+        f"- {data}, {amount}: {machine['processor']}, torch {machine['torch']}, Python {machine['python']}, "
         f"on {known['date']}, source {known['revision']}"
     )
+
+
+def messages_in(known: Mapping[str, Any]) -> str:
+    """On how many messages each row of a set stands."""
+    messages = max(one["messages"] for one in known["rows"])
+    return f"{messages} {'message' if messages == 1 else 'messages'} a row"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from defenses_page import page as defenses_page  # noqa: E402
 from networks import NETWORKS  # noqa: E402
 from papers import UNREAD, Setting  # noqa: E402
 from reproduction import finished  # noqa: E402
@@ -162,9 +164,10 @@ def test_the_head_counts_every_row_once_and_the_hours() -> None:
     assert f"{len(SETTINGS)} rows, 0.05 hours of machine time." in text
 
 
-def test_the_page_on_scale_is_what_its_record_makes_of_it() -> None:
-    record = json.loads((DOCS / "scale.json").read_text())
-    assert (DOCS / "scale.md").read_text() == scale_page(record), "run benchmarks/scale.py write"
+@pytest.mark.parametrize(("name", "made"), [("scale", scale_page), ("defenses", defenses_page)])
+def test_the_page_of_a_study_is_what_its_record_makes_of_it(name: str, made: Callable[[Any], str]) -> None:
+    record = json.loads((DOCS / f"{name}.json").read_text())
+    assert (DOCS / f"{name}.md").read_text() == made(record), f"run benchmarks/{name}.py write"
 
 
 def test_the_page_names_machine_and_time() -> None:

@@ -1,6 +1,7 @@
 """Result matrix: a table for each metric, a row for each defense, a column for each attack."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,8 @@ class Cell:
     reasons: tuple[str, ...]
     """Why messages have no figure."""
     pictures: Pictures | None
+    variant: str
+    """The attack's label where its column has another title."""
     tuned: bool
 
 
@@ -133,25 +136,48 @@ def _panel(
 
 
 def _matrix(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> Matrix:
-    attacks = dict.fromkeys(summary.group.attack for summary in summaries)
-    present = [a for a in attacks if any(s.group.attack == a and not math.isnan(s.mean) for s in summaries)]
+    columns = _columns(summaries)
+    attacks = dict.fromkeys(columns.values())
+    present = [a for a in attacks if any(columns[s.group] == a and not math.isnan(s.mean) for s in summaries)]
     scale = scale_of(summaries)
-    by_place = {(defense_words(s.group.defense, s.group.sender), s.group.attack): s for s in summaries}
+    by_place = {(_title(s.group), columns[s.group]): s for s in summaries}
     lines = []
     for title in dict.fromkeys(defense for defense, _ in by_place):
-        in_line = (by_place.get((title, attack)) for attack in present)
-        cells = (None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group)) for s in in_line)
+        in_line = [(attack, by_place.get((title, attack))) for attack in present]
+        cells = (
+            None if s is None else _cell(s, strip_of(s, scale), pictures.get(s.group), column=attack)
+            for attack, s in in_line
+        )
         lines.append(Line(title=title, cells=tuple(cells)))
     return Matrix(
         metric=", ".join(part for part in (summaries[0].group.metric, summaries[0].unit) if part),
         meaning=_meaning(summaries[0]),
         attacks=tuple(present),
         lines=tuple(lines) if present else (),
-        absent=tuple(_absent(summaries, [attack for attack in attacks if attack not in present])),
+        absent=tuple(_absent(summaries, columns, [attack for attack in attacks if attack not in present])),
     )
 
 
-def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None) -> Cell:
+def _columns(summaries: Sequence[Summary]) -> dict[Group, str]:
+    """The title of each figure's column: the attack's label, or its algorithm where no line has two variants of it.
+
+    Where tuning seeds chose another variant under each defense and only that one was run, they are one attack.
+    """
+    in_line = Counter((_title(s.group), s.group.algorithm) for s in summaries)
+    several = {algorithm for (_, algorithm), count in in_line.items() if count > 1}
+    several |= {s.group.attack for s in summaries if s.group.attack != s.group.algorithm}  # the title would be taken
+    alone = Counter(algorithm for algorithm, _ in {(s.group.algorithm, s.group.attack) for s in summaries})
+    return {
+        s.group: s.group.attack if alone[s.group.algorithm] == 1 or s.group.algorithm in several else s.group.algorithm
+        for s in summaries
+    }
+
+
+def _title(group: Group) -> str:
+    return defense_words(group.defense, group.sender)
+
+
+def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None, *, column: str) -> Cell:
     return Cell(
         judgement=judge(summary),
         shade=shade(summary),
@@ -160,6 +186,7 @@ def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None) -> C
         facts=() if math.isnan(summary.mean) else tuple(facts(summary)),
         reasons=tuple(f"{counted(count, 'message')}: {reason}" for reason, count in summary.failures.items()),
         pictures=pictures,
+        variant="" if summary.group.attack == column else summary.group.attack,
         tuned=summary.tuned,
     )
 
@@ -173,9 +200,9 @@ def _meaning(summary: Summary) -> str:
     return f"{' '.join(first.split())} {more} means more leakage.{counted_words}"
 
 
-def _absent(summaries: Sequence[Summary], attacks: Sequence[str]) -> Iterator[str]:
+def _absent(summaries: Sequence[Summary], columns: Mapping[Group, str], attacks: Sequence[str]) -> Iterator[str]:
     for attack in attacks:
-        reasons = {reason for s in summaries if s.group.attack == attack for reason in s.failures}
+        reasons = {reason for s in summaries if columns[s.group] == attack for reason in s.failures}
         yield f"{attack}: {'; '.join(sorted(reasons)) or 'no message was attacked'}"
 
 

@@ -104,3 +104,27 @@ def test_oracles_are_named_as_such_and_labels_have_none(make_summary):
     told = dict(facts(make_summary(30.0, class_mean=14.0, single_color=22.5, nearest_public=21.6)))
     assert (told["class mean"], told["oracle: color"], told["oracle: public"]) == ("14.0", "22.5", "21.6")
     assert not {"class mean", "oracle: color"} & set(dict(facts(make_summary(1.0, metric="label-recall"))))
+
+
+def chosen(make_summary, defense, attack):
+    return make_summary(30.0, defense=defense, attack=attack, tuned=True)
+
+
+def test_variants_that_tuning_chose_under_one_defense_each_are_one_column_and_named_in_the_cell(make_summary):
+    every = [chosen(make_summary, "none", "dlg"), chosen(make_summary, "noisy", "dlg steps=9")]
+    table = only([*every, make_summary(20.0, attack="lti"), make_summary(20.0, defense="noisy", attack="lti")])[0]
+    assert table.attacks == ("dlg", "lti")
+    assert [[cell.variant for cell in line.cells] for line in table.lines] == [["", ""], ["dlg steps=9", ""]]
+
+
+def test_variants_that_ran_side_by_side_have_a_column_each(make_summary):
+    every = [chosen(make_summary, "none", "dlg"), make_summary(20.0, attack="dlg steps=9")]
+    (table,) = only([*every, chosen(make_summary, "noisy", "dlg steps=9")])
+    assert table.attacks == ("dlg", "dlg steps=9")
+    assert [cell and cell.variant for cell in table.lines[1].cells] == [None, ""]
+
+
+def test_no_column_has_the_title_of_another_attack(make_summary):
+    every = [chosen(make_summary, "none", "dlg a"), chosen(make_summary, "noisy", "dlg b")]
+    (table,) = only([*every, make_summary(20.0, attack="dlg", algorithm="idlg")])
+    assert table.attacks == ("dlg a", "dlg b", "dlg")
