@@ -17,6 +17,7 @@ from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.advice import Candidate, Limits, advise
 from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import DefenseResult, Figure
+from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.score import Score
 from fedleak.defenses.top_k import TopK
@@ -30,6 +31,7 @@ SEEDS, SHAPES = (3, 5, 10, 30, 60, 100), ((1, 1), (2, 4))
 TOGETHER = ("alone", "by message", "by seed")
 LIMITS = Limits(max_leak=15.0)
 UNKNOWN = Figure.of({})
+NOWHERE = OperatingPoint(differs="", attacked="round 1", rounds=(), rising=0)
 
 
 def leaks(dice: np.random.Generator, chance: float, together: str, shape: tuple[int, int, int]) -> np.ndarray:
@@ -45,7 +47,7 @@ def rows(leaked: np.ndarray, attack: str) -> Iterator[Row]:
         found = tuple(np.where(leaked[seed, client], 40.0, 8.0).tolist())
         score = Score(
             metric="psnr", value=float(np.mean(found)), unit="dB", higher_is_better=True, baseline=10.0,
-            no_gradient=9.0, best=max(found), worst=min(found), per_sample=found, blind_per_sample=(10.0,) * len(found),
+            no_gradient=9.0, best=max(found), worst=min(found), per_sample=found, prior_per_sample=(10.0,) * len(found),
         )  # fmt: skip
         place = Place(
             task="digits-mlp", algorithm="dlg", attack=attack, defense="sparse", client=client, round=1, seed=seed
@@ -60,9 +62,10 @@ def named(leaked: np.ndarray) -> bool:
     summaries = SUMMARIES.get(leaked.shape) or SUMMARIES.setdefault(leaked.shape, tuple(summarize(found)))
     result = DefenseResult(
         condition=Condition(task="digits-mlp"), defense="sparse", chain=Chain((TopK(fraction=0.1),)),
-        attackers=summaries, plain=None, adaptive=summaries[0], knowing=None, accuracy=UNKNOWN, sent=UNKNOWN,
-        encoded=UNKNOWN, seconds=UNKNOWN, memory=UNKNOWN, guarantee=Unproven(reason="simulated"),
-        whole=Unproven(reason="simulated"), bound=None,
+        attackers=summaries, informed=summaries, plain=None, adaptive=summaries[0], knowing=None,
+        accuracy=UNKNOWN, broken=0, trivial=UNKNOWN, operating_point=NOWHERE,
+        sent=UNKNOWN, encoded=UNKNOWN, seconds=UNKNOWN, memory=UNKNOWN,
+        guarantee=Unproven(reason="simulated"), whole=Unproven(reason="simulated"), bound=None,
     )  # fmt: skip
     return bool(advise([Candidate.of(result, groups, summaries, LIMITS)], LIMITS).named)
 

@@ -49,7 +49,7 @@ def row(values: Sequence[float], *, seed: int, guess: float = 50.0) -> Row:
     found = [*map(float, values)]
     score = Score(
         metric="psnr", value=float(np.mean(found)), unit="dB", higher_is_better=True, baseline=guess, no_gradient=guess,
-        best=max(found), worst=min(found), per_sample=tuple(found), blind_per_sample=(guess,) * len(found),
+        best=max(found), worst=min(found), per_sample=tuple(found), prior_per_sample=(guess,) * len(found),
     )  # fmt: skip
     return place.row(score, seconds=0.0, samples=len(found))
 

@@ -45,6 +45,8 @@ class Study:
         record: dict[str, Any] = json.loads(self.record.read_text()) if self.record.exists() else {}
         preset = read_tree(Path(str(files("fedleak") / "presets" / f"{self.preset}.toml")))
         preset["seed"] = preset["seed"][: options.seeds]
+        if "utility" in preset:
+            preset["utility"]["seeds"] = [seed for seed in preset["utility"]["seeds"] if seed in preset["seed"]]
         trees = {TILES: preset}
         if options.data is not None:
             trees[CIFAR] = on_folder(preset, options.data / "cifar10-jpeg" / "test")

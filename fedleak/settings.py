@@ -144,6 +144,8 @@ class UtilitySettings(Settings):
     """Rounds from one evaluation to the next; the last round has one of its own."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Training ends after so many evaluations in a row without a rise of the accuracy beyond noise; 0: never early."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of the experiment under which there are such rounds; none: all. Leaks need many seeds, accuracies few."""
     batch_size: Count | None = None
     batches: Batches | None = None
     epochs: Count | None = None
@@ -157,7 +159,7 @@ class UtilitySettings(Settings):
     @property
     def overrides(self) -> Table:
         """What clients do otherwise than in the recorded rounds."""
-        return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience"})
+        return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience", "seeds"})
 
 
 class PlanSettings(Settings):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,13 @@ from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.exposure import Exposure, exposure_of
 from fedleak.analysis.frontier import Trade, members
-from fedleak.analysis.judgement import FOUND, KINDS, Judgement, guessing, judge, kind_of
-from fedleak.analysis.strongest import strongest
+from fedleak.analysis.judgement import KINDS
+from fedleak.analysis.other_readings import Other, other_readings, read_in_words
+from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.formatting import counted, figure
 from fedleak.results.row import Row
-from fedleak.statistics.group import Group
+from fedleak.statistics.group import Group, installed
 from fedleak.statistics.summary import Summary
 
 
@@ -29,11 +31,12 @@ class Limits:
     min_accuracy: float = 0.0
     """From 0 to 1."""
     allowed: frozenset[str] = frozenset()
-    """The kinds that may be read beyond guessing, such as `labels`."""
+    """What else may be read: kinds beyond guessing, such as `labels`, and images by other metrics, such as `ssim`."""
 
     def __post_init__(self) -> None:
-        for kind in sorted(self.allowed - set(KINDS)):
-            raise ConfigError(f"--allow: expected one of {', '.join(KINDS)}, got '{kind}'{did_you_mean(kind, KINDS)}")
+        known = (*KINDS[1:], *(one.name for one in metrics if one.compares == KINDS[0]))
+        for name in sorted(self.allowed - set(known)):
+            raise ConfigError(f"--allow: expected one of {', '.join(known)}, got '{name}'{did_you_mean(name, known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,8 @@ class Candidate:
 
     result: DefenseResult
     exposure: Exposure
-    others: Mapping[str, Summary | None]
-    """For each kind but that of the limit the figure with the gravest judgement; None where nothing was measured."""
+    others: Mapping[str, Other | None]
+    """For each kind but that of the limit, and each other metric of that; None where nobody tried."""
 
     @classmethod
     def of(
@@ -51,11 +54,11 @@ class Candidate:
     ) -> "Candidate":
         """The candidate of a result, from the rows of each group and the summaries by all metrics."""
         own = [s for s in summaries if (condition_of(s.group), s.group.defense) == (result.condition, result.defense)]
-        limited = {kind_of(one.group.metric) for one in result.attackers}
+        metric = next((one.group.metric for one in result.attackers), "")
         return cls(
             result=result,
             exposure=exposure_of(result, groups, limits.max_leak),
-            others={kind: _gravest(own, kind) for kind in KINDS if kind not in limited},
+            others=other_readings(own, groups, metric),
         )
 
     @property
@@ -66,7 +69,7 @@ class Candidate:
     @property
     def unmeasured(self) -> list[str]:
         """The kinds of which nothing is known."""
-        return [kind for kind, one in self.others.items() if one is None]
+        return [name for name, one in self.others.items() if one is None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +86,25 @@ class Advice:
     """The others, and why."""
 
 
-def parse_leak(text: str) -> float:
-    """`20`, `20dB` or `20 dB`: the unit is the metric's and only for people."""
+def parse_leak(text: str, metric: str) -> float:
+    """`20`, `20dB` or `20 dB`, and `5%` of what is a share; raises `ConfigError` for what nothing could be past."""
     found = re.fullmatch(r"\s*(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*([A-Za-z%²]*)\s*", text)
     if found is None:
         raise ConfigError(f"--max-leak: expected a number in the metric's unit, as in 20dB, got {text!r}")
-    return float(found.group(1))
+    known, limit = installed(metric), float(found.group(1))
+    if known is None:
+        return limit
+    units = {"": 1.0, known.unit: 1.0, **({"%": 0.01} if known.unit.startswith("share") else {})}
+    if found.group(2) not in units:
+        raise ConfigError(f"--max-leak: {metric} is in {known.unit or 'no unit'}, got {text!r}")
+    limit *= units[found.group(2)]
+    most = known.bounds[1 if known.higher_is_better else 0]
+    if limit >= most if known.higher_is_better else limit <= most:
+        raise ConfigError(
+            f"--max-leak: nothing leaks more than {metric} {figure(most)}, so every defense would keep "
+            f"{figure(limit)}; expected {'less' if known.higher_is_better else 'more'}"
+        )
+    return limit
 
 
 def advise(candidates: Sequence[Candidate], limits: Limits) -> Advice:
@@ -127,26 +143,26 @@ def past_in_words(candidate: Candidate, limits: Limits) -> str:
     return f"{exposure.count} of {counted(len(exposure.past), 'sample')} past {metric} {figure(limits.max_leak)}"
 
 
-def read_in_words(kind: str, summary: Summary) -> str:
-    """`labels: leaked (label-recall 0.95 by bias-sign, guessing 0.30)`."""
-    found = f"{summary.group.metric} {figure(summary.mean)} by {summary.group.attack}"
-    return f"{kind}: {judge(summary)} ({found}, guessing {figure(guessing(summary))})"
-
-
-def _gravest(summaries: Sequence[Summary], kind: str) -> Summary | None:
-    found = strongest([one for one in summaries if kind_of(one.group.metric) == kind])
-    return None if found is None or judge(found) is Judgement.MISSING else found
-
-
 def _read(candidate: Candidate, limits: Limits) -> str:
     """What else is read from its messages that was not allowed."""
-    found = [
-        read_in_words(kind, summary)
-        for kind, summary in candidate.others.items()
-        if summary is not None and judge(summary) in FOUND and kind not in limits.allowed
-    ]
-    allow = " ".join(f"--allow {words.partition(':')[0]}" for words in found)
-    return f"{'; '.join(found)}; {allow} accepts that" if found else ""
+    found = {
+        name: read_in_words(name, other)
+        for name, other in candidate.others.items()
+        if other is not None and other.found(limits.max_share) and name not in limits.allowed
+    }
+    allow = " ".join(f"--allow {name}" for name in found)
+    return f"{'; '.join(found.values())}; {allow} accepts that" if found else ""
+
+
+def _may_be_read(candidate: Candidate, limits: Limits) -> str:
+    """What else may be read for all that these messages show."""
+    found = {
+        name: f"{read_in_words(name, other)}, and {figure(min(other.at_most, 1.0))} of them may be read (97.5%)"
+        for name, other in candidate.others.items()
+        if other is not None and other.at_most > limits.max_share and name not in limits.allowed
+    }
+    allow = " ".join(f"--allow {name}" for name in found)
+    return f"{'; '.join(found.values())}; more seeds may show less, {allow} accepts that" if found else ""
 
 
 def _too_inaccurate(result: DefenseResult, limits: Limits) -> str:
@@ -164,14 +180,26 @@ def _doubt(candidate: Candidate, limits: Limits) -> str:
     exposure, accuracy = candidate.exposure, candidate.result.accuracy.interval
     if exposure.at_most > limits.max_share:
         seen = f"{past_in_words(candidate, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
-        clean = "seeds, no further of which leaks," if exposure.count else "clean seeds"
+        left = sum(exposure.open)
+        clean = "seeds, no further of which leaks," if exposure.count or left else "clean seeds"
         needed = f"{exposure.needed(limits.max_share)} {clean} would show at most {limits.max_share:.2g}"
-        return f"{seen}: the share may be {exposure.at_most:.2g} (97.5%); {needed}"
+        return f"{seen}{_left_open(exposure)}: the share may be {exposure.at_most:.2g} (97.5%); {needed}"
+    if limits.min_accuracy > 0 and candidate.result.broken:
+        return f"{counted(candidate.result.broken, 'federation')} did not get to the end, so the accuracy is unknown"
     if limits.min_accuracy > 0 and math.isnan(accuracy.low):
         return f"its accuracy has no interval ({accuracy.method}); run more seeds"
     if accuracy.low < limits.min_accuracy:
         return f"accuracy may be {accuracy.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
-    return ""
+    return _may_be_read(candidate, limits)
+
+
+def _left_open(exposure: Exposure) -> str:
+    """`; 8 more may be: dlg has no figure (it raised) in 2 messages`."""
+    left = sum(exposure.open)
+    if not left:
+        return ""
+    who = [f"{words} in {counted(count, 'message')}" for words, count in Counter(exposure.failures).most_common(2)]
+    return f"; {left} more may be: {', '.join(who) or 'no attack that knows the defense has a figure of them'}"
 
 
 def _frontier(kept: Sequence[Candidate]) -> set[str]:

@@ -16,7 +16,7 @@ from fedleak.analysis.evidence import (
     references_of,
 )
 from fedleak.analysis.strongest import attackers, headline
-from fedleak.analysis.untested import Gap, adapted_to, failures_of, idle_metrics, untested
+from fedleak.analysis.untested import Gap, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
@@ -89,13 +89,21 @@ class Analysis:
         return defended_in(self.campaign)
 
     @cached_property
+    def unaware(self) -> tuple[str, ...]:
+        """The defenses on which no attacker who knows them has a figure, but for such as were starved."""
+        results = () if self.main_metric is None else self.defenses(self.main_metric)
+        return tuple(dict.fromkeys(one.defense for one in results if not one.tested))
+
+    @cached_property
     def evidence(self) -> Evidence:
         """What the verdict is drawn from."""
         return Evidence(
             summaries=self.summaries,
             comparisons=self.comparisons,
             defended=self.defended,
-            adapted=adapted_to(self.campaign),
+            adapted=frozenset(tried[1] for tried, defended in self.defended.items() if defended).difference(
+                self.unaware
+            ),
             diagnostic=is_diagnostic(self.campaign),
         )
 
@@ -133,4 +141,4 @@ class Analysis:
     @cached_property
     def untested(self) -> tuple[Gap, ...]:
         """What was not tried, the gravest first."""
-        return tuple(untested(self.campaign, self.summaries, self.failures, unfinished=self.unfinished))
+        return tuple(untested(self.campaign, self.summaries, self.failures, self.unaware, unfinished=self.unfinished))

@@ -97,7 +97,8 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
         about = "aggregate" if place in sums else "client"
         if place in proven and group.sender == about and _reconstructs(group):
             guarantee = proven[place]
-            rounds = guarantee.rounds if group.attack in several else 1
+            # The weights that a message starts from tell of the rounds before.
+            rounds = guarantee.rounds if group.attack in several else max(row.round for row in members)
             bounds.append(Bound(group=group, check=_check(group.task, members, guarantee, rounds)))
     return bounds
 
@@ -210,24 +211,24 @@ def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], 
 
 
 def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    return _over((experiment.federation,), experiment.task, chain)
+    return _over((experiment.federation,), experiment, chain)
 
 
-def _over(phases: tuple[FederationSettings, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    return _over(experiment.phases, experiment, chain)
+
+
+def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+    if experiment.model.trained_rounds:
+        return Unproven(
+            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
+            "without the defenses; start from a checkpoint or from fresh weights"
+        )
     # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    return _proven(tuple(phase.model_dump_json() for phase in phases), task, chain)
+    return _proven(tuple(phase.model_dump_json() for phase in phases), experiment.task, chain)
 
 
 @lru_cache(maxsize=1024)
 def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
     return chain.guarantee(settings, hardened(task, chain))
-
-
-def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
-    if experiment.model.trained_rounds:
-        return Unproven(
-            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
-            "without the defenses; start from a checkpoint or from fresh weights"
-        )
-    return _over(experiment.phases, experiment.task, chain)

@@ -18,7 +18,7 @@ from fedleak.analysis.conditions import (
     conditions_of,
 )
 from fedleak.analysis.control import gains_of
-from fedleak.analysis.operating_point import OperatingPoint, plateaus
+from fedleak.analysis.operating_point import OperatingPoint, finished, plateaus
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
@@ -57,6 +57,8 @@ class DefenseResult:
     chain: Chain
     attackers: tuple[Summary, ...]
     """Every attack on it that uses the update and has a figure, all variants among them."""
+    informed: tuple[Summary, ...]
+    """Every attack that knows it, with a figure or without, but for those that were starved of public data."""
     plain: Summary | None
     """What the strongest attacker got who takes no notice of defenses, or has no way to."""
     adaptive: Summary | None
@@ -68,6 +70,8 @@ class DefenseResult:
     """
     accuracy: Figure
     """Where it no longer rose, or else after the last round that was evaluated."""
+    broken: int
+    """Federations that did not get there."""
     trivial: Figure
     """What always naming the class that is commonest among the clients' examples would have there."""
     operating_point: OperatingPoint
@@ -99,8 +103,8 @@ class DefenseResult:
 
     @property
     def tested(self) -> bool:
-        """Whether an attacker who knows the defense was tried; without a defense there is nothing to know."""
-        return not self.defended or self.adaptive is not None
+        """Whether an attacker who knows the defense has a figure, and more than one who was starved."""
+        return not self.defended or any(one.messages for one in self.informed)
 
 
 def defense_results(
@@ -158,6 +162,8 @@ class _Shared:
     chains: Mapping[Tried, Chain]
     experiments: Mapping[Condition, Experiment]
     """One of those of each condition, whose seeds are all that tells them apart."""
+    evaluated: Mapping[Condition, frozenset[int]]
+    """The seeds under which federations are to be trained to the end."""
     recorded: Mapping[Tried, Guarantee | Unproven]
     whole: Mapping[Tried, Guarantee | Unproven]
     checks: Mapping[Group, Check]
@@ -170,11 +176,20 @@ class _Shared:
             attacks=_attacks(campaign),
             chains=chains_in(campaign),
             experiments={condition_of_point(point): point.experiment for point in campaign.points},
+            evaluated=_evaluated(campaign),
             recorded=guarantees_of(campaign),
             whole=whole_guarantees_of(campaign),
             checks={bound.group: bound.check for bound in bounds},
             gains=gains_of(campaign, rows, tuned),
         )
+
+
+def _evaluated(campaign: Campaign) -> dict[Condition, frozenset[int]]:
+    found: dict[Condition, set[int]] = {}
+    for point in campaign.points:
+        if point.evaluated:
+            found.setdefault(condition_of_point(point), set()).add(point.experiment.seed)
+    return {condition: frozenset(seeds) for condition, seeds in found.items()}
 
 
 def _attacks(campaign: Campaign) -> dict[str, Attack]:
@@ -191,7 +206,8 @@ def _result(
 ) -> DefenseResult:
     chain = shared.chains.get(tried, Chain())
     measured = [one for one in attackers(summaries) if not math.isnan(one.mean)]
-    adaptive = [one for one in measured if shared.attacks[one.group.attack].adapts_to(chain)]
+    knowing = [one for one in attackers(summaries) if shared.attacks[one.group.attack].adapts_to(chain)]
+    adaptive = [one for one in measured if one in knowing]
     controlled = strongest([one for one in adaptive if one.group in shared.gains])
     bounded = strongest([one for one in measured if one.group in shared.checks])
     rounds = [row for row in federations if _is_of(row, tried)]
@@ -200,10 +216,12 @@ def _result(
         defense=tried[1],
         chain=chain,
         attackers=tuple(measured),
+        informed=tuple(one for one in (knowing if chain else attackers(summaries)) if not _starved(one)),
         plain=strongest([one for one in measured if one not in adaptive]),
         adaptive=strongest(adaptive),
         knowing=None if controlled is None else shared.gains[controlled.group],
         accuracy=accuracy_of(rounds),
+        broken=len(shared.evaluated.get(tried[0], frozenset()) - finished(rounds, shared.experiments[tried[0]].rounds)),
         trivial=trivial_of(rounds),
         operating_point=OperatingPoint.of(shared.experiments[tried[0]], chain, rounds),
         sent=cost_of(rounds, lambda row: row.bytes_sent),
@@ -214,6 +232,11 @@ def _result(
         whole=shared.whole.get(tried),
         bound=None if bounded is None else shared.checks[bounded.group],
     )
+
+
+def _starved(summary: Summary) -> bool:
+    """Whether the attack says of every message that it had too little public data to learn from."""
+    return 0 < summary.messages <= summary.diagnoses.get("starved", (0, ""))[0]
 
 
 def _is_of(row: FederationRow, tried: Tried) -> bool:

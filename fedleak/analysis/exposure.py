@@ -1,6 +1,7 @@
 """Exposure of the samples behind a defense: what any of its attackers got of each, and the share past a limit."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,13 +17,18 @@ Sample = tuple[int, int, object, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Exposure:
-    """What any attacker got of each sample at most; the samples are those that the attackers who count have tried."""
+    """What any attacker got of each sample at most; the samples are those that who knows the defense was to attack."""
 
     values: tuple[float, ...]
+    """NaN where no attacker has a figure."""
     seeds: tuple[int, ...]
     """Of each sample."""
     past: tuple[bool, ...]
-    """Whether more than the limit leaked of it."""
+    """Whether more than the limit leaked of it, or it was proved."""
+    open: tuple[bool, ...]
+    """Whether an attacker who knows the defense failed on it, or none has a figure: more might have leaked."""
+    failures: Mapping[str, int]
+    """Who failed and why, a clause each, in so many messages."""
     higher_is_better: bool
 
     @property
@@ -37,18 +43,26 @@ class Exposure:
 
     @property
     def at_most(self) -> float:
-        """The upper 97.5% limit of that share over runs like this one, counted by seeds."""
-        return share_limit([*map(int, self.past)], [1] * len(self.past), self.seeds)
+        """The upper 97.5% limit of that share over runs like this one, counted by seeds; what is open may have leaked."""
+        return share_limit([*map(int, self._possible)], [1] * len(self.past), self.seeds)
+
+    @property
+    def _possible(self) -> list[bool]:
+        return [past or left_open for past, left_open in zip(self.past, self.open, strict=True)]
 
     @property
     def tail(self) -> float:
         """What 95 of 100 samples leak at most."""
-        return tail(self.values, higher_is_better=self.higher_is_better)
+        return tail(self._known, higher_is_better=self.higher_is_better)
 
     @property
     def worst(self) -> float:
         """The sample that leaked most."""
-        return (max if self.higher_is_better else min)(self.values, default=math.nan)
+        return (max if self.higher_is_better else min)(self._known, default=math.nan)
+
+    @property
+    def _known(self) -> list[float]:
+        return [value for value in self.values if not math.isnan(value)]
 
     @property
     def distinct_seeds(self) -> int:
@@ -58,38 +72,50 @@ class Exposure:
     def needed(self, share: float) -> int:
         """How many seeds would show at most this share, if all further ones are clean."""
         of_seed = {
-            seed: [hit for own, hit in zip(self.seeds, self.past, strict=True) if own == seed] for seed in self.seeds
+            seed: [hit for own, hit in zip(self.seeds, self._possible, strict=True) if own == seed]
+            for seed in self.seeds
         }
         return seeds_needed(sum(sum(hits) / len(hits) for hits in of_seed.values()), share)
 
 
 def exposure_of(result: DefenseResult, groups: Mapping[Group, Sequence[Row]], limit: float) -> Exposure:
-    """The samples of which the strongest attacker who knows the defense has a figure, and any others past the limit.
+    """The samples that those attacked who know the defense, or had to, and any others past the limit.
 
     What only attackers tried who take no notice of the defense says nothing for it; what they got past the limit says
-    something against it.
+    something against it. An attack that failed on a message found nothing there, which is not that there was nothing.
     """
-    judged = result.adaptive if result.defended else result.strongest
     higher = all(one.higher_is_better for one in result.attackers)
     worse = max if higher else min
     found: dict[Sample, float] = {}
-    for one in result.attackers:
-        for sample, value in _samples(groups[one.group]):
+    proved: set[Sample] = set()
+    for row in (row for one in result.attackers for row in groups[one.group]):
+        for sample, value in _figures(row):
             found[sample] = worse(found.get(sample, value), value)
-    tried = {sample for sample, _ in _samples(groups[judged.group])} if judged else set()
-    past = {sample: value > limit if higher else value < limit for sample, value in found.items()}
-    kept = [sample for sample in found if sample in tried or past[sample]]
+            proved |= {sample} if row.certified else set()
+    past = {sample for sample, value in found.items() if (value > limit if higher else value < limit)} | proved
+    informed = [row for one in result.informed for row in groups[one.group] if row.applicable]
+    tried = {sample for row in informed for sample, _ in _figures(row)}
+    failures = [row for row in informed if math.isnan(row.value)]
+    failed = {sample for row in failures for sample in _samples(row)}
+    asked = dict.fromkeys(sample for row in informed for sample in _samples(row))
+    kept = list(dict.fromkeys([*(sample for sample in found if sample in asked or sample in past), *asked]))
     return Exposure(
-        values=tuple(found[sample] for sample in kept),
+        values=tuple(found.get(sample, math.nan) for sample in kept),
         seeds=tuple(seed for seed, *_ in kept),
-        past=tuple(past[sample] for sample in kept),
+        past=tuple(sample in past for sample in kept),
+        open=tuple(sample in failed or sample not in tried for sample in kept),
+        failures=Counter(f"{row.attack} has no figure ({row.reason or 'no reason given'})" for row in failures),
         higher_is_better=higher,
     )
 
 
-def _samples(rows: Sequence[Row]) -> Iterable[tuple[Sample, float]]:
+def _samples(row: Row) -> list[Sample]:
+    """All that are behind a message."""
+    return [(row.seed, row.round, row.client, place) for place in range(row.samples)]
+
+
+def _figures(row: Row) -> Iterable[tuple[Sample, float]]:
     """The samples that have a figure."""
-    for row in rows:
-        for place, value in enumerate(row.per_sample):
-            if math.isfinite(value):
-                yield (row.seed, row.round, row.client, place), value
+    for place, value in enumerate(row.per_sample):
+        if math.isfinite(value):
+            yield (row.seed, row.round, row.client, place), value

@@ -70,6 +70,11 @@ def plateaus(rows: Iterable[FederationRow]) -> dict[int, list[FederationRow]]:
     return {seed: own[-max(own[-1].settled, 1) :] for seed, own in evaluated.items()}
 
 
+def finished(rows: Iterable[FederationRow], last: int) -> set[int]:
+    """The seeds whose federation was trained to the last round, or until its accuracy no longer rose."""
+    return {seed for seed, own in plateaus(rows).items() if own[-1].settled or own[-1].round == last}
+
+
 def _differences(experiment: Experiment, chain: Chain) -> Iterable[str]:
     """Ways in which the model whose accuracy counts was trained otherwise than by the messages that are attacked."""
     if experiment.model.trained_rounds:

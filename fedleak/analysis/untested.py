@@ -36,10 +36,19 @@ class Gap:
 
 
 def untested(
-    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], *, unfinished: int
+    campaign: Campaign,
+    summaries: Sequence[Summary],
+    failures: Mapping[str, int],
+    unaware: Sequence[str],
+    *,
+    unfinished: int,
 ) -> list[Gap]:
-    """The gaps, the gravest first; `failures` as `failures_of` counts them, `unfinished` cells that were not run."""
-    return [Gap(title=title, words=words) for title, words in _gaps(campaign, summaries, failures, unfinished)]
+    """The gaps, the gravest first.
+
+    `failures` as `failures_of` counts them; `unaware` are the defenses that nobody attacked who knows them;
+    `unfinished` cells were not run.
+    """
+    return [Gap(title=title, words=words) for title, words in _gaps(campaign, summaries, failures, unaware, unfinished)]
 
 
 def poor_matches(diagnoses: Iterable[Diagnosed]) -> list[Gap]:
@@ -117,17 +126,20 @@ def _nested(plugin: Plugin) -> Iterator[Plugin]:
 
 
 def _gaps(
-    campaign: Campaign, summaries: Sequence[Summary], failures: Mapping[str, int], unfinished: int
+    campaign: Campaign,
+    summaries: Sequence[Summary],
+    failures: Mapping[str, int],
+    unaware: Sequence[str],
+    unfinished: int,
 ) -> Iterator[tuple[str, str]]:
     if unfinished:
         yield "Cells that were not run", f"{counted(unfinished, 'planned cell')}: the run was interrupted."
-    unaware = not_adapted_to(campaign)
     if unaware:
         yield (
             "An attacker who adapts",
             (
-                f"None of these attacks takes account of a defense ({listed(unaware)}). Where one leaves little, read "
-                "untested, not safe."
+                f"Under {listed(unaware)} no attack that takes account of the defense has a figure, or only one that was "
+                "starved of public data. Where such a defense leaves little, read untested, not safe."
             ),
         )
     for failed, count in Counter(failures).most_common(REASONS):
@@ -140,26 +152,6 @@ def _gaps(
 def _idle(campaign: Campaign) -> Iterator[tuple[str, str]]:
     for sentence in idle_metrics(campaign).values():
         yield "Metrics that no attack answers", f"{sentence}."
-
-
-def adapted_to(campaign: Campaign) -> frozenset[str]:
-    """The defenses that in every experiment with them some attack takes account of."""
-    return frozenset(_defended(campaign)) - frozenset(not_adapted_to(campaign))
-
-
-def not_adapted_to(campaign: Campaign) -> list[str]:
-    """The defenses that no attack of their experiment takes account of."""
-    found = [
-        name
-        for experiment in distinct(campaign)
-        for name, chain in experiment.build_chains().items()
-        if chain and not any(attack.adapts_to(chain) for attack in experiment.build_attacks())
-    ]
-    return list(dict.fromkeys(found))
-
-
-def _defended(campaign: Campaign) -> set[str]:
-    return {name for one in distinct(campaign) for name, chain in one.build_chains().items() if chain}
 
 
 def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:

@@ -159,7 +159,7 @@ def order_of(message: MessageKey) -> tuple[int, bool, int]:
 def _plan(federation: Federation) -> FederationPlan:
     experiment = federation.point.experiment
     settings = {name: getattr(experiment, name) for name in PlanSettings.model_fields}
-    if federation.point.split == "tuning":  # an attack is tuned on messages; how good the model becomes is no matter
+    if not federation.point.evaluated:
         settings["utility"] = UtilitySettings()
     return FederationPlan(
         **settings,

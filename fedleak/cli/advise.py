@@ -9,12 +9,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fedleak.analysis.advice import Advice, Candidate, Limits, advise, parse_leak, past_in_words, read_in_words
+from fedleak.analysis.advice import Advice, Candidate, Limits, advise, parse_leak, past_in_words
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import by_condition
 from fedleak.analysis.exposure import Exposure
 from fedleak.analysis.judgement import judge
+from fedleak.analysis.other_readings import read_in_words
 from fedleak.analysis.untested import Gap
 from fedleak.cli.compare import compared_in
 from fedleak.cli.options import FormOption, write_json
@@ -75,7 +76,8 @@ def _measured(one: Candidate, limits: Limits) -> dict[str, Any]:
         "worst": exposure.worst,
         "mean": worst.mean if worst else None,
         "accuracy": one.result.accuracy.mean,
-        "others": {kind: str(judge(found)) if found else None for kind, found in one.others.items()},
+        "left_open": sum(exposure.open),
+        "others": {name: str(judge(found.summary)) if found else None for name, found in one.others.items()},
     }
 
 
@@ -114,7 +116,7 @@ def _evidence(one: Candidate, limits: Limits) -> str:
     """What a recommendation rests on: the share and its limit, the tail, the worst sample, and what else was read."""
     exposure, accuracy = one.exposure, one.result.accuracy.mean
     share = f"{past_in_words(one, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
-    read = [read_in_words(kind, found) for kind, found in one.others.items() if found is not None]
+    read = [read_in_words(name, found) for name, found in one.others.items() if found is not None]
     trained = [] if math.isnan(accuracy) else [f"accuracy {accuracy:.1%}"]
     return "; ".join([f"{share}, so at most {exposure.at_most:.1%} of them (97.5%)", _tail(exposure), *trained, *read])
 
@@ -139,7 +141,9 @@ def command(
     ] = 0.0,
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="What may be read beyond guessing: labels, membership, properties."),
+        typer.Option(
+            metavar="WHAT", help="What else may be read: labels, membership, properties; ssim or another metric."
+        ),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(help="What leakage is measured by; by default what the report speaks in.")
@@ -147,13 +151,17 @@ def command(
     form: FormOption = "table",
 ) -> None:
     """Name the defenses that meet the limits, the evidence, and what was not tried. Exit status 1 where none does."""
-    limits = Limits(
-        max_leak=parse_leak(max_leak), max_share=max_share, min_accuracy=min_accuracy, allowed=frozenset(allow or ())
-    )
     analysis = Analysis.of(read_run(run))
+    results = compared_in(analysis, metric)
+    limits = Limits(
+        max_leak=parse_leak(max_leak, next((one.group.metric for result in results for one in result.attackers), "")),
+        max_share=max_share,
+        min_accuracy=min_accuracy,
+        allowed=frozenset(allow or ()),
+    )
     advised = {
         condition: advise([Candidate.of(one, analysis.groups, analysis.summaries, limits) for one in own], limits)
-        for condition, own in by_condition(compared_in(analysis, metric)).items()
+        for condition, own in by_condition(results).items()
     }
     if form == "json":
         write_json(advice_facts(advised, limits, analysis.untested))

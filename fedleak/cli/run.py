@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from fedleak.analysis.analysis import Analysis
-from fedleak.analysis.untested import not_adapted_to
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
@@ -84,7 +83,7 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(table)
     if outcome.rows:
         console.print(NOTE)
-    unaware = not_adapted_to(outcome.analysis.campaign)
+    unaware = outcome.analysis.unaware
     if outcome.rows and unaware:
         console.print(UNTESTED.format(listed(unaware)), markup=False)
     show_rest(outcome, console)

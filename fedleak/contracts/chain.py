@@ -116,6 +116,17 @@ class Chain:
             return defense.gradient(step, rng)
         return step.gradient()
 
+    @property
+    def orthogonal(self) -> bool:
+        """Whether each tensor that is sent is orthogonal to the client's own gradient; as long too, unless `scaled`."""
+        kept = all(defense.keeps_direction for defense in self._acting_on("update"))
+        return kept and any(defense.orthogonal for defense in self)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether anything changes the update after local training, be it its length alone."""
+        return bool(self._acting_on("update"))
+
     def protect(self, update: Update, rng: Generator) -> Update:
         """The update as it leaves a client that kept nothing of earlier rounds."""
         for defense in self:

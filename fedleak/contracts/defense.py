@@ -93,6 +93,8 @@ class AdversaryKnowledge:
     """What a matching attack makes of knowing the defense, in words; empty where it makes nothing of it."""
     mixes_labels: ClassVar[bool] = False
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
+    keeps_direction: ClassVar[bool] = False
+    """Whether an update that it protects is only scaled, as a whole."""
     stochastic: ClassVar[bool] = False
     """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
     """

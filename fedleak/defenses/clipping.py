@@ -21,6 +21,7 @@ class Clipping(Defense):
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
     cites: ClassVar = "mcmahan2018learning"
     adaptive_strategy: ClassVar[str] = "clips its own updates alike"
+    keeps_direction: ClassVar[bool] = True
     max_norm: Annotated[float, Field(gt=0)]
     """Greatest norm of the weight delta that leaves the client; infinity clips nothing."""
 

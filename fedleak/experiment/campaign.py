@@ -20,9 +20,18 @@ class Point:
     split: Split = "test"
 
     @property
+    def evaluated(self) -> bool:
+        """Whether it is asked how good the model becomes: where results are reported, under the seeds named for that.
+
+        Attacks are tuned on messages alone.
+        """
+        named = self.experiment.utility.seeds
+        return self.split == "test" and (not named or self.experiment.seed in named)
+
+    @property
     def rounds(self) -> int:
-        """Of each of its federations, at most: how good the model becomes is asked only where results are reported."""
-        return self.experiment.rounds if self.split == "test" else self.experiment.federation.rounds
+        """Of each of its federations, at most."""
+        return self.experiment.rounds if self.evaluated else self.experiment.federation.rounds
 
 
 @dataclass(frozen=True, kw_only=True)

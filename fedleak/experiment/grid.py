@@ -41,6 +41,7 @@ def parse_campaign(tree: Table) -> Campaign:
         _require_tunable(tuning, firsts)
     drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
     points = tuple(named(drafts))
+    _require_evaluated(points)
     spelled = _spelled_out(tree, base, next(iter(combinations.values())))
     only_chosen = tuning is not None and tuning.only_chosen
     return Campaign(points=points, tree={**spelled, **_metrics(points, base)}, only_chosen=only_chosen)
@@ -121,6 +122,13 @@ def _require_tunable(tuning: Tuning, firsts: list[Experiment]) -> None:
         raise ConfigError("tuning.seeds: expected at least one seed, got none; leave [tuning] out or name some")
     if not any(variants_of(first) for first in firsts):
         raise ConfigError("tuning: no attack has variants to choose among; give an option a list, as in steps = [1, 2]")
+
+
+def _require_evaluated(points: tuple[Point, ...]) -> None:
+    reported = {point.experiment.seed for point in points if point.split == "test"}
+    unknown = {seed for point in points for seed in point.experiment.utility.seeds} - reported
+    if unknown:
+        raise ConfigError(f"utility.seeds: {min(unknown)} is no seed of the results; name some of those in seed")
 
 
 def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:

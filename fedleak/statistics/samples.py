@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from fedleak.results.row import BESIDE, GUESSES, Row
+from fedleak.statistics.group import bounds_of
 from fedleak.statistics.intervals import (
     CLUSTERS,
     Interval,
@@ -39,6 +40,8 @@ class Samples:
     """The place of its row."""
     sign: float
     """-1 where a lower value leaks more."""
+    most: float
+    """The value than which nothing leaks more, as 1 of SSIM."""
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> "Samples":
@@ -50,7 +53,8 @@ class Samples:
         sign = 1.0 if rows[0].higher_is_better else -1.0
         values, beside, message = values[known], beside[:, known], message[known]
         chosen = _best_guess(sign * beside[: len(GUESSES)], message)
-        return cls(values=values, beside=beside, chosen=chosen, message=message, sign=sign)
+        most = bounds_of(rows[0].metric)[1 if sign > 0 else 0]
+        return cls(values=values, beside=beside, chosen=chosen, message=message, sign=sign, most=most)
 
     @property
     def guesses(self) -> Float64[np.ndarray, " samples"]:
@@ -72,10 +76,12 @@ class Samples:
     def leaked(self, threshold: float, margin: float) -> Bool[np.ndarray, " samples"]:
         """Which reach the threshold and beat by the margin all that stands beside them; one alone need only reach it.
 
-        A flat photo that was guessed as a flat patch reaches any threshold and is beside the best single color.
+        A flat photo that was guessed as a flat patch reaches any threshold and is beside the best single color. Where
+        less than two margins are left above a reference, half of what is left is asked for: nothing is above all.
         """
         gains = self.sign * (self.values - self.beside)
-        leaked: Bool[np.ndarray, " samples"] = self.reach(threshold) & ~((gains <= 0) | (gains < margin)).any(axis=0)
+        asked = np.minimum(margin, self.sign * (self.most - self.beside) / 2)
+        leaked: Bool[np.ndarray, " samples"] = self.reach(threshold) & ~((gains <= 0) | (gains < asked)).any(axis=0)
         return leaked
 
     def guessed(self) -> "Samples":
@@ -107,11 +113,13 @@ def share_interval(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[in
 
 
 def share_limit(hits: Sequence[int], sizes: Sequence[int], seeds: Sequence[int]) -> float:
-    """The upper 97.5% limit of the share of all samples that are hits: one-sided, and always counted by seeds.
+    """The upper 97.5% limit of the share of a seed's samples that are hits: one-sided, and always counted by seeds.
 
-    It holds however the hits of a seed go together, so that of a clean run it depends on the seeds alone.
+    Each seed counts alike, however many samples it has. The limit holds however the hits of a seed go together, so
+    that of a clean run it depends on the seeds alone.
     """
-    units = _units(hits, sizes, seeds, clusters=1)
+    whole = _units(hits, sizes, seeds, clusters=1)
+    units = Units.of(whole.means.tolist(), range(len(whole)), clusters=1)
     if not len(units):
         return 1.0
     if _whole(units):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from fedleak.analysis.analysis import Analysis
 from fedleak.campaign import federation_job
 from fedleak.campaign.plan import federation_address, whole_address
 from fedleak.errors import RecordingError
@@ -81,6 +82,26 @@ def test_a_model_that_breaks_down_in_them_is_a_problem_and_costs_no_figure(tmp_p
     assert figures(outcome) == figures(run(campaign(), tmp_path / "plain"))
     back = read_run(tmp_path / "run")
     assert [math.isnan(row.accuracy) for row in back.federations if row.defense == "none"] == [False, True, True, True]
+    assert [one.broken for one in Analysis.of(back).defenses("psnr")] == [1, 1]
+
+
+def test_other_seeds_than_those_named_end_with_the_recorded_rounds(tmp_path):
+    outcome = run(campaign(seed=[1, 2], utility={**UTILITY, "seeds": [2]}), tmp_path / "run")
+    back = read_run(tmp_path / "run")
+    assert {(row.seed, row.round) for row in back.federations} == {(1, 1), (2, 1), (2, 2), (2, 3), (2, 4)}
+    assert all(math.isnan(row.accuracy) == (row.seed == 1) for row in back.federations)
+    assert (outcome.exit_status, back.unfinished) == (0, 0)
+    assert [one.broken for one in Analysis.of(back).defenses("psnr")] == [0, 0]
+
+
+def test_an_attacker_who_was_starved_tests_no_defense(tmp_path):
+    learned = [{"use": "lti", "shadows": 4, "epochs": 2}]
+    starved = run(campaign(attacks=learned), tmp_path / "starved").analysis
+    assert starved.unaware == ("few",)
+    assert not starved.evidence.adapted
+    assert [one.tested for one in starved.defenses("psnr")] == [True, False]
+    informed = [*learned, {"use": "inverting-gradients", "steps": 2}]
+    assert run(campaign(attacks=informed), tmp_path / "informed").analysis.evidence.adapted == {"few"}
 
 
 def test_they_are_an_axis_as_any_other(tmp_path):

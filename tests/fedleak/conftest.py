@@ -100,9 +100,11 @@ def result(name: str, *summaries: Summary, accuracy: float, half: float = 0.01, 
     """A defense without a chain, with what attacks that take no notice of it got."""
     interval = Interval(low=accuracy - half, high=accuracy + half, method="by hand")
     found = tuple(one for one in attackers(summaries) if one.messages)
+    knows = (changed["adaptive"],) if changed.get("adaptive") else ()
     fields = {
         "condition": Condition(task="digits-mlp"), "chain": Chain(), "attackers": found, "plain": strongest(found),
-        "adaptive": None, "knowing": None, "sent": UNKNOWN, "encoded": UNKNOWN, "seconds": UNKNOWN, "memory": UNKNOWN,
+        "informed": knows if changed.get("chain") else found, "broken": 0, "adaptive": None, "knowing": None,
+        "sent": UNKNOWN, "encoded": UNKNOWN, "seconds": UNKNOWN, "memory": UNKNOWN,
         "guarantee": None, "whole": None, "bound": None, "trivial": UNKNOWN,
         "operating_point": OperatingPoint(differs="", attacked="round 1 (fresh weights)", rounds=(), rising=0),
     }  # fmt: skip

@@ -25,35 +25,41 @@ def orthogonal_label(observation: Observation) -> Int[Tensor, " one"]:
     seen = view(observation, public.inputs)
     if seen.features is None or len(public) < 2:
         raise NotApplicable("the last layer does not see one vector an example; try 'bias-sign'")
-    scores = []
+    scaled, scores = observation.defense.local.scaled, []
     for label in range(observation.task.classes):
         own = public.labels == label
         chosen = own if int(own.sum()) >= ENOUGH else torch.ones_like(own)
-        scores.append(_log_likelihood(_failures(sent, seen, chosen, label)))
+        scores.append(_log_likelihood(_failures(sent, seen, chosen, label, scaled=scaled)))
     return torch.stack(scores).argmax()[None]
 
 
 def _require_orthogonal(observation: Observation) -> None:
-    chain = observation.defense.local.defenses
-    if not chain or not chain[-1].orthogonal or observation.training.steps != 1 or len(observation.cohort) > 1:
+    if not observation.defense.local.orthogonal or observation.training.steps != 1 or len(observation.cohort) > 1:
         raise NotApplicable(
             "the rule is for one local step whose gradient a defense replaces by an orthogonal direction, as 'censor' "
-            "does, and for nothing after that; try 'bias-sign'"
+            "does, and for nothing but clipping after that; try 'bias-sign'"
         )
 
 
-def _failures(sent: HeadGradient, seen: HeadView, chosen: Tensor, label: int) -> Float[Tensor, "examples equations"]:
-    """By how much each equation fails, if the label were this one and the example like a public one."""
+def _failures(
+    sent: HeadGradient, seen: HeadView, chosen: Tensor, label: int, *, scaled: bool
+) -> Float[Tensor, "examples equations"]:
+    """By how much each equation fails, if the label were this one and the example like a public one.
+
+    Of what was scaled as a whole only the ratio of the two lengths is known.
+    """
     assert seen.features is not None
     error, features = seen.posteriors[chosen], seen.features[chosen]
     error = error - torch.nn.functional.one_hot(torch.tensor(label), error.shape[1])
     size = error.norm(dim=1).clamp_min(1e-12)
     length = (size * features.norm(dim=1)).clamp_min(1e-12)
-    along = ((error @ sent.weight) * features).sum(1) / length / sent.weight.norm()
-    equations = [along, (sent.weight.norm() / length).log()]
+    angles = [((error @ sent.weight) * features).sum(1) / length / sent.weight.norm()]
+    lengths = [(sent.weight.norm() / length).log()]
     if sent.bias is not None:
-        equations += [error @ sent.bias / size / sent.bias.norm(), (sent.bias.norm() / size).log()]
-    return torch.stack(equations, dim=1)
+        angles.append(error @ sent.bias / size / sent.bias.norm())
+        lengths.append((sent.bias.norm() / size).log())
+    known = [one - lengths[0] for one in lengths[1:]] if scaled else lengths
+    return torch.stack([*angles, *known], dim=1)
 
 
 def _log_likelihood(failures: Float[Tensor, "examples equations"]) -> Float[Tensor, ""]:

@@ -82,12 +82,14 @@ def _failures(
             ]
     except (ValueError, RuntimeError) as error:
         raise NotApplicable("the network does not run on one example in the clients' mode") from error
-    return torch.stack([_failure(sent, one) for one in gradients])
+    scaled = observation.defense.local.scaled
+    return torch.stack([_failure(sent, one, scaled=scaled) for one in gradients])
 
 
-def _failure(sent: NamedTensors, gradient: NamedTensors) -> Float64[Tensor, " equations"]:
+def _failure(sent: NamedTensors, gradient: NamedTensors, *, scaled: bool) -> Float64[Tensor, " equations"]:
     pairs = [(gradient[name].double(), value) for name, value in sent.items()]
     sizes = [(one.norm().clamp_min(1e-30), other.norm()) for one, other in pairs]
     angles = [math.sqrt(one.numel()) * (one * other).sum() for one, other in pairs]
     along = [angle / (size * length) for angle, (size, length) in zip(angles, sizes, strict=True)]
-    return torch.stack([*along, *((size / length).log() for size, length in sizes)])
+    lengths = torch.stack([(size / length).log() for size, length in sizes])
+    return torch.cat([torch.stack(along), lengths[1:] - lengths[0] if scaled else lengths])

@@ -27,15 +27,23 @@ MANY = 75
 def candidate(make_row, make_result):
     """A defense of which these samples were attacked, one row of them a seed, and these labels."""
 
-    def made(name, samples, accuracy=0.9, *, limits=WANTED, knows=True, labels=(), **changed):
-        rows = [make_row(*map(float, own), seed=seed, defense=name) for seed, own in enumerate(samples)]
-        rows += [make_row(float(hit), seed=seed, defense=name, **RECALL) for seed, hit in enumerate(labels)]
+    def made(name, samples, accuracy=0.9, *, limits=WANTED, knows=True, labels=(), also=(), guess=RECALL, **changed):
+        rows = [make_row(*map(float, own), seed=seed, defense=name, samples=max(len(own), 1))
+                for seed, own in enumerate(samples)]  # fmt: skip
+        rows += [
+            make_row(*known(hit), seed=seed, defense=name, **{**RECALL, **guess}) for seed, hit in enumerate(labels)
+        ]
+        rows += [make_row(value, seed=seed, defense=name, **metric) for seed, (value, metric) in enumerate(also)]
         images = [one for one in summarize(rows) if one.group.metric == "psnr"]
         knowing = {"plain": None, "adaptive": images[0]} if knows else {}
         result = make_result(name, *images, accuracy=accuracy, chain=SPARSE, **{**knowing, **changed})
         return Candidate.of(result, group_rows(rows), summarize(rows), limits)
 
     return made
+
+
+def known(value):
+    return [] if math.isnan(value) else [float(value)]
 
 
 def clean(value, seeds=MANY):
@@ -131,8 +139,8 @@ def test_kinds_that_were_not_measured_are_known(candidate):
     assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == ["membership", "properties"]
 
 
-def test_only_kinds_can_be_allowed():
-    with pytest.raises(ConfigError, match=r"--allow: expected one of .* got 'label'; did you mean 'labels'"):
+def test_only_kinds_and_metrics_on_images_can_be_allowed():
+    with pytest.raises(ConfigError, match=r"--allow: expected one of .* ssim.* got 'label'; did you mean 'labels'"):
         Limits(max_leak=1.0, allowed=frozenset({"label"}))
 
 
@@ -142,15 +150,75 @@ def test_without_a_figure_there_is_nothing_to_advise(make_result):
     assert math.isnan(Candidate.of(nothing, {}, (), WANTED).exposure.share)
 
 
-@pytest.mark.parametrize(("text", "value"), [("20", 20.0), ("20dB", 20.0), ("1e-3", 1e-3), (" -2.5 dB ", -2.5)])
-def test_a_limit_may_have_a_unit(text, value):
-    assert parse_leak(text) == value
+@pytest.mark.parametrize(
+    ("text", "metric", "value"),
+    [
+        ("20", "psnr", 20.0),
+        ("20dB", "psnr", 20.0),
+        ("1e-3", "mse", 1e-3),
+        (" 2.5 dB ", "psnr", 2.5),
+        ("5%", "label-recall", 0.05),
+    ],
+)
+def test_a_limit_may_have_the_metric_s_unit(text, metric, value):
+    assert parse_leak(text, metric) == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["", "much", "2 0", "20dB or so"])
 def test_a_limit_that_is_no_number_is_refused(text):
-    with pytest.raises(ConfigError, match="--max-leak"):
-        parse_leak(text)
+    with pytest.raises(ConfigError, match="--max-leak: expected a number"):
+        parse_leak(text, "psnr")
+
+
+@pytest.mark.parametrize(("text", "metric"), [("0.5dB", "ssim"), ("5%", "psnr"), ("20ssim", "psnr")])
+def test_a_limit_in_another_unit_is_refused(text, metric):
+    with pytest.raises(ConfigError, match=f"--max-leak: {metric} is in "):
+        parse_leak(text, metric)
+
+
+@pytest.mark.parametrize(("text", "metric"), [("20", "ssim"), ("1", "label-recall"), ("0", "mse"), ("1000", "psnr")])
+def test_a_limit_that_nothing_could_be_past_is_refused(text, metric):
+    with pytest.raises(ConfigError, match=f"--max-leak: nothing leaks more than {metric}"):
+        parse_leak(text, metric)
+
+
+def test_a_message_on_which_who_knows_the_defense_failed_may_have_leaked(candidate):
+    [(_, why)] = advise([candidate("shaky", [*clean(5.0), []])], WANTED).near
+    assert "0 of 76 samples" in why
+    assert "1 more may be: dlg has no figure (it raised) in 1 message" in why
+    assert "110 seeds, no further of which leaks" in why
+
+
+def test_federations_that_broke_down_have_no_accuracy_to_speak_for_the_others(candidate):
+    broken = candidate("fragile", clean(5.0), broken=3)
+    assert [why for _, why in advise([broken], WANTED).near] == [
+        "3 federations did not get to the end, so the accuracy is unknown"
+    ]
+    assert names(advise([broken], replace(WANTED, min_accuracy=0.0)).named) == ["fragile"]
+
+
+SSIM = {"metric": "ssim", "unit": "", "baseline": 0.1, "no_gradient": 0.1}
+
+
+def test_images_that_another_metric_calls_rebuilt_are_allowed_or_refused(candidate):
+    seen = candidate("clear", clean(5.0), also=[(0.95, SSIM)] * MANY)
+    [(_, why)] = advise([seen], WANTED).refused
+    assert why == "ssim: leaked (ssim 0.95 by dlg, guessing 0.10); --allow ssim accepts that"
+    assert names(advise([seen], replace(WANTED, allowed=frozenset({"ssim"}))).named) == ["clear"]
+    assert names(advise([candidate("dim", clean(5.0), also=[(0.2, SSIM)] * MANY)], WANTED).named) == ["dim"]
+
+
+@pytest.mark.parametrize("hits", [[0.0] * 70 + [1.0] * 30, [1.0] + [math.nan] * 79, [math.nan] * 80])
+def test_labels_that_may_be_read_are_no_clean_bill(candidate, hits):
+    """As many as guessing has and some, too few to tell, or none for an attack that failed."""
+    guess = {"baseline": 0.25, "no_gradient": 0.25}
+    found = candidate("telling", clean(5.0, 110), labels=hits, guess=guess)
+    advice = advise([found], WANTED)
+    assert not advice.named
+    why = next(why for _, why in (*advice.near, *advice.refused))
+    assert why.startswith("labels: ")
+    assert "--allow labels accepts that" in why
+    assert names(advise([found], replace(WANTED, allowed=frozenset({"labels"}))).named) == ["telling"]
 
 
 def test_an_accuracy_of_another_setting_is_not_paired_with_the_leak(candidate):

@@ -152,6 +152,18 @@ def test_the_bound_is_about_the_recorded_rounds(rows):
     assert bound.check.guarantee == guarantees_of(longer)[Condition(task="digits-mlp"), "private"].over(1)
 
 
+def test_a_message_of_a_later_round_starts_from_weights_that_tell_of_the_ones_before(rows):
+    several = parse_campaign({**TREE, "federation": {"clients": 2, "rounds": 3}})
+    [bound] = bounds_of([*rows(9.0, round=1), *rows(9.0, round=3)], several)
+    assert bound.check.guarantee == guarantees_of(several)[Condition(task="digits-mlp"), "private"].over(3)
+
+
+def test_nothing_is_proved_of_messages_after_rounds_without_the_defenses(rows):
+    trained = parse_campaign({**TREE, "model": {"trained_rounds": 2}})
+    assert not bounds_of(rows(9.0), trained)
+    assert "without the defenses" in guarantees_of(trained)[Condition(task="digits-mlp"), "private"].reason
+
+
 def test_success_that_noise_rules_out_is_a_bug(rows):
     [bound] = bounds_of(rows(60.0), parse_campaign(TREE))
     assert bound.group.defense == "private"

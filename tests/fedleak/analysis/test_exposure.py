@@ -36,8 +36,24 @@ def test_the_samples_of_several_attackers_are_the_same_samples(make_row, exposed
 def test_who_takes_no_notice_speaks_against_a_defense_and_never_for_it(make_row, exposed):
     knows = make_row(5.0, math.nan, seed=0, attack="knows", value=5.0)
     found = exposed(knows, make_row(6.0, 7.0, seed=0), make_row(8.0, 30.0, seed=1))
-    assert found.values == (6.0, 30.0)
+    assert (found.values, found.past) == ((6.0, 7.0, 30.0), (False, False, True))
     assert len(exposed(make_row(8.0, 30.0, seed=1), chain=Chain()).values) == 2
+
+
+def test_what_who_knows_the_defense_has_no_figure_of_may_have_leaked(make_row, exposed):
+    clean = [make_row(5.0, seed=seed, attack="knows") for seed in range(10)]
+    partly = make_row(5.0, math.nan, seed=10, attack="knows", value=5.0)
+    failed = make_row(seed=11, attack="knows", samples=2)
+    unfit = make_row(seed=12, attack="knows", samples=2, applicable=False)
+    found = exposed(*clean, partly, failed, unfit)
+    assert (len(found.past), found.count, sum(found.open)) == (14, 0, 3)
+    assert found.at_most > exposed(*clean).at_most
+    assert found.failures == {"knows has no figure (it raised)": 1}
+    assert found.worst == 5.0
+
+
+def test_what_was_proved_leaked_whatever_the_figure(make_row, exposed):
+    assert exposed(make_row(5.0, attack="knows", certified=True)).past == (True,)
 
 
 def test_exactly_the_limit_is_not_past_it_and_less_leaks_more_of_some_metrics(make_row, exposed):

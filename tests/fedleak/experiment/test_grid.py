@@ -211,6 +211,17 @@ def test_tuning_seeds_are_points_of_their_own():
     assert found == [(1, "test"), (2, "test"), (1, "test"), (2, "test"), (8, "tuning"), (8, "tuning")]
 
 
+def test_only_the_seeds_that_are_named_for_it_are_trained_to_the_end():
+    campaign = expand(
+        seed=[1, 2, 3], tuning={"seeds": [8]}, attacks=[{"use": "dlg", "steps": [3, 4]}],
+        utility={"rounds": 9, "seeds": [2]},
+    )  # fmt: skip
+    assert [point.evaluated for point in campaign.points] == [False, True, False, False]
+    assert [point.rounds for point in campaign.points] == [1, 10, 1, 1]
+    assert len({str(point.setting) for point in campaign.points}) == 1
+    assert all(point.evaluated for point in expand(seed=[1, 2], utility={"rounds": 9}).points)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -229,6 +240,7 @@ def test_tuning_seeds_are_points_of_their_own():
         ({"tuning": {"seeds": [0]}, "attacks": [{"use": "dlg", "steps": [1, 2]}]}, "tuning.seeds: 0 is a seed of the"),
         ({"tuning": {"seeds": []}, "attacks": [{"use": "dlg", "steps": [1, 2]}]}, "expected at least one seed"),
         ({"tuning": {"seeds": [5]}}, "tuning: no attack has variants to choose among"),
+        ({"utility": {"seeds": [5]}}, "utility.seeds: 5 is no seed of the results; name some of those in seed"),
         ({"tuning": {"seed": [5]}}, "tuning.seed: unknown field; did you mean 'seeds'"),
         ({"seed": list(range(1000)), "federation": {"clients": list(range(1, 1000))}}, "the grid has 999000 settings"),
         ({"metrics": [["psnr"], ["mse"]]}, "metrics"),

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from fedleak.statistics.group import installed
 from fedleak.statistics.intervals import Units, gaffke
 from fedleak.statistics.samples import (
     Samples,
@@ -173,3 +174,23 @@ def test_a_sample_that_a_reference_comes_near_to_did_not_leak(make_row, oracle):
     """A flat photo that was guessed as a flat patch has 40 dB, and so has the best single color."""
     samples = Samples.of([make_row(40.0, 40.0, **{oracle: (40.0, 30.0)})])
     assert samples.leaked(threshold=20.0, margin=3.0).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("metric", "perfect", "near", "prior"), [("ssim", 1.0, 0.95, 0.1), ("mse", 0.0, 0.002, 0.1)])
+def test_a_perfect_image_leaks_however_near_a_reference_is(make_row, metric, perfect, near, prior):
+    known = installed(metric)
+
+    def leaks(value):
+        guesses = {"baseline": prior, "no_gradient": prior, "nearest_public_per_sample": (near,)}
+        row = make_row(value, metric=metric, higher_is_better=known.higher_is_better, **guesses)
+        return Samples.of([row]).leaked(known.threshold, known.margin).all()
+
+    assert leaks(perfect)
+    assert not leaks(near + (perfect - near) / 3)
+
+
+def test_each_seed_counts_alike_however_many_samples_it_has():
+    clean = share_limit([0] * 75, [1] * 75, range(75))
+    one_large = share_limit([20, *[0] * 74], [20, *[1] * 74], range(75))
+    assert one_large == pytest.approx(share_limit([1, *[0] * 74], [1] * 75, range(75)))
+    assert clean < one_large < 0.1

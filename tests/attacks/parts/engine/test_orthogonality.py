@@ -75,3 +75,25 @@ def test_without_public_examples_the_truth_fits_and_nothing_does_not(censored):
     distance = adapted(observation, cosine)(list(observation.gradient().values()))
     assert float(distance(list(gradient.values()))) == pytest.approx(0.0, abs=1e-6)
     assert float(distance([torch.zeros_like(value) for value in gradient.values()])) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("max_norm", [1e9, 1e-3])
+def test_clipping_takes_nothing_but_the_length_from_the_equations_wherever_it_stands(censored, place, max_norm):
+    read, clipping = [], defenses.build("clipping", {"max_norm": max_norm})
+    for seed in range(8):
+        observation, truth = censored(seed)
+        chain = list(observation.defense.defenses)
+        chain.insert(place, clipping)
+        sent = clipping.protect(observation.update, generator("none"))
+        clipped = replace(observation, update=sent, defense=Chain(tuple(chain)))
+        read.append(estimate(clipped).labels.tolist() == truth.labels.tolist())
+    assert sum(read) >= 7
+
+
+@pytest.mark.parametrize("name", ["gaussian-noise", "sign-sgd"])
+def test_nothing_is_estimated_where_another_defense_changes_directions(censored, name):
+    observation, _ = censored(0)
+    other = defenses.build(name, {"std": 0.01} if name == "gaussian-noise" else {})
+    for chain in ((*observation.defense.defenses, other), (other, *observation.defense.defenses)):
+        assert estimate(replace(observation, defense=Chain(chain))) is None
