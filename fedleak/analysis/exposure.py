@@ -43,7 +43,7 @@ class Exposure:
 
     @property
     def at_most(self) -> float:
-        """The upper 97.5% limit of that share over runs like this one, counted by seeds; what is open may have leaked."""
+        """The upper 97.5% limit of that share over runs like this one, by seeds; what is open may have leaked."""
         return share_limit([*map(int, self._possible)], [1] * len(self.past), self.seeds)
 
     @property

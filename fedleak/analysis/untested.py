@@ -138,7 +138,7 @@ def _gaps(
         yield (
             "An attacker who adapts",
             (
-                f"Under {listed(unaware)} no attack that takes account of the defense has a figure, or only one that was "
+                f"Under {listed(unaware)} no attack that takes account of the defense has a figure but such as were "
                 "starved of public data. Where such a defense leaves little, read untested, not safe."
             ),
         )
