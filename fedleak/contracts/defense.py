@@ -93,6 +93,8 @@ class AdversaryKnowledge:
     """What a matching attack makes of knowing the defense, in words; empty where it makes nothing of it."""
     mixes_labels: ClassVar[bool] = False
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
+    mixes_examples: ClassVar[bool] = False
+    """Whether an image that clients train on is made of several of their own."""
     stochastic: ClassVar[bool] = False
     """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
     """
@@ -143,7 +145,7 @@ class PrivacyProof:
         return None
 
     def require_examples(self, held: int) -> None:
-        """Raises `ConfigError` where a client holds fewer examples than the proof counts on."""
+        """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
 
     def noise(self, training: LocalTraining) -> float:
         """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""
