@@ -34,6 +34,7 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share, settings = places_of(plan, client), plan.training(round)
+    _require_examples(plan, len(share))
     if settings.batches == "all":
         return share_of(plan, client), settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches
@@ -67,8 +68,7 @@ def require_share(plan: FederationPlan, client: int) -> None:
     if client >= plan.federation.clients:
         return
     share = len(places_of(plan, client))
-    for defense in plan.defenses():
-        defense.require_examples(share)
+    _require_examples(plan, share)
     task = plan.public_task()
     if not batch_norms(task.network):
         return
@@ -79,6 +79,11 @@ def require_share(plan: FederationPlan, client: int) -> None:
         settings = plan.defenses().settings(phase)
         taken = share if settings.batches == "all" else settings.batch_size * settings.batches
         require_values_to_normalize(task, taken, settings.training())
+
+
+def _require_examples(plan: FederationPlan, held: int) -> None:
+    for defense in plan.defenses():
+        defense.require_examples(held)
 
 
 @lru_cache(maxsize=8)

@@ -106,7 +106,7 @@ def test_a_png_of_any_depth_is_read_as_bright_as_it_is_over_white(channels: int,
 @pytest.mark.parametrize(("channels", "depth"), [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (3, 8)])
 def test_the_color_that_a_png_calls_transparent_is_white(channels: int, depth: int, tmp_path: Path) -> None:
     values = levels(channels, 2**depth - 1)
-    key = values[3, 4]
+    values[3, 4] = key = 2 ** (depth - 1) + np.arange(channels)
     opaque = (values != key).any(-1, keepdims=True).astype(float)
     truth = over_white(values / (2**depth - 1), opaque)
     assert np.abs(content_read(tmp_path, "1.png", png(values, depth, key)) - truth).max() <= 1 / 255
