@@ -11,7 +11,7 @@ from fedleak.federation import wire
 
 from .client import Client
 from .masking import agree, masked
-from .share import require_whole_batches
+from .share import require_share
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[Message, Context], Message]
@@ -37,7 +37,7 @@ def answering(handler: Handler) -> Handler:
 def introduce(message: Message, context: Context) -> Message:
     """Says which partition this is, once it is sure that both ends run the same code and that it can train at all."""
     client = Client.of(message, context)
-    require_whole_batches(client.plan, client.partition)
+    require_share(client.plan, client.partition)
     return wire.answer(message, config=ConfigRecord({wire.PARTITION: client.partition}))
 
 

@@ -34,8 +34,7 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share, settings = places_of(plan, client), plan.training(round)
-    for defense in plan.defenses():
-        defense.require_examples(len(share))
+    _require_examples(plan, len(share))
     if settings.batches == "all":
         return share_of(plan, client), settings.training(ceil(len(share) / settings.batch_size))
     needed = settings.batch_size * settings.batches
@@ -61,12 +60,18 @@ def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTrain
     )
 
 
-def require_whole_batches(plan: FederationPlan, client: int) -> None:
-    """Refuses, before anything is trained, batches of one that some round of the run would come to (`ConfigError`)."""
-    task = plan.public_task()
-    if client >= plan.federation.clients or not batch_norms(task.network):
+def require_share(plan: FederationPlan, client: int) -> None:
+    """Refuses, before anything is trained, a share that some round of the run could not be trained on (`ConfigError`).
+
+    That is one of fewer examples than a defense counts on, or one that makes batches of one under BatchNorm.
+    """
+    if client >= plan.federation.clients:
         return
-    share = len(share_of(plan, client))
+    share = len(places_of(plan, client))
+    _require_examples(plan, share)
+    task = plan.public_task()
+    if not batch_norms(task.network):
+        return
     if plan.model.trained_rounds:
         examples, training = pretraining_of(plan, client)
         require_values_to_normalize(task, len(examples), training)
@@ -74,6 +79,11 @@ def require_whole_batches(plan: FederationPlan, client: int) -> None:
         settings = plan.defenses().settings(phase)
         taken = share if settings.batches == "all" else settings.batch_size * settings.batches
         require_values_to_normalize(task, taken, settings.training())
+
+
+def _require_examples(plan: FederationPlan, held: int) -> None:
+    for defense in plan.defenses():
+        defense.require_examples(held)
 
 
 @lru_cache(maxsize=8)

@@ -88,3 +88,9 @@ def sentence(error: BaseException) -> str:
         return str(error)
     first = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {shorten(first, LONGEST_REASON, placeholder=' …')}"
+
+
+def first_line(error: Exception) -> str:
+    """What somebody else's exception says, to stand within a sentence of ours; its type where it says nothing."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return shorten(first, LONGEST_REASON, placeholder=" …").rstrip(". ")

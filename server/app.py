@@ -14,7 +14,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
-from fedleak.tasks import initial_weights
+from fedleak.tasks import initial_weights, task_named
 
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
@@ -64,10 +64,12 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
 
 
 def _first_weights(plan: FederationPlan) -> Weights:
+    """Those of the checkpoint, where there is one; layers that the defenses add and it has not start fresh."""
     task = plan.public_task()
+    initial = initial_weights(task, plan.seed, plan.defenses())
     if plan.model.checkpoint is None:
-        return initial_weights(task, plan.seed, plan.defenses())
-    return load_checkpoint(task, Path(plan.model.checkpoint))
+        return initial
+    return initial.updated(load_checkpoint(task_named(plan.task), Path(plan.model.checkpoint), task))
 
 
 def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weights:

@@ -1,16 +1,15 @@
 """Checkpoint loading: weights from a file that somebody else's training wrote."""
 
-import pickle
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fedleak.errors import DataError
+from fedleak.errors import DataError, first_line
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights, names_of
 from fedleak.tasks import weights_of
@@ -19,18 +18,25 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "module_state_dict")
 """Keys that training scripts commonly keep a model's weights under, beside the optimizer's."""
 WRAPPED = ("module", "_module", "_orig_mod")
 """What torch's DataParallel, Opacus' GradSampleModule and torch.compile put before the names of what they wrap."""
+SAVE_AGAIN = "save it with torch.save(model.state_dict(), ...)"
 
 
-def load_checkpoint(task: Task, path: Path) -> Weights:
+def load_checkpoint(task: Task, path: Path, hardened: Task | None = None) -> Weights:
     """A torch or safetensors `state_dict` of the network, also of a wrapped one, also below "state_dict" or "model".
 
-    Nothing in the file is run (torch's `weights_only`). Raises `DataError` where the file is missing, unreadable or of
-    another network, and `NonFiniteError` where a weight is NaN or infinite.
+    It may also be of the network that defenses make of it, `hardened`, whose weights are returned then. Nothing in the
+    file is run (torch's `weights_only`). Raises `DataError` where the file is missing, unreadable or of another
+    network, and `NonFiniteError` where a weight is NaN or infinite.
     """
+    content = _unwrap(_read(path), path)
+    if hardened is not None and not _mismatch(content, hardened):
+        task = hardened
+    if mismatch := _mismatch(content, task):
+        raise DataError(f"checkpoint: {path} is of another network, {mismatch}; choose the task it is of")
     names = names_of(task.network)
-    state = _bare(_unwrap(_read(path), path), names)
+    state = _bare(content, names)
     own = weights_of(task.network).state_dict()
-    _check(state, names, own, task.network.state_dict().keys(), path)
+    _check(state, names, own, path)
     weights = task.split({**own, **{names[name]: value for name, value in state.items()}})
     weights.require_finite(f"checkpoint {path}", "take one of before its training diverged")
     return weights.clone()
@@ -42,27 +48,26 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
+        # What torch warns of are kinds of tensors that are refused below.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises whatever it comes across in a damaged file
         raise DataError(
-            f"checkpoint: {path} is truncated or holds more than tensors ({_first_line(error)}); "
-            "save it with torch.save(model.state_dict(), ...)"
+            f"checkpoint: {path} is truncated or holds more than tensors ({first_line(error)}); {SAVE_AGAIN}"
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(". ")
-
-
 def _unwrap(content: Any, path: Path) -> NamedTensors:
-    while isinstance(content, dict) and (inside := [key for key in WRAPPERS if isinstance(content.get(key), dict)]):
-        content = content[inside[0]]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise DataError(
-            f"checkpoint: expected tensors by name in {path}, got {_describe(content)}; "
-            "save it with torch.save(model.state_dict(), ...)"
-        )
+    for _ in WRAPPERS:  # each once at most: a damaged file may hold itself
+        inside = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
+        content = inside[0] if inside else content
+    if not isinstance(content, dict) or not all(map(_is_named_tensor, content.items())):
+        raise DataError(f"checkpoint: expected tensors by name in {path}, got {_describe(content)}; {SAVE_AGAIN}")
     return content
+
+
+def _is_named_tensor(item: tuple[Any, Any]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
 def _bare(state: NamedTensors, names: Collection[str]) -> NamedTensors:
@@ -79,38 +84,61 @@ def _without_wrappers(name: str) -> str:
 def _describe(content: Any) -> str:
     if not isinstance(content, dict):
         return type(content).__name__
-    others = [f"{key!r}: {type(value).__name__}" for key, value in content.items() if not isinstance(value, Tensor)]
+    others = [f"{item[0]!r}: {type(item[1]).__name__}" for item in content.items() if not _is_named_tensor(item)]
     return f"{{{_some(others)}}}"
 
 
-def _check(
-    state: NamedTensors, names: Mapping[str, str], own: NamedTensors, saved: Collection[str], path: Path
-) -> None:
-    """Raises `DataError` where names or shapes are not the network's own.
+def _mismatch(content: NamedTensors, task: Task) -> str:
+    """What a file lacks of the network and what it has besides; empty where it is of that network.
 
-    A tied parameter needs one of its `names`, and a buffer that `state_dict` has not `saved` none.
+    A tied parameter needs one of its names, and a buffer that `state_dict` does not save none.
     """
+    names = names_of(task.network)
+    state = _bare(content, names)
     given = {names[name] for name in state if name in names}
-    missing = [name for name in own if name not in given and name in saved]
+    needed = dict.fromkeys(names[name] for name in task.network.state_dict())
+    missing = [name for name in needed if name not in given]
     unexpected = [name for name in state if name not in names]
-    if missing or unexpected:
-        complaints = [f"{_some(missing)} missing"] * bool(missing) + [f"{_some(unexpected)} unexpected"] * bool(
-            unexpected
-        )
-        raise DataError(
-            f"checkpoint: {path} is of another network, {' and '.join(complaints)}; choose the task it is of"
-        )
+    complaints = {"missing": missing, "unexpected": unexpected}
+    return " and ".join(f"{_some(some)} {how}" for how, some in complaints.items() if some)
+
+
+def _check(state: NamedTensors, names: Mapping[str, str], own: NamedTensors, path: Path) -> None:
+    """Raises `DataError` where a tensor is not one that the network can have."""
     for name, value in state.items():
-        if value.shape != own[names[name]].shape:
-            raise DataError(
-                f"checkpoint: expected '{name}' of shape {tuple(own[names[name]].shape)}, got {tuple(value.shape)} "
-                f"in {path}; choose the task it is of"
-            )
+        _check_one(name, value, own[names[name]], path)
+    for name, value in state.items():
         if names[name] != name and not torch.equal(value, state.get(names[name], value)):
             raise DataError(
                 f"checkpoint: '{name}' and '{names[name]}' are one parameter, and {path} has two values for it; "
                 "choose the task it is of"
             )
+
+
+def _check_one(name: str, value: Tensor, own: Tensor, path: Path) -> None:
+    if not _can_become(value, own.dtype):
+        wanted, got = f"dense {own.dtype}", f"{value.dtype} ({value.layout}, on {value.device})"
+        raise DataError(
+            f"checkpoint: expected '{name}' as numbers that can become {wanted}, got {got} in {path}; {SAVE_AGAIN}"
+        )
+    if value.shape != own.shape:
+        raise DataError(
+            f"checkpoint: expected '{name}' of shape {tuple(own.shape)}, got {tuple(value.shape)} in {path}; "
+            "choose the task it is of"
+        )
+
+
+def _can_become(value: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a tensor has numbers of the kind; integers, such as counters, may have come through floating point."""
+    if value.layout is not torch.strided or value.is_meta or value.is_nested or value.is_quantized:
+        return False
+    if value.is_complex() != dtype.is_complex or value.is_floating_point() < dtype.is_floating_point:
+        return False
+    try:
+        converted = value.to(dtype)
+        return dtype.is_floating_point or dtype.is_complex or torch.equal(converted.double(), value.double())
+    except NotImplementedError:  # a type that names bits and no numbers
+        return False
 
 
 def _some(names: list[str], most: int = 3) -> str:

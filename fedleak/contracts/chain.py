@@ -104,9 +104,14 @@ class Chain:
         return examples
 
     def seen(self, examples: Batch, seed_key: tuple[object, ...]) -> Bool[Tensor, "batch channels height width"]:
-        """Which pixels of a client's own images are within those that it trains on in a round."""
+        """Which pixels of a client's own images are within those that it trains on in a round.
+
+        Once images are mixed, what is taken from one mixture may be in another, so from there on all count as seen.
+        """
         seen = torch.ones_like(examples.inputs, dtype=torch.bool)
         for place, defense in enumerate(self):
+            if defense.mixes_examples:
+                break
             seen = seen & defense.seen(examples, generator(*seed_key, "examples", place))
         return seen
 

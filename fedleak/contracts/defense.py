@@ -95,6 +95,8 @@ class AdversaryKnowledge:
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
     keeps_direction: ClassVar[bool] = False
     """Whether an update that it protects is only scaled, as a whole."""
+    mixes_examples: ClassVar[bool] = False
+    """Whether an image that clients train on is made of several of their own."""
     stochastic: ClassVar[bool] = False
     """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
     """
@@ -145,7 +147,7 @@ class PrivacyProof:
         return None
 
     def require_examples(self, held: int) -> None:
-        """Raises `ConfigError` where a client holds fewer examples than the proof counts on."""
+        """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
 
     def noise(self, training: LocalTraining) -> float:
         """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""

@@ -1,10 +1,13 @@
 """Splits of a data set: which examples the clients, the test set and the public hold."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
+from itertools import groupby
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.data.loader import Part, loaders
@@ -21,7 +24,8 @@ FEWEST = 5
 class Splits:
     """The examples of a data set in three disjoint parts: about 60, 20 and 20 in a hundred.
 
-    A loader says who holds what where examples are not independent; elsewhere chance does.
+    A loader says who holds what where examples are not independent; elsewhere chance does, and images that are the
+    same to the pixel are in one part, so that nobody's private image is public or tested on.
     """
 
     clients: Batch
@@ -49,19 +53,42 @@ def _splits(source: Source) -> Splits:
     _check(everything, source)
     order = torch.randperm(len(everything), generator=generator("public split", source.name))
     if parts is None:
-        parts = _by_chance(order)
+        copies = _copies(everything.inputs, order)
+        if len(copies) < FEWEST:
+            raise DataError(f"{source.name}: expected {FEWEST} different examples or more, got {len(copies)}")
+        parts = _by_chance(copies, len(everything))
     _check_parts(parts, source, len(everything))
     # In the order of chance, so that the first examples of a part are a sample of it.
     clients, test, auxiliary = (everything[order[parts[order] == part]] for part in Part)
     return Splits(clients, test, auxiliary)
 
 
-def _by_chance(order: Int[Tensor, " examples"]) -> Int[Tensor, " examples"]:
-    """The part of each example: the first fifth of the order tests, the second is public."""
-    fifth = len(order) // FEWEST
-    parts = torch.full_like(order, Part.CLIENTS)
-    parts[order[:fifth]] = Part.TEST
-    parts[order[fifth : 2 * fifth]] = Part.AUXILIARY
+def _copies(
+    inputs: Float[Tensor, "examples channels height width"], order: Int[Tensor, " examples"]
+) -> list[list[int]]:
+    """The places of each different image, in the order in which they first come."""
+    places: dict[bytes, list[int]] = {}
+    for place in order.tolist():
+        places.setdefault(blake2b(inputs[place].numpy().tobytes()).digest(), []).append(place)
+    return list(places.values())
+
+
+def _by_chance(copies: Iterable[list[int]], examples: int) -> Int[Tensor, " examples"]:
+    """The part of each example: a fifth tests, a fifth is public, and copies of an image stay together.
+
+    The most copied images are placed first, each where most examples are missing. Of images that have equally many
+    copies the first in order test and the next are public.
+    """
+    fifth = examples // FEWEST
+    missing = {Part.TEST: fifth, Part.AUXILIARY: fifth, Part.CLIENTS: examples - 2 * fifth}
+    parts = torch.empty(examples, dtype=torch.int64)
+    for count, same in groupby(sorted(copies, key=len, reverse=True), key=len):
+        alike, chosen = list(same), []
+        for _ in alike:
+            chosen.append(max(missing, key=lambda part: missing[part]))
+            missing[chosen[-1]] -= count
+        for places, part in zip(alike, sorted(chosen, key=list(missing).index), strict=True):
+            parts[places] = part
     return parts
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.defenses.parts.mixtures import mixture
+from fedleak.defenses.parts.mixtures import mixture, require_partners
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -34,6 +34,7 @@ class InstaHide(Defense):
 
     paper: ClassVar = "https://arxiv.org/abs/2010.02772"
     cites: ClassVar = "huang2020instahide"
+    mixes_examples: ClassVar[bool] = True
     mixed: Annotated[int, Field(ge=2, le=1000)] = 4
     """Images in a mixture, the example itself among them."""
     largest: Annotated[float, Field(gt=0, le=1)] = 0.65
@@ -54,6 +55,9 @@ class InstaHide(Defense):
                 "'larger-batches' before it in the chain"
             )
         return federation
+
+    def require_examples(self, held: int) -> None:
+        require_partners(self.name, held)
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         count = len(examples)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.defenses.parts.mixtures import mixture
+from fedleak.defenses.parts.mixtures import mixture, require_partners
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -21,13 +21,14 @@ class MixUp(Defense):
     """Trains on `l x_i + (1 - l) x_j` with labels mixed likewise, for each example i a random j of the same round.
 
     `l` is drawn from Beta(alpha, alpha) for each pair, once a round: all epochs see the same mixtures. A round of one
-    example has nothing to mix it with, and a federation of such rounds is refused.
+    example has nothing to mix it with, and a federation with such rounds is refused.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.09412"
     cites: ClassVar = "zhang2018mixup"
     adaptive_strategy: ClassVar[str] = "looks for labels that are mixtures together with the images"
     mixes_labels: ClassVar[bool] = True
+    mixes_examples: ClassVar[bool] = True
     alpha: Rate = 1.0
     """Large values mix half and half, small ones hardly at all; the paper takes 1 on CIFAR, 0.1 to 0.4 on ImageNet."""
 
@@ -38,6 +39,9 @@ class MixUp(Defense):
                 "to mix; raise federation.batch_size, or put 'larger-batches' before it in the chain"
             )
         return federation
+
+    def require_examples(self, held: int) -> None:
+        require_partners(self.name, held)
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         count = len(examples)

@@ -27,6 +27,12 @@ class Weights:
             {name: state[name].to(value.dtype) for name, value in self.buffers.items()},
         )
 
+    def updated(self, other: "Weights") -> "Weights":
+        """These weights, with what others have under the same names in the same shapes."""
+        mine, theirs = self.state_dict(), other.state_dict()
+        shared = {name: theirs[name] for name in mine.keys() & theirs if theirs[name].shape == mine[name].shape}
+        return self.like({**mine, **shared})
+
     def clone(self) -> "Weights":
         return Weights(
             {name: value.detach().clone() for name, value in self.parameters.items()},

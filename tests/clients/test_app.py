@@ -92,6 +92,24 @@ def test_it_refuses_before_the_first_round_what_batch_norm_will_not_bear_in_a_la
     assert "batch_size = 1 makes one of" in reason
 
 
+@pytest.mark.parametrize("defense", ["mixup", "instahide"])
+@pytest.mark.parametrize("clients", [539, 1079])
+def test_it_refuses_to_mix_the_only_example_that_it_has(defense: str, clients: int, tmp_path: Path) -> None:
+    """In rounds of a whole share, of one example or of two."""
+    federation = {"clients": clients, "batches": "all", "batch_size": 1}
+    plan = plan_in(tmp_path, chain=[{"use": defense}], federation=federation)
+    reply = asked(plan, "query", 0)
+    shares = len(share_of(plan, 0))
+    assert reply.has_error() is (shares == 1)
+    if shares == 1:
+        assert f"'{defense}' mixes the examples of a client with each other, and one has 1;" in reply.error.reason
+
+
+def test_it_refuses_before_the_first_round_a_share_that_a_proof_does_not_allow(tmp_path: Path) -> None:
+    reply = asked(plan_in(tmp_path, chain=[{"use": "dp-sgd", "share": 1000}]), "query")
+    assert "counts on share = 1000 examples or more" in reply.error.reason
+
+
 def test_its_key_is_its_own_and_changes_with_the_round(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
     keys = [

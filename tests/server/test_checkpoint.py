@@ -1,18 +1,24 @@
 """Weights from files: each way they can be right, and one sentence for each way they can be wrong."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
-from fedleak.errors import DataError, NonFiniteError
+from fedleak.contracts.chain import Chain
+from fedleak.errors import DataError, NonFiniteError, UserError
+from fedleak.federation.plan import FederationPlan
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
+from fedleak.server.app import _first_weights
 from fedleak.server.checkpoint import load_checkpoint
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings import parse_settings
+from fedleak.tasks import hardened, initial_weights, task_named
 
 TASK = task_named("digits-mlp")
 
@@ -66,6 +72,36 @@ def test_a_layer_that_alone_is_wrapped_is_as_good(tmp_path: Path) -> None:
     assert equal(load_checkpoint(TASK, tmp_path / "weights.pt").state_dict(), state())
 
 
+HARDENED = ["group-norm", "precode", "dropout"]
+
+
+@pytest.mark.parametrize("added", HARDENED)
+@pytest.mark.parametrize("trained", ["before", "under"])
+def test_under_a_defense_a_file_of_the_network_before_or_after_it_is_as_good(
+    added: str, trained: str, tmp_path: Path
+) -> None:
+    """Layers that the defense adds and the file has not keep their first weights; all others are the file's."""
+    chain, plain = Chain.build(({"use": added},)), task_named("photos-bn-convnet")
+    task = hardened(plain.name, chain)
+    initial = initial_weights(task, 0, chain).state_dict()
+    saved = (initial_weights(plain, 1) if trained == "before" else initial_weights(task, 1, chain)).state_dict()
+    torch.save(saved, tmp_path / "weights.pt")
+    model, defended = {"checkpoint": str(tmp_path / "weights.pt")}, {"chain": [{"use": added}], "defense": added}
+    tree = {"task": plain.name, "model": model, "recordings": str(tmp_path), "vault": str(tmp_path), **defended}
+    first = _first_weights(parse_settings(FederationPlan, tree)).state_dict()
+    assert equal(first, {**initial, **{name: value for name, value in saved.items() if name in initial}})
+
+
+def test_what_neither_network_has_is_missed_or_unexpected_in_the_one_of_the_task(tmp_path: Path) -> None:
+    plain = task_named("photos-bn-convnet")
+    task = hardened(plain.name, Chain.build(({"use": "group-norm"},)))
+    saved = initial_weights(plain, 1).state_dict()
+    first = next(iter(saved))
+    torch.save({name: value for name, value in saved.items() if name != first} | {"x": saved[first]}, tmp_path / "w.pt")
+    with pytest.raises(DataError, match=f"of another network, {first} missing and x unexpected; choose the task"):
+        load_checkpoint(plain, tmp_path / "w.pt", task)
+
+
 class Tied(nn.Module):
     """Two layers with one weight, and a constant that no file has."""
 
@@ -114,6 +150,13 @@ SHAPE = tuple(state()[FIRST].shape)
         ([1, 2], "expected tensors by name in"),
         ({"epoch": 3, "loss": 0.5}, "got {'epoch': int, 'loss': float}"),
         ({}, "is of another network"),
+        ({1: torch.ones(1)}, "expected tensors by name in"),
+        ({**state(), FIRST: state()[FIRST].to_sparse()}, f"expected '{FIRST}' as numbers that can become dense"),
+        ({**state(), FIRST: state()[FIRST].to("meta")}, "got torch.float32 (torch.strided, on meta) in"),
+        ({**state(), FIRST: state()[FIRST].int()}, "torch.float32, got torch.int32 (torch.strided, on cpu) in"),
+        ({**state(), FIRST: state()[FIRST].bool()}, "got torch.bool"),
+        ({**state(), FIRST: state()[FIRST].to(torch.complex64)}, "got torch.complex64"),
+        ({**state(), FIRST: state()[FIRST].view(torch.uint8).view(torch.float4_e2m1fn_x2)}, "got torch.float4"),
     ],
 )
 def test_a_file_of_something_else_is_refused(content: Any, words: str, tmp_path: Path) -> None:
@@ -135,6 +178,58 @@ def test_a_damaged_file_is_refused(suffix: str, damage: Any, tmp_path: Path) -> 
     with pytest.raises(DataError, match="is truncated or holds more than tensors") as caught:
         load_checkpoint(TASK, path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, IndexError, AssertionError, MemoryError, OverflowError])
+def test_whatever_the_unpickler_raises_is_one_sentence(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise error
+
+    torch.save(state(), tmp_path / "weights.pt")
+    monkeypatch.setattr(torch, "load", failing)
+    with pytest.raises(DataError, match=rf"is truncated or holds more than tensors \({error.__name__}\); save it"):
+        load_checkpoint(TASK, tmp_path / "weights.pt")
+
+
+def test_a_file_that_holds_itself_is_refused(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(DataError, match="expected tensors by name in"):
+        load_checkpoint(TASK, tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_file_with_a_few_bytes_changed_is_read_or_refused(legacy: bool, tmp_path: Path) -> None:
+    torch.save(state(), tmp_path / "whole.pt", _use_new_zipfile_serialization=not legacy)
+    whole, random = (tmp_path / "whole.pt").read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in random.integers(0, 1500, 3):
+            damaged[place] = random.integers(256)
+        (tmp_path / "weights.pt").write_bytes(damaged)
+        with suppress(UserError):
+            load_checkpoint(TASK, tmp_path / "weights.pt")
+
+
+COUNTED = Task("counted", nn.Sequential(nn.BatchNorm2d(1)), (1, 2, 2), 4)
+COUNTER = "0.num_batches_tracked"
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32, torch.uint8, torch.float32, torch.float64, torch.float16])
+def test_a_counter_may_have_come_through_another_type(kind: torch.dtype, tmp_path: Path) -> None:
+    torch.save({**COUNTED.network.state_dict(), COUNTER: torch.tensor(100, dtype=kind)}, tmp_path / "weights.pt")
+    counter = load_checkpoint(COUNTED, tmp_path / "weights.pt").buffers[COUNTER]
+    assert (counter.dtype, int(counter)) == (torch.int64, 100)
+
+
+@pytest.mark.parametrize("value", [2.5, float("nan"), float("inf"), 1j])
+def test_a_counter_that_is_no_whole_number_is_refused(value: complex, tmp_path: Path) -> None:
+    torch.save({**COUNTED.network.state_dict(), COUNTER: torch.tensor(value)}, tmp_path / "weights.pt")
+    with pytest.raises(DataError, match=f"expected '{COUNTER}' as numbers that can become dense torch.int64"):
+        load_checkpoint(COUNTED, tmp_path / "weights.pt")
 
 
 class Anything:

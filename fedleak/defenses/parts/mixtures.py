@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 
 
@@ -23,3 +24,12 @@ def mixture(
     ]
     inputs, probabilities = zip(*weighed, strict=True)
     return Batch(torch.stack(inputs).sum(0), torch.stack(probabilities).sum(0))
+
+
+def require_partners(defense: str, held: int) -> None:
+    """Raises `ConfigError` where a client holds a single example, whatever its batches are."""
+    if held < 2:
+        raise ConfigError(
+            f"'{defense}' mixes the examples of a client with each other, and one has {held}; take fewer clients or "
+            "another federation.partition"
+        )

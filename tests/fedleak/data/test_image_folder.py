@@ -51,13 +51,14 @@ def test_an_image_of_the_right_size_is_read_exactly_and_others_from_their_middle
     assert torch.equal(inputs[1], truth)
 
 
-def png(values: NDArray[np.int64], depth: int, transparent: int | None = None) -> bytes:
+def png(values: NDArray[np.int64], depth: int, transparent: NDArray[np.int64] | None = None) -> bytes:
     """A PNG file of (height, width, channels), written by the book: none of Pillow's own writing is trusted."""
     height, width, channels = values.shape
     kind = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    lines = b"".join(b"\0" + line.astype(">u2" if depth == 16 else "u1").tobytes() for line in values)
+    bits = (values.reshape(height, -1, 1) >> np.arange(depth)[::-1]) & 1
+    lines = b"".join(b"\0" + np.packbits(line.astype(bool)).tobytes() for line in bits)
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))]
-    chunks += [] if transparent is None else [(b"tRNS", struct.pack(">H", transparent))]
+    chunks += [] if transparent is None else [(b"tRNS", transparent.astype(">u2").tobytes())]
     chunks += [(b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
     blocks = (struct.pack(">I", len(data)) + name + data for name, data in chunks)
     sums = (struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks)
@@ -102,12 +103,19 @@ def test_a_png_of_any_depth_is_read_as_bright_as_it_is_over_white(channels: int,
     assert np.abs(content_read(tmp_path, "1.png", png(values, depth)) - truth).max() <= 2 / 255
 
 
-@pytest.mark.parametrize("depth", [8, 16])
-def test_the_gray_that_a_png_calls_transparent_is_white(depth: int, tmp_path: Path) -> None:
-    values = levels(1, 2**depth - 1)
-    key = int(values[3, 4, 0])
-    truth = over_white(values / (2**depth - 1), (values != key).astype(float))
+@pytest.mark.parametrize(("channels", "depth"), [(1, 1), (1, 2), (1, 4), (1, 8), (1, 16), (3, 8)])
+def test_the_color_that_a_png_calls_transparent_is_white(channels: int, depth: int, tmp_path: Path) -> None:
+    values = levels(channels, 2**depth - 1)
+    values[3, 4] = key = 2 ** (depth - 1) + np.arange(channels)
+    opaque = (values != key).any(-1, keepdims=True).astype(float)
+    truth = over_white(values / (2**depth - 1), opaque)
     assert np.abs(content_read(tmp_path, "1.png", png(values, depth, key)) - truth).max() <= 1 / 255
+
+
+def test_a_transparent_color_that_8_bits_cannot_tell_from_others_is_refused(tmp_path: Path) -> None:
+    values = levels(3, 65535)
+    with pytest.raises(DataError, match=r"1\.png \(its transparent color has 16 bits, .*\); mend or remove it"):
+        content_read(tmp_path, "1.png", png(values, 16, values[3, 4]))
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -177,12 +185,113 @@ def test_a_document_that_only_pillow_writes_is_no_image(tmp_path: Path) -> None:
     assert read(tmp_path)[1] == [0, 1]
 
 
+def noise(path: Path, seeds: dict[str, int]) -> Path:
+    """A folder of images of noise, by file."""
+    for file, seed in seeds.items():
+        (path / file).parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path / file)
+    return path
+
+
+def test_a_class_is_what_is_anywhere_below_its_folder_its_own_files_first(tmp_path: Path) -> None:
+    files = ["a/2.png", "a/z.png", "a/1/3.png", "a/1/deep/1.png", "a/y/0.png", "b/1.png"]
+    noise(tmp_path, {file: seed for seed, file in enumerate(files)})
+    noise(tmp_path, {"a/.hidden/1.png": 7, "a/__MACOSX/1.png": 8})
+    (tmp_path / "a" / "folder.png").mkdir()
+    (tmp_path / "a" / "nowhere.png").symlink_to(tmp_path / "none.png")
+    inputs, labels = read(tmp_path)
+    assert labels == [0, 0, 0, 0, 0, 1]
+    assert torch.equal(inputs, torch.cat([read_one(tmp_path / file) for file in files]))
+
+
+def read_one(file: Path) -> torch.Tensor:
+    return torch.from_numpy(read_image(file, (32, 32)).copy()).float()[None] / 255
+
+
+def test_what_several_links_lead_to_is_read_once_and_in_no_circle(tmp_path: Path) -> None:
+    noise(tmp_path, {f"{label}/{i}.png": i for i, label in enumerate("ab" * 4)})
+    (tmp_path / "a" / "copy.png").symlink_to(tmp_path / "a" / "0.png")
+    (tmp_path / "b" / "other.png").symlink_to(tmp_path / "a" / "0.png")
+    (tmp_path / "a" / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "b" / "everything").symlink_to(tmp_path)
+    (tmp_path / "b" / "itself.png").symlink_to(tmp_path / "b" / "itself.png")
+    assert read(tmp_path)[1] == [0] * 4 + [1] * 4
+
+
+def test_a_class_of_nothing_but_links_to_another_s_is_named(tmp_path: Path) -> None:
+    noise(tmp_path, {"a/1.png": 1, "b/2.png": 2})
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match=r"c has no images; .* \(a link to another class's image is none\)"):
+        read(tmp_path)
+
+
+def test_no_copy_of_a_private_image_is_public_or_tested_on(tmp_path: Path) -> None:
+    noise(tmp_path, {f"{label}/{copy}-{i}.png": i for i in range(20) for copy in range(3) for label in "ab"})
+    splits = load(f"image-folder-mlp:{tmp_path}")
+    parts = (splits.clients, splits.test, splits.auxiliary)
+    images = [{image.numpy().tobytes() for image in part.inputs} for part in parts]
+    assert [len(part) for part in parts] == [72, 24, 24]
+    assert [len(held) for held in images] == [12, 4, 4]
+    assert len(set.union(*images)) == 20
+
+
 def test_it_is_a_task_with_splits(tmp_path: Path) -> None:
-    images = [(f"{i}.png", (32, 32)) for i in range(5)]
-    folder(tmp_path, {"a": images, "b": images})
+    noise(tmp_path, {f"{label}/{i}.png": i for i, label in enumerate("ab" * 5)})
     (tmp_path / "a" / "notes.txt").write_text("not an image")
     splits = load(f"image-folder-mlp:{tmp_path}")
     assert (len(splits.clients), len(splits.test), len(splits.auxiliary)) == (6, 2, 2)
+
+
+WHITE_CORNER = np.zeros((16, 16), dtype=np.uint8)
+WHITE_CORNER[:8, :8] = 255
+UPRIGHT = {1: [[1, 0], [0, 0]], 2: [[0, 1], [0, 0]], 3: [[0, 0], [0, 1]], 4: [[0, 0], [1, 0]]}
+UPRIGHT |= {5: UPRIGHT[1], 6: UPRIGHT[2], 7: UPRIGHT[3], 8: UPRIGHT[4]}
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "1.png", "1.webp", "1.tif"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_an_image_is_turned_as_its_file_says(orientation: int, name: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    Image.fromarray(WHITE_CORNER).convert("RGB").save(tmp_path / name, exif=exif)
+    assert (read_image(tmp_path / name, (2, 2))[0] > 127).tolist() == UPRIGHT[orientation]
+
+
+def exif_block(*, tag: int, kind: int, value: bytes) -> bytes:
+    """An EXIF block of orientation 6 and another tag."""
+    entries = [struct.pack(">HHIHH", 0x112, 3, 1, 6, 0), struct.pack(">HHI", tag, kind, len(value)) + value]
+    return b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + b"".join(entries) + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("block", "turned"),
+    [
+        (exif_block(tag=0x11A, kind=2, value=b"72\0\0"), True),
+        (exif_block(tag=0x8769, kind=4, value=b"\0\0\xff\xff"), True),
+        (exif_block(tag=0x132, kind=12, value=b"12\0\0"), True),
+        (exif_block(tag=0x132, kind=2, value=b"12\0\0").replace(b"\x01\x12\0\x03", b"\x01\x12\0\x02"), False),
+        (exif_block(tag=0x132, kind=2, value=b"12\0\0")[:30], True),
+        (b"Exif\0\0MM\0*\0\0", False),
+        (b"Exif\0\0this is no block", False),
+    ],
+)
+def test_a_damaged_exif_block_does_not_keep_pixels_from_being_read(block: bytes, turned: bool, tmp_path: Path) -> None:
+    Image.fromarray(WHITE_CORNER).save(tmp_path / "1.jpg", exif=block)
+    assert (read_image(tmp_path / "1.jpg", (2, 2))[0] > 127).tolist() == UPRIGHT[6 if turned else 1]
+
+
+@pytest.mark.parametrize("error", [TypeError, struct.error, AttributeError, IndexError, ZeroDivisionError, MemoryError])
+def test_whatever_a_decoder_raises_the_file_is_named(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image.Image, "convert", failing)
+    Image.fromarray(WHITE_CORNER).save(tmp_path / "1.bmp")
+    with pytest.raises(DataError, match=r"cannot read the image .*1\.bmp \(\w+\); mend or remove it"):
+        read_image(tmp_path / "1.bmp", (2, 2))
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no image", b"\x89PNG\r\n\x1a\nbroken", b"DDS |" + bytes(123)])

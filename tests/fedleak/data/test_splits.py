@@ -231,3 +231,39 @@ def test_the_documentation_says_how_many_photo_tiles_each_split_has() -> None:
         share = 100 * len(part) / OFFLINE["photos"]
         assert f"| {name} | {counts} | {len(part)} | {share:.0f}% |" in page
     assert f"| `photos` | {OFFLINE['photos']:,} |" in page
+
+
+def copied(monkeypatch: pytest.MonkeyPatch, counts: list[int]) -> None:
+    """A data set 'copied' of as many copies of each of its images, the classes in turn."""
+    inputs = torch.cat([torch.full((count, 1, 8, 8), i / 1000) for i, count in enumerate(counts)])
+    examples = Batch(inputs, torch.arange(len(inputs)) % 2)
+    monkeypatch.setitem(sources, "copied", Source("copied", (1, 8, 8), 2, f"copies {counts}"))
+    monkeypatch.setattr(loaders.get("digits"), "read", lambda self, source: examples)
+    monkeypatch.setitem(loaders._classes, "copied", loaders.get("digits"))
+
+
+@pytest.mark.parametrize(
+    "counts", [[1] * 100, [2] * 50, [60] + [1] * 40, [1] * 40 + [3] * 20, [20] * 5, [*range(1, 30)], [7, 5, 30] * 5]
+)
+def test_copies_are_in_one_part_and_the_parts_as_large_as_ever(
+    counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied(monkeypatch, counts)
+    splits, total = load("copied-mlp"), sum(counts)
+    parts = (splits.clients, splits.test, splits.auxiliary)
+    assert sum(len(part.inputs.unique(dim=0)) for part in parts) == len(counts)
+    for part, share in zip(parts, (0.6, 0.2, 0.2), strict=True):
+        assert abs(len(part) / total - share) < 0.04
+
+
+@pytest.mark.parametrize("counts", [[96, 1, 1, 1, 1], [78, 19, 1, 1, 1], [2, 2, 2, 2, 1], [1, 1, 1, 1, 50, 50]])
+def test_no_part_is_empty_however_often_an_image_is_copied(counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    copied(monkeypatch, counts)
+    splits = load("copied-mlp")
+    assert min(len(splits.clients), len(splits.test), len(splits.auxiliary)) > 0
+
+
+def test_too_few_different_images_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied(monkeypatch, [40, 30, 20, 10])
+    with pytest.raises(DataError, match="copied: expected 5 different examples or more, got 4"):
+        load("copied-mlp")

@@ -109,5 +109,16 @@ def test_what_is_in_the_picture_is_recovered_whichever_way_the_draws_went() -> N
         assert missed < 1e-3
 
 
+@pytest.mark.parametrize("mixing", ["mixup", "instahide"])
+def test_what_is_in_a_mixture_is_seen_whichever_of_the_mixtures_is_moved(mixing: str) -> None:
+    """No pixel that has a say in what is trained on is left out; what is moved before the mixing stays unseen."""
+    ats, mix, examples = defenses.build("ats", {}), defenses.build(mixing, {}), photos(6)
+    moved = Chain((ats,)).seen(examples, (0,))
+    assert not moved.all()
+    assert Chain((mix, ats)).seen(examples, (0,)).all()
+    assert torch.equal(Chain((ats, mix)).seen(examples, (0,)), moved)
+    assert torch.equal(Chain((ats, mix, ats)).seen(examples, (0,)), moved)
+
+
 def test_a_chain_that_leaves_images_alone_sees_all_of_them() -> None:
     assert Chain((defenses.build("top-k", {"fraction": 0.1}),)).seen(photos(2), (0,)).all()

@@ -1,10 +1,12 @@
 """MixUp: mixtures of pairs, with labels to match."""
 
+import pytest
 import torch
 
 from fedleak.client_round import client_round
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
+from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
@@ -46,6 +48,14 @@ def test_a_small_alpha_hardly_mixes_and_a_large_one_halves() -> None:
 
 def test_one_example_stays_as_it_is() -> None:
     torch.testing.assert_close(mixed(1).inputs, batch(1).inputs)
+
+
+@pytest.mark.parametrize("name", ["mixup", "instahide"])
+def test_a_client_of_one_example_is_refused_and_one_of_two_is_not(name: str) -> None:
+    defense = defenses.build(name, {})
+    defense.require_examples(2)
+    with pytest.raises(ConfigError, match=f"'{name}' mixes the examples of a client with each other, and one has 1;"):
+        defense.require_examples(1)
 
 
 def test_a_client_trains_on_the_mixtures() -> None:
