@@ -79,4 +79,4 @@ def require_whole_batches(plan: FederationPlan, client: int) -> None:
 @lru_cache(maxsize=8)
 def _shares(task: str, settings: str, seed: int) -> list[Int[Tensor, " _"]]:
     # Settings as JSON: they hold a table of options, which cannot be a key.
-    return partition(load(task).clients.labels, FederationSettings.model_validate_json(settings), seed)
+    return partition(load(task).clients, FederationSettings.model_validate_json(settings), seed)
