@@ -31,6 +31,12 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
     return shares[client]
 
 
+def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
+    """How many of them there are of each class."""
+    labels = load(plan.task).clients.labels[places_of(plan, client)]
+    return tuple(torch.bincount(labels, minlength=plan.public_task().classes).tolist())
+
+
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share, settings = places_of(plan, client), plan.training(round)

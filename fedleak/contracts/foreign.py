@@ -18,7 +18,7 @@ _ARBITRARY = ConfigDict(arbitrary_types_allowed=True)
 
 def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     """What its constructor takes, by name."""
-    return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
+    return dict(inspect.signature(cls).parameters)
 
 
 def read_option(value: Any, annotation: Any, place: str) -> Any:

@@ -66,11 +66,7 @@ def _places(examples: Batch, settings: FederationSettings, seed: int, needed: in
         partitioner = _built(settings, seed, needed)
         partitioner.dataset = _dataset(examples)
         try:
-            if partitioner.num_partitions != settings.clients:
-                raise ConfigError(
-                    f"federation.partitioner: {settings.partitioner} makes {partitioner.num_partitions} shares of these "
-                    f"{len(examples)} examples, and there are {settings.clients} clients; set federation.clients to that"
-                )
+            _require_as_many(partitioner.num_partitions, settings)
             shares = [partitioner.load_partition(client)["place"] for client in range(settings.clients)]
         except REFUSALS as error:
             raise ConfigError(
@@ -79,6 +75,14 @@ def _places(examples: Batch, settings: FederationSettings, seed: int, needed: in
                 "take other options, fewer clients or smaller batches"
             ) from error
     return [torch.tensor(list(places), dtype=torch.int64) for places in shares]
+
+
+def _require_as_many(shares: int, settings: FederationSettings) -> None:
+    if shares != settings.clients:
+        raise ConfigError(
+            f"federation.partitioner: {settings.partitioner} makes {shares} shares of these examples, and there are "
+            f"{settings.clients} clients; set federation.clients to that"
+        )
 
 
 def _built(settings: FederationSettings, seed: int, needed: int) -> Any:

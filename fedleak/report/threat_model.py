@@ -54,7 +54,9 @@ def _clients(experiments: list[Experiment]) -> str:
     partitioner = _varied(experiments, lambda e: e.federation.partitioner)
     strategy = _varied(experiments, lambda e: e.federation.strategy)
     models = _varied(experiments, _model)
-    return f"{many}, {rounds}; examples shared out by {partitioner}, updates aggregated by {strategy}; the model {models}."
+    return (
+        f"{many}, {rounds}; examples shared out by {partitioner}, updates aggregated by {strategy}; the model {models}."
+    )
 
 
 def _many(experiment: Experiment) -> str:

@@ -159,8 +159,8 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
         (
             "NaturalIdPartitioner",
             {"clients": 4},
-            "federation.partitioner: NaturalIdPartitioner makes 10 shares of these 400 examples, and there are "
-            "4 clients; set federation.clients to that",
+            "federation.partitioner: NaturalIdPartitioner makes 10 shares of these examples, and there are 4 clients; "
+            "set federation.clients to that",
         ),
         (
             "PathologicalPartitioner",
