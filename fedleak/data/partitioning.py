@@ -1,4 +1,4 @@
-"""Partitioners: share the clients' examples out among them, by any partitioner of flwr-datasets that shares out rows."""
+"""Partitioners: share the clients' examples out among them, by any of flwr-datasets that shares out rows."""
 
 import inspect
 import os

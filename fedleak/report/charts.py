@@ -118,17 +118,14 @@ def bubble_chart(holdings: Holdings, name: str) -> Markup:
     side = min(GAP, (WIDTH - LEFT) / classes)
     height = TOP + BOTTOM + side * clients
     figure = Figure(figsize=(WIDTH / POINTS, height / POINTS), dpi=POINTS)
-    place = (LEFT / WIDTH, BOTTOM / height, side * classes / WIDTH, side * clients / height)
-    axes = figure.add_axes(
-        place, xlabel="class", ylabel="client", xlim=(-0.5, classes - 0.5), ylim=(clients - 0.5, -0.5)
-    )
+    where = (LEFT / WIDTH, BOTTOM / height, side * classes / WIDTH, side * clients / height)
+    axes = figure.add_axes(where, xlabel="class", ylabel="client")
+    axes.set(xlim=(-0.5, classes - 0.5), ylim=(clients - 0.5, -0.5))
     figure.patch.set_visible(False)
     axes.patch.set_visible(False)
     most = max(max(own) for own in holdings.counts)
-    disks = [
-        (label, client, count) for client, own in enumerate(holdings.counts) for label, count in enumerate(own) if count
-    ]
-    x, y, counts = zip(*disks, strict=True)
+    held = {(label, client): count for client, own in enumerate(holdings.counts) for label, count in enumerate(own)}
+    x, y, counts = zip(*((*place, count) for place, count in held.items() if count), strict=True)
     axes.scatter(x, y, s=[side**2 * count / most for count in counts], color=_color(2), linewidths=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(8, steps=STEPS, integer=True))

@@ -44,8 +44,8 @@ def holdings(files: Files, rows: Sequence[Row]) -> list[Holdings]:
 def _holdings(title: str, held: tuple[tuple[int, ...], ...]) -> Holdings:
     sizes, classes = [sum(own) for own in held], [sum(count > 0 for count in own) for own in held]
     left_out = [
-        counted(len(every) - MOST, f"further {what}")
-        for what, every in (("client", held), ("class", held[0]))
+        f"{len(every) - MOST} further {what}"
+        for what, every in (("clients", held), ("classes", held[0]))
         if len(every) > MOST
     ]
     words = f"{counted(len(held), 'client')} hold {_span(sizes)} examples of {_span(classes)} classes each"
