@@ -10,7 +10,6 @@ from fedleak.report.holdings import MOST, holdings
 from fedleak.report.pictures import Files
 from fedleak.runs.folder import RunFolder
 
-
 SERIES_2 = "fill: var(--s2)"
 """The color of a disk."""
 
