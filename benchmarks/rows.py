@@ -134,7 +134,7 @@ SOURCES = (
         ),
         otherwise=f"{FEW}, so about 300 a client; no momentum",
         federation={
-            "clients": 10, "partition": "dirichlet", "dirichlet_alpha": 1.0,
+            "clients": 10, "partitioner": "DirichletPartitioner", "partitioner_options": {"alpha": 1.0},
             "batch_size": 12, "batches": "all", "epochs": 5, "learning_rate": 0.05,
         },
     ),

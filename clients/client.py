@@ -26,7 +26,7 @@ from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
 
 from .memory import Footprint, footprint
-from .share import examples_of, pretraining_of
+from .share import examples_of, held_by, pretraining_of
 
 CHUNK = 256
 
@@ -110,6 +110,7 @@ class Client:
             client=self.partition,
             round=self.round,
             kept=self.kept,
+            held=held_by(self.plan, self.partition),
         )
         deposit(Path(self.plan.vault), truth)
         return trained

@@ -31,6 +31,12 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
     return shares[client]
 
 
+def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
+    """How many of them there are of each class."""
+    labels = load(plan.task).clients.labels[places_of(plan, client)]
+    return tuple(torch.bincount(labels, minlength=plan.public_task().classes).tolist())
+
+
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     share, settings = places_of(plan, client), plan.training(round)
@@ -89,4 +95,4 @@ def _require_examples(plan: FederationPlan, held: int) -> None:
 @lru_cache(maxsize=8)
 def _shares(task: str, settings: str, seed: int) -> list[Int[Tensor, " _"]]:
     # Settings as JSON: they hold a table of options, which cannot be a key.
-    return partition(load(task).clients.labels, FederationSettings.model_validate_json(settings), seed)
+    return partition(load(task).clients, FederationSettings.model_validate_json(settings), seed)

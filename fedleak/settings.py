@@ -69,9 +69,10 @@ class FederationSettings(Settings):
 
     clients: Count = 4
     rounds: Count = 1
-    partition: Literal["iid", "dirichlet", "by-class"] = "iid"
-    dirichlet_alpha: Rate = 0.5
-    classes_per_client: Count = 2
+    partitioner: str = "IidPartitioner"
+    """Of flwr-datasets, by its class: how the clients' examples are shared out."""
+    partitioner_options: Table = {}
+    """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
     strategy: str = "FedAvg"
     strategy_options: Table = {}
     """Keyword arguments of the strategy's constructor, as Flower names them."""

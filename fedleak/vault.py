@@ -22,6 +22,8 @@ class PrivateBatch:
     round: int
     kept: NamedTensors = field(default_factory=dict)
     """What the client's defenses had kept of earlier rounds when this one began."""
+    held: tuple[int, ...] = ()
+    """How many examples of each class the client holds in all; empty in vaults of before."""
 
 
 def stem_of(vault: Path, round: int, client: int) -> Path:
@@ -37,6 +39,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "round": truth.round,
         "dice": list(truth.seed_key),
         "training": asdict(truth.training),
+        "held": list(truth.held),
     }
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
     tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept}
@@ -60,6 +63,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
             seed_key=tuple(facts["dice"]),
             client=facts["client"],
             round=facts["round"],
+            held=tuple(facts.get("held", ())),
             kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},
         )
     except (KeyError, TypeError) as error:

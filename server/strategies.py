@@ -1,13 +1,13 @@
 """Strategies of Flower by name, with their options checked."""
 
 import inspect
+from functools import partial
 from typing import Any
 
 import flwr.serverapp.strategy as flower
 from flwr.serverapp.strategy import FedAvg, Strategy
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
-from fedleak.contracts.plugin import explain
+from fedleak.contracts.foreign import arguments_for, built, parameters_of, read_option
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings import FederationSettings, Table
@@ -50,22 +50,11 @@ def _needs_losses(strategy: Strategy) -> bool:
 
 def _build(name: str, options: Table, settings: FederationSettings, place: str) -> Strategy:
     cls = _class_of(name)
-    parameters = dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
-    values = {key: value for key, value in _defaults(settings).items() if key in parameters}
-    for key, value in options.items():
-        if key not in parameters:
-            raise ConfigError(f"{place}.{key}: unknown option of {name}{did_you_mean(key, parameters)}")
-        values[key] = _parse(value, parameters[key].annotation, settings, f"{place}.{key}")
-    if "strategy" in parameters and "strategy" not in values:
+    values = arguments_for(cls, options, _defaults(settings), place, partial(_read, settings))
+    if "strategy" in parameters_of(cls) and "strategy" not in values:
         values["strategy"] = _build("FedAvg", {}, settings, place)
     _require_enough_clients(values, settings, place)
-    missing = [key for key, it in parameters.items() if it.default is it.empty and key not in values]
-    if missing:
-        raise ConfigError(f"{place}: {name} needs {', '.join(missing)}")
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise ConfigError(f"{place}: {name} refuses its options: {error}") from error
+    return built(cls, values, place)
 
 
 def _class_of(name: str) -> type[Strategy]:
@@ -90,16 +79,11 @@ def _defaults(settings: FederationSettings) -> dict[str, Any]:
     }
 
 
-def _parse(value: Any, annotation: Any, settings: FederationSettings, place: str) -> Any:
-    if annotation is Strategy:
-        table = {"use": value} if isinstance(value, str) else dict(value)
-        return _build(str(table.pop("use", "FedAvg")), table, settings, place)
-    try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-        return adapter.validate_python(value, strict=True)
-    except (ValidationError, PydanticSchemaGenerationError) as error:
-        reason = explain(error) if isinstance(error, ValidationError) else "this option cannot be given in a file"
-        raise ConfigError(f"{place}: {reason}") from error
+def _read(settings: FederationSettings, value: Any, annotation: Any, place: str) -> Any:
+    if annotation is not Strategy:
+        return read_option(value, annotation, place)
+    table = {"use": value} if isinstance(value, str) else dict(value)
+    return _build(str(table.pop("use", "FedAvg")), table, settings, place)
 
 
 def _require_enough_clients(values: dict[str, Any], settings: FederationSettings, place: str) -> None:

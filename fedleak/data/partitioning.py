@@ -1,112 +1,141 @@
-"""Partitioners: share the clients' examples out among them, as those of flwr-datasets do."""
+"""Partitioners: share the clients' examples out among them, by any of flwr-datasets that shares out rows."""
 
+import inspect
 import os
 import warnings
-from collections.abc import Callable
-from typing import Any
+from contextlib import redirect_stderr
+from io import StringIO
+from typing import Any, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.errors import ConfigError
+from fedleak.contracts.foreign import arguments_for, built, read_option
+from fedleak.errors import ConfigError, did_you_mean, echo
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator, seed_of
 from fedleak.settings import FederationSettings
 
+IID = "IidPartitioner"
+COLUMNS = ("label", "brightness")
+"""What `partition_by` may name: the class of an example, or the mean of its intensities."""
+UNSUITED = {
+    "IdToSizeFncPartitioner": "needs a function, which a file cannot hold; SizePartitioner takes the sizes themselves",
+    "VerticalEvenPartitioner": "shares out columns, and clients here share out rows",
+    "VerticalSizePartitioner": "shares out columns, and clients here share out rows",
+}
+"""Partitioners that there are, and why they cannot be taken."""
+REFUSALS = (ValueError, IndexError, KeyError, TypeError, AssertionError)
+"""What partitioners raise where they cannot share these examples out in the way that was asked for."""
+PLACE = "federation.partitioner_options"
 
-def partition(labels: Int[Tensor, " examples"], settings: FederationSettings, seed: int) -> list[Int[Tensor, " _"]]:
-    """Which examples each client holds: disjoint indices into `labels`, one tensor a client.
+
+def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[Int[Tensor, " _"]]:
+    """Which examples each client holds: disjoint indices into `examples`, one tensor a client.
 
     The same seed gives the same shares. Raises `ConfigError` where a client would have less than one batch (times
-    `settings.batches`). Dirichlet follows Yurochkin et al. 2019, https://arxiv.org/abs/1905.12022, by-class Li et al.
-    2021, https://arxiv.org/abs/2102.02079.
+    `settings.batches`).
     """
     needed = settings.batch_size * (1 if settings.batches == "all" else settings.batches)
-    _check_feasible(labels, settings, needed)
-    order = torch.randperm(len(labels), generator=generator(seed, "partition"))
-    shares = [order[places] for places in _PARTITIONS[settings.partition](labels[order], settings, seed, needed)]
+    if settings.clients * needed > len(examples):
+        raise ConfigError(
+            f"federation: {settings.clients} clients need {needed} examples each (batch_size x batches), and there are "
+            f"{len(examples)} in all; take fewer clients or smaller batches"
+        )
+    order = torch.randperm(len(examples), generator=generator(seed, "partition"))
+    shares = [order[places] for places in _places(examples[order], settings, seed, needed)]
     for client, share in enumerate(shares):
         if len(share) < needed:
             raise ConfigError(
                 f"federation: client {client} has {len(share)} examples and needs {needed} (batch_size x batches); "
-                f"{_advice(settings)}"
+                f"take fewer clients, smaller batches or other options of {settings.partitioner}"
             )
     return shares
 
 
-def _check_feasible(labels: Tensor, settings: FederationSettings, needed: int) -> None:
-    if settings.clients * needed > len(labels):
-        raise ConfigError(
-            f"federation: {settings.clients} clients need {needed} examples each (batch_size x batches), and there are "
-            f"{len(labels)} in all; take fewer clients or smaller batches"
-        )
-    classes = len(torch.unique(labels))
-    if settings.partition == "by-class" and settings.classes_per_client > classes:
-        raise ConfigError(
-            f"federation.classes_per_client: expected at most {classes}, the classes there are, "
-            f"got {settings.classes_per_client}"
-        )
-
-
-def _advice(settings: FederationSettings) -> str:
-    milder = {"dirichlet": ", or a greater dirichlet_alpha", "by-class": ", or more classes_per_client"}
-    return f"take fewer clients or smaller batches{milder.get(settings.partition, '')}"
-
-
-def _iid(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:  # noqa: ARG001
-    # What IidPartitioner does (a test compares them), without the seconds that importing flwr-datasets takes.
-    return list(torch.tensor_split(torch.arange(len(labels)), settings.clients))
-
-
-def _dirichlet(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:
-    def partitioner() -> Any:
-        from flwr_datasets.partitioner import DirichletPartitioner
-
-        alpha, drawn = settings.dirichlet_alpha, _partitioner_seed(seed)
-        return DirichletPartitioner(settings.clients, "label", alpha, min_partition_size=needed, seed=drawn)
-
-    return _places(labels, settings, partitioner)
-
-
-def _by_class(labels: Tensor, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:  # noqa: ARG001
-    def partitioner() -> Any:
-        from flwr_datasets.partitioner import PathologicalPartitioner
-
-        classes, mode = settings.classes_per_client, "first-deterministic"
-        return PathologicalPartitioner(
-            settings.clients, "label", classes, class_assignment_mode=mode, seed=_partitioner_seed(seed)
-        )
-
-    return _places(labels, settings, partitioner)
-
-
-_PARTITIONS: dict[str, Callable[[Tensor, FederationSettings, int, int], list[Tensor]]] = {
-    "iid": _iid,
-    "dirichlet": _dirichlet,
-    "by-class": _by_class,
-}
-
-
-def _partitioner_seed(seed: int) -> int:
-    return seed_of(seed, "partitioner") % 2**32
-
-
-def _places(labels: Tensor, settings: FederationSettings, build: Callable[[], Any]) -> list[Tensor]:
-    """Each client's places in `labels` by a partitioner of flwr-datasets, which is imported only here: it is slow."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
-    with warnings.catch_warnings():
-        # It warns of Dirichlet draws that it repeats and of classes that no client gets: both are to be expected.
+def _places(examples: Batch, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:
+    if settings.partitioner == IID and not settings.partitioner_options:
+        # What it does (a test compares them), without the seconds that importing flwr-datasets takes.
+        return list(torch.tensor_split(torch.arange(len(examples)), settings.clients))
+    with warnings.catch_warnings(), redirect_stderr(StringIO()):
+        # It warns of Dirichlet draws that it repeats and of classes that no client gets, which are to be expected, and
+        # draws bars.
         warnings.simplefilter("ignore")
-        from datasets import Dataset
-
-        partitioner = build()
-        partitioner.dataset = Dataset.from_dict({"place": range(len(labels)), "label": labels.tolist()})
+        partitioner = _built(settings, seed, needed)
+        partitioner.dataset = _dataset(examples)
         try:
+            _require_as_many(partitioner.num_partitions, settings)
             shares = [partitioner.load_partition(client)["place"] for client in range(settings.clients)]
-        except ValueError as error:
+        except REFUSALS as error:
             raise ConfigError(
-                f"federation: cannot share {len(labels)} examples among {settings.clients} clients by "
-                f"'{settings.partition}' with a batch or more for each ({str(error).rstrip('.')}); {_advice(settings)}"
+                f"federation: cannot share {len(examples)} examples among {settings.clients} clients by "
+                f"{settings.partitioner} ({str(error).rstrip('.') or type(error).__name__}); "
+                "take other options, fewer clients or smaller batches"
             ) from error
     return [torch.tensor(list(places), dtype=torch.int64) for places in shares]
+
+
+def _require_as_many(shares: int, settings: FederationSettings) -> None:
+    if shares != settings.clients:
+        raise ConfigError(
+            f"federation.partitioner: {settings.partitioner} makes {shares} shares of these examples, and there are "
+            f"{settings.clients} clients; set federation.clients to that"
+        )
+
+
+def _built(settings: FederationSettings, seed: int, needed: int) -> Any:
+    """The partitioner, with what an experiment says anyway: how many clients, the seed, a batch for each at least."""
+    cls = _class_of(settings.partitioner)
+    ours = {
+        "num_partitions": settings.clients,
+        "partition_by": "label",
+        "min_partition_size": needed,
+        "seed": seed_of(seed, "partitioner") % 2**32,
+    }
+    values = arguments_for(cls, settings.partitioner_options, ours, PLACE, _read)
+    if values.get("num_partitions", settings.clients) != settings.clients:
+        raise ConfigError(
+            f"{PLACE}.num_partitions: expected federation.clients = {settings.clients}, "
+            f"got {echo(values['num_partitions'])}; leave it out"
+        )
+    if values.get("partition_by", "label") not in COLUMNS:
+        raise ConfigError(
+            f"{PLACE}.partition_by: expected {' or '.join(map(repr, COLUMNS))}, got {echo(values['partition_by'])}"
+        )
+    return built(cls, values, PLACE)
+
+
+def _class_of(name: str) -> type:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    from flwr_datasets import partitioner as flower  # takes seconds
+
+    classes = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
+    del classes["Partitioner"]
+    if name not in classes:
+        known = classes.keys() - UNSUITED
+        raise ConfigError(f"federation.partitioner: flwr-datasets has no '{name}'{did_you_mean(name, known)}")
+    if name in UNSUITED:
+        raise ConfigError(f"federation.partitioner: {name} {UNSUITED[name]}")
+    found: type = classes[name]
+    return found
+
+
+def _read(value: Any, annotation: Any, place: str) -> Any:
+    """An option; a list or a list of lists where an array of numbers is wanted."""
+    arrays = [one for one in get_args(annotation) or (annotation,) if "ndarray" in str(one)]
+    if not arrays or not isinstance(value, list):
+        return read_option(value, annotation, place)
+    try:
+        return np.asarray(value, dtype=np.float64 if "float" in str(arrays) else np.int64)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{place}: expected numbers, as many in each row, got {echo(value)}") from error
+
+
+def _dataset(examples: Batch) -> Any:
+    from datasets import Dataset
+
+    columns = {"place": range(len(examples)), "label": examples.labels.tolist()}
+    return Dataset.from_dict({**columns, "brightness": examples.inputs.flatten(1).mean(1).tolist()})

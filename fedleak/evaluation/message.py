@@ -22,6 +22,12 @@ from fedleak.runs.folder import RunFolder, vault_beside
 from fedleak.vault import PrivateBatch, deposited, withdraw
 
 
+def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
+    """By client how many examples of each class it holds; without those of whom that is not known."""
+    first = {client: withdraw(vault, round, client).held for round, client in reversed(deposited(vault))}
+    return {client: held for client, held in sorted(first.items()) if held}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """One message of a recorded federation. Nothing is read before it is asked for, and nothing twice.

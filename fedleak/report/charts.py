@@ -13,6 +13,7 @@ from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator, Str
 
 from fedleak.report.convergence import Lines
 from fedleak.report.frontier import Frontier, Mark
+from fedleak.report.holdings import Holdings
 from fedleak.report.svg import INK, PAPER, SERIES, STYLE, inline
 
 WIDTH, HEIGHT = 440.0, 246.0
@@ -108,6 +109,29 @@ def frontier_chart(frontier: Frontier, name: str) -> Markup:
     _beside(axes, names)
     words = [f"{mark.description}{', on the frontier' if mark.member else ''}" for mark in frontier.marks]
     return inline(figure, name=name, description=". ".join(words) + ".", titles=_titles(dict(enumerate(words))))
+
+
+@FIXED
+def bubble_chart(holdings: Holdings, name: str) -> Markup:
+    """A disk for each client and class, its area as many examples; the clients one below the other."""
+    clients, classes = len(holdings.counts), len(holdings.counts[0])
+    side = min(GAP, (WIDTH - LEFT) / classes)
+    height = TOP + BOTTOM + side * clients
+    figure = Figure(figsize=(WIDTH / POINTS, height / POINTS), dpi=POINTS)
+    where = (LEFT / WIDTH, BOTTOM / height, side * classes / WIDTH, side * clients / height)
+    axes = figure.add_axes(where, xlabel="class", ylabel="client")
+    axes.set(xlim=(-0.5, classes - 0.5), ylim=(clients - 0.5, -0.5))
+    figure.patch.set_visible(False)
+    axes.patch.set_visible(False)
+    most = max(max(own) for own in holdings.counts)
+    held = {(label, client): count for client, own in enumerate(holdings.counts) for label, count in enumerate(own)}
+    x, y, counts = zip(*((*place, count) for place, count in held.items() if count), strict=True)
+    axes.scatter(x, y, s=[side**2 * count / most for count in counts], color=_color(2), linewidths=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(8, steps=STEPS, integer=True))
+    axes.tick_params(bottom=False, left=False)
+    description = f"{holdings.title}: how many examples of each class each client holds. {holdings.caption}"
+    return inline(figure, name=name, description=description, titles={})
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:

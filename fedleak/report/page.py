@@ -20,6 +20,7 @@ from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
+from fedleak.report.holdings import Holdings, holdings
 from fedleak.report.layer_profile import Profile, layer_profile
 from fedleak.report.lead_picture import LeadPicture, lead_picture_of
 from fedleak.report.learning import Learning, learning
@@ -63,6 +64,7 @@ class Page:
     known: tuple[Known, ...]
     frontiers: tuple[Frontier, ...]
     learning: tuple[Learning, ...]
+    holdings: tuple[Holdings, ...]
     curves: tuple[Curves, ...]
     profile: Profile | None
     untested: tuple[Gap, ...]
@@ -105,6 +107,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         known=tuple(known_defenses(results if images else (), rows, files)),
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
+        holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(files, focus),
         untested=(*analysis.untested, *poor_matches(chain.from_iterable(analysis.diagnoses.values()))),
@@ -115,7 +118,11 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from fedleak.report.charts import frontier_chart, line_chart  # matplotlib takes a while, and only a page needs it
+    from fedleak.report.charts import (
+        bubble_chart,
+        frontier_chart,
+        line_chart,
+    )  # matplotlib takes a while, and only a page needs it
 
     environment = Environment(
         loader=PackageLoader("fedleak.report"),
@@ -124,7 +131,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart}
+    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart, "bubble_chart": bubble_chart}
     return environment
 
 

@@ -18,7 +18,7 @@ from fedleak.analysis.judgement import badness
 from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
-from fedleak.evaluation.message import Message
+from fedleak.evaluation.message import Message, holdings_in
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
 from fedleak.profile.subject import Subject, recorded
@@ -54,6 +54,10 @@ class Files:
             except RecordingError:
                 self._cells[stem] = None
         return self._cells[stem]
+
+    def holdings(self, row: Row) -> dict[int, tuple[int, ...]]:
+        """What the clients of the row's federation hold, by class; raises `RecordingError`."""
+        return holdings_in(self.folder.vault(row.defense, row.federation))
 
     def truth(self, row: Row) -> Batch | None:
         """The examples behind the row's message."""

@@ -51,10 +51,12 @@ def _unknown(experiments: list[Experiment]) -> str:
 def _clients(experiments: list[Experiment]) -> str:
     many = _varied(experiments, _many)
     rounds = _varied(experiments, lambda e: counted(e.federation.rounds, "round"))
-    partition = _varied(experiments, lambda e: e.federation.partition)
+    partitioner = _varied(experiments, lambda e: e.federation.partitioner)
     strategy = _varied(experiments, lambda e: e.federation.strategy)
     models = _varied(experiments, _model)
-    return f"{many}, {rounds}; examples split {partition}, updates aggregated by {strategy}; the model {models}."
+    return (
+        f"{many}, {rounds}; examples shared out by {partitioner}, updates aggregated by {strategy}; the model {models}."
+    )
 
 
 def _many(experiment: Experiment) -> str:

@@ -47,6 +47,7 @@ def test_it_replies_as_flower_s_stock_client_does_and_keeps_the_truth(tmp_path: 
     assert list(wire.arrays_of(content)) == list(initial_weights(task_named(plan.task), 0).state_dict())
     truth = withdraw(tmp_path / "t", 1, 1)
     assert len(truth.examples) == wire.metrics_of(content)["num-examples"] == 3
+    assert truth.held == tuple(share_of(plan, 1).labels.bincount(minlength=10).tolist())
 
 
 def test_its_loss_is_a_secret_where_defenses_prove_something(tmp_path: Path) -> None:

@@ -176,7 +176,14 @@ def test_batchnorm_buffers_are_recorded_as_they_came_back(tmp_path: Path, monkey
 
 @pytest.mark.slow
 def test_secure_aggregation_reveals_the_clear_mean_and_nothing_else(tmp_path: Path) -> None:
-    settings = {"clients": 4, "rounds": 2, "batches": "all", "batch_size": 32, "partition": "dirichlet"}
+    settings = {
+        "clients": 4,
+        "rounds": 2,
+        "batches": "all",
+        "batch_size": 32,
+        "partitioner": "DirichletPartitioner",
+        "partitioner_options": {"alpha": 0.5},
+    }
     clear = read(run_federation(plan_in(tmp_path / "clear", federation=settings)))
     hidden = read(run_federation(plan_in(tmp_path / "hidden", federation=settings, **MASKED)))
     aggregate = hidden[4]
