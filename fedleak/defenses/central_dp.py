@@ -27,6 +27,7 @@ class CentralDP(Defense):
 
     paper: ClassVar = "https://arxiv.org/abs/1712.07557"
     cites: ClassVar = "geyer2017differentially"
+    adaptive_strategy: ClassVar[str] = "takes the updates, which reach the server before the noise"
     noise_multiplier: Amount
     """Standard deviation of the noise of the sum, as a multiple of the clipping norm."""
     clipping: Literal["fixed", "adaptive"] = "fixed"

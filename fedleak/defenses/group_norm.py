@@ -25,6 +25,7 @@ class UseGroupNorm(Defense):
 
     paper: ClassVar = "https://arxiv.org/abs/1910.00189"
     cites: ClassVar = "hsieh2020quagmire"
+    adaptive_strategy: ClassVar[str] = "differentiates the network with the other layers, which is public"
     groups: Count = 32
     """Groups of channels at most; a layer has the greatest number that divides both this and its channels."""
 

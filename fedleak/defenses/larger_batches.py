@@ -18,6 +18,7 @@ class LargerBatches(Defense):
 
     paper: ClassVar = "https://arxiv.org/abs/2104.07586"
     cites: ClassVar = "yin2021see"
+    adaptive_strategy: ClassVar[str] = "guesses as many examples as the batches are known to have"
     times: Count = 8
     """Factor on the federation's batch size."""
 

@@ -17,6 +17,7 @@ class MoreLocalSteps(Defense):
 
     paper: ClassVar = "https://arxiv.org/abs/1602.05629"
     cites: ClassVar = "mcmahan2017communication"
+    adaptive_strategy: ClassVar[str] = "knows how many steps an update is of, as of any federation"
     times: Count = 4
     """Factor on the federation's epochs."""
 
