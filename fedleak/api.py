@@ -35,6 +35,7 @@ from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.learning.batch import Batch
+from fedleak.learning.given import classes_of, require_examples, require_trainable
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
@@ -123,8 +124,12 @@ def observe(
     `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
     public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
     attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
-    an unknown or impossible field, and for a defense that needs several clients (use `capture`).
+    an unknown or impossible field, for a defense that needs several clients (use `capture`), and for a model, images or
+    labels that are not such. Parameters with `requires_grad = False` are neither trained nor sent.
     """
+    require_examples(inputs, labels)
+    require_trainable(model, mode_is_said="mode" in training)
+    labels = labels.long()
     chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     protocol = chain.protocol
     if protocol is not None:
@@ -138,8 +143,7 @@ def observe(
     chain = chain.planned((federation,))
     facts = chain.settings(federation).training()
     network = copy.deepcopy(model).eval()
-    with torch.no_grad():
-        classes = network(inputs[:1]).shape[1]
+    classes = classes_of(network, inputs, labels)
     task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
     with seeded(seed, "initial weights"):  # of layers that a defense puts in
         task = chain.task(task)

@@ -79,4 +79,4 @@ def initial_weights(task: Task, seed: int, chain: Chain | None = None) -> Weight
 
 def weights_of(network: nn.Module) -> Weights:
     """A copy of a network's parameters and buffers."""
-    return Weights(dict(network.named_parameters()), dict(network.named_buffers())).clone()
+    return Weights.of(network).clone()

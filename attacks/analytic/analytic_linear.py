@@ -19,6 +19,7 @@ from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.linear_layers.first_layer import find_first_layer
 from ..parts.linear_layers.neurons import activated_by_one, least_squares
+from ..parts.linear_layers.pixelwise import pixelwise
 
 
 @attacks.register("analytic-linear")
@@ -46,13 +47,14 @@ class AnalyticLinear(Attack):
         layer = find_first_layer(observation.task)
         require_usable(observation)
         gradient, examples = observation.gradient(), observation.examples()
-        weight, bias = gradient[layer.weight].double(), gradient[layer.bias].double()
+        front, bias = pixelwise(observation, layer), gradient[layer.bias].double()
+        weight = front.gradient(gradient[layer.weight].double(), bias)
         if not bias.any():
             raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron of that layer was active")
         if examples == 1:
             solved = least_squares(weight, bias)
         else:
-            rounding = rounding_of(observation, layer.weight)
+            rounding = rounding_of(observation, layer.weight) / float(front.scale.abs().min())
             # A defense's noise is measured in the gradient's spectrum; without a defense there is only rounding.
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
             solved = activated_by_one(weight, bias, examples, noise)

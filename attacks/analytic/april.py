@@ -19,6 +19,8 @@ from ..parts.applicability import require_usable
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
+from ..parts.linear_layers.first_layer import FirstLayer
+from ..parts.linear_layers.pixelwise import pixelwise
 from ..parts.patch_tokens import PatchTokens, find_tokens, sharpened
 
 UNEXPLAINED = 0.1
@@ -52,6 +54,11 @@ class April(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         tokens = find_tokens(observation.task)
         require_usable(observation)
+        if not pixelwise(observation, FirstLayer(weight=tokens.weight, bias="", behind="")).is_identity:
+            raise NotApplicable(
+                f"the patch embedding of '{observation.task.name}' sees the image scaled and shifted, and APRIL "
+                "solves for what it sees: try gradient matching"
+            )
         _require_one_step(observation, tokens)
         solutions = [*self._solutions(observation, tokens)]
         if not solutions:

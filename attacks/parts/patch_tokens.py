@@ -56,7 +56,9 @@ def find_tokens(task: Task) -> PatchTokens:
     with torch.no_grad():
         example = next(embedding.parameters())
         tokens = embedding(torch.zeros(1, *task.shape, dtype=example.dtype)).flatten(2).shape[2]
-    shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters()}
+    shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters() if value.requires_grad}
+    if f"{name}.weight" not in shapes:
+        raise NotApplicable(f"the patch embedding of '{task.name}' is frozen, so nothing is sent of it")
     positions = [name for name, shape in shapes.items() if shape == (1, tokens, embedding.out_channels)]
     if len(positions) != 1:
         raise NotApplicable(

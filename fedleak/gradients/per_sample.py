@@ -39,7 +39,9 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
         for name, value in (*network.named_parameters(), *network.named_buffers()):
             value.copy_(step.weights.state_dict()[name])
-    watched = GradSampleModule(network.requires_grad_())
+    for name, value in network.named_parameters():
+        value.requires_grad_(name in step.weights.parameters)
+    watched = GradSampleModule(network)
     # Its hooks warn where nothing that goes in has a gradient.
     outputs = watched(step.examples.inputs.detach().clone().requires_grad_())
     torch.autograd.backward([F.cross_entropy(outputs, step.examples.labels)])
@@ -49,4 +51,5 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
         if value.grad_sample is None
         else value.grad_sample.detach()
         for name, value in watched.named_parameters()
+        if value.requires_grad
     }

@@ -39,8 +39,7 @@ class Task:
 
     def split(self, state: NamedTensors) -> Weights:
         """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
-        own = Weights(dict(self.network.named_parameters()), dict(self.network.named_buffers()))
-        return own.like(state)
+        return Weights.of(self.network).like(state)
 
     def logits(
         self,

@@ -63,7 +63,7 @@ def require_values_to_normalize(task: Task, examples: int, training: LocalTraini
     alone = examples % training.batch_size == 1 or training.batch_size == 1
     if not alone or training.mode == "eval" or not batch_norms(task.network):
         return
-    weights = Weights(dict(task.network.named_parameters()), dict(task.network.named_buffers())).clone()
+    weights = Weights.of(task.network).clone()
     try:
         with torch.no_grad(), seeded("a batch of one"):
             task.logits(weights, torch.zeros(1, *task.shape, dtype=next(task.network.parameters()).dtype))

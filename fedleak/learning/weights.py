@@ -15,7 +15,16 @@ class Weights:
     """Parameters and buffers by name; together a torch `state_dict`."""
 
     parameters: NamedTensors
+    """Those that are trained."""
     buffers: NamedTensors
+    """The rest of the state, frozen parameters (`requires_grad = False`) among it."""
+
+    @classmethod
+    def of(cls, network: nn.Module) -> "Weights":
+        """A network's own tensors, not copied."""
+        trained: NamedTensors = {name: one for name, one in network.named_parameters() if one.requires_grad}
+        frozen: NamedTensors = {name: one for name, one in network.named_parameters() if not one.requires_grad}
+        return cls(trained, {**frozen, **dict(network.named_buffers())})
 
     def state_dict(self) -> NamedTensors:
         return {**self.parameters, **self.buffers}

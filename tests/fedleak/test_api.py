@@ -30,6 +30,95 @@ def test_one_s_own_model_is_observed_and_left_alone() -> None:
     assert all(torch.equal(value, held[name]) for name, value in mine.state_dict().items())
 
 
+class Normalized(nn.Module):
+    """As torchvision's models expect it: each channel scaled and shifted before the first layer."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images - 0.485) / 0.229
+
+
+@pytest.mark.parametrize("name", ["analytic-linear", "spear"])
+def test_an_exact_attack_reads_through_normalization(name: str) -> None:
+    torch.manual_seed(0)
+    mine = nn.Sequential(Normalized(), nn.Flatten(), nn.Linear(25, 60), nn.ReLU(), nn.Linear(60, 3))
+    for batch in (1, 2):
+        captured = observe(mine, IMAGES[:batch], LABELS[:batch])
+        assert score(attack(captured, name), captured, ["psnr"])[0].best > 50
+
+
+@pytest.mark.parametrize("in_front", [nn.Sigmoid(), nn.BatchNorm2d(1), nn.Dropout(0.5), nn.AvgPool2d(3, 1, 1)])
+def test_an_exact_attack_is_refused_where_the_layer_sees_something_else(in_front: nn.Module) -> None:
+    captured = observe(nn.Sequential(in_front, *model()), IMAGES[:1], LABELS[:1])
+    for name in ("analytic-linear", "spear", "r-gap"):
+        assert attack(captured, name).failure
+
+
+def test_the_walk_back_is_refused_where_the_network_does_more_than_its_layers() -> None:
+    class Inverted(nn.Sequential):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            scores: torch.Tensor = super().forward(1 - images)
+            return scores
+
+    captured = observe(Inverted(*model()), IMAGES[:1], LABELS[:1])
+    assert "of its own" in str(attack(captured, "r-gap").failure)
+    assert score(attack(captured, "analytic-linear"), captured, ["psnr"])[0].value > 60
+
+
+def test_what_is_frozen_is_neither_trained_nor_sent() -> None:
+    mine = model()
+    for value in mine[1].parameters():
+        value.requires_grad_(False)
+    captured = observe(mine, IMAGES[:1], LABELS[:1])
+    assert set(captured.observation.update.tensors) == {"3.weight", "3.bias"}
+    assert attack(captured, "analytic-linear").failure
+    assert score(attack(captured, "bias-sign"), captured, ["label-recall"])[0].value == 1
+    assert torch.isfinite(attack(captured, "inverting-gradients", steps=3).inputs).all()
+
+
+def test_a_frozen_head_has_no_labels_to_read() -> None:
+    mine = model()
+    mine[3].requires_grad_(False)
+    assert "is trained" in str(attack(observe(mine, IMAGES[:1], LABELS[:1]), "bias-sign").failure)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "sentence"),
+    [
+        (IMAGES * 255, LABELS, r"expected images in \[0, 1\], got .* put the normalization into the model"),
+        (IMAGES - 0.5, LABELS, r"expected images in \[0, 1\], got -0."),
+        (IMAGES.masked_fill(IMAGES > 0.9, math.nan), LABELS, r"expected images in \[0, 1\], got nan"),
+        ((IMAGES * 255).byte(), LABELS, "expected images as floats of shape"),
+        (IMAGES[0], LABELS, "expected images as floats of shape"),
+        (IMAGES[..., :4], LABELS, "the model does not run on one image of shape"),
+        (IMAGES, LABELS.float(), "expected a class index for each of 4 images, got torch.float32"),
+        (IMAGES, LABELS[:2], "expected a class index for each of 4 images"),
+        (IMAGES, torch.eye(3)[LABELS], "expected a class index for each of 4 images"),
+        (IMAGES, LABELS + 1, "expected labels from 0 to 2, as the model has 3 outputs, got 1 to 3"),
+    ],
+)
+def test_examples_that_are_none_are_refused(images: torch.Tensor, labels: torch.Tensor, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=f"observe: {sentence}"):
+        observe.__wrapped__(model(), images, labels)  # type: ignore[attr-defined]  # without the types' own complaint
+
+
+def test_models_that_are_none_are_refused() -> None:
+    for mine, sentence in [
+        (model().requires_grad_(False), "expected a model with parameters to train"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(25, 1)), r".* for two classes or more, got shape \(1, 1\)"),
+        (nn.Conv2d(1, 3, 1), r"expected scores of shape \(batch, classes\)"),
+    ]:
+        with pytest.raises(ConfigError, match=f"observe: {sentence}"):
+            observe(mine, IMAGES, LABELS)
+
+
+def test_modules_in_both_modes_are_refused_unless_one_is_said() -> None:
+    mine = nn.Sequential(nn.BatchNorm2d(1), *model())
+    mine[0].eval()
+    with pytest.raises(ConfigError, match="observe: 'the model' is in train mode and '0' in eval mode"):
+        observe(mine, IMAGES, LABELS)
+    assert observe(mine, IMAGES, LABELS, mode="eval").observation.training.mode == "eval"
+
+
 def test_a_smaller_batch_means_more_steps_and_says_so() -> None:
     facts = observe(model(), IMAGES, LABELS, batch_size=3).observation.training
     assert (facts.batch_size, facts.batches, facts.steps) == (3, 2, 2)

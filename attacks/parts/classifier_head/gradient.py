@@ -26,20 +26,25 @@ class Head:
 
 
 def find_head(task: Task) -> Head | None:
-    """The last parameter of shape (classes, features), with its bias if it has one; None where there is none."""
-    shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters()}
-    matrices = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] == task.classes]
-    if not matrices:
+    """The last parameter of shape (classes, features), with its bias if it has one; None where there is none.
+
+    A head that is frozen is none: nothing is sent of it.
+    """
+    parameters = dict(task.network.named_parameters())
+    matrices = [name for name, value in parameters.items() if value.dim() == 2 and value.shape[0] == task.classes]
+    if not matrices or not parameters[matrices[-1]].requires_grad:
         return None
-    bias = f"{matrices[-1].removesuffix('weight')}bias"
-    return Head(weight=matrices[-1], bias=bias if shapes.get(bias) == (task.classes,) else None)
+    name = f"{matrices[-1].removesuffix('weight')}bias"
+    bias = parameters.get(name)
+    sent = bias is not None and bias.requires_grad and bias.shape == (task.classes,)
+    return Head(weight=matrices[-1], bias=name if sent else None)
 
 
 def head_of(task: Task) -> Head:
     """The last linear layer of a task that ends in one."""
     head = find_head(task)
     if head is None:
-        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs")
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs that is trained")
     return head
 
 

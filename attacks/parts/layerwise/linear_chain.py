@@ -90,7 +90,14 @@ def find_chain(task: Task) -> tuple[Link, ...]:
         raise NotApplicable(
             f"'{task.name}' is a {type(task.network).__name__}, not a plain chain of layers: try gradient matching"
         )
-    leaves = [(name, module) for name, module in task.network.named_modules() if not list(module.children())]
+    every = list(task.network.named_modules(remove_duplicate=False))
+    leaves = [(name, module) for name, module in every if not list(module.children())]
+    own = [
+        module for _, module in every if list(module.children()) and type(module).forward is not nn.Sequential.forward
+    ]
+    if own or len({id(module) for _, module in leaves}) < len(leaves):
+        what = f"computes something of its own in a {type(own[0]).__name__}" if own else "goes through a layer twice"
+        raise NotApplicable(f"'{task.name}' {what}, so it is no plain chain of layers: try gradient matching")
     links: list[Link] = []
     shape: Shape = task.shape
     for name, module in leaves:
@@ -103,6 +110,9 @@ def find_chain(task: Task) -> tuple[Link, ...]:
         elif not isinstance(module, nn.Flatten):
             links[-1] = replace(links[-1], activation=module)
         shape = after
+    frozen = [link for link in links if not all(one.requires_grad for one in link.module.parameters())]
+    if frozen:
+        raise NotApplicable(f"layer '{frozen[0].name}' of '{task.name}' is frozen, and R-GAP needs every gradient")
     if not links or not isinstance(links[-1].module, nn.Linear) or not isinstance(links[-1].activation, nn.Identity):
         raise NotApplicable(f"'{task.name}' does not end in a linear layer without activation: try gradient matching")
     return tuple(links)

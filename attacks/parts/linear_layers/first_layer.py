@@ -30,7 +30,7 @@ class FirstLayer:
 def find_first_layer(task: Task) -> FirstLayer:
     """The first trainable layer, which must be linear, have a bias and see the whole image."""
     modules = [(n, m) for n, m in task.network.named_modules() if not list(m.children())]
-    places = [i for i, (_, module) in enumerate(modules) if list(module.parameters())]
+    places = [i for i, (_, module) in enumerate(modules) if any(one.requires_grad for one in module.parameters())]
     name, layer = modules[places[0]] if places else ("", None)
     if not isinstance(layer, nn.Linear):
         raise NotApplicable(
@@ -40,9 +40,10 @@ def find_first_layer(task: Task) -> FirstLayer:
         raise NotApplicable(
             f"the first linear layer of '{task.name}' sees {layer.in_features} features, not {prod(task.shape)} pixels"
         )
-    if layer.bias is None:
+    if layer.bias is None or not (layer.bias.requires_grad and layer.weight.requires_grad):
         raise NotApplicable(
-            f"the first linear layer of '{task.name}' has no bias, so its input is known only up to a factor"
+            f"the first linear layer of '{task.name}' has no bias that is trained with its weights, so its input is "
+            "known only up to a factor"
         )
     prefix = f"{name}." if name else ""
     behind = [type(module).__name__ for _, module in modules[places[0] + 1 : places[0] + 2]]
@@ -59,13 +60,17 @@ EXACT = 1e-9
 
 def find_inner_layer(task: Task) -> FirstLayer:
     """The first linear layer, behind whatever other layers; it must have a bias."""
-    layers = [(name, module) for name, module in task.network.named_modules() if isinstance(module, nn.Linear)]
+    linear = [(name, module) for name, module in task.network.named_modules() if isinstance(module, nn.Linear)]
+    layers = [(name, module) for name, module in linear if module.weight.requires_grad]
     if not layers:
-        raise NotApplicable(f"'{task.name}' has no linear layer, and the attack reads one: try gradient matching")
-    name, layer = layers[0]
-    if layer.bias is None:
         raise NotApplicable(
-            f"the first linear layer of '{task.name}' has no bias, so its inputs are known only up to factors"
+            f"'{task.name}' has no linear layer that is trained, and the attack reads one: try gradient matching"
+        )
+    name, layer = layers[0]
+    if layer.bias is None or not layer.bias.requires_grad:
+        raise NotApplicable(
+            f"the first linear layer of '{task.name}' has no bias that is trained, so its inputs are known only up to "
+            "factors"
         )
     prefix = f"{name}." if name else ""
     return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="")

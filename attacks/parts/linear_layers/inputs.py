@@ -14,6 +14,7 @@ from fedleak.gradients.rank import LowRank, low_rank, rounding_of
 from ..applicability import mode_of
 from ..classifier_head.gradient import ends
 from .first_layer import FirstLayer
+from .pixelwise import pixelwise
 from .sparse_columns import Column
 
 MARGIN = 1e-4
@@ -44,16 +45,19 @@ class Layer:
 
 
 def read_layer(observation: Observation, names: FirstLayer) -> Layer:
-    """The layer as the observation shows it; defined where the update is finite."""
-    gradient, rounding = observation.gradient(), rounding_of(observation, names.weight)
+    """The layer as the observation shows it, as one on the image itself; defined where the update is finite."""
+    front, sent = pixelwise(observation, names), observation.gradient()
+    bias = sent[names.bias].double()
+    gradient = front.gradient(sent[names.weight].double(), bias)
+    rounding = rounding_of(observation, names.weight) / float(front.scale.abs().min())
     return Layer(
-        gradient=gradient[names.weight].double(),
-        bias_gradient=gradient[names.bias].double(),
+        gradient=gradient,
+        bias_gradient=bias,
         ends=tuple(
-            (weights.parameters[names.weight].double(), weights.parameters[names.bias].double())
+            front.layer(weights.parameters[names.weight].double(), weights.parameters[names.bias].double())
             for weights in ends(observation)
         ),
-        factors=low_rank(gradient[names.weight], observation.examples(), rounding),
+        factors=low_rank(gradient.to(sent[names.weight].dtype), observation.examples(), rounding),
     )
 
 
