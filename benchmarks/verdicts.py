@@ -63,7 +63,7 @@ def interval(setting: Setting, figures: list[float]) -> Interval:
 
 def figures_of(entry: Mapping[str, Any]) -> list[float]:
     """The figures of the draws that have one."""
-    return [one["figure"] for one in entry["draws"] if one["figure"] is not None]
+    return [float(one["figure"]) for one in entry["draws"] if one["figure"] is not None]
 
 
 def mean_of(entry: Mapping[str, Any]) -> float:

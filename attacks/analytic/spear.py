@@ -21,6 +21,7 @@ from ..parts.linear_layers.disaggregation import MATCHED, Budget, Match, disaggr
 from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
 from ..parts.linear_layers.inputs import Layer, polished, read_layer
 from ..parts.linear_layers.neurons import unexplained
+from ..parts.linear_layers.pixelwise import pixelwise
 from ..parts.linear_layers.row_space import certify_span, provable
 
 SMOOTH = frozenset({"Sigmoid", "Tanh", "LeakyReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Softplus", "Mish"})
@@ -57,7 +58,7 @@ class SPEAR(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_first_layer(observation.task)
         require_usable(observation)
-        layer = read_layer(observation, names)
+        layer = read_layer(observation, names, pixelwise(observation, names))
         _require_separable(observation, names, layer)
         match = disaggregate(layer, Budget(samples=self.samples, descents=self.descents), rng)
         return self._finished(observation, names, layer, match, rng)

@@ -103,12 +103,12 @@ def test_the_pictures_behind_a_cell_are_a_click_away(browser, report):
 
 def test_every_section_has_something_to_show(browser, report):
     page, _, _ = opened(browser, report, "light", 1280)
-    assert page.locator("h2").count() == 11
+    assert page.locator("h2").count() == 12
     assert all(
         box is not None and box["height"] > 60
         for box in (s.bounding_box() for s in page.locator("main > section").all())
     )
-    assert page.locator(".chart svg").count() == 3  # accuracy; loss and quality of the one attack that iterates
+    assert page.locator(".chart svg").count() == 4  # accuracy; loss and quality of the one attack that iterates
     page.close()
 
 

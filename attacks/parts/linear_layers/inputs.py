@@ -14,7 +14,7 @@ from fedleak.gradients.rank import LowRank, low_rank, rounding_of
 from ..applicability import mode_of
 from ..classifier_head.gradient import ends
 from .first_layer import FirstLayer
-from .pixelwise import pixelwise
+from .pixelwise import Pixelwise, nothing_between
 from .sparse_columns import Column
 
 MARGIN = 1e-4
@@ -44,9 +44,11 @@ class Layer:
         return self.ends[0][1]
 
 
-def read_layer(observation: Observation, names: FirstLayer) -> Layer:
-    """The layer as the observation shows it, as one on the image itself; defined where the update is finite."""
-    front, sent = pixelwise(observation, names), observation.gradient()
+def read_layer(observation: Observation, names: FirstLayer, front: Pixelwise | None = None) -> Layer:
+    """The layer as the observation shows it; defined where the update is finite. With a `front`, as one on the image
+    that this makes the layer's input of."""
+    sent = observation.gradient()
+    front = front or nothing_between(sent[names.weight])
     bias = sent[names.bias].double()
     gradient = front.gradient(sent[names.weight].double(), bias)
     rounding = rounding_of(observation, names.weight) / float(front.scale.abs().min())

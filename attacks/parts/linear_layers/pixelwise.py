@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
@@ -38,6 +38,12 @@ class Pixelwise:
     def is_identity(self) -> bool:
         """Whether the layer sees the image itself."""
         return bool((self.scale == 1).all() and (self.shift == 0).all())
+
+
+def nothing_between(weight: Float[Tensor, "outputs inputs"]) -> Pixelwise:
+    """The front that leaves a layer's input what it is."""
+    inputs = weight.shape[1]
+    return Pixelwise(scale=torch.ones(inputs, dtype=torch.float64), shift=torch.zeros(inputs, dtype=torch.float64))
 
 
 def pixelwise(observation: Observation, layer: FirstLayer) -> Pixelwise:

@@ -72,7 +72,7 @@ def test_a_run_that_prints_its_table_and_writes_its_report_is_summarized_once(ex
     assert len(counted) == 1
     for again in (
         ("report", tmp_path / "run"),
-        ("advise", tmp_path / "run", "--max-leak", "500"),
+        ("advise", tmp_path / "run", "--max-leak", "99"),
         ("check", tmp_path / "run", "--policy", policy),
         ("check", tmp_path / "run", "--baseline", tmp_path / "run"),
     ):
