@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+SETS = ("tiles of photographs", "CIFAR-10")
+"""What presets are measured on."""
 Figures = Mapping[tuple[str, str], Mapping[str, Any]]
 
 HEAD = """# Where gradient inversion works, and where it fails

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reproduction import here, say
+from scale_page import SETS
 
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign
@@ -19,7 +20,7 @@ from fedleak.run import run as run_campaign
 from fedleak.settings import Table
 
 ROOT = Path(__file__).resolve().parents[1]
-TILES, CIFAR = "tiles of photographs", "CIFAR-10"
+TILES, CIFAR = SETS
 
 
 @dataclass(frozen=True, kw_only=True)
