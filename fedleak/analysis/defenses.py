@@ -216,7 +216,7 @@ def _result(
         defense=tried[1],
         chain=chain,
         attackers=tuple(measured),
-        informed=tuple(one for one in (knowing if chain else attackers(summaries)) if not _starved(one)),
+        informed=tuple(one for one in (knowing if chain else attackers(summaries)) if not _mute(one, chain)),
         plain=strongest([one for one in measured if one not in adaptive]),
         adaptive=strongest(adaptive),
         knowing=None if controlled is None else shared.gains[controlled.group],
@@ -234,9 +234,11 @@ def _result(
     )
 
 
-def _starved(summary: Summary) -> bool:
-    """Whether the attack says of every message that it had too little public data to learn from."""
-    return 0 < summary.messages <= summary.diagnoses.get("starved", (0, ""))[0]
+def _mute(summary: Summary, chain: Chain) -> bool:
+    """Whether the attack was starved of public data, or refused updates under masks, which are random numbers."""
+    if not summary.messages:
+        return chain.protocol is not None and summary.group.sender == "client"
+    return summary.messages <= summary.diagnoses.get("starved", (0, ""))[0]
 
 
 def _is_of(row: FederationRow, tried: Tried) -> bool:

@@ -100,6 +100,9 @@ def test_an_attacker_who_was_starved_tests_no_defense(tmp_path):
     assert starved.unaware == ("few",)
     assert not starved.evidence.adapted
     assert [one.tested for one in starved.defenses("psnr")] == [True, False]
+    masked = [{"name": "sum", "chain": [{"use": "secure-aggregation"}]}]
+    (summed,) = run(campaign(attacks=learned, defenses=masked), tmp_path / "masked").analysis.defenses("psnr")
+    assert summed.informed == ()
     informed = [*learned, {"use": "inverting-gradients", "steps": 2}]
     assert run(campaign(attacks=informed), tmp_path / "informed").analysis.evidence.adapted == {"few"}
 
