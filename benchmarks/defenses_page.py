@@ -80,7 +80,7 @@ def _section(data: str, known: Mapping[str, Any] | None) -> Iterator[str]:
     yield ""
     seeds = max(row["seeds"] for row in rows if row["seeds"])
     hours = (known["attack_seconds"] + known["training_seconds"]) / 3600
-    yield origin(data, known, f"{seeds} seeds, {hours:.1f} hours of one core")
+    yield origin(data, known, f"{seeds} seeds, {hours:.1f} hours by the clocks of its jobs")
     yield ""
 
 

@@ -23,7 +23,7 @@ def require_examples(inputs: Tensor, labels: Tensor) -> None:
     if not whole or labels.shape != inputs.shape[:1]:
         raise ConfigError(
             f"observe: expected a class index for each of {len(inputs)} images, got {labels.dtype} of shape "
-            f"{tuple(labels.shape)}; several labels, probabilities and other targets are not attacked yet"
+            f"{tuple(labels.shape)}; several labels, probabilities and other targets cannot be attacked"
         )
 
 
