@@ -24,7 +24,7 @@ from fedleak.experiment.comparison import compared
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.schema import finite_or_null
 from fedleak.run import Outcome
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 from fedleak.statistics.group import Group
 from fedleak.statistics.summary import Summary
 

@@ -27,8 +27,9 @@ from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import View
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.local_dp import LocalDP
-from fedleak.settings import PlanSettings, Table, parse_settings
-from fedleak.tasks import task_named
+from fedleak.settings.base import Table, parse_settings
+from fedleak.settings.plan import PlanSettings
+from fedleak.tasks import task_of
 
 ROUNDING = 1e-6
 """By what share an accountant's own grid of privacy losses may put it above the exact figure."""
@@ -58,7 +59,7 @@ class Setting:
     @property
     def ours(self) -> Guarantee:
         run = parse_settings(PlanSettings, {"task": "digits-mlp", "federation": self.federation})
-        found = Chain.build(self.chain).planned(run.phases).guarantee(run.phases, task_named(run.task), view=self.view)
+        found = Chain.build(self.chain).planned(run.phases).guarantee(run.phases, task_of(run.task), view=self.view)
         assert isinstance(found, Guarantee), found
         return found
 

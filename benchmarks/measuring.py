@@ -22,7 +22,7 @@ from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
-from fedleak.tasks import initial_weights, task_named
+from fedleak.tasks import initial_weights, task_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def draws_of(case: Case, seed: int) -> list[Draw]:
 
 def observed(case: Case, seed: int) -> tuple[Observation, Batch]:
     """An observation of one client's local training as a server has it, and the truth behind it."""
-    task, splits = task_named(case.task), load(case.task)
+    task, splits = task_of(case.task), load(case.task)
     private, rng = splits.clients, generator("benchmark", case.task, seed)
     batch = private[torch.randperm(len(private), generator=rng)[: case.examples]]
     training = LocalTraining(**{"batch_size": case.examples, "learning_rate": 0.1, **case.training})
@@ -106,7 +106,7 @@ def observed(case: Case, seed: int) -> tuple[Observation, Batch]:
 @lru_cache(maxsize=16)
 def trained(name: str, epochs: int, seed: int) -> Weights:
     """Weights after some epochs of momentum SGD on the clients' examples; untrained ones after none."""
-    return trained_on(task_named(name), initial_weights(task_named(name), seed), epochs, seed)
+    return trained_on(task_of(name), initial_weights(name, seed), epochs, seed)
 
 
 def trained_on(task: Task, weights: Weights, epochs: int, seed: int) -> Weights:
@@ -121,7 +121,7 @@ def accuracy(name: str, weights: Weights) -> float:
     """Share of the test examples that a model names right."""
     test = load(name).test
     with torch.no_grad():
-        logits = task_named(name).logits(weights, test.inputs, mode="eval")
+        logits = task_of(name).logits(weights, test.inputs, mode="eval")
     return float((logits.argmax(1) == test.labels).double().mean())
 
 

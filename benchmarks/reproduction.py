@@ -35,7 +35,7 @@ from sets import found_in, register_sets
 
 from fedleak.contracts.attack import attacks
 from fedleak.errors import ConfigError, DataError
-from fedleak.tasks import task_named
+from fedleak.tasks import task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD, PAGE = ROOT / "docs" / "reproduction.json", ROOT / "docs" / "reproduction.md"
@@ -104,7 +104,7 @@ def not_there(setting: Setting, data: Path | None) -> str | None:
     """Why a setting cannot be measured with what is registered; None where it can."""
     try:
         attacks.build(setting.case.attack, setting.case.options)
-        task_named(found_in(setting.case.task, data))
+        task_of(found_in(setting.case.task, data))
     except ConfigError as error:
         return str(error)
     return None

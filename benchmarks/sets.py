@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from fedleak.contracts.source import image_folder, register_source
 from fedleak.data.image_folder import ImageFolder
 from fedleak.data.loader import Loader, loaders
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source, image_folder, register_source
+from fedleak.learning.source import Source
 
 FOLDERS = {"cifar10": "cifar10-jpeg/test", "imagenet": "imagenet-samples"}
 """What the rows call a set, and where it lies in the folder of `--data`."""

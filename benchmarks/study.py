@@ -17,7 +17,7 @@ from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 TILES, CIFAR = SETS

@@ -23,7 +23,7 @@ import torch
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.server import recorder
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 
 CASES: dict[str, dict[str, Any]] = {
     "digits-mlp": {"clients": 10, "rounds": 10, "batch_size": 8, "batches": 4},

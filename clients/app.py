@@ -58,7 +58,7 @@ def train(message: Message, context: Context) -> Message:
     loss = {} if trained.loss is None else {wire.TRAIN_LOSS: trained.loss}
     return wire.answer(
         message,
-        arrays=wire.to_arrays(trained.after.state_dict()),
+        arrays=wire.to_arrays(client.sendable(trained.after)),
         metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, **loss}),
         cost=cost,
     )

@@ -21,7 +21,7 @@ from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, stabilizers
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
 
@@ -86,6 +86,11 @@ class Client:
     def task(self) -> Task:
         return self.plan.public_task()
 
+    def sendable(self, weights: Weights) -> NamedTensors:
+        """What of its weights a client sends: all but what is not trained, which the server has."""
+        frozen = frozen_in(self.task.network)
+        return {name: value for name, value in weights.state_dict().items() if name not in frozen}
+
     @property
     def seed_key(self) -> tuple[int | str, ...]:
         """What seeds this client in this round: the same under every defense, so that defenses can be compared."""
@@ -125,7 +130,7 @@ class Client:
 
         Beside them the accuracy of always naming the class that is commonest among the clients' examples.
         """
-        splits = load(self.plan.task)
+        splits = load(self.plan.source)
         weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
         loss, accuracy = mean_loss(self.task, weights, splits.test)
         trivial = splits.test.labels == splits.clients.labels.mode().values

@@ -26,7 +26,7 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
             f"{defense.smallest_cohort}"
         )
     values = defense.quantize(contribution(trained.before, trained.after, trained.examples), len(cohort))
-    context = f"{client.plan.task}/{client.plan.defense}/{client.plan.seed}/{client.round}"
+    context = f"{client.plan.task.label}/{client.plan.defense}/{client.plan.seed}/{client.round}"
     return wire.from_ring(mask(values, client.partition, private, cohort, context))
 
 

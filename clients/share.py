@@ -13,19 +13,20 @@ from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch
 from fedleak.learning.layers import batch_norms
+from fedleak.learning.source import Source
 from fedleak.learning.training import LocalTraining, require_values_to_normalize
 from fedleak.randomness import generator
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 
 def share_of(plan: FederationPlan, client: int) -> Batch:
     """All examples of one client."""
-    return load(plan.task).clients[places_of(plan, client)]
+    return load(plan.source).clients[places_of(plan, client)]
 
 
 def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
     """Where they are among those of all clients."""
-    shares = _shares(plan.task, plan.federation.model_dump_json(), plan.seed)
+    shares = _shares(plan.source, plan.federation.model_dump_json(), plan.seed)
     if client >= len(shares):
         raise ConfigError(f"federation.clients = {len(shares)}, so there is no client {client}; start as many nodes")
     return shares[client]
@@ -33,7 +34,7 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
 
 def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
     """How many of them there are of each class."""
-    labels = load(plan.task).clients.labels[places_of(plan, client)]
+    labels = load(plan.source).clients.labels[places_of(plan, client)]
     return tuple(torch.bincount(labels, minlength=plan.public_task().classes).tolist())
 
 
@@ -51,7 +52,7 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
             "lower either, or take fewer clients"
         )
     chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
-    return load(plan.task).clients[share[chosen]], settings.training()
+    return load(plan.source).clients[share[chosen]], settings.training()
 
 
 def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTraining]:
@@ -93,6 +94,6 @@ def _require_examples(plan: FederationPlan, held: int) -> None:
 
 
 @lru_cache(maxsize=8)
-def _shares(task: str, settings: str, seed: int) -> list[Int[Tensor, " _"]]:
+def _shares(source: Source, settings: str, seed: int) -> list[Int[Tensor, " _"]]:
     # Settings as JSON: they hold a table of options, which cannot be a key.
-    return partition(load(task).clients, FederationSettings.model_validate_json(settings), seed)
+    return partition(load(source).clients, FederationSettings.model_validate_json(settings), seed)

@@ -39,7 +39,8 @@ from fedleak.learning.given import classes_of, require_examples, require_trainab
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
-from fedleak.settings import FederationSettings, Table, parse_settings
+from fedleak.settings.base import Table, parse_settings
+from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import weights_of
 
 __all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
@@ -69,7 +70,7 @@ class Capture:
 
 
 def capture(
-    task: str,
+    task: str | Table,
     *,
     defense: Sequence[Defense | Table] = (),
     seed: int = 0,
@@ -101,7 +102,7 @@ def capture(
         plan = parse_settings(FederationPlan, tree)
         report = run_federation(plan)
         _require_every_client(report.failures)
-        auxiliary = public_examples(task, plan.adversary.auxiliary)
+        auxiliary = public_examples(plan.source, plan.adversary.auxiliary)
         recordings, vault = Path(plan.recordings), Path(plan.vault)
         messages = (Message(path=path, recordings=recordings, vault=vault) for path in report.recordings)
         captures = [_captured(message, auxiliary) for message in messages]

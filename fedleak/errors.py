@@ -90,7 +90,7 @@ def sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {shorten(first, LONGEST_REASON, placeholder=' …')}"
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What somebody else's exception says, to stand within a sentence of ours; its type where it says nothing."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return shorten(first, LONGEST_REASON, placeholder=" …").rstrip(". ")

@@ -12,11 +12,13 @@ from fedleak.contracts.observation import Observation
 from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
+from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.tasks import hardened
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import hardened, source_of
 
 FORMAT = "fedleak-recording-1"
 RING = "ring"
@@ -32,7 +34,8 @@ class Recording:
     is masked, the vector over Z_2^64 as it came, bit for bit in int64.
     """
 
-    task: Task
+    settings: TaskSettings
+    """What the clients trained on, as the experiment says it."""
     before: Weights
     payload: NamedTensors
     kind: Payload
@@ -49,6 +52,16 @@ class Recording:
     """What else the client reported in clear."""
     public_keys: Mapping[str, str] = field(default_factory=dict)
     """What the server relayed for secure aggregation: each client's public key, in hexadecimal."""
+
+    @property
+    def task(self) -> Task:
+        """The task as it is trained under the defenses."""
+        return hardened(self.settings, self.chain)
+
+    @property
+    def source(self) -> Source:
+        """What is public about the data."""
+        return source_of(self.settings)
 
     @property
     def stem(self) -> Path:
@@ -87,7 +100,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
     """Writes the pair of files; returns the path of the JSON file, which is complete only when both are."""
     facts = {
         "format": FORMAT,
-        "task": recording.task.name,
+        "task": recording.settings.model_dump(mode="json", exclude_none=True),
         "kind": recording.kind,
         "cohort": list(recording.cohort),
         "round": recording.round,
@@ -129,7 +142,7 @@ def find_recordings(folder: Path) -> list[Path]:
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
     chain = Chain.build(tuple(facts["chain"]))
     return Recording(
-        task=hardened(facts["task"], chain),
+        settings=TaskSettings.model_validate(facts["task"], strict=False),
         before=Weights(
             {name: tensors[f"before/{name}"] for name in facts["parameters"]},
             {name: tensors[f"before/{name}"] for name in facts["buffers"]},

@@ -1,4 +1,4 @@
-"""Catalogue of tasks: a data source and a network under the name `SOURCE-MODEL`, as in `photos-convnet`."""
+"""Tasks: a data source and a network, under the name `SOURCE-MODEL` as in `photos-convnet`, or as a user's table."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -6,51 +6,51 @@ from pathlib import Path
 from torch import nn
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.data import source_of_table
 from fedleak.contracts.model import models
-from fedleak.contracts.source import (
-    CATALOGUE,
-    IMAGE_FOLDER,
-    Shape,
-    Source,
-    class_folders,
-    image_folder,
-    register_source,
-    sources,
-)
+from fedleak.contracts.network import network_of
+from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, image_folder, register_source, sources
 from fedleak.errors import ConfigError, did_you_mean
+from fedleak.learning.source import Shape, Source
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
+from fedleak.settings.task import TaskSettings
 
 __all__ = [
-    "CATALOGUE",
-    "IMAGE_FOLDER",
     "Shape",
     "Source",
-    "class_folders",
     "hardened",
-    "image_folder",
     "initial_weights",
     "parse_name",
     "register_source",
-    "sources",
-    "task_named",
+    "source_of",
+    "task_of",
     "weights_of",
 ]
 
 
 @lru_cache(maxsize=32)
-def task_named(name: str) -> Task:
-    """The task `SOURCE-MODEL`, or `image-folder:PATH` (a convnet) and `image-folder-MODEL:PATH`."""
-    source, model = parse_name(name)
-    network = models.build(model, {}, "task").network(source.shape, source.classes)
-    return Task(name, network, source.shape, source.classes)
+def task_of(settings: TaskSettings | str) -> Task:
+    """The task of a table or of a name: `SOURCE-MODEL`, `image-folder:PATH` (a convnet), `image-folder-MODEL:PATH`.
+
+    Raises `ConfigError` where there is no such task, or its network and its data do not fit.
+    """
+    settings = _settings(settings)
+    source = source_of(settings)
+    return Task(settings.label, _network(settings, source), source.shape, source.classes, source=source)
 
 
 @lru_cache(maxsize=32)
-def hardened(name: str, chain: Chain) -> Task:
-    """The task of that name as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
-    return chain.task(task_named(name))
+def hardened(settings: TaskSettings | str, chain: Chain) -> Task:
+    """That task as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
+    return chain.task(task_of(settings))
+
+
+def source_of(settings: TaskSettings | str) -> Source:
+    """What is public about the data of a task."""
+    settings = _settings(settings)
+    return parse_name(settings.label)[0] if settings.is_short else source_of_table(settings)
 
 
 def parse_name(name: str) -> tuple[Source, str]:
@@ -66,17 +66,29 @@ def parse_name(name: str) -> tuple[Source, str]:
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
 
 
-def initial_weights(task: Task, seed: int, chain: Chain | None = None) -> Weights:
+def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None = None) -> Weights:
     """Fresh weights by the architecture's own initialization; the same seed gives the same weights.
 
-    `task` is the one of that name or hardened by `chain`, whose layers come last: the others are as without it.
+    Those that a network is made with, pretrained ones say, are among them. The layers that `chain` puts in come last:
+    the others are as without it.
     """
-    with seeded(seed, "initial weights", task.name):
-        source, model = parse_name(task.name)
-        network = models.build(model, {}, "task").network(source.shape, source.classes)
-        return weights_of((chain or Chain()).task(Task(task.name, network, source.shape, source.classes)).network)
+    settings = _settings(settings)
+    source = source_of(settings)
+    with seeded(seed, "initial weights", settings.label):
+        fresh = Task(settings.label, _network(settings, source), source.shape, source.classes)
+        return weights_of((chain or Chain()).task(fresh).network)
 
 
 def weights_of(network: nn.Module) -> Weights:
     """A copy of a network's parameters and buffers."""
     return Weights.of(network).clone()
+
+
+def _settings(settings: TaskSettings | str) -> TaskSettings:
+    return TaskSettings.model_validate(settings)
+
+
+def _network(settings: TaskSettings, source: Source) -> nn.Module:
+    if settings.is_short:
+        return models.build(parse_name(settings.label)[1], {}, "task").network(source.shape, source.classes)
+    return network_of(settings, source)

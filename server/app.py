@@ -12,9 +12,9 @@ from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.training import stabilizers
-from fedleak.learning.weights import Weights
+from fedleak.learning.weights import Weights, frozen_in
 from fedleak.randomness import seeded
-from fedleak.tasks import initial_weights, task_named
+from fedleak.tasks import initial_weights, task_of
 
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
@@ -47,7 +47,8 @@ def main(grid: Grid, context: Context) -> None:
 def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     strategy = build_strategy(plan)
     recorder = Recorder(plan) if plan.tapped else None
-    roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures)
+    frozen = frozen_in(plan.public_task().network)
+    roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen)
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
     layers = _layers(plan, roster, recorder)
@@ -66,10 +67,10 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
 def _first_weights(plan: FederationPlan) -> Weights:
     """Those of the checkpoint, where there is one; layers that the defenses add and it has not start fresh."""
     task = plan.public_task()
-    initial = initial_weights(task, plan.seed, plan.defenses())
+    initial = initial_weights(plan.task, plan.seed, plan.defenses())
     if plan.model.checkpoint is None:
         return initial
-    return initial.updated(load_checkpoint(task_named(plan.task), Path(plan.model.checkpoint), task))
+    return initial.updated(load_checkpoint(task_of(plan.task), Path(plan.model.checkpoint), task))
 
 
 def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weights:

@@ -13,7 +13,7 @@ from fedleak.federation import wire
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind, dense_bytes
-from fedleak.learning.weights import Weights
+from fedleak.learning.weights import Weights, frozen_in
 
 from .layer import Layer, answered
 
@@ -81,9 +81,10 @@ class Meter(Layer):
         chain, before = self._plan.defenses(), self._weights(question)
         if chain.protocol is not None:
             return chain.encoded_bytes(Update(before.state_dict(), UpdateKind.DELTA))
-        after = self._weights(answer).parameters
+        after, frozen = wire.to_tensors(wire.arrays_of(answer)), frozen_in(self._plan.public_task().network)
         sent = Update({name: after[name] - value for name, value in before.parameters.items()}, UpdateKind.DELTA)
-        return chain.encoded_bytes(sent) + dense_bytes(before.buffers)
+        buffers = {name: value for name, value in before.buffers.items() if name not in frozen}
+        return chain.encoded_bytes(sent) + dense_bytes(buffers)
 
     def _weights(self, content: RecordDict) -> Weights:
         return self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))

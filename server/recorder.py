@@ -67,7 +67,7 @@ class Recorder:
         public_keys: dict[str, str] | None = None,
     ) -> None:
         recording = Recording(
-            task=self._task,
+            settings=self.plan.task,
             before=before,
             payload=payload,
             kind=kind,

@@ -28,8 +28,16 @@ class Roster(Layer):
     Collects failures, and ends the federation when a training round has no usable reply at all.
     """
 
-    def __init__(self, inner: Grid, clients: int, seed: int, failures: list[ClientFailure]) -> None:
+    def __init__(
+        self,
+        inner: Grid,
+        clients: int,
+        seed: int,
+        failures: list[ClientFailure],
+        frozen: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(inner)
+        self._frozen = frozen
         self._seed = seed
         self._asked = 0
         self.failures = failures
@@ -70,7 +78,16 @@ class Roster(Layer):
         self.failures += failures
         if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN:
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
-        return [_in_its_name(message, reply) for message, reply in pairs]
+        return [self._whole(message, _in_its_name(message, reply)) for message, reply in pairs]
+
+    def _whole(self, message: Message, reply: Message) -> Message:
+        """The reply with the parameters that are not trained, as the server sent them; strategies average all alike."""
+        if not self._frozen or reply.has_error() or not reply.content.array_records:
+            return reply
+        sent, came = wire.arrays_of(message.content), wire.arrays_of(reply.content)
+        if set(came) <= set(sent):  # a masked vector has a name of its own
+            came.update({name: sent[name] for name in self._frozen if name in sent and name not in came})
+        return reply
 
     def _failures(self, sent: list[Message], answers: dict[str, Message]) -> list[ClientFailure]:
         failures = []

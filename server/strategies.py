@@ -10,7 +10,8 @@ from flwr.serverapp.strategy import FedAvg, Strategy
 from fedleak.contracts.foreign import arguments_for, built, parameters_of, read_option
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.federation.plan import FederationPlan
-from fedleak.settings import FederationSettings, Table
+from fedleak.settings.base import Table
+from fedleak.settings.federation import FederationSettings
 
 UNSUITED = {
     "FedXgbBagging": "aggregates trees, and the clients train networks",

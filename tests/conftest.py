@@ -1,6 +1,7 @@
 """Settings of the whole test run."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 # Before torch is imported: one thread a process, here and in the processes that tests start. Workers share the cores,
@@ -23,3 +24,14 @@ def alone_with_flower_and_ray(tmp_path_factory: pytest.TempPathFactory) -> Itera
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with FileLock(shared / "flower-and-ray.lock"):
         yield
+
+
+@pytest.fixture
+def own_modules() -> Iterator[None]:
+    """Forgets the modules that a test imports from folders of its own."""
+    known, path = set(sys.modules), list(sys.path)
+    yield
+    for name in set(sys.modules) - known:
+        if name.startswith("strangers"):
+            del sys.modules[name]
+    sys.path[:] = path

@@ -25,7 +25,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.tasks import initial_weights, task_named
+from fedleak.tasks import initial_weights, task_of
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "attack": attacks,
@@ -70,8 +70,8 @@ def quick_options(cls: type[Plugin]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def observation() -> Observation:
-    task = task_named("digits-mlp")
-    before = initial_weights(task, 0)
+    task = task_of("digits-mlp")
+    before = initial_weights(task.name, 0)
     batch = Batch(torch.rand(2, *task.shape, generator=generator(1)), torch.tensor([3, 7]))
     training = LocalTraining(batch_size=2)
     after = train_locally(task, before, batch, training, (0,))

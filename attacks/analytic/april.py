@@ -12,7 +12,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_usable
@@ -54,11 +54,7 @@ class April(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         tokens = find_tokens(observation.task)
         require_usable(observation)
-        if not pixelwise(observation, FirstLayer(weight=tokens.weight, bias="", behind="")).is_identity:
-            raise NotApplicable(
-                f"the patch embedding of '{observation.task.name}' sees the image scaled and shifted, and APRIL "
-                "solves for what it sees: try gradient matching"
-            )
+        front = pixelwise(observation, FirstLayer(weight=tokens.weight, bias="", behind=""))
         _require_one_step(observation, tokens)
         solutions = [*self._solutions(observation, tokens)]
         if not solutions:
@@ -72,10 +68,10 @@ class April(Attack):
                 f"the tokens' equations leave {unexplained:.0%} unexplained: something comes between tokens and "
                 "attention, more than one example is behind this update, or noise is; try 'inverting-gradients'"
             )
-        images = tokens.image(patches, observation.task).clamp(0.0, 1.0).float()
+        images = tokens.image(patches, observation.task, front).clamp(0.0, 1.0).float()
         paired = labels_of(observation, images)
         if paired is not None and self.embedding:
-            images = sharpened(observation, tokens, images, paired, self.iterations)
+            images = sharpened(observation, tokens, front, images, paired, self.iterations)
         certificate = None if paired is None else certify(observation, images, paired)
         return Reconstruction(
             inputs=images,

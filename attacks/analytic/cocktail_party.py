@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.settings import Amount, Count, Rate
+from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_usable

@@ -13,7 +13,7 @@ from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.gradients.rank import rounding_of
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..parts.applicability import length_unknown, mode_of, require_usable
 from ..parts.certificates import certifiable, certify

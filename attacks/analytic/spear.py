@@ -10,7 +10,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.gradients.rank import CLEAR
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_usable
@@ -21,7 +21,7 @@ from ..parts.linear_layers.disaggregation import MATCHED, Budget, Match, disaggr
 from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
 from ..parts.linear_layers.inputs import Layer, polished, read_layer
 from ..parts.linear_layers.neurons import unexplained
-from ..parts.linear_layers.pixelwise import pixelwise
+from ..parts.linear_layers.pixelwise import Pixelwise, pixelwise
 from ..parts.linear_layers.row_space import certify_span, provable
 
 SMOOTH = frozenset({"Sigmoid", "Tanh", "LeakyReLU", "ELU", "CELU", "SELU", "GELU", "SiLU", "Softplus", "Mish"})
@@ -58,28 +58,35 @@ class SPEAR(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_first_layer(observation.task)
         require_usable(observation)
-        layer = read_layer(observation, names, pixelwise(observation, names))
+        front, layer = pixelwise(observation, names), read_layer(observation, names)
         _require_separable(observation, names, layer)
         match = disaggregate(layer, Budget(samples=self.samples, descents=self.descents), rng)
-        return self._finished(observation, names, layer, match, rng)
+        return self._finished(observation, names, layer, front, match, rng)
 
     def _finished(
-        self, observation: Observation, names: FirstLayer, layer: Layer, match: Match, rng: Generator
+        self,
+        observation: Observation,
+        names: FirstLayer,
+        layer: Layer,
+        front: Pixelwise,
+        match: Match,
+        rng: Generator,
     ) -> Reconstruction:
         """The images made exact, with labels, and proved where they can be."""
-        images = match.inputs.clamp(0.0, 1.0).reshape(-1, *observation.task.shape)
+        images = front.images(match.inputs).clamp(0.0, 1.0).reshape(-1, *observation.task.shape)
         labels = labels_of(observation, images.float())
         if labels is not None and certifiable(observation):
-            images = polished(observation, names, layer, images, labels)
+            images = polished(observation, names, layer, front, images, labels)
         images = images.float()
         residual = None if labels is None else certify(observation, images, labels)
-        span = certify_span(observation, layer, images.double().flatten(1))
+        inputs = front.features(images.double().flatten(1))
+        span = certify_span(observation, layer, inputs)
         if not residual:
             labels = self.labels.infer_if_applicable(observation, rng)
         return Reconstruction(
             inputs=images,
             labels=labels,
-            mismatch=unexplained(layer.gradient, images.double().flatten(1)),
+            mismatch=unexplained(layer.gradient, inputs),
             certifiable=provable(observation),
             certificate="; ".join(test for test in (residual, span) if test) or None,
             note=_note(observation, match),

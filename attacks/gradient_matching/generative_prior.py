@@ -13,7 +13,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.randomness import seeded
-from fedleak.settings import Amount, Count, Rate
+from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule

@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, apart
-from fedleak.settings import Amount, Count, Rate, Share
+from fedleak.settings.base import Amount, Count, Rate, Share
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.batch_norm_targets import Target, target_statistics

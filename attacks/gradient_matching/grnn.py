@@ -11,7 +11,7 @@ from torch.func import functional_call
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.settings import Amount, Count, Rate
+from fedleak.settings.base import Amount, Count, Rate
 
 from ..parts.engine.base import MatchingAttack, l2
 from ..parts.engine.distances import Distance, DistanceTo

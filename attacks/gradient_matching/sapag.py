@@ -9,7 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.settings import Count, Rate
+from fedleak.settings.base import Count, Rate
 
 from ..parts.applicability import length_unknown
 from ..parts.engine.base import DeepLeakage

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.settings import Amount, Count, Rate
+from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule

@@ -9,7 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.settings import Amount, Count, Rate, Share
+from fedleak.settings.base import Amount, Count, Rate, Share
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule

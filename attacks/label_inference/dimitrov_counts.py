@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..parts.classifier_head.gradient import head_gradient, weights_after
 from ..parts.classifier_head.label_rule import LabelRule, as_labels, local_steps, require, whole_counts

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..parts.applicability import length_unknown
 from ..parts.classifier_head.class_presence import LOUD, presence

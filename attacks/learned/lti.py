@@ -16,7 +16,7 @@ from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
 from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.update import UpdateKind
-from fedleak.settings import Count, Rate, Share
+from fedleak.settings.base import Count, Rate, Share
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_usable

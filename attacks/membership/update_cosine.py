@@ -9,7 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
-from fedleak.settings import Rate
+from fedleak.settings.base import Rate
 
 from ..parts.applicability import candidates_of
 from ..parts.records.gradients import Sketch, Whitened, example_gradients

@@ -15,6 +15,7 @@ from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import seeded
 
 from .applicability import mode_of
+from .linear_layers.pixelwise import Pixelwise
 
 ATTENTION = ("query", "key", "value")
 
@@ -40,10 +41,13 @@ class PatchTokens:
         position = weights[self.position].double().flatten(0, 1)
         return position if self.embedding.bias is None else position + weights[f"{self.name}.bias"].double()
 
-    def image(self, patches: Float[Tensor, "tokens pixels"], task: Task) -> Float[Tensor, "1 channels height width"]:
-        """Patches laid where they were cut out."""
+    def image(
+        self, patches: Float[Tensor, "tokens pixels"], task: Task, front: Pixelwise
+    ) -> Float[Tensor, "1 channels height width"]:
+        """The image whose patches, laid where they were cut out, the embedding sees through what stands before it."""
         size = (self.embedding.kernel_size[0], self.embedding.kernel_size[1])
-        return F.fold(patches.T[None], task.shape[1:], size, stride=size)
+        seen = F.fold(patches.T[None], task.shape[1:], size, stride=size)
+        return front.images(seen.flatten(1)).reshape(1, *task.shape)
 
 
 def find_tokens(task: Task) -> PatchTokens:
@@ -93,6 +97,7 @@ def _projections(task: Task, width: int) -> tuple[str, ...]:
 def sharpened(
     observation: Observation,
     tokens: PatchTokens,
+    front: Pixelwise,
     images: Float[Tensor, "1 channels height width"],
     labels: Int[Tensor, "1"],
     iterations: int,
@@ -117,7 +122,8 @@ def sharpened(
         if distance < least:
             best, least = guess, distance
         by_token = scale * ours[tokens.position].flatten(0, 1)
-        guess = tokens.image(torch.linalg.pinv(by_token.T) @ right, observation.task).clamp(0.0, 1.0)
+        patches = torch.linalg.pinv(by_token.T) @ right
+        guess = tokens.image(patches, observation.task, front).clamp(0.0, 1.0)
     return best.to(images.dtype)
 
 

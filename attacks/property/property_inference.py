@@ -16,7 +16,7 @@ from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.progress import report
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 from ..parts.applicability import require_usable
 from ..parts.learning.classifiers import Classifier, classify, coordinates

@@ -12,7 +12,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.progress import listening, report
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 Attempt = Callable[[Generator], Reconstruction]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fedleak.accounting.composition import Releases, Sample
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 View = Literal["message", "sum", "model"]
 """What an adversary sees: single messages, only their sum (secure aggregation), or only the averaged models."""

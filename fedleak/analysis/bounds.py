@@ -21,12 +21,13 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.row import Row
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.task import TaskSettings
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.samples import Samples, share_interval
 from fedleak.statistics.summary import threshold_of
-from fedleak.tasks import hardened
+from fedleak.tasks import hardened, source_of
 
 Proofs = dict[Tried, Guarantee | Unproven]
 """What each chain proves where it was tried."""
@@ -91,6 +92,7 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
     if not proven:
         return []
     sums, several = _revealing(campaign), _of_several_rounds(campaign)
+    tasks = {condition_of_point(point): point.experiment.task for point in campaign.points}
     bounds = []
     for group, members in group_rows(row for row in rows if row.split == "test").items():
         place = condition_of(group), group.defense
@@ -99,7 +101,7 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
             guarantee = proven[place]
             # The weights that a message starts from tell of the rounds before.
             rounds = guarantee.rounds if group.attack in several else max(row.round for row in members)
-            bounds.append(Bound(group=group, check=_check(group.task, members, guarantee, rounds)))
+            bounds.append(Bound(group=group, check=_check(tasks[condition_of(group)], members, guarantee, rounds)))
     return bounds
 
 
@@ -176,7 +178,7 @@ def _reconstructs(group: Group) -> bool:
     return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
 
 
-def _check(task: str, rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
+def _check(task: TaskSettings, rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
     """A success is an image that leaked: past the threshold, and beyond what colors and public examples come to."""
     metric = metrics.get(rows[0].metric)
     samples, threshold = Samples.of(rows), threshold_of(rows)
@@ -191,12 +193,12 @@ def _check(task: str, rows: Sequence[Row], guarantee: Guarantee, rounds: int) ->
     )
 
 
-def _blind(metric: Metric, task: str, threshold: float) -> BlindSuccess:
+def _blind(metric: Metric, task: TaskSettings, threshold: float) -> BlindSuccess:
     """Nothing is known of it on a machine that has not got the data, nor of a metric that does not judge examples."""
     if not isinstance(metric, ExampleMetric):
         return UNKNOWN
     try:
-        return blind_success(metric, load(task), threshold)
+        return blind_success(metric, load(source_of(task)), threshold)
     except (ConfigError, DataError):
         return UNKNOWN
 
@@ -229,6 +231,6 @@ def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain:
 
 
 @lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: str, chain: Chain) -> Guarantee | Unproven:
+def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain) -> Guarantee | Unproven:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
     return chain.guarantee(settings, hardened(task, chain))

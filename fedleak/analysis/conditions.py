@@ -9,7 +9,7 @@ from fedleak.formatting import setting_in_words
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import Setting, setting_key
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 from fedleak.statistics.group import Group
 from fedleak.statistics.summary import Summary
 
@@ -48,7 +48,7 @@ def condition_of_row(row: Row | FederationRow) -> Condition:
 
 def condition_of_point(point: Point) -> Condition:
     """Where the experiment of a point runs."""
-    return Condition.of(point.experiment.task, point.setting)
+    return Condition.of(point.experiment.task.label, point.setting)
 
 
 def conditions_of(summaries: Iterable[Summary]) -> list[Condition]:

@@ -7,7 +7,7 @@ from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.comparison import PLAIN
 from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.results.row import Row
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 from fedleak.statistics.group import Group, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison, compare_attacks
 

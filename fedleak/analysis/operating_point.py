@@ -8,7 +8,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted
 from fedleak.results.federation_row import FederationRow
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from fedleak.errors import FedleakError
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 Section = tuple[int, str]
 """A point's place in the campaign, and the name of a defense."""

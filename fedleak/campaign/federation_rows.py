@@ -14,7 +14,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
     experiment = point.experiment
     return [
         FederationRow(
-            task=experiment.task,
+            task=experiment.task.label,
             setting=point.setting,
             federation=point.federation,
             split=point.split,

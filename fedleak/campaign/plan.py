@@ -68,7 +68,7 @@ class Choice:
         if point.split == "tuning":
             return list(variants)
         sender: Sender = "aggregate" if who == AGGREGATE else "client"
-        place = (point.experiment.task, setting_key(point.setting), defense)
+        place = (point.experiment.task.label, setting_key(point.setting), defense)
         firsts = {algorithm: label for label, algorithm in reversed(variants.items())}
         chosen = {one.algorithm: one.attack for one in self.winners if (*one[:3], one.sender) == (*place, sender)}
         return [label for label in every if label not in variants or {**firsts, **chosen}[variants[label]] == label]
@@ -117,7 +117,7 @@ def place_of(point: Point, defense: str, message: MessageKey, attack: str, algor
     """Where an attack on a message belongs in the results."""
     round, who = message
     return Place(
-        task=point.experiment.task,
+        task=point.experiment.task.label,
         setting=point.setting,
         federation=point.federation,
         split=point.split,

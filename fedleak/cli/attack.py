@@ -27,7 +27,7 @@ from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 
 def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
@@ -40,7 +40,7 @@ def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int,
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
     place = Place(
         algorithm=attack.name,
-        task=recording.task.name,
+        task=recording.settings.label,
         attack=attack.name,
         defense=recording.defense,
         client=who,

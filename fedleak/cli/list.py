@@ -12,7 +12,8 @@ from rich.text import Text
 
 from fedleak.cli.options import FormOption, Kind, write_json
 from fedleak.contracts.catalogue import FAMILIES, OUTSIDE, Entry, entries
-from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, Source, sources
+from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, sources
+from fedleak.learning.source import Source
 
 PLACES = {
     "training": "how clients train",

@@ -22,7 +22,7 @@ from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder
-from fedleak.settings import ATTACKERS_SETTINGS
+from fedleak.settings.plan import ATTACKERS_SETTINGS
 
 MOST = 12
 """Attacks under defenses that are told why their guesses do not fit; the report has them all."""
@@ -68,7 +68,7 @@ def print_plan(campaign: Campaign, form: Form = "table") -> None:
 def _point_name(point: Point) -> str:
     """A setting by its federation's name, and what of it the federation does not know."""
     held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in ATTACKERS_SETTINGS if key in point.setting]
-    federation = point.federation or point.experiment.task
+    federation = point.federation or point.experiment.task.label
     return " ".join([federation, *(one for one in held if one not in federation)])
 
 

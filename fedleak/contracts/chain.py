@@ -19,7 +19,8 @@ from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
-from fedleak.settings import FederationSettings, Table
+from fedleak.settings.base import Table
+from fedleak.settings.federation import FederationSettings
 
 
 @dataclass(frozen=True)

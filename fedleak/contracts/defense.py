@@ -16,7 +16,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 Place = Literal["requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol"]
 """Where along a client's round a defense acts; see `PLACES`."""

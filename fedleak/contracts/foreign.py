@@ -8,7 +8,7 @@ from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, Val
 
 from fedleak.contracts.plugin import explain
 from fedleak.errors import ConfigError, did_you_mean
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 Foreign = TypeVar("Foreign")
 Read = Callable[[Any, Any, str], Any]
@@ -16,7 +16,7 @@ Read = Callable[[Any, Any, str], Any]
 _ARBITRARY = ConfigDict(arbitrary_types_allowed=True)
 
 
-def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
+def parameters_of(cls: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """What its constructor takes, by name."""
     return dict(inspect.signature(cls).parameters)
 
@@ -31,19 +31,27 @@ def read_option(value: Any, annotation: Any, place: str) -> Any:
 
 
 def arguments_for(
-    cls: type, options: Table, ours: Mapping[str, Any], place: str, read: Read = read_option
+    cls: Callable[..., Any], options: Table, ours: Mapping[str, Any], place: str, read: Read = read_option
 ) -> dict[str, Any]:
     """The arguments of a constructor: `ours` where it has such parameters, and over them the options of a file.
 
     Raises `ConfigError` for an option that there is not, of another type, or that is missing.
     """
     parameters = parameters_of(cls)
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     values = {key: value for key, value in ours.items() if key in parameters}
     for key, value in options.items():
+        if key not in parameters and takes_any:
+            values[key] = value
+            continue
         if key not in parameters:
-            raise ConfigError(f"{place}.{key}: unknown option of {cls.__name__}{did_you_mean(key, parameters)}")
+            raise ConfigError(f"{place}.{key}: unknown option of {_name_of(cls)}{did_you_mean(key, parameters)}")
         values[key] = read(value, parameters[key].annotation, f"{place}.{key}")
     return values
+
+
+def _name_of(cls: Callable[..., Any]) -> str:
+    return getattr(cls, "__name__", type(cls).__name__)
 
 
 def built(cls: type[Foreign], values: Mapping[str, Any], place: str) -> Foreign:

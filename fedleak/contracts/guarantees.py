@@ -6,7 +6,7 @@ from dataclasses import replace
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
 from fedleak.contracts.defense import Defense
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 
 def strongest_guarantee(

@@ -1,14 +1,10 @@
-"""Data sources: what is public about a data set, which is all that the adversary knows of it.
+"""Data sources by name: those of ours, those that plug-ins register, and folders of images."""
 
-The examples themselves are in `fedleak.data`.
-"""
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.errors import ConfigError, DataError
+from fedleak.learning.source import Shape, Source
 
-Shape = tuple[int, int, int]
 FOLDER_SHAPE: Shape = (3, 32, 32)
 IMAGE_FOLDER = "image-folder"
 NOT_A_CLASS = (".", "__MACOSX")
@@ -33,18 +29,6 @@ CATALOGUE = (
     "fashion-mnist-convnet",
 )
 """Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A data set as the adversary knows it."""
-
-    name: str
-    shape: Shape
-    classes: int
-    summary: str
-    path: Path | None = None
-    """The folder of an `image-folder`."""
 
 
 _FIXED = (
@@ -73,11 +57,11 @@ def class_folders(path: Path) -> list[Path]:
     return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith(NOT_A_CLASS))
 
 
-def image_folder(path: Path) -> Source:
-    """A folder of images, one subfolder a class, read at 32x32."""
+def image_folder(path: Path, shape: Shape = FOLDER_SHAPE) -> Source:
+    """A folder of images, one subfolder a class, read at 32x32 or another size."""
     if not path.is_dir():
         raise DataError(f"image-folder: expected a folder with one subfolder of images for each class, {path} is none")
     classes = len(class_folders(path))
     if classes < 2:
         raise DataError(f"image-folder: {path} has {classes} subfolders; expected two or more, one for each class")
-    return Source(IMAGE_FOLDER, FOLDER_SHAPE, classes, f"the images in {path}", path)
+    return Source(IMAGE_FOLDER, shape, classes, f"the images in {path}", path)

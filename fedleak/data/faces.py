@@ -7,7 +7,7 @@ import numpy as np
 
 from fedleak.data.loader import Loader, batch_of, loaders, package_file
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source
+from fedleak.learning.source import Source
 
 FACES = 100
 """The file has this many faces, then as many patches of background."""

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
+from fedleak.contracts.source import IMAGE_FOLDER, class_folders
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError, first_line
 from fedleak.learning.batch import Batch
-from fedleak.tasks import IMAGE_FOLDER, Source, class_folders
+from fedleak.learning.source import Source
 
 GRAY16 = ("I;16", "I;16L", "I;16B", "I;16N")
 """Pillow's modes of one channel of 16 bits."""

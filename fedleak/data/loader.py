@@ -14,7 +14,7 @@ from torch import Tensor
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source
+from fedleak.learning.source import Source
 
 
 class Part(IntEnum):

@@ -16,7 +16,7 @@ from fedleak.contracts.foreign import arguments_for, built, read_option
 from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator, seed_of
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 IID = "IidPartitioner"
 COLUMNS = ("label", "brightness")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedleak.data.loader import Loader, Part, batch_of, loaders, package_file
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source
+from fedleak.learning.source import Source
 
 FLAT = 0.08
 """A tile whose spatial contrast is lower shows nothing (sky, black space, a white margin) and is left out.

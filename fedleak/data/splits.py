@@ -13,8 +13,9 @@ from torch import Tensor
 from fedleak.data.loader import Part, loaders
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
+from fedleak.learning.source import Source
 from fedleak.randomness import generator
-from fedleak.tasks import Source, parse_name
+from fedleak.tasks import source_of
 
 FEWEST = 5
 """Examples below which a split would be empty."""
@@ -36,19 +37,20 @@ class Splits:
     """Public data of the same kind, which the adversary may hold."""
 
 
-def load(task_name: str) -> Splits:
-    """The examples behind a task, read once a process; raises `DataError` where they are missing or unreadable.
+def load(source: Source | str) -> Splits:
+    """The examples of a source, or of a task by its short name, read once a process.
+
+    Raises `DataError` where they are missing or unreadable.
 
     Images are float32 in [0, 1], labels int64. The split is public and always the same, whatever the seed of an
     experiment, so that no run trains on what another tested on.
     """
-    source, _ = parse_name(task_name)
-    return _splits(source)
+    return _splits(source_of(source) if isinstance(source, str) else source)
 
 
 @lru_cache(maxsize=4)
 def _splits(source: Source) -> Splits:
-    loader = loaders.build(source.name, {})
+    loader = loaders.build(source.loader or source.name, {})
     everything, parts = loader.read(source), loader.parts(source)
     _check(everything, source)
     order = torch.randperm(len(everything), generator=generator("public split", source.name))

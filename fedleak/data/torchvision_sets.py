@@ -21,7 +21,7 @@ from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.errors import DataError, OutputError
 from fedleak.io.atomic import write_atomically
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source
+from fedleak.learning.source import Source
 
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist has its files."""
@@ -68,7 +68,7 @@ class TorchvisionLoader(Loader):
 
     def _downloaded(self, *, train: bool) -> Any:
         try:
-            with _quiet_and_impatient():
+            with quiet_and_impatient():
                 return self.part(train=train, download=True)
         except (OSError, *UNREADABLE) as error:
             raise DataError(f"{self.name}: {self.expected()} (a download failed: {error})") from error
@@ -159,7 +159,7 @@ def _unpack(packed: Path, raw: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet_and_impatient() -> Iterator[None]:
+def quiet_and_impatient() -> Iterator[None]:
     """Within the block torchvision prints nothing to standard output, and no connection waits for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)

@@ -12,7 +12,7 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.settings import Rate
+from fedleak.settings.base import Rate
 
 
 @defenses.register("censor")

@@ -7,7 +7,8 @@ from fedleak.accounting.composition import Sample
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, cohort_of
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.settings import Amount, FederationSettings, Rate, Table
+from fedleak.settings.base import Amount, Rate, Table
+from fedleak.settings.federation import FederationSettings
 
 _WRAPPERS = {
     "fixed": "DifferentialPrivacyServerSideFixedClipping",

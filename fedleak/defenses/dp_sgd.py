@@ -16,7 +16,8 @@ from fedleak.gradients.per_sample import example_gradients
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import Amount, Count, FederationSettings
+from fedleak.settings.base import Amount, Count
+from fedleak.settings.federation import FederationSettings
 
 _SHORTEST = 1e-12
 """A gradient that is shorter is as good as zero."""

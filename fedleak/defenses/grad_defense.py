@@ -15,7 +15,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import Amount
+from fedleak.settings.base import Amount
 
 WINDOW = 32
 """Entries in a row that are likely in one slice."""

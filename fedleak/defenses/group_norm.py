@@ -12,7 +12,7 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.learning.layers import BatchNorm, batch_norms
 from fedleak.learning.task import Task
-from fedleak.settings import Count
+from fedleak.settings.base import Count
 
 
 @defenses.register("group-norm")

@@ -13,7 +13,7 @@ from fedleak.defenses.parts.mixtures import mixture, require_partners
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 TRIES = 32
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.settings import Count, FederationSettings
+from fedleak.settings.base import Count
+from fedleak.settings.federation import FederationSettings
 
 
 @defenses.register("larger-batches")

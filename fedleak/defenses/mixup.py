@@ -12,7 +12,8 @@ from fedleak.defenses.parts.mixtures import mixture, require_partners
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.settings import FederationSettings, Rate
+from fedleak.settings.base import Rate
+from fedleak.settings.federation import FederationSettings
 
 
 @defenses.register("mixup")

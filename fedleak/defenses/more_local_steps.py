@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.settings import Count, FederationSettings, parse_settings
+from fedleak.settings.base import Count, parse_settings
+from fedleak.settings.federation import FederationSettings
 
 
 @defenses.register("more-local-steps")

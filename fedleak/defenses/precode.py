@@ -16,7 +16,7 @@ from fedleak.learning.layers import StandardNormal
 from fedleak.learning.task import Penalty, Task
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import Amount
+from fedleak.settings.base import Amount
 
 CHILD = "bottleneck"
 """What it is called below the layer that it is before."""

@@ -20,7 +20,7 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.settings import FederationSettings
+from fedleak.settings.federation import FederationSettings
 
 Ring = NDArray[np.uint64]
 """A vector over the integers modulo 2^64."""

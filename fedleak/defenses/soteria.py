@@ -15,7 +15,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors
-from fedleak.settings import Count, Share
+from fedleak.settings.base import Count, Share
 
 AT_ONCE = 32
 """Features, or probes, whose derivatives are computed in one call."""

@@ -14,7 +14,8 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
-from fedleak.settings import Amount, Count, FederationSettings
+from fedleak.settings.base import Amount, Count
+from fedleak.settings.federation import FederationSettings
 
 
 @defenses.register("user-level-dp")

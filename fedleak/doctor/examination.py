@@ -35,7 +35,7 @@ def check_data() -> Iterator[Check]:
         remedy = "mend what is missing above or below first"
         yield Check(topic="data", what="data sets", state="missing", found=f"cannot be read: {error}", remedy=remedy)
         return
-    from fedleak.tasks import sources
+    from fedleak.contracts.source import sources
 
     yield from (_data_set(name) for name in names if name in sources)
 
@@ -49,10 +49,10 @@ def check_plugins() -> Iterator[Check]:
 
 
 def _data_set(name: str) -> Check:
+    from fedleak.contracts.source import sources
     from fedleak.data.loader import loaders
     from fedleak.data.torchvision_sets import TorchvisionLoader
     from fedleak.errors import DataError
-    from fedleak.tasks import sources
 
     loader = loaders.build(name, {})
     if isinstance(loader, TorchvisionLoader):

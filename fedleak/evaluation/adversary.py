@@ -15,9 +15,10 @@ from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import NO_GUESS, NOT_GUESSED
 from fedleak.io.fingerprint import address_of
 from fedleak.learning.batch import Batch, class_means
+from fedleak.learning.source import Source
 from fedleak.randomness import generator
 from fedleak.results.row import Place
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 DRAWS = 8
 """Guesses at random that are averaged: one alone may be lucky."""
@@ -52,8 +53,10 @@ def class_means_of(observation: Observation, made: Reconstruction, *seed_key: ob
 
 def public_and_unseen(observation: Observation) -> tuple[Batch | None, Batch | None]:
     """All public examples of a task and its test set; of a task that is not at hand, what the adversary holds."""
+    if observation.task.source is None:
+        return observation.auxiliary, None
     try:
-        splits = load(observation.task.name)
+        splits = load(observation.task.source)
     except (ConfigError, DataError):
         return observation.auxiliary, None
     return splits.auxiliary, splits.test
@@ -66,7 +69,7 @@ def observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observati
     """
     challenge = message.challenge if "candidates" in attack.requires else None
     others = message.others if "others" in attack.requires else ()
-    public = public_examples(message.recording.task.name, auxiliary)
+    public = public_examples(message.recording.source, auxiliary)
     return shown(message.recording.observation().with_auxiliary(public), attack, others, challenge), challenge
 
 
@@ -81,11 +84,11 @@ def shown(
     )
 
 
-def public_examples(task: str, count: int) -> Batch | None:
+def public_examples(source: Source, count: int) -> Batch | None:
     """The first examples of a task's public split; None where the adversary holds none."""
     if not count:
         return None
-    public = load(task).auxiliary
+    public = load(source).auxiliary
     return public[torch.arange(min(count, len(public)))]
 
 

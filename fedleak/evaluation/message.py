@@ -147,7 +147,7 @@ class Message:
         The first are the fairer: a model that was trained before the recorded rounds has seen them as it has the
         members.
         """
-        splits, rng = load(self.recording.task.name), generator("strangers", *seed_key)
+        splits, rng = load(self.recording.source), generator("strangers", *seed_key)
         unused = non_members_among(splits.clients, self._used(vault), rng)
         return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
 

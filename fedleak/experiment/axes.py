@@ -16,7 +16,9 @@ from fedleak.contracts.defense import defenses
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import ConfigError, echo
 from fedleak.experiment.experiment import unlabeled
-from fedleak.settings import PlanSettings, Table, dotted
+from fedleak.settings.base import Table, dotted
+from fedleak.settings.plan import PlanSettings
+from fedleak.settings.task import TaskSettings
 
 Path = tuple[str | int, ...]
 """Where a value lies in the file: `("attacks", 0, "steps")`."""
@@ -97,7 +99,9 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
         return  # the parser says what is wrong with it
     for key, field in model.model_fields.items():
         value = tree.get(key)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if field.annotation is TaskSettings and isinstance(value, list):
+            yield Axis((*path, key), tuple(value))  # a task may be a name, so a list of them is one of values
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _in_settings(field.annotation, value, (*path, key))
         else:
             yield from _axis_at((*path, key), value, field.annotation)

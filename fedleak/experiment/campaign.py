@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fedleak.experiment.experiment import Experiment
 from fedleak.results.schema import Split
-from fedleak.settings import Scalar, Table
+from fedleak.settings.base import Scalar, Table
 
 
 @dataclass(frozen=True, kw_only=True)

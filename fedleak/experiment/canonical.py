@@ -5,8 +5,11 @@ from functools import lru_cache
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.imports import code_fingerprint
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
-from fedleak.settings import FederationSettings, PlanSettings, Table
+from fedleak.settings.base import Table
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.plan import PlanSettings
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -22,6 +25,8 @@ def settings_facts(settings: PlanSettings) -> Table:
     """What a federation is run from, but for its defenses; `adversary.auxiliary` matters only to who attacks later."""
     own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
     del own["adversary"]["auxiliary"]
+    if settings.task.own_code:  # other code is another task, wherever it lies
+        own["task"] = {**own["task"], "folder": code_fingerprint(settings.task.own_code, settings.task.folder)}
     return own
 
 

@@ -10,7 +10,7 @@ from fedleak.experiment.axes import axes_of, with_variants
 from fedleak.experiment.experiment import unlabeled
 from fedleak.experiment.grid import combinations_of, merged, parse_campaign
 from fedleak.experiment.naming import variants_of
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 PLAIN = "plain"
 LEARNED = "lti"

@@ -15,8 +15,10 @@ from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.overrides import override
-from fedleak.settings import A_NAME, Name, PlanSettings, Settings, Table, is_name, parse_settings
-from fedleak.tasks import hardened, parse_name
+from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
+from fedleak.settings.plan import PlanSettings
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import hardened, source_of, task_of
 
 METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
     "inputs": ("mse", "psnr", "ssim"),
@@ -124,7 +126,7 @@ def unlabeled(table: Table) -> Table:
 
 def require_fitting(experiment: Experiment) -> None:
     """Refuses a task that does not exist, and a defense that does not fit its network."""
-    parse_name(experiment.task)
+    _require_task(experiment.task)
     for i, chain in enumerate(experiment.build_chains().values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long
@@ -132,6 +134,13 @@ def require_fitting(experiment: Experiment) -> None:
             hardened(experiment.task, chain)
         except ConfigError as error:
             raise ConfigError(f"defenses.{i}.chain: {error}") from error
+
+
+def _require_task(settings: TaskSettings) -> None:
+    """Refuses a task that there is not; a table's network is built, as only that shows whether it fits the data."""
+    source_of(settings)
+    if not settings.is_short:
+        task_of(settings)
 
 
 def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None:

@@ -20,12 +20,28 @@ from fedleak.experiment.experiment import (
 )
 from fedleak.experiment.naming import Draft, named, variants_of
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
-from fedleak.settings import A_NAME, PlanSettings, Settings, Table, dotted, is_name, parse_settings
+from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
+from fedleak.settings.plan import PlanSettings
+from fedleak.settings.task import is_own
 
 
 def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
     """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
-    return parse_campaign(read_tree(path, overrides))
+    return parse_campaign(with_folder(read_tree(path, overrides), path.parent.resolve()))
+
+
+def with_folder(tree: Table, folder: Path) -> Table:
+    """The file with the folder that a user's own modules are looked for in: its own, where it names no other."""
+    tables = [tree, *(entry for entry in _list(tree.get("vary")) if isinstance(entry, dict))]
+    for table in tables:
+        for task in _list(table.get("task")):
+            if isinstance(task, dict) and any(map(is_own, [*_list(task.get("data")), *_list(task.get("network"))])):
+                task.setdefault("folder", str(folder))
+    return tree
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def parse_campaign(tree: Table) -> Campaign:

@@ -11,7 +11,9 @@ from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
 from fedleak.io.fingerprint import file_name
 from fedleak.results.schema import Split
-from fedleak.settings import ATTACKERS_SETTINGS, PlanSettings, Scalar, Settings, Table
+from fedleak.settings.base import Scalar, Settings, Table
+from fedleak.settings.plan import ATTACKERS_SETTINGS, PlanSettings
+from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
@@ -75,11 +77,19 @@ def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[st
     flat: dict[str, Scalar] = {}
     for name in names:
         value = getattr(settings, name)
-        if isinstance(value, Settings):
+        if isinstance(value, TaskSettings):
+            flat |= _task(value)
+        elif isinstance(value, Settings):
             flat |= _flat(value, type(value).model_fields, f"{prefix}{name}.")
         else:
             flat[prefix + name] = _scalar(value)
     return flat
+
+
+def _task(task: TaskSettings) -> dict[str, Scalar]:
+    """What a task is called, and beside it what its name may not say."""
+    facts = {} if task.is_short else task.model_dump(mode="json", exclude_none=True, exclude={"name", "folder"})
+    return {"task": task.label, **{f"task.{key}": _scalar(value) for key, value in facts.items()}}
 
 
 def _scalar(value: Any) -> Scalar:

@@ -5,7 +5,7 @@ import tomllib
 from typing import Any
 
 from fedleak.errors import ConfigError, echo
-from fedleak.settings import Table, dotted
+from fedleak.settings.base import Table, dotted
 
 
 def override(tree: Table, setting: str) -> None:

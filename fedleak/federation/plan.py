@@ -10,9 +10,13 @@ from pydantic.fields import FieldInfo
 
 from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
+from fedleak.learning.source import Source
 from fedleak.learning.task import Task
-from fedleak.settings import FederationSettings, PlanSettings, Settings, Table, parse_settings
-from fedleak.tasks import hardened
+from fedleak.settings.base import Settings, Table, parse_settings
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.plan import PlanSettings
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import hardened, source_of
 
 RunConfig = dict[str, bool | int | float | str]
 
@@ -37,6 +41,11 @@ class FederationPlan(PlanSettings):
     def defenses(self) -> Chain:
         """The chain of defenses, as it acts in this run."""
         return Chain.build(self.chain).planned(self.phases)
+
+    @property
+    def source(self) -> Source:
+        """What is public about the data."""
+        return source_of(self.task)
 
     def public_task(self) -> Task:
         """The task with the network that is trained under the defenses."""
@@ -85,7 +94,8 @@ class FederationPlan(PlanSettings):
             node = tree
             for parent in parents:
                 node = node.setdefault(parent, {})
-            node[name] = _parse(key, value) if field is not None and _is_json(field) else value
+            table = name == "task" and str(value).startswith("{")
+            node[name] = _parse(key, value) if table or (field is not None and _is_json(field)) else value
         return parse_settings(cls, tree)
 
 
@@ -99,7 +109,9 @@ def _flatten(settings: Settings, prefix: str = "") -> RunConfig:
     flat: RunConfig = {}
     for name in type(settings).model_fields:
         value = getattr(settings, name)
-        if isinstance(value, Settings):
+        if isinstance(value, TaskSettings):
+            flat[prefix + name] = value.label if value.is_short else value.model_dump_json(exclude_none=True)
+        elif isinstance(value, Settings):
             flat |= _flatten(value, f"{prefix}{name}.")
         elif isinstance(value, tuple | dict):
             flat[prefix + name] = json.dumps(value)
@@ -111,8 +123,9 @@ def _flatten(settings: Settings, prefix: str = "") -> RunConfig:
 def _flat_fields(model: type[Settings], prefix: str = "") -> dict[str, FieldInfo]:
     flat: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
-            flat |= _flat_fields(field.annotation, f"{prefix}{name}.")
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Settings) and kind is not TaskSettings:
+            flat |= _flat_fields(kind, f"{prefix}{name}.")
         else:
             flat[prefix + name] = field
     return flat

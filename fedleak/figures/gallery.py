@@ -63,7 +63,7 @@ class _Collector:
     def panel(self) -> Panel:
         prior = list(self._prior_lines())[:1]
         return Panel(
-            title=f"{self.experiment.name} · {self.experiment.task}",
+            title=f"{self.experiment.name} · {self.experiment.task.label}",
             columns=tuple(self._heading(column) for column in self.columns),
             lines=(self._truth_line(), *prior, *self._guess_lines()),
             note=self._note(),

@@ -15,7 +15,7 @@ from fedleak.gate.sentences import figure, reasons_text
 from fedleak.gate.verdict import BaselineVerdict, Change, NewFigures
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 from fedleak.statistics.group import Group, group_rows, installed
 from fedleak.statistics.intervals import counted
 from fedleak.statistics.paired_tests import ROUNDING, Comparison, compare_runs

@@ -20,7 +20,7 @@ from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
 from fedleak.results.schema import setting_key
 from fedleak.runs.reading import FinishedRun
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 ALPHA = 0.05
 """How often chance alone may call something a regression, over all groups and metrics together."""
@@ -135,7 +135,7 @@ def _unfinished(run: FinishedRun) -> list[str]:
 def _silent_federations(run: FinishedRun) -> list[str]:
     heard = {(_federation(row.task, row.setting, row.defense), row.seed) for row in run.rows}
     expected = [
-        (_federation(point.experiment.task, point.setting, defense.name), point.experiment.seed)
+        (_federation(point.experiment.task.label, point.setting, defense.name), point.experiment.seed)
         for point in run.campaign.points
         for defense in point.experiment.defenses
         if point.experiment.attacks and point.split == "test"

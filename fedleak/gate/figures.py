@@ -59,7 +59,7 @@ def always(row: FederationRow) -> bool:  # noqa: ARG001
 def evaluated_in(campaign: Campaign) -> Evaluated:
     """By `federation.fraction_evaluate` and `utility.rounds` of the point that a row belongs to."""
     shares = {
-        (point.experiment.task, setting_key(point.setting), point.experiment.seed): (
+        (point.experiment.task.label, setting_key(point.setting), point.experiment.seed): (
             point.experiment.federation.fraction_evaluate + point.experiment.utility.rounds
         )
         for point in campaign.points

@@ -22,7 +22,7 @@ from fedleak.gate.rule import (
     Joined,
     Operator,
 )
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 GRAMMAR = r"""
 rule: figure OPERATOR bound ["where" condition] ["unless" condition]

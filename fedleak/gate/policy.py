@@ -11,7 +11,7 @@ from pydantic import Field
 from fedleak.errors import ConfigError, DataError
 from fedleak.gate.parser import parse_rule
 from fedleak.gate.rule import Assertion
-from fedleak.settings import Settings, parse_settings
+from fedleak.settings.base import Settings, parse_settings
 
 DecideBy = Literal["figure", "interval"]
 Text = Annotated[str, Field(min_length=1)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Baseline = Literal["prior", "no-gradient", "class-mean"]

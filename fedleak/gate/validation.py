@@ -12,7 +12,7 @@ from fedleak.experiment.naming import labels_of
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 SENDERS = ("client", "aggregate")
 NEAR = 0.8
@@ -43,7 +43,7 @@ class Vocabulary:
             metrics={cls.name for cls in metrics} | {name for one in experiments for name in one.metrics},
             fields={
                 **setting,
-                "task": {one.task for one in experiments},
+                "task": {one.task.label for one in experiments},
                 "defense": {name for one in experiments for row in one.defenses for name in answers(row.name)},
                 "attack": {
                     name for one in experiments for own in labels_of(one.attacks) for name in attack_answers(own)

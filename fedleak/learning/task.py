@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
+from fedleak.learning.source import Source
 from fedleak.learning.weights import NamedTensors, Weights
 
 
@@ -36,6 +37,8 @@ class Task:
     """Channels, height, width."""
     classes: int
     penalties: tuple[Penalty, ...] = ()
+    source: Source | None = None
+    """What is public about the data; None where a user gave examples alone."""
 
     def split(self, state: NamedTensors) -> Weights:
         """A `state_dict` as parameters and buffers, each in the dtype the network declares."""

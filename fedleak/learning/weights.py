@@ -55,6 +55,11 @@ class Weights:
                 raise NonFiniteError(f"{where}: the model's '{name}' is not finite; {remedy}")
 
 
+def frozen_in(network: nn.Module) -> frozenset[str]:
+    """The parameters that are not trained: everybody has them already, so that clients do not send them."""
+    return frozenset(name for name, one in network.named_parameters() if not one.requires_grad)
+
+
 def names_of(network: nn.Module) -> dict[str, str]:
     """Every name of each parameter and buffer, tied ones have several, with the one that `Weights` have it under."""
     first: dict[int, str] = {}

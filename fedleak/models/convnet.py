@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from fedleak.contracts.model import Model, models
-from fedleak.tasks import Shape
+from fedleak.learning.source import Shape
 
 
 @models.register("convnet")

@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import nn
 
 from fedleak.contracts.model import Model, models
-from fedleak.settings import Share
-from fedleak.tasks import Shape
+from fedleak.learning.source import Shape
+from fedleak.settings.base import Share
 
 
 @models.register("dropout-convnet")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak.contracts.model import Model, models
-from fedleak.tasks import Shape
+from fedleak.learning.source import Shape
 
 
 @models.register("vit")

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import nn
 
 from fedleak.contracts.model import Model, models
-from fedleak.settings import Count
-from fedleak.tasks import Shape
+from fedleak.learning.source import Shape
+from fedleak.settings.base import Count
 
 
 @models.register("wide-mlp")

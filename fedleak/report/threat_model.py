@@ -7,8 +7,8 @@ from typing import get_args
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, options_words
-from fedleak.settings import TrainingFact
-from fedleak.tasks import parse_name
+from fedleak.settings.federation import TrainingFact
+from fedleak.tasks import source_of
 
 READER = (
     "The server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from each. "
@@ -78,9 +78,9 @@ def _sees(experiments: list[Experiment]) -> str:
 
 
 def _tasks(experiments: list[Experiment]) -> str:
-    names = dict.fromkeys(experiment.task for experiment in experiments)
-    described = [f"{name} ({source.classes} classes; {source.summary})" for name in names
-                 for source, _ in [parse_name(name)]]  # fmt: skip
+    tasks = dict.fromkeys(experiment.task for experiment in experiments)
+    described = [f"{task.label} ({source.classes} classes; {source.summary})" for task in tasks
+                 for source in [source_of(task)]]  # fmt: skip
     return f"{'; '.join(described)}: the network, its weights before each round, the loss, the classes."
 
 

@@ -24,7 +24,7 @@ from fedleak.results.schema import (
     finite_or_null,
     parser_of,
 )
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 GUESSES = ("prior_per_sample", "no_gradient_per_sample", "class_mean_per_sample")
 """The fields of a row that hold a blind guess for each sample."""

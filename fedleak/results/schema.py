@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter, ValidationError
 
 from fedleak.errors import echo
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 AnyRow = TypeVar("AnyRow")
 AGGREGATE: Literal["aggregate"] = "aggregate"

@@ -20,7 +20,7 @@ from fedleak.io.atomic import write_atomically
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, Meaning, Split
-from fedleak.settings import Scalar
+from fedleak.settings.base import Scalar
 
 WHO = int | Literal["aggregate"]
 LARGEST_EXACT = 2**53

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,10 +12,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from fedleak import __version__
+from fedleak.contracts.imports import code_fingerprint
 from fedleak.errors import RecordingError
 from fedleak.experiment.campaign import Campaign
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import address_of, source_fingerprint
+from fedleak.settings.task import TaskSettings
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchvision", "safetensors")
 
@@ -33,6 +35,8 @@ class Manifest:
     """Content address of the campaign."""
     source: str
     """Fingerprint of the source of fedleak: other code, other fingerprint."""
+    code: dict[str, str] = field(default_factory=dict)
+    """Fingerprints of the user's own modules, by the task that needs them."""
     platform: str
     machine: str
     cpus: int
@@ -91,6 +95,7 @@ def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, ce
         seeds=tuple(dict.fromkeys(point.experiment.seed for point in campaign.points)),
         experiment=address_of(campaign.tree),
         source=source_fingerprint(),
+        code={task.label: code_fingerprint(task.own_code, task.folder) for task in _tasks(campaign) if task.own_code},
         platform=platform.platform(),
         machine=platform.machine(),
         cpus=os.cpu_count() or 1,
@@ -105,6 +110,10 @@ def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, ce
         cells_planned=cells,
         cells_finished=0,
     )
+
+
+def _tasks(campaign: Campaign) -> list[TaskSettings]:
+    return list(dict.fromkeys(point.experiment.task for point in campaign.points))
 
 
 def _version(package: str) -> str:

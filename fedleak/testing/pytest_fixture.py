@@ -12,7 +12,7 @@ from fedleak import api
 from fedleak.contracts.defense import Defense
 from fedleak.errors import FedleakError
 from fedleak.learning.batch import Batch
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 from fedleak.testing.leak import Leak
 
 LONGEST = 150

@@ -16,8 +16,8 @@ from fedleak.federation import wire
 from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.plan import FederationPlan
 from fedleak.io.fingerprint import source_fingerprint
-from fedleak.settings import parse_settings
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import initial_weights
 from fedleak.vault import withdraw
 
 
@@ -29,7 +29,7 @@ def plan_in(folder: Path, **changes: Any) -> FederationPlan:
 def asked(plan: FederationPlan, kind: str, client: int = 0, **config: Any) -> Message:
     grid = LoopbackGrid(app, plan.federation.clients, plan.to_run_config(), lambda reply: None)
     record = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint(), **config})
-    weights = wire.to_arrays(initial_weights(task_named(plan.task), 0).state_dict())
+    weights = wire.to_arrays(initial_weights(plan.task, 0).state_dict())
     [reply] = grid.send_and_receive([Message(RecordDict({"config": record, "arrays": weights}), client + 1, kind)])
     return reply
 
@@ -44,7 +44,7 @@ def test_it_replies_as_flower_s_stock_client_does_and_keeps_the_truth(tmp_path: 
     plan = plan_in(tmp_path, federation={"batch_size": 3})
     content = asked(plan, "train", 1).content
     assert set(wire.metrics_of(content)) == {"num-examples", "train_loss"}
-    assert list(wire.arrays_of(content)) == list(initial_weights(task_named(plan.task), 0).state_dict())
+    assert list(wire.arrays_of(content)) == list(initial_weights(plan.task, 0).state_dict())
     truth = withdraw(tmp_path / "t", 1, 1)
     assert len(truth.examples) == wire.metrics_of(content)["num-examples"] == 3
     assert truth.held == tuple(share_of(plan, 1).labels.bincount(minlength=10).tolist())
@@ -145,7 +145,7 @@ def test_it_sends_nothing_to_a_cohort_without_it_or_of_itself_alone(tmp_path: Pa
     cohort = ConfigRecord({"0": key.hex()} if others == 0 else {"1": public_key(bytes(32)).hex()})
     grid = LoopbackGrid(app, 2, plan.to_run_config(), lambda reply: None)
     config = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint()})
-    weights = wire.to_arrays(initial_weights(task_named(plan.task), 0).state_dict())
+    weights = wire.to_arrays(initial_weights(plan.task, 0).state_dict())
     content = RecordDict({"config": config, "arrays": weights, wire.COHORT: cohort})
     [reply] = grid.send_and_receive([Message(content, 1, "train")])
     assert "refuses below 2" in str(reply.error.reason) or "lacks this client's own key" in str(reply.error.reason)

@@ -17,7 +17,7 @@ from fedleak.run import run
 from fedleak.runs import cell_file
 from fedleak.runs.reading import read_run
 from fedleak.statistics.summary import summarize
-from fedleak.tasks import task_named
+from fedleak.tasks import task_of
 
 TREE = {
     "name": "who was there?",
@@ -138,11 +138,11 @@ def test_the_cell_keeps_answers_about_properties(finished):
 def test_one_s_own_model_can_be_asked_about_one_s_own_strangers():
     private = load("digits-mlp").clients
     mine, others = private[torch.arange(2)], private[torch.arange(2, 300)]
-    captured = observe(task_named("digits-mlp").network, mine.inputs, mine.labels, strangers=others)
+    captured = observe(task_of("digits-mlp").network, mine.inputs, mine.labels, strangers=others)
     auc, rate = score(attack(captured, "update-cosine"), captured)[:2]
     assert (auc.metric, rate.metric) == ("membership-auc", "membership-tpr")
     assert auc.value > 0.9
-    without = observe(task_named("digits-mlp").network, mine.inputs, mine.labels)
+    without = observe(task_of("digits-mlp").network, mine.inputs, mine.labels)
     assert "needs candidates" in attack(without, "update-cosine").failure
 
 

@@ -13,15 +13,15 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import Weights
 from fedleak.recording import Recording, find_recordings, read_recording, write_recording
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import initial_weights
 from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw
 
 
 def recording() -> Recording:
-    task = task_named("digits-mlp")
-    before = initial_weights(task, 0)
+    before = initial_weights("digits-mlp", 0)
     return Recording(
-        task=task,
+        settings=TaskSettings.model_validate("digits-mlp"),
         before=before,
         payload={name: value + 1 for name, value in before.state_dict().items()},
         kind="weights",

@@ -17,8 +17,8 @@ from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.recording import RING, Recording, find_recordings, read_recording
-from fedleak.settings import parse_settings
-from fedleak.tasks import task_named
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import task_of
 from fedleak.vault import withdraw
 
 Run = Callable[..., FederationReport]
@@ -164,7 +164,7 @@ def test_training_before_the_recorded_rounds_starts_them_from_a_better_model(run
 
 @pytest.mark.slow
 def test_batchnorm_buffers_are_recorded_as_they_came_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = task_named("digits-resnet18")
+    task = task_of("digits-resnet18")
     report = run_federation(plan_in(tmp_path, task=task.name, federation={"clients": 1, "batch_size": 2}))
     observation = read(report)[0].observation()
     assert observation.buffers_after is not None

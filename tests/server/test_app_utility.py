@@ -16,7 +16,8 @@ from fedleak.federation.outcome import COSTS, EVALUATION, SETTLED, FederationRep
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.recording import find_recordings
-from fedleak.settings import UtilitySettings, parse_settings
+from fedleak.settings.base import parse_settings
+from fedleak.settings.federation import UtilitySettings
 from fedleak.vault import deposited
 
 Run = Callable[..., FederationReport]

@@ -17,14 +17,14 @@ from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.server.app import _first_weights
 from fedleak.server.checkpoint import load_checkpoint
-from fedleak.settings import parse_settings
-from fedleak.tasks import hardened, initial_weights, task_named
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import hardened, initial_weights, task_of
 
-TASK = task_named("digits-mlp")
+TASK = task_of("digits-mlp")
 
 
 def state() -> NamedTensors:
-    return initial_weights(TASK, 0).state_dict()
+    return initial_weights(TASK.name, 0).state_dict()
 
 
 def equal(a: NamedTensors, b: NamedTensors) -> bool:
@@ -50,8 +50,8 @@ def test_half_precision_becomes_the_networks_own(tmp_path: Path) -> None:
 
 
 def test_buffers_come_along(tmp_path: Path) -> None:
-    task = task_named("photos-resnet18")
-    weights = initial_weights(task, 0)
+    task = task_of("photos-resnet18")
+    weights = initial_weights(task.name, 0)
     weights.buffers["bn1.running_mean"] += 3
     torch.save(weights.state_dict(), tmp_path / "weights.pt")
     assert equal(load_checkpoint(task, tmp_path / "weights.pt").buffers, weights.buffers)
@@ -81,10 +81,12 @@ def test_under_a_defense_a_file_of_the_network_before_or_after_it_is_as_good(
     added: str, trained: str, tmp_path: Path
 ) -> None:
     """Layers that the defense adds and the file has not keep their first weights; all others are the file's."""
-    chain, plain = Chain.build(({"use": added},)), task_named("photos-bn-convnet")
+    chain, plain = Chain.build(({"use": added},)), task_of("photos-bn-convnet")
     task = hardened(plain.name, chain)
-    initial = initial_weights(task, 0, chain).state_dict()
-    saved = (initial_weights(plain, 1) if trained == "before" else initial_weights(task, 1, chain)).state_dict()
+    initial = initial_weights(task.name, 0, chain).state_dict()
+    saved = (
+        initial_weights(plain.name, 1) if trained == "before" else initial_weights(task.name, 1, chain)
+    ).state_dict()
     torch.save(saved, tmp_path / "weights.pt")
     model, defended = {"checkpoint": str(tmp_path / "weights.pt")}, {"chain": [{"use": added}], "defense": added}
     tree = {"task": plain.name, "model": model, "recordings": str(tmp_path), "vault": str(tmp_path), **defended}
@@ -93,9 +95,9 @@ def test_under_a_defense_a_file_of_the_network_before_or_after_it_is_as_good(
 
 
 def test_what_neither_network_has_is_missed_or_unexpected_in_the_one_of_the_task(tmp_path: Path) -> None:
-    plain = task_named("photos-bn-convnet")
+    plain = task_of("photos-bn-convnet")
     task = hardened(plain.name, Chain.build(({"use": "group-norm"},)))
-    saved = initial_weights(plain, 1).state_dict()
+    saved = initial_weights(plain.name, 1).state_dict()
     first = next(iter(saved))
     torch.save({name: value for name, value in saved.items() if name != first} | {"x": saved[first]}, tmp_path / "w.pt")
     with pytest.raises(DataError, match=f"of another network, {first} missing and x unexpected; choose the task"):

@@ -14,10 +14,10 @@ from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.recording import read_recording
-from fedleak.settings import parse_settings
-from fedleak.tasks import task_named, weights_of
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import task_of, weights_of
 
-ENTRIES = sum(value.numel() for value in weights_of(task_named("digits-mlp").network).parameters.values())
+ENTRIES = sum(value.numel() for value in weights_of(task_of("digits-mlp").network).parameters.values())
 
 
 def costs(folder: Path, *chain: dict[str, Any], **changes: Any) -> dict[int, Cost]:

@@ -14,7 +14,7 @@ from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import read_recording
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 
 SUPERLINK = 1
 """Whose id an error about a node that died has."""

@@ -9,7 +9,7 @@ from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.server.strategies import ONLY_THE_MEAN, build_strategy
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "FedAvg": {},

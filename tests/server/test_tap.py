@@ -14,7 +14,7 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.server.layer import Layer
 from fedleak.server.roster import Roster
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 
 
 class Through(Layer):

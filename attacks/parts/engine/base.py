@@ -13,7 +13,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
-from fedleak.settings import Amount, Count
+from fedleak.settings.base import Amount, Count
 
 from ..applicability import length_unknown, require_usable
 from ..optimizers.lbfgs import lbfgs

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fedleak.errors import NotApplicable
+from fedleak.learning.normalization import has_hooks
 from fedleak.learning.task import Task
 
 # Inverse activations.
@@ -89,6 +90,11 @@ def find_chain(task: Task) -> tuple[Link, ...]:
     if not isinstance(task.network, nn.Sequential | nn.Linear):
         raise NotApplicable(
             f"'{task.name}' is a {type(task.network).__name__}, not a plain chain of layers: try gradient matching"
+        )
+    if has_hooks(task.network):
+        raise NotApplicable(
+            f"'{task.name}' normalizes its images before the first layer, or hooks compute something else, so it is no "
+            "plain chain of layers: try gradient matching"
         )
     every = list(task.network.named_modules(remove_duplicate=False))
     leaves = [(name, module) for name, module in every if not list(module.children())]

@@ -14,7 +14,7 @@ from fedleak.gradients.rank import LowRank, low_rank, rounding_of
 from ..applicability import mode_of
 from ..classifier_head.gradient import ends
 from .first_layer import FirstLayer
-from .pixelwise import Pixelwise, nothing_between
+from .pixelwise import Pixelwise
 from .sparse_columns import Column
 
 MARGIN = 1e-4
@@ -44,22 +44,17 @@ class Layer:
         return self.ends[0][1]
 
 
-def read_layer(observation: Observation, names: FirstLayer, front: Pixelwise | None = None) -> Layer:
-    """The layer as the observation shows it; defined where the update is finite. With a `front`, as one on the image
-    that this makes the layer's input of."""
-    sent = observation.gradient()
-    front = front or nothing_between(sent[names.weight])
-    bias = sent[names.bias].double()
-    gradient = front.gradient(sent[names.weight].double(), bias)
-    rounding = rounding_of(observation, names.weight) / float(front.scale.abs().min())
+def read_layer(observation: Observation, names: FirstLayer) -> Layer:
+    """The layer as the observation shows it; defined where the update is finite."""
+    gradient = observation.gradient()
     return Layer(
-        gradient=gradient,
-        bias_gradient=bias,
+        gradient=gradient[names.weight].double(),
+        bias_gradient=gradient[names.bias].double(),
         ends=tuple(
-            front.layer(weights.parameters[names.weight].double(), weights.parameters[names.bias].double())
+            (weights.parameters[names.weight].double(), weights.parameters[names.bias].double())
             for weights in ends(observation)
         ),
-        factors=low_rank(gradient.to(sent[names.weight].dtype), observation.examples(), rounding),
+        factors=low_rank(gradient[names.weight], observation.examples(), rounding_of(observation, names.weight)),
     )
 
 
@@ -120,6 +115,7 @@ def polished(
     observation: Observation,
     names: FirstLayer,
     layer: Layer,
+    front: Pixelwise,
     inputs: Float[Tensor, "batch channels height width"],
     labels: Int[Tensor, " batch"],
     turns: int = 3,
@@ -127,15 +123,17 @@ def polished(
     """The least-squares inputs under the derivatives that the network itself has at the guess, and so on in turn.
 
     Labels and a good guess give the derivatives D in double precision, without the noise of the update, so that the
-    inputs `D⁺ dL/dW` have the least error that the update permits. Returns the guess itself where they do not explain
-    the gradient down to its noise: then the labels or the facts of training are not what they seem.
+    inputs `D⁺ dL/dW` have the least error that the update permits; `front` makes the layer's inputs of images. Returns
+    the guess itself where they do not explain the gradient down to its noise: then the labels or the facts of training
+    are not what they seem.
     """
     best = inputs
     for _ in range(turns):
         parts = [_derivative(observation, names, x[None], y[None]) for x, y in zip(best, labels, strict=True)]
         derivatives = torch.stack(parts, 1) / len(parts)
-        best = torch.linalg.lstsq(derivatives, layer.gradient).solution.clamp(0.0, 1.0).reshape(inputs.shape)
-        misfit = (derivatives @ best.flatten(1) - layer.gradient).square().mean().sqrt()
+        solved = front.images(torch.linalg.lstsq(derivatives, layer.gradient).solution)
+        best = solved.clamp(0.0, 1.0).reshape(inputs.shape)
+        misfit = (derivatives @ front.features(best.flatten(1)) - layer.gradient).square().mean().sqrt()
         if not misfit < CLOSE * layer.factors.noise:
             return inputs
     return best

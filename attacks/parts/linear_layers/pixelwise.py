@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
@@ -28,22 +28,13 @@ class Pixelwise:
         """What the weight's gradient would be if the layer saw the image: `Σ_j d_j x_jᵀ`, with `Σ_j d_j` the bias's."""
         return (weight - bias[:, None] * self.shift) / self.scale
 
-    def layer(
-        self, weight: Float64[Tensor, "outputs pixels"], bias: Float64[Tensor, " outputs"]
-    ) -> tuple[Float64[Tensor, "outputs pixels"], Float64[Tensor, " outputs"]]:
-        """The weight and bias of the layer on the image that does the same."""
-        return weight * self.scale, bias + weight @ self.shift
+    def features(self, images: Float64[Tensor, "batch pixels"]) -> Float64[Tensor, "batch pixels"]:
+        """What the layer behind it sees of images."""
+        return images * self.scale + self.shift
 
-    @property
-    def is_identity(self) -> bool:
-        """Whether the layer sees the image itself."""
-        return bool((self.scale == 1).all() and (self.shift == 0).all())
-
-
-def nothing_between(weight: Float[Tensor, "outputs inputs"]) -> Pixelwise:
-    """The front that leaves a layer's input what it is."""
-    inputs = weight.shape[1]
-    return Pixelwise(scale=torch.ones(inputs, dtype=torch.float64), shift=torch.zeros(inputs, dtype=torch.float64))
+    def images(self, features: Float64[Tensor, "batch pixels"]) -> Float64[Tensor, "batch pixels"]:
+        """The images that the layer sees so."""
+        return (features - self.shift) / self.scale
 
 
 def pixelwise(observation: Observation, layer: FirstLayer) -> Pixelwise:

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak import api
 from fedleak.attacks.analytic.april import April
+from fedleak.attacks.parts.linear_layers.pixelwise import Pixelwise
 from fedleak.attacks.parts.patch_tokens import PatchTokens, find_tokens, sharpened
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -20,6 +22,11 @@ class Residual(VisionTransformer):
         tokens = self.embedding(images).flatten(2).transpose(1, 2) + self.position
         attended = tokens + self.attention(tokens)
         return self.head((attended + self.mlp(attended)).mean(1))
+
+
+def nothing_before(pixels: int) -> Pixelwise:
+    """The embedding sees the image itself."""
+    return Pixelwise(scale=torch.ones(pixels, dtype=torch.float64), shift=torch.zeros(pixels, dtype=torch.float64))
 
 
 def transformer(seed: int = 0) -> Task:
@@ -51,7 +58,7 @@ def test_derivatives_computed_at_the_guess_make_it_sharper(observe, batch_of):
         batch = batch_of(task, 1, seed)
         observation = observe(task, batch, LocalTraining(batch_size=1))
         tokens, guess = find_tokens(task), April(embedding=False).run(observation, generator(0))
-        sharper = sharpened(observation, tokens, guess.inputs, batch.labels, 8)
+        sharper = sharpened(observation, tokens, nothing_before(28 * 28), guess.inputs, batch.labels, 8)
         errors.append([float((one - batch.inputs).square().mean()) for one in (guess.inputs, sharper)])
     assert all(after < 0.2 * before for before, after in errors), errors
 
@@ -81,7 +88,16 @@ def test_patches_are_laid_where_they_were_cut_out():
     assert isinstance(tokens, PatchTokens)
     image = torch.rand(1, 3, 6, 4, generator=generator("layout"))
     patches = torch.nn.functional.unfold(image, (3, 2), stride=(3, 2))[0].T
-    assert torch.equal(tokens.image(patches, task), image)
+    assert torch.equal(tokens.image(patches.double(), task, nothing_before(72)).float(), image)
+
+
+def test_behind_normalization_the_image_is_as_exact():
+    task = {"data": "photos", "network": "vit", "normalize": {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}}
+    (captured,) = api.capture(task, clients=1)
+    for embedding in (True, False):
+        guess = api.attack(captured, "april", embedding=embedding)
+        assert guess.failure is None
+        assert (guess.inputs - captured.truth.inputs).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (1, 8, 8), (1, 7, 7)])

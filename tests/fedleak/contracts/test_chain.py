@@ -17,8 +17,8 @@ from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.settings import FederationSettings
-from fedleak.tasks import task_named
+from fedleak.settings.federation import FederationSettings
+from fedleak.tasks import task_of
 
 CLIP, NOISE, SPARSE = Clipping(max_norm=1.0), GaussianNoise(std=0.1), TopK(fraction=0.25)
 
@@ -40,7 +40,7 @@ def test_its_tables_build_it_again() -> None:
 
 
 def test_an_empty_chain_leaves_everything_as_it_is() -> None:
-    update, task, federation = update_of(), task_named("digits-mlp"), FederationSettings()
+    update, task, federation = update_of(), task_of("digits-mlp"), FederationSettings()
     assert Chain().protect(update, generator(0)) is update
     assert Chain().protect_with_state(update, {}, generator(0)) == (update, {})
     assert Chain().task(task) is task
@@ -86,7 +86,7 @@ def test_noises_add_up_in_squares() -> None:
 
 
 def test_an_observation_makes_a_chain_of_any_defenses_in_order() -> None:
-    task = task_named("digits-mlp")
+    task = task_of("digits-mlp")
     seen = observe(task.network, torch.rand(1, *task.shape, generator=generator(0)), torch.tensor([1])).observation
     object.__setattr__(seen, "defense", (CLIP, NOISE))  # as an outside plug-in may give it, past the tests' type checks
     seen.__post_init__()

@@ -10,8 +10,10 @@ from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
 from fedleak.contracts.chain import Chain
-from fedleak.settings import FederationSettings, PlanSettings, Table, parse_settings
-from fedleak.tasks import task_named
+from fedleak.settings.base import Table, parse_settings
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.plan import PlanSettings
+from fedleak.tasks import task_of
 
 LOCAL: Table = {"use": "local-dp", "epsilon": 2.0, "delta": 1e-5, "max_norm": 0.5}
 USERS: Table = {"use": "user-level-dp", "noise_multiplier": 1.0, "max_norm": 0.5, "clients": 4}
@@ -29,7 +31,7 @@ def of(
 ) -> Guarantee | Unproven:
     run = parse_settings(PlanSettings, {"task": task, "federation": federation, "utility": utility or {}})
     chain = Chain.build(tables).planned(run.phases)
-    return chain.guarantee(run.phases, chain.task(task_named(task)), view=view)
+    return chain.guarantee(run.phases, chain.task(task_of(task)), view=view)
 
 
 def proven(*tables: Table, **facts: Any) -> Guarantee:

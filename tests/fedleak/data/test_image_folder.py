@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from fedleak.contracts.source import image_folder
 from fedleak.data.image_folder import read_image
 from fedleak.data.loader import loaders
 from fedleak.data.splits import load
 from fedleak.errors import DataError
-from fedleak.tasks import image_folder
 
 
 def folder(path: Path, sizes: dict[str, list[tuple[str, tuple[int, int]]]]) -> Path:

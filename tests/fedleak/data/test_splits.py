@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from fedleak.contracts.source import sources
 from fedleak.data.loader import Part, loaders, package_file
 from fedleak.data.photos import FLAT, PHOTOS, all_tiles, bands, contrast, pixels
 from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
-from fedleak.tasks import Source, sources, task_named
+from fedleak.learning.source import Source
+from fedleak.tasks import task_of
 
 OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 1348, "faces": 200}
 
@@ -183,7 +185,8 @@ from dataclasses import dataclass
 import torch
 from fedleak.learning.batch import Batch
 from fedleak.data.loader import Loader, loaders
-from fedleak.tasks import Source, register_source
+from fedleak.contracts.source import register_source
+from fedleak.learning.source import Source
 
 register_source(Source("ramp", (1, 4, 4), 2, "gray ramps"))
 
@@ -213,7 +216,7 @@ def test_an_installed_package_can_bring_its_own_data(tmp_path: Path) -> None:
 
 
 def test_a_task_and_its_data_agree() -> None:
-    task, examples = task_named("faces-lenet"), load("faces-lenet").test
+    task, examples = task_of("faces-lenet"), load("faces-lenet").test
     assert examples.inputs.shape[1:] == task.shape
 
 

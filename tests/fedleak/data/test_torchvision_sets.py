@@ -11,12 +11,12 @@ import torch
 import torchvision.datasets
 import torchvision.datasets.cifar
 
+from fedleak.contracts.source import sources
 from fedleak.data import torchvision_sets
 from fedleak.data.loader import loaders
 from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
-from fedleak.tasks import sources
 
 
 @pytest.fixture(autouse=True)

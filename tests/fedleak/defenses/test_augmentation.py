@@ -12,9 +12,9 @@ from fedleak.defenses.parts.transformations import ENHANCED, MOVES, SEARCHED, UN
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.tasks import task_named
+from fedleak.tasks import task_of
 
-TASK = task_named("photos-convnet")
+TASK = task_of("photos-convnet")
 
 
 def photos(count: int) -> Batch:

@@ -10,7 +10,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.server.strategies import build_strategy
-from fedleak.settings import Table, parse_settings
+from fedleak.settings.base import Table, parse_settings
 
 CENTRAL: Table = {"use": "central-dp", "noise_multiplier": 1.0, "max_norm": 0.01}
 

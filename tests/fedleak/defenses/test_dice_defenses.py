@@ -19,7 +19,7 @@ from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, seeded
-from fedleak.tasks import hardened, initial_weights, task_named, weights_of
+from fedleak.tasks import initial_weights, weights_of
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def hardened_by(task: Task, name: str, **options: object) -> Task:
 @pytest.mark.parametrize("name", ["dropout", "precode"])
 def test_a_hardened_task_has_the_same_base_weights_for_the_same_seed(name: str) -> None:
     chain = Chain((defenses.build(name, {}),))
-    plain = initial_weights(task_named("digits-mlp"), 7)
-    one, other = (initial_weights(hardened("digits-mlp", chain), 7, chain) for _ in range(2))
+    plain = initial_weights("digits-mlp", 7)
+    one, other = (initial_weights("digits-mlp", 7, chain) for _ in range(2))
     for label, value in plain.parameters.items():
         assert torch.equal(value, one.parameters[label]), label
     for label, value in one.parameters.items():

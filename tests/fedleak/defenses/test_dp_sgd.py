@@ -25,18 +25,19 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
-from fedleak.settings import FederationSettings, parse_settings
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings.base import parse_settings
+from fedleak.settings.federation import FederationSettings
+from fedleak.tasks import initial_weights, task_of
 
 TASKS = ["digits-mlp", "digits-lenet", "photos-convnet", "photos-vit"]
 
 
 def step_of(name: str, examples: int = 3) -> Step:
-    task = task_named(name)
+    task = task_of(name)
     rng = generator(name)
     labels = torch.randint(task.classes, (examples,), generator=rng)
     batch = Batch(torch.rand(examples, *task.shape, generator=rng), labels)
-    return Step(task=task, weights=initial_weights(task, 0), examples=batch, mode="train")
+    return Step(task=task, weights=initial_weights(task.name, 0), examples=batch, mode="train")
 
 
 def by_hand(step: Step) -> NamedTensors:
@@ -72,7 +73,7 @@ def test_eval_mode_and_penalties_of_other_defenses_are_in_it(beta: float) -> Non
     chain = Chain.build(({"use": "precode", "beta": beta},))
     step = step_of("digits-mlp")
     task = chain.task(step.task)
-    hardened = replace(step, task=task, weights=initial_weights(task, 0, chain), mode="eval")
+    hardened = replace(step, task=task, weights=initial_weights(task.name, 0, chain), mode="eval")
     ours = DPSGD(max_norm=math.inf, noise_multiplier=0.0).gradient(hardened, generator(0))
     for key, value in hardened.gradient().items():
         torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-6 * float(value.abs().max()))
@@ -181,7 +182,7 @@ def test_what_is_wrong_is_said_in_one_sentence(options: dict[str, Any], sentence
 
 def test_batch_norm_is_refused_with_the_way_out() -> None:
     with pytest.raises(ConfigError, match="'bn1' is a BatchNorm2d; put 'group-norm' before it in the chain"):
-        Chain((DPSGD(),)).task(task_named("photos-resnet18"))
+        Chain((DPSGD(),)).task(task_of("photos-resnet18"))
 
 
 def test_two_cannot_be_chained() -> None:

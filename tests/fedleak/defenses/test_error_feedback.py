@@ -22,8 +22,8 @@ from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 from fedleak.recording import read_recording
-from fedleak.settings import parse_settings
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import initial_weights, task_of
 from fedleak.vault import withdraw
 from fedleak.verification.verify import verify
 
@@ -36,8 +36,8 @@ def delta(after: Weights, before: Weights) -> NamedTensors:
 
 @pytest.mark.parametrize("of", INNER, ids=lambda of: of.name)
 def test_what_was_sent_and_what_is_kept_are_all_that_was_given(of: Defense) -> None:
-    task, training = task_named("digits-mlp"), LocalTraining(batch_size=4)
-    before = initial_weights(task, 0)
+    task, training = task_of("digits-mlp"), LocalTraining(batch_size=4)
+    before = initial_weights(task.name, 0)
     given = {name: torch.zeros_like(value) for name, value in before.parameters.items()}
     total, kept = dict(given), {}
     for round in range(4):

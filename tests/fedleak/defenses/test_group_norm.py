@@ -10,11 +10,11 @@ from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.errors import ConfigError
 from fedleak.learning.layers import batch_norms
 from fedleak.randomness import generator
-from fedleak.tasks import initial_weights, task_named, weights_of
+from fedleak.tasks import initial_weights, task_of, weights_of
 
 
 def test_every_batch_norm_becomes_a_group_norm_and_the_task_is_not_changed() -> None:
-    task = task_named("photos-resnet18")
+    task = task_of("photos-resnet18")
     names = list(task.network.state_dict())
     hard = Chain((UseGroupNorm(),)).task(task)
     layers = [layer for layer in hard.network.modules() if isinstance(layer, nn.GroupNorm)]
@@ -29,7 +29,7 @@ def test_every_batch_norm_becomes_a_group_norm_and_the_task_is_not_changed() -> 
 
 @pytest.mark.parametrize(("groups", "expected"), [(32, 32), (24, 8), (1, 1), (64, 64), (5, 1)])
 def test_the_groups_divide_the_channels(groups: int, expected: int) -> None:
-    task = UseGroupNorm(groups=groups).transform_task(task_named("photos-bn-convnet"))
+    task = UseGroupNorm(groups=groups).transform_task(task_of("photos-bn-convnet"))
     last = [layer for layer in task.network.modules() if isinstance(layer, nn.GroupNorm)][-1]
     assert (last.num_groups, last.num_channels) == (expected, 64)
 
@@ -44,7 +44,7 @@ def test_scales_and_shifts_are_taken_over() -> None:
 
 
 def test_an_example_s_output_does_not_depend_on_the_others() -> None:
-    hard = Chain((UseGroupNorm(),)).task(task_named("photos-bn-convnet"))
+    hard = Chain((UseGroupNorm(),)).task(task_of("photos-bn-convnet"))
     weights = weights_of(hard.network)
     batch = torch.rand(4, *hard.shape, generator=generator(0))
     together = hard.logits(weights, batch, mode="train")
@@ -53,8 +53,8 @@ def test_an_example_s_output_does_not_depend_on_the_others() -> None:
 
 
 def test_the_other_layers_start_as_they_would_without_it() -> None:
-    task = task_named("photos-bn-convnet")
-    plain, hard = initial_weights(task, 3), initial_weights(task, 3, Chain((UseGroupNorm(),)))
+    task = task_of("photos-bn-convnet")
+    plain, hard = initial_weights(task.name, 3), initial_weights(task.name, 3, Chain((UseGroupNorm(),)))
     assert all(torch.equal(value, hard.parameters[name]) for name, value in plain.parameters.items())
 
 
@@ -66,4 +66,4 @@ def test_a_federation_sends_no_statistics() -> None:
 
 def test_a_network_without_batch_norm_is_refused() -> None:
     with pytest.raises(ConfigError, match="group-norm: 'digits-mlp' has no BatchNorm layer to replace"):
-        Chain((UseGroupNorm(),)).task(task_named("digits-mlp"))
+        Chain((UseGroupNorm(),)).task(task_of("digits-mlp"))

@@ -7,10 +7,10 @@ from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
-from fedleak.settings import FederationSettings
-from fedleak.tasks import task_named
+from fedleak.settings.federation import FederationSettings
+from fedleak.tasks import task_of
 
-TASK = task_named("digits-mlp")
+TASK = task_of("digits-mlp")
 
 
 def batch(count: int) -> Batch:

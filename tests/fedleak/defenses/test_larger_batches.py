@@ -10,7 +10,8 @@ from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording import read_recording
-from fedleak.settings import FederationSettings, parse_settings
+from fedleak.settings.base import parse_settings
+from fedleak.settings.federation import FederationSettings
 from fedleak.vault import withdraw
 
 

@@ -10,9 +10,9 @@ from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.tasks import initial_weights, task_named
+from fedleak.tasks import initial_weights, task_of
 
-TASK = task_named("digits-mlp")
+TASK = task_of("digits-mlp")
 
 
 def batch(count: int) -> Batch:
@@ -60,7 +60,7 @@ def test_a_client_of_one_example_is_refused_and_one_of_two_is_not(name: str) -> 
 
 def test_a_client_trains_on_the_mixtures() -> None:
     defense, examples = defenses.build("mixup", {}), batch(8)
-    weights = initial_weights(TASK, 0)
+    weights = initial_weights(TASK.name, 0)
     sent = client_round(TASK, weights, examples, LocalTraining(batch_size=8), Chain((defense,)), (1,)).weights
     mixtures = defense.examples(TASK, examples, generator(1, "examples", 0))
     slope = TASK.gradients(weights, mixtures.inputs, mixtures.labels)

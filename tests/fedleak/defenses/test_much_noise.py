@@ -10,7 +10,7 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.randomness import generator, one_thread, seeded
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 SEEDS = range(3)
 NOISY: list[Table] = [

@@ -6,7 +6,7 @@ import torch
 from fedleak.contracts.defense import defenses
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 DEFENSES: list[Table] = [
     {"use": "clipping", "max_norm": 0.5},

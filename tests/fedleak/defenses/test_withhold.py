@@ -20,8 +20,8 @@ from fedleak.federation.reply import reply
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording import Recording, read_recording
-from fedleak.settings import parse_settings
-from fedleak.tasks import task_named
+from fedleak.settings.base import parse_settings
+from fedleak.tasks import task_of
 from fedleak.vault import withdraw
 from fedleak.verification.verify import verify
 
@@ -92,7 +92,7 @@ def test_masked_sums_are_the_clear_sums(tmp_path: Path) -> None:
 
 
 def test_buffers_can_be_named_too() -> None:
-    task = task_named("photos-resnet18")
+    task = task_of("photos-resnet18")
     own = Chain((Withhold(layers=("*running_mean", "fc.bias")),)).withheld(task)
     assert len(own) == 21
     assert "bn1.running_mean" in own
@@ -109,7 +109,7 @@ def test_buffers_can_be_named_too() -> None:
 )
 def test_a_pattern_that_matches_nothing_or_everything_is_refused(layers: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        Chain((Withhold(layers=layers),)).task(task_named("photos-resnet18"))
+        Chain((Withhold(layers=layers),)).task(task_of("photos-resnet18"))
 
 
 def test_no_label_is_made_up_where_the_last_layer_is_withheld() -> None:

@@ -8,11 +8,11 @@ from fedleak.contracts.chain import Chain
 from fedleak.defenses.group_norm import UseGroupNorm
 from fedleak.defenses.withhold_batch_norm import WithholdBatchNorm
 from fedleak.errors import ConfigError
-from fedleak.tasks import task_named
+from fedleak.tasks import task_of
 
 
 def test_parameters_statistics_and_counters_of_batch_norm_stay_and_nothing_else() -> None:
-    own = Chain((WithholdBatchNorm(),)).withheld(task_named("photos-resnet18"))
+    own = Chain((WithholdBatchNorm(),)).withheld(task_of("photos-resnet18"))
     assert "bn1.running_mean" in own
     assert "layer2.0.downsample.1.num_batches_tracked" in own
     assert len(own) == 20 * 5
@@ -33,7 +33,7 @@ def test_they_never_reach_the_server() -> None:
 def test_a_network_without_batch_norm_is_refused() -> None:
     for task, chain in [("digits-mlp", ()), ("digits-bn-convnet", (UseGroupNorm(),))]:
         with pytest.raises(ConfigError, match=r"withhold-batch-norm: .* has no BatchNorm layer to withhold"):
-            Chain((*chain, WithholdBatchNorm())).task(task_named(task))
+            Chain((*chain, WithholdBatchNorm())).task(task_of(task))
 
 
 def test_batch_norm_that_is_the_same_for_all_would_be_sent() -> None:

@@ -18,7 +18,7 @@ from fedleak.learning.batch import Batch, joined
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 from fedleak.vault import withdraw
 
 TASK = "digits-mlp"

@@ -10,7 +10,7 @@ import pytest
 from fedleak.errors import ConfigError, DataError
 from fedleak.experiment.experiment import Experiment, parse_experiment
 from fedleak.experiment.grid import load_campaign
-from fedleak.settings import A_NAME
+from fedleak.settings.base import A_NAME
 
 GOOD: dict[str, Any] = {
     "name": "test",

@@ -14,7 +14,7 @@ from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import load_campaign, parse_campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.io.fingerprint import address_of
-from fedleak.settings import A_NAME
+from fedleak.settings.base import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}
 

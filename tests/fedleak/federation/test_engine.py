@@ -12,7 +12,7 @@ from fedleak.federation import simulation
 from fedleak.federation.engine import quiet_flower, run_federation
 from fedleak.federation.outcome import COSTS, Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
-from fedleak.settings import parse_settings
+from fedleak.settings.base import parse_settings
 
 
 def plan_in(folder: Path, **changes: Any) -> FederationPlan:

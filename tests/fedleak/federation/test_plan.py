@@ -8,7 +8,8 @@ from flwr.common.config import flatten_dict, fuse_dicts, parse_config_args
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan, RunConfig
-from fedleak.settings import AdversarySettings, FederationSettings, ModelSettings, UtilitySettings, parse_settings
+from fedleak.settings.base import parse_settings
+from fedleak.settings.federation import AdversarySettings, FederationSettings, ModelSettings, UtilitySettings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 

@@ -16,7 +16,8 @@ from fedleak.errors import RecordingError
 from fedleak.federation.reply import reply
 from fedleak.learning.training import LocalTraining
 from fedleak.recording import Recording, write_recording
-from fedleak.tasks import initial_weights, task_named
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import initial_weights, task_of
 from fedleak.vault import PrivateBatch, deposit
 from fedleak.verification.verify import verify
 
@@ -51,15 +52,16 @@ class WithBatchNorm(Layered):
 
 def make_run(run, *, model="mlp", did=TRAINING, declared=TRAINING, chain=(), applied=None, dice=DICE, change=None):
     """A run folder with one client that trained as `did` and a recording that declares `declared`."""
-    task = task_named(f"digits-{model}")
-    before = initial_weights(task, 0)
+    task = task_of(f"digits-{model}")
+    before = initial_weights(task.name, 0)
     examples = load(task.name).clients[torch.arange(8)]
     defenses = Chain.build(tuple(chain))
     acting = defenses if applied is None else Chain.build(tuple(applied))
     after = reply(task, before, examples, did, acting, dice).weights
     payload = after.state_dict() if change is None else change(after.state_dict())
     recording = Recording(
-        task=task, before=before, payload=payload, kind="weights", cohort=(0,), round=1, num_examples=8,
+        settings=TaskSettings.model_validate(task.name), before=before, payload=payload,
+        kind="weights", cohort=(0,), round=1, num_examples=8,
         training=declared, chain=defenses, defense="none", seed=0, metrics={},
     )  # fmt: skip
     path = write_recording(run / "recordings" / "none", recording)

@@ -10,7 +10,7 @@ from fedleak.attacks.parts.engine.defense_aware import noise_share
 from fedleak.contracts.chain import Chain
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
-from fedleak.settings import Table
+from fedleak.settings.base import Table
 
 
 def share(*tables: Table, signal: float, std: float, cohort: tuple[int, ...] = (0,)) -> float:

@@ -1,0 +1,63 @@
+"""Data by address: what is public about a data set that a table names, ours, a library's or the user's."""
+
+import json
+from pathlib import Path
+
+from fedleak.contracts.source import FOLDER_SHAPE, IMAGE_FOLDER, image_folder, sources
+from fedleak.errors import ConfigError, did_you_mean, echo
+from fedleak.learning.source import Source
+from fedleak.settings.task import TaskSettings, is_own
+
+OWN = "own"
+"""The loader of what a user's function or data set gives."""
+
+
+def source_of_table(settings: TaskSettings) -> Source:
+    """What is public about the data that a table names; raises `ConfigError` for what it should say and does not."""
+    data, size = settings.data or "", settings.size
+    kind, colon, reference = data.partition(":")
+    if not colon:
+        _require_known(data)
+        return _fixed(sources[data], settings)
+    shape = (3, size, size) if size is not None else settings.shape
+    if kind == IMAGE_FOLDER:
+        return _checked(image_folder(Path(reference).expanduser(), shape or FOLDER_SHAPE), settings)
+    if shape is None or settings.classes is None:
+        raise ConfigError(
+            f"task: beside the data {echo(data)} expected a shape and a number of classes, which the server knows "
+            "without them, as in shape = [3, 32, 32] and classes = 10"
+        )
+    own = is_own(data)
+    return Source(
+        data,
+        shape,
+        settings.classes,
+        f"the user's own, {data}" if own else f"{reference} of {kind}",
+        Path(settings.folder) if own and settings.folder else None,
+        loader=OWN if own else kind,
+        reference=data if own else reference,
+        options=json.dumps(settings.data_options, sort_keys=True),
+    )
+
+
+def _require_known(name: str) -> None:
+    if name not in sources:
+        known = (*sources, "image-folder:PATH", "torchvision:NAME", "huggingface:NAME", "MODULE:NAME")
+        raise ConfigError(f"task.data: no data set is called '{name}'{did_you_mean(name, known)}")
+
+
+def _fixed(source: Source, settings: TaskSettings) -> Source:
+    """A data set of ours or of a plug-in, which has a shape of its own."""
+    if settings.size is not None or settings.data_options:
+        what = "size" if settings.size is not None else "data_options"
+        raise ConfigError(f"task.{what}: '{source.name}' is {source.shape} and takes none; leave it out")
+    return _checked(source, settings)
+
+
+def _checked(source: Source, settings: TaskSettings) -> Source:
+    """The source, where what a table says beside it is so."""
+    if settings.shape not in (None, source.shape):
+        raise ConfigError(f"task.shape: '{source.name}' is {source.shape}, got {settings.shape}; leave it out")
+    if settings.classes not in (None, source.classes):
+        raise ConfigError(f"task.classes: '{source.name}' has {source.classes}, got {settings.classes}; leave it out")
+    return source

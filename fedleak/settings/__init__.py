@@ -1,0 +1,1 @@
+"""Settings: the tables of an experiment file that a federation is run from."""

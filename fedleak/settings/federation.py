@@ -1,0 +1,124 @@
+"""Federation settings: who trains how, on what weights, against whom, and for how long."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from fedleak.learning.facts import LocalTraining, Mode
+from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
+
+TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
+MOST_STEPS = 10_000_000
+"""Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
+
+
+def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raise PydanticCustomError("batches", 'a whole number above 0 or "all"') from error
+
+
+Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
+
+
+class FederationSettings(Settings):
+    """Who trains, on what share of the data, how, and with which Flower strategy."""
+
+    clients: Count = 4
+    rounds: Count = 1
+    partitioner: str = "IidPartitioner"
+    """Of flwr-datasets, by its class: how the clients' examples are shared out."""
+    partitioner_options: Table = Field(default={})
+    """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
+    strategy: str = "FedAvg"
+    strategy_options: Table = Field(default={})
+    """Keyword arguments of the strategy's constructor, as Flower names them."""
+    batch_size: Count = 1
+    batches: Batches = 1
+    """Batches of one epoch; "all" takes a client's whole share."""
+    epochs: Count = 1
+    learning_rate: Rate = 0.1
+    momentum: Share = 0.0
+    weight_decay: Amount = 0.0
+    mode: Mode = "train"
+    fraction_evaluate: Share = 0.0
+    """Share of the clients that evaluate the new model each round."""
+
+    @model_validator(mode="after")
+    def _few_steps(self) -> "FederationSettings":
+        batches = self.batches if isinstance(self.batches, int) else 1
+        if batches * self.epochs > MOST_STEPS:
+            raise PydanticCustomError("steps", f"batches x epochs of at most {MOST_STEPS} local steps a round")
+        return self
+
+    def training(self, batches: int | None = None) -> LocalTraining:
+        """The facts of local training; `batches` resolves "all" once a client knows its share."""
+        return LocalTraining(
+            batch_size=self.batch_size,
+            batches=self.batches if isinstance(self.batches, int) else batches,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            mode=self.mode,
+        )
+
+
+class ModelSettings(Settings):
+    """Where the weights of round 1 come from: fresh, from a checkpoint, or after some rounds nobody attacks."""
+
+    checkpoint: str | None = None
+    """A torch or safetensors `state_dict`."""
+    trained_rounds: Annotated[int, Field(ge=0)] = 0
+    """Rounds of ordinary federated averaging before the recorded ones."""
+    trained_batch_size: Count = 32
+    trained_learning_rate: Rate = 0.05
+    trained_momentum: Share = 0.9
+
+
+class AdversarySettings(Settings):
+    """What the adversary does not know, and what public data it holds."""
+
+    unknown: tuple[TrainingFact, ...] = ()
+    auxiliary: Annotated[int, Field(ge=0)] = 256
+    """Public examples of the same kind as the clients', disjoint from theirs."""
+    victims: Count | None = None
+    """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
+
+    def attacks(self, client: int) -> bool:
+        """Whether a client is among the victims."""
+        return self.victims is None or client < self.victims
+
+
+class UtilitySettings(Settings):
+    """Rounds after the recorded ones, that nobody attacks, to see how good the model becomes under the defenses.
+
+    The same federation goes on; where a field is None, clients train as in the recorded rounds.
+    """
+
+    rounds: Annotated[int, Field(ge=0)] = 0
+    """At most; with any, the model is evaluated on the task's test split, after the recorded rounds too."""
+    every: Count = 1
+    """Rounds from one evaluation to the next; the last round has one of its own."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Training ends after so many evaluations in a row without a rise of the accuracy beyond noise; 0: never early."""
+    seeds: tuple[int, ...] = ()
+    """Seeds of the experiment under which there are such rounds; none: all. Leaks need many seeds, accuracies few."""
+    batch_size: Count | None = None
+    batches: Batches | None = None
+    epochs: Count | None = None
+    learning_rate: Rate | None = None
+    momentum: Share | None = None
+
+    def instead_of(self, federation: FederationSettings) -> FederationSettings:
+        """How the federation trains in these rounds."""
+        return FederationSettings(**{**federation.model_dump(), **self.overrides})
+
+    @property
+    def overrides(self) -> Table:
+        """What clients do otherwise than in the recorded rounds."""
+        return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience", "seeds"})
