@@ -16,6 +16,7 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
 from fedleak.io.atomic import write_atomically
+from fedleak.io.viewable import viewable
 from fedleak.learning.batch import Batch
 
 SIDE = 1.15
@@ -120,7 +121,7 @@ def _show(axes: Axes, picture: Picture) -> None:
     if picture.image is None:
         _write_reason(axes, picture.reason)
         return
-    pixels = picture.image.detach().clamp(0, 1).permute(1, 2, 0).numpy()
+    pixels = viewable(picture.image.detach().clamp(0, 1)).permute(1, 2, 0).numpy()
     gray = pixels.shape[2] == 1
     axes.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=1,
                 interpolation="nearest")  # fmt: skip
@@ -147,8 +148,6 @@ def _panel(title: str, examples: int, lines: list[Line]) -> Panel:
 
 
 def _picture(image: Float[Tensor, "channels height width"], caption: str = "") -> Picture:
-    if len(image) not in (1, 3):
-        return Picture(reason=f"an image of {len(image)} channels")
     if not bool(image.isfinite().all()):
         return Picture(reason="no guess for this example")
     return Picture(image=image, caption=caption)

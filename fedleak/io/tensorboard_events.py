@@ -18,6 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
 from fedleak.io.atomic import write_atomically
+from fedleak.io.viewable import viewable
 
 Setting = bool | int | float | str
 Values = dict[int, list[Summary.Value]]
@@ -30,8 +31,8 @@ def scalar(tag: str, value: float) -> list[Summary.Value]:
 
 
 def picture(tag: str, images: Float[Tensor, "batch channels height width"]) -> list[Summary.Value]:
-    """Images in [0, 1], gray or in color, side by side in one PNG; gray where they are not finite."""
-    strip = torch.cat(list(images.detach().nan_to_num(0.5).clamp(0, 1)), dim=2)
+    """Images in [0, 1] side by side in one PNG; gray where they are not finite."""
+    strip = torch.cat([viewable(image) for image in images.detach().nan_to_num(0.5).clamp(0, 1)], dim=2)
     pixels = (strip * 255).round().byte().permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()

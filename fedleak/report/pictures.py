@@ -20,6 +20,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message, holdings_in
 from fedleak.formatting import measured
+from fedleak.io.viewable import viewable
 from fedleak.learning.batch import Batch
 from fedleak.profile.subject import Subject, recorded
 from fedleak.recording import read_recording
@@ -207,7 +208,7 @@ def message_words(row: Row) -> str:
 
 def data_uri(image: Float[Tensor, "channels height width"]) -> str:
     """The image, values in [0, 1], as a `data:` address."""
-    pixels = _fitted(image.detach().float().clamp(0, 1))
+    pixels = _fitted(viewable(image.detach().float().clamp(0, 1)))
     values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     buffer = io.BytesIO()
     Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
