@@ -2,6 +2,7 @@
 # make test   sets everything up, then passes every test, on each core one worker (WORKERS=0: in a row, without any)
 # make check  format, lint, types, import contracts, all tests (what CI runs)
 # make quick  the same without the slow tests
+# make setup  sets everything up; TORCH=cpu takes PyTorch's build without CUDA, a tenth of the download
 # make browser  installs Debian's chromium, which one test opens the report in; `make test` does it too
 PYTHON ?= python3
 VENV   ?= .venv
@@ -17,6 +18,10 @@ export FLWR_DISABLE_UPDATE_CHECK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Unset: where an environment forbids compiled files, as those of containers do, every process compiles PyTorch anew.
 export PYTHONDONTWRITEBYTECODE :=
+
+ifdef TORCH
+export UV_TORCH_BACKEND := $(TORCH)
+endif
 
 .PHONY: setup demo test check quick lint types contracts browser format clean
 .DEFAULT_GOAL := help
