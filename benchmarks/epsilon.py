@@ -28,7 +28,7 @@ from fedleak.accounting.mechanism import View
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.settings.base import Table, parse_settings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.tasks import task_of
 
 ROUNDING = 1e-6

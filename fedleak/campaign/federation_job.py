@@ -23,8 +23,7 @@ from fedleak.io.tensors import FACTS, TENSORS, beside
 from fedleak.recording import find_recordings
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder, stem_name
-from fedleak.settings.federation import UtilitySettings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.vault import stem_of
 
 

@@ -4,7 +4,7 @@ import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
@@ -35,7 +35,7 @@ def imported(path: str, folder: str | None, place: str) -> Any:
     return found
 
 
-def code_fingerprint(paths: Iterable[str], folder: str | None) -> str:
+def code_fingerprint(paths: tuple[str, ...], folder: str | None) -> str:
     """A short digest of the files of a user's modules, and of those beside the experiment that they import."""
     digest = blake2b(digest_size=8)
     for file in sorted(_files_behind({path.partition(":")[0] for path in paths}, folder)):

@@ -13,7 +13,7 @@ from fedleak.contracts.foreign import arguments_for, parameters_of
 from fedleak.contracts.imports import imported
 from fedleak.contracts.model import models
 from fedleak.errors import ConfigError, DataError, did_you_mean, echo, first_line
-from fedleak.learning.normalization import normalize_inputs
+from fedleak.learning.layers import normalize_inputs
 from fedleak.learning.source import Source
 from fedleak.randomness import seeded
 from fedleak.settings.base import Table
@@ -100,7 +100,8 @@ def _load_pretrained(network: nn.Module, name: str, weights: Any) -> None:
             f"cache ({torch.hub.get_dir()}/checkpoints), or leave weights out"
         ) from error
     own = network.state_dict()
-    network.load_state_dict({key: value for key, value in state.items() if value.shape == own[key].shape}, strict=False)
+    fitting = {key: value for key, value in state.items() if key in own and value.shape == own[key].shape}
+    network.load_state_dict(fitting, strict=False)
 
 
 def _of_timm(name: str, options: Table, source: Source) -> nn.Module:

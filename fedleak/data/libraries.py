@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from fedleak.data.items import batch_of_items
 from fedleak.data.loader import Loader, loaders
+from fedleak.data.own import batch_of_items
 from fedleak.data.torchvision_sets import UNREADABLE, quiet_and_impatient, root
 from fedleak.errors import ConfigError, DataError, did_you_mean, first_line
 from fedleak.learning.batch import Batch, joined
@@ -79,7 +79,8 @@ class HuggingFace(Loader):
     `data_options`: `image` and `label` name the columns, `split` another split; the rest goes to `load_dataset`.
     """
 
-    paper: ClassVar = "https://huggingface.co/docs/datasets"
+    paper: ClassVar = "https://arxiv.org/abs/2109.02846"
+    cites: ClassVar = "lhoest2021datasets"
 
     def read(self, source: Source) -> Batch:
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -17,7 +17,7 @@ from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import ConfigError, echo
 from fedleak.experiment.experiment import unlabeled
 from fedleak.settings.base import Table, dotted
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
 
 Path = tuple[str | int, ...]

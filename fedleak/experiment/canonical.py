@@ -8,8 +8,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.imports import code_fingerprint
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.settings.base import Table
-from fedleak.settings.federation import FederationSettings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import FederationSettings, PlanSettings
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -26,7 +25,7 @@ def settings_facts(settings: PlanSettings) -> Table:
     own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
     del own["adversary"]["auxiliary"]
     if settings.task.own_code:  # other code is another task, wherever it lies
-        own["task"] = {**own["task"], "folder": code_fingerprint(settings.task.own_code, settings.task.folder)}
+        own["task"] = {**own["task"], "folder": _code(settings.task.own_code, settings.task.folder)}
     return own
 
 
@@ -44,6 +43,10 @@ def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
     """The same for the defenses as they act in that run: what recordings depend on."""
     phases = tuple(phase.model_dump_json() for phase in experiment.phases)
     return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
+
+
+_code = lru_cache(maxsize=64)(code_fingerprint)
+"""Once a process, as modules are imported once."""
 
 
 # The points of a campaign share their few attacks and chains: each is built once, not ten thousand times.

@@ -16,7 +16,7 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.overrides import override
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of, task_of
 

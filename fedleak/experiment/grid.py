@@ -21,7 +21,7 @@ from fedleak.experiment.experiment import (
 from fedleak.experiment.naming import Draft, named, variants_of
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import is_own
 
 

@@ -12,7 +12,7 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.io.fingerprint import file_name
 from fedleak.results.schema import Split
 from fedleak.settings.base import Scalar, Settings, Table
-from fedleak.settings.plan import ATTACKERS_SETTINGS, PlanSettings
+from fedleak.settings.federation import ATTACKERS_SETTINGS, PlanSettings
 from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")

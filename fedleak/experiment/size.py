@@ -8,8 +8,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis
 from fedleak.settings.base import Table, dotted
-from fedleak.settings.federation import FederationSettings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import FederationSettings, PlanSettings
 
 MOST_POINTS = 100_000
 """A grid beyond this is a mistake, and would fill the memory before it fills the disk."""

@@ -13,8 +13,7 @@ from fedleak.errors import ConfigError
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.settings.base import Settings, Table, parse_settings
-from fedleak.settings.federation import FederationSettings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 

@@ -16,8 +16,7 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
 from fedleak.io.atomic import write_atomically
-from fedleak.io.viewable import viewable
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, viewable
 
 SIDE = 1.15
 """Inches of a picture."""

@@ -18,7 +18,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
 from fedleak.io.atomic import write_atomically
-from fedleak.io.viewable import viewable
+from fedleak.learning.batch import viewable
 
 Setting = bool | int | float | str
 Values = dict[int, list[Summary.Value]]

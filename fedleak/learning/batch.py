@@ -34,3 +34,8 @@ def class_means(examples: Batch, labels: Int[Tensor, " wanted"]) -> Float[Tensor
     whole, present = examples.inputs.mean(0), sorted(set(examples.labels.tolist()))
     known = {label: examples.inputs[examples.labels == label].mean(0) for label in present}
     return torch.stack([known.get(label, whole) for label in labels.tolist()])
+
+
+def viewable(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "colors height width_"]:
+    """The picture of an example: gray or color as it is, of any other number of channels each in gray, side by side."""
+    return image if len(image) in (1, 3) else torch.cat(list(image[:, None]), dim=2)

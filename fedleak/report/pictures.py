@@ -20,8 +20,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message, holdings_in
 from fedleak.formatting import measured
-from fedleak.io.viewable import viewable
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, viewable
 from fedleak.profile.subject import Subject, recorded
 from fedleak.recording import read_recording
 from fedleak.results.row import Row

@@ -6,7 +6,7 @@ from pathlib import Path
 from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, Who
-from fedleak.settings.plan import ATTACKERS_SETTINGS
+from fedleak.settings.federation import ATTACKERS_SETTINGS
 
 
 @dataclass(frozen=True)

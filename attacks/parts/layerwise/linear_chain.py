@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fedleak.errors import NotApplicable
-from fedleak.learning.normalization import has_hooks
+from fedleak.learning.layers import has_hooks
 from fedleak.learning.task import Task
 
 # Inverse activations.

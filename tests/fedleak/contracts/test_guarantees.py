@@ -11,8 +11,7 @@ from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import View
 from fedleak.contracts.chain import Chain
 from fedleak.settings.base import Table, parse_settings
-from fedleak.settings.federation import FederationSettings
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.tasks import task_of
 
 LOCAL: Table = {"use": "local-dp", "epsilon": 2.0, "delta": 1e-5, "max_norm": 0.5}

@@ -61,7 +61,7 @@ def test_the_fingerprint_follows_the_code_and_what_it_imports_from_beside_it(tmp
     (tmp_path / "strangers_other.py").write_text("unrelated = 1\n")
 
     def fingerprint() -> str:
-        return code_fingerprint(["strangers_net:Net"], str(tmp_path))
+        return code_fingerprint(("strangers_net:Net",), str(tmp_path))
 
     first = fingerprint()
     assert "strangers_net" not in sys.modules, "nothing is imported for it"

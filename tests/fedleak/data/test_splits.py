@@ -142,7 +142,7 @@ def test_every_photo_has_its_maker_and_license() -> None:
 
 
 def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
-    assert {cls.name for cls in loaders} == {*sources, "image-folder"}
+    assert {cls.name for cls in loaders} == {*sources, "image-folder", "torchvision", "huggingface", "own"}
 
 
 def test_digits_are_those_of_scikit_learn() -> None:

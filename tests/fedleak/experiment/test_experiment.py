@@ -135,7 +135,7 @@ def test_overrides_reach_into_tables_and_lists(tmp_path: Path) -> None:
     overrides = ("seed=3", "federation.clients=2", "attacks.0.steps=7", "task=digits-lenet", 'metrics=["psnr"]')
     experiment = load_campaign(path, overrides).first
     assert isinstance(experiment, Experiment)
-    assert (experiment.seed, experiment.federation.clients, experiment.task) == (3, 2, "digits-lenet")
+    assert (experiment.seed, experiment.federation.clients, experiment.task.label) == (3, 2, "digits-lenet")
     assert experiment.attacks[0]["steps"] == 7
     assert experiment.metrics == ("psnr",)
 

@@ -37,7 +37,8 @@ def test_one_experiment_is_a_campaign_of_one_point():
 def test_a_list_where_one_value_is_expected_is_an_axis():
     campaign = expand(seed=[1, 2], task=["digits-mlp", "digits-lenet"], federation={"batch_size": [1, 4]})
     found = [
-        (p.experiment.seed, p.experiment.task, p.experiment.federation.batch_size, p.setting) for p in campaign.points
+        (p.experiment.seed, p.experiment.task.label, p.experiment.federation.batch_size, p.setting)
+        for p in campaign.points
     ]
     assert found == [
         (seed, task, size, {"federation.batch_size": size})

@@ -55,7 +55,7 @@ def test_the_declared_defaults_are_the_plan_s_own() -> None:
 def test_overrides_as_a_user_writes_them() -> None:
     text = """task="photos-convnet" federation.rounds=3 federation.batches="all" chain='[{"use": "top-k"}]'"""
     plan = FederationPlan.from_run_config(fuse_dicts(declared(), parse_config_args([text])))
-    assert (plan.task, plan.federation.rounds, plan.federation.batches) == ("photos-convnet", 3, "all")
+    assert (plan.task.label, plan.federation.rounds, plan.federation.batches) == ("photos-convnet", 3, "all")
     assert plan.chain == ({"use": "top-k"},)
 
 

@@ -8,7 +8,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import load_campaign, parse_campaign
 from fedleak.federation.plan import FederationPlan
-from fedleak.settings.plan import PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings, is_own
 from fedleak.tasks import source_of, task_of
 

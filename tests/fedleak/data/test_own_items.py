@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fedleak.data.items import fitted
+from fedleak.data.own import fitted
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 

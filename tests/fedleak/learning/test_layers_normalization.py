@@ -6,7 +6,7 @@ import pickle
 import torch
 from torch import nn
 
-from fedleak.learning.normalization import has_hooks, normalize_inputs
+from fedleak.learning.layers import has_hooks, normalize_inputs
 
 IMAGES = torch.rand(2, 3, 4, 4)
 

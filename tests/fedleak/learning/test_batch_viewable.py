@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.io.viewable import viewable
+from fedleak.learning.batch import viewable
 
 
 @pytest.mark.parametrize("channels", [1, 3])
