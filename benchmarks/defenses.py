@@ -11,6 +11,7 @@ where it stopped: the runs are in `--out`.
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
+from math import isfinite
 from typing import Any
 
 from defenses_page import page
@@ -49,6 +50,7 @@ def facts(outcome: Outcome) -> Mapping[str, Any]:
         "rows": [{key: finite_or_null(value) for key, value in row.items()} for row in rows],
         "attack_seconds": round(sum(attacked.values())),
         "training_seconds": round(sum(trained.values())),
+        "trained_seeds": len({row.seed for row in analysis.federations if isfinite(row.accuracy)}),
     }
 
 

@@ -17,8 +17,9 @@ run --data FOLDER` measures: `fedleak compare` on the preset
 Each of ten seeds is a federation with weights, clients and dice of its own, and one message of it is attacked:
 one step on one image, on fresh weights. That is the *diagnostic setting*, the easiest case for an attacker, and
 right for comparing defenses; what batches, depth and training leave of it is in [`scale.md`](scale.md). Under
-three of the seeds the same federation then trains on under the same defense until its accuracy no longer rises:
-leak and accuracy are of one operating point, and an accuracy needs fewer seeds than a leak.
+some of the seeds, said below each table, the same federation then trains on under the same defense until its
+accuracy no longer rises: leak and accuracy are of one operating point, and an accuracy needs fewer seeds than a
+leak. One seed gives an accuracy without an interval.
 
 Both attackers are tuned: on two more seeds each tries the same other smoothing weights, more steps and more
 restarts, and on the ten seeds runs with what got the most under that defense. What tuning chose stands below
@@ -80,7 +81,10 @@ def _section(data: str, known: Mapping[str, Any] | None) -> Iterator[str]:
     yield ""
     seeds = max(row["seeds"] for row in rows if row["seeds"])
     hours = (known["attack_seconds"] + known["training_seconds"]) / 3600
-    yield origin(data, known, f"{seeds} seeds, {hours:.1f} hours by the clocks of its jobs")
+    trained = known["trained_seeds"]
+    yield origin(
+        data, known, f"{seeds} seeds, {trained} of them trained to the end, {hours:.1f} hours by the clocks of its jobs"
+    )
     yield ""
 
 
