@@ -48,6 +48,8 @@ reasons that the tables show:
 - **The operating point.** Accuracy used to come from another federation (batches of 16, momentum, twelve
   rounds, 42 to 48% undefended); it is that of the attacked setting now, trained until it no longer rises.
 - **Epsilon.** `epsilon = 8` is under replace-one now, which takes twice the noise that it had.
+- **The data.** Of CIFAR-10 the attacker who knows gets 1.8 dB less than of the tiles in the mean of the defenses,
+  whose order is nearly the same (rank correlation .98).
 - **Ten seeds, one message each**, exact tests and a tail: five units could not show p < .0625.
 """
 COLUMNS = ("defense", "not knowing", "knowing", "by knowing", "tail; worst", "guess", "rebuilt", "SSIM", "labels",
