@@ -1,10 +1,11 @@
 """How much the attacks recover and how fast, beside what is asked of them: a Markdown table, from real data by seed.
 
-    python benchmarks/attacks.py [--quick] [--seed N] [--only WORDS]
+    python benchmarks/attacks.py [--quick] [--seed N] [--only WORDS] [--sets --data FOLDER]
 
 No defense; the gradient comes out of a float32 weight difference at learning rate 0.1, as a server sees it. A seed
 draws the examples among the clients' and the untrained weights. Seconds are of processor time, on one thread. A draw
-without a guess has no figure: it is counted beside the mean, which is over the others.
+without a guess has no figure: it is counted beside the mean, which is over the others. With `--sets` another table:
+one attack on four networks at batch sizes 1, 4 and 8, on tiles of photographs and on CIFAR-10's test images beside them.
 """
 
 import argparse
@@ -15,9 +16,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 from measuring import Case, Draw, accuracy, draws_of, trained
+from sets import found_in, register_sets
 
 Figure = Callable[[Draw], float]
 FEDAVG = {"batch_size": 4, "batches": 2, "epochs": 5}
@@ -101,10 +104,20 @@ LINES = (
 )
 
 
-def row(line: Line, seed: int) -> str:
+def across_sets(data: Path | None) -> tuple[Line, ...]:
+    """Inverting-gradients by network and batch size, on tiles and on CIFAR-10 one below the other."""
+    return tuple(
+        images("", "inverting-gradients", found_in(f"{source}-{network}", data), examples, 5)
+        for network in ("lenet", "convnet", "deep-convnet", "resnet18")
+        for examples in (1, 4, 8)
+        for source in ("photos", "cifar10")
+    )
+
+
+def row(line: Line, seed: int, data: Path | None) -> str:
     """The line as measured, in a process of its own so that its memory can be told."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        draws, peak = pool.submit(measured, line.case, seed).result()
+        draws, peak = pool.submit(measured, line.case, seed, data).result()
     values = [value for draw in draws if not math.isnan(value := line.figure(draw))]
     labels = line.figure is recall
     return (
@@ -125,11 +138,18 @@ def row(line: Line, seed: int) -> str:
     )
 
 
-def measured(case: Case, seed: int) -> tuple[list[Draw], float]:
+def measured(case: Case, seed: int, data: Path | None) -> tuple[list[Draw], float]:
     """The draws, and the most memory that this process held, in megabytes."""
     torch.set_num_threads(1)
+    register(data)
     draws = draws_of(case, seed)
     return draws, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def register(data: Path | None) -> None:
+    """Makes what is in the folder of `--data` known to this process."""
+    if data is not None:
+        register_sets(data)
 
 
 def figures(values: Sequence[float], unit: str, high_is_share: bool) -> str:
@@ -162,14 +182,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fifth of the draws: some minutes")
     parser.add_argument("--seed", type=int, default=0, help="the first seed of the draws")
     parser.add_argument("--only", default="", help="only lines whose attack or setting contains this")
+    parser.add_argument("--sets", action="store_true", help="the table over networks, batch sizes and sets instead")
+    parser.add_argument("--data", type=Path, help="folder with CIFAR-10 as JPEG files; torchvision's cache otherwise")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    register(options.data)
     print("| attack | setting | asked | measured | guesses | prior | processor time | process |")  # noqa: T201
     print("|---|---|---|---|---|---|---|---|")  # noqa: T201
-    for line in LINES:
+    for line in across_sets(options.data) if options.sets else LINES:
         if options.only in f"{line.case.attack} {line.case.setting}":
             fewer = replace(line.case, draws=max(line.case.draws // 5, 2)) if options.quick else line.case
-            print(row(replace(line, case=fewer), options.seed), flush=True)  # noqa: T201
+            print(row(replace(line, case=fewer), options.seed, options.data), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
