@@ -5,7 +5,7 @@
 No defense; the gradient comes out of a float32 weight difference at learning rate 0.1, as a server sees it. A seed
 draws the examples among the clients' and the untrained weights. Seconds are of processor time, on one thread. A draw
 without a guess has no figure: it is counted beside the mean, which is over the others. With `--sets` another table:
-one attack on four networks at batch sizes 1, 4 and 8, on tiles of photographs and on CIFAR-10's test images beside them.
+one attack on four networks at batch sizes 1, 4 and 8, on tiles of photographs and on CIFAR-10's test images beside.
 """
 
 import argparse
