@@ -178,12 +178,12 @@ class Client:
 
 
 def mean_loss(task: Task, weights: Weights, examples: Batch) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy in eval mode."""
+    """Mean loss and accuracy in eval mode."""
     total, correct = 0.0, 0
     with torch.no_grad(), one_thread():
         for chosen in torch.split(torch.arange(len(examples)), CHUNK):
             batch = examples[chosen]
             logits = task.logits(weights, batch.inputs, mode="eval")
-            total += float(torch.nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
+            total += len(batch) * float(task.criterion.mean(logits, batch.labels))
             correct += int((logits.argmax(1) == batch.labels).sum())
     return total / len(examples), correct / len(examples)

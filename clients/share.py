@@ -1,7 +1,6 @@
 """Client share: its part of the data, and which examples of it a round uses."""
 
 from functools import lru_cache
-from math import ceil
 
 import torch
 from jaxtyping import Int
@@ -14,7 +13,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch
 from fedleak.learning.layers import batch_norms
 from fedleak.learning.source import Source
-from fedleak.learning.training import LocalTraining, require_values_to_normalize
+from fedleak.learning.training import LocalTraining, batches_in, require_values_to_normalize
 from fedleak.randomness import generator
 from fedleak.settings.federation import FederationSettings
 
@@ -43,7 +42,7 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
     share, settings = places_of(plan, client), plan.training(round)
     _require_examples(plan, len(share))
     if settings.batches == "all":
-        return share_of(plan, client), settings.training(ceil(len(share) / settings.batch_size))
+        return share_of(plan, client), settings.training(batches_in(len(share), settings.training()))
     needed = settings.batch_size * settings.batches
     if needed > len(share):
         table = "federation" if plan.recorded(round) else "utility"
@@ -61,7 +60,7 @@ def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTrain
     model = plan.model
     return share, LocalTraining(
         batch_size=model.trained_batch_size,
-        batches=ceil(len(share) / model.trained_batch_size),
+        batches=-(-len(share) // model.trained_batch_size),
         learning_rate=model.trained_learning_rate,
         momentum=model.trained_momentum,
     )

@@ -152,7 +152,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         cohort=tuple(facts["cohort"]),
         round=facts["round"],
         num_examples=facts["num_examples"],
-        training=LocalTraining(**facts["training"]),
+        training=LocalTraining.of(facts["training"]),
         chain=chain,
         defense=facts["defense"],
         seed=facts["seed"],

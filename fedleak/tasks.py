@@ -6,11 +6,13 @@ from pathlib import Path
 from torch import nn
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.criterion import criterion_of
 from fedleak.contracts.data import source_of_table
 from fedleak.contracts.model import models
 from fedleak.contracts.network import network_of
 from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, image_folder, register_source, sources
 from fedleak.errors import ConfigError, did_you_mean
+from fedleak.learning.loss import CrossEntropy
 from fedleak.learning.source import Shape, Source
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
@@ -38,7 +40,7 @@ def task_of(settings: TaskSettings | str) -> Task:
     """
     settings = _settings(settings)
     source = source_of(settings)
-    return Task(settings.label, _network(settings, source), source.shape, source.classes, source=source)
+    return _task(settings, source)
 
 
 @lru_cache(maxsize=32)
@@ -75,8 +77,7 @@ def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None
     settings = _settings(settings)
     source = source_of(settings)
     with seeded(seed, "initial weights", settings.label):
-        fresh = Task(settings.label, _network(settings, source), source.shape, source.classes)
-        return weights_of((chain or Chain()).task(fresh).network)
+        return weights_of((chain or Chain()).task(_task(settings, source)).network)
 
 
 def weights_of(network: nn.Module) -> Weights:
@@ -86,6 +87,12 @@ def weights_of(network: nn.Module) -> Weights:
 
 def _settings(settings: TaskSettings | str) -> TaskSettings:
     return TaskSettings.model_validate(settings)
+
+
+def _task(settings: TaskSettings, source: Source) -> Task:
+    network = _network(settings, source)
+    criterion = CrossEntropy() if settings.is_short else criterion_of(settings, source, network)
+    return Task(settings.label, network, source.shape, source.classes, source=source, criterion=criterion)
 
 
 def _network(settings: TaskSettings, source: Source) -> nn.Module:

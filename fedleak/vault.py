@@ -59,7 +59,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
     try:
         return PrivateBatch(
             examples=Batch(tensors["inputs"], tensors["labels"]),
-            training=LocalTraining(**facts["training"]),
+            training=LocalTraining.of(facts["training"]),
             seed_key=tuple(facts["dice"]),
             client=facts["client"],
             round=facts["round"],

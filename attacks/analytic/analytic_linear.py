@@ -13,7 +13,7 @@ from fedleak.errors import NotApplicable
 from fedleak.gradients.rank import low_rank, rounding_of
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import require_usable
+from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
@@ -45,7 +45,7 @@ class AnalyticLinear(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         layer = find_first_layer(observation.task)
-        require_usable(observation)
+        require_gradient(observation)
         gradient, examples = observation.gradient(), observation.examples()
         front, bias = pixelwise(observation, layer), gradient[layer.bias].double()
         weight = front.gradient(gradient[layer.weight].double(), bias)

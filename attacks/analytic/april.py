@@ -15,7 +15,7 @@ from fedleak.errors import NotApplicable
 from fedleak.settings.base import Count
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import require_usable
+from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
@@ -53,7 +53,7 @@ class April(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         tokens = find_tokens(observation.task)
-        require_usable(observation)
+        require_gradient(observation)
         front = pixelwise(observation, FirstLayer(weight=tokens.weight, bias="", behind=""))
         _require_one_step(observation, tokens)
         solutions = [*self._solutions(observation, tokens)]

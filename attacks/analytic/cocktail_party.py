@@ -13,7 +13,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import require_usable
+from ..parts.applicability import require_gradient
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.feature_inversion import Inversion
 from ..parts.linear_layers.first_layer import FirstLayer, Front, find_inner_layer
@@ -62,7 +62,7 @@ class CocktailParty(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_inner_layer(observation.task)
-        require_usable(observation)
+        require_gradient(observation)
         front = Front(observation, names)
         layer = read_layer(observation, names)
         front.require_one_vector()

@@ -15,7 +15,7 @@ from fedleak.gradients.rank import rounding_of
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings.base import Count
 
-from ..parts.applicability import length_unknown, mode_of, require_usable
+from ..parts.applicability import length_unknown, mode_of, require_gradient
 from ..parts.certificates import certifiable, certify
 from ..parts.layerwise.determinacy import rank_words
 from ..parts.layerwise.head_features import HeadFeatures, head_features
@@ -47,7 +47,7 @@ class RGAP(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         chain = find_chain(observation.task)
-        require_usable(observation)
+        require_gradient(observation)
         weights = in_dtype(observation.before, torch.float64).parameters
         gradient = {name: value.double() for name, value in observation.gradient().items()}
         _require_solvable(observation, chain, gradient, self.largest)
@@ -104,6 +104,11 @@ def _require_solvable(observation: Observation, chain: tuple[Link, ...], gradien
     if observation.training.steps not in {1, None}:
         raise NotApplicable(
             f"R-GAP needs the gradient of one local step, and this update is of {observation.training.steps}"
+        )
+    criterion = observation.task.criterion
+    if not criterion.plain or criterion.single_logit:
+        raise NotApplicable(
+            f"R-GAP is derived for cross-entropy with a score for each class, and clients minimize {criterion.words}"
         )
     if not gradient[last.weight].any():
         raise NotApplicable(f"the gradient of '{last.weight}' is zero: there is nowhere to start from")

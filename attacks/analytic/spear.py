@@ -13,7 +13,7 @@ from fedleak.gradients.rank import CLEAR
 from fedleak.settings.base import Count
 
 from ..label_inference.auto_labels import AutoLabels
-from ..parts.applicability import require_usable
+from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
 from ..parts.classifier_head.gradient import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
@@ -57,7 +57,7 @@ class SPEAR(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         names = find_first_layer(observation.task)
-        require_usable(observation)
+        require_gradient(observation)
         front, layer = pixelwise(observation, names), read_layer(observation, names)
         _require_separable(observation, names, layer)
         match = disaggregate(layer, Budget(samples=self.samples, descents=self.descents), rng)

@@ -13,6 +13,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
+from ..parts.applicability import leaves_signs
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack
 from ..parts.engine.defense_aware import labels_mixed, smoothing
@@ -48,13 +49,14 @@ class InvertingGradients(MatchingAttack):
     """Weight of the mean absolute difference of neighboring pixels; None: for signed Adam 0.01 for one
     image and 0.02 for a batch, more where defenses are known to have added noise; 0 for L-BFGS."""
     optimiser: Literal["auto", "signed-adam", "l-bfgs"] = "auto"
-    """"auto": L-BFGS on networks with smooth activations only; else, and where a defense left noise, signed Adam."""
+    """"auto": L-BFGS on networks with smooth activations only; else, under noise or where signs came, signed Adam."""
     labels: LabelRule = AutoLabels()
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         labels = self.labels.infer(observation, rng)
-        smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and is_smooth(observation.task.network))
+        suits = is_smooth(observation.task.network) and not leaves_signs(observation)
+        smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and suits)
         guess = self._descend(observation, labels, smooth, rng)
         if self.optimiser == "auto" and smooth and _fits_noise(guess, observation):
             guess = self._descend(observation, labels, False, rng)

@@ -9,7 +9,9 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 
-from ..parts.classifier_head.label_rule import LabelRule
+from ..parts.applicability import leaves_signs
+from ..parts.classifier_head.gradient import bias_gradient, head_gradient
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, require_labels, whole_counts
 from .batch_counts import BatchCounts
 from .bias_sign import BiasSign
 from .learned_counts import LearnedCounts
@@ -24,13 +26,16 @@ class AutoLabels(LabelRule):
     One example: the sign rule, exact; or, where a defense sent what is orthogonal to the gradient, the rule for that.
     More: what was learned from public examples where there are some, else counts from the gradient alone. Both know
     whether features can be negative and whether the network is trained, and look at the weights before and after
-    several local steps. Name a rule to have that rule alone.
+    several local steps. Under Adam, whose update has signs alone: the classes of negative sign, evenly. Name a rule to
+    have that rule alone.
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     cites: ClassVar = "ma2023instance"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+        if leaves_signs(observation):
+            return _from_signs(observation)
         single: tuple[LabelRule, ...] = OrthogonalRows(), BiasSign()
         *preferred, last = (LearnedCounts(), BatchCounts()) if observation.examples() > 1 else single
         for rule in preferred:
@@ -38,3 +43,10 @@ class AutoLabels(LabelRule):
             if labels is not None:
                 return labels
         return last.infer(observation, rng)
+
+
+def _from_signs(observation: Observation) -> Int[Tensor, " guesses"]:
+    """The classes of negative sign, equally often: an update of signs says nothing of counts."""
+    require_labels(observation)
+    there = bias_gradient(head_gradient(observation)) < 0
+    return as_labels(whole_counts(there.double(), observation.examples()))

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 
 from ..parts.classifier_head.class_presence import presence
 from ..parts.classifier_head.gradient import HeadGradient, bias_gradient, head_gradient
@@ -31,20 +32,25 @@ class BatchCounts(LabelRule):
     cites: ClassVar = "ma2023instance"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
-        require(observation)
+        require(observation, any_loss=True)
+        criterion = observation.task.criterion
         gradient, examples = head_gradient(observation), observation.examples()
         bias, posterior = bias_gradient(gradient), _posterior(observation, gradient)
         bounds = presence(observation, gradient)
-        raws = [examples * (posterior - scale * bias) for scale in _scales(observation, gradient, posterior, bias)]
+        scales = _scales(observation, gradient, posterior, bias) if criterion.plain else [1.0]
+        shares = [criterion.shares(posterior, scale * bias, examples) for scale in scales]
+        raws = [examples * share for share in shares if share is not None]
         likeliest = min(raws, key=lambda raw: float((raw - bounds.nearest(raw)).abs().sum()))
         return as_labels(bounds.settle(likeliest, examples))
 
 
 def _posterior(observation: Observation, gradient: HeadGradient) -> Float[Tensor, " classes"]:
-    public = observation.auxiliary
-    if public is not None and len(public):
+    criterion, public = observation.task.criterion, observation.auxiliary
+    if criterion.activation(torch.zeros(1, 2)) is None:
+        raise NotApplicable(f"nothing is known of how {criterion.words} shows counts; try 'learned-counts'")
+    if criterion.plain and public is not None and len(public):
         return from_auxiliary(observation, public, bias_gradient(gradient))
-    if undecided(observation, gradient):
+    if not criterion.plain or undecided(observation, gradient):
         return from_features(observation, gradient)
     # A trained model is calibrated: its mean posterior is the class frequency, not that of the mean features.
     return torch.full_like(gradient.weight[:, 0], 1.0 / len(gradient.weight))

@@ -8,9 +8,11 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 
+from ..parts.applicability import leaves_signs
 from ..parts.classifier_head.class_presence import LOUD
-from ..parts.classifier_head.gradient import bias_gradient, head_gradient
+from ..parts.classifier_head.gradient import bias_gradient, head_gradient, one_label
 from ..parts.classifier_head.label_rule import LabelRule, require
 
 
@@ -21,21 +23,29 @@ class BiasSign(LabelRule):
 
     `g_b,i` is the mean of `p_i - y_i`, so a negative entry proves that class i is there. Classes that are there more
     than once, or that the network expected more of, are missed: see `auto-labels`. Without a bias the rows of the
-    last layer's weight take its place. Negative is what noise does not explain; where nothing is, the lowest counts.
+    last layer's weight take its place. Of one example under another loss than cross-entropy: the label that explains
+    the bias gradient best, at the features that the weight's gradient gives. Negative is what noise does not explain;
+    where nothing is, the lowest counts.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
     cites: ClassVar = "zhao2020idlg"
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
-        require(observation)
-        gradient = head_gradient(observation)
+        require(observation, signs=True, any_loss=True)
+        gradient, criterion = head_gradient(observation), observation.task.criterion
+        if not criterion.plain and observation.examples() == 1 and not leaves_signs(observation):
+            return one_label(criterion, gradient)
+        if not criterion.proves_presence:
+            raise NotApplicable(f"under {criterion.words} signs prove no class; try 'learned-counts'")
         bias = bias_gradient(gradient)
         if observation.examples() == 1 and not (bias < 0).any():
             # Of one example some entry is negative, so it was not sent: a defense that sends few may have sent its row.
             gradient = replace(gradient, bias=None)
             bias = bias_gradient(gradient)
         # Without a bias the rows stand for it, and their noise adds up over the features.
-        floor = LOUD * gradient.noise() if gradient.bias is not None else 0.0
+        # Nor do signs, which are exact, sum to zero.
+        exact = gradient.bias is None or leaves_signs(observation)
+        floor = 0.0 if exact else LOUD * gradient.noise()
         negative = max(int((bias < -floor).sum()), 1)
         return bias.argsort(stable=True)[:negative][: observation.examples()].sort().values

@@ -17,7 +17,6 @@ from ..parts.classifier_head.count_regression import Circumstances, best_counter
 from ..parts.classifier_head.gradient import ends, head_gradient
 from ..parts.classifier_head.label_rule import LabelRule, as_labels, public_examples, require
 from ..parts.classifier_head.outputs import view
-from ..parts.classifier_head.posteriors import residuals
 from ..parts.classifier_head.simulated_batches import Lens, draws, mean
 
 MOST_NUMBERS = 8_000_000
@@ -44,7 +43,7 @@ class LearnedCounts(LabelRule):
     """Batches to simulate; fewer where there are more than some ten classes, and 200 at least."""
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
-        require(observation, public=True)
+        require(observation, public=True, any_loss=True)
         shares = self._shares(observation, rng)
         gradient, examples = head_gradient(observation), observation.examples()
         return as_labels(presence(observation, gradient).settle(examples * shares, examples))
@@ -57,11 +56,15 @@ class LearnedCounts(LabelRule):
         if len(features) < len(views):
             raise NotApplicable("the last layer's input is no single vector, which rehearsal needs; try 'batch-counts'")
         lens = Lens.on(features[0], public.labels, gradient)
-        errors = [residuals(seen.posteriors, public.labels) for seen in views]
+        criterion = observation.task.criterion
+        errors = [criterion.derivative(seen.logits, public.labels) for seen in views]
         single = [lens.examples(*pair) for pair in zip(errors, features, strict=True)]
         batches = max(min(self.batches, MOST_NUMBERS // single[0].columns[0].numel()), FEWEST)
         drawn = draws(public.labels, observation.task.classes, examples, batches, rng)
-        simulated, observed = mean([sketch.mixed(drawn.shares) for sketch in single]), lens.batch(gradient, examples)
+        # The derivatives add up to the gradient times what the mean divides by.
+        size = examples / criterion.normalizers(drawn.counts)
+        simulated = mean([sketch.mixed(drawn.shares * size[:, None]) for sketch in single])
+        observed = lens.batch(gradient, examples)
         if observation.defense:
             simulated = simulated.disturbed(examples * gradient.noise(), lens, rng)
         same = Circumstances(floor=LOUD * examples * gradient.noise(), examples=examples)

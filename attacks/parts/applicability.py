@@ -8,6 +8,7 @@ from torch import Tensor
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.update import Meaning, UpdateKind, meaning_of, reach
 from fedleak.learning.weights import NamedTensors
 
 
@@ -33,9 +34,24 @@ def require_usable(observation: Observation) -> None:
 
 
 def length_unknown(observation: Observation) -> bool:
-    """Whether only the update's direction can be trusted: learning rate or steps unknown, or a defense may scale it."""
-    training = observation.training
-    return training.learning_rate is None or training.steps is None or bool(observation.defense)
+    """Whether only its direction can be trusted: rate or steps unknown, clipped, or maybe scaled by a defense."""
+    return reach(observation.training) is None or bool(observation.training.gradient_clipping or observation.defense)
+
+
+def require_gradient(observation: Observation) -> None:
+    """Raises `NotApplicable` where the update is unusable, or no gradient can be read from it: Adam leaves signs."""
+    require_usable(observation)
+    if leaves_signs(observation):
+        raise NotApplicable(
+            f"the client's {observation.training.optimizer} divides each entry by its own size, so that its update has "
+            "the signs of a gradient and not the gradient that is needed here; try 'inverting-gradients' or "
+            "'fedavg-inversion', which simulate the optimizer"
+        )
+
+
+def leaves_signs(observation: Observation) -> bool:
+    """Whether the update has signs in place of a gradient."""
+    return observation.update.kind is UpdateKind.DELTA and meaning_of(observation.training) is Meaning.SIGNS
 
 
 def mode_of(observation: Observation) -> Literal["train", "eval"]:

@@ -87,7 +87,7 @@ def steps_taken(observation: Observation, name: str) -> int | None:
     after, counter = observation.buffers_after or {}, f"{name}.num_batches_tracked"
     if counter in after and counter in observation.before.buffers:
         return round(float(after[counter]) - float(observation.before.buffers[counter]))
-    return observation.training.steps
+    return observation.training.passes
 
 
 def _kept(observation: Observation, layer: nn.Module, name: str) -> float:

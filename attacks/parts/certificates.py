@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.gradients.precision import in_dtype
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import Meaning, UpdateKind, meaning_of, reach
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import seeded
 
@@ -78,16 +78,18 @@ def _testable(observation: Observation) -> bool:
     if observation.update.kind is UpdateKind.GRADIENT:
         return True
     training = observation.training
-    # Of one step momentum is no part: it starts empty.
-    return training.steps == 1 and training.learning_rate is not None and training.weight_decay is not None
+    # What was augmented is not what the client has, and its gradient is of one image or of several drawn from it.
+    known = training.weight_decay is not None and training.momentum is not None and not training.augmentation
+    return known and meaning_of(training) is Meaning.GRADIENT
 
 
 def _rounding(observation: Observation) -> float:
     """The length of the error in the gradient that comes from a weight's last bit, before and after the step."""
     eps = max(torch.finfo(value.dtype).eps for value in observation.update.tensors.values())
-    if observation.update.kind is UpdateKind.GRADIENT or observation.training.learning_rate is None:
+    length = reach(observation.training)
+    if observation.update.kind is UpdateKind.GRADIENT or length is None:
         return eps * _norm(observation.update.tensors)
-    return eps * _norm(observation.before.parameters) / observation.training.learning_rate
+    return eps * _norm(observation.before.parameters) / length
 
 
 def _gradient(observation: Observation, inputs: Tensor, labels: Tensor) -> NamedTensors | None:

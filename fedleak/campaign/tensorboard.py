@@ -11,10 +11,13 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
 from fedleak.io.tensorboard_events import Setting, Values, picture, scalar, session, write_events
+from fedleak.learning.facts import LocalTraining
 from fedleak.runs.cell_file import Saved
 
 PICTURES = 16
 """Pictures a cell at most."""
+COMMON = ("batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode")
+"""Facts of training that are told in any case; others where they are not as usual."""
 
 
 def write(cell: Cell, message: Message, saved: Saved) -> None:
@@ -54,7 +57,9 @@ def _training(message: Message) -> dict[str, Setting]:
         training = message.training
     except RecordingError:
         return {}  # the row has what else is known
-    return {f"federation.{key}": value for key, value in asdict(training).items() if value is not None}
+    usual = asdict(LocalTraining())
+    told = {key: value for key, value in asdict(training).items() if key in COMMON or value != usual[key]}
+    return dict(_options({key: value for key, value in told.items() if value is not None}, "federation"))
 
 
 def _options(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Setting]]:

@@ -17,9 +17,10 @@ from fedleak.learning.layers import normalize_inputs
 from fedleak.learning.source import Source
 from fedleak.randomness import seeded
 from fedleak.settings.base import Table
-from fedleak.settings.task import TaskSettings
+from fedleak.settings.task import TaskSettings, is_own
 
 PLACE = "task.network"
+BINARY = "binary-cross-entropy"
 Builder = Callable[[str, Table, Source], nn.Module]
 
 
@@ -38,13 +39,19 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
         network = _of_the_user(address, settings, source)
     if settings.normalize is not None:
         _normalize(network, settings, source)
-    require_scores(network, address, source)
+    require_scores(network, address, source, outputs_allowed(settings, source))
     _freeze(network, settings.freeze)
     return network
 
 
-def require_scores(network: nn.Module, what: str, source: Source) -> None:
-    """Raises `ConfigError` unless the network makes of one example a score for each class."""
+def outputs_allowed(settings: TaskSettings, source: Source) -> tuple[int, ...]:
+    """How many outputs a network may have: one a class, or of two a single logit where the loss takes that."""
+    single = source.classes == 2 and (settings.loss == BINARY or is_own(settings.loss))
+    return (1, source.classes) if single else (source.classes,)
+
+
+def require_scores(network: nn.Module, what: str, source: Source, allowed: tuple[int, ...]) -> int:
+    """How many scores the network makes of one example; raises `ConfigError` unless that is allowed."""
     was_training = network.training
     try:
         with torch.no_grad(), seeded("a network is tried"):
@@ -58,12 +65,20 @@ def require_scores(network: nn.Module, what: str, source: Source) -> None:
         network.train(was_training)
     if not isinstance(outputs, Tensor):
         raise ConfigError(f"{PLACE}: expected {what} to return scores as a tensor, got {type(outputs).__name__}")
-    if outputs.shape != (1, source.classes):
+    if outputs.shape == (1,) and 1 in allowed:
+        return 1
+    if outputs.dim() != 2 or len(outputs) != 1 or outputs.shape[1] not in allowed:
+        single = (
+            f'; a single logit for two classes goes with loss = "{BINARY}"'
+            if outputs.numel() == 1 and source.classes == 2
+            else ""
+        )
         raise ConfigError(
             f"{PLACE}: expected {what} to return {source.classes} scores of each example, as the data have "
             f"{source.classes} classes, got shape {tuple(outputs.shape[1:])} of each; give it as many outputs "
-            "(task.options), or say how many classes there are (task.classes)"
+            f"(task.options), or say how many classes there are (task.classes){single}"
         )
+    return outputs.shape[1]
 
 
 # Where networks come from.

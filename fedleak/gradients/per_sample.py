@@ -4,7 +4,6 @@ import copy
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,7 +12,7 @@ from fedleak.learning.weights import names_of
 
 
 def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
-    """The gradient of each example's own loss, by parameter."""
+    """The gradient of each example's own loss, by parameter; class weights multiply it."""
     # Opacus' hooks see neither layers in eval mode, nor what a penalty takes from the middle of the network, nor that
     # two layers have one parameter.
     if step.mode == "eval" or step.task.penalties or _tied(step.task.network):
@@ -27,8 +26,15 @@ def _tied(network: nn.Module) -> bool:
 
 def _one_by_one(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     places = torch.split(torch.arange(len(step.examples)), 1)
-    singles = [replace(step, examples=step.examples[place]).gradient() for place in places]
-    return {name: torch.stack([single[name] for single in singles]) for name in step.weights.parameters}
+    examples = [step.examples[place] for place in places]
+    singles = [replace(step, examples=one).gradient() for one in examples]
+    # A mean over class weights is, of one example, over its own.
+    like = torch.zeros(len(examples), step.task.classes, dtype=step.examples.inputs.dtype)
+    sizes = step.task.criterion.sizes(like, step.examples.labels)
+    return {
+        name: torch.stack([size * single[name] for size, single in zip(sizes, singles, strict=True)])
+        for name in step.weights.parameters
+    }
 
 
 def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
@@ -44,7 +50,8 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     watched = GradSampleModule(network)
     # Its hooks warn where nothing that goes in has a gradient.
     outputs = watched(step.examples.inputs.detach().clone().requires_grad_())
-    torch.autograd.backward([F.cross_entropy(outputs, step.examples.labels)])
+    criterion = step.task.criterion
+    torch.autograd.backward([criterion.each(criterion.scores(outputs), step.examples.labels).mean()])
     count = len(step.examples)
     return {
         name.removeprefix("_module."): value.new_zeros(count, *value.shape)

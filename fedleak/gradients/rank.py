@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.gradients.precision import spacing
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import UpdateKind, reach
 
 CLEAR = 3.0
 """How many times the largest singular value of pure noise one must be to count."""
@@ -80,13 +80,11 @@ def rounding_of(observation: Observation, parameter: str) -> float:
     """
     gradient = observation.gradient()[parameter]
     computed = torch.finfo(gradient.dtype).eps * float(gradient.double().square().mean().sqrt())
-    rate = observation.training.learning_rate
     if observation.update.kind is UpdateKind.GRADIENT:
         return computed
     gap = spacing(observation.before.parameters[parameter])
     rounded = float(gap.double().square().mean().sqrt()) / sqrt(12)
-    steps = observation.training.effective_steps
-    return computed + rounded / (rate * steps if rate and steps else 1.0)
+    return computed + rounded / (reach(observation.training) or 1.0)
 
 
 def outside(

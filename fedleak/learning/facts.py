@@ -1,45 +1,68 @@
 """Training facts: what is declared about how a client trains, without the training itself."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 Mode = Literal["train", "eval"]
+OptimizerName = Literal["sgd", "adam", "adamw"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalTraining:
-    """One round of local SGD. In an `Observation` a field may be None: unknown to the adversary.
+    """One round of local training. In an `Observation` a field may be None: unknown to the adversary.
 
-    `batches` batches of `batch_size` examples, `epochs` times over: FedSGD is one batch, one epoch.
+    `batches` batches of `batch_size` examples, `epochs` times over: FedSGD is one batch, one epoch. What an update then
+    means is said in `fedleak.learning.update`.
     """
 
     batch_size: int | None = 1
     batches: int | None = 1
+    """Batches of an epoch."""
     epochs: int | None = 1
     learning_rate: float | None = 0.1
     momentum: float | None = 0.0
     weight_decay: float | None = 0.0
     mode: Mode | None = "train"
+    optimizer: OptimizerName = "sgd"
+    """As in `torch.optim`; its state starts empty each round."""
+    nesterov: bool = False
+    dampening: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam and AdamW."""
+    epsilon: float = 1e-8
+    """Of Adam and AdamW."""
+    gradient_clipping: float = 0.0
+    """Norm that the gradient of a step is clipped to, as `clip_grad_norm_` does; 0: not at all."""
+    schedule: str = ""
+    """A scheduler of `torch.optim.lr_scheduler` by its class, stepped after each local step; empty: a constant rate."""
+    schedule_options: str = "{}"
+    """Its keyword arguments, as JSON."""
+    accumulation: int = 1
+    """Batches whose mean gradient makes one step."""
+    drop_last: bool = False
+    """Whether the last batch of an epoch is left out where it is smaller."""
+    augmentation: tuple[str, ...] = ()
+    """Transforms of torchvision that each batch goes through, each as JSON: its class as `name`, and its options."""
+    proximal: float = 0.0
+    """FedProx's mu: the loss has `mu / 2 |w - w0|^2` besides. https://arxiv.org/abs/1812.06127"""
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "LocalTraining":
+        """Out of JSON, which has lists where these have tuples."""
+        read: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
+        return cls(**read)
+
+    @property
+    def passes(self) -> int | None:
+        """Number of batches that are computed, None where unknown."""
+        return None if self.batches is None or self.epochs is None else self.batches * self.epochs
 
     @property
     def steps(self) -> int | None:
         """Number of optimizer steps, None where unknown."""
-        return None if self.batches is None or self.epochs is None else self.batches * self.epochs
-
-    @property
-    def effective_steps(self) -> float | None:
-        """How many times a constant gradient ends up in the sum of all steps, None where unknown.
-
-        `Σ_t (1 - mᵗ) / (1 - m)` over the steps t, for momentum m; without momentum the number of steps.
-        """
-        momentum = self.momentum or 0.0
-        if self.steps is None:
+        if self.batches is None or self.epochs is None:
             return None
-        if momentum == 0.0:
-            return float(self.steps)
-        if momentum == 1.0:
-            return self.steps * (self.steps + 1) / 2
-        return sum((1 - momentum**step) / (1 - momentum) for step in range(1, self.steps + 1))
+        return -(-self.batches // self.accumulation) * self.epochs
 
     def unknown(self) -> tuple[str, ...]:
         """Names of the fields that are unknown."""
@@ -47,11 +70,10 @@ class LocalTraining:
 
     def hiding(self, names: tuple[str, ...]) -> "LocalTraining":
         """The same facts with some of them unknown."""
-        return replace(self, **dict.fromkeys(names))
+        nothing: Any = dict.fromkeys(names)
+        return replace(self, **nothing)
 
     def known_or(self, other: "LocalTraining") -> "LocalTraining":
         """These facts, with what is unknown here taken from `other`."""
-        return replace(
-            other,
-            **{f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None},
-        )
+        known: Any = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        return replace(other, **known)

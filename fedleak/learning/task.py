@@ -1,23 +1,23 @@
 """A task: the public problem that clients train on and attacks differentiate. Model, loss, input shape, classes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
+from fedleak.learning.loss import Criterion, CrossEntropy
 from fedleak.learning.source import Source
 from fedleak.learning.weights import NamedTensors, Weights
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """What the loss has besides cross-entropy: a function of what a layer of the network gives."""
+    """What the loss has besides the criterion: a function of what a layer of the network gives."""
 
     layer: str
     of: Callable[[Tensor], Tensor]
@@ -25,7 +25,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Task:
-    """A classification problem on images in [0, 1] with mean cross-entropy and maybe penalties; holds no data.
+    """A classification problem on images in [0, 1] with a criterion and maybe penalties; holds no data.
 
     `network` is the architecture only: every method takes the weights, and the network's own are never read. All its
     modules are in one mode.
@@ -39,6 +39,8 @@ class Task:
     penalties: tuple[Penalty, ...] = ()
     source: Source | None = None
     """What is public about the data; None where a user gave examples alone."""
+    criterion: Criterion = field(default_factory=CrossEntropy)
+    """What clients minimize."""
 
     def split(self, state: NamedTensors) -> Weights:
         """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
@@ -51,11 +53,10 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
-        """The network's outputs. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
+        """The network's scores. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
         if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
             self.network.train(mode == "train")
-        result: Tensor = functional_call(self.network, weights.state_dict(), (inputs,))
-        return result
+        return self.criterion.scores(functional_call(self.network, weights.state_dict(), (inputs,)))
 
     def loss(
         self,
@@ -64,8 +65,12 @@ class Task:
         labels: Num[Tensor, "batch *classes"],
         *,
         mode: Literal["train", "eval"] = "train",
+        shares: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy and penalties; labels are class indices or, where attacks optimize them, probabilities."""
+        """The criterion and penalties; labels are class indices or, where attacks optimize them, probabilities.
+
+        By `shares` examples count more or less in the mean.
+        """
         given: dict[str, Tensor] = {}
         hooks = [self._capture_output(penalty.layer, given) for penalty in self.penalties]
         try:
@@ -73,7 +78,7 @@ class Task:
         finally:
             for hook in hooks:
                 hook.remove()
-        loss = F.cross_entropy(logits, labels)
+        loss = self.criterion.mean(logits, labels, shares)
         for penalty in self.penalties:
             loss = loss + penalty.of(given[penalty.layer])
         return loss

@@ -8,9 +8,11 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 
 from fedleak.errors import ConfigError, NonFiniteError
+from fedleak.learning.augmentation import augmenting
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.layers import batch_norms
+from fedleak.learning.optimizer import Optimizer, mean_of, rates
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seeded
@@ -46,12 +48,37 @@ StepGradient = Callable[[Step], NamedTensors]
 """What a local step follows in place of the plain gradient."""
 
 
-def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Iterator[Int[Tensor, " batch"]]:
-    """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller)."""
+def batches_in(examples: int, training: LocalTraining) -> int:
+    """The batches of an epoch over so many examples; raises `ConfigError` where there is none."""
+    assert training.batch_size is not None
+    whole, rest = divmod(examples, training.batch_size)
+    batches = whole + (1 if rest and not training.drop_last else 0)
+    if not batches:
+        raise ConfigError(
+            f"drop_last leaves no batch: a client has {examples} examples for batch_size = {training.batch_size}; take "
+            "smaller batches, fewer clients, or drop_last = false"
+        )
+    return batches
+
+
+def steps_in(examples: int, training: LocalTraining) -> int:
+    """The steps of a round over so many examples."""
+    assert training.epochs is not None
+    return -(-batches_in(examples, training) // training.accumulation) * training.epochs
+
+
+def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Iterator[list[Int[Tensor, " batch"]]]:
+    """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller).
+
+    A step has one batch, or as many as are accumulated; the last step of an epoch may have fewer.
+    """
     assert training.batch_size is not None
     assert training.epochs is not None
     for _ in range(training.epochs):
-        yield from torch.split(torch.randperm(examples, generator=rng), training.batch_size)
+        batches = torch.split(torch.randperm(examples, generator=rng), training.batch_size)
+        batches = batches[: batches_in(examples, training)]
+        for first in range(0, len(batches), training.accumulation):
+            yield list(batches[first : first + training.accumulation])
 
 
 def require_values_to_normalize(task: Task, examples: int, training: LocalTraining) -> None:
@@ -60,7 +87,7 @@ def require_values_to_normalize(task: Task, examples: int, training: LocalTraini
     Raises `ConfigError`: the variance of one value is zero, and torch stops there.
     """
     assert training.batch_size is not None
-    alone = examples % training.batch_size == 1 or training.batch_size == 1
+    alone = (examples % training.batch_size == 1 and not training.drop_last) or training.batch_size == 1
     if not alone or training.mode == "eval" or not batch_norms(task.network):
         return
     weights = Weights.of(task.network).clone()
@@ -94,31 +121,33 @@ def train_locally(
     *,
     gradient: StepGradient = Step.gradient,
 ) -> Weights:
-    """SGD from `before` over the examples; returns the weights after. `seed_key` seeds the batch order and dropout.
+    """Trains from `before` on the examples; returns the weights after. `seed_key` seeds what is drawn on the way.
 
-    Momentum and weight decay are as in `torch.optim.SGD` (momentum starts empty each round). Raises `NonFiniteError`
-    when a gradient is not finite, and `ConfigError` for what `require_values_to_normalize` refuses.
+    That is the order of the batches, augmentation and dropout. Raises `NonFiniteError` when a gradient is not finite,
+    and `ConfigError` for what `require_values_to_normalize` refuses.
     """
     assert training.learning_rate is not None
     require_values_to_normalize(task, len(examples), training)
-    after = before.clone()
-    velocity = {name: torch.zeros_like(value) for name, value in after.parameters.items()}
-    assert training.batch_size is not None
-    assert training.epochs is not None
+    after, optimizer = before.clone(), Optimizer(training)
     order = batch_order(len(examples), training, generator(*seed_key, "order"))
-    steps = -(-len(examples) // training.batch_size) * training.epochs
+    steps = steps_in(len(examples), training)
+    pace = rates(training, steps)
+    augmented = augmenting(training, seed_key)
     with seeded(*seed_key, "dropout"):
-        for step, chosen in enumerate(order, start=1):
+        for step, (batches, rate) in enumerate(zip(order, pace, strict=True), start=1):
+            taken = [augmented(examples[chosen]) for chosen in batches]
             mode = training.mode or "train"
-            gradients = gradient(Step(task=task, weights=after, examples=examples[chosen], mode=mode))
+            gradients = mean_of(
+                [gradient(Step(task=task, weights=after, examples=batch, mode=mode)) for batch in taken]
+            )
             for name, slope in gradients.items():
                 if not torch.isfinite(slope).all():
                     raise NonFiniteError(
                         f"the model's gradient for '{name}' is not finite in local step {step} of {steps}; "
                         f"{stabilizers(task)}"
                     )
-                parameter = after.parameters[name]
-                direction = slope + (training.weight_decay or 0.0) * parameter
-                velocity[name] = (training.momentum or 0.0) * velocity[name] + direction
-                after.parameters[name] = parameter - training.learning_rate * velocity[name]
+            at = after.parameters
+            moved = {name: before.parameters[name] - value for name, value in at.items()} if training.proximal else None
+            down = optimizer.change(gradients, at, moved, rate)
+            at.update({name: value - down[name] for name, value in at.items()})
     return after

@@ -3,12 +3,14 @@
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.learning.training import LocalTraining
+from fedleak.learning.facts import LocalTraining
+from fedleak.learning.optimizer import rates
 from fedleak.learning.weights import NamedTensors
 
 
@@ -52,22 +54,75 @@ class Update:
         return self.with_vector(vector * scale)
 
     def as_gradient(self, before: NamedTensors, training: LocalTraining) -> "Update":
-        """The gradient that a delta implies: `-delta / (learning_rate * effective steps) - weight_decay * before`.
+        """The gradient that a delta stands for, as far as it stands for one: see `Meaning`.
 
-        Exact for one step of SGD, the mean direction for several, where momentum makes a step count for more (see
-        `LocalTraining.effective_steps`). Where the learning rate or the number of steps is unknown, so is the length:
-        the update is only turned round, and weight decay is left in it.
+        `-delta / reach - weight_decay * before` for the `reach` of all steps. Where that is not known, nor is the
+        length: the update is only turned round, and weight decay is left in it.
         """
+        length = reach(training)
         if self.kind is UpdateKind.GRADIENT:
             return self
-        if training.learning_rate is None or training.effective_steps is None:
+        if length is None:
             return Update({name: -value for name, value in self.tensors.items()}, UpdateKind.GRADIENT)
-        scale = training.learning_rate * training.effective_steps
-        decay = training.weight_decay or 0.0
+        decay = decay_beside(training)
         return Update(
-            {name: -value / scale - decay * before[name] for name, value in self.tensors.items()},
+            {name: -value / length - decay * before[name] for name, value in self.tensors.items()},
             UpdateKind.GRADIENT,
         )
+
+
+# What an update is, by how a client trained.
+
+
+class Meaning(StrEnum):
+    """What `Update.as_gradient` gives: how much of a gradient is left in an update."""
+
+    GRADIENT = "the mean gradient of one batch"
+    """One step of SGD, whatever its momentum, which starts empty; exact to rounding."""
+    DIRECTION = "the gradient of one step of unknown length"
+    """Clipped to a norm, or of an unknown learning rate."""
+    MEAN = "the mean over the gradients of several steps, each at other weights"
+    """Weighted by learning rate and momentum, and clipped each."""
+    SIGNS = "the signs of gradients"
+    """Adam divides each entry by its own size: what is left is the sign, and of several steps how steady it was."""
+
+
+def meaning_of(training: LocalTraining) -> Meaning:
+    """What an update is of who trains like that; an unknown number of steps counts as several."""
+    if training.optimizer != "sgd":
+        return Meaning.SIGNS
+    if training.steps != 1:
+        return Meaning.MEAN
+    return Meaning.DIRECTION if training.gradient_clipping or training.learning_rate is None else Meaning.GRADIENT
+
+
+def reach(training: LocalTraining) -> float | None:
+    """How far a constant gradient of 1 (Adam: a constant sign) moves a weight in all steps; None where unknown."""
+    steps = effective_steps(training)
+    return None if training.learning_rate is None or steps is None else training.learning_rate * steps
+
+
+@lru_cache(maxsize=256)
+def effective_steps(training: LocalTraining) -> float | None:
+    """`reach` in units of the learning rate: the number of steps, but for momentum and schedule; None where unknown.
+
+    With momentum m it is `Σ_t (1 - mᵗ) / (1 - m)` over the steps t.
+    """
+    momentum = (training.momentum or 0.0) if training.optimizer == "sgd" else 0.0
+    if training.steps is None:
+        return None
+    if not momentum and not training.schedule:
+        return float(training.steps)
+    base, total, velocity = 1.0 if training.learning_rate is None else training.learning_rate, 0.0, 0.0
+    for step, rate in enumerate(rates(training, training.steps)):
+        velocity = momentum * velocity + (1.0 - training.dampening if step and momentum else 1.0)
+        total += rate / base * (1.0 + momentum * velocity if training.nesterov else velocity)
+    return total
+
+
+def decay_beside(training: LocalTraining) -> float:
+    """The weight decay that stands beside the gradient in an update; Adam's goes into the signs."""
+    return 0.0 if training.optimizer == "adam" else training.weight_decay or 0.0
 
 
 def dense_bytes(tensors: NamedTensors) -> int:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import Meaning, UpdateKind, meaning_of, reach
 from fedleak.profile.activity import activity, alone, expected_draws, sparsity
 from fedleak.profile.subject import Subject
 
@@ -116,18 +116,21 @@ def rank_limit(observation: Observation) -> int | None:
 
     Weight decay adds the weights themselves, which have full rank. Of one step they can be taken off again by whoever
     knows the learning rate, of several they cannot; nor can anybody say whether they are there who does not know the
-    decay. Without the learning rate it is not known either how much of a delta is rounding of the weights.
+    decay. Signs, which are what Adam leaves, have a rank of their own. Without the learning rate it is not known either
+    how much of a delta is rounding of the weights.
     """
     training = observation.training
-    if training.steps is None or training.batch_size is None or training.weight_decay is None:
+    if training.passes is None or training.batch_size is None or training.weight_decay is None:
         return None
-    if training.weight_decay and (training.steps > 1 or training.learning_rate is None):
+    if meaning_of(training) is Meaning.SIGNS:
+        return None
+    if training.weight_decay and (training.steps != 1 or training.learning_rate is None):
         return None
     if training.learning_rate is None and observation.update.kind is UpdateKind.DELTA:
         return None
     if training.steps == 1:
         return observation.examples()
-    return training.batch_size * training.steps * len(observation.cohort)
+    return training.batch_size * training.passes * len(observation.cohort)
 
 
 def layer_of(parameter: str) -> str:
@@ -181,11 +184,8 @@ def _rounding(observation: Observation, name: str) -> float:
     """How far an entry of the gradient may be off: a delta is a difference of weights that were rounded."""
     if observation.update.kind is UpdateKind.GRADIENT:
         return 0.0
-    training = observation.training
-    steps, rate = training.effective_steps, training.learning_rate
-    scale = 1.0 if steps is None or rate is None else rate * steps
-    before = observation.before.parameters[name]
-    return torch.finfo(torch.float32).eps * float(before.abs().max()) * (training.steps or 1) / scale
+    scale, before = reach(observation.training) or 1.0, observation.before.parameters[name]
+    return torch.finfo(torch.float32).eps * float(before.abs().max()) * (observation.training.steps or 1) / scale
 
 
 def _is_matrix(gradient: Tensor) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 from fedleak.contracts.chain import Chain
 from fedleak.gradients.precision import in_dtype, spacing
 from fedleak.learning.training import LocalTraining
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import UpdateKind, reach
 from fedleak.learning.weights import NamedTensors
 from fedleak.profile.subject import Subject
 from fedleak.randomness import seeded
@@ -39,13 +39,10 @@ def floor_of(subject: Subject) -> Floor:
 
 
 def scale_of(subject: Subject) -> float:
-    """What a gradient is multiplied by to become the delta that is sent: learning rate times effective steps."""
-    training = subject.training
+    """What a gradient is multiplied by to become the delta that is sent: see `reach`."""
     if subject.observation.update.kind is UpdateKind.GRADIENT:
         return 1.0
-    if training.learning_rate is None or training.effective_steps is None:
-        return 1.0  # as `Update.as_gradient` does: of an unknown length only the direction counts
-    return training.learning_rate * training.effective_steps
+    return reach(subject.training) or 1.0  # as `Update.as_gradient` does: where it is unknown the direction counts
 
 
 def noise_in(chain: Chain, training: LocalTraining) -> float:

@@ -1,12 +1,13 @@
 """Federation settings: who trains how, on what weights, against whom, and for how long."""
 
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fedleak.learning.facts import LocalTraining, Mode
+from fedleak.learning.facts import LocalTraining, Mode, OptimizerName
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.task import TaskSettings
 
@@ -24,6 +25,20 @@ def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
 
 
 Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
+
+
+def _name_or_table(value: Any, handler: Callable[[Any], Any]) -> Any:
+    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
+        raise PydanticCustomError("transform", "the name of a transform, or a table with its name and options")
+    return handler(value)
+
+
+Transform = Annotated[str | Table, WrapValidator(_name_or_table)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _as_table(transform: str | Table) -> Table:
+    return {"name": transform} if isinstance(transform, str) else transform
 
 
 class FederationSettings(Settings):
@@ -46,6 +61,28 @@ class FederationSettings(Settings):
     momentum: Share = 0.0
     weight_decay: Amount = 0.0
     mode: Mode = "train"
+    optimizer: OptimizerName = "sgd"
+    """As in torch.optim; its state starts empty each round."""
+    nesterov: bool = False
+    dampening: Share = 0.0
+    betas: Annotated[tuple[Beta, Beta], Field(strict=False)] = (0.9, 0.999)
+    """Of Adam and AdamW, whose `momentum` they are."""
+    epsilon: Rate = 1e-8
+    """Of Adam and AdamW."""
+    gradient_clipping: Amount = 0.0
+    """Euclidean norm that the gradient of each local step is clipped to; 0: not at all."""
+    schedule: str = ""
+    """Of the learning rate over the local steps of a round: a class of torch.optim.lr_scheduler; empty: constant."""
+    schedule_options: Table = Field(default={})
+    """Keyword arguments of its constructor, as torch names them; lengths are by default the steps of a round."""
+    accumulation: Count = 1
+    """Batches whose mean gradient makes one local step."""
+    drop_last: bool = False
+    """Whether the last batch of an epoch is left out where it is smaller."""
+    augmentation: Annotated[tuple[Transform, ...], Field(strict=False)] = ()
+    """Transforms of torchvision (transforms.v2) for each batch: names, or tables of a `name` and its options."""
+    proximal: Amount = 0.0
+    """FedProx's mu: how hard weights are pulled back to those that the server sent."""
     fraction_evaluate: Share = 0.0
     """Share of the clients that evaluate the new model each round."""
 
@@ -54,6 +91,16 @@ class FederationSettings(Settings):
         batches = self.batches if isinstance(self.batches, int) else 1
         if batches * self.epochs > MOST_STEPS:
             raise PydanticCustomError("steps", f"batches x epochs of at most {MOST_STEPS} local steps a round")
+        return self
+
+    @model_validator(mode="after")
+    def _one_optimizer(self) -> "FederationSettings":
+        """What belongs to another optimizer is a mistake, and would be ignored."""
+        adam = self.optimizer != "sgd"
+        if adam and (self.momentum or self.nesterov or self.dampening):
+            raise PydanticCustomError("optimizer", "no momentum, nesterov or dampening beside Adam, which has betas")
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise PydanticCustomError("optimizer", "nesterov = true with a momentum and without dampening")
         return self
 
     def training(self, batches: int | None = None) -> LocalTraining:
@@ -66,6 +113,18 @@ class FederationSettings(Settings):
             momentum=self.momentum,
             weight_decay=self.weight_decay,
             mode=self.mode,
+            optimizer=self.optimizer,
+            nesterov=self.nesterov,
+            dampening=self.dampening,
+            betas=self.betas,
+            epsilon=self.epsilon,
+            gradient_clipping=self.gradient_clipping,
+            schedule=self.schedule,
+            schedule_options=json.dumps(self.schedule_options, sort_keys=True),
+            accumulation=self.accumulation,
+            drop_last=self.drop_last,
+            augmentation=tuple(json.dumps(_as_table(one), sort_keys=True) for one in self.augmentation),
+            proximal=self.proximal,
         )
 
 

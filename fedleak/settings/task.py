@@ -59,6 +59,11 @@ class TaskSettings(Settings):
     classes: Count | None = None
     """How many there are, where the data do not say it before they are read."""
     normalize: NormalizeSettings | None = Field(default=None, validation_alias=AliasChoices("normalize", "normalise"))
+    loss: str = "cross-entropy"
+    """Cross-entropy, binary-cross-entropy (of a single logit for two classes, or of each class against the rest),
+    mean-squared-error of one-hot labels, or `MODULE:NAME` of a function of outputs and class indices, or its class."""
+    loss_options: Table = Field(default={})
+    """Its options: `class_weights`, `label_smoothing`; `positive_weight` of a single logit; those of a user's own."""
     freeze: tuple[str, ...] = Field(default=(), strict=False)
     """Parameters that are neither trained nor sent: names of them or of modules, with `*` for any characters."""
     folder: str | None = None
@@ -83,7 +88,7 @@ class TaskSettings(Settings):
     @property
     def own_code(self) -> tuple[str, ...]:
         """The import paths in it: what a user's own modules are needed for."""
-        return tuple(one for one in (self.data, self.network) if one is not None and is_own(one))
+        return tuple(one for one in (self.data, self.network, self.loss) if one is not None and is_own(one))
 
     @property
     def is_short(self) -> bool:

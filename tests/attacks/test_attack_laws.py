@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
+from fedleak.settings.federation import TrainingFact
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
@@ -149,11 +151,43 @@ def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_up
 
 
 def test_everything_may_be_unknown(name, observation) -> None:
-    unknown = LocalTraining().hiding(tuple(LocalTraining().__dataclass_fields__))
+    unknown = LocalTraining().hiding(get_args(TrainingFact))
     context = {"cohort": (0, 1), "auxiliary": None, "others": (), "candidates": None}
     blind = replace(observation, training=unknown, num_examples=None, buffers_after=None, **context)
     guess = quick(name).run(blind, generator(7))
     assert says_something(guess)
+
+
+AS_PEOPLE_TRAIN = (
+    {"optimizer": "adamw", "weight_decay": 0.01, "learning_rate": 1e-3},
+    {"momentum": 0.9, "nesterov": True, "gradient_clipping": 0.5, "batches": 2, "schedule": "CosineAnnealingLR"},
+    {"augmentation": ('{"name": "RandomHorizontalFlip"}',), "proximal": 0.1, "batch_size": 1, "batches": 3,
+     "accumulation": 2},
+)  # fmt: skip
+
+
+def test_however_clients_train_there_is_a_guess_or_a_reason(name, network, observe, task_called, batch_of) -> None:
+    task = task_called(network)
+    batch = batch_of(task, 3)
+    for way in AS_PEOPLE_TRAIN:
+        if way.get("batch_size") == 1 and network == "normalized_task":
+            continue  # a batch of one has no variance
+        training = LocalTraining(**{"batch_size": 3, **way})
+        guess = quick(name).run(observe(task, batch, training), generator(7))
+        assert says_something(guess)
+        assert guess.certificate is None or training.optimizer == "sgd"
+
+
+NEEDS_A_GRADIENT = ("analytic-linear", "cocktail-party", "r-gap", "spear", "batch-counts", "ilrg", "llg", "geng-counts")
+
+
+@pytest.mark.parametrize("chosen", NEEDS_A_GRADIENT)
+def test_what_reads_a_gradient_refuses_signs(chosen: str, observe, task_called, batch_of) -> None:
+    task = task_called("linear_task")
+    adam = LocalTraining(batch_size=1, optimizer="adam")
+    guess = quick(chosen).run(observe(task, batch_of(task, 1), adam), generator(7))
+    assert guess.failure
+    assert "the signs of a gradient and not the gradient" in guess.failure
 
 
 def test_options_are_checked_where_they_enter():

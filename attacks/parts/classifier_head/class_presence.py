@@ -44,10 +44,13 @@ def presence(observation: Observation, gradient: HeadGradient) -> Presence:
     negative entry proves the class. Of a trained network, whose features differ by class, a row without one says that
     the class is not there; unless most classes are, whose errors may hide it. Of an untrained one, where examples fare
     alike, it says no more than that the class is rarer than expected. Where features have both signs, a negative bias
-    gradient still proves a class.
+    gradient still proves a class. Under label smoothing, or another loss, signs prove nothing.
 
     Source: https://arxiv.org/abs/2104.07586
     """
+    if not observation.task.criterion.proves_presence:
+        nobody = torch.zeros_like(gradient.weight[:, 0], dtype=torch.bool)
+        return Presence(sure=nobody, possible=~nobody)
     floor, examples = LOUD * gradient.noise(), observation.examples()
     one_sign = never_negative(observation)
     lowest = gradient.weight.amin(1) if one_sign else torch.zeros_like(gradient.weight[:, 0])

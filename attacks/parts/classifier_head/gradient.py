@@ -9,12 +9,16 @@ from torch import Tensor
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
+from fedleak.learning.loss import Criterion
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
-from fedleak.learning.weights import Weights
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import seeded
 
-from ..applicability import mode_of
+from ..applicability import leaves_signs, mode_of
+
+SETTLING = 4
+"""Rounds in which the normalizer of a batch settles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +28,27 @@ class Head:
     weight: str
     bias: str | None
 
+    def rows(self, named: NamedTensors, fill: float) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of each class in float64; that of a class without a row is `fill` times the other's."""
+        weight, bias = named[self.weight].double(), named[self.bias].double() if self.bias else None
+        if len(weight) > 1:
+            return weight, bias
+        return torch.cat([fill * weight, weight]), None if bias is None else torch.cat([fill * bias, bias])
+
 
 def find_head(task: Task) -> Head | None:
     """The last parameter of shape (classes, features), with its bias if it has one; None where there is none.
 
-    A head that is frozen is none: nothing is sent of it.
+    Of a task with a single logit it has one row. A head that is frozen is none: nothing is sent of it.
     """
+    rows = 1 if task.criterion.single_logit else task.classes
     parameters = dict(task.network.named_parameters())
-    matrices = [name for name, value in parameters.items() if value.dim() == 2 and value.shape[0] == task.classes]
+    matrices = [name for name, value in parameters.items() if value.dim() == 2 and value.shape[0] == rows]
     if not matrices or not parameters[matrices[-1]].requires_grad:
         return None
     name = f"{matrices[-1].removesuffix('weight')}bias"
     bias = parameters.get(name)
-    sent = bias is not None and bias.requires_grad and bias.shape == (task.classes,)
+    sent = bias is not None and bias.requires_grad and bias.shape == (rows,)
     return Head(weight=matrices[-1], bias=name if sent else None)
 
 
@@ -44,7 +56,8 @@ def head_of(task: Task) -> Head:
     """The last linear layer of a task that ends in one."""
     head = find_head(task)
     if head is None:
-        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs that is trained")
+        outputs = "one output" if task.criterion.single_logit else f"{task.classes} outputs"
+        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {outputs} that is trained")
     return head
 
 
@@ -60,12 +73,17 @@ class HeadGradient:
     before: tuple[Float[Tensor, "classes features"], Float[Tensor, " classes"] | None]
     after: tuple[Float[Tensor, "classes features"], Float[Tensor, " classes"] | None]
     """The same as `before` where the update is a gradient."""
+    balanced: bool = True
+    """Whether the rows of a gradient sum to zero, as under cross-entropy; not those of signs."""
 
     def noise(self) -> float:
         """Root mean square error of an entry. As p and y sum to 1, the rows of a gradient sum to zero.
 
-        What they do sum to is rounding, a defense's noise, or what else is no gradient.
+        What they do sum to is rounding, a defense's noise, or what else is no gradient. Where p and y do not, it cannot
+        be told, and counts as none.
         """
+        if not self.balanced:
+            return 0.0
         entries = self.weight if self.bias is None else torch.cat([self.weight, self.bias[:, None]], 1)
         return float((entries.sum(0).square().mean() / len(entries)).sqrt())
 
@@ -74,12 +92,14 @@ def head_gradient(observation: Observation) -> HeadGradient:
     """The head's gradient and weights out of an observation of a task that ends in one (see `find_head`)."""
     head = head_of(observation.task)
     gradient, before = observation.gradient(), observation.before.parameters
-    after = weights_after(observation).parameters
+    after, balanced = weights_after(observation).parameters, observation.task.criterion.balanced
+    weight, bias = head.rows(gradient, -1.0 if balanced else 0.0)
     return HeadGradient(
-        weight=gradient[head.weight].double(),
-        bias=gradient[head.bias].double() if head.bias else None,
-        before=(before[head.weight].double(), before[head.bias].double() if head.bias else None),
-        after=(after[head.weight].double(), after[head.bias].double() if head.bias else None),
+        weight=weight,
+        bias=bias,
+        before=head.rows(before, 0.0),
+        after=head.rows(after, 0.0),
+        balanced=balanced and not leaves_signs(observation) and not observation.task.criterion.single_logit,
     )
 
 
@@ -126,11 +146,12 @@ def labels_of(
     """The label of each image of a whole batch, read off the head's gradient; None where it cannot be.
 
     The head's weight gradient is `Σ_j (p_j - y_j) h_jᵀ / K`. With the images known, so are their features h and
-    posteriors p, and the one-hot rows y are what is left of a linear system. Right where the images are, and where
-    their features are independent (so at most as many images as features).
+    scores, and each one's part is the solution of a linear system: the label is the one that fits it best. Right where
+    the images are, and where their features are independent (so at most as many images as features).
     """
     head, task = find_head(observation.task), observation.task
-    if head is None or len(inputs) != observation.examples():
+    criterion = task.criterion
+    if head is None or leaves_signs(observation) or len(inputs) != observation.examples():
         return None
     weights = in_dtype(observation.before, torch.float64)
     weight = weights.parameters[head.weight].requires_grad_()
@@ -140,8 +161,35 @@ def labels_of(
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch, or not in double precision
     # An output's derivative by its own row of weights is what the head sees: the features.
-    features = torch.stack([torch.autograd.grad(row[0], weight, retain_graph=True)[0][0] for row in logits])
-    gradient = observation.gradient()[head.weight].double()
-    excess: Tensor = torch.linalg.lstsq(features.T, len(inputs) * gradient.T, driver="gelsd").solution
-    truth: Tensor = logits.detach().softmax(1) - excess
-    return truth.argmax(1)
+    features = torch.stack([torch.autograd.grad(row[-1], weight, retain_graph=True)[0][-1] for row in logits])
+    gradient, _ = head.rows(observation.gradient(), -1.0 if criterion.balanced else 0.0)
+    seen: Tensor = torch.linalg.lstsq(features.T, gradient.T, driver="gelsd").solution
+    return fitting_labels(criterion, logits.detach(), seen)
+
+
+def one_label(criterion: Criterion, gradient: HeadGradient) -> Int[Tensor, " one"]:
+    """The label of one example, exactly, under any loss: its features are rows of the weight's gradient over the bias'.
+
+    So its scores are known, and with them what each label would bring.
+    """
+    weight, bias = gradient.before
+    if gradient.bias is None or bias is None:
+        raise NotApplicable("under such a loss a label is read off the last layer's bias, and there is none")
+    features = gradient.weight.T @ gradient.bias / gradient.bias.square().sum().clamp_min(1e-300)
+    return fitting_labels(criterion, (weight @ features + bias)[None], gradient.bias[None])
+
+
+def fitting_labels(
+    criterion: Criterion, scores: Float[Tensor, "batch classes"], seen: Float[Tensor, "batch classes"]
+) -> Int[Tensor, " batch"]:
+    """The label of each example of a batch whose derivative by the scores is nearest to the one that was seen.
+
+    What the mean divides by may hang on the labels, as with class weights: they start where directions fit, and settle.
+    """
+    every = [torch.full_like(scores[:, 0], label, dtype=torch.long) for label in range(scores.shape[1])]
+    could = torch.stack([criterion.derivative(scores, labels) for labels in every], 1)
+    labels = torch.cosine_similarity(could, seen[:, None], dim=2).argmax(1)
+    for _ in range(SETTLING):
+        size = criterion.sizes(scores, labels).sum()
+        labels = (could / size - seen[:, None]).square().sum(2).argmin(1)
+    return labels

@@ -16,7 +16,7 @@ from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 
-from ..applicability import require_usable
+from ..applicability import require_gradient, require_usable
 from .gradient import head_gradient, head_of
 from .outputs import never_negative
 
@@ -51,9 +51,19 @@ def require(
     length: bool = False,
     one_sign: bool = False,
     public: bool = False,
+    signs: bool = False,
+    any_loss: bool = False,
 ) -> None:
     """Raises `NotApplicable` where a rule with such needs does not apply, with a sentence that says what to try."""
     require_labels(observation)
+    if not signs:
+        require_gradient(observation)
+    criterion = observation.task.criterion
+    if not any_loss and not criterion.plain:
+        raise NotApplicable(
+            f"the rule is derived for plain cross-entropy, and clients minimize {criterion.words}; try 'auto-labels', "
+            "which picks one for other losses"
+        )
     examples = observation.examples()
     if one_example and examples > 1:
         raise NotApplicable(

@@ -27,6 +27,7 @@ class HeadView:
 
     @property
     def posteriors(self) -> Float[Tensor, "examples classes"]:
+        """By a softmax: of cross-entropy."""
         return self.logits.softmax(1)
 
 

@@ -26,11 +26,14 @@ def from_features(observation: Observation, gradient: HeadGradient) -> Float[Ten
     """
     if gradient.bias is None:
         return torch.full_like(gradient.weight[:, 0], 1.0 / len(gradient.weight))
-    shares = gradient.bias.clamp_min(0.0)
+    # Of a mean over binary losses or squares every row is as good as another.
+    shares = gradient.bias.clamp_min(0.0) if observation.task.criterion.balanced else gradient.bias
     features = gradient.weight.T @ shares / shares.dot(shares).clamp_min(1e-300)
     both = [gradient.before, gradient.after][: len(ends(observation))]
-    posteriors = [(weight @ features + bias).softmax(0) for weight, bias in both if bias is not None]
-    return torch.stack(posteriors).mean(0)
+    scores = [weight @ features + bias for weight, bias in both if bias is not None]
+    activation = observation.task.criterion.activation(torch.stack(scores))
+    assert activation is not None, "asked of a loss whose derivative has no such form"
+    return activation.mean(0)
 
 
 def undecided(observation: Observation, gradient: HeadGradient) -> bool:

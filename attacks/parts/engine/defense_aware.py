@@ -13,7 +13,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import AdversaryKnowledge
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.update import Update, UpdateKind, decay_beside, reach
 from fedleak.learning.weights import NamedTensors
 
 from .distances import Distance, DistanceTo, inner
@@ -108,9 +108,9 @@ class _Passage:
         named = dict(zip(self.sent.tensors, gradients, strict=True))
         if kind is UpdateKind.GRADIENT:
             return Update(named, kind)
-        if training.learning_rate is None or training.effective_steps is None:
+        scale, decay = reach(training), decay_beside(training)
+        if scale is None:
             return Update({name: -value for name, value in named.items()}, kind)
-        scale, decay = training.learning_rate * training.effective_steps, training.weight_decay or 0.0
         start = self.observation.before.parameters
         moved = {
             n: -scale * (value + decay * start[n].to(value)) if decay else -scale * value for n, value in named.items()
@@ -120,9 +120,7 @@ class _Passage:
     @property
     def length_known(self) -> bool:
         """Whether a dummy update is as long as the client's would be."""
-        training = self.observation.training
-        known = training.learning_rate is not None and training.effective_steps is not None
-        return known or self.sent.kind is UpdateKind.GRADIENT
+        return reach(self.observation.training) is not None or self.sent.kind is UpdateKind.GRADIENT
 
 
 def _distance(passage: _Passage, distance: DistanceTo) -> Distance:

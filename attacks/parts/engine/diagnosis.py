@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
 from fedleak.gradients.precision import in_dtype
-from fedleak.learning.training import Mode
+from fedleak.learning.facts import Mode
+from fedleak.learning.optimizer import as_sent
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import seeded
 
-from ..applicability import mode_of
+from ..applicability import leaves_signs, mode_of
 from ..classifier_head.gradient import find_head
 from .defense_aware import adapted
 from .distances import cosine
@@ -80,9 +81,12 @@ def _mode(
 def _labels(observation: Observation, gradient: NamedTensors, labels: Int[Tensor, " guesses"]) -> Diagnosis | None:
     """Whether the head's bias gradient is off by a whole example of some class: `g_b = p̄ - n / K`."""
     head = find_head(observation.task)
-    if head is None or head.bias is None:
+    if head is None or head.bias is None or leaves_signs(observation) or not observation.task.criterion.plain:
         return None
-    missing = len(labels) * (gradient[head.bias] - observation.gradient()[head.bias].double())
+    seen, guessed = head.rows(observation.gradient(), -1.0)[1], head.rows(gradient, -1.0)[1]
+    assert seen is not None
+    assert guessed is not None
+    missing = len(labels) * (guessed - seen)
     few, many = int(missing.argmax()), int(missing.argmin())
     if missing[few] < 0.5 or missing[many] > -0.5:
         return None
@@ -134,7 +138,8 @@ def _gradient(
 ) -> NamedTensors | None:
     try:
         with seeded("diagnosis"):
-            return observation.task.gradients(weights, inputs, labels, mode=mode)
+            gradients = observation.task.gradients(weights, inputs, labels, mode=mode)
+            return as_sent(gradients, weights.parameters, observation.training)
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch in this mode: it cannot be what the clients did
 

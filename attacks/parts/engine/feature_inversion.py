@@ -109,7 +109,9 @@ def one_step_and(read: Read, probes: Sequence[Tensor]) -> Simulate:
             shown = read(task_loss)
             return task_loss + torch.stack([(values[n] * v).sum() for n, v in zip(named, shown, strict=True)]).sum()
 
-        return list(gradient(loss, {**model.weights.parameters, **named}).values())
+        found = gradient(loss, {**model.weights.parameters, **named})
+        sent = model.sent({name: found[name] for name in model.weights.parameters})
+        return [*sent.values(), *(found[name] for name in named)]
 
     return simulate
 

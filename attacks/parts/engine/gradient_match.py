@@ -36,8 +36,8 @@ Term = Callable[[Dummy], Float[Tensor, ""]]
 
 
 def one_step(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
-    """The gradient of the whole batch at the weights that were sent."""
-    return list(model.gradients(dummy.inputs, dummy.labels, gradient).values())
+    """The gradient of the whole batch at the weights that were sent, as the clients' optimizer leaves it."""
+    return list(model.sent(model.gradients(dummy.inputs, dummy.labels, gradient)).values())
 
 
 def pixels(labels: Int[Tensor, " batch"] | None) -> Decode:

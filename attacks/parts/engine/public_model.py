@@ -1,6 +1,6 @@
 """Public model: the weights that were sent, in the attack's precision and on its device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.gradients.precision import in_dtype
+from fedleak.learning.facts import LocalTraining
 from fedleak.learning.layers import StandardNormal
+from fedleak.learning.optimizer import as_sent
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 
@@ -27,6 +29,7 @@ class PublicModel:
     task: Task
     weights: Weights
     mode: Literal["train", "eval"]
+    training: LocalTraining = field(default_factory=LocalTraining)
 
     @classmethod
     def of(cls, observation: Observation, dtype: torch.dtype, device: str = "cpu") -> "PublicModel":
@@ -34,7 +37,7 @@ class PublicModel:
         weights = in_dtype(observation.before, dtype)
         parameters = {name: value.to(device).requires_grad_() for name, value in weights.parameters.items()}
         buffers = {name: value.to(device) for name, value in weights.buffers.items()}
-        return cls(observation.task, Weights(parameters, buffers), mode_of(observation))
+        return cls(observation.task, Weights(parameters, buffers), mode_of(observation), observation.training)
 
     @property
     def stateless(self) -> bool:
@@ -46,9 +49,11 @@ class PublicModel:
         parameters: NamedTensors,
         inputs: Float[Tensor, "batch channels height width"],
         labels: Num[Tensor, "batch *classes"],
+        shares: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
         """The clients' loss at any parameters; labels are class indices or probabilities."""
-        return self.task.loss(Weights(parameters, self.weights.buffers), inputs, labels, mode=self.mode)
+        at = Weights(parameters, self.weights.buffers)
+        return self.task.loss(at, inputs, labels, mode=self.mode, shares=shares)
 
     def gradients(
         self,
@@ -56,10 +61,15 @@ class PublicModel:
         labels: Num[Tensor, "batch *classes"],
         gradient: Gradient,
         parameters: NamedTensors | None = None,
+        shares: Float[Tensor, " batch"] | None = None,
     ) -> NamedTensors:
-        """The gradient of one step, at the weights that were sent or at others."""
+        """The gradient of one step, at the weights that were sent or at others; examples may count by `shares`."""
         at = self.weights.parameters if parameters is None else parameters
-        return gradient(lambda values: self.loss(values, inputs, labels), at)
+        return gradient(lambda values: self.loss(values, inputs, labels, shares), at)
+
+    def sent(self, gradients: NamedTensors, at: NamedTensors | None = None) -> NamedTensors:
+        """What the clients' optimizer makes of the gradient of one step, as `Observation.gradient` reads updates."""
+        return as_sent(gradients, self.weights.parameters if at is None else at, self.training)
 
 
 # Smoothness of a network, which second-order methods rely on.

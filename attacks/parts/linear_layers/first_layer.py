@@ -168,7 +168,12 @@ def head_behind_relu(observation: Observation, front: Front, rng: Generator) -> 
     """
     task, layer, head = observation.task, front.layer, find_head(observation.task)
     weight = front.weights.parameters[layer.weight]
-    if head is None or head.weight == layer.weight or front.weights.parameters[head.weight].shape[1] != len(weight):
+    if (
+        head is None
+        or task.criterion.single_logit
+        or head.weight == layer.weight
+        or front.weights.parameters[head.weight].shape[1] != len(weight)
+    ):
         return None
     jacobian: Tensor = front.weights.parameters[head.weight].T
     for image in torch.rand(PROBES, 1, *task.shape, generator=rng, dtype=front.dtype):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import UpdateKind, decay_beside, reach
 from fedleak.learning.weights import NamedTensors
 
 from ..engine.gradient_match import Dummy, Simulate, one_step
@@ -23,21 +23,22 @@ def mean_gradient(observation: Observation) -> Simulate:
     delta = weight_change(observation)
     if delta is None or observation.training.steps == 1:
         return one_step
-    return at_surrogate(delta, observation.training.weight_decay or 0.0)
+    return at_surrogate(delta, decay_beside(observation.training) + observation.training.proximal)
 
 
 def at_surrogate(delta: NamedTensors, decay: float) -> Simulate:
     """The gradient of the whole batch at `before + share * delta`.
 
     It stands for the mean over all local steps, which is what `Observation.gradient` makes of a delta; at share 0 that
-    is one step. Source: https://arxiv.org/abs/2306.00127
+    is one step. `decay` is the pull of the weights towards zero, and in FedProx towards where they were sent.
+    Source: https://arxiv.org/abs/2306.00127
     """
 
     def simulate(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
         share, start = dummy.variables[SHARE], model.weights.parameters
         moved = {name: share * delta[name].to(value) for name, value in start.items()}
         at = {name: value + moved[name] for name, value in start.items()}
-        slopes = model.gradients(dummy.inputs, dummy.labels, gradient, at)
+        slopes = model.sent(model.gradients(dummy.inputs, dummy.labels, gradient, at), at)
         # The weights decay where the surrogate is, and `Observation.gradient` took off what they do at the start.
         return [slope + decay * moved[name] for name, slope in slopes.items()]
 
@@ -50,8 +51,8 @@ def weight_change(observation: Observation) -> NamedTensors | None:
         return None
     if observation.update.kind is UpdateKind.DELTA:
         return observation.update.tensors
-    rate, steps = observation.training.learning_rate, observation.training.effective_steps
-    if rate is None or steps is None:
+    length = reach(observation.training)
+    if length is None:
         return None
-    decay, before = observation.training.weight_decay or 0.0, observation.before.parameters
-    return {n: -rate * steps * (g + decay * before[n]) for n, g in observation.update.tensors.items()}
+    decay, before = decay_beside(observation.training), observation.before.parameters
+    return {n: -length * (g + decay * before[n]) for n, g in observation.update.tensors.items()}

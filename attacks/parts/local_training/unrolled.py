@@ -1,28 +1,29 @@
 """Unrolled local training: from a dummy batch to the update of several steps, differentiably."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
-from fedleak.learning.training import LocalTraining
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.facts import LocalTraining
+from fedleak.learning.optimizer import SOFTNESS, Optimizer, mean_of, rates
+from fedleak.learning.update import UpdateKind, decay_beside, effective_steps, reach
 
 from ..engine.gradient_match import Dummy, Simulate
 from ..engine.objective import Gradient, Guess, Objective, Variables
 from ..engine.public_model import PublicModel
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""Images and labels of one local step after the other."""
+Batch = tuple[Tensor, Tensor, Tensor | None]
+Batches = Iterable[Batch]
+"""Images and labels of one batch after the other, and where some count more in it, how much each."""
 
 
 Plan = Callable[[Dummy], Batches]
-"""Which of the dummy data each local step uses."""
+"""Which of the dummy data each batch uses."""
 
 
 LOG_RATE = "log learning rate"
@@ -30,43 +31,50 @@ LOG_RATE = "log learning rate"
 
 
 def unrolled(observation: Observation, training: LocalTraining, plan: Plan) -> Simulate:
-    """The update of SGD over the plan's batches, with momentum and weight decay as `training` has them.
+    """The update of the clients' optimizer over the plan's batches, as `training` has it.
 
     Where `training` has no learning rate, it is e to the variable `LOG_RATE`. A step costs and keeps in memory what a
-    step of gradient matching does, so T steps on the same images cost T times as much.
+    step of gradient matching does, so T steps on the same images cost T times as much. Adam's signs are soft.
     Source: https://arxiv.org/abs/2206.12395, https://arxiv.org/abs/2003.14053
     """
     as_gradient = _form(observation)
 
     def simulate(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
-        rate = dummy.variables[LOG_RATE].exp() if training.learning_rate is None else training.learning_rate
-        start, moved, velocity = model.weights.parameters, None, None
-        for inputs, labels in plan(dummy):
+        steps = list(_steps(list(plan(dummy)), training))
+        base = 1.0 if training.learning_rate is None else training.learning_rate
+        rate = dummy.variables[LOG_RATE].exp() if training.learning_rate is None else base
+        start, moved, optimizer = model.weights.parameters, None, Optimizer(training, SOFTNESS)
+        for scheduled, batches in zip(rates(training, len(steps)), steps, strict=True):
             # The change is summed up by itself: the difference of two sets of weights would lose digits.
             at = start if moved is None else {name: value - moved[name] for name, value in start.items()}
-            pull = model.gradients(inputs, labels, gradient, at)
-            if training.weight_decay:
-                pull = {name: value + training.weight_decay * at[name] for name, value in pull.items()}
-            if training.momentum and velocity is not None:
-                pull = {name: value + training.momentum * velocity[name] for name, value in pull.items()}
-            velocity = pull
-            moved = {n: rate * v if moved is None else moved[n] + rate * v for n, v in velocity.items()}
+            pull = mean_of([model.gradients(x, y, gradient, at, shares) for x, y, shares in batches])
+            down = optimizer.change(pull, at, moved, rate * (scheduled / base) if training.schedule else rate)
+            moved = down if moved is None else {name: moved[name] + value for name, value in down.items()}
         assert moved is not None, "a plan has at least one batch"
         return [as_gradient(moved[name], start[name], rate) for name in start]
 
     return simulate
 
 
+def _steps(batches: list[Batch], training: LocalTraining) -> Iterator[list[Batch]]:
+    """The batches of each step: several where they are accumulated, which stops at the end of an epoch."""
+    for epoch in _parts(batches, len(batches) // (training.epochs or 1)):
+        yield from _parts(epoch, training.accumulation)
+
+
+def _parts(batches: list[Batch], size: int) -> Iterator[list[Batch]]:
+    yield from (batches[first : first + size] for first in range(0, len(batches), size))
+
+
 def _form(observation: Observation) -> Callable[[Tensor, Tensor, float | Float[Tensor, ""]], Tensor]:
     """From the change of weights, and where they started, to what `Observation.gradient` makes of it."""
-    known, steps = observation.training, observation.training.effective_steps
-    decay = known.weight_decay or 0.0
+    known, steps = observation.training, effective_steps(observation.training)
+    decay, length = decay_beside(known), reach(known)
     if observation.update.kind is UpdateKind.GRADIENT:
         return lambda moved, start, rate: moved / (rate * (steps or 1.0)) - decay * start
-    if known.learning_rate is None or steps is None:
+    if length is None:
         return lambda moved, start, rate: moved  # noqa: ARG005
-    scale = known.learning_rate * steps
-    return lambda moved, start, rate: moved / scale - decay * start  # noqa: ARG005
+    return lambda moved, start, rate: moved / length - decay * start  # noqa: ARG005
 
 
 # Batch assignment: three ways to deal with an order of examples that the client drew in secret.
@@ -83,8 +91,7 @@ def fixed_order(training: LocalTraining) -> Plan:
     size, epochs = _size(training), training.epochs or 1
 
     def plan(dummy: Dummy) -> Batches:
-        once = list(zip(torch.split(dummy.inputs, size), torch.split(dummy.labels, size), strict=True))
-        return once * epochs
+        return list(_cut(dummy.inputs, dummy.labels, size)) * epochs
 
     return plan
 
@@ -98,12 +105,12 @@ def images_of_each_epoch(training: LocalTraining) -> Plan:
 
     def plan(dummy: Dummy) -> Batches:
         for inputs, labels in zip(dummy.inputs.chunk(epochs), dummy.labels.chunk(epochs), strict=True):
-            yield from zip(torch.split(inputs, size), torch.split(labels, size), strict=True)
+            yield from _cut(inputs, labels, size)
 
     return plan
 
 
-def learned_members(classes: int) -> Plan:
+def learned_members() -> Plan:
     """Every step uses all dummy images, weighted by how surely each is in its batch: a variable, see `members`.
 
     In each epoch an image's weights over the batches are a softmax; a batch's loss is the weighted mean. At weights of
@@ -112,13 +119,9 @@ def learned_members(classes: int) -> Plan:
     """
 
     def plan(dummy: Dummy) -> Batches:
-        labels = dummy.labels
-        if not labels.is_floating_point():
-            labels = F.one_hot(labels, classes).to(dummy.inputs.dtype)
         for epoch in dummy.variables[MEMBERS].softmax(2):
-            for weights in epoch.unbind(1):
-                # The mean cross-entropy of labels that weigh n w is the weighted sum of losses.
-                yield dummy.inputs, labels * (len(labels) * weights / weights.sum())[:, None]
+            for shares in epoch.unbind(1):
+                yield dummy.inputs, dummy.labels, shares
 
     return plan
 
@@ -128,6 +131,10 @@ def members(training: LocalTraining, examples: int, rng: Generator) -> Float[Ten
     sizes = [len(part) for part in torch.split(torch.arange(examples), _size(training))]
     usual = torch.tensor(sizes, dtype=torch.float32).log()
     return usual + 0.1 * torch.randn(training.epochs or 1, examples, len(sizes), generator=rng)
+
+
+def _cut(inputs: Tensor, labels: Tensor, size: int) -> Batches:
+    yield from ((*pair, None) for pair in zip(torch.split(inputs, size), torch.split(labels, size), strict=True))
 
 
 def _size(training: LocalTraining) -> int:

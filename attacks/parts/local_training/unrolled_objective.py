@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.learning.training import LocalTraining
-from fedleak.learning.update import UpdateKind
+from fedleak.learning.update import UpdateKind, effective_steps
 
 from ..applicability import length_unknown
 from ..engine.distances import cosine, inner, squared
@@ -60,7 +60,7 @@ class LocalTrainingMatch:
         plan, names = {
             "fixed": (fixed_order(training), dealt[0]),
             "separate": (images_of_each_epoch(training), torch.cat(dealt)),
-            "learned": (learned_members(observation.task.classes), labels),
+            "learned": (learned_members(), labels),
         }[order]
         match = GradientMatch.of(
             observation,
@@ -90,8 +90,9 @@ class LocalTrainingMatch:
 
     def _first_log_rate(self, images: Tensor) -> float:
         """The rate at which the steps would be as long as observed if all were like the first one on these images."""
-        dummy, steps = self.match.decode({"inputs": images}), self.training.effective_steps or 1.0
-        slopes = list(self.match.model.gradients(dummy.inputs, dummy.labels, by_autograd).values())
+        dummy, steps = self.match.decode({"inputs": images}), effective_steps(self.training) or 1.0
+        model = self.match.model
+        slopes = list(model.sent(model.gradients(dummy.inputs, dummy.labels, by_autograd)).values())
         observed = list(self.observation.gradient().values())
         ratio = float(inner(observed, observed) / inner(slopes, slopes).detach()) ** 0.5 / steps
         usable = self.observation.update.kind is UpdateKind.DELTA and math.isfinite(ratio) and ratio > 0

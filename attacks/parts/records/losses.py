@@ -1,7 +1,6 @@
 """Per-record losses under the weights that were sent and under those that came back."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,10 +14,10 @@ CHUNK = 256
 
 
 def losses(task: Task, weights: Weights, examples: Batch) -> Float[Tensor, " examples"]:
-    """Cross-entropy of each example, in eval mode, so that no example depends on its neighbors."""
+    """The loss of each example, in eval mode, so that no example depends on its neighbors."""
     with torch.no_grad():
         parts = [
-            F.cross_entropy(task.logits(weights, part.inputs, mode="eval"), part.labels, reduction="none")
+            task.criterion.each(task.logits(weights, part.inputs, mode="eval"), part.labels)
             for part in map(examples.__getitem__, torch.split(torch.arange(len(examples)), CHUNK))
         ]
     return torch.cat(parts).double()

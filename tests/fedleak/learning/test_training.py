@@ -22,6 +22,8 @@ from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
 from fedleak.tasks import weights_of
 
+DROPPED = LocalTraining(batch_size=7, drop_last=True)
+
 
 def small_task(*extra: nn.Module) -> Task:
     torch.manual_seed(0)
@@ -48,7 +50,7 @@ def test_it_is_torch_s_sgd(momentum: float, weight_decay: float, epochs: int, si
     network = task.network
     network.train()
     optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=momentum, weight_decay=weight_decay)
-    for chosen in batch_order(count, facts, generator(3, "order")):
+    for (chosen,) in batch_order(count, facts, generator(3, "order")):
         optimiser.zero_grad()
         nn.functional.cross_entropy(network(private.inputs[chosen]), private.labels[chosen]).backward()
         optimiser.step()
@@ -89,13 +91,21 @@ def test_every_epoch_uses_every_example_once(count: int, size: int, epochs: int)
     order = list(batch_order(count, LocalTraining(batch_size=size, epochs=epochs), generator(0)))
     per_epoch = len(order) // epochs
     for epoch in range(epochs):
-        seen = torch.cat(order[epoch * per_epoch : (epoch + 1) * per_epoch])
+        seen = torch.cat([batch for (batch,) in order[epoch * per_epoch : (epoch + 1) * per_epoch]])
         assert sorted(seen.tolist()) == list(range(count))
 
 
 def test_the_order_of_endless_epochs_is_drawn_as_it_is_used() -> None:
     order = batch_order(4, LocalTraining(batch_size=3, epochs=10**12), generator(0))
-    assert [len(next(order)) for _ in range(4)] == [3, 1, 3, 1]
+    assert [[len(batch) for batch in next(order)] for _ in range(4)] == [[3], [1], [3], [1]]
+    whole = LocalTraining(batch_size=3, epochs=10**12, drop_last=True, accumulation=2)
+    order = batch_order(17, whole, generator(0))
+    assert [[len(batch) for batch in next(order)] for _ in range(4)] == [[3, 3], [3, 3], [3], [3, 3]]
+
+
+def test_a_share_without_a_whole_batch_is_refused() -> None:
+    with pytest.raises(ConfigError, match="drop_last leaves no batch: a client has 6 examples for batch_size = 7"):
+        train_locally(small_task(), weights_of(small_task().network), examples(), DROPPED, (0,))
 
 
 def test_what_is_not_finite_is_told_with_the_number_of_all_steps() -> None:
@@ -106,24 +116,6 @@ def test_what_is_not_finite_is_told_with_the_number_of_all_steps() -> None:
         train_locally(task, before, examples(), LocalTraining(batch_size=4, epochs=3), (0,))
 
 
-@given(st.sampled_from([0.0, 0.01]), st.sampled_from([0.0, 0.9]))
-def test_one_step_s_delta_is_the_gradient(weight_decay: float, momentum: float) -> None:
-    task, batch = small_task(), examples()
-    before = weights_of(task.network)
-    facts = LocalTraining(batch_size=6, weight_decay=weight_decay, momentum=momentum)
-    after = train_locally(task, before, batch, facts, (0,))
-    delta = Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA)
-    gradient = delta.as_gradient(before.parameters, facts)
-    true = task.gradients(before, batch.inputs, batch.labels)
-    torch.testing.assert_close(gradient.vector(), Update(true, UpdateKind.GRADIENT).vector(), atol=2e-6, rtol=1e-4)
-    assert gradient.as_gradient(before.parameters, facts) is gradient
-
-
-def test_a_vector_round_trips() -> None:
-    update = Update({"a": torch.randn(2, 3), "b": torch.randn(4)}, UpdateKind.DELTA)
-    assert all(torch.equal(v, update.tensors[n]) for n, v in update.with_vector(update.vector()).tensors.items())
-
-
 def test_unknown_facts() -> None:
     facts = LocalTraining(batch_size=4, batches=2, epochs=3)
     hidden = facts.hiding(("epochs", "mode"))
@@ -131,14 +123,6 @@ def test_unknown_facts() -> None:
     assert hidden.steps is None
     assert hidden.unknown() == ("epochs", "mode")
     assert hidden.known_or(facts) == facts
-
-
-def test_momentum_lengthens_the_mean_step() -> None:
-    facts = LocalTraining(batches=3, momentum=0.5)
-    assert facts.effective_steps == pytest.approx(1 + 1.5 + 1.75)
-    assert LocalTraining(batches=3, momentum=1.0).effective_steps == 6
-    assert LocalTraining(batches=3).effective_steps == 3
-    assert facts.hiding(("epochs",)).effective_steps is None
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
