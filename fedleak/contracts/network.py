@@ -7,19 +7,21 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fedleak.contracts.foreign import arguments_for, parameters_of
 from fedleak.contracts.imports import imported
 from fedleak.contracts.model import models
 from fedleak.errors import ConfigError, DataError, did_you_mean, echo, first_line
+from fedleak.learning.facts import Mode
 from fedleak.learning.layers import normalize_inputs
+from fedleak.learning.networks import materialize, require_one_mode, tried, unwrapped
 from fedleak.learning.source import Source
-from fedleak.randomness import seeded
 from fedleak.settings.base import Table
 from fedleak.settings.task import TaskSettings
 
 PLACE = "task.network"
+MODES: tuple[Mode, ...] = ("train", "eval")
 Builder = Callable[[str, Table, Source], nn.Module]
 
 
@@ -36,6 +38,7 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
         network = LIBRARIES[kind](name, settings.options, source)
     else:
         network = _of_the_user(address, settings, source)
+    network = unwrapped(network, PLACE, address)
     if settings.normalize is not None:
         _normalize(network, settings, source)
     require_scores(network, address, source)
@@ -44,25 +47,24 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
 
 
 def require_scores(network: nn.Module, what: str, source: Source) -> None:
-    """Raises `ConfigError` unless the network makes of one example a score for each class."""
-    was_training = network.training
-    try:
-        with torch.no_grad(), seeded("a network is tried"):
-            outputs = network.eval()(torch.full((1, *source.shape), 0.5))
-    except Exception as error:  # a module of anybody's raises whatever it likes
+    """Raises `ConfigError` unless the network makes of each example, in either mode, a score for each class.
+
+    Lazy layers get their shapes from it, and fresh weights.
+    """
+    require_one_mode(network, PLACE, "call self.train() at the end of its __init__")
+    examples = torch.full((2, *source.shape), 0.5)
+    materialize(network, examples, PLACE, what)
+    for mode in MODES:
+        outputs = tried(network, examples, mode, PLACE, what)
+        if outputs.shape != (2, source.classes):
+            raise ConfigError(
+                f"{PLACE}: expected {what} to return {source.classes} scores of each example, as the data have "
+                f"{source.classes} classes, got shape {tuple(outputs.shape[1:])} of each; give it as many outputs "
+                "(task.options), or say how many classes there are (task.classes)"
+            )
+    if found := [name for name, value in network.state_dict().items() if value.dtype is torch.bfloat16]:
         raise ConfigError(
-            f"{PLACE}: {what} does not run on an example of shape {source.shape} ({first_line(error)}); take another "
-            "network, or another size or shape of the data"
-        ) from error
-    finally:
-        network.train(was_training)
-    if not isinstance(outputs, Tensor):
-        raise ConfigError(f"{PLACE}: expected {what} to return scores as a tensor, got {type(outputs).__name__}")
-    if outputs.shape != (1, source.classes):
-        raise ConfigError(
-            f"{PLACE}: expected {what} to return {source.classes} scores of each example, as the data have "
-            f"{source.classes} classes, got shape {tuple(outputs.shape[1:])} of each; give it as many outputs "
-            "(task.options), or say how many classes there are (task.classes)"
+            f"{PLACE}: '{found[0]}' of {what} is in bfloat16, which Flower's arrays lack; take float16 or float32"
         )
 
 

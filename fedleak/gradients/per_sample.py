@@ -1,6 +1,5 @@
 """Per-sample gradients, for defenses that treat each example by itself."""
 
-import copy
 from dataclasses import replace
 
 import torch
@@ -8,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fedleak.learning.layers import copied
 from fedleak.learning.training import Step
 from fedleak.learning.weights import names_of
 
@@ -35,7 +35,7 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     # Opacus takes seconds to import, and only clients that train so need it.
     from opacus.grad_sample import GradSampleModule
 
-    network = copy.deepcopy(step.task.network).train()
+    network = copied(step.task.network).train()
     with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
         for name, value in (*network.named_parameters(), *network.named_buffers()):
             value.copy_(step.weights.state_dict()[name])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
+from fedleak.learning.layers import scores_in
 from fedleak.learning.source import Source
 from fedleak.learning.weights import NamedTensors, Weights
 
@@ -51,10 +52,17 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
-        """The network's outputs. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
+        """The network's outputs, in the precision of the weights.
+
+        In train mode the buffers in `weights` are updated in place (BatchNorm statistics).
+        """
         if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
             self.network.train(mode == "train")
-        result: Tensor = functional_call(self.network, weights.state_dict(), (inputs,))
+        state = weights.state_dict()
+        first = next((state[name] for name, _ in self.network.named_parameters()), inputs)
+        if first.is_floating_point():
+            inputs = inputs.to(first.dtype)
+        result: Tensor = scores_in(functional_call(self.network, state, (inputs,)))
         return result
 
     def loss(

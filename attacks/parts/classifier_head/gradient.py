@@ -11,7 +11,7 @@ from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
-from fedleak.learning.weights import Weights
+from fedleak.learning.weights import Weights, names_of
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
@@ -23,6 +23,9 @@ class Head:
 
     weight: str
     bias: str | None
+    plain: bool = True
+    """Whether the weight's gradient is that of the layer's outputs alone. It is not where the weight is tied to another
+    layer's, or made of other parameters (weight or spectral norm, pruning): then the bias alone is read."""
 
 
 def find_head(task: Task) -> Head | None:
@@ -34,17 +37,37 @@ def find_head(task: Task) -> Head | None:
     matrices = [name for name, value in parameters.items() if value.dim() == 2 and value.shape[0] == task.classes]
     if not matrices or not parameters[matrices[-1]].requires_grad:
         return None
-    name = f"{matrices[-1].removesuffix('weight')}bias"
+    place = _place_of(task, matrices[-1])
+    name = f"{(place or matrices[-1]).removesuffix('weight')}bias"
     bias = parameters.get(name)
     sent = bias is not None and bias.requires_grad and bias.shape == (task.classes,)
-    return Head(weight=matrices[-1], bias=name if sent else None)
+    if place is not None and not sent:
+        return None
+    return Head(weight=matrices[-1], bias=name if sent else None, plain=place is None)
+
+
+def _place_of(task: Task, name: str) -> str | None:
+    """The weight that a matrix of another name, or of several names, is behind; None where it is a weight itself."""
+    aliases = [other for other, known_as in names_of(task.network).items() if known_as == name]
+    if len(aliases) > 1:
+        return aliases[-1]
+    module, _, last = f".{name}".rpartition(".")
+    if ".parametrizations." in f"{module}.":
+        return f"{module.partition('.parametrizations.')[0]}.weight".removeprefix(".")
+    layer = task.network.get_submodule(module.removeprefix("."))
+    # As torch's older weight and spectral norm and its pruning name them.
+    computed = last in ("weight_v", "weight_orig") and isinstance(getattr(layer, "weight", None), Tensor)
+    return f"{module}.weight".removeprefix(".") if computed else None
 
 
 def head_of(task: Task) -> Head:
     """The last linear layer of a task that ends in one."""
     head = find_head(task)
     if head is None:
-        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {task.classes} outputs that is trained")
+        raise NotApplicable(
+            f"'{task.name}' does not end in a linear layer with {task.classes} outputs that is trained: its weight or, "
+            "where that is tied or made of other parameters, its bias"
+        )
     return head
 
 
@@ -75,6 +98,10 @@ def head_gradient(observation: Observation) -> HeadGradient:
     head = head_of(observation.task)
     gradient, before = observation.gradient(), observation.before.parameters
     after = weights_after(observation).parameters
+    if not head.plain and head.bias:  # as a layer of one feature, which is always 1
+        bias, none = gradient[head.bias].double(), torch.zeros_like(gradient[head.bias].double()[:, None])
+        ends_at = [(none, values[head.bias].double()) for values in (before, after)]
+        return HeadGradient(weight=bias[:, None], bias=bias, before=ends_at[0], after=ends_at[1])
     return HeadGradient(
         weight=gradient[head.weight].double(),
         bias=gradient[head.bias].double() if head.bias else None,
@@ -130,7 +157,7 @@ def labels_of(
     their features are independent (so at most as many images as features).
     """
     head, task = find_head(observation.task), observation.task
-    if head is None or len(inputs) != observation.examples():
+    if head is None or not head.plain or len(inputs) != observation.examples():
         return None
     weights = in_dtype(observation.before, torch.float64)
     weight = weights.parameters[head.weight].requires_grad_()

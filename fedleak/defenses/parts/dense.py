@@ -1,11 +1,11 @@
 """Dense layers of a network, and layers put in front of or behind one."""
 
-import copy
 from functools import partial
 
 from torch import Tensor, nn
 
 from fedleak.errors import ConfigError
+from fedleak.learning.layers import copied
 from fedleak.learning.task import Task
 
 
@@ -30,18 +30,18 @@ def in_front(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.
 
     That one becomes a child of the layer: what parameters there were keep their names, so that checkpoints still fit.
     """
-    copied = copy.deepcopy(network)
-    layer_there = copied.get_submodule(place)
+    changed = copied(network)
+    layer_there = changed.get_submodule(place)
     layer_there.register_forward_pre_hook(partial(_enter_through, child_of(layer_there, name, layer)))
-    return copied
+    return changed
 
 
 def behind(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.Module:
     """The same for everything that leaves it."""
-    copied = copy.deepcopy(network)
-    layer_there = copied.get_submodule(place)
+    changed = copied(network)
+    layer_there = changed.get_submodule(place)
     layer_there.register_forward_hook(partial(_leave_through, child_of(layer_there, name, layer)))
-    return copied
+    return changed
 
 
 def child_of(parent: nn.Module, name: str, layer: nn.Module) -> str:
