@@ -106,7 +106,7 @@ def tried(network: nn.Module, inputs: Tensor, mode: Mode, place: str, what: str)
 
     Raises `ConfigError` where there are none, or no parameter has a part in them.
     """
-    several = inputs if len(inputs) > 1 else inputs.repeat(2, 1, 1, 1)
+    several = inputs if len(inputs) > 1 else inputs.repeat(2, 1, 1, 1)  # BatchNorm takes no single one
     outputs = next(_runs(network, several, mode, place, what))[0]
     if not isinstance(outputs, Tensor):
         auxiliary = any("aux" in name for name in getattr(outputs, "_fields", ()))
@@ -158,7 +158,7 @@ def _runs(network: nn.Module, inputs: Tensor, mode: Mode, place: str, what: str)
         given = some.clone()
         try:
             with torch.enable_grad(), seeded("a network is tried"):
-                outputs = task.logits(weights, given, mode=mode)
+                outputs = task.outputs(weights, given, mode=mode)
         except Exception as error:  # a module of anybody's raises whatever it likes
             raise _does_not_run(error, some, mode, place, what) from error
         finally:

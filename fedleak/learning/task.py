@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -52,18 +52,22 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
-        """The network's outputs, in the precision of the weights.
+        """The network's scores, in the precision of the weights.
 
         In train mode the buffers in `weights` are updated in place (BatchNorm statistics).
         """
+        scores: Tensor = self.outputs(weights, inputs, mode=mode)
+        return scores
+
+    def outputs(self, weights: Weights, inputs: Tensor, *, mode: Literal["train", "eval"] = "train") -> Any:
+        """What the network returns, its scores if it is fit for the task."""
         if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
             self.network.train(mode == "train")
         state = weights.state_dict()
         first = next((state[name] for name, _ in self.network.named_parameters()), inputs)
         if first.is_floating_point():
             inputs = inputs.to(first.dtype)
-        result: Tensor = scores_in(functional_call(self.network, state, (inputs,)))
-        return result
+        return scores_in(functional_call(self.network, state, (inputs,)))
 
     def loss(
         self,

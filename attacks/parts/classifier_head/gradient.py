@@ -167,7 +167,10 @@ def labels_of(
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch, or not in double precision
     # An output's derivative by its own row of weights is what the head sees: the features.
-    features = torch.stack([torch.autograd.grad(row[0], weight, retain_graph=True)[0][0] for row in logits])
+    slopes = [torch.autograd.grad(row[0], weight, retain_graph=True, allow_unused=True)[0] for row in logits]
+    if any(slope is None for slope in slopes):
+        return None  # the last matrix has no part in the outputs
+    features = torch.stack([slope[0] for slope in slopes])
     gradient = observation.gradient()[head.weight].double()
     excess: Tensor = torch.linalg.lstsq(features.T, len(inputs) * gradient.T, driver="gelsd").solution
     truth: Tensor = logits.detach().softmax(1) - excess
