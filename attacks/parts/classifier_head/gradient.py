@@ -56,7 +56,7 @@ def _place_of(task: Task, name: str) -> str | None:
         return f"{module.partition('.parametrizations.')[0]}.weight".removeprefix(".")
     layer = task.network.get_submodule(module.removeprefix("."))
     # As torch's older weight and spectral norm and its pruning name them.
-    computed = last in ("weight_v", "weight_orig") and isinstance(getattr(layer, "weight", None), Tensor)
+    computed = last in ("weight_v", "weight_orig") and "weight" not in layer._parameters
     return f"{module}.weight".removeprefix(".") if computed else None
 
 

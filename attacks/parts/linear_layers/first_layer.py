@@ -57,10 +57,10 @@ def _require_own_weight(task: Task, name: str, layer: nn.Module | None) -> None:
     if not isinstance(layer, nn.Linear):
         return
     names = names_of(task.network)
-    for own in ("weight", "bias"):
+    for own, value in (("weight", layer.weight), ("bias", layer.bias)):
         place = f"{name}.{own}" if name else own
         tied = [other for other, known_as in names.items() if known_as == names.get(place) and other != place]
-        if tied or (place not in names and getattr(layer, own) is not None):
+        if tied or (place not in names and value is not None):
             why = f"is tied to '{tied[0]}'" if tied else "is made of other parameters"
             raise NotApplicable(
                 f"'{place}' of '{task.name}' {why}, so its gradient does not show its inputs: try gradient matching"
