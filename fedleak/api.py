@@ -6,19 +6,20 @@ for figure in score(guess, captured):
     print(figure.metric, figure.value, "prior", figure.baseline, "no gradient", figure.no_gradient)
 """
 
-import copy
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.criterion import Loss, criterion_for, takes_single_logit
 from fedleak.contracts.defense import Defense
 from fedleak.contracts.metric import metrics as metric_registry
 from fedleak.contracts.observation import Observation
@@ -35,8 +36,7 @@ from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.learning.batch import Batch
-from fedleak.learning.given import classes_of, require_examples, require_trainable
-from fedleak.learning.task import Task
+from fedleak.learning.given import examples_of, module_of, task_of
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
 from fedleak.settings.base import Table, parse_settings
@@ -111,62 +111,67 @@ def capture(
 
 def observe(
     model: nn.Module,
-    inputs: Float[Tensor, "batch channels height width"],
-    labels: Int[Tensor, " batch"],
+    inputs: Float[Tensor | np.ndarray, "batch channels height width"],
+    labels: Integer[Tensor | np.ndarray, " batch"] | Sequence[int],
     *,
     defense: Sequence[Defense | Table] = (),
     auxiliary: Batch | None = None,
     strangers: Batch | None = None,
     seed: int = 0,
+    loss: Loss = "cross-entropy",
+    loss_options: Table | None = None,
     **training: Any,
 ) -> Capture:
     """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
 
-    `training` holds fields of `LocalTraining`; without any it is one step of SGD on the whole batch. `auxiliary` is
+    `training` holds fields of `[federation]`; without any it is one step of SGD on the whole batch. `loss` is one of
+    `[task]` by name, with its options, a function of outputs and class indices, or one of torch's. `auxiliary` is
     public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
     attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
     an unknown or impossible field, for a defense that needs several clients (use `capture`), and for a model, images or
-    labels that are not such. Parameters with `requires_grad = False` are neither trained nor sent.
+    labels that are not such.
+
+    The model is left as it is, and may be in any precision, in which the client then computes, in `DataParallel` or
+    compiled, and on any device; all is computed in main memory. It takes the images alone, and returns scores, or a
+    mapping that has them as "logits". Parameters with `requires_grad = False`, and those that have no part in the
+    scores, are neither trained nor sent; a tied parameter is sent once, under its first name.
     """
-    require_examples(inputs, labels)
-    require_trainable(model, mode_is_said="mode" in training)
-    labels = labels.long()
+    truth = examples_of(inputs, labels)
+    network = module_of(model, mode_is_said="mode" in training)
     chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     protocol = chain.protocol
     if protocol is not None:
         raise ConfigError(
             f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
         )
-    size = training.get("batch_size", len(labels))
-    batches = -(-len(labels) // size) if isinstance(size, int) and size > 0 else 1
+    size = training.get("batch_size", len(truth))
+    batches = -(-len(truth) // size) if isinstance(size, int) and size > 0 else 1
     settings = {"batch_size": size, "batches": batches, **training}
     federation = parse_settings(FederationSettings, settings)
     chain = chain.planned((federation,))
     facts = chain.settings(federation).training()
-    network = copy.deepcopy(model).eval()
-    classes = classes_of(network, inputs, labels)
-    task = Task(type(model).__name__, network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), classes)
-    with seeded(seed, "initial weights"):  # of layers that a defense puts in
-        task = chain.task(task)
+    with seeded(seed, "initial weights"):  # of lazy layers, and of those that a defense puts in
+        bare = task_of(network, truth, facts.mode or "train", single_logit=takes_single_logit(loss))
+        criterion = criterion_for(loss, loss_options or {}, bare.classes, single_logit=bare.criterion.single_logit)
+        task = chain.task(replace(bare, criterion=criterion))
     before = weights_of(task.network)
-    after = reply(task, before, Batch(inputs, labels), facts, chain, (seed, "observe")).weights
+    after = reply(task, before, truth, facts, chain, (seed, "observe")).weights
     observation = Observation(
         task=task,
         before=before,
         update=Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
         buffers_after=after.buffers or None,
-        num_examples=len(labels),
+        num_examples=len(truth),
         training=facts,
         defense=chain,
         auxiliary=auxiliary,
     )
-    truth = Batch(inputs, labels)
     masks = chain.seen(truth, (seed, "observe"))
     return Capture(
         observation,
         truth,
         question=None if strangers is None else _question(truth, strangers, seed),
-        seen=Batch(inputs.masked_fill(~masks, torch.nan), labels),
+        seen=Batch(truth.inputs.masked_fill(~masks, torch.nan), truth.labels),
     )
 
 
@@ -177,10 +182,11 @@ def attack(captured: Capture | Observation, name: str, *, seed: int = 0, **optio
     """
     chosen = attacks.build(name, options)
     rng = generator(seed, "attack", name)
-    if isinstance(captured, Observation):
+    if isinstance(captured, Capture):
+        challenge = captured.challenge if "candidates" in chosen.requires else None
+        captured = shown(captured.observation, chosen, captured.others, challenge)
+    with torch.inference_mode(False), torch.enable_grad():
         return chosen.run(captured, rng)
-    challenge = captured.challenge if "candidates" in chosen.requires else None
-    return chosen.run(shown(captured.observation, chosen, captured.others, challenge), rng)
 
 
 def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | None = None) -> list[Score]:

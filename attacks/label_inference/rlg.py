@@ -12,7 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 
 from ..parts.classifier_head.class_presence import LOUD
-from ..parts.classifier_head.gradient import HeadGradient, head_gradient
+from ..parts.classifier_head.gradient import HeadGradient, head_gradient, head_of
 from ..parts.classifier_head.label_rule import LabelRule, require
 
 
@@ -32,6 +32,8 @@ class RLG(LabelRule):
 
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
         require(observation)
+        if not head_of(observation.task).plain:
+            raise NotApplicable("the rule reads the last layer's weight, and that is tied or made of other parameters")
         points, error = _points(head_gradient(observation), observation.examples())
         classes, rank = points.shape
         if rank >= classes - 1:

@@ -11,6 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
+from fedleak.learning.layers import twice_differentiable
 
 Requirement = Literal["others", "candidates"]
 """A field of an `Observation` that costs something to fill and is left empty unless an attack requires it."""
@@ -44,7 +45,8 @@ class Attack(Plugin, ABC):
     def run(self, observation: Observation, rng: Generator) -> Reconstruction:
         """The guess; a failed one, with the reason, where the attack does not apply."""
         try:
-            return self.reconstruct(observation, rng)
+            with twice_differentiable():
+                return self.reconstruct(observation, rng)
         except NotApplicable as refusal:
             return Reconstruction.failed(str(refusal))
 

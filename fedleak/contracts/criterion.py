@@ -17,7 +17,7 @@ from fedleak.contracts.network import BINARY, as_it_is, outputs_allowed, require
 from fedleak.errors import ConfigError, did_you_mean, first_line
 from fedleak.learning.loss import Criterion, CrossEntropy, Labels, OneAgainstRest, Scores, SquaredError
 from fedleak.learning.source import Source
-from fedleak.settings.base import Amount, Rate, Settings, parse_settings
+from fedleak.settings.base import Amount, Rate, Settings, Table, parse_settings
 from fedleak.settings.task import TaskSettings, is_own
 
 PLACE = "task.loss"
@@ -37,6 +37,7 @@ class _Nothing(Settings):
     pass
 
 
+Loss = str | Callable[..., Tensor]
 NAMES = ("cross-entropy", BINARY, "mean-squared-error")
 
 
@@ -74,50 +75,90 @@ class OwnLoss(Criterion):
 
 
 def criterion_of(settings: TaskSettings, source: Source, network: nn.Module) -> Criterion:
-    """What clients minimize; raises `ConfigError` where there is no such loss, or it does not take these options."""
+    """What a table says that clients minimize; raises `ConfigError` as `criterion_for` does."""
     outputs = require_scores(network, settings.network or settings.label, source, outputs_allowed(settings, source))
-    single, options = outputs == 1, settings.loss_options
-    if is_own(settings.loss):
-        return OwnLoss(address=settings.loss, function=_own(settings), single_logit=single)
-    if settings.loss == "cross-entropy":
+    loss: Loss = _of_the_user(settings) if is_own(settings.loss) else settings.loss
+    options = {} if is_own(settings.loss) else settings.loss_options
+    return criterion_for(loss, options, source.classes, single_logit=outputs == 1, address=settings.loss)
+
+
+def criterion_for(
+    loss: Loss, options: Table, classes: int, *, single_logit: bool, address: str | None = None
+) -> Criterion:
+    """The criterion of that name, of torch's own losses, or of a function of outputs and class indices.
+
+    Raises `ConfigError` where there is no such loss, or it does not take these options.
+    """
+    if isinstance(loss, nn.Module):
+        return _of_torch(loss, classes, single_logit) or _own(loss, address, single_logit)
+    if not isinstance(loss, str):
+        return _own(loss, address, single_logit)
+    if loss == "cross-entropy":
         chosen = parse_settings(_CrossEntropy, options, OPTIONS)
-        if len(chosen.class_weights) not in (0, source.classes):
-            raise ConfigError(
-                f"{OPTIONS}.class_weights: expected a weight for each of {source.classes} classes, got "
-                f"{len(chosen.class_weights)}"
-            )
-        return CrossEntropy(class_weights=chosen.class_weights, label_smoothing=chosen.label_smoothing)
-    if settings.loss == BINARY:
-        weight = parse_settings(_Binary, options, OPTIONS).positive_weight
-        if single:
-            return CrossEntropy(single_logit=True, class_weights=() if weight is None else (1.0, weight))
-        if weight is not None:
-            raise ConfigError(
-                f"{OPTIONS}.positive_weight: is for a single logit, and the network has {outputs} outputs"
-            )
-        return OneAgainstRest()
-    if settings.loss == "mean-squared-error":
+        return _cross_entropy(chosen.class_weights, chosen.label_smoothing, classes)
+    if loss == BINARY:
+        return _binary(parse_settings(_Binary, options, OPTIONS).positive_weight, single_logit)
+    if loss == "mean-squared-error":
         parse_settings(_Nothing, options, OPTIONS)
         return SquaredError()
-    raise ConfigError(
-        f"{PLACE}: no loss is called '{settings.loss}'{did_you_mean(settings.loss, (*NAMES, 'MODULE:NAME'))}"
-    )
+    raise ConfigError(f"{PLACE}: no loss is called '{loss}'{did_you_mean(loss, (*NAMES, 'MODULE:NAME'))}")
 
 
-def _own(settings: TaskSettings) -> Any:
+def takes_single_logit(loss: Loss) -> bool:
+    """Whether a loss may be of a single logit where there are two classes."""
+    return loss == BINARY or isinstance(loss, nn.BCEWithLogitsLoss) or not isinstance(loss, str | nn.CrossEntropyLoss)
+
+
+def _cross_entropy(weights: tuple[float, ...], smoothing: float, classes: int) -> Criterion:
+    if len(weights) not in (0, classes):
+        raise ConfigError(
+            f"{OPTIONS}.class_weights: expected a weight for each of {classes} classes, got {len(weights)}"
+        )
+    return CrossEntropy(class_weights=weights, label_smoothing=smoothing)
+
+
+def _binary(weight: float | None, single_logit: bool) -> Criterion:
+    if single_logit:
+        return CrossEntropy(single_logit=True, class_weights=() if weight is None else (1.0, weight))
+    if weight is not None:
+        raise ConfigError(f"{OPTIONS}.positive_weight: is for a single logit, and the network has more outputs")
+    return OneAgainstRest()
+
+
+def _of_torch(loss: nn.Module, classes: int, single_logit: bool) -> Criterion | None:
+    """Torch's own losses as ours, whose labels can be inferred; None for others and for unusual forms of these."""
+    if getattr(loss, "reduction", "mean") != "mean":
+        raise ConfigError(f"{PLACE}: expected a mean over the batch, got {type(loss).__name__} of another reduction")
+    if isinstance(loss, nn.CrossEntropyLoss):
+        weights = () if loss.weight is None else tuple(loss.weight.tolist())
+        return _cross_entropy(weights, loss.label_smoothing, classes)
+    if isinstance(loss, nn.BCEWithLogitsLoss) and loss.weight is None:
+        return _binary(None if loss.pos_weight is None else float(loss.pos_weight.reshape(())), single_logit)
+    return SquaredError() if isinstance(loss, nn.MSELoss) else None
+
+
+def _own(loss: Callable[..., Tensor], address: str | None, single_logit: bool) -> Criterion:
+    if isinstance(loss, nn.Module) and any(value.requires_grad for value in loss.parameters()):
+        raise ConfigError(f"{PLACE}: {address} has parameters of its own to train, which nobody would send")
+    name = address or str(getattr(loss, "__name__", type(loss).__name__))
+    return OwnLoss(address=name, function=loss, single_logit=single_logit)
+
+
+def _of_the_user(settings: TaskSettings) -> Callable[..., Tensor]:
     """The user's function with its options, or what their class makes of them."""
     found = imported(settings.loss, settings.folder, PLACE)
     if not callable(found):
         raise ConfigError(f"{PLACE}: expected {settings.loss} as a function or class, got {type(found).__name__}")
+    options: Any = dict(settings.loss_options)
     if not inspect.isclass(found):
-        return partial(found, **settings.loss_options) if settings.loss_options else found
-    arguments = arguments_for(found, settings.loss_options, {}, OPTIONS, as_it_is)
+        return partial(found, **options) if options else found
+    arguments = arguments_for(found, options, {}, OPTIONS, as_it_is)
     try:
-        made = found(**arguments)
+        made: Any = found(**arguments)
     except Exception as error:  # it is other people's code, and raises whatever it likes
-        raise ConfigError(
-            f"{PLACE}: {settings.loss} cannot be made: {type(error).__name__}: {first_line(error)}"
-        ) from error
-    if isinstance(made, nn.Module) and any(value.requires_grad for value in made.parameters()):
-        raise ConfigError(f"{PLACE}: {settings.loss} has parameters of its own to train, which nobody would send")
-    return made
+        why = f"{type(error).__name__}: {first_line(error)}"
+        raise ConfigError(f"{PLACE}: {settings.loss} cannot be made: {why}") from error
+    if not callable(made):
+        raise ConfigError(f"{PLACE}: expected {settings.loss} to make a function of outputs and labels")
+    function: Callable[..., Tensor] = made
+    return function

@@ -7,20 +7,22 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fedleak.contracts.foreign import arguments_for, parameters_of
 from fedleak.contracts.imports import imported
 from fedleak.contracts.model import models
 from fedleak.errors import ConfigError, DataError, did_you_mean, echo, first_line
+from fedleak.learning.facts import Mode
 from fedleak.learning.layers import normalize_inputs
+from fedleak.learning.networks import materialize, require_one_mode, tried, unwrapped
 from fedleak.learning.source import Source
-from fedleak.randomness import seeded
 from fedleak.settings.base import Table
 from fedleak.settings.task import TaskSettings, is_own
 
 PLACE = "task.network"
 BINARY = "binary-cross-entropy"
+MODES: tuple[Mode, ...] = ("train", "eval")
 Builder = Callable[[str, Table, Source], nn.Module]
 
 
@@ -37,6 +39,7 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
         network = LIBRARIES[kind](name, settings.options, source)
     else:
         network = _of_the_user(address, settings, source)
+    network = unwrapped(network, PLACE, address)
     if settings.normalize is not None:
         _normalize(network, settings, source)
     require_scores(network, address, source, outputs_allowed(settings, source))
@@ -51,34 +54,32 @@ def outputs_allowed(settings: TaskSettings, source: Source) -> tuple[int, ...]:
 
 
 def require_scores(network: nn.Module, what: str, source: Source, allowed: tuple[int, ...]) -> int:
-    """How many scores the network makes of one example; raises `ConfigError` unless that is allowed."""
-    was_training = network.training
-    try:
-        with torch.no_grad(), seeded("a network is tried"):
-            outputs = network.eval()(torch.full((1, *source.shape), 0.5))
-    except Exception as error:  # a module of anybody's raises whatever it likes
+    """How many scores the network makes of each example, in either mode; raises `ConfigError` unless that is allowed.
+
+    Lazy layers get their shapes from it, and fresh weights.
+    """
+    require_one_mode(network, PLACE, "call self.train() at the end of its __init__")
+    examples = torch.full((2, *source.shape), 0.5)
+    materialize(network, examples, PLACE, what)
+    for mode in MODES:
+        outputs = tried(network, examples, mode, PLACE, what)
+        count = 1 if outputs.shape == (2,) else outputs.shape[1] if outputs.dim() == 2 else 0
+        if count not in allowed:
+            single = (
+                f'; a single logit for two classes goes with loss = "{BINARY}"'
+                if count == 1 and source.classes == 2
+                else ""
+            )
+            raise ConfigError(
+                f"{PLACE}: expected {what} to return {source.classes} scores of each example, as the data have "
+                f"{source.classes} classes, got shape {tuple(outputs.shape[1:])} of each; give it as many outputs "
+                f"(task.options), or say how many classes there are (task.classes){single}"
+            )
+    if found := [name for name, value in network.state_dict().items() if value.dtype is torch.bfloat16]:
         raise ConfigError(
-            f"{PLACE}: {what} does not run on an example of shape {source.shape} ({first_line(error)}); take another "
-            "network, or another size or shape of the data"
-        ) from error
-    finally:
-        network.train(was_training)
-    if not isinstance(outputs, Tensor):
-        raise ConfigError(f"{PLACE}: expected {what} to return scores as a tensor, got {type(outputs).__name__}")
-    if outputs.shape == (1,) and 1 in allowed:
-        return 1
-    if outputs.dim() != 2 or len(outputs) != 1 or outputs.shape[1] not in allowed:
-        single = (
-            f'; a single logit for two classes goes with loss = "{BINARY}"'
-            if outputs.numel() == 1 and source.classes == 2
-            else ""
+            f"{PLACE}: '{found[0]}' of {what} is in bfloat16, which Flower's arrays lack; take float16 or float32"
         )
-        raise ConfigError(
-            f"{PLACE}: expected {what} to return {source.classes} scores of each example, as the data have "
-            f"{source.classes} classes, got shape {tuple(outputs.shape[1:])} of each; give it as many outputs "
-            f"(task.options), or say how many classes there are (task.classes){single}"
-        )
-    return outputs.shape[1]
+    return count
 
 
 # Where networks come from.

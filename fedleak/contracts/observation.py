@@ -7,7 +7,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors, Weights, widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,9 @@ class Observation:
             object.__setattr__(self, "defense", Chain(tuple(self.defense)))
 
     def gradient(self) -> NamedTensors:
-        """The mean gradient that the update implies, by parameter; see `Update.as_gradient`."""
-        return self.update.as_gradient(self.before.parameters, self.training).tensors
+        """The mean gradient that the update implies, by parameter, at least in float32; see `Update.as_gradient`."""
+        exact = Update({name: widened(value) for name, value in self.update.tensors.items()}, self.update.kind)
+        return exact.as_gradient(self.before.parameters, self.training).tensors
 
     def examples(self) -> int:
         """How many examples to guess: as reported, else one batch for each client of the cohort."""

@@ -88,7 +88,11 @@ class DPSGD(Defense):
 
     def gradient(self, step: Step, rng: Generator) -> NamedTensors:
         singles = example_gradients(step)
-        norms = torch.stack([value.flatten(1).square().sum(1) for value in singles.values()]).sum(0).sqrt()
+        norms = (
+            torch.stack([value.square().reshape(len(value), value[0].numel()).sum(1) for value in singles.values()])
+            .sum(0)
+            .sqrt()
+        )
         scales = (self.max_norm / norms.clamp_min(_SHORTEST)).clamp(max=1.0)
         count = len(step.examples)
         return {

@@ -1,6 +1,5 @@
 """Group normalization in place of batch normalization."""
 
-import copy
 from dataclasses import dataclass, replace
 from math import gcd
 from typing import ClassVar
@@ -10,7 +9,7 @@ from torch import nn
 
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
-from fedleak.learning.layers import BatchNorm, batch_norms
+from fedleak.learning.layers import BatchNorm, batch_norms, copied
 from fedleak.learning.task import Task
 from fedleak.settings.base import Count
 
@@ -37,7 +36,7 @@ class UseGroupNorm(Defense):
             )
 
     def transform_task(self, task: Task) -> Task:
-        network = copy.deepcopy(task.network)
+        network = copied(task.network)
         for place, layer in batch_norms(network).items():
             network.set_submodule(place, self._instead_of(layer))
         return replace(task, network=network)

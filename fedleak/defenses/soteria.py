@@ -1,6 +1,5 @@
 """Soteria: pruning of the features that say most of the input."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -11,6 +10,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.defenses.parts.dense import dense_layers, require_dense_layer
+from fedleak.learning.layers import copied, twice_differentiable
 from fedleak.learning.task import Task
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update
@@ -61,9 +61,10 @@ class Soteria(Defense):
         return {**everything, **{name: _live(sent.tensors[name]) for name in matrices[:1]}}
 
 
+@twice_differentiable()
 def feature_sensitivity(step: Step, layer: str, probes: int | None, rng: Generator) -> Float[Tensor, " features"]:
     """‖dr/dX‖ / |r| of each feature r that enters a layer, summed over the batch X; the network is in eval mode."""
-    network, seen = copy.deepcopy(step.task.network), list[Tensor]()
+    network, seen = copied(step.task.network), list[Tensor]()
     network.get_submodule(layer).register_forward_pre_hook(lambda _, entering: seen.append(entering[0]))
     task = replace(step.task, network=network)
 

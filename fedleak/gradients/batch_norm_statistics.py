@@ -1,6 +1,5 @@
 """BatchNorm statistics of a forward pass, and how far they are from what they should be."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.layers import copied
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 
@@ -30,7 +30,7 @@ class Gauge:
     @classmethod
     def of(cls, observation: Observation) -> "Gauge":
         """The gauge for the model that was sent; layers that its forward pass leaves out are left out."""
-        task = replace(observation.task, network=copy.deepcopy(observation.task.network))
+        task = replace(observation.task, network=copied(observation.task.network))
         gauge = cls(task, {}, {})
         for name, layer in task.network.named_modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):

@@ -1,27 +1,46 @@
 """Per-sample gradients, for defenses that treat each example by itself."""
 
-import copy
 from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fedleak.learning.layers import copied, scores_in
 from fedleak.learning.training import Step
 from fedleak.learning.weights import names_of
+
+RULES = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, nn.Embedding),
+    *(nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
+"""Layers of torch whose gradients of each example Opacus computes by a formula."""
 
 
 def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     """The gradient of each example's own loss, by parameter; class weights multiply it."""
-    # Opacus' hooks see neither layers in eval mode, nor what a penalty takes from the middle of the network, nor that
-    # two layers have one parameter.
-    if step.mode == "eval" or step.task.penalties or _tied(step.task.network):
+    # Opacus' hooks see neither layers in eval mode, nor what a penalty takes from the middle of the network.
+    if step.mode == "eval" or step.task.penalties or not _is_plain(step):
         return _one_by_one(step)
     return _together(step)
 
 
-def _tied(network: nn.Module) -> bool:
-    return any(name != known_as for name, known_as in names_of(network).items())
+def _is_plain(step: Step) -> bool:
+    """Whether a network is of layers alone that Opacus has rules for; of others it gives no gradient, or a wrong one.
+
+    Others are those whose weights are tied, computed or in another layout, and those with hooks, but for hooks of the
+    whole network.
+    """
+    network, weights = step.task.network, step.weights.parameters.values()
+    if any(name != known_as for name, known_as in names_of(network).items()):
+        return False
+    if not all(value.is_contiguous() and value.itemsize >= torch.float32.itemsize for value in weights):
+        return False
+    inner = [module for module in network.modules() if module is not network]
+    if any(module._forward_hooks or module._forward_pre_hooks for module in inner) or network._forward_hooks:
+        return False
+    holders = [module for module in network.modules() if any(one.requires_grad for one in module.parameters(False))]
+    return all(type(module) in RULES for module in holders)
 
 
 def _one_by_one(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
@@ -41,7 +60,7 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     # Opacus takes seconds to import, and only clients that train so need it.
     from opacus.grad_sample import GradSampleModule
 
-    network = copy.deepcopy(step.task.network).train()
+    network = copied(step.task.network).train()
     with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
         for name, value in (*network.named_parameters(), *network.named_buffers()):
             value.copy_(step.weights.state_dict()[name])
@@ -49,9 +68,9 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
         value.requires_grad_(name in step.weights.parameters)
     watched = GradSampleModule(network)
     # Its hooks warn where nothing that goes in has a gradient.
-    outputs = watched(step.examples.inputs.detach().clone().requires_grad_())
-    criterion = step.task.criterion
-    torch.autograd.backward([criterion.each(criterion.scores(outputs), step.examples.labels).mean()])
+    inputs = step.examples.inputs.to(next(network.parameters()).dtype, copy=True)
+    scores = step.task.criterion.scores(scores_in(watched(inputs.requires_grad_())))
+    torch.autograd.backward([step.task.criterion.each(scores, step.examples.labels).mean()])
     count = len(step.examples)
     return {
         name.removeprefix("_module."): value.new_zeros(count, *value.shape)

@@ -1,46 +1,123 @@
-"""What a user gives: a model and a batch, refused in a sentence where they are not what the attacks suppose."""
+"""What a user gives: a module and examples, taken as people have them or refused in a sentence."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedleak.errors import ConfigError, first_line
+from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+from fedleak.learning.facts import Mode
+from fedleak.learning.loss import CrossEntropy
+from fedleak.learning.networks import FEW, materialize, require_one_mode, set_aside_unreached, tried, unwrapped
+from fedleak.learning.task import Task
+
+# Examples.
 
 
-def require_examples(inputs: Tensor, labels: Tensor) -> None:
-    """Raises `ConfigError` unless these are images in [0, 1] and a class index for each."""
-    if not inputs.is_floating_point() or inputs.dim() != 4 or not len(inputs):
-        raise ConfigError(
-            f"observe: expected images as floats of shape (batch, channels, height, width), got {inputs.dtype} of "
-            f"shape {tuple(inputs.shape)}"
-        )
-    low, high = (float(end) for end in inputs.aminmax())
+def examples_of(inputs: Any, labels: Any) -> Batch:
+    """Images in [0, 1] and a class index for each, in memory of their own; halves become float32.
+
+    Raises `ConfigError` where they are not such.
+    """
+    images = _images(inputs)
+    low, high = (float(end) for end in images.aminmax())
     if not (low >= 0 and high <= 1):
         raise ConfigError(
             f"observe: expected images in [0, 1], got {low:.3g} to {high:.3g}; give them as they are before they are "
             "normalized, and put the normalization into the model in front of its first layer"
         )
-    whole = labels.dtype in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-    if not whole or labels.shape != inputs.shape[:1]:
+    return Batch(images, _labels(labels, len(images)))
+
+
+def _images(inputs: Any) -> Tensor:
+    if isinstance(inputs, np.ndarray):
+        inputs = torch.as_tensor(inputs)
+    if not isinstance(inputs, Tensor):
         raise ConfigError(
-            f"observe: expected a class index for each of {len(inputs)} images, got {labels.dtype} of shape "
-            f"{tuple(labels.shape)}; several labels, probabilities and other targets cannot be attacked"
+            f"observe: expected images as one tensor, got {_kind(inputs)}; give a model of several inputs in a module "
+            "that holds the others and takes the images alone"
         )
-
-
-def classes_of(network: nn.Module, inputs: Tensor, labels: Tensor) -> int:
-    """How many classes a network in eval mode tells apart; raises `ConfigError` where it does not run, or tells fewer
-    than the labels name."""
-    try:
-        with torch.no_grad():
-            outputs = network(inputs[:1])
-    except (RuntimeError, ValueError, TypeError) as error:
+    plain = inputs.layout is torch.strided and not inputs.is_meta
+    if not (plain and inputs.is_floating_point() and inputs.dim() == 4 and inputs.numel()):
+        how = "" if plain else f" ({inputs.layout}, on {inputs.device})"
         raise ConfigError(
-            f"observe: the model does not run on one image of shape {tuple(inputs.shape[1:])} ({first_line(error)}); "
-            "expected a module that takes a batch of images and returns scores of shape (batch, classes)"
-        ) from error
-    if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.shape[1] < 2:
-        got = f"shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise ConfigError(f"observe: expected scores of shape (batch, classes) for two classes or more, got {got}")
+            f"observe: expected images as floats of shape (batch, channels, height, width), got {inputs.dtype} of "
+            f"shape {tuple(inputs.shape)}{how}"
+        )
+    dtype = inputs.dtype if inputs.itemsize >= torch.float32.itemsize else torch.float32
+    return inputs.detach().to("cpu", dtype, memory_format=torch.contiguous_format, copy=True)
+
+
+def _labels(labels: Any, count: int) -> Tensor:
+    try:
+        given = torch.as_tensor(labels).detach()
+    except (TypeError, ValueError, RuntimeError):
+        given = torch.empty(0)
+    whole = not (given.is_floating_point() or given.is_complex() or given.dtype is torch.bool or given.is_meta)
+    if not whole or given.shape != (count,):
+        got = _kind(labels) if given.dim() == 0 or not given.numel() else f"{given.dtype} of shape {tuple(given.shape)}"
+        raise ConfigError(
+            f"observe: expected a class index for each of {count} images, got {got}; several labels, probabilities and "
+            "other targets cannot be attacked"
+        )
+    return given.to("cpu", torch.int64, copy=True)
+
+
+def _kind(value: Any) -> str:
+    """What something is, in a word or two."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} of shape {tuple(value.shape)}"
+    return type(value).__name__ + (f" of {len(value)}" if isinstance(value, tuple | list | dict) else "")
+
+
+# Modules.
+
+
+def module_of(model: Any, *, mode_is_said: bool) -> nn.Module:
+    """A copy of a model in memory, without what `DataParallel` and `torch.compile` put around it.
+
+    Raises `ConfigError` for what is no module, for modules in both modes where none is said, and as `unwrapped` does.
+    """
+    if not isinstance(model, nn.Module):
+        what = f"the class {model.__name__}" if isinstance(model, type) else _kind(model)
+        raise ConfigError(f"observe: expected the model as an instance of torch.nn.Module, got {what}")
+    if not any(value.requires_grad for value in model.parameters()):
+        raise ConfigError("observe: expected a model with parameters to train, got none with requires_grad = True")
+    if not mode_is_said:
+        require_one_mode(model, "observe", 'call model.train() or model.eval(), or say mode = "train" or mode = "eval"')
+    if not torch.is_grad_enabled():
+        raise ConfigError("observe: gradients are off (torch.no_grad, torch.inference_mode); call it outside of that")
+    network = unwrapped(model, "observe", "the model", copy=True)
+    return network.to("cpu").eval()
+
+
+def task_of(network: nn.Module, examples: Batch, mode: Mode, *, single_logit: bool = False) -> Task:
+    """The task of classifying such examples; lazy layers get their shapes.
+
+    Where a `single_logit` is allowed and the network gives one, there are two classes. Raises `ConfigError` where the
+    network does not run on them, or the scores do not fit the labels.
+    """
+    materialize(network, examples.inputs[:FEW], "observe", "the model")
+    outputs = tried(network, examples.inputs[:FEW], mode, "observe", "the model")
+    single_logit = single_logit and outputs.numel() == len(outputs)
+    if single_logit:
+        outputs = outputs.reshape(-1, 1).expand(-1, 2)
+    classes = classes_of(outputs, examples.labels)
+    set_aside_unreached(network, examples.inputs, mode)
+    _, channels, height, width = examples.inputs.shape
+    criterion = CrossEntropy(single_logit=single_logit)
+    return Task(type(network).__name__, network, (channels, height, width), classes, criterion=criterion)
+
+
+def classes_of(outputs: Tensor, labels: Tensor) -> int:
+    """How many classes scores tell apart; raises `ConfigError` where it is fewer than the labels name, or one."""
+    if outputs.dim() != 2 or outputs.shape[1] < 2:
+        raise ConfigError(
+            "observe: expected scores of shape (batch, classes) for two classes or more, got shape "
+            f"{tuple(outputs.shape)}"
+        )
     classes = outputs.shape[1]
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         raise ConfigError(
@@ -48,16 +125,3 @@ def classes_of(network: nn.Module, inputs: Tensor, labels: Tensor) -> int:
             f"{int(labels.min())} to {int(labels.max())}"
         )
     return int(classes)
-
-
-def require_trainable(model: nn.Module, *, mode_is_said: bool) -> None:
-    """Raises `ConfigError` where nothing of a model is trained, or its modules are in both modes and none is named."""
-    if not any(value.requires_grad for value in model.parameters()):
-        raise ConfigError("observe: expected a model with parameters to train, got none with requires_grad = True")
-    training = [name for name, module in model.named_modules() if module.training]
-    resting = [name for name, module in model.named_modules() if not module.training]
-    if training and resting and not mode_is_said:
-        raise ConfigError(
-            f"observe: '{training[0] or 'the model'}' is in train mode and '{resting[0] or 'the model'}' in eval mode, "
-            'and all modules are trained in one; call model.train() or model.eval(), or say mode = "train" or "eval"'
-        )

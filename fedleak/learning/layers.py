@@ -1,10 +1,15 @@
-"""Layers that attacks must know of: BatchNorm, noise drawn inside a network, normalization in front of it."""
+"""Networks and layers: copies, scores, and what attacks must know of: BatchNorm, noise, normalization, hooks."""
 
+import copy
+from collections.abc import Mapping
+from contextlib import _GeneratorContextManager
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 """BatchNorm of any dimension; torch has no public name for it."""
@@ -48,3 +53,29 @@ def normalize_inputs(network: nn.Module, mean: tuple[float, ...], std: tuple[flo
 def has_hooks(network: nn.Module) -> bool:
     """Whether anything is computed on the way into or out of a module that its class does not say."""
     return any(module._forward_pre_hooks or module._forward_hooks for module in network.modules())
+
+
+class _WithoutHistory(TorchFunctionMode):
+    """Within it, a deep copy of a tensor that was computed is a tensor of the same values."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            return args[1].setdefault(id(args[0]), args[0].detach().clone())
+        return func(*args, **(kwargs or {}))
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy, also of a network that keeps what its last forward computed, as `weight_norm` does."""
+    with _WithoutHistory():
+        return copy.deepcopy(network)
+
+
+def twice_differentiable() -> _GeneratorContextManager[None]:
+    """Within it attention is computed by plain sums and products: the fused kernels have no second derivative."""
+    within: _GeneratorContextManager[None] = sdpa_kernel(SDPBackend.MATH)
+    return within
+
+
+def scores_in(output: Any) -> Any:
+    """The "logits" of an output that has them by that name (Hugging Face's), else the output itself."""
+    return output.get("logits", output) if isinstance(output, Mapping) else output

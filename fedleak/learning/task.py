@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Num
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
+from fedleak.learning.layers import scores_in
 from fedleak.learning.loss import Criterion, CrossEntropy
 from fedleak.learning.source import Source
 from fedleak.learning.weights import NamedTensors, Weights
@@ -53,10 +54,21 @@ class Task:
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
-        """The network's scores. In train mode the buffers in `weights` are updated in place (BatchNorm statistics)."""
+        """The network's scores, in the precision of the weights.
+
+        In train mode the buffers in `weights` are updated in place (BatchNorm statistics).
+        """
+        return self.criterion.scores(self.outputs(weights, inputs, mode=mode))
+
+    def outputs(self, weights: Weights, inputs: Tensor, *, mode: Literal["train", "eval"] = "train") -> Any:
+        """What the network returns, its scores if it is fit for the task."""
         if self.network.training is not (mode == "train"):  # a walk over all modules, in the innermost loop of attacks
             self.network.train(mode == "train")
-        return self.criterion.scores(functional_call(self.network, weights.state_dict(), (inputs,)))
+        state = weights.state_dict()
+        first = next((state[name] for name, _ in self.network.named_parameters()), inputs)
+        if first.is_floating_point():
+            inputs = inputs.to(first.dtype)
+        return scores_in(functional_call(self.network, state, (inputs,)))
 
     def loss(
         self,

@@ -24,7 +24,9 @@ class Weights:
         """A network's own tensors, not copied."""
         trained: NamedTensors = {name: one for name, one in network.named_parameters() if one.requires_grad}
         frozen: NamedTensors = {name: one for name, one in network.named_parameters() if not one.requires_grad}
-        return cls(trained, {**frozen, **dict(network.named_buffers())})
+        known = {id(one) for one in network.parameters()}  # a buffer may be one of them under another name
+        buffers = {name: one for name, one in network.named_buffers() if id(one) not in known}
+        return cls(trained, {**frozen, **buffers})
 
     def state_dict(self) -> NamedTensors:
         return {**self.parameters, **self.buffers}
@@ -53,6 +55,11 @@ class Weights:
         for name, value in self.state_dict().items():
             if value.is_floating_point() and not torch.isfinite(value).all():
                 raise NonFiniteError(f"{where}: the model's '{name}' is not finite; {remedy}")
+
+
+def widened(value: Tensor) -> Tensor:
+    """The same numbers in float32 where they are floats of fewer bits: 1 / 3 of them would be another number there."""
+    return value.float() if value.is_floating_point() and value.itemsize < torch.float32.itemsize else value
 
 
 def frozen_in(network: nn.Module) -> frozenset[str]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedleak.errors import RecordingError
 from fedleak.gradients.precision import in_dtype
+from fedleak.learning.layers import twice_differentiable
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.profile.activity import expected_alone
 from fedleak.profile.batch_norm import BatchNormLeak, batch_norm_leak
@@ -83,6 +84,7 @@ class Profile:
     """Clients in it."""
 
 
+@twice_differentiable()
 def profile(subject: Subject, effort: Effort | None = None) -> Profile:
     """Every indicator of a message; the same message gives the same figures.
 

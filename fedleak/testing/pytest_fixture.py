@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float, Int
+import numpy as np
+from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from fedleak import api
+from fedleak.contracts.criterion import Loss
 from fedleak.contracts.defense import Defense
 from fedleak.errors import FedleakError
 from fedleak.learning.batch import Batch
@@ -31,8 +33,8 @@ class Fedleak:
     def attack(
         self,
         model: nn.Module,
-        inputs: Float[Tensor, "batch channels height width"],
-        labels: Int[Tensor, " batch"],
+        inputs: Float[Tensor | np.ndarray, "batch channels height width"],
+        labels: Integer[Tensor | np.ndarray, " batch"] | Sequence[int],
         name: str,
         *,
         defense: Sequence[Defense | Table] = (),
@@ -40,16 +42,21 @@ class Fedleak:
         training: Table | None = None,
         metrics: Sequence[str] | None = None,
         seed: int = 0,
+        loss: Loss = "cross-entropy",
         **options: Any,
     ) -> Leak:
         """What the attack `name` gets out of the update that training `model` on these examples gives away.
 
-        `options` are the attack's, `training` holds fields of `LocalTraining` (by default one step on the whole batch),
-        `defense` is a chain as in an experiment file, `auxiliary` public images and labels that the adversary holds.
-        The images are in [0, 1]. The model is left as it is. The same seed gives the same leak.
+        `options` are the attack's, `training` holds fields of `[federation]` (by default one step on the whole batch),
+        `loss` is what is minimized, `defense` a chain as in an experiment file, `auxiliary` public images and labels
+        that the adversary holds.
+        The images are in [0, 1]. The model is left as it is; see `observe` for what it may be. The same seed gives the
+        same leak, unless the model draws by other generators than torch's and Python's.
         """
         public = None if auxiliary is None else Batch(*auxiliary)
-        captured = api.observe(model, inputs, labels, defense=defense, auxiliary=public, seed=seed, **(training or {}))
+        captured = api.observe(
+            model, inputs, labels, defense=defense, auxiliary=public, seed=seed, loss=loss, **(training or {})
+        )
         guess = api.attack(captured, name, seed=seed, **options)
         leak = Leak(name, guess, api.score(guess, captured, metrics))
         self._attacked.append((leak, captured.truth))

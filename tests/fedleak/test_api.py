@@ -89,7 +89,16 @@ def test_a_frozen_head_has_no_labels_to_read() -> None:
         (IMAGES.masked_fill(IMAGES > 0.9, math.nan), LABELS, r"expected images in \[0, 1\], got nan"),
         ((IMAGES * 255).byte(), LABELS, "expected images as floats of shape"),
         (IMAGES[0], LABELS, "expected images as floats of shape"),
-        (IMAGES[..., :4], LABELS, "the model does not run on one image of shape"),
+        (IMAGES[:0], LABELS[:0], "expected images as floats of shape"),
+        (IMAGES.to_sparse(), LABELS, "expected images as floats of shape .*sparse"),
+        (IMAGES.to("meta"), LABELS, "expected images as floats of shape .*on meta"),
+        ((IMAGES, IMAGES), LABELS, "expected images as one tensor, got tuple of 2; give a model of several inputs in"),
+        ({"pixel_values": IMAGES}, LABELS, "expected images as one tensor, got dict of 1"),
+        (IMAGES, ["cat", "dog", "cat", "dog"], "expected a class index for each of 4 images, got list of 4"),
+        (IMAGES, LABELS > 0, "expected a class index for each of 4 images, got torch.bool"),
+        (IMAGES, LABELS[:, None], r"expected a class index for each of 4 images, got torch.int64 of shape \(4, 1\)"),
+        (IMAGES, LABELS - 1, "expected labels from 0 to 2, as the model has 3 outputs, got -1 to 1"),
+        (IMAGES[..., :4], LABELS, "the model does not run on an example of shape"),
         (IMAGES, LABELS.float(), "expected a class index for each of 4 images, got torch.float32"),
         (IMAGES, LABELS[:2], "expected a class index for each of 4 images"),
         (IMAGES, torch.eye(3)[LABELS], "expected a class index for each of 4 images"),
@@ -104,11 +113,60 @@ def test_examples_that_are_none_are_refused(images: torch.Tensor, labels: torch.
 def test_models_that_are_none_are_refused() -> None:
     for mine, sentence in [
         (model().requires_grad_(False), "expected a model with parameters to train"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(25, 1)), r".* for two classes or more, got shape \(1, 1\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(25, 1)), r".* for two classes or more, got shape \(4, 1\)"),
         (nn.Conv2d(1, 3, 1), r"expected scores of shape \(batch, classes\)"),
     ]:
         with pytest.raises(ConfigError, match=f"observe: {sentence}"):
             observe(mine, IMAGES, LABELS)
+
+
+def test_gradients_must_be_on() -> None:
+    with torch.no_grad(), pytest.raises(ConfigError, match="observe: gradients are off"):
+        observe(model(), IMAGES, LABELS)
+    captured = observe(model(), IMAGES[:1], LABELS[:1])
+    with torch.inference_mode():
+        assert attack(captured, "dlg", steps=2).failure is None
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (IMAGES.numpy(), LABELS.numpy()),
+        (IMAGES, LABELS.tolist()),
+        (IMAGES.to(memory_format=torch.channels_last), LABELS.byte()),
+        (IMAGES.clone().requires_grad_(), LABELS.to(torch.uint16)),
+        (IMAGES.double(), LABELS.int()),
+    ],
+)
+def test_examples_are_taken_as_people_have_them(images: torch.Tensor, labels: torch.Tensor) -> None:
+    torch.manual_seed(0)
+    mine = model()
+    captured = observe(mine, images, labels)
+    assert torch.equal(captured.truth.inputs.float(), IMAGES)
+    assert torch.equal(captured.truth.labels, LABELS)
+    usual = observe(mine, IMAGES, LABELS).observation.update.vector()
+    assert torch.allclose(captured.observation.update.vector(), usual, atol=1e-7)
+    assert attack(captured, "bias-sign").failure is None
+    score(attack(captured, "dlg", steps=1), captured)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_client_computes_in_the_model_s_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    mine = nn.Sequential(nn.Flatten(), nn.Linear(25, 60), nn.Sigmoid(), nn.Linear(60, 3)).to(dtype)
+    captured = observe(mine, IMAGES[:1], LABELS[:1])
+    assert all(value.dtype is dtype for value in captured.observation.update.tensors.values())
+    floor = {torch.float16: 40, torch.bfloat16: 25, torch.float64: 60}[dtype]
+    assert score(attack(captured, "analytic-linear"), captured, ["psnr"])[0].value > floor
+    assert score(attack(captured, "auto-labels"), captured, ["label-recall"])[0].value == 1
+    assert torch.isfinite(attack(captured, "inverting-gradients", steps=3).inputs).all()
+
+
+def test_lazy_layers_get_the_same_weights_from_the_same_seed() -> None:
+    mine = nn.Sequential(nn.Flatten(), nn.LazyLinear(12), nn.ReLU(), nn.LazyLinear(3))
+    one, same, other = (observe(mine, IMAGES, LABELS, seed=seed).observation.before for seed in (0, 0, 1))
+    assert torch.equal(one.parameters["1.weight"], same.parameters["1.weight"])
+    assert not torch.equal(one.parameters["1.weight"], other.parameters["1.weight"])
 
 
 def test_modules_in_both_modes_are_refused_unless_one_is_said() -> None:

@@ -12,7 +12,7 @@ from fedleak.gradients.precision import in_dtype
 from fedleak.learning.loss import Criterion
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors, Weights, names_of
 from fedleak.randomness import seeded
 
 from ..applicability import leaves_signs, mode_of
@@ -27,6 +27,9 @@ class Head:
 
     weight: str
     bias: str | None
+    plain: bool = True
+    """Whether the weight's gradient is that of the layer's outputs alone. It is not where the weight is tied to another
+    layer's, or made of other parameters (weight or spectral norm, pruning): then the bias alone is read."""
 
     def rows(self, named: NamedTensors, fill: float) -> tuple[Tensor, Tensor | None]:
         """Weight and bias of each class in float64; that of a class without a row is `fill` times the other's."""
@@ -46,10 +49,27 @@ def find_head(task: Task) -> Head | None:
     matrices = [name for name, value in parameters.items() if value.dim() == 2 and value.shape[0] == rows]
     if not matrices or not parameters[matrices[-1]].requires_grad:
         return None
-    name = f"{matrices[-1].removesuffix('weight')}bias"
+    place = _place_of(task, matrices[-1])
+    name = f"{(place or matrices[-1]).removesuffix('weight')}bias"
     bias = parameters.get(name)
     sent = bias is not None and bias.requires_grad and bias.shape == (rows,)
-    return Head(weight=matrices[-1], bias=name if sent else None)
+    if place is not None and not sent:
+        return None
+    return Head(weight=matrices[-1], bias=name if sent else None, plain=place is None)
+
+
+def _place_of(task: Task, name: str) -> str | None:
+    """The weight that a matrix of another name, or of several names, is behind; None where it is a weight itself."""
+    aliases = [other for other, known_as in names_of(task.network).items() if known_as == name]
+    if len(aliases) > 1:
+        return aliases[-1]
+    module, _, last = f".{name}".rpartition(".")
+    if ".parametrizations." in f"{module}.":
+        return f"{module.partition('.parametrizations.')[0]}.weight".removeprefix(".")
+    layer = task.network.get_submodule(module.removeprefix("."))
+    # As torch's older weight and spectral norm and its pruning name them.
+    computed = last in ("weight_v", "weight_orig") and "weight" not in layer._parameters
+    return f"{module}.weight".removeprefix(".") if computed else None
 
 
 def head_of(task: Task) -> Head:
@@ -57,7 +77,10 @@ def head_of(task: Task) -> Head:
     head = find_head(task)
     if head is None:
         outputs = "one output" if task.criterion.single_logit else f"{task.classes} outputs"
-        raise NotApplicable(f"'{task.name}' does not end in a linear layer with {outputs} that is trained")
+        raise NotApplicable(
+            f"'{task.name}' does not end in a linear layer with {outputs} that is trained: its weight or, where that "
+            "is tied or made of other parameters, its bias"
+        )
     return head
 
 
@@ -93,13 +116,19 @@ def head_gradient(observation: Observation) -> HeadGradient:
     head = head_of(observation.task)
     gradient, before = observation.gradient(), observation.before.parameters
     after, balanced = weights_after(observation).parameters, observation.task.criterion.balanced
+    balanced_rows = balanced and not leaves_signs(observation) and not observation.task.criterion.single_logit
     weight, bias = head.rows(gradient, -1.0 if balanced else 0.0)
+    if not head.plain and bias is not None:  # as a layer of one feature, which is always 1
+        ends_at = [(torch.zeros_like(bias[:, None]), head.rows(values, 0.0)[1]) for values in (before, after)]
+        return HeadGradient(
+            weight=bias[:, None], bias=bias, before=ends_at[0], after=ends_at[1], balanced=balanced_rows
+        )
     return HeadGradient(
         weight=weight,
         bias=bias,
         before=head.rows(before, 0.0),
         after=head.rows(after, 0.0),
-        balanced=balanced and not leaves_signs(observation) and not observation.task.criterion.single_logit,
+        balanced=balanced_rows,
     )
 
 
@@ -151,7 +180,7 @@ def labels_of(
     """
     head, task = find_head(observation.task), observation.task
     criterion = task.criterion
-    if head is None or leaves_signs(observation) or len(inputs) != observation.examples():
+    if head is None or not head.plain or leaves_signs(observation) or len(inputs) != observation.examples():
         return None
     weights = in_dtype(observation.before, torch.float64)
     weight = weights.parameters[head.weight].requires_grad_()
@@ -161,7 +190,10 @@ def labels_of(
     except (ValueError, RuntimeError):
         return None  # the network does not run on such a batch, or not in double precision
     # An output's derivative by its own row of weights is what the head sees: the features.
-    features = torch.stack([torch.autograd.grad(row[-1], weight, retain_graph=True)[0][-1] for row in logits])
+    slopes = [torch.autograd.grad(row[-1], weight, retain_graph=True, allow_unused=True)[0] for row in logits]
+    if any(slope is None for slope in slopes):
+        return None  # the last matrix has no part in the outputs
+    features = torch.stack([slope[-1] for slope in slopes])
     gradient, _ = head.rows(observation.gradient(), -1.0 if criterion.balanced else 0.0)
     seen: Tensor = torch.linalg.lstsq(features.T, gradient.T, driver="gelsd").solution
     return fitting_labels(criterion, logits.detach(), seen)
@@ -173,8 +205,10 @@ def one_label(criterion: Criterion, gradient: HeadGradient) -> Int[Tensor, " one
     So its scores are known, and with them what each label would bring.
     """
     weight, bias = gradient.before
-    if gradient.bias is None or bias is None:
-        raise NotApplicable("under such a loss a label is read off the last layer's bias, and there is none")
+    if gradient.bias is None or bias is None or not weight.any():
+        raise NotApplicable(
+            "under such a loss a label is read off the last layer's bias and a weight that is neither tied nor computed"
+        )
     features = gradient.weight.T @ gradient.bias / gradient.bias.square().sum().clamp_min(1e-300)
     return fitting_labels(criterion, (weight @ features + bias)[None], gradient.bias[None])
 

@@ -76,8 +76,9 @@ def never_negative(observation: Observation) -> bool:
 
 
 def _last_layer(observation: Observation) -> nn.Module | None:
-    layer = observation.task.network.get_submodule(head_of(observation.task).weight.rpartition(".")[0])
-    return layer if isinstance(layer, nn.Linear) else None
+    head = head_of(observation.task)
+    layer = observation.task.network.get_submodule(head.weight.rpartition(".")[0])
+    return layer if isinstance(layer, nn.Linear) and head.plain else None
 
 
 def _clean(values: Tensor) -> Tensor:

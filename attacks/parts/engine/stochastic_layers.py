@@ -1,6 +1,5 @@
 """Dropout masks and latent noise as optimization variables, in a private copy of the network."""
 
-import copy
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
-from fedleak.learning.layers import StandardNormal
+from fedleak.learning.layers import StandardNormal, copied
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
@@ -136,7 +135,7 @@ def secret_draws(observation: Observation) -> StochasticLayers | None:
 
 def stochastic_layers(observation: Observation) -> StochasticLayers:
     """The layers of the network that was sent which draw at random, with their draws given."""
-    task = replace(observation.task, network=copy.deepcopy(observation.task.network))
+    task = replace(observation.task, network=copied(observation.task.network))
     layers = {name: given for name, layer in task.network.named_modules() if (given := _given(layer))}
     if mode_of(observation) == "eval" or not layers:
         why = "the clients train in eval mode" if layers else f"'{task.name}' has no dropout layer"

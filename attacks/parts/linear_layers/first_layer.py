@@ -11,6 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.task import Task
+from fedleak.learning.weights import names_of
 from fedleak.randomness import seeded
 
 from ..applicability import mode_of
@@ -32,6 +33,7 @@ def find_first_layer(task: Task) -> FirstLayer:
     modules = [(n, m) for n, m in task.network.named_modules() if not list(m.children())]
     places = [i for i, (_, module) in enumerate(modules) if any(one.requires_grad for one in module.parameters())]
     name, layer = modules[places[0]] if places else ("", None)
+    _require_own_weight(task, name, layer)
     if not isinstance(layer, nn.Linear):
         raise NotApplicable(
             f"the first trainable layer of '{task.name}' is a {type(layer).__name__}, not linear: try gradient matching"
@@ -50,6 +52,21 @@ def find_first_layer(task: Task) -> FirstLayer:
     return FirstLayer(weight=f"{prefix}weight", bias=f"{prefix}bias", behind="".join(behind))
 
 
+def _require_own_weight(task: Task, name: str, layer: nn.Module | None) -> None:
+    """Raises `NotApplicable` where a linear layer's weight or bias is another's too, or made of other parameters."""
+    if not isinstance(layer, nn.Linear):
+        return
+    names = names_of(task.network)
+    for own, value in (("weight", layer.weight), ("bias", layer.bias)):
+        place = f"{name}.{own}" if name else own
+        tied = [other for other, known_as in names.items() if known_as == names.get(place) and other != place]
+        if tied or (place not in names and value is not None):
+            why = f"is tied to '{tied[0]}'" if tied else "is made of other parameters"
+            raise NotApplicable(
+                f"'{place}' of '{task.name}' {why}, so its gradient does not show its inputs: try gradient matching"
+            )
+
+
 # The first linear layer behind other layers.
 
 PROBES = 4
@@ -61,12 +78,17 @@ EXACT = 1e-9
 def find_inner_layer(task: Task) -> FirstLayer:
     """The first linear layer, behind whatever other layers; it must have a bias."""
     linear = [(name, module) for name, module in task.network.named_modules() if isinstance(module, nn.Linear)]
-    layers = [(name, module) for name, module in linear if module.weight.requires_grad]
+    layers = [
+        (name, module)
+        for name, module in linear
+        if any(one.requires_grad and one.dim() > 1 for one in module.parameters())
+    ]
     if not layers:
         raise NotApplicable(
             f"'{task.name}' has no linear layer that is trained, and the attack reads one: try gradient matching"
         )
     name, layer = layers[0]
+    _require_own_weight(task, name, layer)
     if layer.bias is None or not layer.bias.requires_grad:
         raise NotApplicable(
             f"the first linear layer of '{task.name}' has no bias that is trained, so its inputs are known only up to "
@@ -171,6 +193,7 @@ def head_behind_relu(observation: Observation, front: Front, rng: Generator) -> 
     if (
         head is None
         or task.criterion.single_logit
+        or not head.plain
         or head.weight == layer.weight
         or front.weights.parameters[head.weight].shape[1] != len(weight)
     ):

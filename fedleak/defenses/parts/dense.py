@@ -1,17 +1,24 @@
 """Dense layers of a network, and layers put in front of or behind one."""
 
-import copy
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from fedleak.errors import ConfigError
+from fedleak.learning.layers import copied
 from fedleak.learning.task import Task
+
+OF_ATTENTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 
 def dense_layers(network: nn.Module) -> list[str]:
-    """Names of the linear layers in the order they are declared, but for those inside of another."""
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    """Names of the linear layers in the order they are declared, but for those inside of another.
+
+    Nor those whose weight is no parameter of their own (weight norm) or that attention reads without running them.
+    """
+    linear = [(name, one) for name, one in network.named_modules() if isinstance(one, nn.Linear)]
+    names = [name for name, one in linear if "weight" in one._parameters and type(one) is not OF_ATTENTION]
     return [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
 
 
@@ -30,25 +37,26 @@ def in_front(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.
 
     That one becomes a child of the layer: what parameters there were keep their names, so that checkpoints still fit.
     """
-    copied = copy.deepcopy(network)
-    layer_there = copied.get_submodule(place)
+    changed = copied(network)
+    layer_there = changed.get_submodule(place)
     layer_there.register_forward_pre_hook(partial(_enter_through, child_of(layer_there, name, layer)))
-    return copied
+    return changed
 
 
 def behind(network: nn.Module, place: str, name: str, layer: nn.Module) -> nn.Module:
     """The same for everything that leaves it."""
-    copied = copy.deepcopy(network)
-    layer_there = copied.get_submodule(place)
+    changed = copied(network)
+    layer_there = changed.get_submodule(place)
     layer_there.register_forward_hook(partial(_leave_through, child_of(layer_there, name, layer)))
-    return copied
+    return changed
 
 
 def child_of(parent: nn.Module, name: str, layer: nn.Module) -> str:
     """Makes a layer the child of another, in its mode; returns its name, with a number where that is taken."""
     taken = [child for child, _ in parent.named_children()]
     own = name if name not in taken else f"{name}_{len(taken) + 1}"
-    parent.add_module(own, layer.train(parent.training))
+    dtype = next((one.dtype for one in parent.parameters() if one.is_floating_point()), torch.float32)
+    parent.add_module(own, layer.train(parent.training).to(dtype))
     return own
 
 

@@ -36,8 +36,34 @@ MODULE = """
     def tuple_giving(classes):
         class Two(nn.Module):
             def forward(self, x):
-                return x, x
-        return Two()
+                return self.net(x), x
+        two = Two()
+        two.net = made((3, 16, 16), classes)
+        return two
+
+    def lazy(classes):
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
+
+    def wrapped(classes):
+        return nn.DataParallel(made((3, 16, 16), classes))
+
+    def half(classes):
+        return made((3, 16, 16), classes).half()
+
+    def coarse(classes):
+        return made((3, 16, 16), classes).bfloat16()
+
+    def resting(classes):
+        network = made((3, 16, 16), classes)
+        network[1].eval()
+        return network
+
+    class Auxiliary(nn.Sequential):
+        def forward(self, x):
+            return (super().forward(x), x) if self.training else super().forward(x)
+
+    def auxiliary(classes):
+        return Auxiliary(nn.Flatten(), nn.Linear(3 * 16 * 16, classes))
 
     def no_network(classes):
         return 7
@@ -97,6 +123,9 @@ def test_torchvisions_networks_have_as_many_outputs_as_there_are_classes() -> No
         ),
         ("strangers_nets:broken", {}, "cannot be made with classes=4: RuntimeError: no such luck"),
         ("strangers_nets:tuple_giving", {}, "to return scores as a tensor, got tuple"),
+        ("strangers_nets:auxiliary", {}, "to return scores as a tensor, got tuple in train mode"),
+        ("strangers_nets:coarse", {}, "'1.weight' of strangers_nets:coarse is in bfloat16"),
+        ("strangers_nets:resting", {}, "'the model' is in train mode and '1' in eval mode"),
         ("strangers_nets:no_network", {}, "expected a torch.nn.Module from strangers_nets:no_network, got int"),
         ("strangers_nets:ready", {}, "as a class or function that makes a network, got Linear"),
         ("os:system", {}, "'os' is a module of Python itself"),
@@ -137,6 +166,19 @@ def test_frozen_parameters_are_found_by_name_module_and_pattern() -> None:
     frozen = {name for name, one in network.named_parameters() if not one.requires_grad}
     assert {"conv1.weight", "fc.bias", "layer1.0.conv1.weight", "layer2.1.bn2.bias"} <= frozen
     assert not {"fc.weight", "bn1.weight", "layer3.0.conv1.weight"} & frozen
+
+
+def test_networks_are_taken_as_people_have_them(folder) -> None:
+    assert build("strangers_nets:half", folder=folder)[1].weight.dtype is torch.float16
+    assert list(build("strangers_nets:wrapped", folder=folder).state_dict()) == ["1.weight", "1.bias"]
+    first = build("strangers_nets:lazy", folder=folder)
+    table = {"data": "blobs", "network": "strangers_nets:lazy", "folder": str(folder)}
+    with seeded("build"):
+        same = network_of(TaskSettings.model_validate(table, strict=False), SOURCE)
+    with seeded("another"):
+        other = network_of(TaskSettings.model_validate(table, strict=False), SOURCE)
+    assert torch.equal(first[1].weight, same[1].weight)
+    assert not torch.equal(first[1].weight, other[1].weight)
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

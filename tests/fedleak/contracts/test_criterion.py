@@ -1,0 +1,102 @@
+"""Criteria by address: what tables and callers may name, and the sentences for what they may not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fedleak.contracts.criterion import OwnLoss, criterion_for, takes_single_logit
+from fedleak.errors import ConfigError
+from fedleak.learning.loss import CrossEntropy, OneAgainstRest, SquaredError
+from fedleak.settings.base import parse_settings
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import task_of
+
+MLP = {"data": "digits", "network": "mlp"}
+
+
+def criterion_in(**table: Any) -> object:
+    return task_of(parse_settings(TaskSettings, {**MLP, **table}, "task")).criterion
+
+
+def test_a_table_names_its_loss_and_a_short_form_has_cross_entropy() -> None:
+    assert task_of("digits-mlp").criterion == criterion_in() == CrossEntropy()
+    smooth = criterion_in(loss_options={"label_smoothing": 0.1, "class_weights": [1.0] * 10})
+    assert smooth == CrossEntropy(label_smoothing=0.1, class_weights=(1.0,) * 10)
+    assert criterion_in(loss="binary-cross-entropy") == OneAgainstRest()
+    assert criterion_in(loss="mean-squared-error") == SquaredError()
+
+
+def test_a_loss_of_another_s_is_imported_with_its_options() -> None:
+    focal = criterion_in(loss="torch.nn.functional:cross_entropy", loss_options={"label_smoothing": 0.5})
+    assert isinstance(focal, OwnLoss)
+    scores, labels = torch.randn(3, 10), torch.tensor([1, 2, 3])
+    torch.testing.assert_close(focal.mean(scores, labels), F.cross_entropy(scores, labels, label_smoothing=0.5))
+    assert criterion_in(loss="torch.nn:CrossEntropyLoss", loss_options={"label_smoothing": 0.2}) == CrossEntropy(
+        label_smoothing=0.2
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "criterion"),
+    [
+        (nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0])), CrossEntropy(class_weights=(1.0, 2.0))),
+        (nn.BCEWithLogitsLoss(), CrossEntropy(single_logit=True)),
+        (
+            nn.BCEWithLogitsLoss(pos_weight=torch.tensor([3.0])),
+            CrossEntropy(single_logit=True, class_weights=(1.0, 3.0)),
+        ),
+        (nn.MSELoss(), SquaredError()),
+    ],
+    ids=str,
+)
+def test_torch_s_own_losses_are_ours(given: nn.Module, criterion: object) -> None:
+    assert criterion_for(given, {}, 2, single_logit=takes_single_logit(given)) == criterion
+
+
+class Scaled(nn.Module):
+    """A loss that learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        return self.scale * F.cross_entropy(outputs, labels)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"loss": "cros-entropy"}, "task.loss: no loss is called 'cros-entropy'; did you mean 'cross-entropy'"),
+        ({"loss_options": {"label_smoothing": 1.5}}, "task.loss_options.label_smoothing: expected .*less than 1"),
+        ({"loss_options": {"smoothing": 0.1}}, "task.loss_options.smoothing: unknown field"),
+        ({"loss_options": {"class_weights": [1.0, 2.0]}}, "a weight for each of 10 classes, got 2"),
+        (
+            {"loss": "binary-cross-entropy", "loss_options": {"positive_weight": 2.0}},
+            "positive_weight: is for a single logit, and the network has more outputs",
+        ),
+        ({"loss": "mean-squared-error", "loss_options": {"p": 1}}, "task.loss_options.p: unknown field"),
+        ({"loss": "torch.nn.functional:cros_entropy"}, "no 'cros_entropy'; did you mean 'cross_entropy'"),
+        ({"loss": "torch:pi"}, "task.loss: expected torch:pi as a function or class, got float"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_is_one_sentence(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        criterion_in(**table)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Scaled(), "has parameters of its own to train, which nobody would send"),
+        (nn.CrossEntropyLoss(reduction="sum"), "expected a mean over the batch, got CrossEntropyLoss"),
+    ],
+)
+def test_a_module_that_cannot_be_a_loss_is_one_sentence(given: Callable[..., Tensor], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        criterion_for(given, {}, 3, single_logit=False, address="m:Loss")
