@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.formatting import figure
+from fedleak.learning.update import Meaning
 from fedleak.profile.findings import UNBIASED, Finding
 from fedleak.profile.layers import LayerProfile
 from fedleak.profile.profile import Inside, Profile
@@ -68,6 +69,8 @@ def notes(profile: Profile) -> Iterator[str]:
     """What must be known to read the figures right."""
     if any(layer.sees_pixels for layer in profile.layers):
         yield "* sees the pixels; every other layer's figures are about features"
+    if profile.meaning is Meaning.SIGNS:
+        yield f"the update is {profile.meaning}: ranks are of those, and what they carry of the images is not computed"
     if profile.inside is not None:
         yield DEFENDER
         yield LOCAL

@@ -149,10 +149,10 @@ def _of_the_user(settings: TaskSettings) -> Callable[..., Tensor]:
     found = imported(settings.loss, settings.folder, PLACE)
     if not callable(found):
         raise ConfigError(f"{PLACE}: expected {settings.loss} as a function or class, got {type(found).__name__}")
-    options: Any = dict(settings.loss_options)
+    arguments = arguments_for(found, settings.loss_options, {}, OPTIONS, as_it_is)
     if not inspect.isclass(found):
-        return partial(found, **options) if options else found
-    arguments = arguments_for(found, options, {}, OPTIONS, as_it_is)
+        function: Callable[..., Tensor] = partial(found, **arguments) if arguments else found
+        return function
     try:
         made: Any = found(**arguments)
     except Exception as error:  # it is other people's code, and raises whatever it likes
@@ -160,5 +160,4 @@ def _of_the_user(settings: TaskSettings) -> Callable[..., Tensor]:
         raise ConfigError(f"{PLACE}: {settings.loss} cannot be made: {why}") from error
     if not callable(made):
         raise ConfigError(f"{PLACE}: expected {settings.loss} to make a function of outputs and labels")
-    function: Callable[..., Tensor] = made
-    return function
+    return made  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.overrides import override
+from fedleak.learning.training import require_trained_so
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
@@ -125,8 +126,9 @@ def unlabeled(table: Table) -> Table:
 
 
 def require_fitting(experiment: Experiment) -> None:
-    """Refuses a task that does not exist, and a defense that does not fit its network."""
+    """Refuses a task or a way of training that does not exist, and a defense that does not fit its network."""
     _require_task(experiment.task)
+    require_trained_so(experiment.federation.training(batches=1))
     for i, chain in enumerate(experiment.build_chains().values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long

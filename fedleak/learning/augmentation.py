@@ -33,6 +33,8 @@ def augmenting(training: LocalTraining, seed_key: tuple[object, ...]) -> Callabl
 @lru_cache(maxsize=16)
 def transforms_of(augmentation: tuple[str, ...]) -> tuple[Callable[[torch.Tensor], torch.Tensor], ...]:
     """The transforms that some facts of training name; raises `ConfigError` where torchvision has none such."""
+    if not augmentation:
+        return ()
     # Imported here: it takes a second, and most clients do not augment.
     from torchvision.transforms import v2
 

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from torch import Generator, Tensor
 
 from fedleak.errors import ConfigError, NonFiniteError
-from fedleak.learning.augmentation import augmenting
+from fedleak.learning.augmentation import augmenting, transforms_of
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.layers import batch_norms
@@ -46,6 +46,13 @@ class Step:
 
 StepGradient = Callable[[Step], NamedTensors]
 """What a local step follows in place of the plain gradient."""
+
+
+def require_trained_so(training: LocalTraining) -> None:
+    """Raises `ConfigError` for a schedule or an augmentation that there is not, before anybody trains."""
+    if training.schedule:
+        list(rates(training, 2))
+    transforms_of(training.augmentation)
 
 
 def batches_in(examples: int, training: LocalTraining) -> int:

@@ -19,6 +19,7 @@ def facts_of(profile: Profile, findings: Sequence[Finding]) -> dict[str, Any]:
         "examples": profile.examples,
         "clients": profile.cohort,
         "local_steps": profile.steps,
+        "update_is": profile.meaning,
         "rank_limit": profile.limit,
         "parameters": profile.parameters,
         "pixels": profile.pixels,

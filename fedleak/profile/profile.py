@@ -10,7 +10,7 @@ from torch import Tensor
 from fedleak.errors import RecordingError
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.layers import twice_differentiable
-from fedleak.learning.update import Update, UpdateKind
+from fedleak.learning.update import Meaning, Update, UpdateKind, meaning_of
 from fedleak.profile.activity import expected_alone
 from fedleak.profile.batch_norm import BatchNormLeak, batch_norm_leak
 from fedleak.profile.fisher import Fisher, fisher_of
@@ -77,11 +77,13 @@ class Profile:
     layers: tuple[LayerProfile, ...]
     batch_norm: BatchNormLeak
     inside: Inside | None
-    """None where the truth is not at hand."""
+    """None where the truth is not at hand, and where the update is signs, which carry other things than a gradient."""
     steps: int | None
     """Local steps. Of several the Jacobian is that of the mean gradient at the first, not of the whole update."""
     cohort: int
     """Clients in it."""
+    meaning: Meaning
+    """What is left of a gradient in the update."""
 
 
 @twice_differentiable()
@@ -94,6 +96,8 @@ def profile(subject: Subject, effort: Effort | None = None) -> Profile:
     observation = subject.observation
     if not bool(torch.isfinite(observation.update.vector()).all()):
         raise RecordingError(f"{subject.title}: the update has entries that are NaN or infinite")
+    meaning = Meaning.GRADIENT if observation.update.kind is UpdateKind.GRADIENT else meaning_of(subject.training)
+    signs = meaning is Meaning.SIGNS
     return Profile(
         title=subject.title,
         examples=observation.examples(),
@@ -102,21 +106,23 @@ def profile(subject: Subject, effort: Effort | None = None) -> Profile:
         pixels=observation.examples() * int(torch.tensor(observation.task.shape).prod()),
         layers=(layers := layer_profiles(subject)),
         batch_norm=batch_norm_leak(subject),
-        inside=None if subject.truth is None else _inside(subject, layers, effort or Effort()),
+        inside=None if subject.truth is None or signs else _inside(subject, layers, effort or Effort()),
         steps=subject.training.steps,
         cohort=len(observation.cohort),
+        meaning=meaning,
     )
 
 
 def fisher_bound(subject: Subject) -> float:
     """The PSNR in dB that no unbiased attacker exceeds under the noise that was added, of images that are known.
 
-    Infinite without noise. An attacker who knows what images look like is biased and may do better.
+    Infinite without noise, and of signs, which stand above a noise that their gradient drowns in. An attacker who knows
+    what images look like is biased and may do better.
     """
     require_open(subject)
     assert subject.truth is not None, "the bound is about the true images"
     noise = noise_in(subject.observation.defense, subject.training) / scale_of(subject)
-    if noise == 0:
+    if noise == 0 or meaning_of(subject.training) is Meaning.SIGNS:
         return math.inf
     mode = subject.training.mode or "train"
     gradient = Update(gradient_at_truth(subject, torch.float32), UpdateKind.GRADIENT).vector()

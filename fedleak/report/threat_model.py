@@ -7,7 +7,8 @@ from typing import get_args
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, options_words
-from fedleak.settings.federation import TrainingFact
+from fedleak.learning.facts import LocalTraining
+from fedleak.settings.federation import FederationSettings, TrainingFact
 from fedleak.tasks import source_of
 
 READER = (
@@ -81,17 +82,25 @@ def _tasks(experiments: list[Experiment]) -> str:
     tasks = dict.fromkeys(experiment.task for experiment in experiments)
     described = [f"{task.label} ({source.classes} classes; {source.summary})" for task in tasks
                  for source in [source_of(task)]]  # fmt: skip
-    return f"{'; '.join(described)}: the network, its weights before each round, the loss, the classes."
+    losses = listed(list(dict.fromkeys(task.loss + options_words(task.loss_options) for task in tasks)))
+    return f"{'; '.join(described)}: the network, its weights before each round, the loss ({losses}), the classes."
 
 
 def _training(experiments: list[Experiment]) -> str:
     hidden = {fact for experiment in experiments for fact in experiment.adversary.unknown}
     known = [
         f"{fact.replace('_', ' ')} {_varied(experiments, lambda e, fact=fact: getattr(e.federation, fact))}"  # type: ignore[misc]
-        for fact in get_args(TrainingFact)
+        for fact in (*get_args(TrainingFact), *_unusual(experiments))
         if fact not in hidden
     ]
     return f"{', '.join(known)}." if known else "nothing of it."
+
+
+def _unusual(experiments: list[Experiment]) -> list[str]:
+    """What else is declared of local training, where it is not as usual."""
+    usual = FederationSettings()
+    facts = [name for name in vars(LocalTraining()) if name not in get_args(TrainingFact)]
+    return [fact for fact in facts if any(getattr(e.federation, fact) != getattr(usual, fact) for e in experiments)]
 
 
 def _holds(experiments: list[Experiment]) -> str:
