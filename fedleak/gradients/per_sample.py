@@ -41,7 +41,7 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     # Opacus takes seconds to import, and only clients that train so need it.
     from opacus.grad_sample import GradSampleModule
 
-    network = copy.deepcopy(step.task.network).train()
+    network = copy.deepcopy(step.task.network).to(step.examples.inputs.device).train()
     with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
         for name, value in (*network.named_parameters(), *network.named_buffers()):
             value.copy_(step.weights.state_dict()[name])
