@@ -19,6 +19,8 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
+from fedleak.learning.device import computing_on, require
+from fedleak.learning.facts import Device
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
@@ -74,8 +76,10 @@ class Client:
             raise ConfigError(
                 'this node has no partition-id; start it with --node-config "partition-id=0 num-partitions=4"'
             )
+        plan = FederationPlan.from_run_config(context.run_config)
+        require(plan.device)
         return cls(
-            plan=FederationPlan.from_run_config(context.run_config),
+            plan=plan,
             partition=int(context.node_config[wire.PARTITION]),
             round=wire.round_of(message.content),
             pretraining=bool(config.get(wire.PRETRAINING, False)),
@@ -116,6 +120,7 @@ class Client:
             round=self.round,
             kept=self.kept,
             held=held_by(self.plan, self.partition),
+            device=self.plan.device,
         )
         deposit(Path(self.plan.vault), truth)
         return trained
@@ -132,7 +137,7 @@ class Client:
         """
         splits = load(self.plan.source)
         weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
-        loss, accuracy = mean_loss(self.task, weights, splits.test)
+        loss, accuracy = mean_loss(self.task, weights, splits.test, self.plan.device)
         trivial = splits.test.labels == splits.clients.labels.mode().values
         return {
             wire.NUM_EXAMPLES: len(splits.test),
@@ -143,7 +148,7 @@ class Client:
 
     def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
         before = self._weights(content)
-        loss, _ = mean_loss(self.task, before, examples)
+        loss, _ = mean_loss(self.task, before, examples, self.plan.device)
         if not isfinite(loss):
             raise NonFiniteError(
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
@@ -152,7 +157,7 @@ class Client:
         measured = self.plan.recorded(self.round) and not self.pretraining
         with footprint() if measured else nullcontext(Footprint()) as taken:
             started = time.perf_counter()
-            sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept)
+            sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept, self.plan.device)
             seconds = time.perf_counter() - started
         sent.weights.require_finite(f"client {self.partition}, round {self.round}", self._remedy)
         return Trained(
@@ -177,12 +182,13 @@ class Client:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))
 
 
-def mean_loss(task: Task, weights: Weights, examples: Batch) -> tuple[float, float]:
+def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "cpu") -> tuple[float, float]:
     """Mean loss and accuracy in eval mode."""
     total, correct = 0.0, 0
-    with torch.no_grad(), one_thread():
+    weights = weights.to(device)
+    with torch.no_grad(), one_thread(), computing_on(device):
         for chosen in torch.split(torch.arange(len(examples)), CHUNK):
-            batch = examples[chosen]
+            batch = examples[chosen].to(device)
             logits = task.logits(weights, batch.inputs, mode="eval")
             total += len(batch) * float(task.criterion.mean(logits, batch.labels))
             correct += int((logits.argmax(1) == batch.labels).sum())

@@ -34,7 +34,8 @@ def _private(client: Client) -> bytes:
     # Bound to the whole plan: the masks of two experiments with one seed must differ, or their difference is in clear.
     # Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
     later = {"utility"} if client.plan.recorded(client.round) else set()
-    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later})
+    usual = {"device"} if client.plan.device == "cpu" else set()
+    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later, *usual})
     return private_key(*client.seed_key, plan)
 
 

@@ -29,7 +29,8 @@ def seeded(*words: object) -> Iterator[None]:
     kept = random.getstate()
     with torch.random.fork_rng(devices=[]):
         # torch's own goes through every backend, and where there is no GPU takes longer than a client's whole step.
-        seed = torch.manual_seed if torch.cuda.is_available() else torch.default_generator.manual_seed
+        devices = torch.cuda.is_available() or torch.backends.mps.is_available()
+        seed = torch.manual_seed if devices else torch.default_generator.manual_seed
         seed(seed_of(*words))
         random.seed(seed_of(*words))
         try:

@@ -1,7 +1,7 @@
 """Runs of a campaign: federations for each setting and defense, then every attack on every message, each a cell."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,16 @@ from fedleak.campaign.bookkeeping import Bookkeeping
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
 from fedleak.campaign.execution import execution_of
+from fedleak.campaign.plan import devices_of
 from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.workers import Engine, InThisProcess, Workers
-from fedleak.errors import BoundError, FedleakError, OutputError
+from fedleak.errors import BoundError, ConfigError, FedleakError, OutputError
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
+from fedleak.learning.device import dealt
+from fedleak.learning.facts import Device
 from fedleak.randomness import one_thread
 from fedleak.results.federation_row import read_federations
 from fedleak.results.row import Row, read_results
@@ -52,15 +55,20 @@ def run(
     jobs: int = 1,
     engine: Engine = "loopback",
     overwrite: bool = False,
+    gpu: int | None = None,
     events: Events | None = None,
 ) -> Outcome:
     """Runs a campaign into the folder `out`, or goes on with the same one that was started there before.
+
+    Where the experiment says `device = "cuda"`, the GPUs of this machine are dealt out to the jobs in turn, or all get
+    the one that `gpu` names; Ray gives each job one of the cluster's. Raises `ConfigError` where there is none.
 
     Raises `OutputError` where `out` holds something else, is in use or cannot be written, and the federation's own
     error where no federation came to anything. Whatever ends it, what was finished stays in `results.jsonl`.
     """
     campaign = campaign_of(what) if isinstance(what, Experiment) else what
     folder, watching = RunFolder(out), events or Events()
+    start = _workers(engine, jobs, folder.root, devices_of(campaign), gpu)
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
         execution = execution_of(campaign, folder, engine, watching)
@@ -68,7 +76,7 @@ def run(
         manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=books.progress.total)
         manifest.write(folder.manifest)
         with _ending(books, manifest), one_thread():
-            execution.execute(lambda: _workers(engine, jobs))
+            execution.execute(start)
             analysis = _analysis(books)
             _hold_to_bounds(books, analysis)
         if analysis.rows:
@@ -93,10 +101,15 @@ def _ending(books: Bookkeeping, manifest: Manifest) -> Iterator[None]:
         ended.write(books.folder.manifest)
 
 
-def _workers(engine: Engine, jobs: int) -> Workers:
+def _workers(engine: Engine, jobs: int, root: Path, devices: set[Device], gpu: int | None) -> Callable[[], Workers]:
+    """What starts the workers; a device that is not there is refused now."""
     if engine == "ray":
-        return RayWorkers.started(jobs)
-    return InThisProcess() if jobs == 1 else Pool(jobs)
+        if gpu is not None:
+            raise ConfigError("--device: on Ray it is the cluster that picks each job's GPU; name none, as in cuda")
+        dealt(devices - {"cuda"})  # of GPUs it is the cluster that knows
+        return lambda: RayWorkers.started(jobs, root, devices)
+    gpus = dealt(devices, gpu)
+    return lambda: InThisProcess(gpus) if jobs == 1 else Pool(jobs, gpus)
 
 
 def _analysis(books: Bookkeeping) -> Analysis:

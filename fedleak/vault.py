@@ -6,6 +6,7 @@ from pathlib import Path
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.batch import Batch
+from fedleak.learning.facts import Device
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
 
@@ -24,6 +25,8 @@ class PrivateBatch:
     """What the client's defenses had kept of earlier rounds when this one began."""
     held: tuple[int, ...] = ()
     """How many examples of each class the client holds in all; empty in vaults of before."""
+    device: Device = "cpu"
+    """Where the client trained."""
 
 
 def stem_of(vault: Path, round: int, client: int) -> Path:
@@ -40,6 +43,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "dice": list(truth.seed_key),
         "training": asdict(truth.training),
         "held": list(truth.held),
+        "device": truth.device,
     }
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
     tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept}
@@ -64,6 +68,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
             client=facts["client"],
             round=facts["round"],
             held=tuple(facts.get("held", ())),
+            device=facts.get("device", "cpu"),
             kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},
         )
     except (KeyError, TypeError) as error:

@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.experiment.campaign import Campaign, Point
-from fedleak.experiment.canonical import acting_tables, settings_facts
+from fedleak.experiment.campaign import Campaign, Point, distinct
+from fedleak.experiment.canonical import acting_tables, attack_tables, named_in, settings_facts
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import algorithm_of, labeled_attacks, variants_of
 from fedleak.io.fingerprint import address_of, source_fingerprint
+from fedleak.learning.facts import Device
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who, setting_key
 from fedleak.statistics.group import Sender, Variant
@@ -128,6 +130,13 @@ def place_of(point: Point, defense: str, message: MessageKey, attack: str, algor
         round=round,
         seed=point.experiment.seed,
     )
+
+
+def devices_of(campaign: Campaign) -> set[Device]:
+    """The kinds of device that clients and attacks of a campaign compute on."""
+    tables = [table for experiment in distinct(campaign) for table in attack_tables(experiment)]
+    named = set().union(*map(named_in, tables)) | {point.experiment.device for point in campaign.points}
+    return {kind for kind in get_args(Device) if kind in named}
 
 
 def counts_of(campaign: Campaign) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -19,6 +19,7 @@ from fedleak.campaign.cell import Cell
 from fedleak.campaign.preload import worker_context
 from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
 from fedleak.errors import FedleakError
+from fedleak.learning.device import take
 
 WAIT_SECONDS = 0.2
 TELL_SECONDS = 0.1
@@ -34,6 +35,8 @@ class Worker:
 
     process: Any
     pipe: Connection
+    gpu: int | None = None
+    """Which GPU is its own, where there are any to compute on; its successor has the same."""
     ready: bool = False
     job: Job | None = None
     begun: bool = False
@@ -42,12 +45,13 @@ class Worker:
 
 
 class Pool(Workers):
-    """Up to `jobs` processes, as there is work for them.
+    """Up to `jobs` processes, as there is work for them; GPUs are dealt out to them in turn.
 
     One pipe each: what a worker said before it died is read before its end is noticed.
     """
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, gpus: Sequence[int] = ()) -> None:
+        self._gpus = gpus
         self.capacity = 2 * jobs
         self._context = worker_context()
         self._queue: deque[Job] = deque()
@@ -87,7 +91,9 @@ class Pool(Workers):
     def _hand_out(self) -> None:
         starting = sum(not worker.ready for worker in self._workers)
         if len(self._queue) > starting and len(self._workers) < self._most and not self._idle():
-            self._workers.append(self._started())
+            self._workers.append(
+                self._started(self._gpus[len(self._workers) % len(self._gpus)] if self._gpus else None)
+            )
         for worker in self._workers:
             if worker.ready and worker.job is None and self._queue:
                 worker.job, worker.begun = self._queue.popleft(), False
@@ -132,15 +138,15 @@ class Pool(Workers):
                 f"worker processes end before they are at work ({how}); in a script, start a run with jobs below "
                 "`if __name__ == '__main__':`, else look for what kills them"
             )
-        self._workers[self._workers.index(worker)] = self._started()
+        self._workers[self._workers.index(worker)] = self._started(worker.gpu)
         return None if worker.job is None else lost(worker.job, died(how))
 
-    def _started(self) -> Worker:
+    def _started(self, gpu: int | None) -> Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs,), daemon=True)
+        process = self._context.Process(target=_work, args=(theirs, gpu), daemon=True)
         process.start()
         theirs.close()  # so that the pipe ends when the worker does
-        return Worker(process=process, pipe=ours)
+        return Worker(process=process, pipe=ours, gpu=gpu)
 
 
 def _how(exitcode: int | None) -> str:
@@ -149,10 +155,11 @@ def _how(exitcode: int | None) -> str:
     return f"signal {-exitcode}, {signal.Signals(-exitcode).name}"
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, gpu: int | None = None) -> None:
     """In a worker: one job after another, on one thread, until the pipe ends. Ctrl-C is the parent's affair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(1)
+    take(gpu)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send(READY)
     while True:

@@ -2,15 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fedleak import progress
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.cell_job import run_cell
-from fedleak.campaign.federation_job import Federated, Federation, broken_down, run_federation_of
+from fedleak.campaign.federation_job import Federated, Federation, broken_down, reusable, run_federation_of
 from fedleak.errors import FederationError
+from fedleak.experiment.canonical import named_in
+from fedleak.learning.device import take
+from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 
 Engine = Literal["loopback", "simulation", "ray"]
@@ -32,6 +35,19 @@ class Finished:
 def run_job(job: Job) -> Result:
     """Does the job. Raises only what stands in the way of every job: a disk that is full or read-only."""
     return run_cell(job).without_pictures() if isinstance(job, Cell) else run_federation_of(job)
+
+
+def left_by(job: Job) -> Result | None:
+    """What an earlier attempt at the job finished on disk, where it did."""
+    if not isinstance(job, Cell):
+        return reusable(job)
+    saved = cell_file.finished(job.folder.cell(job.place), job.address)
+    return None if saved is None else saved.without_pictures()
+
+
+def wants_gpu(job: Job) -> bool:
+    """Whether it computes on a GPU, if only now and then."""
+    return "cuda" in (named_in(job.table) if isinstance(job, Cell) else {job.point.experiment.device})
 
 
 def lost(job: Job, reason: str) -> Finished:
@@ -71,8 +87,9 @@ class InThisProcess(Workers):
 
     capacity = 1
 
-    def __init__(self) -> None:
+    def __init__(self, gpus: Sequence[int] = ()) -> None:
         self._queue: deque[Job] = deque()
+        take(gpus[0] if gpus else None)
 
     def submit(self, job: Job) -> None:
         self._queue.append(job)

@@ -10,7 +10,7 @@ import typer
 from torch import Tensor
 
 from fedleak import progress
-from fedleak.cli.options import AttackName
+from fedleak.cli.options import AttackName, DeviceName
 from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
@@ -21,18 +21,28 @@ from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
+from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import beside, draw
 from fedleak.learning.batch import Batch
+from fedleak.learning.device import asked, dealt, take
 from fedleak.randomness import one_thread
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name
 from fedleak.settings.base import Table
 
 
-def attack_recording(path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None) -> None:
+def attack_recording(
+    path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None, device: str | None = None
+) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
+    if device is not None:
+        kind, index = asked(device)
+        own = placed({"use": attack.name, **attack.options()}, table, kind)
+        for gpu in dealt({kind}, index)[:1]:
+            take(gpu)
+        attack = attacks.from_table(own, "--use")
     message = Message.at(path)
     recording, who = message.recording, message.sender
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
@@ -160,12 +170,13 @@ def command(
         int | None, typer.Option(help="The attack's dice; those of the recording's run by default.")
     ] = None,
     auxiliary: Annotated[int, typer.Option(min=0, help="Public examples that the adversary holds.")] = 256,
+    device: DeviceName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out)
+    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out, device)
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:

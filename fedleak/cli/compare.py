@@ -10,7 +10,18 @@ from rich.console import Console
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables, remarks_on
-from fedleak.cli.options import EngineName, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
+from fedleak.cli.options import (
+    DeviceName,
+    EngineName,
+    FormOption,
+    Jobs,
+    Out,
+    Overrides,
+    Overwrite,
+    Plan,
+    on_device,
+    write_json,
+)
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.comparison import compared
@@ -53,16 +64,19 @@ def command(
     out: Out = None,
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
+    device: DeviceName = None,
     overwrite: Overwrite = False,
     plan: Plan = False,
     form: FormOption = "table",
 ) -> None:
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
-    campaign = parse_campaign(compared(read_tree(experiment, tuple(settings or ())), seeds))
+    override, gpu = on_device(device)
+    campaign = parse_campaign(compared(read_tree(experiment, (*(settings or ()), *override)), seeds))
     if plan:
         print_plan(campaign, form)
         return
-    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    folder = out or folder_of(campaign)
+    outcome = run_with_progress(campaign, folder, jobs=jobs, engine=engine, overwrite=overwrite, gpu=gpu)
     results = compared_in(outcome.analysis, None) if outcome.rows else ()
     if form == "json":
         write_json({"defenses": comparison_facts(results), **outcome_facts(outcome)})

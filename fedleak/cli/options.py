@@ -27,6 +27,14 @@ EngineName = Annotated[
         "or tasks on Ray (RAY_ADDRESS names a cluster)."
     ),
 ]
+DeviceName = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="Where clients train and attacks compute: cpu, cuda (GPUs in turn), cuda:NUMBER, mps or auto.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for everything; runs/... by default.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the run that --out holds.")]
 Overrides = Annotated[
@@ -50,6 +58,14 @@ def say_loading() -> None:
     """PyTorch and Flower take seconds to import; people, and nobody else, are told before it begins."""
     if sys.stderr.isatty():
         typer.echo("loading PyTorch and Flower", err=True)
+
+
+def on_device(name: str | None) -> tuple[tuple[str, ...], int | None]:
+    """What `--device` overrides in an experiment, and which GPU of several it names."""
+    if name is None:
+        return (), None
+    kind, index = resolve_name("fedleak.learning.device:asked")(name)
+    return (f'device="{kind}"',), index
 
 
 def _say_example(wanted: bool) -> bool:

@@ -11,7 +11,19 @@ from rich.console import Console
 from fedleak.analysis.analysis import Analysis
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
-from fedleak.cli.options import EngineName, Form, FormOption, Jobs, Out, Overrides, Overwrite, Plan, write_json
+from fedleak.cli.options import (
+    DeviceName,
+    EngineName,
+    Form,
+    FormOption,
+    Jobs,
+    Out,
+    Overrides,
+    Overwrite,
+    Plan,
+    on_device,
+    write_json,
+)
 from fedleak.cli.progress_bar import ConsoleEvents
 from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
 from fedleak.experiment.campaign import Campaign, Point
@@ -31,10 +43,18 @@ PLAN_LINES = 20
 
 
 def execute(
-    campaign: Campaign, out: Path | None, *, jobs: int, engine: Engine, overwrite: bool, form: Form = "table"
+    campaign: Campaign,
+    out: Path | None,
+    *,
+    jobs: int,
+    engine: Engine,
+    overwrite: bool,
+    gpu: int | None = None,
+    form: Form = "table",
 ) -> None:
     """Runs, prints, and leaves with the exit status of the run."""
-    outcome = run_with_progress(campaign, out or folder_of(campaign), jobs=jobs, engine=engine, overwrite=overwrite)
+    folder = out or folder_of(campaign)
+    outcome = run_with_progress(campaign, folder, jobs=jobs, engine=engine, overwrite=overwrite, gpu=gpu)
     if form == "json":
         write_json({"results": results_facts(outcome.analysis.summaries), **outcome_facts(outcome)})
     else:
@@ -42,10 +62,12 @@ def execute(
     raise typer.Exit(outcome.exit_status)
 
 
-def run_with_progress(campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool) -> Outcome:
+def run_with_progress(
+    campaign: Campaign, out: Path, *, jobs: int, engine: Engine, overwrite: bool, gpu: int | None = None
+) -> Outcome:
     """Runs with progress on the screen and prints nothing else."""
     with ConsoleEvents() as events:
-        return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, events=events)
+        return run_campaign(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, gpu=gpu, events=events)
 
 
 def print_plan(campaign: Campaign, form: Form = "table") -> None:
@@ -159,13 +181,15 @@ def command(
     out: Out = None,
     jobs: Jobs = 1,
     engine: EngineName = "loopback",
+    device: DeviceName = None,
     overwrite: Overwrite = False,
     plan: Plan = False,
     form: FormOption = "table",
 ) -> None:
     """Run an experiment, or a grid of them: federations, attacks, scores, pictures, a report."""
-    campaign = load_campaign(experiment, tuple(settings or ()))
+    override, gpu = on_device(device)
+    campaign = load_campaign(experiment, (*(settings or ()), *override))
     if plan:
         print_plan(campaign, form)
     else:
-        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, form=form)
+        execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, gpu=gpu, form=form)

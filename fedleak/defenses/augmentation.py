@@ -66,7 +66,7 @@ class Augmentation(Defense):
 
     def invert_examples(self, inputs: Images) -> Images:
         """For every sequence and sign that may have been drawn the images that fit best; of these, the best of all."""
-        best, least = inputs, torch.full((len(inputs),), torch.inf, dtype=inputs.dtype)
+        best, least = inputs, inputs.new_full((len(inputs),), torch.inf)
         for sequence, ways in self._ways():
             images, error = _fitted(inputs, sequence, ways)
             best = torch.where((error < least).reshape(-1, 1, 1, 1), images, best)

@@ -95,9 +95,9 @@ class DPSGD(Defense):
         )
         scales = (self.max_norm / norms.clamp_min(_SHORTEST)).clamp(max=1.0)
         count = len(step.examples)
+        noise = {name: torch.randn(value.shape[1:], generator=rng).to(value.device) for name, value in singles.items()}
         return {
-            name: (torch.tensordot(scales, value, dims=1) + self.std * torch.randn(value.shape[1:], generator=rng))
-            / count
+            name: (torch.tensordot(scales, value, dims=1) + self.std * noise[name]) / count
             for name, value in singles.items()
         }
 

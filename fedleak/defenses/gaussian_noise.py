@@ -31,7 +31,7 @@ class GaussianNoise(Defense):
 
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = update.vector()
-        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng).to(vector.device))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(noise=self.std, contribution=situation.norm, protects="client")

@@ -60,8 +60,8 @@ class GradDefense(Defense):
             return update.tensors
         vector = update.vector()
         places = self._slices(update, sensitivities(step))
-        chosen = torch.randperm(self.slices, generator=rng)[: self.perturbed]
-        noise = self.scale * torch.randn(vector.shape, generator=rng)
+        chosen = torch.randperm(self.slices, generator=rng)[: self.perturbed].to(vector.device)
+        noise = self.scale * torch.randn(vector.shape, generator=rng).to(vector.device)
         return update.with_vector(vector + noise * torch.isin(places, chosen)).tensors
 
     def negative_log_likelihood(self, given: Update, sent: Update) -> Float[Tensor, ""] | None:

@@ -64,7 +64,7 @@ class InstaHide(Defense):
         others = [torch.randperm(count, generator=rng) for _ in range(self.mixed - 1)]
         partners = torch.stack([torch.arange(count), *others])
         encoded = mixture(examples, task.classes, partners, self._coefficients(count, rng))
-        flipped = torch.rand(encoded.inputs.shape, generator=rng) < 0.5
+        flipped = (torch.rand(encoded.inputs.shape, generator=rng) < 0.5).to(encoded.inputs.device)
         return Batch(torch.where(flipped, 1 - encoded.inputs, encoded.inputs), encoded.labels)
 
     def _coefficients(self, count: int, rng: Generator) -> Float[Tensor, "parts mixtures"]:

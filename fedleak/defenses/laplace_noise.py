@@ -30,9 +30,9 @@ class LaplaceNoise(Defense):
 
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = update.vector()
-        magnitude = torch.empty_like(vector).exponential_(generator=rng)
+        magnitude = torch.empty(vector.shape, dtype=vector.dtype).exponential_(generator=rng)
         sign = torch.randint(0, 2, vector.shape, generator=rng) * 2 - 1
-        return update.with_vector(vector + self.scale * sign * magnitude)
+        return update.with_vector(vector + (self.scale * sign * magnitude).to(vector.device))
 
     def noise(self, training: LocalTraining) -> float:
         return math.sqrt(2) * self.scale

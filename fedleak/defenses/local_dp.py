@@ -51,7 +51,7 @@ class LocalDP(Defense):
 
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = self.relaxed(update).vector()
-        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng).to(vector.device))
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(noise=self.std, contribution=self.max_norm, protects="client")

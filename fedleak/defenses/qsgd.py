@@ -42,7 +42,7 @@ class QSGD(Defense):
 
     def _rounded(self, value: Tensor, rng: Generator) -> Tensor:
         unit = self._unit(value)
-        uniform = torch.rand(value.shape, generator=rng)
+        uniform = torch.rand(value.shape, generator=rng).to(value.device)
         level = (value.abs() / unit.clamp_min(TINY) + uniform).floor()
         return value.sign() * unit * level
 

@@ -90,7 +90,7 @@ def _probed(features: Features, inputs: Tensor, probes: int, rng: Generator) -> 
     weights = torch.zeros_like(entering, requires_grad=True)
     # Along directions by going back twice: the way back is linear in these weights.
     back = torch.autograd.grad(entering, inputs, weights, create_graph=True)[0]
-    directions = torch.randn(probes, *inputs.shape, generator=rng)
+    directions = torch.randn(probes, *inputs.shape, generator=rng).to(inputs.device)
     squares: Tensor = torch.stack(
         [
             torch.autograd.grad(back, weights, some, retain_graph=True, is_grads_batched=True)[0].square().sum(0)
@@ -105,7 +105,7 @@ def _exact(features: Features, inputs: Tensor) -> Float[Tensor, "batch features"
     summed = features(inputs).sum(0)
     steep = [
         torch.autograd.grad(summed, inputs, ones, retain_graph=True, is_grads_batched=True)[0]
-        for ones in torch.split(torch.eye(len(summed), dtype=summed.dtype), AT_ONCE)
+        for ones in torch.split(torch.eye(len(summed), dtype=summed.dtype, device=summed.device), AT_ONCE)
     ]
     return torch.cat([each.flatten(2).norm(dim=2) for each in steep]).T
 

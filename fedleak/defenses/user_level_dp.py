@@ -61,7 +61,7 @@ class UserLevelDP(Defense):
 
     def protect(self, update: Update, rng: Generator) -> Update:
         vector = self.relaxed(update).vector()
-        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng))
+        return update.with_vector(vector + self.std * torch.randn(vector.shape, generator=rng).to(vector.device))
 
     def mechanism(self, situation: Situation) -> Mechanism | Unproven:
         if situation.view == "message":

@@ -13,6 +13,7 @@ from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import NO_GUESS, NOT_GUESSED
+from fedleak.experiment.canonical import placed
 from fedleak.io.fingerprint import address_of
 from fedleak.learning.batch import Batch, class_means
 from fedleak.learning.source import Source
@@ -93,8 +94,12 @@ def public_examples(source: Source, count: int) -> Batch | None:
 
 
 def rng_of(place: Place, table: Table) -> Generator:
-    """The attack's generator: from the attack and its options, the defense, the round and the client."""
-    return generator(place.seed, "attack", address_of(table), place.defense, place.round, place.client)
+    """The attack's generator: from the attack and its options, the defense, the round and the client.
+
+    Not from its device: on another one it starts from the same draws.
+    """
+    words = address_of(placed(table, {}, "cpu"))
+    return generator(place.seed, "attack", words, place.defense, place.round, place.client)
 
 
 def guess(observation: Observation, table: Table, place: Place) -> Reconstruction:

@@ -2,11 +2,13 @@
 
 import json
 from functools import lru_cache
+from typing import Any
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.imports import code_fingerprint
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
+from fedleak.learning.facts import Device
 from fedleak.settings.base import Table
 from fedleak.settings.federation import FederationSettings, PlanSettings
 
@@ -15,7 +17,8 @@ def experiment_facts(experiment: Experiment) -> Table:
     """The experiment as plain data with every option of its attacks and defenses written out."""
     facts = experiment.model_dump(mode="json", exclude_none=True)
     labels = [{"label": table["label"]} if "label" in table else {} for table in experiment.attacks]
-    facts["attacks"] = [{**table, **label} for table, label in zip(attack_tables(experiment), labels, strict=True)]
+    own = [_attack_table(json.dumps(unlabeled(table), sort_keys=True), None) for table in experiment.attacks]
+    facts["attacks"] = [{**table, **label} for table, label in zip(own, labels, strict=True)]
     facts["defenses"] = [{"name": row.name, "chain": chain_tables(row)} for row in experiment.defenses]
     return facts
 
@@ -30,8 +33,25 @@ def settings_facts(settings: PlanSettings) -> Table:
 
 
 def attack_tables(experiment: Experiment) -> list[Table]:
-    """`{use = name, ...}` with every option, for each attack."""
-    return [_attack_table(json.dumps(unlabeled(table), sort_keys=True)) for table in experiment.attacks]
+    """`{use = name, ...}` with every option, for each attack; the device is the experiment's where none is named."""
+    texts = [json.dumps(unlabeled(table), sort_keys=True) for table in experiment.attacks]
+    return [_attack_table(text, experiment.device) for text in texts]
+
+
+def placed(full: Table, written: Any, device: Device | None) -> Table:
+    """An attack's table, of what was `written`, with another default of the option `device`; None leaves it out."""
+    named = written if isinstance(written, dict) else {}
+    inner = {key: placed(value, named.get(key), device) for key, value in full.items() if isinstance(value, dict)}
+    if "device" not in full or "device" in named:
+        return {**full, **inner}
+    rest = {key: value for key, value in full.items() if key != "device"}
+    return {**rest, **inner} if device is None else {**full, **inner, "device": device}
+
+
+def named_in(table: Table) -> set[str]:
+    """The devices that an attack's table names, its own and those of attacks within it."""
+    inner = [named_in(value) for value in table.values() if isinstance(value, dict)]
+    return {table["device"]}.union(*inner) if "device" in table else set().union(*inner)
 
 
 def chain_tables(row: NamedDefense) -> list[Table]:
@@ -51,9 +71,10 @@ _code = lru_cache(maxsize=64)(code_fingerprint)
 
 # The points of a campaign share their few attacks and chains: each is built once, not ten thousand times.
 @lru_cache(maxsize=1024)
-def _attack_table(text: str) -> Table:
-    attack = attacks.from_table(json.loads(text))
-    return {"use": attack.name, **attack.options()}
+def _attack_table(text: str, device: Device | None) -> Table:
+    written = json.loads(text)
+    attack = attacks.from_table(written)
+    return placed({"use": attack.name, **attack.options()}, written, device)
 
 
 @lru_cache(maxsize=1024)

@@ -108,6 +108,7 @@ def _superexec(port: int) -> list[str]:
 
 def _flwr_run(app: Path, plan: FederationPlan) -> list[str]:
     nodes = f"num-supernodes={plan.federation.clients} client-resources-num-cpus=1"
+    nodes += " client-resources-num-gpus=1.0" if plan.device == "cuda" else ""
     return [_script("flwr"), "run", str(app), "here", "--stream", "--federation-config", nodes]
 
 

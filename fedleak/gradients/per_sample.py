@@ -48,7 +48,7 @@ def _one_by_one(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     examples = [step.examples[place] for place in places]
     singles = [replace(step, examples=one).gradient() for one in examples]
     # A mean over class weights is, of one example, over its own.
-    like = torch.zeros(len(examples), step.task.classes, dtype=step.examples.inputs.dtype)
+    like = step.examples.inputs.new_zeros(len(examples), step.task.classes)
     sizes = step.task.criterion.sizes(like, step.examples.labels)
     return {
         name: torch.stack([size * single[name] for size, single in zip(sizes, singles, strict=True)])
@@ -60,7 +60,7 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     # Opacus takes seconds to import, and only clients that train so need it.
     from opacus.grad_sample import GradSampleModule
 
-    network = copied(step.task.network).train()
+    network = copied(step.task.network).to(step.examples.inputs.device).train()
     with torch.no_grad():  # not `load_state_dict`, which leaves out buffers that are not persistent
         for name, value in (*network.named_parameters(), *network.named_buffers()):
             value.copy_(step.weights.state_dict()[name])

@@ -19,6 +19,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: str) -> "Batch":
+        """The same on a device; on the one where it is, the same tensors."""
+        return Batch(self.inputs.to(device), self.labels.to(device))
+
     def __getitem__(self, index: Int[Tensor, " chosen"]) -> "Batch":
         return Batch(self.inputs[index], self.labels[index])
 

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 Mode = Literal["train", "eval"]
 OptimizerName = Literal["sgd", "adam", "adamw"]
+Device = Literal["cpu", "cuda", "mps"]
+"""A kind of device that numbers are computed on. Between kinds, results differ in their last bits and more."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,13 @@ class Weights:
             {name: value.detach().clone() for name, value in self.buffers.items()},
         )
 
+    def to(self, device: str) -> "Weights":
+        """The same on a device; on the one where they are, the same tensors."""
+        return Weights(
+            {name: value.to(device) for name, value in self.parameters.items()},
+            {name: value.to(device) for name, value in self.buffers.items()},
+        )
+
     def require_finite(self, where: str, remedy: str) -> None:
         """Raises `NonFiniteError` naming the first tensor that has a NaN or an infinity, and what to do about it."""
         for name, value in self.state_dict().items():

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fedleak.learning.facts import LocalTraining, Mode, OptimizerName
+from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.task import TaskSettings
 
@@ -197,6 +197,8 @@ class PlanSettings(Settings):
     model: ModelSettings = ModelSettings()
     adversary: AdversarySettings = AdversarySettings()
     utility: UtilitySettings = UtilitySettings()
+    device: Device = "cpu"
+    """Where clients train, and attacks compute that can do it elsewhere and name no device of their own."""
 
     @property
     def rounds(self) -> int:

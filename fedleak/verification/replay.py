@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.federation.reply import reply
+from fedleak.learning.device import count
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording import Recording
@@ -48,7 +49,10 @@ def replay(
     chain: Chain | None = None,
     seed_key: tuple[object, ...] | None = None,
 ) -> Weights:
-    """The client's reply, recomputed. Facts come from the recording, and from the vault where it does not know them."""
+    """The client's reply, recomputed. Facts come from the recording, and from the vault where it does not know them.
+
+    On the device that the client trained on, or else on the processor, where a network draws other dropout masks.
+    """
     return reply(
         recording.task,
         recording.before,
@@ -57,6 +61,7 @@ def replay(
         recording.chain if chain is None else chain,
         truth.seed_key if seed_key is None else seed_key,
         truth.kept,
+        truth.device if count(truth.device) else "cpu",
     ).weights
 
 

@@ -12,7 +12,9 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import NotApplicable
+from fedleak.errors import ConfigError, NotApplicable
+from fedleak.learning.device import computing_on, require
+from fedleak.learning.facts import Device
 from fedleak.settings.base import Amount, Count
 
 from ..applicability import length_unknown, require_usable
@@ -26,8 +28,6 @@ from .objective import Objective, Variables
 from .orthogonality import estimate
 from .stochastic_layers import secret_draws
 
-Device = Literal["cpu", "cuda"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class MatchingAttack(Attack, ABC):
@@ -40,7 +40,8 @@ class MatchingAttack(Attack, ABC):
     precision: Literal["auto", "float32", "float64"] = "auto"
     """Of the arithmetic; "auto" is the one that the optimizer needs."""
     device: Device = "cpu"
-    """Where it computes; guesses differ in their last bits between devices."""
+    """Where it computes, by default where the experiment does. It starts from the same draws on each, but the last bits
+    differ, and so in time does the guess."""
     compiled: bool = False
     """Whether the loss is compiled first: tens of seconds that pay for thousands of steps."""
 
@@ -49,12 +50,17 @@ class MatchingAttack(Attack, ABC):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         require_usable(observation)
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise NotApplicable('device = "cuda" was asked for, and torch finds no such device here; use "cpu"')
+        try:
+            require(self.device)
+        except ConfigError as error:
+            raise NotApplicable(str(error)) from error
+        if self.device == "mps" and self.precision == "float64":
+            raise NotApplicable('a device "mps" has no float64; take precision = "float32", or another device')
         estimated = estimate(observation)
         if estimated is not None:
             return restored(observation, estimated)
-        guess = self.match(observation, rng)
+        with computing_on(self.device):
+            guess = self.match(observation, rng)
         # A diagnosis draws masks of its own, where a guess under secret draws goes with those that were found.
         if (not self.follows_steps or observation.training.steps == 1) and not secret_draws(observation):
             guess = replace(guess, diagnosis=guess.diagnosis or diagnose(observation, guess))
@@ -65,7 +71,8 @@ class MatchingAttack(Attack, ABC):
         """The best guess for an update that says something."""
 
     def dtype(self, usual: torch.dtype) -> torch.dtype:
-        """The precision that was asked for, or else the usual one."""
+        """The precision that was asked for, or else the usual one, where the device has it."""
+        usual = torch.float32 if self.device == "mps" else usual
         return {"auto": usual, "float32": torch.float32, "float64": torch.float64}[self.precision]
 
     def starts(

@@ -135,7 +135,8 @@ class Group(Objective):
     def _order(self, reference: Tensor, member: Tensor) -> Int[Tensor, " batch"]:
         """Which image of a member stands for each of the reference."""
         costs = distances_when_registered(member, reference, self.reach)
-        costs = costs + (self.labels[:, None] != self.labels[None]) * (costs.abs().max() + 1) * len(costs)
+        unlike = (self.labels[:, None] != self.labels[None]).to(costs.device)
+        costs = costs + unlike * (costs.abs().max() + 1) * len(costs)
         return torch.as_tensor(linear_sum_assignment(costs.cpu().numpy())[1], device=member.device)
 
 

@@ -20,7 +20,7 @@ def mixture(
     soft = labels.float() if labels.is_floating_point() else F.one_hot(labels, classes).float()
     weighed = [
         (weight.reshape(-1, 1, 1, 1) * examples.inputs[chosen], weight.reshape(-1, 1) * soft[chosen])
-        for weight, chosen in zip(coefficients, partners, strict=True)
+        for weight, chosen in zip(coefficients.to(labels.device), partners.to(labels.device), strict=True)
     ]
     inputs, probabilities = zip(*weighed, strict=True)
     return Batch(torch.stack(inputs).sum(0), torch.stack(probabilities).sum(0))

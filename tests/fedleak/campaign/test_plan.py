@@ -1,7 +1,9 @@
 """What a cell's address depends on."""
 
-from fedleak.campaign.plan import Choice, cells_of, counts_of
+from fedleak.campaign.plan import Choice, cells_of, counts_of, devices_of
+from fedleak.evaluation.adversary import rng_of
 from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.grid import parse_campaign
 from fedleak.statistics.group import Variant
 
@@ -54,3 +56,44 @@ def test_what_was_chosen_elsewhere_has_no_say_and_then_the_first_variant_runs():
 def test_without_being_asked_to_all_variants_run_everywhere():
     campaign = parse_campaign({**CHOOSING, "tuning": {"seeds": [7]}})
     assert [len(chosen(campaign, number)) for number in (0, 1)] == [3, 3]
+
+
+DEVICES = {
+    "name": "devices", "task": "digits-mlp", "federation": {"clients": 1},
+    "attacks": [
+        {"use": "dlg"}, {"use": "plain", "attack": {"use": "idlg"}}, {"use": "dlg", "device": "cpu"}, {"use": "prior"},
+    ],
+}  # fmt: skip
+
+
+def test_attacks_compute_where_the_experiment_does_unless_they_name_a_device():
+    one = parse_campaign({**DEVICES, "device": "cuda"})
+    dlg, plain, own, prior = attack_tables(one.first)
+    assert [dlg["device"], plain["attack"]["device"], own["device"]] == ["cuda", "cuda", "cpu"]
+    assert "device" not in prior
+    assert devices_of(one) == {"cpu", "cuda"}
+    assert devices_of(parse_campaign(DEVICES)) == {"cpu"}
+    assert devices_of(parse_campaign({**DEVICES, "attacks": [{"use": "dlg", "device": "cuda"}]})) == {"cpu", "cuda"}
+
+
+def test_a_campaign_over_devices_is_written_and_read_as_it_was():
+    one = parse_campaign({**DEVICES, "device": ["cpu", "cuda"]})
+    again = parse_campaign(one.tree)
+    assert again.tree == one.tree
+    assert [attack_tables(point.experiment) for point in again.points] == [
+        attack_tables(point.experiment) for point in one.points
+    ]
+    assert [point.setting for point in one.points] == [{"device": "cpu"}, {"device": "cuda"}]
+
+
+def test_the_kind_of_device_is_part_of_an_address_and_not_of_the_dice(tmp_path):
+    cpu, cuda = (parse_campaign({**DEVICES, "device": kind}) for kind in ("cpu", "cuda"))
+    here, there = (addresses(one, tmp_path, {(1, 0): "a"}) for one in (cpu, cuda))
+    assert parse_campaign(DEVICES).tree == cpu.tree
+    assert here != there
+    assert set(here.values()).isdisjoint(there.values())
+    dice = []
+    for one in (cpu, cuda):
+        cells = cells_of(one, 0, tmp_path, one.first.defenses[0], {(1, 0): "a"})
+        dice.append([rng_of(cell.place, cell.table).initial_seed() for cell in cells])
+    assert dice[0] == dice[1]
