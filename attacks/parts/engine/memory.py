@@ -59,11 +59,9 @@ class Demand:
         for child in module.children():
             if not self.by_module.get(child) or not list(child.children()):
                 continue
-            finer = list(self._below(child))
-            if child not in self.awkward and (not finer or self.by_module[child] * FINEST <= self.kept):
-                yield child
-            else:
-                yield from finer
+            finer, own = list(self._below(child)), self.by_module[child]
+            coarse = own > self.kept / FINEST and 2 * sum(self.by_module[one] for one in finer) >= own
+            yield from finer if coarse or child in self.awkward else [child]
 
 
 def demand_of(objective: Objective, start: Variables) -> Demand | None:
@@ -166,9 +164,10 @@ def _chained(pieces: Sequence[nn.Module]) -> Callable[..., Any]:
 
 
 def _again(piece: nn.Module, given: tuple[Any, ...]) -> Any:
-    """What a piece makes of tensors, so that it is made again on the way back."""
+    """What a piece makes of tensors, made again on the way back; parameters that depend on nothing are held fixed."""
     if not torch.is_grad_enabled() or has_hooks(piece) or not _is_plain(given):
         return piece(*given)
+    given = tuple(one if isinstance(one, Tensor) else [*one] for one in given)  # a DenseNet's list goes on growing
     parameters, buffers = dict(piece.named_parameters()), dict(piece.named_buffers())
     entering, dice = _tensors(given), torch.get_rng_state()
 
@@ -182,7 +181,6 @@ def _again(piece: nn.Module, given: tuple[Any, ...]) -> Any:
             torch.set_rng_state(dice)
             return run(*values)
 
-    # Parameters that depend on nothing are not asked what they would change: only the dummy data move.
     values = [*entering, *parameters.values()]
     fixed = tuple(place >= len(entering) and value.is_leaf for place, value in enumerate(values))
     return _Forward.apply(run, repeat, fixed, *values)
