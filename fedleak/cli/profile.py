@@ -15,6 +15,7 @@ from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_t
 from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import attacks
 from fedleak.errors import ConfigError, OutputError
+from fedleak.experiment.grid import load_campaign
 from fedleak.learning.training import Mode
 from fedleak.profile.export import facts_of
 from fedleak.profile.findings import findings
@@ -25,9 +26,11 @@ from fedleak.profile.profile import Profile, profile
 from fedleak.profile.subject import Subject, recorded
 from fedleak.randomness import one_thread
 from fedleak.runs.reading import read_run
+from fedleak.settings.task import TaskSettings
 
 SUFFIXES = (".json", ".safetensors")
 """Of the two files of a recording."""
+EXPERIMENT = ".toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +48,14 @@ class Settings:
 
 
 def subject_named(what: str, settings: Settings) -> Subject:
-    """The recording at a path, else an update of the task of that name, made now."""
+    """The recording at a path, else an update made now: of an experiment file's first task, or of a task by name."""
     path = Path(what)
+    if path.suffix == EXPERIMENT:
+        return local_update(load_campaign(path).first.task, settings)
     return recorded(path) if path.is_file() or path.suffix in SUFFIXES else local_update(what, settings)
 
 
-def local_update(task: str, settings: Settings) -> Subject:
+def local_update(task: str | TaskSettings, settings: Settings) -> Subject:
     """The first client's update in a federation of four on the task's data, as `fedleak run` would record it.
 
     Raises what an experiment file would be refused for.
@@ -58,7 +63,7 @@ def local_update(task: str, settings: Settings) -> Subject:
     model: dict[str, Any] = {"trained_rounds": settings.trained_rounds}
     model |= {"checkpoint": str(settings.checkpoint)} if settings.checkpoint is not None else {}
     captured = capture(
-        task,
+        task if isinstance(task, str) else task.model_dump(),
         defense=[{"use": "gaussian-noise", "std": settings.noise}] if settings.noise else [],
         seed=settings.seed,
         model=model,
@@ -68,7 +73,8 @@ def local_update(task: str, settings: Settings) -> Subject:
     )[0]
     noise = f", noise of std {settings.noise:g}" if settings.noise else ""
     return Subject(
-        title=f"{task}, {_weights(settings)}, batch of {settings.batch_size}, client 0 of seed {settings.seed}{noise}",
+        title=f"{captured.observation.task.name}, {_weights(settings)}, batch of {settings.batch_size}, "
+        f"client 0 of seed {settings.seed}{noise}",
         observation=captured.observation,
         truth=captured.truth,
         training=captured.observation.training,
@@ -152,8 +158,9 @@ def command(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="TASK|RECORDING|RUN",
-            help="A task, whose first client makes one update; either file of a recording; or the folder of a run.",
+            metavar="TASK|FILE|RECORDING|RUN",
+            help="A task, or the experiment file that has it as a table: its first client makes one update; either "
+            "file of a recording; or the folder of a run.",
         ),
     ],
     batch: Annotated[int, typer.Option(min=1, help="Examples in the update of a task.")] = 1,

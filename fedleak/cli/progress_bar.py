@@ -16,6 +16,8 @@ from fedleak.formatting import figure
 FEDERATIONS_SHOWN = 8
 """Federations that get a line of their own."""
 SHORT_UNIT = 4
+PACE_SECONDS = 3600.0
+"""How far back the pace is taken from that the time left goes by: a step of a large network may take a minute."""
 
 
 class Forgiving:
@@ -53,6 +55,7 @@ def progress_bar() -> Progress:
         TextColumn("left", table_column=Column(no_wrap=True)),
         expand=True,
         console=errors,
+        speed_estimate_period=PACE_SECONDS,
         transient=True,
         disable=not errors.is_terminal,
     )

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.layers import twice_differentiable
 from fedleak.learning.task import Task
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update, UpdateKind
@@ -90,7 +91,8 @@ class GradDefense(Defense):
 def sensitivities(step: Step) -> NamedTensors:
     """By parameter, how much the sum of its gradient's entries moves with the data: ‖d(Σ gradient)/dX‖, mean over X."""
     inputs = step.examples.inputs.detach().clone().requires_grad_()
-    slopes = step.task.gradients(step.weights.clone(), inputs, step.examples.labels, mode="eval", create_graph=True)
+    with twice_differentiable():
+        slopes = step.task.gradients(step.weights.clone(), inputs, step.examples.labels, mode="eval", create_graph=True)
     return {name: _moves(slope.sum(), inputs) for name, slope in slopes.items()}
 
 

@@ -15,6 +15,8 @@ from fedleak.profile.subject import Subject
 
 WIDEST = 2048
 """Shorter side of a matrix beyond which its singular values would take too long."""
+WIDE = 512
+"""Shorter side from which they are taken of the Gram matrix: a quarter of the time, and half of the digits do."""
 COMPUTED = 10.0
 """Last bits of a typical entry that a client's own arithmetic is taken to be off by, at most."""
 Activity = dict[str, Bool[Tensor, "batch units"]]
@@ -143,10 +145,20 @@ def numerical_rank(matrix: Float[Tensor, "rows columns"], rounding: float) -> in
 
     The client's own arithmetic in single precision adds errors of a few last bits of a typical entry.
     """
-    values = torch.linalg.svdvals(matrix.double())
+    values = _singular_values(matrix.double())
     typical = float(values.square().sum().sqrt()) / math.sqrt(matrix.numel())
     error = max(rounding, COMPUTED * torch.finfo(torch.float32).eps * typical)
     return int((values > error * sum(math.sqrt(side) for side in matrix.shape)).sum())
+
+
+def _singular_values(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, " values"]:
+    """All of them; of a wide matrix as roots of the Gram matrix's eigenvalues, right to some 1e-8 of the largest."""
+    if min(matrix.shape) < WIDE:
+        values: Tensor = torch.linalg.svdvals(matrix)
+        return values
+    short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    squares: Tensor = torch.linalg.eigvalsh(short @ short.T)
+    return squares.clamp_min(0.0).sqrt()
 
 
 def _profile(

@@ -38,7 +38,7 @@ class Effort:
         """Fewer steps and probes where a product costs much, but never so few that nothing is learned."""
         products = self.operations / cost
         return replace(
-            self, steps=max(6, min(self.steps, int(products / 3))), probes=max(4, min(self.probes, int(products / 6)))
+            self, steps=max(3, min(self.steps, int(products / 3))), probes=max(2, min(self.probes, int(products / 6)))
         )
 
 

@@ -1,18 +1,22 @@
 """Optimization loop of every matching attack: moves variables until they explain what was observed."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.reconstruction import Reconstruction, Snapshot, TracePoint
+from fedleak.learning.layers import twice_differentiable
 from fedleak.progress import report
 from fedleak.randomness import seeded
 
 from ..optimizers.first_order import Evaluation, Optimizer
+from .memory import demand_of, recomputing
 from .objective import Layout, Objective, Variables, by_autograd, by_function
 
 # Loss and gradient evaluation: point by point on torch's tape, or vectorized over many starts and maybe compiled.
@@ -152,6 +156,13 @@ def _due(iteration: int, spacing: float, taken: list[tuple[int, Tensor]]) -> boo
     return not taken or iteration - taken[-1][0] >= max(spacing, 1)
 
 
+def share_of_memory(group: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes for one of as many workers as there are cores; by the machine, so that it is always the same there."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = group.read_text().strip() if group.is_file() else ""
+    return (min(total, int(limit)) if limit.isdigit() else total) // (os.cpu_count() or 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Matching:
     """How the variables are moved, and when that is over; what is minimized is an `Objective`."""
@@ -164,33 +175,42 @@ class Matching:
     """Iterations in which the lowest loss must fall by 1%, or else the attempt has converged and ends early."""
     compiled: bool = False
     """Whether the loss is compiled first (`torch.compile`): tens of seconds that pay for long runs and many starts."""
+    memory: int | None = None
+    """Bytes that an evaluation may take, about; by default a core's share of what the machine has."""
 
     def run(self, objective: Objective, starts: Sequence[Variables], rng: Generator) -> Reconstruction:
         """An attempt from each start; returns the guess of the lowest loss of all.
 
-        Four starts or more advance together, in one call an iteration, where the objective can; fewer go one after the
-        other. The objective completes them first. `rng` matters only where the network itself draws (dropout).
+        Four starts or more advance together, in one call an iteration, where the objective can, as many as fit into
+        memory; fewer go one after the other, and where one does not fit, blocks of its network are computed again
+        and not kept. The objective completes them first. `rng` matters only where the network itself draws (dropout).
         """
         if self.compiled and not objective.vectorizes:
             return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
         starts = [objective.completed(start, rng) for start in starts]
         layout = Layout.of(starts[0], objective.units)
         attempts = [Attempt(objective, layout, self.optimizer, self.steps, layout.vector(start)) for start in starts]
-        with seeded("matching", int(torch.randint(2**62, (), generator=rng))):
+        with seeded("matching", int(torch.randint(2**62, (), generator=rng))), twice_differentiable():
             problem = self._advance(attempts, objective, layout)
         return _reconstruction(attempts, problem)
 
     def _advance(self, attempts: list[Attempt], objective: Objective, layout: Layout) -> str | None:
         """Moves all attempts to their ends; returns why the loss cannot be computed, where it cannot."""
-        vectorized = self.compiled or (objective.vectorizes and len(attempts) >= TOGETHER)
+        first = attempts[0].asked
+        demand = demand_of(objective, layout.variables(first)) if first.is_cpu else None
+        limit = share_of_memory() if self.memory is None else self.memory
+        fitting = len(attempts) if demand is None else limit // max(demand.bytes, 1)
+        vectorized = self.compiled or (objective.vectorizes and min(len(attempts), fitting) >= TOGETHER)
         evaluate = together(objective, layout, self.compiled) if vectorized else one_by_one(objective, layout)
-        groups = [attempts] if vectorized else [[attempt] for attempt in attempts]
-        for number, group in enumerate(groups):
-            problem = self._run_group(group, evaluate, number * self.steps, len(groups) * self.steps)
-            if problem:
-                return problem
-            if any(attempt.best <= self.success for attempt in group):
-                break
+        size = max(fitting, 1) if vectorized else 1
+        groups = [attempts[first : first + size] for first in range(0, len(attempts), size)]
+        with recomputing(demand.blocks() if demand is not None and not fitting and not vectorized else ()):
+            for number, group in enumerate(groups):
+                problem = self._run_group(group, evaluate, number * self.steps, len(groups) * self.steps)
+                if problem:
+                    return problem
+                if any(attempt.best <= self.success for attempt in group):
+                    break
         report(len(groups) * self.steps, len(groups) * self.steps)
         return None
 

@@ -118,6 +118,11 @@ class Front:
             raise NotApplicable(
                 f"the network does not run on two images in {self.mode} mode and double precision: {error}"
             ) from error
+        except IndexError as error:
+            raise NotApplicable(
+                f"'{self.layer.weight}' of '{self.task.name}' is used by another module without being run, as in "
+                "nn.MultiheadAttention, so what enters it cannot be read: try gradient matching"
+            ) from error
         if features.dim() != 2:
             raise NotApplicable(
                 f"the first linear layer of '{self.task.name}' sees {tuple(features.shape[1:])} of each image (tokens, "

@@ -206,3 +206,26 @@ def test_networks_without_a_usable_layer_get_a_reason(observe):
         guess = reconstruct(observe(Task("unusable", layers, SHAPE, 4), boxes(2)))
         assert guess.inputs is None
         assert reason in guess.failure
+
+
+class Borrowed(nn.Linear):
+    """A layer that others take the weights of: it is never run, as attention's last in torch."""
+
+    def forward(self, inputs):
+        raise AssertionError("nobody runs it")
+
+
+class Borrowing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.head = Borrowed(256, 20), nn.Linear(20, 4)
+
+    def forward(self, images):
+        return self.head(nn.functional.linear(images.flatten(1), self.inner.weight, self.inner.bias).relu())
+
+
+def test_a_layer_that_is_used_without_being_run_is_refused(observe):
+    with seeded("borrowing"):
+        task = Task("borrowing", Borrowing(), SHAPE, 4)
+    guess = attacks.build("cocktail-party", {}).run(observe(task, boxes(2)), generator(0))
+    assert "'inner.weight' of 'borrowing' is used by another module without being run" in guess.failure

@@ -77,6 +77,15 @@ def test_a_recording_is_profiled_with_the_vault_beside_it_and_without(run_folder
     assert "exact attacks apply" in " ".join(result.stdout.split())
 
 
+@pytest.mark.slow
+def test_an_experiment_file_s_first_task_is_profiled(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.toml"
+    file.write_text('name = "mine"\n[task]\ndata = "digits"\nnetwork = "mlp"\n[[attacks]]\nuse = "analytic-linear"\n')
+    facts = json.loads(invoke(str(file), "--json").stdout)
+    assert facts["title"] == "digits-mlp, untrained weights, batch of 1, client 0 of seed 0"
+    assert facts["layers"][0]["rank"] == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

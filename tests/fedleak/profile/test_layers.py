@@ -108,3 +108,11 @@ def test_a_gradient_needs_no_learning_rate():
 def test_a_parameter_belongs_to_its_layer():
     assert layer_of("features.0.weight") == "features.0"
     assert layer_of("scale") == "scale"
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-5])
+def test_a_wide_matrix_has_the_rank_that_its_singular_values_say(rounding: float) -> None:
+    dice = torch.Generator().manual_seed(0)
+    matrix = torch.randn(520, 7, generator=dice) @ torch.randn(7, 530, generator=dice)
+    noisy = matrix + rounding * torch.randn(520, 530, generator=dice)
+    assert numerical_rank(noisy, 2 * rounding) == 7 == numerical_rank(noisy.T, 2 * rounding)

@@ -147,5 +147,5 @@ def test_what_is_advised_exists(make_subject):
 def test_effort_shrinks_with_cost_and_never_to_nothing():
     assert Effort().within(1e6) == Effort()
     dear = Effort().within(1e12)
-    assert (dear.steps, dear.probes) == (6, 4)
-    assert 6 < Effort().within(2.4e10).steps < 60
+    assert (dear.steps, dear.probes) == (3, 2)
+    assert 3 < Effort().within(2.4e10).steps < 60

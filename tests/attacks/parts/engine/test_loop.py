@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from fedleak.attacks.parts.engine import distances
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
@@ -11,8 +13,9 @@ from fedleak.attacks.parts.engine.initialization import gray
 from fedleak.attacks.parts.engine.loop import Matching
 from fedleak.attacks.parts.optimizers.first_order import signed_adam
 from fedleak.attacks.parts.optimizers.lbfgs import lbfgs
+from fedleak.learning.task import Task
 from fedleak.progress import listening
-from fedleak.randomness import generator
+from fedleak.randomness import generator, seeded
 
 
 def match_of(observation, labels, distance=distances.cosine, **options):
@@ -97,3 +100,26 @@ def test_a_network_that_keeps_state_is_matched_one_start_at_a_time_and_not_compi
     assert math.isfinite(guess.mismatch)
     refused = Matching(optimizer=signed_adam(0.1), steps=2, compiled=True)
     assert "cannot be compiled" in refused.run(objective, starts_of(normalized_task), generator(0)).failure
+
+
+class Attending(nn.Module):
+    """Attention by torch's fused kernel between the rows of an image, four classes."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(36, 4)
+
+    def forward(self, images):
+        rows = images.sigmoid()
+        return self.head(F.scaled_dot_product_attention(rows, rows, rows).flatten(1))
+
+
+def test_attention_is_differentiated_twice(observe, batch_of):
+    with seeded("attending"):
+        task = Task("attending", Attending(), (1, 6, 6), 4)
+    batch = batch_of(task, 2)
+    objective = match_of(observe(task, batch), batch.labels)
+    starts = starts_of(task, 1, 2)
+    guess = Matching(optimizer=signed_adam(0.1), steps=20).run(objective, starts, generator(0))
+    assert guess.failure is None
+    assert guess.trace[-1].loss < guess.trace[0].loss
