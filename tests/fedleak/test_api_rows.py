@@ -3,6 +3,7 @@
 Rows of numbers between -1 and 3, without neighbors, behind a perceptron; nothing in fedleak knows of them.
 """
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from fedleak.evaluation.matching import match
 from fedleak.federation.reply import reply
 from fedleak.figures.panels import beside, draw
 from fedleak.learning.batch import Batch
-from fedleak.learning.space import InputSpace, require_images, space_from
+from fedleak.learning.space import Images, InputSpace, require_images, space_from
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
@@ -191,6 +192,14 @@ def test_the_vault_keeps_what_the_examples_are(tmp_path: Path) -> None:
     truth = PrivateBatch(examples=batch(2), training=LocalTraining(), seed_key=(0,), client=0, round=1)
     deposit(tmp_path, truth)
     assert withdraw(tmp_path, 1, 0).examples.space == ROWS == space_from(ROWS.facts())
+
+
+def test_a_vault_of_before_holds_images(tmp_path: Path) -> None:
+    images = Batch(torch.rand(2, 1, 4, 4), torch.tensor([0, 1]))
+    deposit(tmp_path, PrivateBatch(examples=images, training=LocalTraining(), seed_key=(0,), client=0, round=1))
+    facts = tmp_path / "round-0001" / "client-0000.json"
+    facts.write_text(json.dumps({key: value for key, value in json.loads(facts.read_text()).items() if key != "space"}))
+    assert withdraw(tmp_path, 1, 0).examples.space == Images(1, 4, 4)
 
 
 def test_images_are_asked_for_by_their_type() -> None:
