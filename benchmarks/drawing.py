@@ -103,7 +103,7 @@ def _recovered(guess: Reconstruction, truth: Batch, classes: int) -> float:  # n
 def _exact(guess: Reconstruction, truth: Batch, classes: int) -> float:  # noqa: ARG001
     if guess.inputs is None:
         return math.nan
-    difference = scoring.matched(guess.inputs, truth.inputs).double() - truth.inputs.double()
+    difference = scoring.matched(guess.inputs, truth).double() - truth.inputs.double()
     return float(difference.norm() < EXACT * truth.inputs.double().norm())
 
 

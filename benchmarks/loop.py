@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from measuring import Case, observed
 
-from fedleak.attacks.parts.engine import distances, initialization, regularizers
+from fedleak.attacks.parts.engine import distances, regularizers
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
 from fedleak.attacks.parts.engine.loop import Matching
 from fedleak.attacks.parts.optimizers import first_order
@@ -40,9 +40,9 @@ def engine(
 ) -> Reconstruction:
     """The loop under test."""
     rng = generator("loop")
-    terms = ((0.01, regularizers.on_images(regularizers.total_variation)),)
+    terms = ((0.01, regularizers.variation(observation.task.space)),)
     objective = GradientMatch.of(observation, distances.cosine, pixels(truth.labels), terms=terms)
-    begin = [{"inputs": initialization.gray(len(truth), observation.task.shape, rng)} for _ in range(restarts)]
+    begin = [{"inputs": observation.task.space.start(len(truth), rng)} for _ in range(restarts)]
     return Matching(optimizer=first_order.signed_adam(0.1), steps=steps, compiled=compiled).run(objective, begin, rng)
 
 
@@ -52,7 +52,7 @@ def by_hand(observation: Observation, truth: Batch, steps: int) -> None:
     network.load_state_dict(observation.before.state_dict())
     parameters, target = list(network.parameters()), list(observation.gradient().values())
     length = sum((t * t).sum() for t in target) ** 0.5
-    dummy = initialization.gray(len(truth), observation.task.shape, generator("loop")).requires_grad_()
+    dummy = observation.task.space.start(len(truth), generator("loop")).requires_grad_()
     adam = torch.optim.Adam([dummy], lr=0.1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     for _ in range(steps):

@@ -154,5 +154,5 @@ def _score(guess: Reconstruction, truth: Batch, metric: str) -> float:
 def _relative_error(guess: Reconstruction, truth: Batch) -> float:
     if guess.inputs is None:
         return math.nan
-    difference = scoring.matched(guess.inputs, truth.inputs).double() - truth.inputs.double()
+    difference = scoring.matched(guess.inputs, truth).double() - truth.inputs.double()
     return float(difference.norm() / truth.inputs.double().norm())

@@ -171,7 +171,7 @@ def observe(
         observation,
         truth,
         question=None if strangers is None else _question(truth, strangers, seed),
-        seen=Batch(truth.inputs.masked_fill(~masks, torch.nan), truth.labels),
+        seen=replace(truth, inputs=truth.inputs.masked_fill(~masks, torch.nan)),
     )
 
 

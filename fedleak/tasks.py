@@ -14,6 +14,7 @@ from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, image_folder, regi
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.loss import CrossEntropy
 from fedleak.learning.source import Shape, Source
+from fedleak.learning.space import space_of_source
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
@@ -90,9 +91,9 @@ def _settings(settings: TaskSettings | str) -> TaskSettings:
 
 
 def _task(settings: TaskSettings, source: Source) -> Task:
-    network = _network(settings, source)
+    network, space = _network(settings, source), space_of_source(source)
     criterion = CrossEntropy() if settings.is_short else criterion_of(settings, source, network)
-    return Task(settings.label, network, source.shape, source.classes, source=source, criterion=criterion)
+    return Task(settings.label, network, space.shape, source.classes, source=source, criterion=criterion, given=space)
 
 
 def _network(settings: TaskSettings, source: Source) -> nn.Module:

@@ -7,6 +7,7 @@ from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import Device
+from fedleak.learning.space import space_from
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
 
@@ -44,6 +45,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "training": asdict(truth.training),
         "held": list(truth.held),
         "device": truth.device,
+        "space": truth.examples.space.facts(),
     }
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
     tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept}
@@ -62,7 +64,9 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
     tensors, facts = read_pair(stem)
     try:
         return PrivateBatch(
-            examples=Batch(tensors["inputs"], tensors["labels"]),
+            examples=Batch(
+                tensors["inputs"], tensors["labels"], space_from(facts["space"]) if "space" in facts else None
+            ),
             training=LocalTraining.of(facts["training"]),
             seed_key=tuple(facts["dice"]),
             client=facts["client"],

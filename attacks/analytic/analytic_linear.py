@@ -57,10 +57,11 @@ class AnalyticLinear(Attack):
             rounding = rounding_of(observation, layer.weight) / float(front.scale.abs().min())
             # A defense's noise is measured in the gradient's spectrum; without a defense there is only rounding.
             noise = low_rank(weight, examples, rounding).noise if observation.defense else rounding
-            solved = activated_by_one(weight, bias, examples, noise)
+            solved = activated_by_one(weight, bias, examples, noise, observation.task.space.bounds)
         if not len(solved.inputs):
-            raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an image")
-        inputs = solved.inputs.clamp(0.0, 1.0).float().reshape(-1, *observation.task.shape)
+            raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an example")
+        space = observation.task.space
+        inputs = space.clamped(solved.inputs).float().reshape(-1, *space.shape)
         labels, certificate = self._labels(observation, inputs, rng)
         return Reconstruction(
             inputs=inputs,
@@ -72,7 +73,7 @@ class AnalyticLinear(Attack):
         )
 
     def _labels(
-        self, observation: Observation, inputs: Float[Tensor, "guesses channels height width"], rng: Generator
+        self, observation: Observation, inputs: Float[Tensor, "guesses *shape"], rng: Generator
     ) -> tuple[Int[Tensor, " labels"] | None, str | None]:
         """The labels, and the certificate; labels in the order of the images where they prove each other."""
         paired = labels_of(observation, inputs)

@@ -68,7 +68,7 @@ class April(Attack):
                 f"the tokens' equations leave {unexplained:.0%} unexplained: something comes between tokens and "
                 "attention, more than one example is behind this update, or noise is; try 'inverting-gradients'"
             )
-        images = tokens.image(patches, observation.task, front).clamp(0.0, 1.0).float()
+        images = observation.task.space.clamped(tokens.image(patches, observation.task, front)).float()
         paired = labels_of(observation, images)
         if paired is not None and self.embedding:
             images = sharpened(observation, tokens, front, images, paired, self.iterations)

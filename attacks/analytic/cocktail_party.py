@@ -89,7 +89,7 @@ class CocktailParty(Attack):
         """Images with these features. No labels: descent leaves too much of the gradient unexplained to prove any."""
         inversion = Inversion(steps=self.steps, learning_rate=self.learning_rate, smoothness=self.total_variation)
         front = Front(observation, names, torch.float32)
-        guess, rest = inversion.run(front, features.float(), observation.task.shape, rng)
+        guess, rest = inversion.run(front, features.float(), observation.task.space, rng)
         if guess.failure:
             return guess
         unexplained = f"images leave {float(rest.median()):.0e} of their features unexplained"
@@ -101,5 +101,5 @@ def _contrast(front: Front) -> Contrast:
     shape = front.shape()
     if len(shape) != 3:
         return centered
-    flat = front(torch.full((2, *front.task.shape), 0.5))[0]
+    flat = front(torch.full((2, *front.task.shape), front.task.space.middle))[0]
     return edges(shape, padded_rim(flat.reshape(shape)))

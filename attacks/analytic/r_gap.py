@@ -76,7 +76,8 @@ class RGAP(Attack):
         walk = walk_back(chain, weights, scaled, head, rounding)
         if not torch.isfinite(walk.inputs).all():
             raise NotApplicable("the walk back through the layers diverged: the noise is too strong for it")
-        images = walk.inputs.clamp(0.0, 1.0).float().reshape(1, *observation.task.shape)
+        space = observation.task.space
+        images = space.clamped(walk.inputs).float().reshape(1, *space.shape)
         labels = torch.tensor([head.label])
         return Reconstruction(
             inputs=images,

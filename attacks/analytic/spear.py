@@ -73,7 +73,8 @@ class SPEAR(Attack):
         rng: Generator,
     ) -> Reconstruction:
         """The images made exact, with labels, and proved where they can be."""
-        images = front.images(match.inputs).clamp(0.0, 1.0).reshape(-1, *observation.task.shape)
+        space = observation.task.space
+        images = space.clamped(front.images(match.inputs)).reshape(-1, *space.shape)
         labels = labels_of(observation, images.float())
         if labels is not None and certifiable(observation):
             images = polished(observation, names, layer, front, images, labels)

@@ -12,6 +12,8 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.properties import CATALOGUE, of_each
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.learning.space import require_images
 
 from ..parts.classifier_head.label_rule import as_labels, whole_counts
 
@@ -21,11 +23,16 @@ def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | No
     return None if observation.candidates is None else torch.zeros(len(observation.candidates))
 
 
-def public_majority(observation: Observation) -> Float[Tensor, " properties"]:
+def public_majority(observation: Observation) -> Float[Tensor, " properties"] | None:
     """For each property how probable it is that most of so many examples have it, if they are like public ones.
 
-    The number that have it is binomial. Without public data each is as probable in an example as not.
+    The number that have it is binomial. Without public data each is as probable in an example as not. None where the
+    examples are no images.
     """
+    try:
+        require_images(observation.task.space, "the catalogue of properties")
+    except NotApplicable:
+        return None
     public = observation.auxiliary
     share = torch.full((len(CATALOGUE),), 0.5)
     if public is not None and len(public):
@@ -37,11 +44,11 @@ def public_majority(observation: Observation) -> Float[Tensor, " properties"]:
 @attacks.register("prior")
 @dataclass(frozen=True, kw_only=True)
 class Prior(Attack):
-    """Guesses the mean public image for every example and the labels by their public frequency; ignores the update.
+    """Guesses the mean public example for every example and the labels by their public frequency; ignores the update.
 
-    The baseline of every score: what an adversary says who saw nothing. Without public data the image is mid-gray and
-    all classes count as equally frequent. Candidates are all as likely to it, and a property is as probable as by its
-    public frequency.
+    The baseline of every score: what an adversary says who saw nothing. Without public data the example is in the
+    middle of its range (mid-gray) and all classes count as equally frequent. Candidates are all as likely to it, and a
+    property is as probable as by its public frequency.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
@@ -49,7 +56,7 @@ class Prior(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         task, examples, public = observation.task, observation.examples(), observation.auxiliary
-        image = torch.full(task.shape, 0.5)
+        image = torch.full(task.shape, task.space.middle)
         frequency = torch.full((task.classes,), 1.0 / task.classes)
         if public is not None and len(public):
             image = public.inputs.mean(0)

@@ -22,7 +22,7 @@ from ..parts.engine.distances import cosine
 from ..parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.optimizers.first_order import signed_adam
 
 
@@ -70,7 +70,7 @@ class BatchNormInversion(MatchingAttack):
             simulate=one_step_and(
                 gauge.read, zero_probes([(2, n) for n in gauge.channels.values()], dtype, self.device)
             ),
-            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), variation(observation.task.space)),),
             dtype=dtype,
             device=self.device,
         )

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.space import Images, require_images
 from fedleak.settings.base import Amount, Count
 
 from ..label_inference.auto_labels import AutoLabels
@@ -17,7 +19,6 @@ from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import DeepLeakage, l2
 from ..parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, pixels
-from ..parts.engine.initialization import patterned
 
 
 @attacks.register("cpl")
@@ -41,6 +42,7 @@ class CPL(DeepLeakage):
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        images = require_images(observation.task.space, "CPL, which starts from a pattern,")
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float64)
         objective = GradientMatch.of(
             observation,
@@ -51,8 +53,15 @@ class CPL(DeepLeakage):
             dtype=dtype,
             device=self.device,
         )
-        starts = [patterned(len(labels), observation.task.shape, rng) for _ in range(self.restarts)]
-        return self.descend(objective, [{"inputs": images.to(self.device, dtype)} for images in starts], rng)
+        starts = [patterned(len(labels), images, rng) for _ in range(self.restarts)]
+        return self.descend(objective, [{"inputs": start.to(self.device, dtype)} for start in starts], rng)
+
+
+def patterned(examples: int, images: Images, rng: Generator) -> Float[Tensor, "batch channels height width"]:
+    """A patch of uniform pixels, half as high and wide as the image, laid two by two: less to find out than noise."""
+    depth, height, width = images.shape
+    patch = torch.rand(examples, depth, -(-height // 2), -(-width // 2), generator=rng)
+    return patch.tile(1, 1, 2, 2)[..., :height, :width].clone()
 
 
 def _sum(shown: Sequence[Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ from ..parts.engine.defense_aware import smoothing
 from ..parts.engine.distances import cosine
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.engine.stochastic_layers import stochastic_layers
 from ..parts.optimizers.first_order import signed_adam
 
@@ -59,7 +59,7 @@ class DropoutInversion(MatchingAttack):
             observation,
             cosine,
             pixels(labels.to(self.device)),
-            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), variation(observation.task.space)),),
             dtype=dtype,
             device=self.device,
             draws=draws,

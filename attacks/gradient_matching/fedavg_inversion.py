@@ -22,7 +22,7 @@ from ..parts.engine.defense_aware import smoothing
 from ..parts.engine.loop import Matching
 from ..parts.engine.objective import Objective, RecordingObjective
 from ..parts.engine.public_model import PublicModel
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.local_training.assumptions import assumptions, possible_trainings
 from ..parts.local_training.unrolled import LOG_RATE
 from ..parts.local_training.unrolled_objective import LocalTrainingMatch, Order
@@ -100,7 +100,7 @@ class FedAvgInversion(MatchingAttack):
             labels,
             self._order(observation, training),
             rng,
-            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), variation(observation.task.space)),),
             epoch_prior=self.epoch_prior,
             dtype=self.dtype(torch.float32),
             device=self.device,

@@ -12,6 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 from fedleak.randomness import seeded
 from fedleak.settings.base import Amount, Count, Rate
 
@@ -73,6 +74,7 @@ class GGL(MatchingAttack):
             return self._match(observation, rng)
 
     def _match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        require_images(observation.task.space, "the generator of public images")
         public = observation.auxiliary
         if public is None or len(public) < FEWEST:
             count = len(public or ())

@@ -11,6 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.gradients.batch_norm_statistics import Gauge, apart
+from fedleak.learning.space import require_images
 from fedleak.settings.base import Amount, Count, Rate, Share
 
 from ..label_inference.auto_labels import AutoLabels
@@ -22,7 +23,7 @@ from ..parts.engine.distances import times
 from ..parts.engine.feature_inversion import and_penalty, one_step_and, zero_probes
 from ..parts.engine.gradient_match import GradientMatch, one_step, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation, toward_gray
+from ..parts.engine.regularizers import on_inputs, toward_gray, variation
 from ..parts.optimizers.first_order import adam, langevin
 
 
@@ -67,6 +68,7 @@ class GradInversion(MatchingAttack):
     """The rule that the labels are inferred by; the paper's is `gradinversion-min`."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
+        images = require_images(observation.task.space, "GradInversion, which lays images over each other,")
         labels, dtype = self.labels.infer(observation, rng), self.dtype(torch.float32)
         if self.compiled:
             raise NotApplicable("agreement between batches is settled by sorting, which cannot be compiled")
@@ -80,11 +82,11 @@ class GradInversion(MatchingAttack):
             and_penalty(near, penalty, self.statistics) if shapes else near,
             pixels(labels.to(self.device)),
             simulate=one_step_and(gauge.read, zero_probes(shapes, dtype, self.device)) if shapes else one_step,
-            terms=((self.total_variation, on_images(total_variation)), (self.image_norm, on_images(toward_gray))),
+            terms=((self.total_variation, variation(images)), (self.image_norm, on_inputs(toward_gray))),
             dtype=dtype,
             device=self.device,
         )
-        objective = Group(match, labels, self.consistency, int(self.reach * min(observation.task.shape[1:])))
+        objective = Group(match, labels, self.consistency, int(self.reach * min(images.height, images.width)))
         optimizer = langevin(adam(self.learning_rate, warm_up=50), self.noise * self.learning_rate, rng)
         start = as_group(self.starts(observation, len(labels), dtype, rng))
         guess = Matching(optimizer=optimizer, steps=self.steps, compiled=self.compiled).run(objective, [start], rng)

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.space import require_images
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..parts.engine.base import MatchingAttack, l2
@@ -45,7 +46,8 @@ class GRNN(MatchingAttack):
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         task, dtype = observation.task, self.dtype(torch.float32)
-        network = untrained_generator(task.shape, task.classes, rng).to(self.device, dtype)
+        shape = require_images(task.space, "GRNN, whose generator is convolutional,").shape
+        network = untrained_generator(shape, task.classes, rng).to(self.device, dtype)
         numbers = torch.randn(observation.examples(), INPUT, generator=rng).to(self.device, dtype)
         objective = GradientMatch.of(
             observation,
@@ -55,7 +57,7 @@ class GRNN(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        more = [untrained_generator(task.shape, task.classes, rng) for _ in range(self.restarts - 1)]
+        more = [untrained_generator(shape, task.classes, rng) for _ in range(self.restarts - 1)]
         starts = [_weights(made.to(self.device, dtype)) for made in (network, *more)]
         engine = Matching(
             optimizer=rmsprop(self.learning_rate, self.momentum), steps=self.steps, compiled=self.compiled

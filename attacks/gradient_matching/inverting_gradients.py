@@ -21,7 +21,7 @@ from ..parts.engine.distances import cosine
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
 from ..parts.engine.public_model import is_smooth
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.optimizers.first_order import signed_adam
 from ..parts.optimizers.lbfgs import lbfgs
 
@@ -73,7 +73,9 @@ class InvertingGradients(MatchingAttack):
             observation,
             cosine,
             pixels(None if labels_mixed(observation) else labels.to(self.device)),
-            terms=((usual if self.total_variation is None else self.total_variation, on_images(total_variation)),),
+            terms=(
+                (usual if self.total_variation is None else self.total_variation, variation(observation.task.space)),
+            ),
             box=not smooth,
             dtype=dtype,
             device=self.device,

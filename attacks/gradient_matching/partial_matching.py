@@ -17,7 +17,7 @@ from ..parts.engine.base import MatchingAttack
 from ..parts.engine.distances import cosine, on_largest
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.optimizers.first_order import flat_adam
 
 
@@ -55,7 +55,7 @@ class PartialMatching(MatchingAttack):
             observation,
             on_largest(self.matched, cosine),
             pixels(labels.to(self.device)),
-            terms=((smoothness, on_images(total_variation)),),
+            terms=((smoothness, variation(observation.task.space)),),
             dtype=dtype,
             device=self.device,
         )

@@ -18,7 +18,7 @@ from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack
 from ..parts.engine.loop import Matching
 from ..parts.engine.objective import RecordingObjective, by_autograd
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.local_training.multi_round_objective import MultiRoundMatch, comparable, explained_alike, rounds_note, vote
 from ..parts.local_training.surrogate import SHARE
 from ..parts.optimizers.first_order import signed_adam
@@ -76,7 +76,7 @@ class SeveralRounds(MatchingAttack):
         several = MultiRoundMatch.of(
             rounds,
             labels.to(self.device),
-            ((self.total_variation, on_images(total_variation)),),
+            ((self.total_variation, variation(rounds[0].task.space)),),
             dtype=dtype,
             device=self.device,
         )

@@ -18,7 +18,7 @@ from ..parts.engine.defense_aware import smoothing
 from ..parts.engine.distances import cosine
 from ..parts.engine.gradient_match import GradientMatch, pixels
 from ..parts.engine.loop import Matching
-from ..parts.engine.regularizers import on_images, total_variation
+from ..parts.engine.regularizers import variation
 from ..parts.local_training.surrogate import SHARE, SHARE_UNIT, mean_gradient, weight_change
 from ..parts.optimizers.first_order import signed_adam
 
@@ -59,7 +59,7 @@ class SurrogateModel(MatchingAttack):
             cosine,
             pixels(labels.to(self.device)),
             simulate=mean_gradient(observation),
-            terms=((self.total_variation + smoothing(observation), on_images(total_variation)),),
+            terms=((self.total_variation + smoothing(observation), variation(observation.task.space)),),
             units={SHARE: self.share_rate},
             dtype=dtype,
             device=self.device,

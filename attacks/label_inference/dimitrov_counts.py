@@ -34,7 +34,7 @@ class DimitrovCounts(LabelRule):
         require(observation, one_sign=True, length=True)
         steps, examples = local_steps(observation), observation.examples()
         sums = head_gradient(observation).weight.sum(1)
-        noise = torch.rand(self.images, *observation.task.shape, generator=rng)
+        noise = observation.task.space.uniform(self.images, rng)
         both = (observation.before, weights_after(observation))
         first, last = (_summary(view(observation, noise, weights)) for weights in both)
         done = torch.arange(steps, dtype=torch.float64)[:, None] / steps

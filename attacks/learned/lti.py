@@ -94,7 +94,8 @@ class LTI(Attack):
         except (NonFiniteError, ValueError) as error:
             reason = f"the clients' training cannot be played through on public data: {error}"
             raise NotApplicable(reason) from error
-        inputs = inverter(seen, observation.examples())[0].view(-1, *observation.task.shape)
+        space = observation.task.space
+        inputs = space.at(inverter(seen, observation.examples())[0]).view(-1, *space.shape)
         return Reconstruction(
             inputs=inputs,
             labels=self.labels.infer_if_applicable(observation, rng),
@@ -119,8 +120,8 @@ class LTI(Attack):
         components, observed = Components.of(vectors), _scaled(observation, hashed(observation.update.vector()))[None]
         inverters = []
         for number, whitening in enumerate(recipe.whitenings):
-            known = Pairs(components(vectors, whitening), _images(batches))
-            unknown = Pairs(components(others, whitening), _images(held_out))
+            known = Pairs(components(vectors, whitening), _shares(batches))
+            unknown = Pairs(components(others, whitening), _shares(held_out))
             inverters.append(learn(known, unknown, self._training(recipe), rng, (number, len(recipe.whitenings))))
         number, inverter = min(enumerate(inverters), key=lambda numbered: numbered[1].error)
         return components(observed, recipe.whitenings[number]), inverter
@@ -175,5 +176,6 @@ def _scaled(observation: Observation, vector: Float64[Tensor, " bins"]) -> Float
     return vector if known or kind is UpdateKind.GRADIENT else vector / vector.norm().clamp_min(1e-300)
 
 
-def _images(batches: Iterable[Batch]) -> Float[Tensor, "updates batch pixels"]:
-    return torch.stack([batch.inputs.flatten(1) for batch in batches])
+def _shares(batches: Iterable[Batch]) -> Float[Tensor, "updates batch values"]:
+    """The examples in units of their range, as sigmoids can give them."""
+    return torch.stack([batch.space.shares(batch.inputs).flatten(1) for batch in batches])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 from fedleak.gradients.precision import in_dtype
+from fedleak.learning.space import Images, require_images
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import seeded
@@ -45,21 +46,23 @@ class PatchTokens:
         self, patches: Float[Tensor, "tokens pixels"], task: Task, front: Pixelwise
     ) -> Float[Tensor, "1 channels height width"]:
         """The image whose patches, laid where they were cut out, the embedding sees through what stands before it."""
+        images = require_images(task.space, "APRIL")
         size = (self.embedding.kernel_size[0], self.embedding.kernel_size[1])
-        seen = F.fold(patches.T[None], task.shape[1:], size, stride=size)
-        return front.images(seen.flatten(1)).reshape(1, *task.shape)
+        seen = F.fold(patches.T[None], (images.height, images.width), size, stride=size)
+        return front.images(seen.flatten(1)).reshape(1, *images.shape)
 
 
 def find_tokens(task: Task) -> PatchTokens:
     """The task's tokens, which must be of this form."""
+    images = require_images(task.space, "APRIL")
     convolutions = [(name, layer) for name, layer in task.network.named_modules() if isinstance(layer, nn.Conv2d)]
     problem = f"'{task.name}' is not a transformer of the form that APRIL is for: it has no "
-    if not convolutions or not _cuts(convolutions[0][1], task):
+    if not convolutions or not _cuts(convolutions[0][1], images):
         raise NotApplicable(f"{problem}convolution that cuts the image into patches; try 'inverting-gradients'")
     name, embedding = convolutions[0]
     with torch.no_grad():
         example = next(embedding.parameters())
-        tokens = embedding(torch.zeros(1, *task.shape, dtype=example.dtype)).flatten(2).shape[2]
+        tokens = embedding(torch.zeros(1, *images.shape, dtype=example.dtype)).flatten(2).shape[2]
     shapes = {name: tuple(value.shape) for name, value in task.network.named_parameters() if value.requires_grad}
     if f"{name}.weight" not in shapes:
         raise NotApplicable(f"the patch embedding of '{task.name}' is frozen, so nothing is sent of it")
@@ -76,9 +79,9 @@ def find_tokens(task: Task) -> PatchTokens:
     return PatchTokens(name=name, embedding=embedding, position=positions[0], projections=projections)
 
 
-def _cuts(layer: nn.Conv2d, task: Task) -> bool:
+def _cuts(layer: nn.Conv2d, images: Images) -> bool:
     """Whether the convolution sees every pixel of the image once."""
-    channels, height, width = task.shape
+    channels, height, width = images.shape
     whole = height % layer.kernel_size[0] == 0 and width % layer.kernel_size[1] == 0
     plain = layer.padding == (0, 0) and layer.dilation == (1, 1) and layer.groups == 1
     return whole and plain and layer.kernel_size == layer.stride and layer.in_channels == channels
@@ -123,7 +126,7 @@ def sharpened(
             best, least = guess, distance
         by_token = scale * ours[tokens.position].flatten(0, 1)
         patches = torch.linalg.pinv(by_token.T) @ right
-        guess = tokens.image(patches, observation.task, front).clamp(0.0, 1.0)
+        guess = observation.task.space.clamped(tokens.image(patches, observation.task, front))
     return best.to(images.dtype)
 
 

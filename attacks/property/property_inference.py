@@ -15,6 +15,7 @@ from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 from fedleak.progress import report
 from fedleak.settings.base import Count
 
@@ -57,6 +58,7 @@ class PropertyInference(Attack):
         return frozenset({"properties"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        require_images(observation.task.space, "the catalogue of properties")
         require_usable(observation)
         public = _public_examples(observation)
         sketch = Sketch.of(len(observation.update.vector()), rng)

@@ -91,8 +91,13 @@ def _pictures(message: Message, saved: Saved) -> list[Any]:
     if saved.guess.inputs is None:
         return []
     try:
-        truth = message.truth.inputs
+        truth = message.truth
     except RecordingError:
         return []  # without the truth there is nothing to show beside the guess; the scores say why
     guess = scoring.matched(saved.guess.inputs, truth)
-    return [*picture("truth", truth[:PICTURES]), *picture("guess", guess[:PICTURES])]
+    shown = {"truth": truth.inputs[:PICTURES], "guess": guess[:PICTURES]}
+    return [
+        value
+        for tag, examples in shown.items()
+        for value in picture(tag, [truth.space.picture(one) for one in examples])
+    ]

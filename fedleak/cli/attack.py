@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from torch import Tensor
 
 from fedleak import progress
 from fedleak.cli.options import AttackName, DeviceName
@@ -23,7 +22,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
-from fedleak.figures.panels import beside, draw
+from fedleak.figures.panels import Panel, beside, draw
 from fedleak.learning.batch import Batch
 from fedleak.learning.device import asked, dealt, take
 from fedleak.randomness import one_thread
@@ -66,7 +65,10 @@ def attack_recording(
     if truth is not None:
         _print_scores(_scores(observation, guess, message, challenge, place))
     if guess.inputs is not None:
-        typer.echo(f"picture   {_draw(picture, guess.inputs, truth, f'{attack.name} on {stem_name(who)}')}")
+        space = observation.task.space
+        typer.echo(
+            f"picture   {_draw(picture, beside(f'{attack.name} on {stem_name(who)}', guess.inputs, truth, space))}"
+        )
 
 
 def _observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
@@ -153,10 +155,10 @@ def _beside(score: Score) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if not math.isnan(value))
 
 
-def _draw(path: Path, guess: Tensor, truth: Batch | None, title: str) -> Path:
+def _draw(path: Path, panel: Panel) -> Path:
     if path.parent.exists() and not path.parent.is_dir():
         raise OutputError(f"cannot write {path}: {path.parent} is not a folder")
-    return draw(beside(title, guess, truth), path)
+    return draw(panel, path)
 
 
 def command(

@@ -104,8 +104,8 @@ class Chain:
             examples = defense.examples(task, examples, generator(*seed_key, "examples", place))
         return examples
 
-    def seen(self, examples: Batch, seed_key: tuple[object, ...]) -> Bool[Tensor, "batch channels height width"]:
-        """Which pixels of a client's own images are within those that it trains on in a round.
+    def seen(self, examples: Batch, seed_key: tuple[object, ...]) -> Bool[Tensor, "batch *shape"]:
+        """Which values of a client's own examples are within those that it trains on in a round.
 
         Once images are mixed, what is taken from one mixture may be in another, so from there on all count as seen.
         """

@@ -121,14 +121,12 @@ class AdversaryKnowledge:
         """
         return None
 
-    def invert_examples(
-        self, inputs: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
+    def invert_examples(self, inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """A client's own images from those that it trained on, as far as can be told: undoes `examples`."""
         return inputs
 
-    def seen(self, examples: Batch, rng: Generator) -> Bool[Tensor, "batch channels height width"]:
-        """Which pixels of its own images are within those that `examples` makes of them, with the same draws.
+    def seen(self, examples: Batch, rng: Generator) -> Bool[Tensor, "batch *shape"]:
+        """Which values of its own examples are within those that `examples` makes of them, with the same draws.
 
         No attacker knows; scoring does not count what no one can recover.
         """

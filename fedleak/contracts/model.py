@@ -5,14 +5,15 @@ from abc import ABC, abstractmethod
 from torch import nn
 
 from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.learning.source import Shape
 
 
 class Model(Plugin, ABC):
-    """A recipe for an untrained network on images of some shape."""
+    """A recipe for an untrained network on examples of some shape."""
 
     @abstractmethod
-    def network(self, shape: tuple[int, int, int], classes: int) -> nn.Module:
-        """A network from images (batch, *shape) in [0, 1] to logits (batch, classes); torch initializes it."""
+    def network(self, shape: Shape, classes: int) -> nn.Module:
+        """A network from examples (batch, *shape) to logits (batch, classes); torch initializes it."""
 
 
 models: Registry[Model] = Registry("model", "fedleak.models")

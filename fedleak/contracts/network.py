@@ -17,6 +17,7 @@ from fedleak.learning.facts import Mode
 from fedleak.learning.layers import normalize_inputs
 from fedleak.learning.networks import materialize, require_one_mode, tried, unwrapped
 from fedleak.learning.source import Source
+from fedleak.learning.space import space_of_source
 from fedleak.settings.base import Table
 from fedleak.settings.task import TaskSettings, is_own
 
@@ -59,7 +60,8 @@ def require_scores(network: nn.Module, what: str, source: Source, allowed: tuple
     Lazy layers get their shapes from it, and fresh weights.
     """
     require_one_mode(network, PLACE, "call self.train() at the end of its __init__")
-    examples = torch.full((2, *source.shape), 0.5)
+    space = space_of_source(source)
+    examples = torch.full((2, *space.shape), space.middle)
     materialize(network, examples, PLACE, what)
     for mode in MODES:
         outputs = tried(network, examples, mode, PLACE, what)

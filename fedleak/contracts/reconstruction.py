@@ -24,7 +24,7 @@ class Snapshot:
     """The guess at one iteration, kept so that its quality can be scored after the attack."""
 
     iteration: int
-    inputs: Float[Tensor, "batch channels height width"]
+    inputs: Float[Tensor, "batch *shape"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Reconstruction:
     A failed attack has none and says why in `failure`; it is scored NaN, never as a black image.
     """
 
-    inputs: Float[Tensor, "batch channels height width"] | None = None
+    inputs: Float[Tensor, "batch *shape"] | None = None
     labels: Int[Tensor, " guesses"] | None = None
     mismatch: float = float("nan")
     """The attacker's own loss for this guess, lower is better; NaN where it has none."""

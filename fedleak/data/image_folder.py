@@ -53,7 +53,7 @@ class ImageFolder(Loader):
         folders = class_folders(source.path)
         taken = {folder.resolve() for folder in folders}
         classes = [images_in(folder, taken) for folder in folders]
-        pixels = [read_image(file, source.shape[1:]) for files in classes for file in files]
+        pixels = [read_image(file, (source.shape[1], source.shape[2])) for files in classes for file in files]
         labels = np.repeat(np.arange(len(classes)), [len(files) for files in classes])
         return batch_of(np.stack(pixels), labels, white=255.0)
 

@@ -1,7 +1,7 @@
 """Splits of a data set: which examples the clients, the test set and the public hold."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
@@ -14,6 +14,7 @@ from fedleak.data.loader import Part, loaders
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
+from fedleak.learning.space import space_of_source
 from fedleak.randomness import generator
 from fedleak.tasks import source_of
 
@@ -53,6 +54,7 @@ def _splits(source: Source) -> Splits:
     loader = loaders.build(source.loader or source.name, {})
     everything, parts = loader.read(source), loader.parts(source)
     _check(everything, source)
+    everything = replace(everything, given=space_of_source(source))
     order = torch.randperm(len(everything), generator=generator("public split", source.name))
     if parts is None:
         copies = _copies(everything.inputs, order)
@@ -65,9 +67,7 @@ def _splits(source: Source) -> Splits:
     return Splits(clients, test, auxiliary)
 
 
-def _copies(
-    inputs: Float[Tensor, "examples channels height width"], order: Int[Tensor, " examples"]
-) -> list[list[int]]:
+def _copies(inputs: Float[Tensor, "examples *shape"], order: Int[Tensor, " examples"]) -> list[list[int]]:
     """The places of each different image, in the order in which they first come."""
     places: dict[bytes, list[int]] = {}
     for place in order.tolist():
@@ -98,16 +98,19 @@ def _check(examples: Batch, source: Source) -> None:
     """Raises `DataError` where the examples are not what the source promises."""
     if len(examples) < FEWEST:
         raise DataError(f"{source.name}: expected {FEWEST} examples or more to split, got {len(examples)}")
-    if examples.inputs.shape[1:] != source.shape:
-        raise DataError(f"{source.name}: expected images {source.shape}, got {tuple(examples.inputs.shape[1:])}")
+    space = space_of_source(source)
+    if examples.inputs.shape[1:] != space.shape:
+        raise DataError(f"{source.name}: expected {space.words}, got {tuple(examples.inputs.shape[1:])}")
     if examples.labels.min() < 0 or examples.labels.max() >= source.classes:
         raise DataError(
             f"{source.name}: expected labels from 0 to {source.classes - 1}, "
             f"got {int(examples.labels.min())} to {int(examples.labels.max())}"
         )
-    low, high = examples.inputs.aminmax()
-    if not (low >= 0 and high <= 1):
-        raise DataError(f"{source.name}: expected intensities in [0, 1], got {float(low):.3g} to {float(high):.3g}")
+    (low, high), (least, most) = examples.inputs.aminmax(), space.bounds
+    if not (low >= least and high <= most):
+        raise DataError(
+            f"{source.name}: expected values in [{least:g}, {most:g}], got {float(low):.3g} to {float(high):.3g}"
+        )
 
 
 def _check_parts(parts: Int[Tensor, " _"], source: Source, examples: int) -> None:

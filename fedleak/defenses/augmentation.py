@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -14,7 +14,9 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.defenses.parts.transformations import SEARCHED, Images, transformed, undone, ways_of, within
+from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 from fedleak.learning.task import Task
 
 FITTING_STEPS, FITTING_RATE, SMOOTH = 200, 0.05, 1e-3
@@ -53,8 +55,9 @@ class Augmentation(Defense):
         return [[SEARCHED[int(step)] for step in part.split("-")] for part in self.policy.split("+")]
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
+        require_images(task.space, f"'{self.name}'", ConfigError)
         drawn = [transformed(image, *self._drawn(rng)) for image in torch.split(examples.inputs, 1)]
-        return Batch(torch.cat(drawn), examples.labels)
+        return replace(examples, inputs=torch.cat(drawn))
 
     def seen(self, examples: Batch, rng: Generator) -> Bool[Tensor, "batch channels height width"]:
         return torch.cat([within(image, *self._drawn(rng)) for image in torch.split(examples.inputs, 1)])

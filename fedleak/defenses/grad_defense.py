@@ -96,7 +96,7 @@ def sensitivities(step: Step) -> NamedTensors:
     return {name: _moves(slope.sum(), inputs) for name, slope in slopes.items()}
 
 
-def _moves(total: Float[Tensor, ""], inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
+def _moves(total: Float[Tensor, ""], inputs: Float[Tensor, "batch *shape"]) -> Float[Tensor, ""]:
     (by,) = torch.autograd.grad(total, inputs, retain_graph=True, materialize_grads=True)
     lengths: Tensor = by.flatten(1).norm(dim=1)
     return lengths.mean()

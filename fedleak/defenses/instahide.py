@@ -1,6 +1,6 @@
 """InstaHide (inside-dataset): mixtures of images under random signs of the pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
@@ -65,7 +65,8 @@ class InstaHide(Defense):
         partners = torch.stack([torch.arange(count), *others])
         encoded = mixture(examples, task.classes, partners, self._coefficients(count, rng))
         flipped = (torch.rand(encoded.inputs.shape, generator=rng) < 0.5).to(encoded.inputs.device)
-        return Batch(torch.where(flipped, 1 - encoded.inputs, encoded.inputs), encoded.labels)
+        mirrored = sum(task.space.bounds) - encoded.inputs
+        return replace(encoded, inputs=torch.where(flipped, mirrored, encoded.inputs))
 
     def _coefficients(self, count: int, rng: Generator) -> Float[Tensor, "parts mixtures"]:
         """Uniform over the weights that sum to 1 with none too large, by rejection."""

@@ -11,10 +11,11 @@ from torch import Tensor
 from fedleak.contracts.metric import ExampleMetric, MembershipMetric, Metric, Others, PropertyMetric
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import ConfigError, echo
+from fedleak.errors import ConfigError, NotApplicable, echo
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.matching import NO_GUESS, finite, matched
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Guess:
-    """A reconstruction whose images are in the order of the truth."""
+    """A reconstruction whose examples are in the order of the truth."""
 
-    inputs: Float[Tensor, "batch channels height width"] | None
+    inputs: Float[Tensor, "batch *shape"] | None
     labels: Int[Tensor, " guesses"] | None
     membership: Float[Tensor, " candidates"] | None
     properties: Float[Tensor, " properties"] | None
@@ -55,7 +56,7 @@ class Guess:
     @classmethod
     def of(cls, made: Reconstruction, truth: Batch) -> "Guess":
         """The guess as metrics judge it."""
-        inputs = None if made.inputs is None else matched(made.inputs, truth.inputs)
+        inputs = None if made.inputs is None else matched(made.inputs, truth)
         failure = made.failure or _surplus(made, truth)
         return cls(inputs, made.labels, made.membership, made.properties, failure)
 
@@ -97,20 +98,18 @@ def _of_examples(metric: ExampleMetric, guess: Guess, truth: Batch) -> Measured:
 def _of_labels(metric: ExampleMetric, labels: Int[Tensor, " guesses"] | None, truth: Batch) -> Measured:
     if labels is None:
         return Measured(reason="the attack guesses no labels", fits=False)
-    guess = Batch(torch.zeros(len(labels), *truth.inputs.shape[1:]), labels)
+    guess = Batch(torch.zeros(len(labels), *truth.inputs.shape[1:]), labels, truth.space)
     return Measured(tuple(metric.per_sample(guess, truth)))
 
 
-def _of_inputs(
-    metric: ExampleMetric, inputs: Float[Tensor, "batch channels height width"] | None, truth: Batch
-) -> Measured:
+def _of_inputs(metric: ExampleMetric, inputs: Float[Tensor, "batch *shape"] | None, truth: Batch) -> Measured:
     if inputs is None:
         return Measured(reason="the attack guesses no images", fits=False)
     applicable = torch.nonzero(finite(inputs)).flatten()
     missing = len(truth) - len(applicable)
     if not len(applicable):
         return Measured(reason="the attack guessed no image that is finite")
-    guess = Batch(inputs[applicable], torch.full((len(applicable),), NO_GUESS))
+    guess = Batch(inputs[applicable], torch.full((len(applicable),), NO_GUESS), truth.space)
     values = torch.full((len(truth),), math.nan, dtype=torch.float64)
     values[applicable] = torch.tensor(metric.per_sample(guess, truth[applicable]), dtype=torch.float64)
     reason = f"{missing} of {len(truth)} samples had no usable guess" if missing else None
@@ -150,6 +149,10 @@ def _others(metric: MembershipMetric) -> str:
 def _of_properties(metric: PropertyMetric, guess: Float[Tensor, " properties"] | None, truth: Batch) -> Measured:
     if guess is None:
         return Measured(reason="the attack answers no questions about properties", fits=False)
+    try:
+        require_images(truth.space, f"'{metric.name}'")
+    except NotApplicable as refusal:
+        return Measured(reason=str(refusal), fits=False)
     answer = of_most(truth.inputs)
     unanswered = int((guess.isnan() & ~answer.isnan()).sum())
     reason = f"{unanswered} of {int((~answer.isnan()).sum())} questions had no answer" if unanswered else None

@@ -71,5 +71,5 @@ def non_members_among(pool: Batch, used: Iterable[Batch], rng: Generator) -> Bat
     return pool[torch.tensor(chosen, dtype=torch.int64)]
 
 
-def _keys(images: Float[Tensor, "batch channels height width"]) -> Iterator[bytes]:
-    return (image.numpy().tobytes() for image in images)
+def _keys(examples: Float[Tensor, "batch *shape"]) -> Iterator[bytes]:
+    return (example.numpy().tobytes() for example in examples)

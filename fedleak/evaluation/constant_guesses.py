@@ -73,13 +73,14 @@ def _some(examples: Batch) -> Batch:
     return examples[torch.randperm(len(examples), generator=generator("constant guesses"))[:MOST]]
 
 
-def _constants(public: Batch) -> Float[Tensor, "constants channels height width"]:
+def _constants(public: Batch) -> Float[Tensor, "constants *shape"]:
     """The means and grays, and the images and colors that come nearest to many examples in squared error."""
-    shape = public.inputs.shape[1:]
-    grays = torch.linspace(0, 1, 9).view(-1, 1, 1, 1).expand(-1, *shape)
+    space = public.space
+    grays = torch.stack([torch.full(space.shape, float(level)) for level in space.at(torch.linspace(0, 1, 9))])
     means = class_means(public, torch.tensor([NO_GUESS, *sorted(set(public.labels.tolist()))]))
-    colors = public.inputs.mean(dim=(2, 3), keepdim=True).expand_as(public.inputs)
-    tried = torch.cat([public.inputs, colors])
+    tried = public.inputs
+    if space.neighbors:
+        tried = torch.cat([tried, tried.mean(dim=space.neighbors, keepdim=True).expand_as(tried)])
     near = 1 + int(NEAR * len(public))
     apart = torch.cdist(tried.flatten(1), public.inputs.flatten(1)).kthvalue(near, dim=1).values
     return torch.cat([grays, means, tried[apart.argsort(stable=True)[:CONSTANTS]]])

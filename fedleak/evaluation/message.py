@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -93,7 +93,7 @@ class Message:
         """The truth with NaN for what no client trained on, as where a defense moved it out of the picture."""
         chain = self.recording.observation().defense.local
         masks = [chain.seen(one.examples, one.seed_key) for one in self.deposits]
-        return Batch(self.truth.inputs.masked_fill(~torch.cat(masks), math.nan), self.truth.labels)
+        return replace(self.truth, inputs=self.truth.inputs.masked_fill(~torch.cat(masks), math.nan))
 
     @property
     def training(self) -> LocalTraining:

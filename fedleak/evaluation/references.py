@@ -4,6 +4,7 @@ They look at the truth, so no attacker has them: they are lines to read figures 
 task, from where on an image counts as rebuilt there.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -43,10 +44,13 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
     """For each true image what the best patch of one color reaches: its own mean, or a better level of a channel.
 
     The mean is the best color in squared error. In other measures it is not (for SSIM it is the color of what is flat),
-    so each channel in turn may take another level.
+    so each channel in turn may take another level. NaN where no color spreads: values that have no neighbors.
     """
-    colors = truth.inputs.nanmean(dim=(2, 3)).nan_to_num(0.5)  # NaN: what no client saw
-    levels = torch.linspace(0, 1, LEVELS, dtype=colors.dtype)
+    space = truth.space
+    if not space.neighbors:
+        return torch.full((len(truth),), math.nan, dtype=torch.float64)
+    colors = truth.inputs.nanmean(dim=space.neighbors).nan_to_num(space.middle)  # NaN: what no client saw
+    levels = space.at(torch.linspace(0, 1, LEVELS, dtype=colors.dtype))
     best = leakage(metric, _patches(colors[:, None], truth), truth).squeeze(1)
     for channel in range(colors.shape[1]):
         tried = colors[:, None].repeat(1, LEVELS, 1)
@@ -62,7 +66,7 @@ def single_color(metric: ExampleMetric, truth: Batch) -> Values:
 def nearest_public(metric: ExampleMetric, truth: Batch, public: Batch) -> Values:
     """For each true image what the public example that is nearest to it, by this very metric, reaches."""
     judged = min(len(public), max(NEAREST, PAIRS // len(truth)))
-    apart = torch.cdist(truth.inputs.nan_to_num(0.5).flatten(1), public.inputs.flatten(1))
+    apart = torch.cdist(truth.inputs.nan_to_num(truth.space.middle).flatten(1), public.inputs.flatten(1))
     chosen = enumerate(apart.topk(judged, largest=False).indices)
     rows = [leakage(metric, public.inputs[own][None], truth[torch.tensor([i])]) for i, own in chosen]
     return _sign(metric) * torch.cat(rows).amax(dim=1)
@@ -91,29 +95,31 @@ def _calibrated(metric: ExampleMetric, public: Batch, unseen: Batch | None) -> f
     some = unseen[torch.randperm(len(unseen), generator=generator("calibration, unseen"))[:CALIBRATION]]
     means = leakage(metric, class_means(known, some.labels)[:, None], some).squeeze(1)
     guesses = _sign(metric) * torch.stack([single_color(metric, some), nearest_public(metric, some, known)])
+    guesses = guesses.nan_to_num(nan=-math.inf, neginf=-math.inf, posinf=math.inf)  # NaN: no color spreads
     level = _sign(metric) * float(torch.maximum(means, guesses.amax(dim=0)).quantile(PERCENTILE, interpolation="lower"))
     return max(metric.threshold, level) if metric.higher_is_better else min(metric.threshold, level)
 
 
 def _patches(
     colors: Float[Tensor, "batch tried channels"], truth: Batch
-) -> Float[Tensor, "batch tried channels height width"]:
-    return colors[..., None, None].expand(*colors.shape, *truth.inputs.shape[2:])
+) -> Float[Tensor, "batch tried channels *spread"]:
+    spread = truth.inputs.shape[2:]
+    return colors[(..., *[None] * len(spread))].expand(*colors.shape, *spread)
 
 
 def leakage(
-    metric: ExampleMetric, guesses: Float[Tensor, "batch tried channels height width"], truth: Batch
+    metric: ExampleMetric, guesses: Float[Tensor, "batch tried *shape"], truth: Batch
 ) -> Float64[Tensor, "batch tried"]:
     """The metric of every guess tried for every true image, higher for more leakage."""
     values = [value for part in _parts(guesses, truth) for value in metric.per_sample(*part)]
     return _sign(metric) * torch.tensor(values, dtype=torch.float64).reshape(guesses.shape[:2])
 
 
-def _parts(guesses: Float[Tensor, "batch tried channels height width"], truth: Batch) -> Iterator[tuple[Batch, Batch]]:
+def _parts(guesses: Float[Tensor, "batch tried *shape"], truth: Batch) -> Iterator[tuple[Batch, Batch]]:
     tried = guesses.shape[1]
     for places in torch.split(torch.arange(len(truth) * tried), TOGETHER):
         nothing = torch.full((len(places),), NO_GUESS)
-        yield Batch(guesses[places // tried, places % tried], nothing), truth[places // tried]
+        yield Batch(guesses[places // tried, places % tried], nothing, truth.space), truth[places // tried]
 
 
 def _sign(metric: Metric) -> float:

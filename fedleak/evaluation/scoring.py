@@ -63,7 +63,8 @@ def _oracles(metric: Metric, measured: Measured, truth: Batch, public: Batch | N
     if not isinstance(metric, ExampleMetric) or metric.compares != "inputs" or not measured.applicable:
         return {"single_color": [], "nearest_public": []}
     nearest = [] if public is None or not len(public) else [Measured.of(nearest_public(metric, truth, public))]
-    return {"single_color": [Measured.of(single_color(metric, truth))], "nearest_public": nearest}
+    color = [Measured.of(single_color(metric, truth))] if truth.space.neighbors else []
+    return {"single_color": color, "nearest_public": nearest}
 
 
 def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float) -> Score:

@@ -140,8 +140,9 @@ class _Collector:
         )
 
     def _truth_line(self) -> Line:
-        images = [self.truths[column.client].inputs[column.place] for column in self.columns]
-        return Line(title="truth", pictures=tuple(Picture(image=image) for image in images))
+        shown = ((self.truths[column.client], column.place) for column in self.columns)
+        pictures = (Picture(image=truth.space.picture(truth.inputs[place])) for truth, place in shown)
+        return Line(title="truth", pictures=tuple(pictures))
 
     def _prior_lines(self) -> Iterator[Line]:
         """What guessing without any update gives; the same under every defense, so the first will do."""
@@ -186,11 +187,11 @@ def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
     """A picture for each true example: the guess that was matched to it, or why there is none."""
     if guess.inputs is None:
         return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
-    images: Tensor = scoring.matched(guess.inputs, truth.inputs)
+    examples: Tensor = scoring.matched(guess.inputs, truth)
     psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0].per_sample
     return [
         Picture(reason="no guess for this example")
-        if math.isnan(value) or not bool(image.isfinite().all())
-        else Picture(image=image, caption=f"{value:.1f} dB")
-        for image, value in zip(images, psnr, strict=True)
+        if math.isnan(value) or not bool(example.isfinite().all())
+        else Picture(image=truth.space.picture(example), caption=f"{value:.1f} dB")
+        for example, value in zip(examples, psnr, strict=True)
     ]

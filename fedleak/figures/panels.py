@@ -16,7 +16,8 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
 from fedleak.io.atomic import write_atomically
-from fedleak.learning.batch import Batch, viewable
+from fedleak.learning.batch import Batch
+from fedleak.learning.space import InputSpace
 
 SIDE = 1.15
 """Inches of a picture."""
@@ -34,9 +35,9 @@ COLUMNS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One image with a line below it; without an image, the reason in words takes its place."""
+    """One image in [0, 1] with a line below it; without an image, the reason in words takes its place."""
 
-    image: Float[Tensor, "channels height width"] | None = None
+    image: Float[Tensor, "colors height width"] | None = None
     caption: str = ""
     reason: str = ""
 
@@ -80,16 +81,17 @@ def draw(panel: Panel, path: Path) -> Path:
     return write_atomically(path, buffer.getvalue())
 
 
-def beside(title: str, guess: Float[Tensor, "guesses channels height width"], truth: Batch | None) -> Panel:
+def beside(title: str, guess: Float[Tensor, "guesses *shape"], truth: Batch | None, space: InputSpace) -> Panel:
     """The first guesses below their truths, each with its PSNR; the guesses alone where there is no truth."""
     if truth is None:
-        return _panel(title, len(guess), [Line(title="guess", pictures=tuple(_picture(i) for i in guess[:COLUMNS]))])
+        pictures = tuple(_picture(space, example) for example in guess[:COLUMNS])
+        return _panel(title, len(guess), [Line(title="guess", pictures=pictures)])
     psnr = scoring.score(Reconstruction(inputs=guess), truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0]
     captions = ["" if math.isnan(value) else f"{value:.1f} dB" for value in psnr.per_sample or [math.nan] * len(truth)]
-    images = zip(scoring.matched(guess, truth.inputs)[:COLUMNS], captions, strict=False)
+    matched = zip(scoring.matched(guess, truth)[:COLUMNS], captions, strict=False)
     lines = [
-        Line(title="truth", pictures=tuple(_picture(image) for image in truth.inputs[:COLUMNS])),
-        Line(title="guess", pictures=tuple(_picture(image, caption) for image, caption in images)),
+        Line(title="truth", pictures=tuple(_picture(space, example) for example in truth.inputs[:COLUMNS])),
+        Line(title="guess", pictures=tuple(_picture(space, example, caption) for example, caption in matched)),
     ]
     return _panel(title, len(truth), lines)
 
@@ -120,7 +122,7 @@ def _show(axes: Axes, picture: Picture) -> None:
     if picture.image is None:
         _write_reason(axes, picture.reason)
         return
-    pixels = viewable(picture.image.detach().clamp(0, 1)).permute(1, 2, 0).numpy()
+    pixels = picture.image.permute(1, 2, 0).numpy()
     gray = pixels.shape[2] == 1
     axes.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=1,
                 interpolation="nearest")  # fmt: skip
@@ -146,7 +148,7 @@ def _panel(title: str, examples: int, lines: list[Line]) -> Panel:
     )
 
 
-def _picture(image: Float[Tensor, "channels height width"], caption: str = "") -> Picture:
-    if not bool(image.isfinite().all()):
+def _picture(space: InputSpace, example: Float[Tensor, "*shape"], caption: str = "") -> Picture:
+    if not bool(example.isfinite().all()):
         return Picture(reason="no guess for this example")
-    return Picture(image=image, caption=caption)
+    return Picture(image=space.picture(example), caption=caption)

@@ -19,6 +19,7 @@ from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
 from fedleak.io.fingerprint import LONGEST, address_of
+from fedleak.learning.space import InputSpace
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
@@ -94,29 +95,31 @@ def _of_images(metric: str) -> bool:
 class _Images:
     """One example, its guess, and how far they are apart."""
 
-    truth: Float[Tensor, "channels height width"]
-    guess: Float[Tensor, "channels height width"]
+    space: InputSpace
+    truth: Float[Tensor, "*shape"]
+    guess: Float[Tensor, "*shape"]
 
     @property
-    def difference(self) -> Float[Tensor, "channels height width"]:
-        return (self.guess.clamp(0, 1) - self.truth).abs()
+    def difference(self) -> Float[Tensor, "*shape"]:
+        """In units of the range."""
+        return self.space.errors(self.guess, self.truth).abs()
 
 
 def _images(folder: RunFolder, sample: Sample) -> _Images:
-    truth = Message.of(folder, sample.row).truth.inputs
+    truth = Message.of(folder, sample.row).truth
     guess = cell_file.load(folder.cell(sample.row)).guess.inputs
     if guess is None:
         raise RecordingError(f"{folder.cell(sample.row)}.json has no guessed images though it was scored on them")
-    return _Images(truth[sample.place], scoring.matched(guess, truth)[sample.place])
+    return _Images(truth.space, truth.inputs[sample.place], scoring.matched(guess, truth)[sample.place])
 
 
 def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, ...]:
     return (
-        Line(title="truth", pictures=tuple(panels.Picture(image=one.truth) for one in images)),
+        Line(title="truth", pictures=tuple(panels.Picture(image=one.space.picture(one.truth)) for one in images)),
         Line(
             title="guess",
             pictures=tuple(
-                panels.Picture(image=one.guess, caption=figure(sample.value, sample.row.unit))
+                panels.Picture(image=one.space.picture(one.guess), caption=figure(sample.value, sample.row.unit))
                 for one, sample in zip(images, samples, strict=True)
             ),
         ),
@@ -124,7 +127,10 @@ def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, 
             title="difference",
             subtitle="black: none",
             pictures=tuple(
-                panels.Picture(image=one.difference, caption=f"mean {float(one.difference.mean()):.3f}")
+                panels.Picture(
+                    image=one.space.picture(one.space.at(one.difference)),
+                    caption=f"mean {float(one.difference.mean()):.3f}",
+                )
                 for one in images
             ),
         ),

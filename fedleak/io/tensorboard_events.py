@@ -3,7 +3,7 @@
 import io
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +18,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
 from fedleak.io.atomic import write_atomically
-from fedleak.learning.batch import viewable
 
 Setting = bool | int | float | str
 Values = dict[int, list[Summary.Value]]
@@ -30,9 +29,9 @@ def scalar(tag: str, value: float) -> list[Summary.Value]:
     return [Summary.Value(tag=tag, simple_value=value)] if math.isfinite(value) else []
 
 
-def picture(tag: str, images: Float[Tensor, "batch channels height width"]) -> list[Summary.Value]:
-    """Images in [0, 1] side by side in one PNG; gray where they are not finite."""
-    strip = torch.cat([viewable(image) for image in images.detach().nan_to_num(0.5).clamp(0, 1)], dim=2)
+def picture(tag: str, pictures: Sequence[Float[Tensor, "colors height width"]]) -> list[Summary.Value]:
+    """Pictures in [0, 1], of one color or three, side by side in one PNG."""
+    strip = torch.cat(list(pictures), dim=2)
     pixels = (strip * 255).round().byte().permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,6 @@ class Source:
     """What one loader of many data sets goes by: a name in a library, or a user's `MODULE:NAME`."""
     options: str = "{}"
     """Its keyword arguments, as JSON."""
+    space: str = ""
+    """What its examples are, as JSON of `InputSpace.facts`: a list of sources needs no PyTorch. Empty: images in
+    [0, 1]."""

@@ -1,4 +1,4 @@
-"""A task: the public problem that clients train on and attacks differentiate. Model, loss, input shape, classes."""
+"""A task: the public problem that clients train on and attacks differentiate. Model, loss, input space, classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from fedleak.learning.layers import scores_in
 from fedleak.learning.loss import Criterion, CrossEntropy
 from fedleak.learning.source import Source
+from fedleak.learning.space import InputSpace, space_of
 from fedleak.learning.weights import NamedTensors, Weights
 
 
@@ -26,7 +27,7 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Task:
-    """A classification problem on images in [0, 1] with a criterion and maybe penalties; holds no data.
+    """A classification problem on examples of one space with a criterion and maybe penalties; holds no data.
 
     `network` is the architecture only: every method takes the weights, and the network's own are never read. All its
     modules are in one mode.
@@ -34,14 +35,21 @@ class Task:
 
     name: str
     network: nn.Module
-    shape: tuple[int, int, int]
-    """Channels, height, width."""
+    shape: tuple[int, ...]
+    """Of one example; of images channels, height, width."""
     classes: int
     penalties: tuple[Penalty, ...] = ()
     source: Source | None = None
     """What is public about the data; None where a user gave examples alone."""
     criterion: Criterion = field(default_factory=CrossEntropy)
     """What clients minimize."""
+    given: InputSpace | None = None
+    """The space of the examples; None: images in [0, 1]."""
+
+    @property
+    def space(self) -> InputSpace:
+        """What the examples are."""
+        return self.given or space_of(self.shape)
 
     def split(self, state: NamedTensors) -> Weights:
         """A `state_dict` as parameters and buffers, each in the dtype the network declares."""
@@ -50,7 +58,7 @@ class Task:
     def logits(
         self,
         weights: Weights,
-        inputs: Float[Tensor, "batch channels height width"],
+        inputs: Float[Tensor, "batch *shape"],
         *,
         mode: Literal["train", "eval"] = "train",
     ) -> Float[Tensor, "batch classes"]:
@@ -73,7 +81,7 @@ class Task:
     def loss(
         self,
         weights: Weights,
-        inputs: Float[Tensor, "batch channels height width"],
+        inputs: Float[Tensor, "batch *shape"],
         labels: Num[Tensor, "batch *classes"],
         *,
         mode: Literal["train", "eval"] = "train",
@@ -102,7 +110,7 @@ class Task:
     def gradients(
         self,
         weights: Weights,
-        inputs: Float[Tensor, "batch channels height width"],
+        inputs: Float[Tensor, "batch *shape"],
         labels: Num[Tensor, "batch *classes"],
         *,
         mode: Literal["train", "eval"] = "train",

@@ -13,7 +13,8 @@ from fedleak.learning.batch import Batch
 @metrics.register("mse")
 @dataclass(frozen=True, kw_only=True)
 class MSE(ExampleMetric):
-    """Mean over an image's values of the squared difference, the guess clamped to [0, 1] first; 0 is perfect."""
+    """Mean over an example's values of the squared difference, in units of their range, to which the guess is clamped
+    first; 0 is perfect."""
 
     paper: ClassVar = "https://doi.org/10.1109/MSP.2008.930649"
     cites: ClassVar = "wang2009mean"
@@ -31,5 +32,5 @@ class MSE(ExampleMetric):
 
 def squared_error(guess: Batch, truth: Batch) -> Float64[Tensor, " batch"]:
     """The mean squared error of each pair, in double precision: a perfect guess's error is far below float32's."""
-    difference = guess.inputs.double().clamp(0, 1) - truth.inputs.double()
-    return difference.square().mean(dim=(1, 2, 3))
+    difference = truth.space.errors(guess.inputs.double(), truth.inputs.double())
+    return difference.square().flatten(1).mean(dim=1)

@@ -17,7 +17,7 @@ CAP = 100.0
 @metrics.register("psnr")
 @dataclass(frozen=True, kw_only=True)
 class PSNR(ExampleMetric):
-    """-10 log10 of the mean squared error, at most 100 dB; the range is [0, 1] and the guess is clamped to it."""
+    """-10 log10 of the mean squared error, at most 100 dB; its peak is the range, to which the guess is clamped."""
 
     paper: ClassVar = "https://doi.org/10.1049/el:20080522"
     cites: ClassVar = "huynhthu2008scope"

@@ -21,5 +21,5 @@ class PSNRSeen(PSNR):
     of_seen: ClassVar = True
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
-        error = (guess.inputs.double().clamp(0, 1) - truth.inputs.double()).square()
-        return decibels(error.nanmean(dim=(1, 2, 3)))
+        error = truth.space.errors(guess.inputs.double(), truth.inputs.double()).square()
+        return decibels(error.flatten(1).nanmean(dim=1))

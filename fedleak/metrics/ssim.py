@@ -9,7 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 
 SIGMA = 1.5
 RADIUS = 5
@@ -38,13 +40,18 @@ class SSIM(ExampleMetric):
     margin: ClassVar = 0.1
 
     def inapplicable(self, truth: Batch) -> str | None:
-        height, width = truth.inputs.shape[2:]
-        if min(height, width) > RADIUS:
+        try:
+            images = require_images(truth.space, "SSIM")
+        except NotApplicable as refusal:
+            return str(refusal)
+        if min(images.height, images.width) > RADIUS:
             return None
-        return f"SSIM needs images of {RADIUS + 1}x{RADIUS + 1} or more, these are {height}x{width}"
+        return f"SSIM needs images of {RADIUS + 1}x{RADIUS + 1} or more, these are {images.height}x{images.width}"
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
-        return similarity(guess.inputs.double().clamp(0, 1), truth.inputs.double()).mean(dim=(1, 2, 3)).tolist()
+        return (
+            similarity(truth.space.clamped(guess.inputs.double()), truth.inputs.double()).mean(dim=(1, 2, 3)).tolist()
+        )
 
 
 def similarity(

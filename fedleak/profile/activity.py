@@ -25,7 +25,7 @@ POINTS = 20_000
 
 
 def activity(
-    task: Task, weights: Weights, inputs: Float[Tensor, "batch channels height width"], mode: Literal["train", "eval"]
+    task: Task, weights: Weights, inputs: Float[Tensor, "batch *shape"], mode: Literal["train", "eval"]
 ) -> dict[str, Bool[Tensor, "batch units"]]:
     """For each linear or convolutional layer with a ReLU after it: which of its units are on for which example.
 

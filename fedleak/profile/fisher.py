@@ -20,7 +20,7 @@ class Fisher:
     Source: Guo et al. 2022, https://arxiv.org/abs/2201.12383.
     """
 
-    sensitivity: Float[Tensor, "batch channels height width"]
+    sensitivity: Float[Tensor, "batch *shape"]
     """In squared units of the gradient for each unit of a pixel's range."""
     spread: float
     """Standard error of the mean over pixels, as a share of it: the estimate draws lots."""
@@ -31,7 +31,7 @@ class Fisher:
         return math.sqrt(mean) / noise if noise > 0 else math.inf * (mean > 0)
 
     def bound(self, noise: float) -> float:
-        """The PSNR in dB, for images in [0, 1], that no unbiased attacker exceeds in the mean over all pixels."""
+        """The PSNR in dB that no unbiased attacker exceeds in the mean over all pixels."""
         return _decibels(self.leakage(noise))
 
     def bounds(self, noise: float) -> tuple[float, ...]:
@@ -44,8 +44,11 @@ class Fisher:
         return math.sqrt(float(self.sensitivity.double().mean())) * 10 ** (-decibels / 20)
 
 
-def fisher_of(jacobian: Jacobian, probes: int, rng: Generator) -> Fisher:
-    """The mean of `(Jᵀ u)²` over normal draws u, whose expectation is the diagonal of `JᵀJ`; never negative."""
+def fisher_of(jacobian: Jacobian, probes: int, rng: Generator, extent: float = 1.0) -> Fisher:
+    """The mean of `(Jᵀ u)²` over normal draws u, whose expectation is the diagonal of `JᵀJ`; never negative.
+
+    In units of the range of the examples, which is `extent` long.
+    """
     total = torch.zeros(jacobian.directions, dtype=torch.float64)
     means = []
     for _ in range(probes):
@@ -55,7 +58,7 @@ def fisher_of(jacobian: Jacobian, probes: int, rng: Generator) -> Fisher:
         means.append(squares.mean())
     overall = torch.stack(means)
     error = float(overall.std() / math.sqrt(probes) / overall.mean().clamp_min(1e-300)) if probes > 1 else math.nan
-    return Fisher(sensitivity=(total / probes).reshape(jacobian.inputs.shape), spread=error)
+    return Fisher(sensitivity=(extent**2 * total / probes).reshape(jacobian.inputs.shape), spread=error)
 
 
 def _decibels(leakage: float) -> float:

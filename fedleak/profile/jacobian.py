@@ -27,9 +27,9 @@ class Jacobian:
     """
 
     gradients: list[Tensor]
-    inputs: Float[Tensor, "batch channels height width"]
+    inputs: Float[Tensor, "batch *shape"]
     adjoints: list[Tensor]
-    pulled: Float[Tensor, "batch channels height width"]
+    pulled: Float[Tensor, "batch *shape"]
     """`Jᵀ u` for the adjoints u, as a function of them."""
     factors: Float[Tensor, " entries"]
     """What each entry of the gradient is multiplied by before it is sent: J is the derivative of the product."""

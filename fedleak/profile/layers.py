@@ -105,8 +105,8 @@ def activity_of(subject: Subject) -> Activity:
     return activity(observation.task, observation.before, subject.truth.inputs, subject.training.mode or "train")
 
 
-def pixel_layer(network: nn.Module, shape: tuple[int, int, int]) -> str | None:
-    """The first trainable layer, where it is linear on the whole image."""
+def pixel_layer(network: nn.Module, shape: tuple[int, ...]) -> str | None:
+    """The first trainable layer, where it is linear on the whole example."""
     for name, module in network.named_modules():
         if list(module.parameters(recurse=False)):
             return name if isinstance(module, nn.Linear) and module.in_features == prod(shape) else None

@@ -32,7 +32,8 @@ MARK = 20.0
 
 def draw(profile: Profile, truth: Batch | None, path: Path) -> Path:
     """Writes the picture whole; raises `OutputError` where it cannot be written."""
-    images = truth.inputs[:EXAMPLES] if profile.inside is not None and truth is not None else None
+    pictured = profile.inside is not None and truth is not None and len(truth.space.neighbors) == 2
+    images = [truth.space.picture(one) for one in truth.inputs[:EXAMPLES]] if pictured and truth is not None else None
     side = 0.0 if images is None else min(1.9, 9.6 / len(images))
     height = CHARTS + (0.0 if images is None else 2 * side + 1.3)
     figure = Figure(figsize=(WIDTH, height), dpi=DOTS, facecolor="white")
@@ -101,7 +102,7 @@ def _remarks(layer: LayerProfile) -> str:
     return ", ".join(words)
 
 
-def _pixels(figure: Figure, inside: Inside, images: Float[Tensor, "batch c h w"], side: float) -> None:
+def _pixels(figure: Figure, inside: Inside, images: list[Float[Tensor, "colors height width"]], side: float) -> None:
     """The examples, and below each how exactly an unbiased attacker could know its pixels, in dB."""
     information = inside.fisher.sensitivity[: len(images)].mean(1).clamp_min(1e-300)
     decibels = (10 * torch.log10(information / max(inside.floor.total, 1e-300) ** 2)).numpy()
@@ -114,7 +115,7 @@ def _pixels(figure: Figure, inside: Inside, images: Float[Tensor, "batch c h w"]
     figure.text(0.02, (2 * side + 0.75) / height, words, fontsize=10, va="bottom")
     bounds = inside.fisher.bounds(inside.floor.total)
     for place, image in enumerate(images):
-        for row, pixels in enumerate((image.permute(1, 2, 0).clamp(0, 1).numpy(), decibels[place])):
+        for row, pixels in enumerate((image.permute(1, 2, 0).numpy(), decibels[place])):
             at = (0.25 + place * (side + 0.08)) / WIDTH, (0.55 + (1 - row) * (side + 0.08)) / height
             axes = figure.add_axes((*at, side / WIDTH, side / height))
             _show(axes, pixels, (low, high) if row else (0.0, 1.0), "magma" if row else "gray")

@@ -130,7 +130,8 @@ def fisher_bound(subject: Subject) -> float:
     effort = BRIEF.within(product_cost(subject.observation.task, weights, subject.truth, mode))
     jacobian = Jacobian.at(subject.observation.task, weights, subject.truth, mode, _factors(subject, gradient))
     jacobian.planned = effort.probes
-    return fisher_of(jacobian, effort.probes, generator("profile", "probes")).bound(noise)
+    extent = subject.observation.task.space.extent
+    return fisher_of(jacobian, effort.probes, generator("profile", "probes"), extent).bound(noise)
 
 
 def _inside(subject: Subject, layers: tuple[LayerProfile, ...], effort: Effort) -> Inside:
@@ -143,7 +144,7 @@ def _inside(subject: Subject, layers: tuple[LayerProfile, ...], effort: Effort) 
     jacobian = Jacobian.at(observation.task, weights, subject.truth, mode, _factors(subject, gradient))
     jacobian.planned = steps_needed(jacobian.directions, effort.steps) + effort.probes
     spectrum = spectrum_of(jacobian, effort.steps, generator("profile", "lanczos"))
-    fisher = fisher_of(jacobian, effort.probes, generator("profile", "probes"))
+    fisher = fisher_of(jacobian, effort.probes, generator("profile", "probes"), observation.task.space.extent)
     return Inside(
         floor=floor,
         spectrum=spectrum,

@@ -68,14 +68,14 @@ def _which(exception: bool) -> str:
 
 
 def _knowns(files: Files, chosen: Row, truth: Batch, place: int) -> Iterator[Frame]:
-    yield Frame(title="truth", caption="the client's own", source=data_uri(truth.inputs[place]))
+    yield Frame(title="truth", caption="the client's own", source=data_uri(truth.space.picture(truth.inputs[place])))
     saved = files.cell(chosen)
     if saved is not None and saved.prior.inputs is not None:
-        prior = scoring.matched(saved.prior.inputs, truth.inputs)[place]
-        yield Frame(title="prior", caption="no update used", source=data_uri(prior.nan_to_num(0.5)))
+        prior = scoring.matched(saved.prior.inputs, truth)[place]
+        yield Frame(title="prior", caption="no update used", source=data_uri(truth.space.picture(prior)))
 
 
-def _guesses(files: Files, rows: Sequence[Row], wanted: Float[Tensor, "channels height width"]) -> Iterator[Frame]:
+def _guesses(files: Files, rows: Sequence[Row], wanted: Float[Tensor, "*shape"]) -> Iterator[Frame]:
     """The guess at the same example under each defense; its place among the sum's examples is found by its pixels."""
     for row in rows:
         truth = files.truth(row)
@@ -87,5 +87,5 @@ def _guesses(files: Files, rows: Sequence[Row], wanted: Float[Tensor, "channels 
             yield Frame(
                 title=defense_words(row.defense, row.client),
                 caption=measured(row.per_sample[place], row.unit),
-                source=data_uri(guess[place]),
+                source=data_uri(truth.space.picture(guess[place])),
             )

@@ -20,7 +20,8 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message, holdings_in
 from fedleak.formatting import measured
-from fedleak.learning.batch import Batch, viewable
+from fedleak.learning.batch import Batch
+from fedleak.learning.space import InputSpace
 from fedleak.profile.subject import Subject, recorded
 from fedleak.recording import read_recording
 from fedleak.results.row import Row
@@ -83,12 +84,12 @@ class Files:
         except RecordingError:
             return None
 
-    def guessed(self, row: Row, truth: Batch) -> Float[Tensor, "batch channels height width"] | None:
-        """The guessed images in the order of the true ones."""
+    def guessed(self, row: Row, truth: Batch) -> Float[Tensor, "batch *shape"] | None:
+        """The guessed examples in the order of the true ones."""
         saved = self.cell(row)
         if saved is None or saved.guess.inputs is None:
             return None
-        return scoring.matched(saved.guess.inputs, truth.inputs)
+        return scoring.matched(saved.guess.inputs, truth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,9 +156,9 @@ class Album:
             title=title,
             whose=whose(sample),
             caption=measured(sample.value, sample.row.unit),
-            truth=data_uri(true),
-            guess=data_uri(guessed),
-            difference=data_uri(difference(guessed, true)),
+            truth=data_uri(truth.space.picture(true)),
+            guess=data_uri(truth.space.picture(guessed)),
+            difference=data_uri(truth.space.picture(difference(truth.space, guessed, true))),
         )
 
 
@@ -205,9 +206,9 @@ def message_words(row: Row) -> str:
     return f"{sender}, round {row.round}, seed {row.seed}"
 
 
-def data_uri(image: Float[Tensor, "channels height width"]) -> str:
-    """The image, values in [0, 1], as a `data:` address."""
-    pixels = _fitted(viewable(image.detach().float().clamp(0, 1)))
+def data_uri(picture: Float[Tensor, "colors height width"]) -> str:
+    """The picture, values in [0, 1], as a `data:` address."""
+    pixels = _fitted(picture)
     values = (pixels * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     buffer = io.BytesIO()
     Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values).save(buffer, "PNG", optimize=True)
@@ -215,13 +216,13 @@ def data_uri(image: Float[Tensor, "channels height width"]) -> str:
 
 
 def difference(
-    guess: Float[Tensor, "channels height width"], truth: Float[Tensor, "channels height width"]
-) -> Float[Tensor, "channels height width"]:
-    """Guess minus truth about a middle gray: gray where they agree, brighter where the guess is too bright."""
-    return 0.5 + (guess.detach().clamp(0, 1) - truth) / 2
+    space: InputSpace, guess: Float[Tensor, "*shape"], truth: Float[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """Guess minus truth about the middle: gray where they agree, brighter where the guess is too bright."""
+    return space.middle + (space.clamped(guess.detach()) - truth) / 2
 
 
-def _fitted(image: Float[Tensor, "channels height width"]) -> Float[Tensor, "channels height_ width_"]:
+def _fitted(image: Float[Tensor, "colors height width"]) -> Float[Tensor, "colors height_ width_"]:
     longest = max(image.shape[1:])
     if longest <= LARGEST:
         return image

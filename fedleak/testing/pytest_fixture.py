@@ -98,6 +98,6 @@ class Fedleak:
             # Imported only here, for most tests pass and matplotlib is slow to import.
             from fedleak.figures.panels import beside, draw
 
-            return f"picture: {draw(beside(leak.attack, leak.guess.inputs, truth), path)}"
+            return f"picture: {draw(beside(leak.attack, leak.guess.inputs, truth, truth.space), path)}"
         except Exception as error:  # noqa: BLE001  an error here would end the whole test run and hide the failure
             return f"no picture: {error if isinstance(error, FedleakError) else repr(error)}"

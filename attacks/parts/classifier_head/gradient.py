@@ -169,9 +169,7 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     return along if along.max() < -along.min() else -along
 
 
-def labels_of(
-    observation: Observation, inputs: Float[Tensor, "batch channels height width"]
-) -> Int[Tensor, " batch"] | None:
+def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -> Int[Tensor, " batch"] | None:
     """The label of each image of a whole batch, read off the head's gradient; None where it cannot be.
 
     The head's weight gradient is `Σ_j (p_j - y_j) h_jᵀ / K`. With the images known, so are their features h and

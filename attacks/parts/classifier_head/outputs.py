@@ -1,6 +1,8 @@
 """Features and posteriors of the classifier head on images that the adversary holds."""
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import prod
 
 import torch
 from jaxtyping import Float
@@ -14,7 +16,7 @@ from ..applicability import mode_of
 from .gradient import head_of
 
 PROBES = 8
-"""Images that show the sign of features: flat ones and ramps."""
+"""Examples that show the sign of features: flat ones and ramps, of images in all directions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class HeadView:
 
 
 def view(
-    observation: Observation, inputs: Float[Tensor, "examples channels height width"], weights: Weights | None = None
+    observation: Observation, inputs: Float[Tensor, "examples *shape"], weights: Weights | None = None
 ) -> HeadView:
     """Runs the network (at the weights sent, or at others) on images, in batches of the clients' size.
 
@@ -40,7 +42,7 @@ def view(
     zero.
     """
     if len(inputs) == 1:
-        twice = view(observation, inputs.repeat(2, 1, 1, 1), weights)
+        twice = view(observation, torch.cat([inputs, inputs]), weights)
         return HeadView(features=None if twice.features is None else twice.features[:1], logits=twice.logits[:1])
     weights = weights or observation.before
     seen: list[Tensor] = []
@@ -61,17 +63,19 @@ def view(
 
 def noise_view(observation: Observation, images: int, rng: Generator, weights: Weights | None = None) -> HeadView:
     """What the last layer makes of images whose pixels are uniform noise."""
-    return view(observation, torch.rand(images, *observation.task.shape, generator=rng), weights)
+    return view(observation, observation.task.space.uniform(images, rng), weights)
 
 
 def never_negative(observation: Observation) -> bool:
     """Whether the last layer's inputs cannot be negative (ReLU, sigmoid), as far as a few probes show."""
-    shape = observation.task.shape
-    pixels = torch.linspace(0.0, 1.0, shape[0] * shape[1] * shape[2]).reshape(shape)
-    levels = torch.linspace(0.0, 1.0, PROBES // 2)
-    flat = levels[:, None, None, None].expand(-1, *shape)
-    ramps = torch.stack([pixels, pixels.flip(1), pixels.flip(2), pixels.flip(1, 2)])
-    features = view(observation, torch.cat([flat, ramps])).features
+    space = observation.task.space
+    ramp = space.at(torch.linspace(0.0, 1.0, prod(space.shape))).reshape(space.shape)
+    levels = space.at(torch.linspace(0.0, 1.0, PROBES // 2))
+    flat = torch.stack([torch.full_like(ramp, float(level)) for level in levels])
+    ramps = [
+        ramp.flip(axes) for count in range(len(space.neighbors) + 1) for axes in combinations(space.neighbors, count)
+    ]
+    features = view(observation, torch.cat([flat, torch.stack(ramps)])).features
     return features is not None and bool((features >= 0).all())
 
 

@@ -1,1 +1,1 @@
-"""The engine of gradient matching: objective, loop, initialization, regularizers, defense-aware terms."""
+"""The engine of gradient matching: objective, loop, regularizers, defense-aware terms."""

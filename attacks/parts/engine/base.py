@@ -22,7 +22,6 @@ from ..optimizers.lbfgs import lbfgs
 from .defense_aware import restored
 from .diagnosis import diagnose
 from .distances import DistanceTo, squared, squared_up_to_length
-from .initialization import gray
 from .loop import Matching
 from .objective import Objective, Variables
 from .orthogonality import estimate
@@ -78,10 +77,10 @@ class MatchingAttack(Attack, ABC):
     def starts(
         self, observation: Observation, examples: int, dtype: torch.dtype, rng: Generator, *, soft: bool = False
     ) -> list[Variables]:
-        """For each attempt dummy images near mid-gray, and where labels are `soft` logits from N(0, 1) for them."""
+        """For each attempt a dummy batch to start from, and where labels are `soft` logits from N(0, 1) for them."""
         task, starts = observation.task, []
         for _ in range(self.restarts):
-            variables = {"inputs": gray(examples, task.shape, rng)}
+            variables = {"inputs": task.space.start(examples, rng)}
             if soft:
                 variables["labels"] = torch.randn(examples, task.classes, generator=rng)
             starts.append({name: value.to(self.device, dtype) for name, value in variables.items()})

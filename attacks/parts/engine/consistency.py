@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
+from fedleak.learning.space import InputSpace
 from fedleak.randomness import seeded
 
 from .loop import TOGETHER
@@ -87,6 +88,10 @@ class Group(Objective):
     weight: float
     reach: int
     """Pixels that an image may be moved to be laid over another."""
+
+    @property
+    def space(self) -> InputSpace:
+        return self.inner.space
 
     @property
     def vectorizes(self) -> bool:

@@ -21,7 +21,8 @@ from .defense_aware import adapted
 from .distances import cosine
 
 UNEXPLAINED = 0.05
-"""Share of the cosine distance that mid-gray images with the same labels have, from which a guess is no match."""
+"""Share of the cosine distance that examples in the middle of the range, with the same labels, have, from which a
+guess is no match."""
 BETTER = 0.5
 """Share of that distance that another mode or other buffers must leave to be the likelier explanation."""
 FLAT = 0.05
@@ -43,7 +44,7 @@ def diagnose(observation: Observation, guess: Reconstruction) -> Diagnosis | Non
     weights = in_dtype(observation.before, torch.float64)
     mode = mode_of(observation)
     gradient = _gradient(observation, weights, inputs, labels, mode)
-    blank = _gradient(observation, weights, torch.full_like(inputs, 0.5), labels, mode)
+    blank = _gradient(observation, weights, torch.full_like(inputs, observation.task.space.middle), labels, mode)
     if gradient is None or blank is None:
         return None
     distance = _distance(observation, gradient)
@@ -106,7 +107,7 @@ def _local_steps(observation: Observation) -> Diagnosis | None:
     return Diagnosis("local-steps", words)
 
 
-def _rank(observation: Observation, inputs: Float[Tensor, "batch channels height width"]) -> Diagnosis | None:
+def _rank(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -> Diagnosis | None:
     """Whether the update has fewer entries than the images have pixels."""
     entries = sum(int(value.count_nonzero()) for value in observation.gradient().values())
     unknown = prod(inputs.shape)

@@ -8,30 +8,35 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.space import InputSpace
 from fedleak.learning.weights import NamedTensors
 
 from ..optimizers.first_order import adam
 from .distances import Distance, DistanceTo
 from .gradient_match import Dummy, Simulate
-from .initialization import gray
 from .loop import Matching
 from .objective import Gradient, Guess, Objective, Variables
 from .public_model import PublicModel
-from .regularizers import total_variation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureMatch(Objective):
-    """`|front(x) - z|² / |z|²` of every image x and its features z, plus the total variation, pixels in [0, 1].
+    """`|front(x) - z|² / |z|²` of every image x and its features z, plus the total variation, in the range.
 
     Source: https://arxiv.org/abs/2209.05578
     """
 
+    given: InputSpace
+    """What the examples are."""
     front: Callable[[Tensor], Tensor]
-    """From images to what a layer sees of them."""
+    """From examples to what a layer sees of them."""
     features: Float[Tensor, "batch features"]
     smoothness: float
     """Weight of the total variation of an image."""
+
+    @property
+    def space(self) -> InputSpace:
+        return self.given
 
     @property
     def vectorizes(self) -> bool:
@@ -39,15 +44,15 @@ class FeatureMatch(Objective):
 
     def loss(self, variables: Variables, gradient: Gradient) -> Float[Tensor, ""]:  # noqa: ARG002
         images = variables["inputs"]
-        return self.unexplained(images).sum() + self.smoothness * len(images) * total_variation(images)
+        return self.unexplained(images).sum() + self.smoothness * len(images) * self.space.variation(images)
 
     def guess(self, variables: Variables) -> Guess:
         return Guess(variables["inputs"])
 
     def project(self, variables: Variables) -> None:
-        variables["inputs"].clamp_(0.0, 1.0)
+        self.space.project_(variables["inputs"])
 
-    def unexplained(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, " batch"]:
+    def unexplained(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """The share of the energy of each image's features that the image leaves unexplained."""
         rest: Tensor = (self.front(images) - self.features).square().sum(1)
         return rest / self.features.square().sum(1).clamp_min(1e-30)
@@ -55,7 +60,7 @@ class FeatureMatch(Objective):
 
 @dataclass(frozen=True, kw_only=True)
 class Inversion:
-    """How images are moved until they have the features: Adam from mid-gray, the rate going down along a cosine."""
+    """How examples are moved until they have the features: Adam, the rate going down along a cosine."""
 
     steps: int
     learning_rate: float
@@ -66,12 +71,12 @@ class Inversion:
         self,
         front: Callable[[Tensor], Tensor],
         features: Float[Tensor, "batch features"],
-        shape: tuple[int, int, int],
+        space: InputSpace,
         rng: Generator,
     ) -> tuple[Reconstruction, Float[Tensor, " images"]]:
         """The images, and the share of each one's features that is left unexplained; of none where it failed."""
-        objective = FeatureMatch(front=front, features=features, smoothness=self.smoothness)
-        start = {"inputs": gray(len(features), shape, rng)}
+        objective = FeatureMatch(given=space, front=front, features=features, smoothness=self.smoothness)
+        start = {"inputs": space.start(len(features), rng)}
         guess = Matching(optimizer=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
         if guess.inputs is None:
             return guess, features.new_zeros(0)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int, Num
 from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.space import InputSpace
 
 from .defense_aware import adapted
 from .distances import Distance, DistanceTo
@@ -20,7 +21,7 @@ from .stochastic_layers import PREFIX, StochasticLayers, secret_draws
 class Dummy:
     """A dummy batch, and all variables it was made from."""
 
-    inputs: Float[Tensor, "batch channels height width"]
+    inputs: Float[Tensor, "batch *shape"]
     labels: Num[Tensor, "batch *classes"]
     """Class indices, or probabilities where they are optimized."""
     variables: Variables
@@ -35,13 +36,18 @@ Term = Callable[[Dummy], Float[Tensor, ""]]
 """A penalty on a dummy batch: what is known of the data besides the update."""
 
 
+def known_terms(terms: tuple[tuple[float, Term | None], ...]) -> tuple[tuple[float, Term], ...]:
+    """Without those of weight 0, and those that the examples give no sense."""
+    return tuple((weight, term) for weight, term in terms if weight and term is not None)
+
+
 def one_step(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[Tensor]:
     """The gradient of the whole batch at the weights that were sent, as the clients' optimizer leaves it."""
     return list(model.sent(model.gradients(dummy.inputs, dummy.labels, gradient)).values())
 
 
 def pixels(labels: Int[Tensor, " batch"] | None) -> Decode:
-    """The variables "inputs" are the images; labels are given, or the softmax of the variables "labels"."""
+    """The variables "inputs" are the examples; labels are given, or the softmax of the variables "labels"."""
 
     def decode(variables: Variables) -> Dummy:
         soft = labels if labels is not None else variables["labels"].softmax(-1)
@@ -64,7 +70,7 @@ class GradientMatch(Objective):
     simulate: Simulate = one_step
     terms: tuple[tuple[float, Term], ...] = ()
     box: bool = True
-    """Whether the variables "inputs" are put back into [0, 1] after every step."""
+    """Whether the variables "inputs" are put back into their range after every step."""
     units: Mapping[str, float] = field(default_factory=dict)
     draws: StochasticLayers | None = None
     draws_prior: float = DRAWS_PRIOR
@@ -78,7 +84,7 @@ class GradientMatch(Objective):
         decode: Decode,
         *,
         simulate: Simulate = one_step,
-        terms: tuple[tuple[float, Term], ...] = (),
+        terms: tuple[tuple[float, Term | None], ...] = (),
         box: bool = True,
         units: Mapping[str, float] | None = None,
         dtype: torch.dtype = torch.float32,
@@ -86,7 +92,7 @@ class GradientMatch(Objective):
         draws: StochasticLayers | None = None,
         draws_prior: float = DRAWS_PRIOR,
     ) -> "GradientMatch":
-        """The objective for an observation; terms of weight 0 are left out.
+        """The objective for an observation; terms of weight 0, and None, are left out.
 
         `draws` to find besides those that the chain of defenses says.
         """
@@ -98,12 +104,16 @@ class GradientMatch(Objective):
             ),
             decode=decode,
             simulate=simulate,
-            terms=tuple((weight, term) for weight, term in terms if weight),
+            terms=known_terms(terms),
             box=box,
             units=units or {},
             draws=draws or secret_draws(observation),
             draws_prior=draws_prior,
         )
+
+    @property
+    def space(self) -> InputSpace:
+        return self.model.task.space
 
     @property
     def vectorizes(self) -> bool:
@@ -134,7 +144,7 @@ class GradientMatch(Objective):
 
     def project(self, variables: Variables) -> None:
         if self.box and "inputs" in variables:
-            variables["inputs"].clamp_(0.0, 1.0)
+            self.space.project_(variables["inputs"])
         if self.box and self.draws:
             self.draws.project(variables)
 

@@ -58,6 +58,8 @@ def together(objective: Objective, layout: Layout, compiled: bool) -> Evaluate:
     return at
 
 
+INPUTS = "inputs"
+"""The variable that counts in units of the range of examples, so that one rate suits every kind of them."""
 SNAPSHOTS = 10
 
 
@@ -132,13 +134,16 @@ class Attempt:
         """The best guess at some iterations."""
         return tuple(Snapshot(iteration, self.picture(point)) for iteration, point in self.points)
 
-    def picture(self, point: Float[Tensor, " entries"]) -> Float[Tensor, "batch channels height width"]:
-        """The images at a point, in the box, as float32 in memory."""
+    def picture(self, point: Float[Tensor, " entries"]) -> Float[Tensor, "batch *shape"]:
+        """The examples at a point, in their range, as float32 in memory."""
         inputs = self.objective.guess(self.layout.variables(point)).inputs
-        return inputs.detach().clamp(0.0, 1.0).to("cpu", torch.float32, copy=True)
+        return self.objective.space.clamped(inputs.detach()).to("cpu", torch.float32, copy=True)
 
     def _project(self) -> None:
-        self.objective.project(self.layout.variables(self.asked))
+        variables = self.layout.variables(self.asked)
+        self.objective.project(variables)
+        if INPUTS in variables:
+            self.layout.put_(self.asked, INPUTS, variables[INPUTS])
 
     def _record(self, loss: Tensor) -> None:
         if _due(self.iteration, self.steps / TRACE_POINTS, self.losses):
@@ -188,7 +193,7 @@ class Matching:
         if self.compiled and not objective.vectorizes:
             return Reconstruction.failed("a loss that draws or keeps state (dropout, BatchNorm) cannot be compiled")
         starts = [objective.completed(start, rng) for start in starts]
-        layout = Layout.of(starts[0], objective.units)
+        layout = Layout.of(starts[0], {INPUTS: objective.space.extent, **objective.units})
         attempts = [Attempt(objective, layout, self.optimizer, self.steps, layout.vector(start)) for start in starts]
         with seeded("matching", int(torch.randint(2**62, (), generator=rng))), twice_differentiable():
             problem = self._advance(attempts, objective, layout)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from fedleak.learning.space import InputSpace
 from fedleak.learning.weights import NamedTensors
 
 # Optimization variables: tensors by name, seen by optimizers as one vector.
@@ -43,6 +44,12 @@ class Layout:
             for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
         }
 
+    def put_(self, vector: Float[Tensor, " entries"], name: str, value: Tensor) -> None:
+        """Writes a variable into a vector in place, where it is no view of it."""
+        if self.units.get(name, 1.0) != 1.0 and name in self.shapes:
+            pieces = torch.split(vector, [prod(shape) for shape in self.shapes.values()])
+            pieces[list(self.shapes).index(name)].copy_(value.reshape(-1) / self.units[name])
+
     def _value(self, name: str, piece: Tensor) -> Tensor:
         unit = self.units.get(name, 1.0)
         return piece if unit == 1.0 else unit * piece
@@ -57,9 +64,9 @@ Gradient = Callable[[Loss, NamedTensors], NamedTensors]
 
 @dataclass(frozen=True)
 class Guess:
-    """What variables stand for: images, in any order, and their labels where the attack has a say in them."""
+    """What variables stand for: examples, in any order, and their labels where the attack has a say in them."""
 
-    inputs: Float[Tensor, "batch channels height width"]
+    inputs: Float[Tensor, "batch *shape"]
     labels: Int[Tensor, " batch"] | None = None
 
 
@@ -71,6 +78,11 @@ class Objective(ABC):
 
     units: Mapping[str, float] = {}
     """The unit of a variable in which the optimizer's rate counts, where that is not 1; see `Layout`."""
+
+    @property
+    @abstractmethod
+    def space(self) -> InputSpace:
+        """What the guessed examples are."""
 
     @property
     @abstractmethod
@@ -118,6 +130,10 @@ class RecordingObjective(Objective):
     def of(cls, objective: Objective) -> "RecordingObjective":
         """An objective that was not asked yet."""
         return cls(objective=objective, units=objective.units)
+
+    @property
+    def space(self) -> InputSpace:
+        return self.objective.space
 
     @property
     def vectorizes(self) -> bool:

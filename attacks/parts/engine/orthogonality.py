@@ -45,7 +45,9 @@ def estimate(observation: Observation) -> Reconstruction | None:
     shares, mismatch = _shares(failures[own].mean(0), _within(failures, groups))
     image = public.inputs[own].mean(0) + torch.tensordot(shares, _within(public.inputs, groups), dims=1)
     note = f"estimated from {failures.shape[1]} equations by {len(public)} public examples; no gradient was matched"
-    return Reconstruction(inputs=image.clamp(0, 1)[None], labels=label, mismatch=mismatch, note=note)
+    return Reconstruction(
+        inputs=observation.task.space.clamped(image)[None], labels=label, mismatch=mismatch, note=note
+    )
 
 
 def _within(
@@ -70,7 +72,7 @@ def _shares(
 
 
 def _failures(
-    observation: Observation, images: Float[Tensor, "examples channels height width"], label: Int[Tensor, " one"]
+    observation: Observation, images: Float[Tensor, "examples *shape"], label: Int[Tensor, " one"]
 ) -> Float64[Tensor, "examples equations"]:
     """By how much each equation fails for each image, if it were the true one: 0 where it holds."""
     sent = {name: value.double() for name, value in observation.gradient().items() if value.any()}

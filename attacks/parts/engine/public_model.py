@@ -47,7 +47,7 @@ class PublicModel:
     def loss(
         self,
         parameters: NamedTensors,
-        inputs: Float[Tensor, "batch channels height width"],
+        inputs: Float[Tensor, "batch *shape"],
         labels: Num[Tensor, "batch *classes"],
         shares: Float[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, ""]:
@@ -57,7 +57,7 @@ class PublicModel:
 
     def gradients(
         self,
-        inputs: Float[Tensor, "batch channels height width"],
+        inputs: Float[Tensor, "batch *shape"],
         labels: Num[Tensor, "batch *classes"],
         gradient: Gradient,
         parameters: NamedTensors | None = None,

@@ -1,17 +1,19 @@
-"""Regularizers: terms that say what images look like."""
+"""Regularizers: terms that say what examples look like."""
 
 from collections.abc import Callable
 
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.learning.space import InputSpace
+
 from .gradient_match import Dummy, Term
 
-Prior = Callable[[Float[Tensor, "batch channels height width"]], Float[Tensor, ""]]
+Prior = Callable[[Float[Tensor, "batch *shape"]], Float[Tensor, ""]]
 """From a dummy batch to a penalty, lower for what is more plausible."""
 
 
-def on_images(prior: Prior) -> Term:
+def on_inputs(prior: Prior) -> Term:
     """The prior as a term of a gradient-matching objective."""
 
     def term(dummy: Dummy) -> Tensor:
@@ -20,14 +22,9 @@ def on_images(prior: Prior) -> Term:
     return term
 
 
-def total_variation(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:
-    """Mean absolute difference of neighboring pixels, along rows plus along columns: small for smooth images.
-
-    Source: https://doi.org/10.1016/0167-2789(92)90242-F
-    """
-    rows = (inputs[..., 1:, :] - inputs[..., :-1, :]).abs().mean()
-    columns = (inputs[..., :, 1:] - inputs[..., :, :-1]).abs().mean()
-    return rows + columns
+def variation(space: InputSpace) -> Term | None:
+    """Total variation, small for smooth images; None where examples have no neighboring values."""
+    return on_inputs(space.variation) if space.neighbors else None
 
 
 def toward_gray(inputs: Float[Tensor, "batch channels height width"]) -> Float[Tensor, ""]:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from math import prod
 
 import torch
 from jaxtyping import Float
@@ -167,6 +168,6 @@ def _given(layer: nn.Module) -> GivenDraws | None:
 
 
 def _outputs(task: Task, weights: Weights, dice: AbstractContextManager[None]) -> Tensor:
-    inputs = torch.linspace(0, 1, 2 * task.shape[0] * task.shape[1] * task.shape[2]).reshape(2, *task.shape)
+    inputs = task.space.at(torch.linspace(0, 1, 2 * prod(task.shape))).reshape(2, *task.shape)
     with dice:
         return task.logits(weights.clone(), inputs, mode="train")

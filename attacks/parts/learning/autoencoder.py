@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_images
 from fedleak.learning.task import Task
 from fedleak.progress import report
 from fedleak.randomness import seeded
@@ -89,9 +90,10 @@ def learn_autoencoder(task: Task, public: Batch, latent: int, steps: int, rng: G
 
     Sources: https://arxiv.org/abs/1312.6114, https://arxiv.org/abs/1406.5298 (with classes)
     """
+    shape = require_images(task.space, "the autoencoder").shape
     with seeded("autoencoder", int(torch.randint(2**62, (), generator=rng))):
-        encoder = Encoder(task.shape, task.classes, latent)
-        decoder = Decoder(task.shape, task.classes, latent)
+        encoder = Encoder(shape, task.classes, latent)
+        decoder = Decoder(shape, task.classes, latent)
 
     def negative_bound() -> Tensor:
         batch = public[torch.randint(len(public), (min(GROUP, len(public)),), generator=rng)]

@@ -1,7 +1,9 @@
 """Updates that the server would see if clients trained on examples that it holds: what learned attacks learn from."""
 
+from dataclasses import replace
+
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Generator, Tensor
 
 from fedleak.client_round import client_round
@@ -91,6 +93,6 @@ def mixed(batches: list[Batch], share: float, classes: int, rng: Generator) -> l
 
 
 def _mixed(one: Batch, other: Batch, classes: int, rng: Generator) -> Batch:
-    weights: Float[Tensor, "batch 1 1 1"] = 0.5 * torch.rand(len(one), 1, 1, 1, generator=rng)
+    weights = 0.5 * torch.rand(len(one), *[1] * (one.inputs.dim() - 1), generator=rng)
     labels = torch.randint(classes, (len(one),), generator=rng)
-    return Batch(torch.lerp(one.inputs, other.inputs, weights), labels)
+    return replace(one, inputs=torch.lerp(one.inputs, other.inputs, weights), labels=labels)

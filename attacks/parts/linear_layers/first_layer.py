@@ -106,7 +106,7 @@ class Front:
         self.weights = in_dtype(observation.before, dtype)
         self.module = self.task.network.get_submodule(layer.weight.removesuffix("weight").removesuffix("."))
 
-    def __call__(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch *features"]:
+    def __call__(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *features"]:
         """What goes into the layer."""
         return self._run(images)[-1]
 
@@ -145,7 +145,7 @@ class Front:
         return shapes[-1] if shapes else tuple(features.shape[1:])
 
     def derivatives(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch *shape"], labels: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch neurons"]:
         """The mean loss's derivative by the layer's outputs, for each example."""
         seen: list[Tensor] = []
@@ -163,9 +163,9 @@ class Front:
         (derivative,) = torch.autograd.grad(loss, seen)
         return derivative
 
-    def _gray(self) -> Float[Tensor, "2 channels height width"]:
+    def _gray(self) -> Float[Tensor, "2 *shape"]:
         shades = torch.linspace(0.25, 0.75, 2 * prod(self.task.shape), dtype=self.dtype)
-        return shades.reshape(2, *self.task.shape)
+        return self.task.space.at(shades).reshape(2, *self.task.shape)
 
     def _run(self, images: Tensor) -> list[Tensor]:
         """The images, the outputs of the modules in their order, and the layer's input."""
@@ -204,7 +204,7 @@ def head_behind_relu(observation: Observation, front: Front, rng: Generator) -> 
     ):
         return None
     jacobian: Tensor = front.weights.parameters[head.weight].T
-    for image in torch.rand(PROBES, 1, *task.shape, generator=rng, dtype=front.dtype):
+    for image in task.space.uniform(PROBES, rng, front.dtype)[:, None]:
         label = torch.zeros(1, dtype=torch.long)
         with seeded("front"), torch.no_grad():
             awake = front(image)[0] @ weight.T + front.weights.parameters[layer.bias] > 0

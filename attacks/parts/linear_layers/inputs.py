@@ -116,10 +116,10 @@ def polished(
     names: FirstLayer,
     layer: Layer,
     front: Pixelwise,
-    inputs: Float[Tensor, "batch channels height width"],
+    inputs: Float[Tensor, "batch *shape"],
     labels: Int[Tensor, " batch"],
     turns: int = 3,
-) -> Float[Tensor, "batch channels height width"]:
+) -> Float[Tensor, "batch *shape"]:
     """The least-squares inputs under the derivatives that the network itself has at the guess, and so on in turn.
 
     Labels and a good guess give the derivatives D in double precision, without the noise of the update, so that the
@@ -132,7 +132,7 @@ def polished(
         parts = [_derivative(observation, names, x[None], y[None]) for x, y in zip(best, labels, strict=True)]
         derivatives = torch.stack(parts, 1) / len(parts)
         solved = front.images(torch.linalg.lstsq(derivatives, layer.gradient).solution)
-        best = solved.clamp(0.0, 1.0).reshape(inputs.shape)
+        best = observation.task.space.clamped(solved).reshape(inputs.shape)
         misfit = (derivatives @ front.features(best.flatten(1)) - layer.gradient).square().mean().sqrt()
         if not misfit < CLOSE * layer.factors.noise:
             return inputs

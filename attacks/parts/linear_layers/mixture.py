@@ -47,8 +47,9 @@ class Mixture:
         ones = torch.linalg.lstsq(factors.left, layer.bias_gradient[factors.awake, None]).solution[:, 0]
         jacobian = head_behind_relu(observation, front, rng)
         with torch.no_grad():
-            features = front(torch.rand(PROBES, *observation.task.shape, generator=rng))
+            features = front(observation.task.space.uniform(PROBES, rng))
         low = 0.0 if bool((features >= 0).all()) else -torch.inf
+        bounds = observation.task.space.bounds if front.is_empty() else (low, torch.inf)
         return cls(
             left=factors.left,
             right=factors.right,
@@ -57,7 +58,7 @@ class Mixture:
             weight=layer.weight[factors.awake],
             bias=layer.bias[factors.awake],
             jacobian=None if jacobian is None else jacobian[factors.awake],
-            bounds=(low, 1.0 if front.is_empty() else torch.inf),
+            bounds=bounds,
         )
 
     @property
@@ -106,7 +107,7 @@ def images_seen(
     shape = observation.task.shape
     labels = labels_of(observation, inputs.reshape(-1, *shape).float()) if proved is None else proved
     if labels is not None and len(inputs) == observation.examples() and certifiable(observation):
-        inputs = refitted(inputs, layer.gradient, partial(_derivatives, front, labels), (0.0, 1.0))
+        inputs = refitted(inputs, layer.gradient, partial(_derivatives, front, labels), observation.task.space.bounds)
     images = inputs.reshape(-1, *shape).float()
     residual = None if labels is None else certify(observation, images, labels)
     span = certify_span(observation, layer, images.double().flatten(1))

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 AGREEMENT = 5e-3
-"""Root mean square difference, in units of the image range, below which two neurons saw the same example."""
+"""Root mean square difference, in units of the range, below which two neurons saw the same example."""
 LOUD = 1e-3
 """Share of the largest bias gradient below which a neuron's quotient is rounding noise."""
 MARGIN = 0.02
-"""How far outside [0, 1] a quotient may lie and still be an image."""
+"""How far outside the range, in units of it, a quotient may lie and still be an example."""
 FAR = 4.0
 """Standard deviations of noise that it may lie further outside."""
 
@@ -35,9 +35,13 @@ def least_squares(weight: Float[Tensor, "neurons features"], bias: Float[Tensor,
 
 
 def activated_by_one(
-    weight: Float[Tensor, "neurons features"], bias: Float[Tensor, " neurons"], examples: int, noise: float = 0.0
+    weight: Float[Tensor, "neurons features"],
+    bias: Float[Tensor, " neurons"],
+    examples: int,
+    noise: float = 0.0,
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Found:
-    """At most `examples` inputs: first quotients that several neurons agree on, then the loudest that are images.
+    """At most `examples` inputs: first quotients that several neurons agree on, then the loudest within the bounds.
 
     Neurons that see a mixture mix each in its own proportion, so agreement distinguishes an example from a mixture. All
     that agree make one least-squares quotient. `noise` is the standard deviation of each entry of the gradient: it
@@ -46,10 +50,11 @@ def activated_by_one(
     loud = bias.abs().argsort(descending=True, stable=True)
     loud = loud[bias[loud].abs() > max(LOUD * float(bias.abs().max()), 10 * noise)]
     quotients, spread = weight[loud] / bias[loud, None], noise / bias[loud].abs()
-    margin = (MARGIN + FAR * spread)[:, None]
-    images = ((quotients > -margin) & (quotients < 1 + margin)).all(1)
-    loud, quotients, spread = loud[images], quotients[images], spread[images]
-    groups = agreeing(quotients, spread)
+    low, high = bounds
+    margin = (MARGIN * (high - low) + FAR * spread)[:, None]
+    within = ((quotients > low - margin) & (quotients < high + margin)).all(1)
+    loud, quotients, spread = loud[within], quotients[within], spread[within]
+    groups = agreeing(quotients, spread, AGREEMENT * (high - low))
     largest = sorted(groups, key=len, reverse=True)[:examples]
     joined = [least_squares(weight[loud[group]], bias[loud[group]]).inputs for group in largest]
     inputs = torch.cat([quotients[:0], *joined])
@@ -62,16 +67,18 @@ def activated_by_one(
     )
 
 
-def agreeing(quotients: Float[Tensor, "neurons features"], spread: Float[Tensor, " neurons"]) -> list[list[int]]:
+def agreeing(
+    quotients: Float[Tensor, "neurons features"], spread: Float[Tensor, " neurons"], near: float
+) -> list[list[int]]:
     """The rows in groups of (nearly) equal ones, each off by `spread`; the first of a group is the loudest."""
     groups: list[list[int]] = []
     free = torch.ones(len(quotients), dtype=torch.bool)
     for row in range(len(quotients)):
         if free[row]:
             apart = (quotients - quotients[row]).square().mean(1)
-            # Over many pixels the mean square of noise hardly varies, so a little more than its size is far.
+            # Over many values the mean square of noise hardly varies, so a little more than its size is far.
             noise = 1.2 * (spread.square() + spread[row].square())
-            same = free & (apart < AGREEMENT**2 + noise)
+            same = free & (apart < near**2 + noise)
             groups.append(torch.nonzero(same).flatten().tolist())
             free &= ~same
     return groups

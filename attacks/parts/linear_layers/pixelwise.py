@@ -41,7 +41,8 @@ def pixelwise(observation: Observation, layer: FirstLayer) -> Pixelwise:
     """The front of a layer, tried on black, white and random images; raises `NotApplicable` where it is another."""
     front, shape = Front(observation, layer), observation.task.shape
     with seeded("pixelwise"):
-        random = torch.rand(PROBES, *shape, dtype=front.dtype)
+        random = observation.task.space.at(torch.rand(PROBES, *shape, dtype=front.dtype))
+    # At 0 and 1 whatever the range: what is tried is a line through them.
     images = torch.cat([torch.zeros(1, *shape, dtype=front.dtype), torch.ones(1, *shape, dtype=front.dtype), random])
     try:
         features = torch.cat([_entering(front, image).detach().flatten(1) for image in torch.split(images, 1)])

@@ -8,11 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.space import InputSpace
 
 from ..applicability import defect
 from ..classifier_head.label_rule import as_labels, whole_counts
 from ..engine.distances import cosine
-from ..engine.gradient_match import GradientMatch, Term, pixels
+from ..engine.gradient_match import GradientMatch, Term, known_terms, pixels
 from ..engine.objective import Gradient, Guess, Objective, Variables
 from .surrogate import SHARE, SHARE_UNIT, mean_gradient
 
@@ -37,7 +38,7 @@ class MultiRoundMatch(Objective):
         cls,
         messages: Sequence[Observation],
         labels: Int[Tensor, " batch"],
-        terms: tuple[tuple[float, Term], ...],
+        terms: tuple[tuple[float, Term | None], ...],
         *,
         dtype: torch.dtype,
         device: str,
@@ -49,7 +50,11 @@ class MultiRoundMatch(Objective):
             )
             for message in messages
         ]
-        return cls(matches=tuple(matches), terms=terms, units={SHARE: SHARE_UNIT})
+        return cls(matches=tuple(matches), terms=known_terms(terms), units={SHARE: SHARE_UNIT})
+
+    @property
+    def space(self) -> InputSpace:
+        return self.matches[0].space
 
     @property
     def vectorizes(self) -> bool:

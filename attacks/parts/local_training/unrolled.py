@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.observation import Observation
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.optimizer import SOFTNESS, Optimizer, mean_of, rates
+from fedleak.learning.space import InputSpace
 from fedleak.learning.update import UpdateKind, decay_beside, effective_steps, reach
 
 from ..engine.gradient_match import Dummy, Simulate
@@ -159,6 +160,10 @@ class Merged(Objective):
         return cls(objective=objective, epochs=epochs, units=objective.units)
 
     @property
+    def space(self) -> InputSpace:
+        return self.objective.space
+
+    @property
     def vectorizes(self) -> bool:
         return self.objective.vectorizes
 
@@ -177,7 +182,7 @@ class Merged(Objective):
         self.objective.project(variables)
 
 
-def merge(inputs: Float[Tensor, "images channels height width"], labels: Int[Tensor, " images"], epochs: int) -> Guess:
+def merge(inputs: Float[Tensor, "images *shape"], labels: Int[Tensor, " images"], epochs: int) -> Guess:
     """The mean over epochs, each put in the order of the first by the assignment of least squared distance.
 
     Only images of the same label are assigned to each other, if every epoch has each label equally often.

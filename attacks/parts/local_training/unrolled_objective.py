@@ -46,7 +46,7 @@ class LocalTrainingMatch:
         order: Order,
         rng: Generator,
         *,
-        terms: tuple[tuple[float, Term], ...] = (),
+        terms: tuple[tuple[float, Term | None], ...] = (),
         epoch_prior: float = 0.0,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
@@ -79,7 +79,7 @@ class LocalTrainingMatch:
         """What is minimized; its guess has one image for each example."""
         return Merged.of(self.match, self.training.epochs or 1) if self.order == "separate" else self.match
 
-    def start(self, images: Float[Tensor, "images channels height width"], rng: Generator) -> Variables:
+    def start(self, images: Float[Tensor, "images *shape"], rng: Generator) -> Variables:
         """All variables, for an attempt that starts with these images."""
         variables = {"inputs": images}
         if self.order == "learned":

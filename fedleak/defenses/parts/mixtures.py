@@ -1,4 +1,6 @@
-"""Convex mixtures of images, with their labels."""
+"""Convex mixtures of examples, with their labels."""
+
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -15,15 +17,18 @@ def mixture(
     partners: Int[Tensor, "parts mixtures"],
     coefficients: Float[Tensor, "parts mixtures"],
 ) -> Batch:
-    """`Σ_k c_k x_k` of images and of their labels as probabilities; `partners` are places in the batch."""
+    """`Σ_k c_k x_k` of examples and of their labels as probabilities; `partners` are places in the batch."""
     labels = examples.labels
     soft = labels.float() if labels.is_floating_point() else F.one_hot(labels, classes).float()
     weighed = [
-        (weight.reshape(-1, 1, 1, 1) * examples.inputs[chosen], weight.reshape(-1, 1) * soft[chosen])
+        (
+            weight.reshape(-1, *[1] * (examples.inputs.dim() - 1)) * examples.inputs[chosen],
+            weight.reshape(-1, 1) * soft[chosen],
+        )
         for weight, chosen in zip(coefficients.to(labels.device), partners.to(labels.device), strict=True)
     ]
     inputs, probabilities = zip(*weighed, strict=True)
-    return Batch(torch.stack(inputs).sum(0), torch.stack(probabilities).sum(0))
+    return replace(examples, inputs=torch.stack(inputs).sum(0), labels=torch.stack(probabilities).sum(0))
 
 
 def require_partners(defense: str, held: int) -> None:

@@ -63,12 +63,12 @@ def reconstruct(observation, seed=0, **options):
 
 def worst(guess, batch):
     """The largest error of a pixel, after matching."""
-    return float((matched(guess.inputs, batch.inputs) - batch.inputs).abs().max())
+    return float((matched(guess.inputs, batch) - batch.inputs).abs().max())
 
 
 def psnr(guess, batch):
     """The mean over the batch, after matching, in dB."""
-    errors = (matched(guess, batch.inputs) - batch.inputs).square().flatten(1).mean(1)
+    errors = (matched(guess, batch) - batch.inputs).square().flatten(1).mean(1)
     return float(-10 * errors.clamp_min(1e-10).log10().mean())
 
 
@@ -93,7 +93,7 @@ def test_a_batch_is_exact_with_its_labels_and_proved_through_the_float32_delta(w
         batch = boxes(examples, seed)
         guess = reconstruct(observe(wide, batch))
         assert worst(guess, batch) < 1e-4
-        assert torch.equal(guess.labels[match(guess.inputs, batch.inputs)], batch.labels)
+        assert torch.equal(guess.labels[match(guess.inputs, batch)], batch.labels)
         assert "gradient residual" in guess.certificate
         assert f"of {examples} examples" in guess.note
 
@@ -101,7 +101,7 @@ def test_a_batch_is_exact_with_its_labels_and_proved_through_the_float32_delta(w
 def test_the_order_of_the_batch_says_nothing(wide, observe):
     batch = boxes(5)
     one, two = (reconstruct(observe(wide, each)) for each in (batch, batch[torch.tensor([3, 0, 4, 1, 2])]))
-    assert (matched(one.inputs, two.inputs) - two.inputs).abs().max() < 1e-4
+    assert (matched(one.inputs, Batch(two.inputs, two.labels)) - two.inputs).abs().max() < 1e-4
 
 
 def test_the_length_of_the_gradient_says_nothing(wide, observe):
@@ -116,7 +116,7 @@ def test_two_clients_are_one_batch(wide, of_two_clients):
         observation, batch = of_two_clients(wide, seed)
         guess = reconstruct(observation)
         assert worst(guess, batch) < 1e-4
-        assert guess.labels[match(guess.inputs, batch.inputs)].tolist() == batch.labels.tolist()
+        assert guess.labels[match(guess.inputs, batch)].tolist() == batch.labels.tolist()
         assert "rank 6" in guess.certificate
 
 
@@ -146,7 +146,7 @@ def test_behind_a_convolution_images_are_found_by_descent(behind_convolution, ob
         observation = observe(behind_convolution, batch)
         guess = reconstruct(observation, steps=200)
         assert psnr(guess.inputs, batch) > 10 + psnr(torch.full_like(batch.inputs, 0.5), batch)
-        assert torch.equal(guess.labels[match(guess.inputs, batch.inputs)], batch.labels)
+        assert torch.equal(guess.labels[match(guess.inputs, batch)], batch.labels)
         assert "features unexplained" in guess.note
         assert guess.certificate is None
         assert not guess.certifiable

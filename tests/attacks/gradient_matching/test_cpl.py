@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from fedleak.attacks.parts.engine.initialization import patterned
+from fedleak.attacks.gradient_matching.cpl import patterned
 from fedleak.contracts.attack import attacks
+from fedleak.learning.space import Images
 from fedleak.randomness import generator
 
 
@@ -32,7 +33,7 @@ def test_the_label_term_leads_away_from_the_truth(smooth_task, observe, batch_of
 
 
 def test_a_pattern_repeats_also_in_odd_sizes():
-    images = patterned(2, (3, 5, 7), generator(0))
+    images = patterned(2, Images(3, 5, 7), generator(0))
     assert images.shape == (2, 3, 5, 7)
     assert torch.equal(images[..., :2, :], images[..., 3:, :])
     assert torch.equal(images[..., :3], images[..., 4:])

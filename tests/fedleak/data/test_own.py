@@ -93,8 +93,8 @@ def test_options_reach_the_function_and_pillow_images_are_fitted(read) -> None:
     ("name", "options", "sentence"),
     [
         ("bytes_", {}, "as floats in [0, 1], got torch.uint8; divide them by their largest value"),
-        ("bright", {}, "strangers_data:bright: expected intensities in [0, 1]"),
-        ("small", {}, "strangers_data:small: expected images (3, 8, 8), got (3, 4, 8)"),
+        ("bright", {}, "strangers_data:bright: expected values in [0, 1]"),
+        ("small", {}, "strangers_data:small: expected 3x8x8 images, got (3, 4, 8)"),
         ("soft", {}, "as a class index for each example, got torch.float32 of shape (40, 4)"),
         ("fifth", {}, "expected labels from 0 to 3, got 1 to 4"),
         ("few", {}, "expected 5 examples or more to split, got 3"),

@@ -163,10 +163,10 @@ def test_a_file_that_a_package_lacks_is_named(package: str, path: str) -> None:
     ("inputs", "labels", "sentence"),
     [
         (torch.zeros(3, 1, 8, 8), [0, 1, 2], "expected 5 examples or more to split, got 3"),
-        (torch.zeros(5, 1, 8, 9), [0, 1, 2, 3, 4], r"expected images \(1, 8, 8\), got \(1, 8, 9\)"),
+        (torch.zeros(5, 1, 8, 9), [0, 1, 2, 3, 4], r"expected 1x8x8 images, got \(1, 8, 9\)"),
         (torch.zeros(5, 1, 8, 8), [0, 1, 2, 3, 10], "expected labels from 0 to 9, got 0 to 10"),
-        (torch.full((5, 1, 8, 8), 255.0), [0, 1, 2, 3, 4], r"expected intensities in \[0, 1\], got 255 to 255"),
-        (torch.full((5, 1, 8, 8), torch.nan), [0, 1, 2, 3, 4], r"expected intensities in \[0, 1\], got nan"),
+        (torch.full((5, 1, 8, 8), 255.0), [0, 1, 2, 3, 4], r"expected values in \[0, 1\], got 255 to 255"),
+        (torch.full((5, 1, 8, 8), torch.nan), [0, 1, 2, 3, 4], r"expected values in \[0, 1\], got nan"),
     ],
 )
 def test_a_loader_that_breaks_its_promise_is_refused(

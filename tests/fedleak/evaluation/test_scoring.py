@@ -37,8 +37,8 @@ def scores(reconstruction: Reconstruction, truth: Batch, prior: Reconstruction =
 def test_matching_inverts_a_permutation(count: int, seed: int) -> None:
     truth = batch(count, seed)
     order = torch.randperm(count, generator=generator(seed))
-    assert torch.equal(matched(truth.inputs[order], truth.inputs), truth.inputs)
-    assert torch.equal(order[match(truth.inputs[order], truth.inputs)], torch.arange(count))
+    assert torch.equal(matched(truth.inputs[order], truth), truth.inputs)
+    assert torch.equal(order[match(truth.inputs[order], truth)], torch.arange(count))
 
 
 @settings(deadline=None, max_examples=15)
@@ -61,7 +61,7 @@ def test_no_other_matching_has_a_smaller_error(guesses: int, truths: int) -> Non
         least = min(sum(errors[i, p] for i, p in enumerate(ways)) for ways in permutations(range(guesses), truths))
     else:
         least = min(sum(errors[p, i] for i, p in enumerate(ways)) for ways in permutations(range(truths), guesses))
-    places = match(guess, truth)
+    places = match(guess, Batch(truth, torch.zeros(truths, dtype=torch.long)))
     chosen = sum(errors[i, place] for i, place in enumerate(places.tolist()) if place != NO_GUESS)
     assert float(chosen) == pytest.approx(float(least))
 
@@ -188,7 +188,7 @@ def test_numbers_are_plain_floats() -> None:
 
 def test_a_gallery_shows_nothing_where_there_is_no_guess() -> None:
     truth = batch(3)
-    ordered = matched(truth.inputs[1:2].requires_grad_(), truth.inputs)
+    ordered = matched(truth.inputs[1:2].requires_grad_(), truth)
     assert torch.equal(ordered[1], truth.inputs[1])
     assert ordered[[0, 2]].isnan().all()
 

@@ -6,6 +6,7 @@ import torch
 
 from fedleak.figures.panels import COLUMNS, beside, draw
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import Images
 from fedleak.randomness import generator
 
 
@@ -17,7 +18,7 @@ def batch(examples: int, channels: int = 3) -> Batch:
 
 def test_each_guess_stands_below_its_own_truth_with_its_psnr() -> None:
     truth = batch(3)
-    panel = beside("x", truth.inputs[[2, 0]], truth)
+    panel = beside("x", truth.inputs[[2, 0]], truth, truth.space)
     above, below = panel.lines
     assert [line.title for line in panel.lines] == ["truth", "guess"]
     for place in (0, 2):
@@ -31,20 +32,20 @@ def test_each_guess_stands_below_its_own_truth_with_its_psnr() -> None:
 
 
 def test_without_a_truth_the_guesses_stand_alone() -> None:
-    panel = beside("x", batch(2).inputs, None)
+    panel = beside("x", batch(2).inputs, None, Images(3, 6, 6))
     assert [line.title for line in panel.lines] == ["guess"]
     assert len(panel.columns) == 2
 
 
 def test_what_is_left_out_is_said() -> None:
     truth = batch(COLUMNS + 3)
-    panel = beside("x", truth.inputs, truth)
+    panel = beside("x", truth.inputs, truth, truth.space)
     assert {len(line.pictures) for line in panel.lines} == {len(panel.columns)} == {COLUMNS}
     assert panel.note == f"{COLUMNS} of {COLUMNS + 3} shown"
 
 
 def test_channels_that_no_screen_shows_stand_side_by_side(tmp_path: Path) -> None:
     truth = batch(1, channels=2)
-    panel = beside("x", truth.inputs, truth)
+    panel = beside("x", truth.inputs, truth, truth.space)
     assert not [line for line in panel.lines if line.pictures[0].image is None]
     assert draw(panel, tmp_path / "two.png").is_file()

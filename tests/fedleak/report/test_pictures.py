@@ -9,6 +9,7 @@ from PIL import Image
 
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import Images
 from fedleak.report.pictures import LARGEST, Album, Files, chosen_of, data_uri, difference, fair_order, samples_of
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
@@ -41,7 +42,7 @@ def test_gray_stays_gray_and_large_pictures_are_scaled_down():
 
 
 def test_no_difference_is_middle_gray():
-    assert torch.equal(difference(IMAGE, IMAGE), torch.full_like(IMAGE, 0.5))
+    assert torch.equal(difference(Images(3, 8, 8), IMAGE, IMAGE), torch.full_like(IMAGE, 0.5))
 
 
 def test_the_worst_case_and_the_middle_one_are_chosen(make_row):

@@ -241,7 +241,7 @@ def test_attacking_a_model_of_one_s_own_imports_no_flower() -> None:
 
 def test_our_own_runs_still_check_types() -> None:
     with pytest.raises(TypeCheckError):
-        Batch(torch.zeros(2, 8, 8), torch.zeros(2, dtype=torch.long))
+        Batch(torch.zeros(2, 1, 8, 8, dtype=torch.long), torch.zeros(2, dtype=torch.long))
 
 
 def test_a_figure_that_was_not_asked_for_says_how_to_get_it() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fedleak.attacks.parts.engine.feature_inversion import FeatureMatch, Inversion
+from fedleak.learning.space import Images
 from fedleak.randomness import generator
 
 SHAPE = (1, 6, 6)
@@ -18,7 +19,7 @@ def front():
 
 def inverted(front, features, **options):
     inversion = Inversion(**{"steps": 400, "learning_rate": 0.1, "smoothness": 0.0, **options})
-    return inversion.run(front, features, SHAPE, generator(0))
+    return inversion.run(front, features, Images(*SHAPE), generator(0))
 
 
 def test_where_features_tell_the_image_it_is_found(front):
@@ -46,8 +47,10 @@ def test_pixels_stay_in_the_box(front):
 def test_each_image_counts_the_same_however_long_its_features(front):
     features = front(torch.rand(2, *SHAPE, generator=generator("images")))
     images = torch.rand(2, *SHAPE, generator=generator("guess"))
-    one = FeatureMatch(front=front, features=features, smoothness=0.0).unexplained(images)
-    two = FeatureMatch(front=lambda x: 100 * front(x), features=100 * features, smoothness=0.0).unexplained(images)
+    one = FeatureMatch(given=Images(*SHAPE), front=front, features=features, smoothness=0.0).unexplained(images)
+    two = FeatureMatch(
+        given=Images(*SHAPE), front=lambda x: 100 * front(x), features=100 * features, smoothness=0.0
+    ).unexplained(images)
     assert torch.allclose(one, two, rtol=1e-4)
 
 

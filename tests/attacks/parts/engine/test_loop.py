@@ -9,7 +9,6 @@ from torch import nn
 
 from fedleak.attacks.parts.engine import distances
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.engine.initialization import gray
 from fedleak.attacks.parts.engine.loop import Matching
 from fedleak.attacks.parts.optimizers.first_order import signed_adam
 from fedleak.attacks.parts.optimizers.lbfgs import lbfgs
@@ -23,7 +22,7 @@ def match_of(observation, labels, distance=distances.cosine, **options):
 
 
 def starts_of(task, count=1, examples=1):
-    return [{"inputs": gray(examples, task.shape, generator("start", number))} for number in range(count)]
+    return [{"inputs": task.space.start(examples, generator("start", number))} for number in range(count)]
 
 
 def test_the_lowest_loss_is_kept_and_told(smooth_task, observe, batch_of):
