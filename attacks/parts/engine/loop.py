@@ -61,11 +61,7 @@ def together(objective: Objective, layout: Layout, compiled: bool) -> Evaluate:
 INPUTS = "inputs"
 """The variable that counts in units of the range of examples, so that one rate suits every kind of them."""
 SNAPSHOTS = 10
-
-
 TRACE_POINTS = 100
-
-
 CHECK_EVERY = 20
 """Iterations between looks at the loss on a device that would have to be waited for."""
 
