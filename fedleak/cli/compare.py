@@ -26,7 +26,7 @@ from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progr
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
-from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.grid import parse_campaign, with_folder
 from fedleak.run import Outcome
 
 
@@ -71,7 +71,8 @@ def command(
 ) -> None:
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
     override, gpu = on_device(device)
-    campaign = parse_campaign(compared(read_tree(experiment, (*(settings or ()), *override)), seeds))
+    tree = with_folder(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
+    campaign = parse_campaign(compared(tree, seeds))
     if plan:
         print_plan(campaign, form)
         return
