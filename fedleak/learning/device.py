@@ -1,8 +1,10 @@
 """Device: where numbers are computed; the one place that reads its name, refuses what is not there, and prepares it."""
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -88,3 +90,13 @@ def computing_on(kind: str) -> Iterator[None]:
         cudnn.deterministic, cudnn.benchmark, precisions = kept
         for one, precision in zip(rounding, precisions, strict=True):
             one.fp32_precision = precision
+
+
+CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def share_of_memory(group: Path = CONTROL_GROUP) -> int:
+    """Bytes for one of as many workers as there are cores; by the machine, so that it is always the same there."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = group.read_text().strip() if group.is_file() else ""
+    return (min(total, int(limit)) if limit.isdigit() else total) // (os.cpu_count() or 1)

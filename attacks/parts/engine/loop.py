@@ -1,22 +1,22 @@
 """Optimization loop of every matching attack: moves variables until they explain what was observed."""
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.reconstruction import Reconstruction, Snapshot, TracePoint
+from fedleak.learning.device import share_of_memory
 from fedleak.learning.layers import twice_differentiable
+from fedleak.learning.recomputation import recomputing
 from fedleak.progress import report
 from fedleak.randomness import seeded
 
 from ..optimizers.first_order import Evaluation, Optimizer
-from .memory import demand_of, recomputing
+from .memory import demand_of
 from .objective import Layout, Objective, Variables, by_autograd, by_function
 
 # Loss and gradient evaluation: point by point on torch's tape, or vectorized over many starts and maybe compiled.
@@ -155,13 +155,6 @@ class Attempt:
 
 def _due(iteration: int, spacing: float, taken: list[tuple[int, Tensor]]) -> bool:
     return not taken or iteration - taken[-1][0] >= max(spacing, 1)
-
-
-def share_of_memory(group: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
-    """Bytes for one of as many workers as there are cores; by the machine, so that it is always the same there."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = group.read_text().strip() if group.is_file() else ""
-    return (min(total, int(limit)) if limit.isdigit() else total) // (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, kw_only=True)

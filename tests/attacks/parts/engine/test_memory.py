@@ -11,13 +11,15 @@ from torchvision.models.resnet import BasicBlock
 
 from fedleak.attacks.parts.engine import distances
 from fedleak.attacks.parts.engine.gradient_match import GradientMatch, pixels
-from fedleak.attacks.parts.engine.initialization import gray
-from fedleak.attacks.parts.engine.loop import Matching, one_by_one, share_of_memory
-from fedleak.attacks.parts.engine.memory import demand_of, recomputing
+from fedleak.attacks.parts.engine.loop import Matching, one_by_one
+from fedleak.attacks.parts.engine.memory import demand_of
 from fedleak.attacks.parts.engine.objective import Layout
 from fedleak.attacks.parts.local_training.unrolled import fixed_order, unrolled
 from fedleak.attacks.parts.optimizers.first_order import signed_adam
+from fedleak.learning.device import share_of_memory
 from fedleak.learning.layers import twice_differentiable
+from fedleak.learning.recomputation import recomputing
+from fedleak.learning.space import Images
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, seeded
@@ -30,6 +32,10 @@ NETWORKS = {
     "densenet": lambda: DenseNet(num_classes=4, growth_rate=4, block_config=(2, 2), num_init_features=8),
     "vit": lambda: VisionTransformer(32, 16, 2, 2, 16, 16, num_classes=4),
 }
+
+
+def gray(count, shape, rng):
+    return Images(*shape).start(count, rng)
 
 
 def task_of(name):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fedleak.errors import ConfigError
-from fedleak.learning.augmentation import augmenting
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
+from fedleak.learning.training import augmenting
 
 BATCH = Batch(torch.rand(16, 3, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(16))
 
