@@ -1,4 +1,4 @@
-"""The README's own code runs: the Python example, the experiment, and the two plug-ins."""
+"""The code of the README and of docs/own.md runs: the Python example, the experiments, and the two plug-ins."""
 
 import re
 import subprocess
@@ -14,12 +14,59 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
 from fedleak.experiment.grid import load_campaign
 from fedleak.gate.policy import load_policy
+from fedleak.run import run
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.task import TaskSettings
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+README, OWN = (ROOT / "README.md").read_text(), (ROOT / "docs" / "own.md").read_text()
+NOT_TRAINING = {"rounds", "partitioner", "partitioner_options", "strategy", "strategy_options", "fraction_evaluate"}
+"""Keys of a federation that say nothing of how a client trains."""
+THEIRS = """
+import torch
+from torch import nn
+
+class Scans(torch.utils.data.TensorDataset):
+    def __init__(self, split):
+        super().__init__(torch.rand(40, 1, 64, 64), torch.arange(40) % 4)
+
+class Net(nn.Module):
+    def __init__(self, classes, in_channels, width):
+        super().__init__()
+        self.stem, self.layer1 = nn.Conv2d(in_channels, width, 3), nn.Conv2d(width, width, 3)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.layer1(self.stem(x).relu()).relu().mean((2, 3)))
+
+def focal(outputs, labels, gamma):
+    entropy = nn.functional.cross_entropy(outputs, labels, reduction="none")
+    return ((1 - (-entropy).exp()) ** gamma * entropy).mean()
+"""
+"""What docs/own.md supposes that a user has."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.usefixtures("own_modules")
+def test_the_table_of_a_user_s_own_runs(tmp_path: Path) -> None:
+    for module in ("mydata", "mymodel", "mylosses"):
+        (tmp_path / f"strangers_{module}.py").write_text(THEIRS)
+    example = re.sub(r'"(my\w+):', r'"strangers_\1:', blocks("toml", OWN)[0])
+    file = tmp_path / "experiment.toml"
+    file.write_text(example)
+    short = ("federation.batches=2", "federation.batch_size=2", 'attacks=[{use="inverting-gradients",steps=2}]')
+    outcome = run(load_campaign(file, (*short, "adversary.auxiliary=8")), tmp_path / "run")
+    assert {row.metric for row in outcome.rows if not row.reason} >= {"psnr", "label-recall"}
+
+
+def test_every_key_of_a_task_and_of_training_is_told() -> None:
+    told = set(re.findall(r"`(\w+)`|^(\w+) =", OWN, flags=re.MULTILINE))
+    words = {word for pair in told for word in pair if word}
+    trained = set(FederationSettings.model_fields) - NOT_TRAINING
+    assert set(TaskSettings.model_fields) - {"folder"} | trained <= words
 
 
 @pytest.mark.slow
