@@ -1,5 +1,6 @@
 """Threat model: what the server sees, knows and holds, read from the settings of the campaign."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import get_args
@@ -89,11 +90,16 @@ def _tasks(experiments: list[Experiment]) -> str:
 def _training(experiments: list[Experiment]) -> str:
     hidden = {fact for experiment in experiments for fact in experiment.adversary.unknown}
     known = [
-        f"{fact.replace('_', ' ')} {_varied(experiments, lambda e, fact=fact: getattr(e.federation, fact))}"  # type: ignore[misc]
+        f"{fact.replace('_', ' ')} {_varied(experiments, lambda e, fact=fact: _as_words(getattr(e.federation, fact)))}"  # type: ignore[misc]
         for fact in (*get_args(TrainingFact), *_unusual(experiments))
         if fact not in hidden
     ]
     return f"{', '.join(known)}." if known else "nothing of it."
+
+
+def _as_words(value: object) -> str:
+    """A value as the file has it: tables and lists of them as JSON."""
+    return json.dumps(value) if isinstance(value, dict | tuple) else str(value)
 
 
 def _unusual(experiments: list[Experiment]) -> list[str]:

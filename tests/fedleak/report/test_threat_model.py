@@ -1,0 +1,33 @@
+"""The threat model tells how clients train, and the loss, where they are not as usual."""
+
+from fedleak.experiment.grid import parse_campaign
+from fedleak.report.threat_model import threat_model
+
+TREE = {"task": "digits-mlp", "attacks": [{"use": "prior"}], "defenses": [{"name": "none"}]}
+TRAINING = {
+    "momentum": 0.9,
+    "nesterov": True,
+    "schedule": "StepLR",
+    "schedule_options": {"step_size": 2},
+    "augmentation": ["RandomHorizontalFlip", {"name": "RandomCrop", "size": 8, "padding": 1}],
+}
+
+
+def words_of(tree: dict[str, object]) -> dict[str, str]:
+    return {fact.term: fact.words for fact in threat_model(parse_campaign(tree))}
+
+
+def test_what_is_as_usual_is_not_told() -> None:
+    told = words_of(TREE)
+    assert told["it knows the training"].endswith("mode train.")
+    assert "the loss (cross-entropy)" in told["it knows the task"]
+
+
+def test_what_is_not_as_usual_is_told_as_it_was_written() -> None:
+    task = {"data": "digits", "network": "mlp", "loss": "mean-squared-error"}
+    told = words_of({**TREE, "task": task, "federation": TRAINING})
+    training = told["it knows the training"]
+    assert "nesterov True" in training
+    assert 'schedule StepLR, schedule options {"step_size": 2}' in training
+    assert '"RandomHorizontalFlip", {"name": "RandomCrop", "size": 8, "padding": 1}' in training
+    assert "the loss (mean-squared-error)" in told["it knows the task"]
