@@ -3,7 +3,7 @@
 from fedleak.experiment.grid import parse_campaign
 from fedleak.report.threat_model import threat_model
 
-TREE = {"task": "digits-mlp", "attacks": [{"use": "prior"}], "defenses": [{"name": "none"}]}
+TREE = {"name": "t", "task": "digits-mlp", "attacks": [{"use": "prior"}], "defenses": [{"name": "none"}]}
 TRAINING = {
     "momentum": 0.9,
     "nesterov": True,
