@@ -42,7 +42,13 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
     share, settings = places_of(plan, client), plan.training(round)
     _require_examples(plan, len(share))
     if settings.batches == "all":
-        return share_of(plan, client), settings.training(batches_in(len(share), settings.training()))
+        batches = batches_in(len(share), settings.training())
+        if not (settings.drop_last and settings.epochs == 1):
+            return share_of(plan, client), settings.training(batches)
+        # What a single epoch leaves out is in no update, and so no truth behind one.
+        needed = settings.batch_size * batches
+        chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
+        return load(plan.source).clients[share[chosen]], settings.training(batches)
     needed = settings.batch_size * settings.batches
     if needed > len(share):
         table = "federation" if plan.recorded(round) else "utility"

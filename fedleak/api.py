@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.criterion import Loss, criterion_for, takes_single_logit
+from fedleak.contracts.criterion import Loss, as_given, criterion_for, takes_single_logit
 from fedleak.contracts.defense import Defense
 from fedleak.contracts.metric import metrics as metric_registry
 from fedleak.contracts.observation import Observation
@@ -146,6 +146,11 @@ def observe(
         )
     size = training.get("batch_size", len(truth))
     batches = -(-len(truth) // size) if isinstance(size, int) and size > 0 else 1
+    if training.get("drop_last") and isinstance(size, int) and size > 0 and len(truth) % size:
+        raise ConfigError(
+            f"observe: drop_last would leave {len(truth) % size} of {len(truth)} images out; give a multiple of "
+            f"batch_size = {size}"
+        )
     settings = {"batch_size": size, "batches": batches, **training}
     federation = parse_settings(FederationSettings, settings)
     chain = chain.planned((federation,))
@@ -153,7 +158,7 @@ def observe(
     with seeded(seed, "initial weights"):  # of lazy layers, and of those that a defense puts in
         bare = task_of(network, truth, facts.mode or "train", single_logit=takes_single_logit(loss))
         criterion = criterion_for(loss, loss_options or {}, bare.classes, single_logit=bare.criterion.single_logit)
-        task = chain.task(replace(bare, criterion=criterion))
+        task = chain.task(replace(bare, criterion=as_given(criterion, network, truth.inputs[:2])))
     before = weights_of(task.network)
     after = reply(task, before, truth, facts, chain, (seed, "observe")).weights
     observation = Observation(

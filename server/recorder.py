@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.task import Task
-from fedleak.learning.training import LocalTraining
+from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording import RING, Payload, Recording, write_recording
 
@@ -87,7 +86,7 @@ class Recorder:
         """The facts that the adversary knows; a client that trains on its whole share gives its batches away."""
         training = self.plan.training().training()
         if training.batches is None and examples is not None:
-            training = replace(training, batches=ceil(examples / (training.batch_size or 1)))
+            training = replace(training, batches=batches_in(examples, training))
         return training.hiding(self.plan.adversary.unknown)
 
     @cached_property

@@ -16,7 +16,7 @@ from fedleak.settings.federation import FederationSettings
 UNSUITED = {
     "FedXgbBagging": "aggregates trees, and the clients train networks",
     "FedXgbCyclic": "aggregates trees, and the clients train networks",
-    "FedProx": "needs a proximal term that the clients do not train with; with proximal_mu = 0 it is FedAvg",
+    "FedProx": "sends a proximal_mu that clients do not read; set federation.proximal, under FedAvg, which is the same",
     "DifferentialPrivacyClientSideFixedClipping": "counts on clients that clip; put the defense 'clipping' in a chain",
     "DifferentialPrivacyClientSideAdaptiveClipping": "counts on clients that clip; use the defense 'clipping'",
 }

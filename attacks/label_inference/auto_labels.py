@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 
 from ..parts.applicability import leaves_signs
 from ..parts.classifier_head.gradient import bias_gradient, head_gradient
@@ -48,5 +49,12 @@ class AutoLabels(LabelRule):
 def _from_signs(observation: Observation) -> Int[Tensor, " guesses"]:
     """The classes of negative sign, equally often: an update of signs says nothing of counts."""
     require_labels(observation)
+    criterion = observation.task.criterion
+    if not criterion.proves_presence or len(observation.cohort) > 1:
+        alone = len(observation.cohort) == 1
+        why = f"under {criterion.words} signs prove no class" if alone else "a mean of signs is none"
+        raise NotApplicable(f"the update has signs in place of a gradient, and {why}")
     there = bias_gradient(head_gradient(observation)) < 0
+    if not there.any():
+        raise NotApplicable("the update has signs in place of a gradient, and none in the last layer is negative")
     return as_labels(whole_counts(there.double(), observation.examples()))

@@ -10,10 +10,11 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
+from fedleak.learning.update import reach
 
 from ..parts.classifier_head.class_presence import presence
 from ..parts.classifier_head.gradient import HeadGradient, bias_gradient, head_gradient
-from ..parts.classifier_head.label_rule import LabelRule, as_labels, require
+from ..parts.classifier_head.label_rule import LabelRule, as_labels, local_steps, require
 from ..parts.classifier_head.posteriors import from_auxiliary, from_features, undecided
 
 
@@ -38,6 +39,8 @@ class BatchCounts(LabelRule):
         bias, posterior = bias_gradient(gradient), _posterior(observation, gradient)
         bounds = presence(observation, gradient)
         scales = _scales(observation, gradient, posterior, bias) if criterion.plain else [1.0]
+        if not criterion.plain:
+            local_steps(observation)
         shares = [criterion.shares(posterior, scale * bias, examples) for scale in scales]
         raws = [examples * share for share in shares if share is not None]
         likeliest = min(raws, key=lambda raw: float((raw - bounds.nearest(raw)).abs().sum()))
@@ -61,6 +64,7 @@ def _scales(observation: Observation, gradient: HeadGradient, posterior: Tensor,
     where the first count is 0 (most small batches miss some class)."""
     rising = bias > 0
     emptying = float((posterior[rising] / bias[rising]).min()) if rising.any() else 1.0
-    if gradient.bias is None or observation.training.learning_rate is None or observation.training.steps is None:
+    training = observation.training
+    if gradient.bias is None or reach(training) is None or training.gradient_clipping:
         return [emptying]
     return [1.0, emptying] if observation.defense else [1.0]

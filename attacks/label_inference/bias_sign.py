@@ -10,7 +10,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 
-from ..parts.applicability import leaves_signs
+from ..parts.applicability import leaves_signs, length_unknown
 from ..parts.classifier_head.class_presence import LOUD
 from ..parts.classifier_head.gradient import bias_gradient, head_gradient, one_label
 from ..parts.classifier_head.label_rule import LabelRule, require
@@ -35,7 +35,7 @@ class BiasSign(LabelRule):
         require(observation, signs=True, any_loss=True)
         gradient, criterion = head_gradient(observation), observation.task.criterion
         if not criterion.plain and observation.examples() == 1 and not leaves_signs(observation):
-            return one_label(criterion, gradient)
+            return one_label(criterion, gradient, length_known=not length_unknown(observation))
         if not criterion.proves_presence:
             raise NotApplicable(f"under {criterion.words} signs prove no class; try 'learned-counts'")
         bias = bias_gradient(gradient)

@@ -77,7 +77,7 @@ def chains_in(campaign: Campaign) -> dict[Tried, Chain]:
 def is_diagnostic(campaign: Campaign) -> bool:
     """Whether every message is one step on one example from fresh weights: the easiest case for an attacker."""
     return all(
-        point.experiment.federation.training(batches=None).steps == 1
+        point.experiment.federation.training(batches=None).passes == 1
         and point.experiment.federation.batch_size == 1
         and point.experiment.federation.rounds == 1
         and point.experiment.model.checkpoint is None

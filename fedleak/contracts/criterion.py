@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from fedleak.contracts.imports import imported
 from fedleak.contracts.network import BINARY, as_it_is, outputs_allowed, require_scores
 from fedleak.errors import ConfigError, did_you_mean, first_line
 from fedleak.learning.loss import Criterion, CrossEntropy, Labels, OneAgainstRest, Scores, SquaredError
+from fedleak.learning.networks import tried
 from fedleak.learning.source import Source
 from fedleak.settings.base import Amount, Rate, Settings, Table, parse_settings
 from fedleak.settings.task import TaskSettings, is_own
@@ -47,6 +48,8 @@ class OwnLoss(Criterion):
 
     address: str
     function: Callable[[Tensor, Tensor], Tensor]
+    flat: bool = False
+    """Whether the network gives a single logit in shape (batch,) and not (batch, 1): the function gets it so."""
 
     @property
     def words(self) -> str:
@@ -60,6 +63,7 @@ class OwnLoss(Criterion):
         if shares is not None:
             return super().mean(scores, labels, shares)
         outputs = scores[:, 1:] if self.single_logit else scores
+        outputs = outputs[:, 0] if self.flat else outputs
         try:
             loss = self.function(outputs, labels)
         except Exception as error:  # a function of anybody's raises whatever it likes
@@ -79,7 +83,15 @@ def criterion_of(settings: TaskSettings, source: Source, network: nn.Module) -> 
     outputs = require_scores(network, settings.network or settings.label, source, outputs_allowed(settings, source))
     loss: Loss = _of_the_user(settings) if is_own(settings.loss) else settings.loss
     options = {} if is_own(settings.loss) else settings.loss_options
-    return criterion_for(loss, options, source.classes, single_logit=outputs == 1, address=settings.loss)
+    criterion = criterion_for(loss, options, source.classes, single_logit=outputs == 1, address=settings.loss)
+    return as_given(criterion, network, torch.full((2, *source.shape), 0.5))
+
+
+def as_given(criterion: Criterion, network: nn.Module, examples: Tensor) -> Criterion:
+    """A user's loss of a single logit, which gets it in the shape that the network gives."""
+    if not isinstance(criterion, OwnLoss) or not criterion.single_logit:
+        return criterion
+    return replace(criterion, flat=tried(network, examples, "eval", PLACE, "the network").dim() == 1)
 
 
 def criterion_for(
@@ -106,7 +118,7 @@ def criterion_for(
 
 def takes_single_logit(loss: Loss) -> bool:
     """Whether a loss may be of a single logit where there are two classes."""
-    return loss == BINARY or isinstance(loss, nn.BCEWithLogitsLoss) or not isinstance(loss, str | nn.CrossEntropyLoss)
+    return loss == BINARY or not isinstance(loss, str | nn.CrossEntropyLoss | nn.MSELoss)
 
 
 def _cross_entropy(weights: tuple[float, ...], smoothing: float, classes: int) -> Criterion:
@@ -129,10 +141,13 @@ def _of_torch(loss: nn.Module, classes: int, single_logit: bool) -> Criterion | 
     """Torch's own losses as ours, whose labels can be inferred; None for others and for unusual forms of these."""
     if getattr(loss, "reduction", "mean") != "mean":
         raise ConfigError(f"{PLACE}: expected a mean over the batch, got {type(loss).__name__} of another reduction")
-    if isinstance(loss, nn.CrossEntropyLoss):
+    if single_logit and isinstance(loss, nn.CrossEntropyLoss | nn.MSELoss):
+        raise ConfigError(f"{PLACE}: expected a score for each class under {type(loss).__name__}, got a single logit")
+    if isinstance(loss, nn.CrossEntropyLoss) and loss.ignore_index < 0:
         weights = () if loss.weight is None else tuple(loss.weight.tolist())
         return _cross_entropy(weights, loss.label_smoothing, classes)
-    if isinstance(loss, nn.BCEWithLogitsLoss) and loss.weight is None:
+    scalar = isinstance(loss, nn.BCEWithLogitsLoss) and (loss.pos_weight is None or loss.pos_weight.numel() == 1)
+    if isinstance(loss, nn.BCEWithLogitsLoss) and scalar and loss.weight is None:
         return _binary(None if loss.pos_weight is None else float(loss.pos_weight.reshape(())), single_logit)
     return SquaredError() if isinstance(loss, nn.MSELoss) else None
 

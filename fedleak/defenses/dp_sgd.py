@@ -1,5 +1,6 @@
 """DP-SGD: per-example clipping and Gaussian noise in every local step."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
@@ -13,6 +14,7 @@ from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.gradients.per_sample import example_gradients
+from fedleak.learning.optimizer import rates
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.weights import NamedTensors
@@ -107,10 +109,23 @@ class DPSGD(Defense):
         return self.multiplier * self.max_norm if self.multiplier else 0.0
 
     def noise(self, training: LocalTraining) -> float:
-        """The noises of all steps as they add up in the weights; as without momentum, which makes them more."""
+        """The noises of all batches as they add up in the weights; as without momentum, which makes them more.
+
+        None is told of Adam, which divides by it.
+        """
         if training.learning_rate is None or training.batch_size is None or training.steps is None:
             return 0.0
-        return training.learning_rate * math.sqrt(training.steps) * self.std / training.batch_size
+        if training.optimizer != "sgd" or training.batches is None or training.epochs is None:
+            return 0.0
+        whole, rest = divmod(training.batches, training.accumulation)
+        # A step takes the mean over its batches, each with a noise of its own.
+        epoch = [1 / training.accumulation] * whole + ([1 / rest] if rest else [])
+        if not training.schedule:
+            power = training.learning_rate**2 * training.epochs * sum(epoch)
+        else:
+            shares = itertools.cycle(epoch)
+            power = sum(rate**2 * share for rate, share in zip(rates(training, training.steps), shares, strict=False))
+        return math.sqrt(power) * self.std / training.batch_size
 
     def require_examples(self, held: int) -> None:
         if self.share is not None and held < self.share:

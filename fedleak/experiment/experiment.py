@@ -128,7 +128,7 @@ def unlabeled(table: Table) -> Table:
 def require_fitting(experiment: Experiment) -> None:
     """Refuses a task or a way of training that does not exist, and a defense that does not fit its network."""
     _require_task(experiment.task)
-    require_trained_so(experiment.federation.training(batches=1))
+    require_trained_so(experiment.federation.training())
     for i, chain in enumerate(experiment.build_chains().values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long

@@ -100,7 +100,8 @@ class CrossEntropy(Criterion):
     class_weights: tuple[float, ...] = ()
     """How much the examples of each class count; the mean is over the weights, but of a single logit over examples."""
     label_smoothing: float = 0.0
-    """Share of each label that is spread evenly over all classes."""
+    """Share of each label that is spread evenly over all classes. Of labels that are probabilities torch divides a
+    weighted sum by the number of examples, and this, as of class indices, by their weights."""
 
     @property
     def words(self) -> str:

@@ -37,13 +37,14 @@ class Optimizer:
     def change(self, gradients: NamedTensors, at: NamedTensors, moved: NamedTensors | None, rate: Rate) -> NamedTensors:
         """How far the weights `at` go down in the next step; `moved` is how far they have come since the round began.
 
-        The gradient is clipped, then pulled towards where the round began (FedProx), then weights decay.
+        The gradient has FedProx's pull towards where the round began, as the loss has it; then it is clipped, then
+        weights decay.
         """
         self.step += 1
         facts = self.training
-        gradients = clipped(gradients, facts.gradient_clipping)
         if facts.proximal and moved is not None:
             gradients = {name: slope - facts.proximal * moved[name] for name, slope in gradients.items()}
+        gradients = clipped(gradients, facts.gradient_clipping)
         decay = facts.weight_decay or 0.0
         if decay and facts.optimizer != "adamw":
             gradients = {name: slope + decay * at[name].to(slope) for name, slope in gradients.items()}
@@ -146,7 +147,7 @@ def _scheduled(base: float, schedule: str, options: str, steps: int) -> tuple[fl
             found.append(float(optimizer.param_groups[0]["lr"]))
             try:
                 scheduler.step()
-            except ValueError as error:
+            except (ArithmeticError, ValueError) as error:
                 raise ConfigError(f"federation.schedule_options: {schedule}: {first_line(error)}") from error
     return tuple(found)
 
@@ -172,14 +173,15 @@ def schedule_of(name: str, options: dict[str, Any], steps: int) -> Callable[[tor
         raise ConfigError(
             f"federation.schedule_options: {name} has no option called '{unknown[0]}'{did_you_mean(unknown[0], wanted)}"
         )
-    own: dict[str, Any] = {key: steps for key in LENGTHS if key in wanted}
+    long = {"epochs", "steps_per_epoch"} & set(options)
+    own: dict[str, Any] = {key: steps for key in LENGTHS if key in wanted and not long}
     if "cycle_momentum" in wanted:
         own["cycle_momentum"] = False
 
     def make(optimizer: torch.optim.Optimizer) -> Any:
         try:
             return found(optimizer, **{**own, **options})
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError) as error:
             raise ConfigError(f"federation.schedule_options: {name}: {first_line(error)}") from error
 
     return make

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -50,10 +50,16 @@ StepGradient = Callable[[Step], NamedTensors]
 """What a local step follows in place of the plain gradient."""
 
 
+USUAL_STEPS = 100
+"""Steps that a schedule is tried for where a client's share decides how many there are."""
+BEYOND = 1e-3
+"""How far an augmented image may be out of its range: by resampling."""
+
+
 def require_trained_so(training: LocalTraining) -> None:
     """Raises `ConfigError` for a schedule or an augmentation that there is not, before anybody trains."""
     if training.schedule:
-        list(rates(training, 2))
+        list(rates(training, training.steps or USUAL_STEPS))
     transforms_of(training.augmentation)
 
 
@@ -177,7 +183,13 @@ def augmenting(training: LocalTraining, seed_key: tuple[object, ...]) -> Callabl
     def augmented(batch: Batch) -> Batch:
         with seeded("augmentation", int(torch.randint(2**62, (), generator=rng))):
             inputs = torch.stack([_through(transforms, image) for image in batch.inputs])
-        return Batch(inputs.clamp(0.0, 1.0), batch.labels)
+        low, high = (float(end) for end in inputs.aminmax())
+        if low < -BEYOND or high > 1 + BEYOND:
+            raise ConfigError(
+                f"federation.augmentation: expected images in [0, 1] after it, got {low:.3g} to {high:.3g}; leave "
+                "normalization to task.normalize"
+            )
+        return replace(batch, inputs=inputs.clamp(0.0, 1.0))
 
     return augmented
 
@@ -212,11 +224,13 @@ def _through(transforms: tuple[Callable[[Tensor], Tensor], ...], image: Tensor) 
     for transform in transforms:
         try:
             changed = transform(changed)
-        except (RuntimeError, TypeError, ValueError) as error:  # what it cannot do, it says when it is called
+        except Exception as error:  # what it cannot do, it says when it is called
             name = type(transform).__name__
             raise ConfigError(
                 f"federation.augmentation: {name} on images of shape {tuple(image.shape)}: {first_line(error)}"
             ) from error
+    if not isinstance(changed, Tensor):
+        raise ConfigError(f"federation.augmentation: expected images as tensors, got {type(changed).__name__}")
     if changed.shape != image.shape or changed.dtype != image.dtype:
         raise ConfigError(
             f"federation.augmentation: expected images of {image.dtype} and shape {tuple(image.shape)} as they came, "

@@ -81,8 +81,9 @@ class Meaning(StrEnum):
     """One step of SGD, whatever its momentum, which starts empty; exact to rounding."""
     DIRECTION = "the gradient of one step of unknown length"
     """Clipped to a norm, or of an unknown learning rate."""
-    MEAN = "the mean over the gradients of several steps, each at other weights"
-    """Weighted by learning rate and momentum, and clipped each."""
+    MEAN = "the mean over the gradients of several batches"
+    """Those of several steps each at other weights, by learning rate and momentum, clipped each; accumulated ones at
+    the same, and not that of all examples at once where batches differ in size or BatchNorm mixes each."""
     SIGNS = "the signs of gradients"
     """Adam divides each entry by its own size: what is left is the sign, and of several steps how steady it was."""
 
@@ -91,7 +92,7 @@ def meaning_of(training: LocalTraining) -> Meaning:
     """What an update is of who trains like that; an unknown number of steps counts as several."""
     if training.optimizer != "sgd":
         return Meaning.SIGNS
-    if training.steps != 1:
+    if training.passes != 1:
         return Meaning.MEAN
     return Meaning.DIRECTION if training.gradient_clipping or training.learning_rate is None else Meaning.GRADIENT
 
@@ -99,7 +100,9 @@ def meaning_of(training: LocalTraining) -> Meaning:
 def reach(training: LocalTraining) -> float | None:
     """How far a constant gradient of 1 (Adam: a constant sign) moves a weight in all steps; None where unknown."""
     steps = effective_steps(training)
-    return None if training.learning_rate is None or steps is None else training.learning_rate * steps
+    if training.learning_rate is None or not steps:  # a schedule may have a rate of zero
+        return None
+    return training.learning_rate * steps
 
 
 @lru_cache(maxsize=256)

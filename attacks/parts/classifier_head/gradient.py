@@ -15,7 +15,7 @@ from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, names_of
 from fedleak.randomness import seeded
 
-from ..applicability import leaves_signs, mode_of
+from ..applicability import leaves_signs, length_unknown, mode_of
 
 SETTLING = 4
 """Rounds in which the normalizer of a batch settles."""
@@ -194,10 +194,10 @@ def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -
     features = torch.stack([slope[-1] for slope in slopes])
     gradient, _ = head.rows(observation.gradient(), -1.0 if criterion.balanced else 0.0)
     seen: Tensor = torch.linalg.lstsq(features.T, gradient.T, driver="gelsd").solution
-    return fitting_labels(criterion, logits.detach(), seen)
+    return fitting_labels(criterion, logits.detach(), seen, length_known=not length_unknown(observation))
 
 
-def one_label(criterion: Criterion, gradient: HeadGradient) -> Int[Tensor, " one"]:
+def one_label(criterion: Criterion, gradient: HeadGradient, *, length_known: bool) -> Int[Tensor, " one"]:
     """The label of one example, exactly, under any loss: its features are rows of the weight's gradient over the bias'.
 
     So its scores are known, and with them what each label would bring.
@@ -208,20 +208,25 @@ def one_label(criterion: Criterion, gradient: HeadGradient) -> Int[Tensor, " one
             "under such a loss a label is read off the last layer's bias and a weight that is neither tied nor computed"
         )
     features = gradient.weight.T @ gradient.bias / gradient.bias.square().sum().clamp_min(1e-300)
-    return fitting_labels(criterion, (weight @ features + bias)[None], gradient.bias[None])
+    return fitting_labels(criterion, (weight @ features + bias)[None], gradient.bias[None], length_known=length_known)
 
 
 def fitting_labels(
-    criterion: Criterion, scores: Float[Tensor, "batch classes"], seen: Float[Tensor, "batch classes"]
+    criterion: Criterion,
+    scores: Float[Tensor, "batch classes"],
+    seen: Float[Tensor, "batch classes"],
+    *,
+    length_known: bool,
 ) -> Int[Tensor, " batch"]:
     """The label of each example of a batch whose derivative by the scores is nearest to the one that was seen.
 
     What the mean divides by may hang on the labels, as with class weights: they start where directions fit, and settle.
+    Where the length of the update is unknown directions are all there is.
     """
     every = [torch.full_like(scores[:, 0], label, dtype=torch.long) for label in range(scores.shape[1])]
     could = torch.stack([criterion.derivative(scores, labels) for labels in every], 1)
     labels = torch.cosine_similarity(could, seen[:, None], dim=2).argmax(1)
-    for _ in range(SETTLING):
+    for _ in range(SETTLING if length_known else 0):
         size = criterion.sizes(scores, labels).sum()
         labels = (could / size - seen[:, None]).square().sum(2).argmin(1)
     return labels

@@ -105,10 +105,9 @@ def head_bias_gradient(observation: Observation) -> Float[Tensor, " classes"]:
 def local_steps(observation: Observation) -> int:
     """How many steps the gradient's length is of, which must be known as the learning rate must."""
     training = observation.training
-    if training.learning_rate is None or training.steps is None:
-        raise NotApplicable(
-            "the rule needs the gradient's length, and learning rate or local steps are unknown; try 'llg'"
-        )
+    if training.learning_rate is None or training.steps is None or training.gradient_clipping:
+        why = "it is clipped" if training.gradient_clipping else "learning rate or local steps are unknown"
+        raise NotApplicable(f"the rule needs the gradient's length, and {why}; try 'llg'")
     return training.steps
 
 

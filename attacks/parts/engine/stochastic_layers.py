@@ -126,7 +126,7 @@ def secret_draws(observation: Observation) -> StochasticLayers | None:
     its own, and a network that draws afresh in each iteration is then matched on average.
     """
     rolling = any(defense.stochastic for defense in observation.defense)
-    if not rolling or observation.masked or observation.training.steps != 1:
+    if not rolling or observation.masked or observation.training.passes != 1:
         return None
     try:
         return stochastic_layers(observation)

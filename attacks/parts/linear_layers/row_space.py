@@ -20,8 +20,9 @@ LOOSE = 10.0
 
 
 def provable(observation: Observation) -> bool:
-    """Whether a layer's rank can be trusted: no defense has acted, no mask is on. Any number of steps or clients."""
-    return not observation.defense and not observation.masked and defect(observation) is None
+    """Whether its rank proves images: no defense, mask or augmentation acted. Any number of steps or clients."""
+    changed = observation.defense or observation.masked or observation.training.augmentation
+    return not changed and defect(observation) is None
 
 
 def certify_span(observation: Observation, layer: Layer, inputs: Float[Tensor, "guesses features"]) -> str | None:

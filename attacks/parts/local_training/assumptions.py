@@ -21,7 +21,8 @@ def possible_trainings(observation: Observation) -> list[LocalTraining]:
     known, examples = observation.training, observation.examples()
     each = -(-examples // len(observation.cohort))
     size = min(known.batch_size, each) if known.batch_size else None
-    batches = -(-each // size) if size else known.batches and min(known.batches, each)
+    batches = max(each // size if known.drop_last else -(-each // size), 1) if size else known.batches
+    batches = batches and min(batches, each)
     pairs = _pairs(batches, known.epochs, counted_steps(observation), each)
     return [
         replace(

@@ -92,7 +92,7 @@ def fixed_order(training: LocalTraining) -> Plan:
     size, epochs = _size(training), training.epochs or 1
 
     def plan(dummy: Dummy) -> Batches:
-        return list(_cut(dummy.inputs, dummy.labels, size)) * epochs
+        return list(_cut(dummy.inputs, dummy.labels, size))[: training.batches] * epochs
 
     return plan
 

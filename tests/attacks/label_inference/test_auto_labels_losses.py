@@ -13,6 +13,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.learning.batch import Batch
 from fedleak.learning.loss import Criterion, CrossEntropy, OneAgainstRest, SquaredError
 from fedleak.learning.task import Task
+from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, seeded
 
 CLASSES = 5
@@ -104,3 +105,22 @@ def shared(guess: torch.Tensor, truth: torch.Tensor) -> int:
     """How many labels two multisets have in common."""
     counted = (torch.bincount(one, minlength=CLASSES) for one in (guess, truth))
     return int(torch.minimum(*counted).sum())
+
+
+@pytest.mark.parametrize("criterion", [CrossEntropy(), *LOSSES], ids=lambda one: one.words)
+def test_clipping_takes_no_label_away_without_a_word(criterion: Criterion, observe) -> None:
+    task = task_of(criterion)
+    for seed in range(4):
+        one, some = batch(1, seed), batch(8, seed)
+        clipped = {"gradient_clipping": 0.01}
+        assert infer("auto-labels", observe(task, one, LocalTraining(**clipped))).tolist() == one.labels.tolist()
+        seen = observe(task, some, LocalTraining(batch_size=8, **clipped)).with_auxiliary(batch(100, 99))
+        assert shared(infer("auto-labels", seen), some.labels) >= 6
+
+
+def test_signs_that_prove_nothing_are_refused(observe) -> None:
+    adam = LocalTraining(optimizer="adam")
+    guess = attacks.build("auto-labels", {}).run(observe(task_of(SquaredError()), batch(1, 0), adam), generator(0))
+    assert "under mean squared error signs prove no class" in (guess.failure or "")
+    several = replace(observe(task_of(CrossEntropy()), batch(1, 0), adam), cohort=(0, 1))
+    assert "a mean of signs is none" in (attacks.build("auto-labels", {}).run(several, generator(0)).failure or "")

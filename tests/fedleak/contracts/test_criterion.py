@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fedleak.api import observe
 from fedleak.contracts.criterion import OwnLoss, criterion_for, takes_single_logit
 from fedleak.errors import ConfigError
 from fedleak.learning.loss import CrossEntropy, OneAgainstRest, SquaredError
@@ -100,3 +101,29 @@ def test_what_cannot_be_is_one_sentence(table: dict[str, Any], words: str) -> No
 def test_a_module_that_cannot_be_a_loss_is_one_sentence(given: Callable[..., Tensor], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         criterion_for(given, {}, 3, single_logit=False, address="m:Loss")
+
+
+def mean_of_squares(outputs: Tensor, labels: Tensor) -> Tensor:
+    return (outputs.sigmoid() - labels.float()).square().mean()
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_single_logit_reaches_a_user_s_loss_in_the_shape_that_their_network_gives(flat: bool) -> None:
+    shape = (-1,) if flat else (-1, 1)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 1), nn.Unflatten(1, (1,)), nn.Flatten(0 if flat else 1))
+    images, labels = torch.rand(6, 1, 2, 2), torch.tensor([0, 1, 1, 0, 1, 0])
+    given = lambda outputs, labels: mean_of_squares(outputs, labels.reshape(shape))  # noqa: E731
+    seen = observe(network, images, labels, loss=given, learning_rate=1.0).observation
+    given(network(images), labels).backward()
+    for name, value in network.named_parameters():
+        torch.testing.assert_close(seen.gradient()[name], value.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_torch_s_losses_of_unusual_form_are_taken_as_they_are_or_refused() -> None:
+    ignoring = criterion_for(nn.CrossEntropyLoss(ignore_index=0), {}, 3, single_logit=False)
+    scores, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    torch.testing.assert_close(ignoring.mean(scores, labels), F.cross_entropy(scores, labels, ignore_index=0))
+    with pytest.raises(ConfigError, match="a score for each class under MSELoss, got a single logit"):
+        criterion_for(nn.MSELoss(), {}, 2, single_logit=True)
+    several = criterion_for(nn.BCEWithLogitsLoss(pos_weight=torch.ones(3)), {}, 3, single_logit=False)
+    assert isinstance(several, OwnLoss)

@@ -214,3 +214,22 @@ def test_an_attacker_knows_how_much_noise_reaches_the_weights(batches: int, epoc
     )
     noise = torch.cat([(one[name] - other[name]).flatten() for name in one])
     assert noise.std() == pytest.approx(noisy.noise(training), rel=0.03)
+
+
+WAYS: tuple[dict[str, Any], ...] = (
+    {},
+    {"schedule": "LinearLR", "schedule_options": '{"start_factor": 0.1}'},
+    {"batches": 4, "accumulation": 4},
+    {"batches": 3, "accumulation": 2, "epochs": 2, "schedule": "CosineAnnealingLR"},
+)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_the_noise_that_attackers_and_bounds_are_told_of_is_the_one_that_is_sent(way: dict[str, Any]) -> None:
+    """The clipping norm is so small that the update is noise alone."""
+    task, defense = task_of("digits-mlp"), DPSGD(max_norm=1e-6, multiplier=1e6)
+    facts = LocalTraining(batch_size=2, **way)
+    before, examples = initial_weights(task.name, 0), step_of(task.name, 2 * (facts.batches or 1)).examples
+    sent = client_round(task, before, examples, facts, Chain((defense,)), (0,)).weights.parameters
+    moved = torch.cat([(sent[name] - value).flatten() for name, value in before.parameters.items()])
+    assert float(moved.std()) == pytest.approx(defense.noise(facts), rel=0.05)

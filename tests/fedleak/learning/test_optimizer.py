@@ -56,11 +56,11 @@ def by_torch(task: Task, batch: Batch, facts: LocalTraining) -> dict[str, torch.
         optimizer.zero_grad()
         for chosen in batches:
             (nn.functional.cross_entropy(network(batch.inputs[chosen]), batch.labels[chosen]) / len(batches)).backward()
-        if facts.gradient_clipping:
-            nn.utils.clip_grad_norm_(network.parameters(), facts.gradient_clipping)
         for value, first in zip(network.parameters(), start, strict=True):
             assert value.grad is not None
             value.grad.add_(facts.proximal * (value.detach() - first))
+        if facts.gradient_clipping:
+            nn.utils.clip_grad_norm_(network.parameters(), facts.gradient_clipping)
         optimizer.step()
         if scheduler:
             scheduler.step()
@@ -131,6 +131,7 @@ def test_every_schedule_that_needs_numbers_alone_is_torch_s_own() -> None:
         ("StepLR", "{}", "StepLR: .* missing .*'step_size'"),
         ("StepLR", '{"step": 3}', "StepLR has no option called 'step'; did you mean 'step_size'"),
         ("CosineAnnealingWarmRestarts", '{"T_0": 0}', "CosineAnnealingWarmRestarts: "),
+        ("CosineAnnealingLR", '{"T_max": 0}', "CosineAnnealingLR: .*zero"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused_in_a_sentence(schedule: str, options: str, words: str) -> None:

@@ -50,7 +50,7 @@ def test_one_step_s_delta_is_the_gradient(weight_decay: float, momentum: dict[st
         ({"learning_rate": None}, Meaning.DIRECTION),
         ({"epochs": 2}, Meaning.MEAN),
         ({"epochs": None}, Meaning.MEAN),
-        ({"batches": 4, "accumulation": 4}, Meaning.GRADIENT),
+        ({"batches": 4, "accumulation": 4}, Meaning.MEAN),
         ({"optimizer": "adam"}, Meaning.SIGNS),
         ({"optimizer": "adamw", "weight_decay": 0.1}, Meaning.SIGNS),
     ],
