@@ -227,7 +227,7 @@ WAYS: tuple[dict[str, Any], ...] = (
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_the_noise_that_attackers_and_bounds_are_told_of_is_the_one_that_is_sent(way: dict[str, Any]) -> None:
     """The clipping norm is so small that the update is noise alone."""
-    task, defense = task_of("digits-mlp"), DPSGD(max_norm=1e-6, multiplier=1e6)
+    task, defense = task_of("digits-mlp"), DPSGD(max_norm=1e-6, noise_multiplier=1e6)
     facts = LocalTraining(batch_size=2, **way)
     before, examples = initial_weights(task.name, 0), step_of(task.name, 2 * (facts.batches or 1)).examples
     sent = client_round(task, before, examples, facts, Chain((defense,)), (0,)).weights.parameters
