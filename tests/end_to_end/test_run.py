@@ -308,7 +308,7 @@ def test_a_strategy_that_fails_late_costs_no_message_that_was_recorded(tmp_path,
 )
 def test_a_client_that_fails_in_mid_round_costs_only_its_own_figures(tmp_path, monkeypatch, error, status):
     def failing(*arguments):
-        *_, dice, _ = arguments
+        dice = arguments[5]
         if dice[2:] == (1, 2):
             raise error
         return reply(*arguments)
