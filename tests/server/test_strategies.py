@@ -76,7 +76,11 @@ def test_those_that_need_single_replies_are_refused_under_secure_aggregation(tmp
     [
         ("FedAvgg", {}, "federation.strategy: Flower has no strategy 'FedAvgg'; did you mean 'FedAvg"),
         ("FedXgbCyclic", {}, "federation.strategy: FedXgbCyclic aggregates trees, and the clients train networks"),
-        ("FedProx", {}, "federation.strategy: FedProx needs a proximal term"),
+        (
+            "FedProx",
+            {},
+            "federation.strategy: FedProx sends a proximal_mu that clients do not read; set federation.proximal",
+        ),
         (
             "FedAvgM",
             {"server_momentm": 1.0},

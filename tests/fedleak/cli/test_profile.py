@@ -51,8 +51,8 @@ def test_json_alone_is_on_stdout(tmp_path: Path) -> None:
 def test_json_has_two_spellings() -> None:
     said = [invoke("digits-mlp", *words).stdout for words in (["--json"], ["--format", "json"])]
     assert list(json.loads(said[0])) == list(json.loads(said[1])) == [
-        "title", "examples", "clients", "local_steps", "rank_limit", "parameters", "pixels", "layers", "batch_norm",
-        "inside", "verdict",
+        "title", "examples", "clients", "local_steps", "update_is", "rank_limit", "parameters", "pixels", "layers",
+        "batch_norm", "inside", "verdict",
     ]  # fmt: skip
 
 
