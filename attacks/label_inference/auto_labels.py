@@ -50,9 +50,9 @@ def _from_signs(observation: Observation) -> Int[Tensor, " guesses"]:
     """The classes of negative sign, equally often: an update of signs says nothing of counts."""
     require_labels(observation)
     criterion = observation.task.criterion
-    if not criterion.proves_presence or len(observation.cohort) > 1:
-        alone = len(observation.cohort) == 1
-        why = f"under {criterion.words} signs prove no class" if alone else "a mean of signs is none"
+    alone = len(observation.cohort) == 1
+    if not alone or not criterion.shows_presence(observation.task.classes):
+        why = f"under {criterion.words} signs tell no class" if alone else "a mean of signs is none"
         raise NotApplicable(f"the update has signs in place of a gradient, and {why}")
     there = bias_gradient(head_gradient(observation)) < 0
     if not there.any():

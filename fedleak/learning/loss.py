@@ -12,8 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor
 
+from fedleak.randomness import generator
+
 Scores = Float[Tensor, "batch classes"]
 Labels = Num[Tensor, "batch *classes"]
+PROBES, NEARLY = 64, 0.95
 SETTLED = 100
 """Rounds in which the sum of class weights of a batch settles."""
 
@@ -84,6 +87,13 @@ class Criterion(ABC):
     ) -> Float[Tensor, " classes"] | None:
         """The classes' shares of a batch, by the mean activation and the gradient of the last layer's bias."""
         return None
+
+    def shows_presence(self, classes: int) -> bool:
+        """Whether signs tell who is there, on nearly all of some random scores: an own class's down, others' up."""
+        rng, labels = generator("signs of a criterion"), torch.arange(PROBES) % classes
+        slopes = self.derivative(0.5 * torch.randn(PROBES, classes, generator=rng), labels)
+        own = F.one_hot(labels, classes).bool()
+        return bool((slopes[own] < 0).double().mean() > NEARLY and (slopes[~own] >= 0).double().mean() > NEARLY)
 
     def derivative(self, scores: Scores, labels: Labels) -> Scores:
         """Of each example's loss by its scores."""

@@ -118,9 +118,19 @@ def test_clipping_takes_no_label_away_without_a_word(criterion: Criterion, obser
         assert shared(infer("auto-labels", seen), some.labels) >= 6
 
 
+def test_signs_tell_the_label_of_one_example_under_losses_that_raise_all_other_scores(observe) -> None:
+    right = 0
+    for criterion in LOSSES:
+        if criterion.shows_presence(CLASSES):
+            one = batch(1, 5)
+            seen = observe(task_of(criterion), one, LocalTraining(optimizer="adam"))
+            right += infer("auto-labels", seen).tolist() == one.labels.tolist()
+    assert right >= 4
+
+
 def test_signs_that_prove_nothing_are_refused(observe) -> None:
     adam = LocalTraining(optimizer="adam")
     guess = attacks.build("auto-labels", {}).run(observe(task_of(SquaredError()), batch(1, 0), adam), generator(0))
-    assert "under mean squared error signs prove no class" in (guess.failure or "")
+    assert "under mean squared error signs tell no class" in (guess.failure or "")
     several = replace(observe(task_of(CrossEntropy()), batch(1, 0), adam), cohort=(0, 1))
     assert "a mean of signs is none" in (attacks.build("auto-labels", {}).run(several, generator(0)).failure or "")
