@@ -6,6 +6,7 @@ mixes examples or an attack optimizes them.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -184,7 +185,22 @@ class CrossEntropy(Criterion):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneAgainstRest(Criterion):
+class _OverClasses(Criterion):
+    """The mean over the classes of a loss of each score, whose derivative is `steepness (activation - label)`."""
+
+    steepness: ClassVar[float] = 1.0
+
+    def shares(
+        self,
+        activation: Float[Tensor, " classes"],
+        bias: Float[Tensor, " classes"],
+        examples: int,  # noqa: ARG002
+    ) -> Float[Tensor, " classes"]:
+        return activation - len(bias) * bias / self.steepness
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneAgainstRest(_OverClasses):
     """Binary cross-entropy of an output for each class, the mean over all of them: several could be right."""
 
     @property
@@ -202,18 +218,12 @@ class OneAgainstRest(Criterion):
     def activation(self, scores: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         return scores.sigmoid()
 
-    def shares(
-        self,
-        activation: Float[Tensor, " classes"],
-        bias: Float[Tensor, " classes"],
-        examples: int,  # noqa: ARG002
-    ) -> Float[Tensor, " classes"]:
-        return activation - len(bias) * bias
-
 
 @dataclass(frozen=True, kw_only=True)
-class SquaredError(Criterion):
+class SquaredError(_OverClasses):
     """Mean squared error between scores and one-hot labels (Brier's score of the scores themselves)."""
+
+    steepness: ClassVar = 2.0
 
     @property
     def words(self) -> str:
@@ -224,14 +234,6 @@ class SquaredError(Criterion):
 
     def activation(self, scores: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         return scores
-
-    def shares(
-        self,
-        activation: Float[Tensor, " classes"],
-        bias: Float[Tensor, " classes"],
-        examples: int,  # noqa: ARG002
-    ) -> Float[Tensor, " classes"]:
-        return activation - len(bias) * bias / 2
 
 
 def as_shares(labels: Labels, scores: Scores) -> Scores:
