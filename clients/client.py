@@ -133,12 +133,13 @@ class Client:
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.
 
-        Beside them the accuracy of always naming the class that is commonest among the clients' examples.
+        Accuracy is the share of examples whose class is right, or of labels where examples have several. Beside them
+        that of always naming what is commonest among the clients' examples.
         """
         splits = load(self.plan.source)
         weights = with_own(self._weights(content), self.plan.defenses().withheld(self.task), self.kept)
         loss, accuracy = mean_loss(self.task, weights, splits.test, self.plan.device)
-        trivial = splits.test.labels == splits.clients.labels.mode().values
+        trivial = splits.test.labels == splits.clients.labels.mode(0).values
         return {
             wire.NUM_EXAMPLES: len(splits.test),
             "loss": loss,
@@ -184,12 +185,13 @@ class Client:
 
 def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "cpu") -> tuple[float, float]:
     """Mean loss and accuracy in eval mode."""
-    total, correct = 0.0, 0
+    total, correct = 0.0, 0.0
     weights = weights.to(device)
     with torch.no_grad(), one_thread(), computing_on(device):
         for chosen in torch.split(torch.arange(len(examples)), CHUNK):
             batch = examples[chosen].to(device)
             logits = task.logits(weights, batch.inputs, mode="eval")
             total += len(batch) * float(task.criterion.mean(logits, batch.labels))
-            correct += int((logits.argmax(1) == batch.labels).sum())
+            right = task.criterion.decided(logits) == batch.labels
+            correct += len(batch) * float(right.double().mean())
     return total / len(examples), correct / len(examples)

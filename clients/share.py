@@ -10,7 +10,7 @@ from fedleak.data.partitioning import partition
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, label_counts
 from fedleak.learning.layers import batch_norms
 from fedleak.learning.source import Source
 from fedleak.learning.training import LocalTraining, batches_in, require_values_to_normalize
@@ -32,9 +32,9 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
 
 
 def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
-    """How many of them there are of each class."""
+    """How many of them have each label."""
     labels = load(plan.source).clients.labels[places_of(plan, client)]
-    return tuple(torch.bincount(labels, minlength=plan.public_task().classes).tolist())
+    return tuple(label_counts(labels, plan.public_task().classes).tolist())
 
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.criterion import Loss, as_given, criterion_for, takes_single_logit
+from fedleak.contracts.criterion import Loss, given_criterion, takes_single_logit
 from fedleak.contracts.defense import Defense
 from fedleak.contracts.metric import metrics as metric_registry
 from fedleak.contracts.observation import Observation
@@ -112,7 +112,7 @@ def capture(
 def observe(
     model: nn.Module,
     inputs: Float[Tensor | np.ndarray, "batch channels height width"],
-    labels: Integer[Tensor | np.ndarray, " batch"] | Sequence[int],
+    labels: Shaped[Tensor | np.ndarray, "batch *classes"] | Sequence[int] | Sequence[Sequence[int]],
     *,
     defense: Sequence[Defense | Table] = (),
     auxiliary: Batch | None = None,
@@ -124,8 +124,10 @@ def observe(
 ) -> Capture:
     """What a server would see if a client trained your classifier, from its present weights, on these images in [0, 1].
 
+    `labels` are class indices or, where an image may have several, rows of zeros and ones.
+
     `training` holds fields of `[federation]`; without any it is one step of SGD on the whole batch. `loss` is one of
-    `[task]` by name, with its options, a function of outputs and class indices, or one of torch's. `auxiliary` is
+    `[task]` by name, with its options, a function of outputs and labels, or one of torch's. `auxiliary` is
     public data of the same kind that the adversary holds, `strangers` are other examples of that kind from which an
     attack that is asked who was there must tell yours: a hundred or more, none of them public. Raises `ConfigError` for
     an unknown or impossible field, for a defense that needs several clients (use `capture`), and for a model, images or
@@ -157,8 +159,7 @@ def observe(
     facts = chain.settings(federation).training()
     with seeded(seed, "initial weights"):  # of lazy layers, and of those that a defense puts in
         bare = task_of(network, truth, facts.mode or "train", single_logit=takes_single_logit(loss))
-        criterion = criterion_for(loss, loss_options or {}, bare.classes, single_logit=bare.criterion.single_logit)
-        task = chain.task(replace(bare, criterion=as_given(criterion, network, truth.inputs[:2])))
+        task = chain.task(replace(bare, criterion=given_criterion(loss, loss_options or {}, bare, truth)))
     before = weights_of(task.network)
     after = reply(task, before, truth, facts, chain, (seed, "observe")).weights
     observation = Observation(

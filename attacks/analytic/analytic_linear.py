@@ -74,7 +74,7 @@ class AnalyticLinear(Attack):
 
     def _labels(
         self, observation: Observation, inputs: Float[Tensor, "guesses *shape"], rng: Generator
-    ) -> tuple[Int[Tensor, " labels"] | None, str | None]:
+    ) -> tuple[Int[Tensor, "labels *classes"] | None, str | None]:
         """The labels, and the certificate; labels in the order of the images where they prove each other."""
         paired = labels_of(observation, inputs)
         certificate = None if paired is None else certify(observation, inputs, paired)

@@ -45,9 +45,11 @@ class ClassMean(Attack):
             raise NotApplicable("the adversary holds no public examples to take the means of")
         return Reconstruction(inputs=class_means(public, self._labels(observation, rng)))
 
-    def _labels(self, observation: Observation, rng: Generator) -> Int[Tensor, " examples"]:
-        """One for each example."""
+    def _labels(self, observation: Observation, rng: Generator) -> Int[Tensor, "examples *classes"]:
+        """One for each example, or a set."""
         inferred = self.labels.infer(observation, rng)
+        if inferred.dim() == 2:
+            return inferred
         labels = torch.full((observation.examples(),), NO_CLASS)
         labels[: len(inferred)] = inferred[: len(labels)]
         return labels

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import bdtrc
 from torch import Generator, Tensor
 
@@ -13,9 +13,13 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.properties import CATALOGUE, of_each
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
+from fedleak.learning.batch import overlaps
 from fedleak.learning.space import require_images
 
 from ..parts.classifier_head.label_rule import as_labels, whole_counts
+
+PUBLIC = 1000
+"""Public sets of labels that are compared with each other at most."""
 
 
 def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | None:
@@ -57,13 +61,27 @@ class Prior(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         task, examples, public = observation.task, observation.examples(), observation.auxiliary
         image = torch.full(task.shape, task.space.middle)
-        frequency = torch.full((task.classes,), 1.0 / task.classes)
         if public is not None and len(public):
             image = public.inputs.mean(0)
-            frequency = torch.bincount(public.labels, minlength=task.classes) / len(public)
         return Reconstruction(
             inputs=image.expand(examples, *task.shape).clone(),
-            labels=as_labels(whole_counts(examples * frequency, examples)),
+            labels=_frequent(observation),
             membership=no_preference(observation),
             properties=public_majority(observation),
         )
+
+
+def _frequent(observation: Observation) -> Int[Tensor, "examples *classes"]:
+    """Labels as often as they are public, without public data all as often.
+
+    Where examples have several labels, for each the public set that is most like all of them; else none.
+    """
+    task, examples, public = observation.task, observation.examples(), observation.auxiliary
+    known = None if public is None or not len(public) else public.labels
+    if task.criterion.several_labels:
+        some = torch.zeros(1, task.classes, dtype=torch.long) if known is None else known[:PUBLIC]
+        return some[overlaps(some, some).sum(1).argmax()].expand(examples, -1).clone()
+    frequency = torch.full((task.classes,), 1.0 / task.classes)
+    if known is not None:
+        frequency = torch.bincount(known, minlength=task.classes) / len(known)
+    return as_labels(whole_counts(examples * frequency, examples))

@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 
 from ..parts.engine.base import DeepLeakage, l2
-from ..parts.engine.gradient_match import GradientMatch, pixels
+from ..parts.engine.gradient_match import GradientMatch, pixels_and_labels
 
 
 @attacks.register("dlg")
@@ -31,7 +31,12 @@ class DLG(DeepLeakage):
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         dtype = self.dtype(torch.float64)
         objective = GradientMatch.of(
-            observation, l2(observation), pixels(None), box=False, dtype=dtype, device=self.device
+            observation,
+            l2(observation),
+            pixels_and_labels(observation.task),
+            box=False,
+            dtype=dtype,
+            device=self.device,
         )
         starts = self.starts(observation, observation.examples(), dtype, rng, soft=True)
         return self.descend(objective, starts, rng)

@@ -82,7 +82,11 @@ class FedAvgInversion(MatchingAttack):
         return replace(guess, note="; ".join(filter(None, [guess.note, note])) or None)
 
     def _likeliest(
-        self, observation: Observation, possible: list[LocalTraining], labels: Int[Tensor, " batch"], rng: Generator
+        self,
+        observation: Observation,
+        possible: list[LocalTraining],
+        labels: Int[Tensor, "batch *classes"],
+        rng: Generator,
     ) -> LocalTraining:
         """The way of training that a short attempt explains the update by best."""
         steps, mismatch = -(-self.steps // SEARCH_SHARE), []
@@ -92,7 +96,7 @@ class FedAvgInversion(MatchingAttack):
         return possible[mismatch.index(min(mismatch, key=lambda loss: loss if math.isfinite(loss) else math.inf))]
 
     def _problem(
-        self, observation: Observation, training: LocalTraining, labels: Int[Tensor, " batch"], rng: Generator
+        self, observation: Observation, training: LocalTraining, labels: Int[Tensor, "batch *classes"], rng: Generator
     ) -> LocalTrainingMatch:
         return LocalTrainingMatch.of(
             observation,

@@ -103,7 +103,7 @@ class GGL(MatchingAttack):
         return self.dtype(torch.float64 if is_smooth(observation.task.network) else torch.float32)
 
     def _objective(
-        self, observation: Observation, decoder: Decoder, labels: Int[Tensor, " batch"], weight: float
+        self, observation: Observation, decoder: Decoder, labels: Int[Tensor, "batch *classes"], weight: float
     ) -> GradientMatch:
         return GradientMatch.of(
             observation,
@@ -127,7 +127,7 @@ class GGL(MatchingAttack):
         return float(torch.stack(left).median())
 
 
-def drawn_by(decoder: Decoder, labels: Int[Tensor, " batch"]) -> Decode:
+def drawn_by(decoder: Decoder, labels: Int[Tensor, "batch *classes"]) -> Decode:
     """The variables "latents" are what the images are decoded from; labels are given."""
 
     def decode(variables: Variables) -> Dummy:

@@ -47,7 +47,7 @@ class GRNN(MatchingAttack):
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
         task, dtype = observation.task, self.dtype(torch.float32)
         shape = require_images(task.space, "GRNN, whose generator is convolutional,").shape
-        network = untrained_generator(shape, task.classes, rng).to(self.device, dtype)
+        network = untrained_generator(task, shape, rng).to(self.device, dtype)
         numbers = torch.randn(observation.examples(), INPUT, generator=rng).to(self.device, dtype)
         objective = GradientMatch.of(
             observation,
@@ -57,7 +57,7 @@ class GRNN(MatchingAttack):
             dtype=dtype,
             device=self.device,
         )
-        more = [untrained_generator(shape, task.classes, rng) for _ in range(self.restarts - 1)]
+        more = [untrained_generator(task, shape, rng) for _ in range(self.restarts - 1)]
         starts = [_weights(made.to(self.device, dtype)) for made in (network, *more)]
         engine = Matching(
             optimizer=rmsprop(self.learning_rate, self.momentum), steps=self.steps, compiled=self.compiled

@@ -16,9 +16,9 @@ from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import leaves_signs
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.engine.base import MatchingAttack
-from ..parts.engine.defense_aware import labels_mixed, smoothing
+from ..parts.engine.defense_aware import labels_hidden, smoothing
 from ..parts.engine.distances import cosine
-from ..parts.engine.gradient_match import GradientMatch, pixels
+from ..parts.engine.gradient_match import GradientMatch, pixels, pixels_and_labels
 from ..parts.engine.loop import Matching
 from ..parts.engine.public_model import is_smooth
 from ..parts.engine.regularizers import variation
@@ -54,7 +54,7 @@ class InvertingGradients(MatchingAttack):
     """The rule that the labels are inferred by."""
 
     def match(self, observation: Observation, rng: Generator) -> Reconstruction:
-        labels = self.labels.infer(observation, rng)
+        labels = None if labels_hidden(observation) else self.labels.infer(observation, rng)
         suits = is_smooth(observation.task.network) and not leaves_signs(observation)
         smooth = self.optimiser == "l-bfgs" or (self.optimiser == "auto" and suits)
         guess = self._descend(observation, labels, smooth, rng)
@@ -63,16 +63,17 @@ class InvertingGradients(MatchingAttack):
         return guess
 
     def _descend(
-        self, observation: Observation, labels: Int[Tensor, " guesses"], smooth: bool, rng: Generator
+        self, observation: Observation, labels: Int[Tensor, "guesses *classes"] | None, smooth: bool, rng: Generator
     ) -> Reconstruction:
         dtype = self.dtype(torch.float64 if smooth else torch.float32)
-        usual = 0.0 if smooth else 0.01 if len(labels) == 1 else 0.02
+        examples = observation.examples() if labels is None else len(labels)
+        usual = 0.0 if smooth else 0.01 if examples == 1 else 0.02
         if not smooth:
             usual += smoothing(observation)
         objective = GradientMatch.of(
             observation,
             cosine,
-            pixels(None if labels_mixed(observation) else labels.to(self.device)),
+            pixels_and_labels(observation.task) if labels is None else pixels(labels.to(self.device)),
             terms=(
                 (usual if self.total_variation is None else self.total_variation, variation(observation.task.space)),
             ),
@@ -86,7 +87,7 @@ class InvertingGradients(MatchingAttack):
             patience=100 if smooth else None,
             compiled=self.compiled,
         )
-        starts = self.starts(observation, len(labels), dtype, rng, soft=labels_mixed(observation))
+        starts = self.starts(observation, examples, dtype, rng, soft=labels is None)
         return engine.run(objective, starts, rng)
 
 

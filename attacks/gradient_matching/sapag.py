@@ -14,7 +14,7 @@ from fedleak.settings.base import Count, Rate
 from ..parts.applicability import length_unknown
 from ..parts.engine.base import DeepLeakage
 from ..parts.engine.distances import gaussian, up_to_length
-from ..parts.engine.gradient_match import GradientMatch, pixels
+from ..parts.engine.gradient_match import GradientMatch, pixels_and_labels
 
 
 @attacks.register("sapag")
@@ -41,7 +41,7 @@ class SAPAG(DeepLeakage):
         objective = GradientMatch.of(
             observation,
             up_to_length(distance) if length_unknown(observation) else distance,
-            pixels(None),
+            pixels_and_labels(observation.task),
             box=False,
             dtype=dtype,
             device=self.device,

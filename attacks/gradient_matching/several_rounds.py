@@ -69,7 +69,7 @@ class SeveralRounds(MatchingAttack):
         return replace(guess, note="; ".join(filter(None, [guess.note, note])))
 
     def _descend(
-        self, rounds: Sequence[Observation], labels: Int[Tensor, " batch"], rng: Generator
+        self, rounds: Sequence[Observation], labels: Int[Tensor, "batch *classes"], rng: Generator
     ) -> tuple[Reconstruction, list[float]]:
         """The guess for some rounds, and how far it is from explaining each."""
         dtype = self.dtype(torch.float32)

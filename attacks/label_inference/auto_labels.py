@@ -27,14 +27,16 @@ class AutoLabels(LabelRule):
     One example: the sign rule, exact; or, where a defense sent what is orthogonal to the gradient, the rule for that.
     More: what was learned from public examples where there are some, else counts from the gradient alone. Both know
     whether features can be negative and whether the network is trained, and look at the weights before and after
-    several local steps. Under Adam, whose update has signs alone: the classes of negative sign, evenly. Name a rule to
-    have that rule alone.
+    several local steps. Under Adam, whose update has signs alone: the classes of negative sign, evenly. Of one example
+    that may have several labels: its set. Name a rule to have that rule alone.
     """
 
     paper: ClassVar = "https://openreview.net/forum?id=FIrQfNSOoTr"
     cites: ClassVar = "ma2023instance"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, "guesses *classes"]:
+        if observation.task.criterion.several_labels:
+            return BiasSign().infer(observation, rng)
         if leaves_signs(observation):
             return _from_signs(observation)
         single: tuple[LabelRule, ...] = OrthogonalRows(), BiasSign()

@@ -11,7 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 
 from ..parts.applicability import leaves_signs, length_unknown
-from ..parts.classifier_head.class_presence import LOUD
+from ..parts.classifier_head.class_presence import LOUD, one_set
 from ..parts.classifier_head.gradient import bias_gradient, head_gradient, one_label
 from ..parts.classifier_head.label_rule import LabelRule, require
 
@@ -24,16 +24,18 @@ class BiasSign(LabelRule):
     `g_b,i` is the mean of `p_i - y_i`, so a negative entry proves that class i is there. Classes that are there more
     than once, or that the network expected more of, are missed: see `auto-labels`. Without a bias the rows of the
     last layer's weight take its place. Of one example under another loss than cross-entropy: the label that explains
-    the bias gradient best, at the features that the weight's gradient gives. Negative is what noise does not explain;
-    where nothing is, the lowest counts.
+    the bias gradient best, at the features that the weight's gradient gives; of one that may have several labels, the
+    set. Negative is what noise does not explain; where nothing is, the lowest counts.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2001.02610"
     cites: ClassVar = "zhao2020idlg"
 
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:  # noqa: ARG002
-        require(observation, signs=True, any_loss=True)
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, "guesses *classes"]:  # noqa: ARG002
+        require(observation, signs=True, any_loss=True, several_labels=True)
         gradient, criterion = head_gradient(observation), observation.task.criterion
+        if criterion.several_labels and criterion.proves_presence:
+            return one_set(observation, gradient)
         if not criterion.plain and observation.examples() == 1 and not leaves_signs(observation):
             return one_label(criterion, gradient, length_known=not length_unknown(observation))
         if not criterion.proves_presence:

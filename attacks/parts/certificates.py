@@ -25,7 +25,7 @@ COARSEST = 1e-3
 def certify(
     observation: Observation,
     inputs: Float[Tensor, "batch *shape"],
-    labels: Int[Tensor, " guesses"],
+    labels: Int[Tensor, "guesses *classes"],
 ) -> str | None:
     """The test that a batch passed, in words with its figure; None where it did not, or where there is no such test.
 

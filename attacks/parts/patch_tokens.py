@@ -102,7 +102,7 @@ def sharpened(
     tokens: PatchTokens,
     front: Pixelwise,
     images: Float[Tensor, "1 channels height width"],
-    labels: Int[Tensor, "1"],
+    labels: Int[Tensor, "1 *classes"],
     iterations: int,
 ) -> Float[Tensor, "1 channels height width"]:
     """The image of all iterations whose gradient is nearest to the observed one, but for its length.

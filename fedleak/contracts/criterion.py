@@ -15,9 +15,11 @@ from fedleak.contracts.foreign import arguments_for
 from fedleak.contracts.imports import imported
 from fedleak.contracts.network import BINARY, as_it_is, outputs_allowed, require_scores
 from fedleak.errors import ConfigError, did_you_mean, first_line
+from fedleak.learning.batch import Batch, as_shares
 from fedleak.learning.loss import Criterion, CrossEntropy, Labels, OneAgainstRest, Scores, SquaredError
 from fedleak.learning.networks import tried
 from fedleak.learning.source import Source
+from fedleak.learning.task import Task
 from fedleak.settings.base import Amount, Rate, Settings, Table, parse_settings
 from fedleak.settings.task import TaskSettings, is_own
 
@@ -44,7 +46,8 @@ NAMES = ("cross-entropy", BINARY, "mean-squared-error")
 
 @dataclass(frozen=True, kw_only=True)
 class OwnLoss(Criterion):
-    """A user's function of outputs and class indices, which returns the mean loss of a batch."""
+    """A user's function of outputs and labels (class indices, or rows of 0.0 and 1.0 where an example has several),
+    which returns the mean loss of a batch."""
 
     address: str
     function: Callable[[Tensor, Tensor], Tensor]
@@ -64,6 +67,7 @@ class OwnLoss(Criterion):
             return super().mean(scores, labels, shares)
         outputs = scores[:, 1:] if self.single_logit else scores
         outputs = outputs[:, 0] if self.flat else outputs
+        labels = as_shares(labels, scores) if self.several_labels else labels
         try:
             loss = self.function(outputs, labels)
         except Exception as error:  # a function of anybody's raises whatever it likes
@@ -83,8 +87,27 @@ def criterion_of(settings: TaskSettings, source: Source, network: nn.Module) -> 
     outputs = require_scores(network, settings.network or settings.label, source, outputs_allowed(settings, source))
     loss: Loss = _of_the_user(settings) if is_own(settings.loss) else settings.loss
     options = {} if is_own(settings.loss) else settings.loss_options
-    criterion = criterion_for(loss, options, source.classes, single_logit=outputs == 1, address=settings.loss)
+    criterion = criterion_for(
+        loss,
+        options,
+        source.classes,
+        single_logit=outputs == 1,
+        several_labels=source.several_labels,
+        address=settings.loss,
+    )
     return as_given(criterion, network, torch.full((2, *source.shape), 0.5))
+
+
+def given_criterion(loss: Loss, options: Table, bare: Task, examples: Batch) -> Criterion:
+    """What a caller says that is minimized, for the task that their network and examples make."""
+    criterion = criterion_for(
+        loss,
+        options,
+        bare.classes,
+        single_logit=bare.criterion.single_logit,
+        several_labels=examples.labels.dim() == 2,
+    )
+    return as_given(criterion, bare.network, examples.inputs[:2])
 
 
 def as_given(criterion: Criterion, network: nn.Module, examples: Tensor) -> Criterion:
@@ -95,12 +118,29 @@ def as_given(criterion: Criterion, network: nn.Module, examples: Tensor) -> Crit
 
 
 def criterion_for(
-    loss: Loss, options: Table, classes: int, *, single_logit: bool, address: str | None = None
+    loss: Loss,
+    options: Table,
+    classes: int,
+    *,
+    single_logit: bool,
+    several_labels: bool = False,
+    address: str | None = None,
 ) -> Criterion:
-    """The criterion of that name, of torch's own losses, or of a function of outputs and class indices.
+    """The criterion of that name, of torch's own losses, or of a function of outputs and labels.
 
-    Raises `ConfigError` where there is no such loss, or it does not take these options.
+    Raises `ConfigError` where there is no such loss, it does not take these options, or examples have several labels
+    and it takes one.
     """
+    criterion = _criterion_for(loss, options, classes, single_logit, address)
+    if several_labels and isinstance(criterion, CrossEntropy):
+        raise ConfigError(
+            f"{PLACE}: expected a loss of several labels an example, got {criterion.words}, which is of one; take "
+            f"'{BINARY}' with an output for each of {classes} classes, or give class indices where each has one label"
+        )
+    return replace(criterion, several_labels=several_labels)
+
+
+def _criterion_for(loss: Loss, options: Table, classes: int, single_logit: bool, address: str | None) -> Criterion:
     if isinstance(loss, nn.Module):
         return _of_torch(loss, classes, single_logit) or _own(loss, address, single_logit)
     if not isinstance(loss, str):

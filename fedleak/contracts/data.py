@@ -37,6 +37,7 @@ def source_of_table(settings: TaskSettings) -> Source:
         loader=OWN if own else kind,
         reference=data if own else reference,
         options=json.dumps(settings.data_options, sort_keys=True),
+        several_labels=settings.several_labels,
     )
 
 
@@ -58,6 +59,10 @@ def _checked(source: Source, settings: TaskSettings) -> Source:
     """The source, where what a table says beside it is so."""
     if settings.shape not in (None, source.shape):
         raise ConfigError(f"task.shape: '{source.name}' is {source.shape}, got {settings.shape}; leave it out")
+    if settings.several_labels and not source.several_labels:
+        raise ConfigError(
+            f"task.several_labels: each example of '{source.name}' has one label; leave it out, or give other data"
+        )
     if settings.classes not in (None, source.classes):
         raise ConfigError(f"task.classes: '{source.name}' has {source.classes}, got {settings.classes}; leave it out")
     return source

@@ -50,7 +50,8 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
 
 def outputs_allowed(settings: TaskSettings, source: Source) -> tuple[int, ...]:
     """How many outputs a network may have: one a class, or of two a single logit where the loss takes that."""
-    single = source.classes == 2 and (settings.loss == BINARY or is_own(settings.loss))
+    takes = settings.loss == BINARY or is_own(settings.loss)
+    single = source.classes == 2 and takes and not source.several_labels
     return (1, source.classes) if single else (source.classes,)
 
 
@@ -69,7 +70,7 @@ def require_scores(network: nn.Module, what: str, source: Source, allowed: tuple
         if count not in allowed:
             single = (
                 f'; a single logit for two classes goes with loss = "{BINARY}"'
-                if count == 1 and source.classes == 2
+                if count == 1 and source.classes == 2 and not source.several_labels
                 else ""
             )
             raise ConfigError(

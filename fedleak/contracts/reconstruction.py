@@ -44,7 +44,8 @@ class Reconstruction:
     """
 
     inputs: Float[Tensor, "batch *shape"] | None = None
-    labels: Int[Tensor, " guesses"] | None = None
+    labels: Int[Tensor, "guesses *classes"] | None = None
+    """Class indices, or rows of zeros and ones where examples have several labels."""
     mismatch: float = float("nan")
     """The attacker's own loss for this guess, lower is better; NaN where it has none."""
     failure: str | None = None

@@ -61,6 +61,17 @@ def package_file(package: str, path: str) -> Path:
     )
 
 
+def labels_in_sets(given: Tensor, classes: int, what: str) -> Int[Tensor, "examples classes"]:
+    """Rows of zeros and ones as integers; raises `DataError` for anything else."""
+    if given.dim() != 2 or given.shape[1] != classes or not ((given == 0) | (given == 1)).all():
+        raise DataError(
+            f"{what}: expected labels as a row of {classes} zeros and ones for each example, as task.several_labels "
+            f"says, got {given.dtype} of shape {tuple(given.shape)}"
+            + (" with other values" if given.dim() == 2 and given.shape[1] == classes else "")
+        )
+    return given.long()
+
+
 def batch_of(images: NDArray[np.generic], labels: NDArray[np.generic], white: float) -> Batch:
     """Arrays (examples, channels, height, width) in [0, `white`] and class indices as float32 in [0, 1] and int64."""
     inputs = np.ascontiguousarray(images, dtype=np.float32) / np.float32(white)

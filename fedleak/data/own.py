@@ -13,7 +13,7 @@ from torch import Tensor
 from fedleak.contracts.data import OWN
 from fedleak.contracts.imports import imported
 from fedleak.data.image_folder import in_color
-from fedleak.data.loader import Loader, loaders
+from fedleak.data.loader import Loader, labels_in_sets, loaders
 from fedleak.errors import DataError, first_line
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Shape, Source
@@ -68,6 +68,8 @@ def _inputs(values: Any, source: Source) -> Tensor:
 
 def _labels(values: Any, source: Source) -> Tensor:
     labels = _tensor(values, source, "labels")
+    if source.several_labels:
+        return labels_in_sets(labels, source.classes, f"{PLACE}: {source.reference}")
     if labels.is_floating_point() or labels.dim() != 1:
         raise DataError(
             f"{PLACE}: expected the labels of {source.reference} as a class index for each example, got {labels.dtype} "
@@ -99,7 +101,7 @@ def batch_of_items(items: Any, source: Source) -> Batch:
         labels.append(_label(item[1], source, place))
     if not inputs:
         raise DataError(f"{source.name}: expected examples, got an empty data set")
-    return Batch(torch.stack(inputs), torch.tensor(labels))
+    return Batch(torch.stack(inputs), torch.stack(labels))
 
 
 def fitted(image: Image.Image, shape: Shape) -> Tensor:
@@ -137,8 +139,11 @@ def _input(value: Any, source: Source, place: int) -> Tensor:
     return tensor.float()
 
 
-def _label(value: Any, source: Source, place: int) -> int:
+def _label(value: Any, source: Source, place: int) -> Tensor:
+    if source.several_labels:
+        row = torch.as_tensor(np.asarray(value))[None]
+        return labels_in_sets(row, source.classes, f"{source.name}, item {place}")[0]
     number = value.item() if isinstance(value, Tensor | np.generic) and value.ndim == 0 else value
     if not isinstance(number, int) or isinstance(number, bool):
         raise DataError(f"{source.name}: expected a class index as label, got {type(value).__name__} in item {place}")
-    return number
+    return torch.tensor(number)

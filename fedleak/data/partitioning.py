@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fedleak.contracts.foreign import arguments_for, built, read_option
 from fedleak.errors import ConfigError, did_you_mean, echo
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, label_keys
 from fedleak.randomness import generator, seed_of
 from fedleak.settings.federation import FederationSettings
 
@@ -137,5 +137,7 @@ def _read(value: Any, annotation: Any, place: str) -> Any:
 def _dataset(examples: Batch) -> Any:
     from datasets import Dataset
 
-    columns = {"place": range(len(examples)), "label": examples.labels.tolist()}
+    # Of examples with several labels each set is a class; a column has one type.
+    labels = [key if isinstance(key, int) else str(key) for key in label_keys(examples.labels)]
+    columns = {"place": range(len(examples)), "label": labels}
     return Dataset.from_dict({**columns, "brightness": examples.inputs.flatten(1).mean(1).tolist()})

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.data.loader import Part, loaders
+from fedleak.data.loader import Part, labels_in_sets, loaders
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
@@ -101,7 +101,14 @@ def _check(examples: Batch, source: Source) -> None:
     space = space_of_source(source)
     if examples.inputs.shape[1:] != space.shape:
         raise DataError(f"{source.name}: expected {space.words}, got {tuple(examples.inputs.shape[1:])}")
-    if examples.labels.min() < 0 or examples.labels.max() >= source.classes:
+    if source.several_labels:
+        labels_in_sets(examples.labels, source.classes, source.name)
+    elif examples.labels.dim() != 1 or examples.labels.is_floating_point():
+        raise DataError(
+            f"{source.name}: expected a class index for each example, got {examples.labels.dtype} of shape "
+            f"{tuple(examples.labels.shape)}; say task.several_labels = true where they are rows of zeros and ones"
+        )
+    elif examples.labels.min() < 0 or examples.labels.max() >= source.classes:
         raise DataError(
             f"{source.name}: expected labels from 0 to {source.classes - 1}, "
             f"got {int(examples.labels.min())} to {int(examples.labels.max())}"

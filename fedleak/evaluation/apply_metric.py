@@ -48,7 +48,7 @@ class Guess:
     """A reconstruction whose examples are in the order of the truth."""
 
     inputs: Float[Tensor, "batch *shape"] | None
-    labels: Int[Tensor, " guesses"] | None
+    labels: Int[Tensor, "guesses *classes"] | None
     membership: Float[Tensor, " candidates"] | None
     properties: Float[Tensor, " properties"] | None
     failure: str | None
@@ -95,9 +95,12 @@ def _of_examples(metric: ExampleMetric, guess: Guess, truth: Batch) -> Measured:
     return _of_inputs(metric, guess.inputs, truth)
 
 
-def _of_labels(metric: ExampleMetric, labels: Int[Tensor, " guesses"] | None, truth: Batch) -> Measured:
+def _of_labels(metric: ExampleMetric, labels: Int[Tensor, "guesses *classes"] | None, truth: Batch) -> Measured:
     if labels is None:
         return Measured(reason="the attack guesses no labels", fits=False)
+    if labels.shape[1:] != truth.labels.shape[1:]:
+        kinds = ["one label an example" if one.dim() == 1 else "a set of labels" for one in (labels, truth.labels)]
+        return Measured(reason=f"the attack guesses {kinds[0]}, and each has {kinds[1]}")
     guess = Batch(torch.zeros(len(labels), *truth.inputs.shape[1:]), labels, truth.space)
     return Measured(tuple(metric.per_sample(guess, truth)))
 

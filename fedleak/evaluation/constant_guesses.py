@@ -13,7 +13,6 @@ from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric
 from fedleak.data.splits import Splits
-from fedleak.evaluation.matching import NO_GUESS
 from fedleak.evaluation.references import leakage
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
@@ -77,7 +76,7 @@ def _constants(public: Batch) -> Float[Tensor, "constants *shape"]:
     """The means and grays, and the images and colors that come nearest to many examples in squared error."""
     space = public.space
     grays = torch.stack([torch.full(space.shape, float(level)) for level in space.at(torch.linspace(0, 1, 9))])
-    means = class_means(public, torch.tensor([NO_GUESS, *sorted(set(public.labels.tolist()))]))
+    means = torch.cat([public.inputs.mean(0)[None], class_means(public, torch.unique(public.labels, dim=0))])
     tried = public.inputs
     if space.neighbors:
         tried = torch.cat([tried, tried.mean(dim=space.neighbors, keepdim=True).expand_as(tried)])

@@ -1,10 +1,11 @@
 """A batch: examples with their labels."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int, Num
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 from fedleak.learning.space import InputSpace, space_of
@@ -16,7 +17,8 @@ class Batch:
 
     inputs: Float[Tensor, "batch *shape"]
     labels: Num[Tensor, "batch *classes"]
-    """Class indices; probabilities only on a client whose defense mixes examples."""
+    """Class indices; where an example has several labels or none, rows of zeros and ones, as integers; probabilities
+    only on a client whose defense mixes examples."""
     given: InputSpace | None = None
     """The space that they are examples of; None: images in [0, 1]."""
 
@@ -46,8 +48,47 @@ def joined(batches: Iterable[Batch]) -> Batch:
     )
 
 
-def class_means(examples: Batch, labels: Int[Tensor, " wanted"]) -> Float[Tensor, "wanted *shape"]:
-    """For each label the mean example of its class; for one that no example has, the mean of all."""
-    whole, present = examples.inputs.mean(0), sorted(set(examples.labels.tolist()))
-    known = {label: examples.inputs[examples.labels == label].mean(0) for label in present}
-    return torch.stack([known.get(label, whole) for label in labels.tolist()])
+def class_means(examples: Batch, labels: Int[Tensor, "wanted *classes"]) -> Float[Tensor, "wanted *shape"]:
+    """For each label, or set of labels, the mean example that has it; for one that no example has, the mean of all."""
+    whole, keys = examples.inputs.mean(0), label_keys(examples.labels)
+    own: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        own.setdefault(key, []).append(place)
+    means = {key: examples.inputs[places].mean(0) for key, places in own.items()}
+    return torch.stack([means.get(key, whole) for key in label_keys(labels)])
+
+
+# Labels: class indices, or sets of labels as rows of zeros and ones.
+
+
+def label_keys(labels: Int[Tensor, "batch *classes"]) -> list[Hashable]:
+    """What can be compared and counted: the class index, or the indices of all that an example has."""
+    if labels.dim() == 1:
+        return list(labels.tolist())
+    return [tuple(row.nonzero()[:, 0].tolist()) for row in labels]
+
+
+def label_counts(labels: Int[Tensor, "batch *own"], classes: int) -> Int[Tensor, " classes"]:
+    """How many of the examples have each label."""
+    return torch.bincount(labels, minlength=classes) if labels.dim() == 1 else labels.sum(0)
+
+
+def as_shares(
+    labels: Num[Tensor, "batch *own"], like: Float[Tensor, "batch classes"]
+) -> Float[Tensor, "batch classes"]:
+    """Class indices as one-hot rows; probabilities and sets of labels as they are; in the type of scores."""
+    one_hot = labels.dim() == 1 and not labels.is_floating_point()
+    return F.one_hot(labels, like.shape[1]).to(like) if one_hot else labels.to(like)
+
+
+def unlike(one: Int[Tensor, "ones *classes"], other: Int[Tensor, "others *classes"]) -> Bool[Tensor, "ones others"]:
+    """Of each pair whether the labels differ."""
+    return (one[:, None] != other[None]).flatten(2).any(2) if one.dim() == 2 else one[:, None] != other[None]
+
+
+def overlaps(one: Int[Tensor, "ones classes"], other: Int[Tensor, "others classes"]) -> Float[Tensor, "ones others"]:
+    """Jaccard's index `|a ∩ b| / |a ∪ b|` of each pair of sets; 1 of two empty ones."""
+    first, second = one.double(), other.double()
+    both = first @ second.T
+    either = first.sum(1)[:, None] + second.sum(1)[None] - both
+    return torch.where(either > 0, both / either.clamp_min(1.0), 1.0)

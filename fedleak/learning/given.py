@@ -17,7 +17,7 @@ from fedleak.learning.task import Task
 
 
 def examples_of(inputs: Any, labels: Any) -> Batch:
-    """Images in [0, 1] and a class index for each, in memory of their own; halves become float32.
+    """Images in [0, 1] and a class index for each, or a row of zeros and ones; halves become float32, all is a copy.
 
     Raises `ConfigError` where they are not such.
     """
@@ -55,12 +55,14 @@ def _labels(labels: Any, count: int) -> Tensor:
         given = torch.as_tensor(labels).detach()
     except (TypeError, ValueError, RuntimeError):
         given = torch.empty(0)
-    whole = not (given.is_floating_point() or given.is_complex() or given.dtype is torch.bool or given.is_meta)
-    if not whole or given.shape != (count,):
+    plain = not (given.is_complex() or given.is_meta)
+    if plain and given.dim() == 2 and len(given) == count and given.shape[1] and ((given == 0) | (given == 1)).all():
+        return given.to("cpu", torch.int64, copy=True)
+    if not plain or given.is_floating_point() or given.dtype is torch.bool or given.shape != (count,):
         got = _kind(labels) if given.dim() == 0 or not given.numel() else f"{given.dtype} of shape {tuple(given.shape)}"
         raise ConfigError(
-            f"observe: expected a class index for each of {count} images, got {got}; several labels, probabilities and "
-            "other targets cannot be attacked"
+            f"observe: expected a class index for each of {count} images, got {got}; of several labels give rows of "
+            "zeros and ones; probabilities and other targets cannot be attacked"
         )
     return given.to("cpu", torch.int64, copy=True)
 
@@ -101,7 +103,7 @@ def task_of(network: nn.Module, examples: Batch, mode: Mode, *, single_logit: bo
     """
     materialize(network, examples.inputs[:FEW], "observe", "the model")
     outputs = tried(network, examples.inputs[:FEW], mode, "observe", "the model")
-    single_logit = single_logit and outputs.numel() == len(outputs)
+    single_logit = single_logit and outputs.numel() == len(outputs) and examples.labels.dim() == 1
     if single_logit:
         outputs = outputs.reshape(-1, 1).expand(-1, 2)
     classes = classes_of(outputs, examples.labels)
@@ -119,6 +121,13 @@ def classes_of(outputs: Tensor, labels: Tensor) -> int:
             f"{tuple(outputs.shape)}"
         )
     classes = outputs.shape[1]
+    if labels.dim() == 2:
+        if labels.shape[1] != classes:
+            raise ConfigError(
+                f"observe: expected rows of {classes} labels, as the model has {classes} outputs, got rows of "
+                f"{labels.shape[1]}"
+            )
+        return int(classes)
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         raise ConfigError(
             f"observe: expected labels from 0 to {classes - 1}, as the model has {classes} outputs, got "

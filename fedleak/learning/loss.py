@@ -1,7 +1,7 @@
 """Loss functions that clients minimize, and what each leaves in the gradient of the last layer.
 
-A criterion sees scores, one for each class of each example, and labels: class indices, or probabilities where a defense
-mixes examples or an attack optimizes them.
+A criterion sees scores, one for each class of each example, and labels: class indices, rows of zeros and ones where an
+example has several, or probabilities where a defense mixes examples or an attack optimizes them.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Num
 from torch import Tensor
 
+from fedleak.learning.batch import as_shares
 from fedleak.randomness import generator
 
 Scores = Float[Tensor, "batch classes"]
@@ -26,8 +27,12 @@ SETTLED = 100
 class Criterion(ABC):
     """The mean over examples of a loss of each."""
 
+    borderline: ClassVar[float] = 0.0
+    """The score from which on an example has a label, where it may have several."""
     single_logit: bool = False
     """Whether the network gives of two classes the second's logit alone: the first's is then 0."""
+    several_labels: bool = False
+    """Whether an example has any number of labels, each class being right or wrong by itself."""
 
     @property
     @abstractmethod
@@ -95,6 +100,10 @@ class Criterion(ABC):
         slopes = self.derivative(0.5 * torch.randn(PROBES, classes, generator=rng), labels)
         own = F.one_hot(labels, classes).bool()
         return bool((slopes[own] < 0).double().mean() > NEARLY and (slopes[~own] >= 0).double().mean() > NEARLY)
+
+    def decided(self, scores: Scores) -> Labels:
+        """The labels that scores decide for: the highest, or where there are several all above the borderline."""
+        return (scores > self.borderline).long() if self.several_labels else scores.argmax(1)
 
     def derivative(self, scores: Scores, labels: Labels) -> Scores:
         """Of each example's loss by its scores."""
@@ -205,7 +214,7 @@ class OneAgainstRest(_OverClasses):
 
     @property
     def words(self) -> str:
-        return "binary cross-entropy of each class"
+        return f"binary cross-entropy of each {'label' if self.several_labels else 'class'}"
 
     @property
     def proves_presence(self) -> bool:
@@ -224,6 +233,7 @@ class SquaredError(_OverClasses):
     """Mean squared error between scores and one-hot labels (Brier's score of the scores themselves)."""
 
     steepness: ClassVar = 2.0
+    borderline: ClassVar = 0.5
 
     @property
     def words(self) -> str:
@@ -234,10 +244,3 @@ class SquaredError(_OverClasses):
 
     def activation(self, scores: Float[Tensor, "*batch classes"]) -> Float[Tensor, "*batch classes"]:
         return scores
-
-
-def as_shares(labels: Labels, scores: Scores) -> Scores:
-    """Labels as one-hot rows; probabilities as they are."""
-    if labels.is_floating_point():
-        return labels.to(scores)
-    return F.one_hot(labels, scores.shape[1]).to(scores)

@@ -22,6 +22,8 @@ class Source:
     """What one loader of many data sets goes by: a name in a library, or a user's `MODULE:NAME`."""
     options: str = "{}"
     """Its keyword arguments, as JSON."""
+    several_labels: bool = False
+    """Whether an example has any number of the labels, and not one."""
     space: str = ""
     """What its examples are, as JSON of `InputSpace.facts`: a list of sources needs no PyTorch. Empty: images in
     [0, 1]."""

@@ -9,6 +9,7 @@ from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, options_words
 from fedleak.learning.facts import LocalTraining
+from fedleak.learning.source import Source
 from fedleak.settings.federation import FederationSettings, TrainingFact
 from fedleak.tasks import source_of
 
@@ -81,10 +82,14 @@ def _sees(experiments: list[Experiment]) -> str:
 
 def _tasks(experiments: list[Experiment]) -> str:
     tasks = dict.fromkeys(experiment.task for experiment in experiments)
-    described = [f"{task.label} ({source.classes} classes; {source.summary})" for task in tasks
+    described = [f"{task.label} ({_classes(source)}; {source.summary})" for task in tasks
                  for source in [source_of(task)]]  # fmt: skip
     losses = listed(list(dict.fromkeys(task.loss + options_words(task.loss_options) for task in tasks)))
     return f"{'; '.join(described)}: the network, its weights before each round, the loss ({losses}), the classes."
+
+
+def _classes(source: Source) -> str:
+    return f"{source.classes} {'labels, of which an example has any number' if source.several_labels else 'classes'}"
 
 
 def _training(experiments: list[Experiment]) -> str:

@@ -58,10 +58,12 @@ class TaskSettings(Settings):
     """Channels, height and width of what a function or data set of the user's gives."""
     classes: Count | None = None
     """How many there are, where the data do not say it before they are read."""
+    several_labels: bool = False
+    """Whether an example has any number of labels: rows of zeros and ones in place of class indices."""
     normalize: NormalizeSettings | None = Field(default=None, validation_alias=AliasChoices("normalize", "normalise"))
     loss: str = "cross-entropy"
     """Cross-entropy, binary-cross-entropy (of a single logit for two classes, or of each class against the rest),
-    mean-squared-error of one-hot labels, or `MODULE:NAME` of a function of outputs and class indices, or its class."""
+    mean-squared-error of one-hot labels, or `MODULE:NAME` of a function of outputs and labels, or its class."""
     loss_options: Table = Field(default={})
     """Its options: `class_weights`, `label_smoothing`; `positive_weight` of a single logit; those of a user's own."""
     freeze: tuple[str, ...] = Field(default=(), strict=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from fedleak import api
@@ -34,7 +34,7 @@ class Fedleak:
         self,
         model: nn.Module,
         inputs: Float[Tensor | np.ndarray, "batch channels height width"],
-        labels: Integer[Tensor | np.ndarray, " batch"] | Sequence[int],
+        labels: Shaped[Tensor | np.ndarray, "batch *classes"] | Sequence[int] | Sequence[Sequence[int]],
         name: str,
         *,
         defense: Sequence[Defense | Table] = (),

@@ -100,9 +100,22 @@ freeze = ["0.*"]
 """,
     federation='batch_size = 2\noptimizer = "adamw"\nlearning_rate = 0.001\nweight_decay = 0.01\nmode = "eval"',
 )
+SHELVES = Stranger(
+    module="shelves",
+    label="Shelves-Tagger",
+    task="""
+data = "shelves:Shelves"
+network = "shelves:Tagger"
+shape = [3, 12, 12]
+classes = 5
+several_labels = true
+loss = "binary-cross-entropy"
+""",
+    federation='batch_size = 1\npartitioner = "DirichletPartitioner"\npartitioner_options = { alpha = 1.0 }',
+)
 
 
-@pytest.fixture(scope="module", params=[FLOWERS, SCANS, HERBS], ids=lambda stranger: stranger.module)
+@pytest.fixture(scope="module", params=[FLOWERS, SCANS, HERBS, SHELVES], ids=lambda stranger: stranger.module)
 def stranger(request: pytest.FixtureRequest) -> Stranger:
     return request.param
 

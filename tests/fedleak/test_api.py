@@ -101,7 +101,7 @@ def test_a_frozen_head_has_no_labels_to_read() -> None:
         (IMAGES[..., :4], LABELS, "the model does not run on an example of shape"),
         (IMAGES, LABELS.float(), "expected a class index for each of 4 images, got torch.float32"),
         (IMAGES, LABELS[:2], "expected a class index for each of 4 images"),
-        (IMAGES, torch.eye(3)[LABELS], "expected a class index for each of 4 images"),
+        (IMAGES, torch.eye(3)[LABELS] / 2, "expected a class index for each of 4 images"),
         (IMAGES, LABELS + 1, "expected labels from 0 to 2, as the model has 3 outputs, got 1 to 3"),
     ],
 )

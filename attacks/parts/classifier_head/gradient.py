@@ -169,7 +169,7 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     return along if along.max() < -along.min() else -along
 
 
-def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -> Int[Tensor, " batch"] | None:
+def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -> Int[Tensor, "batch *classes"] | None:
     """The label of each image of a whole batch, read off the head's gradient; None where it cannot be.
 
     The head's weight gradient is `Σ_j (p_j - y_j) h_jᵀ / K`. With the images known, so are their features h and
@@ -197,10 +197,10 @@ def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -
     return fitting_labels(criterion, logits.detach(), seen, length_known=not length_unknown(observation))
 
 
-def one_label(criterion: Criterion, gradient: HeadGradient, *, length_known: bool) -> Int[Tensor, " one"]:
+def one_label(criterion: Criterion, gradient: HeadGradient, *, length_known: bool) -> Int[Tensor, "1 *classes"]:
     """The label of one example, exactly, under any loss: its features are rows of the weight's gradient over the bias'.
 
-    So its scores are known, and with them what each label would bring.
+    So its scores are known, and with them what each label, or set of labels, would bring.
     """
     weight, bias = gradient.before
     if gradient.bias is None or bias is None or not weight.any():
@@ -217,16 +217,33 @@ def fitting_labels(
     seen: Float[Tensor, "batch classes"],
     *,
     length_known: bool,
-) -> Int[Tensor, " batch"]:
+) -> Int[Tensor, "batch *classes"]:
     """The label of each example of a batch whose derivative by the scores is nearest to the one that was seen.
 
     What the mean divides by may hang on the labels, as with class weights: they start where directions fit, and settle.
     Where the length of the update is unknown directions are all there is.
     """
+    if criterion.several_labels:
+        return _fitting_sets(criterion, scores, seen, length_known)
     every = [torch.full_like(scores[:, 0], label, dtype=torch.long) for label in range(scores.shape[1])]
     could = torch.stack([criterion.derivative(scores, labels) for labels in every], 1)
     labels = torch.cosine_similarity(could, seen[:, None], dim=2).argmax(1)
     for _ in range(SETTLING if length_known else 0):
         size = criterion.sizes(scores, labels).sum()
         labels = (could / size - seen[:, None]).square().sum(2).argmin(1)
+    return labels
+
+
+def _fitting_sets(criterion: Criterion, scores: Tensor, seen: Tensor, length_known: bool) -> Tensor:
+    """The same for sets of labels, label by label: exact where each is right or wrong by itself."""
+
+    def misfit(labels: Tensor) -> Tensor:
+        slopes = criterion.derivative(scores, labels) / len(scores)
+        return (slopes - seen).square().sum(1) if length_known else -torch.cosine_similarity(slopes, seen, dim=1)
+
+    labels = (seen < 0).long()
+    for label in [*range(scores.shape[1])] * SETTLING:
+        other = labels.clone()
+        other[:, label] ^= 1
+        labels = torch.where((misfit(other) < misfit(labels))[:, None], other, labels)
     return labels

@@ -29,10 +29,13 @@ class LabelRule(Attack, ABC):
         return frozenset({"labels"})
 
     @abstractmethod
-    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"]:
-        """The labels in ascending order, one for each example unless the rule finds fewer."""
+    def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, "guesses *classes"]:
+        """The labels in ascending order, one for each example unless the rule finds fewer.
 
-    def infer_if_applicable(self, observation: Observation, rng: Generator) -> Int[Tensor, " guesses"] | None:
+        Of one example that may have several labels a row of zeros and ones; of more of them no rule tells who has what.
+        """
+
+    def infer_if_applicable(self, observation: Observation, rng: Generator) -> Int[Tensor, "guesses *classes"] | None:
         """The labels; None where the rule does not apply."""
         try:
             return self.infer(observation, rng)
@@ -53,18 +56,25 @@ def require(
     public: bool = False,
     signs: bool = False,
     any_loss: bool = False,
+    several_labels: bool = False,
 ) -> None:
     """Raises `NotApplicable` where a rule with such needs does not apply, with a sentence that says what to try."""
     require_labels(observation)
     if not signs:
         require_gradient(observation)
-    criterion = observation.task.criterion
+    criterion, examples = observation.task.criterion, observation.examples()
+    if criterion.several_labels and examples > 1:
+        raise NotApplicable(
+            f"of {examples} examples with several labels the last layer tells how often each label is there, and not "
+            "which of them go together; try 'inverting-gradients' or 'dlg', which find images and labels together"
+        )
+    if criterion.several_labels and not several_labels:
+        raise NotApplicable("the rule is for one label an example, and here each may have several; try 'auto-labels'")
     if not any_loss and not criterion.plain:
         raise NotApplicable(
             f"the rule is derived for plain cross-entropy, and clients minimize {criterion.words}; try 'auto-labels', "
             "which picks one for other losses"
         )
-    examples = observation.examples()
     if one_example and examples > 1:
         raise NotApplicable(
             f"the rule holds for one example, and {examples} are behind this update; try 'auto-labels' or 'ilrg'"

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
+from fedleak.learning.batch import unlike
 from fedleak.learning.space import InputSpace
 from fedleak.randomness import seeded
 
@@ -83,7 +84,7 @@ class Group(Objective):
     """
 
     inner: Objective
-    labels: Int[Tensor, " batch"]
+    labels: Int[Tensor, "batch *classes"]
     """Members agree image by image; which is which among images of one label is settled by likeness."""
     weight: float
     reach: int
@@ -140,8 +141,7 @@ class Group(Objective):
     def _order(self, reference: Tensor, member: Tensor) -> Int[Tensor, " batch"]:
         """Which image of a member stands for each of the reference."""
         costs = distances_when_registered(member, reference, self.reach)
-        unlike = (self.labels[:, None] != self.labels[None]).to(costs.device)
-        costs = costs + unlike * (costs.abs().max() + 1) * len(costs)
+        costs = costs + unlike(self.labels, self.labels).to(costs.device) * (costs.abs().max() + 1) * len(costs)
         return torch.as_tensor(linear_sum_assignment(costs.cpu().numpy())[1], device=member.device)
 
 

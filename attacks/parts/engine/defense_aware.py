@@ -43,9 +43,11 @@ def restored(observation: Observation, guess: Reconstruction) -> Reconstruction:
     return replace(guess, inputs=inputs)
 
 
-def labels_mixed(observation: Observation) -> bool:
-    """Whether clients are known to train on probabilities in place of labels: no rule infers those."""
-    return any(defense.mixes_labels for defense in _known_chain(observation))
+def labels_hidden(observation: Observation) -> bool:
+    """Whether no rule infers labels, so that they are found with the images: those of several examples that may have
+    several, and the probabilities that clients are known to train on in place of any."""
+    several = observation.task.criterion.several_labels and observation.examples() > 1
+    return several or any(defense.mixes_labels for defense in _known_chain(observation))
 
 
 def _known_chain(observation: Observation) -> Chain:

@@ -60,7 +60,7 @@ def diagnose(observation: Observation, guess: Reconstruction) -> Diagnosis | Non
 
 
 def _mode(
-    observation: Observation, weights: Weights, inputs: Tensor, labels: Int[Tensor, " guesses"], distance: float
+    observation: Observation, weights: Weights, inputs: Tensor, labels: Int[Tensor, "guesses *classes"], distance: float
 ) -> Diagnosis | None:
     """Whether the guess explains the update better in the other mode, or with the buffers that came back."""
     if not any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in observation.task.network.modules()):
@@ -79,7 +79,9 @@ def _mode(
     return None
 
 
-def _labels(observation: Observation, gradient: NamedTensors, labels: Int[Tensor, " guesses"]) -> Diagnosis | None:
+def _labels(
+    observation: Observation, gradient: NamedTensors, labels: Int[Tensor, "guesses *classes"]
+) -> Diagnosis | None:
     """Whether the head's bias gradient is off by a whole example of some class: `g_b = p̄ - n / K`."""
     head = find_head(observation.task)
     if head is None or head.bias is None or leaves_signs(observation) or not observation.task.criterion.plain:

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.learning.space import InputSpace
+from fedleak.learning.task import Task
 
 from .defense_aware import adapted
 from .distances import Distance, DistanceTo
@@ -23,7 +24,7 @@ class Dummy:
 
     inputs: Float[Tensor, "batch *shape"]
     labels: Num[Tensor, "batch *classes"]
-    """Class indices, or probabilities where they are optimized."""
+    """Class indices or rows of zeros and ones; probabilities where they are optimized."""
     variables: Variables
 
 
@@ -46,14 +47,27 @@ def one_step(model: PublicModel, dummy: Dummy, gradient: Gradient) -> Sequence[T
     return list(model.sent(model.gradients(dummy.inputs, dummy.labels, gradient)).values())
 
 
-def pixels(labels: Int[Tensor, " batch"] | None) -> Decode:
-    """The variables "inputs" are the examples; labels are given, or the softmax of the variables "labels"."""
+def pixels(labels: Int[Tensor, "batch *classes"]) -> Decode:
+    """The variables "inputs" are the examples; labels are given."""
+    return lambda variables: Dummy(variables["inputs"], labels, variables)
+
+
+def pixels_and_labels(task: Task) -> Decode:
+    """The variables "inputs" are the examples, "labels" what labels are a softmax of, or, of several, sigmoids."""
+    several = task.criterion.several_labels
 
     def decode(variables: Variables) -> Dummy:
-        soft = labels if labels is not None else variables["labels"].softmax(-1)
-        return Dummy(variables["inputs"], soft, variables)
+        logits = variables["labels"]
+        return Dummy(variables["inputs"], logits.sigmoid() if several else logits.softmax(-1), variables)
 
     return decode
+
+
+def _hard(labels: Num[Tensor, "batch *soft"], task: Task) -> Int[Tensor, "batch *hard"]:
+    """The labels that probabilities are nearest to."""
+    if not labels.is_floating_point():
+        return labels
+    return (labels > 0.5).long() if task.criterion.several_labels else labels.argmax(-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,8 +153,7 @@ class GradientMatch(Objective):
     def guess(self, variables: Variables) -> Guess:
         with torch.no_grad():
             dummy = self._dummy(variables)
-        soft = dummy.labels.is_floating_point()
-        return Guess(dummy.inputs, dummy.labels.argmax(-1) if soft else dummy.labels)
+        return Guess(dummy.inputs, _hard(dummy.labels, self.model.task))
 
     def project(self, variables: Variables) -> None:
         if self.box and "inputs" in variables:

@@ -67,7 +67,7 @@ class Guess:
     """What variables stand for: examples, in any order, and their labels where the attack has a say in them."""
 
     inputs: Float[Tensor, "batch *shape"]
-    labels: Int[Tensor, " batch"] | None = None
+    labels: Int[Tensor, "batch *classes"] | None = None
 
 
 class Objective(ABC):

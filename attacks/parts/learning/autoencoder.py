@@ -39,7 +39,7 @@ class Decoder(nn.Module):
         self.pixels = nn.Conv2d(WIDTH, depth, 3, padding=1)
 
     def forward(
-        self, latents: Float[Tensor, "batch latent"], labels: Int[Tensor, " batch"]
+        self, latents: Float[Tensor, "batch latent"], labels: Int[Tensor, "batch *classes"]
     ) -> Float[Tensor, "batch channels height width"]:
         known = torch.cat([latents, _one_hot(labels, self.classes).to(latents)], 1)
         small = self.spread(known).view(len(latents), 2 * WIDTH, *self.sizes[0])
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         self.codes = nn.Linear(2 * WIDTH * -(-height // 4) * -(-width // 4) + classes, 2 * latent)
 
     def forward(
-        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch channels height width"], labels: Int[Tensor, "batch *classes"]
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         seen = torch.cat([self.looks(images), _one_hot(labels, self.classes).to(images)], 1)
         mean, log_variance = self.codes(seen).chunk(2, 1)
@@ -113,6 +113,6 @@ def _negative_bound(encoder: Encoder, decoder: Decoder, batch: Batch, rng: Gener
     return bound
 
 
-def _one_hot(labels: Int[Tensor, " batch"], classes: int) -> Tensor:
+def _one_hot(labels: Int[Tensor, "batch *classes"], classes: int) -> Tensor:
     # Not F.one_hot: `vmap` cannot see through it.
-    return labels[:, None] == torch.arange(classes, device=labels.device)
+    return labels if labels.dim() == 2 else labels[:, None] == torch.arange(classes, device=labels.device)

@@ -94,5 +94,7 @@ def mixed(batches: list[Batch], share: float, classes: int, rng: Generator) -> l
 
 def _mixed(one: Batch, other: Batch, classes: int, rng: Generator) -> Batch:
     weights = 0.5 * torch.rand(len(one), *[1] * (one.inputs.dim() - 1), generator=rng)
+    if one.labels.dim() == 2:  # sets of labels: those of the partners
+        return replace(one, inputs=torch.lerp(one.inputs, other.inputs, weights), labels=other.labels)
     labels = torch.randint(classes, (len(one),), generator=rng)
     return replace(one, inputs=torch.lerp(one.inputs, other.inputs, weights), labels=labels)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from fedleak.learning.task import Task
 from fedleak.randomness import seeded
 
 INPUT = 128
@@ -24,8 +25,9 @@ class UntrainedGenerator(nn.Module):
     units); what sticks out over the shape is cut off. Source: https://arxiv.org/abs/2105.00529
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], classes: int, several_labels: bool) -> None:
         super().__init__()
+        self.several_labels = several_labels
         depth, height, width = shape
         self.size = height, width
         doublings = max(int(log2(min(height, width) / 4)), 1)
@@ -43,13 +45,15 @@ class UntrainedGenerator(nn.Module):
         for doubling in self.growing:
             images = F.glu(doubling(images), 1)
         height, width = self.size
-        return images[..., :height, :width].sigmoid(), self.label(numbers).softmax(1)
+        logits = self.label(numbers)
+        labels = logits.sigmoid() if self.several_labels else logits.softmax(1)
+        return images[..., :height, :width].sigmoid(), labels
 
 
-def untrained_generator(shape: tuple[int, int, int], classes: int, rng: Generator) -> UntrainedGenerator:
+def untrained_generator(task: Task, shape: tuple[int, int, int], rng: Generator) -> UntrainedGenerator:
     """A generator with first weights from N(0, 0.02²) and biases of zero."""
     with seeded("untrained generator", int(torch.randint(2**62, (), generator=rng))):
-        network = UntrainedGenerator(shape, classes)
+        network = UntrainedGenerator(shape, task.classes, task.criterion.several_labels)
         for layer in network.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 nn.init.normal_(layer.weight, 0.0, SPREAD)

@@ -145,7 +145,7 @@ class Front:
         return shapes[-1] if shapes else tuple(features.shape[1:])
 
     def derivatives(
-        self, images: Float[Tensor, "batch *shape"], labels: Int[Tensor, " batch"]
+        self, images: Float[Tensor, "batch *shape"], labels: Int[Tensor, "batch *classes"]
     ) -> Float[Tensor, "batch neurons"]:
         """The mean loss's derivative by the layer's outputs, for each example."""
         seen: list[Tensor] = []

@@ -117,7 +117,7 @@ def polished(
     layer: Layer,
     front: Pixelwise,
     inputs: Float[Tensor, "batch *shape"],
-    labels: Int[Tensor, " batch"],
+    labels: Int[Tensor, "batch *classes"],
     turns: int = 3,
 ) -> Float[Tensor, "batch *shape"]:
     """The least-squares inputs under the derivatives that the network itself has at the guess, and so on in turn.

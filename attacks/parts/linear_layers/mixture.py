@@ -121,7 +121,7 @@ def images_seen(
 
 
 def _derivatives(
-    front: Front, labels: Int[Tensor, " batch"], inputs: Float[Tensor, "batch features"]
+    front: Front, labels: Int[Tensor, "batch *classes"], inputs: Float[Tensor, "batch features"]
 ) -> Float[Tensor, "batch neurons"]:
     """The network's own, where the layer sees the image itself."""
     return front.derivatives(inputs.reshape(-1, *front.task.shape), labels)

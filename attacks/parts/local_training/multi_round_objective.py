@@ -37,7 +37,7 @@ class MultiRoundMatch(Objective):
     def of(
         cls,
         messages: Sequence[Observation],
-        labels: Int[Tensor, " batch"],
+        labels: Int[Tensor, "batch *classes"],
         terms: tuple[tuple[float, Term | None], ...],
         *,
         dtype: torch.dtype,
@@ -107,9 +107,11 @@ def explained_alike(distances: Sequence[float]) -> list[bool]:
     return [True, *(distance <= limit for distance in distances[1:])]
 
 
-def vote(inferred: Sequence[Int[Tensor, " guesses"] | None], examples: int) -> Int[Tensor, " examples"]:
+def vote(inferred: Sequence[Int[Tensor, "guesses *classes"] | None], examples: int) -> Int[Tensor, "examples *classes"]:
     """The labels by the mean of what each round says; a round whose labels cannot be inferred does not vote."""
     votes = [labels for labels in inferred if labels is not None]
+    if votes[0].dim() == 2:
+        return (torch.stack(votes).double().mean(0) > 0.5).long()
     classes = max(int(labels.max()) for labels in votes) + 1
     counts = torch.stack([torch.bincount(labels.cpu(), minlength=classes) for labels in votes]).double().mean(0)
     return as_labels(whole_counts(counts, examples))

@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator, Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import unlike
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.optimizer import SOFTNESS, Optimizer, mean_of, rates
 from fedleak.learning.space import InputSpace
@@ -182,18 +183,18 @@ class Merged(Objective):
         self.objective.project(variables)
 
 
-def merge(inputs: Float[Tensor, "images *shape"], labels: Int[Tensor, " images"], epochs: int) -> Guess:
+def merge(inputs: Float[Tensor, "images *shape"], labels: Int[Tensor, "images *classes"], epochs: int) -> Guess:
     """The mean over epochs, each put in the order of the first by the assignment of least squared distance.
 
     Only images of the same label are assigned to each other, if every epoch has each label equally often.
     Source: https://arxiv.org/abs/2206.12395
     """
-    images, classes = inputs.reshape(epochs, -1, *inputs.shape[1:]), labels.reshape(epochs, -1)
+    images, classes = (values.reshape(epochs, -1, *values.shape[1:]) for values in (inputs, labels))
     ordered = [images[0]]
     for others, named in zip(images[1:], classes[1:], strict=True):
         cost = (images[0][:, None] - others[None]).square().flatten(2).mean(2)
         # Far more than a pixel's range squared, so that labels decide first.
-        cost = cost + 1e3 * (classes[0][:, None] != named[None])
+        cost = cost + 1e3 * unlike(classes[0], named)
         _, columns = linear_sum_assignment(cost.cpu().numpy())
         ordered.append(others[torch.as_tensor(columns, device=others.device)])
     return Guess(torch.stack(ordered).mean(0), classes[0])

@@ -42,7 +42,7 @@ class LocalTrainingMatch:
         cls,
         observation: Observation,
         training: LocalTraining,
-        labels: Int[Tensor, " batch"],
+        labels: Int[Tensor, "batch *classes"],
         order: Order,
         rng: Generator,
         *,

@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from fedleak.errors import ConfigError
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, as_shares
 
 
 def mixture(
@@ -19,7 +18,7 @@ def mixture(
 ) -> Batch:
     """`Σ_k c_k x_k` of examples and of their labels as probabilities; `partners` are places in the batch."""
     labels = examples.labels
-    soft = labels.float() if labels.is_floating_point() else F.one_hot(labels, classes).float()
+    soft = as_shares(labels, torch.empty(len(labels), classes, device=labels.device))
     weighed = [
         (
             weight.reshape(-1, *[1] * (examples.inputs.dim() - 1)) * examples.inputs[chosen],

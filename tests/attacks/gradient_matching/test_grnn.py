@@ -32,8 +32,8 @@ def test_more_steps_and_restarts_lower_the_loss(linear_task, observe, batch_of):
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (1, 6, 6), (3, 8, 8), (1, 25, 25), (1, 28, 28), (3, 32, 20)])
-def test_a_generator_makes_images_of_any_shape(shape):
-    network = untrained_generator(shape, 4, generator(0)).requires_grad_(False)
+def test_a_generator_makes_images_of_any_shape(shape, linear_task):
+    network = untrained_generator(linear_task, shape, generator(0)).requires_grad_(False)
     images, labels = network(torch.randn(2, INPUT, generator=generator(1)))
     assert images.shape == (2, *shape)
     assert float(images.min()) > 0

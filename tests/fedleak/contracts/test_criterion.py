@@ -82,6 +82,7 @@ class Scaled(nn.Module):
         ),
         ({"loss": "mean-squared-error", "loss_options": {"p": 1}}, "task.loss_options.p: unknown field"),
         ({"loss": "torch.nn.functional:cros_entropy"}, "no 'cros_entropy'; did you mean 'cross_entropy'"),
+        ({"several_labels": True}, "task.several_labels: each example of 'digits' has one label; leave it out"),
         ({"loss": "torch:pi"}, "task.loss: expected torch:pi as a function or class, got float"),
     ],
     ids=str,
@@ -127,3 +128,15 @@ def test_torch_s_losses_of_unusual_form_are_taken_as_they_are_or_refused() -> No
         criterion_for(nn.MSELoss(), {}, 2, single_logit=True)
     several = criterion_for(nn.BCEWithLogitsLoss(pos_weight=torch.ones(3)), {}, 3, single_logit=False)
     assert isinstance(several, OwnLoss)
+
+
+def test_a_table_says_that_examples_have_several_labels() -> None:
+    theirs = {"data": "m:data", "shape": (1, 4, 4), "classes": 2, "several_labels": True}
+    assert criterion_in(**theirs, loss="binary-cross-entropy") == OneAgainstRest(several_labels=True)
+    with pytest.raises(ConfigError, match="expected a loss of several labels an example, got cross-entropy"):
+        criterion_in(**theirs)
+    own = criterion_in(**theirs, loss="torch.nn.functional:multilabel_soft_margin_loss")
+    scores, labels = torch.randn(3, 2), torch.tensor([[1, 0], [1, 1], [0, 0]])
+    torch.testing.assert_close(own.mean(scores, labels), F.multilabel_soft_margin_loss(scores, labels.float()))
+    assert own.decided(torch.tensor([[0.1, -0.1], [2.0, 0.4]])).tolist() == [[1, 0], [1, 1]]
+    assert SquaredError(several_labels=True).decided(torch.tensor([[0.6, 0.4]])).tolist() == [[1, 0]]

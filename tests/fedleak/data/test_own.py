@@ -29,6 +29,10 @@ MODULE = """
     def soft(): return images, np.eye(4, dtype=np.float32)[labels]
     def fifth(): return images, labels + 1
     def few(): return images[:3], labels[:3]
+    sets = np.stack([labels == 0, labels < 3, labels > 1, labels < 0], axis=1)
+    def tags(): return images, sets
+    def halves(): return images, sets / 2
+    def narrow(): return images, sets[:, :3]
     def nothing(): return None
     def raising(): raise OSError("no disk")
     def ragged(): return [[1], [2, 3]], labels
@@ -46,6 +50,10 @@ MODULE = """
                 return torch.tensor(image)
             if self.kind == "words":
                 return torch.tensor(image), "cat"
+            if self.kind == "tags":
+                return image, sets[place].tolist()
+            if self.kind == "narrow":
+                return image, sets[place][:2]
             if self.kind == "odd" and place == 7:
                 raise KeyError("seven")
             if self.kind == "cut":
@@ -67,9 +75,9 @@ def images(splits: Splits) -> set[tuple[bytes, int]]:
 def read(tmp_path):
     (tmp_path / "strangers_data.py").write_text(textwrap.dedent(MODULE))
 
-    def read(name: str, **options: object):
+    def read(name: str, *, several_labels: bool = False, **options: object):
         table = {"data": f"strangers_data:{name}", "network": "mlp", "shape": (3, 8, 8), "classes": 4}
-        table |= {"data_options": options, "folder": str(tmp_path)}
+        table |= {"data_options": options, "folder": str(tmp_path), "several_labels": several_labels}
         return load(source_of(TaskSettings.model_validate(table)))
 
     return read
@@ -114,6 +122,31 @@ def test_options_reach_the_function_and_pillow_images_are_fitted(read) -> None:
     ],
 )
 def test_what_is_no_data_is_refused(read, name, options, sentence) -> None:
+    with pytest.raises(DataError) as refused:
+        read(name, **options)
+    assert sentence in str(refused.value)
+
+
+def test_sets_of_labels_are_rows_of_zeros_and_ones(read) -> None:
+    function, items = read("tags", several_labels=True), read("Items", kind="tags", several_labels=True)
+    for splits in (function, items):
+        whole = torch.cat([part.labels for part in (splits.clients, splits.test, splits.auxiliary)])
+        assert whole.dtype == torch.int64
+        assert whole.sum(0).tolist() == [10, 30, 20, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("arrays", {"several_labels": True}, "a row of 4 zeros and ones for each example, as task.several_labels says"),
+        ("halves", {"several_labels": True}, "got torch.float64 of shape (40, 4) with other values"),
+        ("narrow", {"several_labels": True}, "got torch.bool of shape (40, 3)"),
+        ("Items", {"several_labels": True, "kind": "narrow"}, "item 0: expected labels as a row of 4 zeros and ones"),
+        ("Items", {"several_labels": True}, "item 0: expected labels as a row of 4 zeros and ones"),
+        ("tags", {}, "expected the labels of strangers_data:tags as a class index for each example, got torch.bool"),
+    ],
+)
+def test_rows_and_indices_are_not_taken_for_each_other(read, name, options, sentence) -> None:
     with pytest.raises(DataError) as refused:
         read(name, **options)
     assert sentence in str(refused.value)

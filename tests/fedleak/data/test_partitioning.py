@@ -216,3 +216,12 @@ def test_what_cannot_be_shared_out_is_said_in_one_sentence(kind: str, settings: 
 
 def test_all_batches_need_one() -> None:
     assert len(shares(clients=40, batch_size=10, batches="all")) == 40
+
+
+def test_of_examples_with_several_labels_each_set_is_a_class() -> None:
+    sets = torch.stack([LABELS % 2, LABELS % 3 == 0], dim=1).long()
+    several = Batch(EXAMPLES.inputs, sets)
+    options = {"num_classes_per_partition": 1, "class_assignment_mode": "deterministic"}
+    table = {"partitioner": "PathologicalPartitioner", "partitioner_options": options, "clients": 4}
+    for share in partition(several, FederationSettings(**table), 0):
+        assert len({tuple(row) for row in sets[share].tolist()}) == 1
