@@ -48,7 +48,7 @@ def _holdings(title: str, held: tuple[tuple[int, ...], ...]) -> Holdings:
         for what, every in (("clients", held), ("classes", held[0]))
         if len(every) > MOST
     ]
-    words = f"{counted(len(held), 'client')} hold {_span(sizes)} examples of {_span(classes)} classes each"
+    words = f"{counted(len(held), 'client')} hold {_span(sizes)} labels of {_span(classes)} classes each"
     return Holdings(
         title=title,
         counts=tuple(own[:MOST] for own in held[:MOST]),

@@ -35,7 +35,7 @@ def rows(make_row):
 def test_conditions_that_share_out_alike_have_one_chart(rows):
     same = holdings(Vaults(a=[(3, 0), (1, 2)], b=[(3, 0), (1, 2)]), rows)
     assert [one.counts for one in same] == [((3, 0), (1, 2))]
-    assert same[0].caption == "2 clients hold 3 examples of 1 to 2 classes each."
+    assert same[0].caption == "2 clients hold 3 labels of 1 to 2 classes each."
     assert len(holdings(Vaults(a=[(3, 0)], b=[(2, 1)]), rows)) == 2
 
 
@@ -55,4 +55,4 @@ def test_each_client_and_class_that_has_examples_is_a_disk(rows):
     drawing = bubble_chart(one, "holdings-1")
     assert drawing.count(SERIES_2) == 4
     assert 'aria-label="' in drawing
-    assert "2 clients hold 3 to 4 examples" in drawing
+    assert "2 clients hold 3 to 4 labels" in drawing
