@@ -1,6 +1,5 @@
 """Partitioners: share the clients' examples out among them, by any of flwr-datasets that shares out rows."""
 
-import inspect
 import os
 import warnings
 from contextlib import redirect_stderr
@@ -13,7 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from fedleak.contracts.foreign import arguments_for, built, read_option
-from fedleak.errors import ConfigError, did_you_mean, echo
+from fedleak.errors import ConfigError, echo
 from fedleak.learning.batch import Batch, label_keys
 from fedleak.randomness import generator, seed_of
 from fedleak.settings.federation import FederationSettings
@@ -21,12 +20,6 @@ from fedleak.settings.federation import FederationSettings
 IID = "IidPartitioner"
 COLUMNS = ("label", "brightness")
 """What `partition_by` may name: the class of an example, or the mean of its intensities."""
-UNSUITED = {
-    "IdToSizeFncPartitioner": "needs a function, which a file cannot hold; SizePartitioner takes the sizes themselves",
-    "VerticalEvenPartitioner": "shares out columns, and clients here share out rows",
-    "VerticalSizePartitioner": "shares out columns, and clients here share out rows",
-}
-"""Partitioners that there are, and why they cannot be taken."""
 REFUSALS = (ValueError, IndexError, KeyError, TypeError, AssertionError)
 """What partitioners raise where they cannot share these examples out in the way that was asked for."""
 PLACE = "federation.partitioner_options"
@@ -112,14 +105,7 @@ def _class_of(name: str) -> type:
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     from flwr_datasets import partitioner as flower  # takes seconds
 
-    classes = {key: value for key, value in vars(flower).items() if inspect.isclass(value) and key in flower.__all__}
-    del classes["Partitioner"]
-    if name not in classes:
-        known = classes.keys() - UNSUITED
-        raise ConfigError(f"federation.partitioner: flwr-datasets has no '{name}'{did_you_mean(name, known)}")
-    if name in UNSUITED:
-        raise ConfigError(f"federation.partitioner: {name} {UNSUITED[name]}")
-    found: type = classes[name]
+    found: type = getattr(flower, name)
     return found
 
 

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, WrapValidator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.task import TaskSettings
@@ -37,6 +38,28 @@ Transform = Annotated[str | Table, WrapValidator(_name_or_table)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
+_SHARING = (
+    "Continuous Dirichlet Distribution Exponential GroupedNaturalId Iid InnerDirichlet Linear NaturalId Pathological "
+    "Shard Size Square"
+)
+PARTITIONERS = tuple(f"{kind}Partitioner" for kind in _SHARING.split())
+"""Of flwr-datasets, which takes seconds to import: those that share out rows."""
+UNSUITED = {
+    "IdToSizeFncPartitioner": "needs a function, which a file cannot hold; SizePartitioner takes the sizes themselves",
+    "VerticalEvenPartitioner": "shares out columns, and clients here share out rows",
+    "VerticalSizePartitioner": "shares out columns, and clients here share out rows",
+}
+"""Partitioners that there are, and why they cannot be taken."""
+
+
+def _known_partitioner(name: str) -> str:
+    if name in UNSUITED:
+        raise ConfigError(f"federation.partitioner: {name} {UNSUITED[name]}")
+    if name not in PARTITIONERS:
+        raise ConfigError(f"federation.partitioner: flwr-datasets has no '{name}'{did_you_mean(name, PARTITIONERS)}")
+    return name
+
+
 def _as_table(transform: str | Table) -> Table:
     return {"name": transform} if isinstance(transform, str) else transform
 
@@ -46,7 +69,7 @@ class FederationSettings(Settings):
 
     clients: Count = 4
     rounds: Count = 1
-    partitioner: str = "IidPartitioner"
+    partitioner: Annotated[str, AfterValidator(_known_partitioner)] = "IidPartitioner"
     """Of flwr-datasets, by its class: how the clients' examples are shared out."""
     partitioner_options: Table = Field(default={})
     """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
@@ -214,9 +237,11 @@ class PlanSettings(Settings):
         return self.federation, later.model_copy(update={"rounds": self.utility.rounds})
 
     @model_validator(mode="after")
-    def _few_steps_later(self) -> "PlanSettings":
+    def _trained_so_later(self) -> "PlanSettings":
         try:
             self.utility.instead_of(self.federation)
         except ValidationError as error:
-            raise PydanticCustomError("steps", f"utility with {error.errors()[0]['msg']}") from error
+            instead = ", ".join(f"{key} = {value}" for key, value in self.utility.overrides.items()) or "nothing else"
+            wanted = error.errors()[0]["msg"]
+            raise ConfigError(f"utility: expected {wanted}, got {instead} in place of [federation]'s") from error
         return self

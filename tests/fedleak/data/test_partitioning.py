@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fedleak.data.partitioning import UNSUITED, partition
+from fedleak.data.partitioning import partition
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
-from fedleak.settings.federation import FederationSettings
+from fedleak.settings.federation import PARTITIONERS, UNSUITED, FederationSettings
 
 EXAMPLES = Batch(torch.linspace(0, 1, 400).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2), torch.arange(400) % 10)
 LABELS = EXAMPLES.labels
@@ -48,6 +48,7 @@ def shares(seed: int = 0, kind: str = "IidPartitioner", **settings: Any) -> list
 def test_every_partitioner_of_flwr_datasets_is_tried_or_refused_with_a_reason() -> None:
     from flwr_datasets import partitioner
 
+    assert set(PARTITIONERS) == OPTIONS.keys()
     assert OPTIONS.keys() | UNSUITED.keys() == set(partitioner.__all__) - {"Partitioner"}
     for name in UNSUITED:
         with pytest.raises(ConfigError, match=f"federation.partitioner: {name} (needs a function|shares out columns)"):
