@@ -59,6 +59,7 @@ BREACHES = [
     Breach(SEEDS, "attacks", "from fedleak.tasks import initial_weights"),
     Breach(SEEDS, "attacks", "from fedleak.defenses import secure_aggregation"),
     Breach(SEEDS, "attacks", "from fedleak.recording import read_recording"),
+    Breach(SEEDS, "attacks", "from fedleak.secure_aggregation.keys import Seeded"),
     Breach(ONE_NAME, "attacks", "import server.app"),
     Breach(ONE_NAME, "cli", "from clients.share import share_of"),
     Breach(ONE_NAME, "evaluation", "from attacks.parts import certificates"),
@@ -150,6 +151,7 @@ SECRETS = {
     "seed_of": "fedleak/randomness.py",
     "initial_weights": "fedleak/tasks.py",
     "private_key": "fedleak/defenses/secure_aggregation.py",
+    "seeded_bytes": "fedleak/secure_aggregation/keys.py",
 }
 """What turns a seed into the clients' weights, noise and keys, and where: an attack that guessed it could cheat."""
 
