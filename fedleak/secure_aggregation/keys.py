@@ -8,7 +8,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -25,6 +25,7 @@ NONCE = bytes(12)
 """Each box has a key of its own, by sender, receiver and session, so one nonce does."""
 
 
+@runtime_checkable
 class Randomness(Protocol):
     """Where a client's secrets come from."""
 

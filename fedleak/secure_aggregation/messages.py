@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from fedleak.errors import FederationError, echo
@@ -46,7 +47,7 @@ class Session:
                 f"{echo(self.cipher)} came"
             )
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """32 bytes of all of it: what messages and signatures of the session begin with."""
         degree = (self.degree.threshold, self.degree.neighbours)
@@ -111,7 +112,7 @@ class Advertisement:
 
     def to_bytes(self) -> bytes:
         """A row of the roster."""
-        return self.keys + self.commitment + self.signature
+        return b"".join(self.keys) + self.commitment + self.signature
 
     @classmethod
     def from_bytes(cls, row: bytes) -> "Advertisement":
@@ -120,13 +121,13 @@ class Advertisement:
         return cls(encryption, mask, identity, commitment, row[4 * KEY :])
 
     @property
-    def keys(self) -> bytes:
-        """The three public keys, one after the other."""
-        return self.encryption + self.mask + self.identity
+    def keys(self) -> tuple[bytes, bytes, bytes]:
+        """The three public keys."""
+        return self.encryption, self.mask, self.identity
 
     def statement(self, session: Session, client: int) -> bytes:
         """What its signature is under."""
-        return b"advertise" + session.digest + number(client) + self.keys + self.commitment
+        return b"advertise" + session.digest + number(client) + b"".join(self.keys) + self.commitment
 
     def verify(self, session: Session, client: int) -> None:
         """Refuses one that its identity did not sign."""

@@ -13,6 +13,9 @@ from .masks import Stream
 from .messages import ROSTER, Advertisement, Session, Table, listed
 from .shamir import SHARE, check
 
+PROBE = KeyPair(bytes(range(32)))
+"""A pair of nobody, to see whether a key is one."""
+
 
 @dataclass(frozen=True)
 class Roster:
@@ -52,20 +55,16 @@ class Roster:
                 "advertised keys"
             )
         self.session.degree.check(len(self.rows))
-        keys = [key for one in self.advertised.values() for key in (one.encryption, one.mask, one.identity)]
+        keys = [key for one in self.advertised.values() for key in one.keys]
         if len(set(keys)) != len(keys):
             raise FederationError("secure-aggregation: a roster must hold every key once, and it holds one twice")
         for client, one in self.advertised.items():
-            if registry is not None and registry.get(client) != one.identity:
-                raise FederationError(
-                    f"secure-aggregation: client {client} must have the identity key that is registered for it, and "
-                    f"{'another came' if client in registry else 'none is registered'}"
-                )
+            _registered(registry, client, one)
 
-    def verify(self, clients: Iterable[int]) -> None:
-        """Refuses advertisements of these clients that their identities did not sign."""
-        for client in clients:
-            self.advertised[client].verify(self.session, client)
+    def verify(self) -> None:
+        """Refuses an advertisement that its identity did not sign."""
+        for client, one in self.advertised.items():
+            one.verify(self.session, client)
 
     def enough(self, client: int, others: Set[int], what: str) -> None:
         """Refuses a neighbourhood of a client in which fewer than the threshold are among `others`."""
@@ -117,6 +116,30 @@ class Roster:
     def survivors_statement(self, survivors: Iterable[int], model: bytes) -> bytes:
         """What each survivor signs: who survived, in this session, with these keys and this model."""
         return b"confirm" + self.context + model + b"".join(number(client) for client in sorted(survivors))
+
+
+def _registered(registry: Mapping[int, bytes] | None, client: int, one: Advertisement) -> None:
+    if registry is not None and registry.get(client) != one.identity:
+        raise FederationError(
+            f"secure-aggregation: client {client} must have the identity key that is registered for it, and "
+            f"{'another came' if client in registry else 'none is registered'}"
+        )
+
+
+def admit(
+    session: Session, client: int, row: bytes, registry: Mapping[int, bytes] | None, others: Iterable[bytes]
+) -> None:
+    """Refuses an advertisement that would lose the round for all: unsigned, of low order, or with others' keys."""
+    one = Advertisement.from_bytes(row)
+    one.verify(session, client)
+    _registered(registry, client, one)
+    for key in (one.encryption, one.mask):
+        PROBE.exchange(key, client)
+    known = [key for other in others for key in Advertisement.from_bytes(other).keys]
+    if len({*one.keys, *known}) != len(one.keys) + len(known):
+        raise FederationError(
+            f"secure-aggregation: client {client} must advertise keys that nobody else has, and one came before"
+        )
 
 
 def subset(found: Set[int], of: Set[int], what: str) -> None:

@@ -14,8 +14,8 @@ from fedleak.errors import FederationError
 from . import messages, shamir
 from .keys import KeyPair, verify
 from .masks import RINGS, Stream, apply
-from .messages import STAGES, Advertisement, Session, Table, listed
-from .roster import Roster
+from .messages import STAGES, Session, Table, listed
+from .roster import Roster, admit
 
 
 class Server:
@@ -93,13 +93,7 @@ class Server:
 
     def _advertised(self, client: int, answer: object) -> Table:
         row = messages.ADVERTISEMENT.of_client(self.session, answer, client)
-        one = Advertisement.from_bytes(row)
-        one.verify(self.session, client)
-        if self._registry is not None and self._registry.get(client) != one.identity:
-            raise FederationError(
-                f"secure-aggregation: client {client} must sign with the identity key registered for it, and signed "
-                "with another"
-            )
+        admit(self.session, client, row, self._registry, (table[other] for other, table in self._answers.items()))
         return {client: row}
 
     def _sealed(self, client: int, answer: object) -> Table:
@@ -175,14 +169,14 @@ class Server:
 
     def _to_unmask(self, answers: Mapping[int, Table]) -> dict[int, bytes]:
         self._enough(answers.keys())
-        signatures = {client: table[client] for client, table in answers.items()}
         return {
-            client: messages.CONFIRMATIONS.to_bytes(
-                self.session,
-                {near: signatures[near] for near in self._near[client] if near in signatures},
-            )
-            for client in answers
+            client: messages.CONFIRMATIONS.to_bytes(self.session, self._signed(client, answers)) for client in answers
         }
+
+    def _signed(self, client: int, answers: Mapping[int, Table]) -> Table:
+        """As many signatures as a client asks for, its own among them: checking one takes as long as an exchange."""
+        others = sorted(self._near[client] & answers.keys() - {client})[: self.session.degree.threshold - 1]
+        return {signer: answers[signer][signer] for signer in (client, *others)}
 
     def _open(self, answers: Mapping[int, Table]) -> dict[int, bytes]:
         self._enough(answers.keys())
