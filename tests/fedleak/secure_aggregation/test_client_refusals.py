@@ -175,7 +175,7 @@ def test_signatures_under_another_list_or_model_open_nothing(make_round: Callabl
     collected = {client: messages.CONFIRMATION.of_client(one.session, answers[client], client) for client in range(5)}
     one.server.stage = "unmask"
     for client in (0, 1, 3):
-        with pytest.raises(FederationError, match="must sign what it states|must not hold client 0"):
+        with pytest.raises(FederationError, match=r"must sign what it states|must not hold client 0"):
             asked(one, client, {near: collected[near] for near in range(5) if client != near}, messages.CONFIRMATIONS)
 
 

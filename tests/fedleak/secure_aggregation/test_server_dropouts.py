@@ -128,14 +128,14 @@ def test_every_pattern_of_three_up_to_names(clients: int, threshold: int, make_r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clients", "threshold"), [(3, 2), (3, 3), (4, 3), (4, 4)])
+@pytest.mark.parametrize(("clients", "threshold"), [(3, 2), (3, 3), (4, 3)])
 def test_every_pattern_of_three_and_four(clients: int, threshold: int, make_round: Callable[..., Any]) -> None:
     for gone in patterns(clients):
         check(make_round(clients, threshold), gone, threshold)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clients", "threshold"), [(5, 3), (5, 4), (6, 4), (6, 5)])
+@pytest.mark.parametrize(("clients", "threshold"), [(5, 3), (5, 4), (6, 4)])
 def test_every_pattern_of_five_and_six_up_to_names(
     clients: int, threshold: int, make_round: Callable[..., Any]
 ) -> None:
