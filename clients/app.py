@@ -10,7 +10,7 @@ from flwr.clientapp import ClientApp
 from fedleak.errors import UserError
 from fedleak.federation import wire
 
-from .client import Client
+from .client import Client, Trained
 from .history import History
 from .masking import agree, masked
 from .share import require_share
@@ -58,8 +58,13 @@ def train(message: Message, context: Context) -> Message:
     if history.repeats(after):  # the same answer once more, from what defenses had kept by then
         client = replace(client, kept=wire.kept_of(context, before=True))
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
+    reply = _reply(client, message, trained)
     wire.keep(context, trained.kept, client.kept)
     after.keep(context)
+    return reply
+
+
+def _reply(client: Client, message: Message, trained: Trained) -> Message:
     cost = ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
     if client.masking is not None:
         return wire.answer(message, arrays=masked(client, client.masking, message.content, trained), cost=cost)

@@ -110,3 +110,14 @@ def test_masks_of_clients_that_were_sent_different_models_do_not_cancel(tmp_path
     one, other = (wire.to_ring(wire.arrays_of(server.ask(client=i, keys=keys, dead=i == 1).content)) for i in (0, 1))
     examples = float(np.ldexp((one + other).view(np.int64).astype(float)[-1], -40))
     assert abs(examples - 2) > 1e-6
+
+
+def test_a_node_holds_sums_and_runs_to_its_own_floor(tmp_path: Path) -> None:
+    server = LyingServer(tmp_path, chain=SECAGG, federation={"clients": 3})
+    keys = server.keys()
+    server.grid._contexts[1].node_config["smallest-cohort"] = 3
+    assert "over 2 clients, and this client refuses below 3" in server.refusal(keys={k: keys[k] for k in ("0", "1")})
+    assert not server.ask(keys=keys).has_error()
+    server.grid._contexts[1].node_config["required-defenses"] = "clipping"
+    for kind in ("query", "train", wire.KEY_AGREEMENT, "evaluate"):
+        assert "this node requires 'clipping', and the run's defenses are" in server.refusal(kind=kind, keys=keys)
