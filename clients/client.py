@@ -199,5 +199,5 @@ def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "c
             logits = task.logits(weights, batch.inputs, mode="eval")
             total += len(batch) * float(task.criterion.mean(logits, batch.labels))
             right = task.criterion.decided(logits) == batch.labels
-            correct += len(batch) * float(right.double().mean())
+            correct += float(right.sum()) / right[0].numel()
     return total / len(examples), correct / len(examples)
