@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
@@ -9,7 +10,8 @@ from flwr.clientapp import ClientApp
 from fedleak.errors import UserError
 from fedleak.federation import wire
 
-from .client import Client
+from .client import Client, Trained
+from .history import History
 from .masking import agree, masked
 from .share import require_share
 
@@ -46,12 +48,23 @@ def introduce(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss.
 
+    A round that was answered is not answered for another content, and none goes back: see `history`.
     There is no loss where defenses prove something, which a figure that comes of the examples without noise would void.
     What it took is beside them, for the meter, which takes it out before the adversary looks.
     """
-    client = Client.of(message, context)
+    client, history = Client.of(message, context), History.of(context)
+    asked = wire.digest_of(message.content)
+    after = history.admitting(client.plan, client.round, pretraining=client.pretraining, asked=asked)
+    if history.repeats(after):  # the same answer once more, from what defenses had kept by then
+        client = replace(client, kept=wire.kept_of(context, before=True))
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
-    wire.keep(context, trained.kept)
+    reply = _reply(client, message, trained)
+    wire.keep(context, trained.kept, client.kept)
+    after.keep(context)
+    return reply
+
+
+def _reply(client: Client, message: Message, trained: Trained) -> Message:
     cost = ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
     if client.masking is not None:
         return wire.answer(message, arrays=masked(client, client.masking, message.content, trained), cost=cost)

@@ -27,6 +27,7 @@ from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.vault import PrivateBatch, deposit
 
+from .floor import Floor
 from .memory import Footprint, footprint
 from .share import examples_of, held_by, pretraining_of
 
@@ -59,12 +60,14 @@ class Client:
     partition: int
     round: int
     pretraining: bool
+    floor: Floor = field(default_factory=Floor)
+    """What its node demands of any run."""
     kept: NamedTensors = field(default_factory=dict)
     """What its defenses kept of earlier rounds."""
 
     @classmethod
     def of(cls, message: Message, context: Context) -> "Client":
-        """The client that a message is for; refuses a server that runs other code."""
+        """The client that a message is for; refuses a server that runs other code, and a run below the node's floor."""
         config = wire.config_of(message.content)
         theirs, ours = str(config.get(wire.FINGERPRINT)), source_fingerprint()
         if theirs != ours:
@@ -77,12 +80,15 @@ class Client:
                 'this node has no partition-id; start it with --node-config "partition-id=0 num-partitions=4"'
             )
         plan = FederationPlan.from_run_config(context.run_config)
+        pretraining, floor = bool(config.get(wire.PRETRAINING, False)), Floor.of(context.node_config)
+        floor.require(plan, pretraining=pretraining)
         require(plan.device)
         return cls(
             plan=plan,
             partition=int(context.node_config[wire.PARTITION]),
             round=wire.round_of(message.content),
-            pretraining=bool(config.get(wire.PRETRAINING, False)),
+            pretraining=pretraining,
+            floor=floor,
             kept=wire.kept_of(context),
         )
 
@@ -193,5 +199,5 @@ def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "c
             logits = task.logits(weights, batch.inputs, mode="eval")
             total += len(batch) * float(task.criterion.mean(logits, batch.labels))
             right = task.criterion.decided(logits) == batch.labels
-            correct += len(batch) * float(right.double().mean())
+            correct += float(right.sum()) / right[0].numel()
     return total / len(examples), correct / len(examples)

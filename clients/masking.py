@@ -20,13 +20,20 @@ def masked(client: Client, defense: SecureAggregation, content: RecordDict, trai
     cohort = _cohort(content)
     if cohort.get(client.partition) != public_key(private):
         raise FederationError("secure-aggregation: the cohort that the server names lacks this client's own key")
-    if len(cohort) < defense.smallest_cohort:
+    smallest = max(defense.smallest_cohort, client.floor.smallest_cohort)
+    if len(cohort) < smallest:
         raise FederationError(
             f"secure-aggregation: the server asks for a sum over {len(cohort)} clients, and this client refuses below "
-            f"{defense.smallest_cohort}"
+            f"{smallest}"
+        )
+    if len(set(cohort.values())) < len(cohort):
+        raise FederationError(
+            "secure-aggregation: the cohort that the server names holds one key twice, and clients have each their own"
         )
     values = defense.quantize(contribution(trained.before, trained.after, trained.examples), len(cohort))
-    context = f"{client.plan.task.label}/{client.plan.defense}/{client.plan.seed}/{client.round}"
+    # The model is part of it: between clients that were sent different models nothing cancels.
+    model = wire.digest_of(RecordDict({wire.ARRAYS: wire.arrays_of(content)}))
+    context = f"{client.plan.task.label}/{client.plan.defense}/{client.plan.seed}/{client.round}/{model}"
     return wire.from_ring(mask(values, client.partition, private, cohort, context))
 
 

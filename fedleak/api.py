@@ -138,7 +138,7 @@ def observe(
     mapping that has them as "logits". Parameters with `requires_grad = False`, and those that have no part in the
     scores, are neither trained nor sent; a tied parameter is sent once, under its first name.
     """
-    truth = examples_of(inputs, labels)
+    truth = examples_of(inputs, labels, auxiliary=auxiliary, strangers=strangers)
     network = module_of(model, mode_is_said="mode" in training)
     chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
     protocol = chain.protocol

@@ -15,7 +15,7 @@ from fedleak.gradients.rank import low_rank, rounding_of
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
-from ..parts.classifier_head.gradient import labels_of
+from ..parts.classifier_head.label_fit import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.linear_layers.first_layer import find_first_layer
 from ..parts.linear_layers.neurons import activated_by_one, least_squares
@@ -80,4 +80,5 @@ class AnalyticLinear(Attack):
         certificate = None if paired is None else certify(observation, inputs, paired)
         if certificate:
             return paired, certificate
-        return self.labels.infer_if_applicable(observation, rng), None
+        inferred = self.labels.infer_if_applicable(observation, rng)
+        return paired if inferred is None else inferred, None

@@ -17,7 +17,7 @@ from fedleak.settings.base import Count
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
-from ..parts.classifier_head.gradient import labels_of
+from ..parts.classifier_head.label_fit import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.linear_layers.first_layer import FirstLayer
 from ..parts.linear_layers.pixelwise import pixelwise

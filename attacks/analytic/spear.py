@@ -15,7 +15,7 @@ from fedleak.settings.base import Count
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.applicability import require_gradient
 from ..parts.certificates import certifiable, certify
-from ..parts.classifier_head.gradient import labels_of
+from ..parts.classifier_head.label_fit import labels_of
 from ..parts.classifier_head.label_rule import LabelRule
 from ..parts.linear_layers.disaggregation import MATCHED, Budget, Match, disaggregate
 from ..parts.linear_layers.first_layer import FirstLayer, find_first_layer
@@ -83,7 +83,8 @@ class SPEAR(Attack):
         inputs = front.features(images.double().flatten(1))
         span = certify_span(observation, layer, inputs)
         if not residual:
-            labels = self.labels.infer_if_applicable(observation, rng)
+            inferred = self.labels.infer_if_applicable(observation, rng)
+            labels = labels if inferred is None else inferred
         return Reconstruction(
             inputs=images,
             labels=labels,

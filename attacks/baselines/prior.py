@@ -13,13 +13,14 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.properties import CATALOGUE, of_each
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
-from fedleak.learning.batch import overlaps
+from fedleak.learning.batch import label_counts, matched_overlaps, overlaps
 from fedleak.learning.space import require_images
+from fedleak.randomness import generator
 
 from ..parts.classifier_head.label_rule import as_labels, whole_counts
 
-PUBLIC = 1000
-"""Public sets of labels that are compared with each other at most."""
+PUBLIC, BATCHES = 1000, 64
+"""Public sets of labels that are compared with each other at most, and batches of them that guesses are tried on."""
 
 
 def no_preference(observation: Observation) -> Float[Tensor, " candidates"] | None:
@@ -74,14 +75,35 @@ class Prior(Attack):
 def _frequent(observation: Observation) -> Int[Tensor, "examples *classes"]:
     """Labels as often as they are public, without public data all as often.
 
-    Where examples have several labels, for each the public set that is most like all of them; else none.
+    Where examples have several labels it is the guess that does best on batches of public sets: see `_frequent_sets`.
     """
     task, examples, public = observation.task, observation.examples(), observation.auxiliary
     known = None if public is None or not len(public) else public.labels
     if task.criterion.several_labels:
-        some = torch.zeros(1, task.classes, dtype=torch.long) if known is None else known[:PUBLIC]
-        return some[overlaps(some, some).sum(1).argmax()].expand(examples, -1).clone()
+        nothing = torch.zeros(examples, task.classes, dtype=torch.long)
+        return nothing if known is None else _frequent_sets(known[:PUBLIC], examples)
     frequency = torch.full((task.classes,), 1.0 / task.classes)
     if known is not None:
         frequency = torch.bincount(known, minlength=task.classes) / len(known)
     return as_labels(whole_counts(examples * frequency, examples))
+
+
+def _frequent_sets(known: Int[Tensor, "public classes"], examples: int) -> Int[Tensor, "examples classes"]:
+    """Sets that overlap most with those of batches of public examples, matched one to one.
+
+    Tried are one set for all (the best of the public ones and of the most frequent labels, as many as there may be),
+    and the public sets as often as they come, which of sets of one are labels by their frequency.
+    """
+    order = label_counts(known, known.shape[1]).argsort(descending=True, stable=True)
+    most_frequent = torch.zeros(known.shape[1] + 1, known.shape[1], dtype=torch.long)
+    for count in range(known.shape[1] + 1):
+        most_frequent[count, order[:count]] = 1
+    single = torch.cat([known, most_frequent])
+    best = single[overlaps(single, known).sum(1).argmax()].expand(examples, -1).clone()
+    if examples == 1:
+        return best
+    different, times = torch.unique(known, dim=0, return_counts=True)
+    dealt: Tensor = different[as_labels(whole_counts(examples * times / len(known), examples))]
+    rng = generator("batches of public sets")
+    batches = [known[torch.randint(len(known), (examples,), generator=rng)] for _ in range(BATCHES)]
+    return max((dealt, best), key=lambda guess: sum(sum(matched_overlaps(batch, guess)) for batch in batches))

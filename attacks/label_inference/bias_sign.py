@@ -10,9 +10,10 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 
-from ..parts.applicability import leaves_signs, length_unknown
-from ..parts.classifier_head.class_presence import LOUD, one_set
-from ..parts.classifier_head.gradient import bias_gradient, head_gradient, one_label
+from ..parts.applicability import leaves_signs
+from ..parts.classifier_head.class_presence import LOUD
+from ..parts.classifier_head.gradient import bias_gradient, head_gradient
+from ..parts.classifier_head.label_fit import one_label
 from ..parts.classifier_head.label_rule import LabelRule, require
 
 
@@ -34,10 +35,9 @@ class BiasSign(LabelRule):
     def infer(self, observation: Observation, rng: Generator) -> Int[Tensor, "guesses *classes"]:  # noqa: ARG002
         require(observation, signs=True, any_loss=True, several_labels=True)
         gradient, criterion = head_gradient(observation), observation.task.criterion
-        if criterion.several_labels and criterion.proves_presence:
-            return one_set(observation, gradient)
-        if not criterion.plain and observation.examples() == 1 and not leaves_signs(observation):
-            return one_label(criterion, gradient, length_known=not length_unknown(observation))
+        single = observation.examples() == 1 and not leaves_signs(observation)
+        if criterion.several_labels or (single and not criterion.plain):
+            return one_label(observation, gradient)
         if not criterion.proves_presence:
             raise NotApplicable(f"under {criterion.words} signs prove no class; try 'learned-counts'")
         bias = bias_gradient(gradient)

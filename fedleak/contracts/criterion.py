@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 import torch
@@ -41,6 +41,8 @@ class _Nothing(Settings):
 
 
 Loss = str | Callable[..., Tensor]
+LEVELS = [step / 20 for step in range(-80, 81)]
+"""Scores that a user's loss is tried at, to see which it takes for a label."""
 NAMES = ("cross-entropy", BINARY, "mean-squared-error")
 
 
@@ -58,6 +60,12 @@ class OwnLoss(Criterion):
     def words(self) -> str:
         return self.address
 
+    def decided(self, scores: Scores) -> Labels:
+        """The highest score; of several labels all whose scores are past the point where to have them costs less."""
+        if not self.several_labels:
+            return super().decided(scores)
+        return (scores > _borderlines(self, scores.shape[1]).to(scores)).long()
+
     def each(self, scores: Scores, labels: Labels) -> Float[Tensor, " batch"]:
         """By one call for each example: what mixes examples is left out."""
         return torch.stack([self.mean(scores[i : i + 1], labels[i : i + 1]) for i in range(len(labels))])
@@ -71,7 +79,8 @@ class OwnLoss(Criterion):
         try:
             loss = self.function(outputs, labels)
         except Exception as error:  # a function of anybody's raises whatever it likes
-            kind = "probabilities" if labels.is_floating_point() else "class indices"
+            several = "rows of zeros and ones" if self.several_labels else "probabilities"
+            kind = several if labels.is_floating_point() else "class indices"
             raise ConfigError(
                 f"task.loss: {self.address} does not take outputs of shape {tuple(outputs.shape)} and {kind} of shape "
                 f"{tuple(labels.shape)} ({type(error).__name__}: {first_line(error)})"
@@ -80,6 +89,27 @@ class OwnLoss(Criterion):
             got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
             raise ConfigError(f"task.loss: expected {self.address} to return the mean loss of a batch, got {got}")
         return loss
+
+
+@lru_cache(maxsize=8)
+def _borderlines(loss: OwnLoss, classes: int) -> Float[Tensor, " classes"]:
+    """For each label the score from which on the loss is lower with it than without it, all scores being alike.
+
+    Scores that the loss refuses are passed over: one of probabilities takes those in [0, 1] alone. 0 where none is.
+    """
+    nobody, lines = torch.zeros(1, classes, dtype=torch.long), torch.zeros(classes)
+    for label in range(classes):
+        there, cheaper = nobody.clone(), dict[float, float]()
+        there[0, label] = 1
+        for score in LEVELS:
+            scores = torch.full((1, classes), score)
+            try:
+                cheaper[score] = float(loss.mean(scores, nobody) - loss.mean(scores, there))
+            except ConfigError:
+                continue
+        without = [score for score, gain in cheaper.items() if gain <= 0]
+        lines[label] = max(without) if without and len(without) < len(cheaper) else 0.0
+    return lines
 
 
 def criterion_of(settings: TaskSettings, source: Source, network: nn.Module) -> Criterion:
@@ -91,7 +121,7 @@ def criterion_of(settings: TaskSettings, source: Source, network: nn.Module) -> 
         loss,
         options,
         source.classes,
-        single_logit=outputs == 1,
+        single_logit=outputs == 1 and not source.several_labels,
         several_labels=source.several_labels,
         address=settings.loss,
     )
@@ -186,9 +216,11 @@ def _of_torch(loss: nn.Module, classes: int, single_logit: bool) -> Criterion | 
     if isinstance(loss, nn.CrossEntropyLoss) and loss.ignore_index < 0:
         weights = () if loss.weight is None else tuple(loss.weight.tolist())
         return _cross_entropy(weights, loss.label_smoothing, classes)
-    scalar = isinstance(loss, nn.BCEWithLogitsLoss) and (loss.pos_weight is None or loss.pos_weight.numel() == 1)
-    if isinstance(loss, nn.BCEWithLogitsLoss) and scalar and loss.weight is None:
-        return _binary(None if loss.pos_weight is None else float(loss.pos_weight.reshape(())), single_logit)
+    if isinstance(loss, nn.BCEWithLogitsLoss) and loss.weight is None:
+        if loss.pos_weight is None:
+            return _binary(None, single_logit)
+        if single_logit and loss.pos_weight.numel() == 1:
+            return _binary(float(loss.pos_weight.reshape(())), single_logit)
     return SquaredError() if isinstance(loss, nn.MSELoss) else None
 
 

@@ -27,6 +27,11 @@ def source_of_table(settings: TaskSettings) -> Source:
             f"task: beside the data {echo(data)} expected a shape and a number of classes, which the server knows "
             "without them, as in shape = [3, 32, 32] and classes = 10"
         )
+    if settings.several_labels and settings.classes < 2:
+        raise ConfigError(
+            f"task.several_labels: expected two labels or more, got classes = {settings.classes}; one label that is "
+            "there or not is classes = 2 with a single logit"
+        )
     own = is_own(data)
     return Source(
         data,

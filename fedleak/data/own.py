@@ -73,7 +73,7 @@ def _labels(values: Any, source: Source) -> Tensor:
     if labels.is_floating_point() or labels.dim() != 1:
         raise DataError(
             f"{PLACE}: expected the labels of {source.reference} as a class index for each example, got {labels.dtype} "
-            f"of shape {tuple(labels.shape)}"
+            f"of shape {tuple(labels.shape)}; where they are rows of zeros and ones say task.several_labels = true"
         )
     return labels.long()
 

@@ -54,7 +54,7 @@ def _splits(source: Source) -> Splits:
     loader = loaders.build(source.loader or source.name, {})
     everything, parts = loader.read(source), loader.parts(source)
     _check(everything, source)
-    everything = replace(everything, given=space_of_source(source))
+    everything = replace(everything, labels=everything.labels.long(), given=space_of_source(source))
     order = torch.randperm(len(everything), generator=generator("public split", source.name))
     if parts is None:
         copies = _copies(everything.inputs, order)

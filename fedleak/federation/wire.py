@@ -1,5 +1,6 @@
 """Wire format: the one place where Flower's records become tensors and ring elements, and back."""
 
+from hashlib import sha256
 from math import prod
 from typing import Any
 
@@ -16,6 +17,7 @@ METRICS = "metrics"
 CONFIG = "config"
 MASKED = "masked"
 KEPT = "fedleak.kept"
+KEPT_BEFORE = "fedleak.kept-before"
 COHORT = "secure-aggregation"
 COST = "cost"
 """What a client says about its own effort; the server's meter takes it out of the reply."""
@@ -97,16 +99,30 @@ def round_of(content: RecordDict) -> int:
     return int(str(config_of(content)[ROUND]))
 
 
-def kept_of(context: Context) -> NamedTensors:
-    """What the client's last round left for this one; nothing before the first."""
-    record = context.state.array_records.get(KEPT)
+def kept_of(context: Context, *, before: bool = False) -> NamedTensors:
+    """What the client's last round left for this one, or what it started `before` that from; at first nothing."""
+    record = context.state.array_records.get(KEPT_BEFORE if before else KEPT)
     return {} if record is None else to_tensors(record)
 
 
-def keep(context: Context, kept: NamedTensors) -> None:
-    """Leaves something for the client's next round, where only the client can see it."""
+def keep(context: Context, kept: NamedTensors, before: NamedTensors) -> None:
+    """Leaves something for the client's next round, where only the client can see it, and what there was `before`."""
     if kept:
-        context.state[KEPT] = to_arrays(kept)
+        context.state[KEPT], context.state[KEPT_BEFORE] = to_arrays(kept), to_arrays(before)
+
+
+def digest_of(content: RecordDict) -> str:
+    """SHA-256 in hexadecimal of all that a message carries, whatever the order of its records."""
+    digest = sha256()
+    for name, record in sorted(content.items()):
+        for key, value in sorted(record.items()):
+            digest.update(repr((name, key)).encode())
+            if isinstance(value, Array):
+                digest.update(repr((value.dtype, tuple(value.shape), value.stype, len(value.data))).encode())
+                digest.update(value.data)
+            else:
+                digest.update(repr(value).encode())
+    return digest.hexdigest()
 
 
 def bytes_of(content: RecordDict) -> int:

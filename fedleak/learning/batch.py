@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Num
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from fedleak.learning.space import InputSpace, space_of
@@ -92,3 +93,15 @@ def overlaps(one: Int[Tensor, "ones classes"], other: Int[Tensor, "others classe
     both = first @ second.T
     either = first.sum(1)[:, None] + second.sum(1)[None] - both
     return torch.where(either > 0, both / either.clamp_min(1.0), 1.0)
+
+
+def matched_overlaps(truths: Int[Tensor, "batch classes"], guesses: Int[Tensor, "guesses classes"]) -> list[float]:
+    """Jaccard's index of each set and the guess that it is matched with, one to one, so that the sum is the greatest.
+
+    0 where no guess is left. Source: Kuhn 1955, https://doi.org/10.1002/nav.3800020109.
+    """
+    alike = overlaps(truths, guesses)
+    rows, columns = (torch.from_numpy(places) for places in linear_sum_assignment(alike.numpy(), maximize=True))
+    found = torch.zeros(len(truths), dtype=torch.float64)
+    found[rows] = alike[rows, columns]
+    return list(found.tolist())

@@ -16,10 +16,10 @@ from fedleak.learning.task import Task
 # Examples.
 
 
-def examples_of(inputs: Any, labels: Any) -> Batch:
+def examples_of(inputs: Any, labels: Any, **others: Batch | None) -> Batch:
     """Images in [0, 1] and a class index for each, or a row of zeros and ones; halves become float32, all is a copy.
 
-    Raises `ConfigError` where they are not such.
+    Raises `ConfigError` where they are not such, or `others` beside them have labels of another kind.
     """
     images = _images(inputs)
     low, high = (float(end) for end in images.aminmax())
@@ -28,7 +28,19 @@ def examples_of(inputs: Any, labels: Any) -> Batch:
             f"observe: expected images in [0, 1], got {low:.3g} to {high:.3g}; give them as they are before they are "
             "normalized, and put the normalization into the model in front of its first layer"
         )
-    return Batch(images, _labels(labels, len(images)))
+    truth = Batch(images, _labels(labels, len(images)))
+    _require_alike(truth, others)
+    return truth
+
+
+def _require_alike(truth: Batch, others: dict[str, Batch | None]) -> None:
+    """Refuses other examples whose labels are of another kind: class indices beside rows, or rows of another width."""
+    for name, batch in others.items():
+        if batch is not None and batch.labels.shape[1:] != truth.labels.shape[1:]:
+            raise ConfigError(
+                f"observe: expected labels of {name} of shape {('n', *truth.labels.shape[1:])}, as the images have, "
+                f"got {tuple(batch.labels.shape)}"
+            )
 
 
 def _images(inputs: Any) -> Tensor:
@@ -51,11 +63,18 @@ def _images(inputs: Any) -> Tensor:
 
 
 def _labels(labels: Any, count: int) -> Tensor:
+    if isinstance(labels, list | tuple):
+        labels = [one.tolist() if isinstance(one, Tensor) else one for one in labels]
     try:
         given = torch.as_tensor(labels).detach()
     except (TypeError, ValueError, RuntimeError):
         given = torch.empty(0)
     plain = not (given.is_complex() or given.is_meta)
+    plain = plain and given.layout is torch.strided
+    if plain and given.shape == (count, 1):
+        raise ConfigError(
+            f"observe: expected labels of shape ({count},), one for each image, got ({count}, 1); give labels[:, 0]"
+        )
     if plain and given.dim() == 2 and len(given) == count and given.shape[1] and ((given == 0) | (given == 1)).all():
         return given.to("cpu", torch.int64, copy=True)
     if not plain or given.is_floating_point() or given.dtype is torch.bool or given.shape != (count,):

@@ -4,13 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from jaxtyping import Int
-from scipy.optimize import linear_sum_assignment
-from torch import Tensor
-
 from fedleak.contracts.metric import ExampleMetric, metrics
-from fedleak.learning.batch import Batch, overlaps
+from fedleak.learning.batch import Batch, matched_overlaps
 
 
 @metrics.register("label-recall")
@@ -23,7 +18,7 @@ class LabelRecall(ExampleMetric):
 
     Where examples have several labels a sample's figure is Jaccard's index |guess ∩ truth| / |guess ∪ truth| of its set
     and the guessed one that it is matched with, one to one, so that the sum is the greatest; of sets of one that is the
-    same figure. A label too many costs as one too few. Source: https://doi.org/10.1007/978-3-540-24775-3_5
+    same figure, and a label too many costs too. Source: https://doi.org/10.1007/978-3-540-24775-3_5
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2105.09369"
@@ -38,19 +33,10 @@ class LabelRecall(ExampleMetric):
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         if truth.labels.dim() == 2:
-            return _overlaps(guess.labels, truth.labels)
+            return matched_overlaps(truth.labels, guess.labels)
         left = Counter(guess.labels.tolist())
         found = []
         for label in truth.labels.tolist():
             found.append(float(left[label] > 0))
             left[label] -= 1
         return found
-
-
-def _overlaps(guesses: Int[Tensor, "guesses classes"], truths: Int[Tensor, "batch classes"]) -> list[float]:
-    """Jaccard's index of each true set and the guess that is matched with it; 0 where none is left."""
-    alike = overlaps(truths, guesses)
-    rows, columns = linear_sum_assignment(alike.numpy(), maximize=True)
-    found = torch.zeros(len(truths), dtype=torch.float64)
-    found[torch.from_numpy(rows)] = alike[torch.from_numpy(rows), torch.from_numpy(columns)]
-    return list(found.tolist())

@@ -58,7 +58,7 @@ def test_its_loss_is_a_secret_where_defenses_prove_something(tmp_path: Path) -> 
 
 
 def test_training_before_the_recorded_rounds_leaves_no_trace(tmp_path: Path) -> None:
-    content = asked(plan_in(tmp_path), "train", **{wire.PRETRAINING: True}).content
+    content = asked(plan_in(tmp_path, model={"trained_rounds": 1}), "train", **{wire.PRETRAINING: True}).content
     assert wire.metrics_of(content)["num-examples"] == len(share_of(plan_in(tmp_path), 0))
     assert not (tmp_path / "t").exists()
 

@@ -96,7 +96,7 @@ def test_a_frozen_head_has_no_labels_to_read() -> None:
         ({"pixel_values": IMAGES}, LABELS, "expected images as one tensor, got dict of 1"),
         (IMAGES, ["cat", "dog", "cat", "dog"], "expected a class index for each of 4 images, got list of 4"),
         (IMAGES, LABELS > 0, "expected a class index for each of 4 images, got torch.bool"),
-        (IMAGES, LABELS[:, None], r"expected a class index for each of 4 images, got torch.int64 of shape \(4, 1\)"),
+        (IMAGES, LABELS[:, None], r"expected labels of shape \(4,\), one for each image, got \(4, 1\); give"),
         (IMAGES, LABELS - 1, "expected labels from 0 to 2, as the model has 3 outputs, got -1 to 1"),
         (IMAGES[..., :4], LABELS, "the model does not run on an example of shape"),
         (IMAGES, LABELS.float(), "expected a class index for each of 4 images, got torch.float32"),

@@ -120,8 +120,8 @@ def test_closed_forms_prove_the_set_with_the_image() -> None:
 def test_blind_guesses_are_sets() -> None:
     seen = observe(network(), images(3), rows((0, 1), (2,), (0,)), loss="binary-cross-entropy", auxiliary=public())
     prior, drawn = (attack(seen, name).labels for name in ("prior", "no-gradient"))
-    assert torch.equal(prior, rows((0, 1), (0, 1), (0, 1)))  # nearest to all public sets
-    assert {tuple(row) for row in drawn.tolist()} <= {tuple(row) for row in public().labels.tolist()}
+    for guess in (prior, drawn):
+        assert {tuple(row) for row in guess.tolist()} <= {tuple(row) for row in public().labels.tolist()}
     alone = observe(network(), images(1), rows((0,)), loss="binary-cross-entropy")
     assert torch.equal(attack(alone, "prior").labels, rows(()))
 
@@ -152,3 +152,88 @@ def test_rows_are_taken_as_people_have_them(labels: Any) -> None:
 def test_what_is_no_set_is_one_sentence(labels: Tensor, loss: Any, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         observe(network(), images(1), labels, loss=loss)
+
+
+def test_the_prior_of_sets_of_one_is_that_of_labels() -> None:
+    labels = torch.randint(LABELS, (200,), generator=generator("labels"))
+    known = Batch(images(200, 9), labels)
+    sets = Batch(known.inputs, F.one_hot(labels, LABELS))
+    truth = torch.tensor([0, 1, 1, 2, 3, 4, 4, 2])
+    one = observe(network(), images(8), truth, loss="binary-cross-entropy", auxiliary=known)
+    several = observe(network(), images(8), F.one_hot(truth, LABELS), loss="binary-cross-entropy", auxiliary=sets)
+    assert attack(several, "prior").labels.argmax(1).sort().values.tolist() == attack(one, "prior").labels.tolist()
+
+
+def test_to_name_a_constant_that_no_public_example_has_pays_no_more_than_the_prior() -> None:
+    rare = torch.arange(1, 21).repeat(10)
+    sets = torch.zeros(200, 21, dtype=torch.long)
+    sets[:, 0], sets[torch.arange(200), rare] = 1, 1
+    sets[torch.arange(200), 1 + rare % 20] = 1
+    model = nn.Sequential(nn.Flatten(), nn.Linear(432, 21))
+    seen = observe(model, images(1), sets[:1], loss="binary-cross-entropy", auxiliary=Batch(images(200, 9), sets))
+    assert attack(seen, "prior").labels.nonzero()[:, 1].tolist() == [0]
+
+
+@pytest.mark.parametrize("loss", [nn.BCELoss(), "mean-squared-error"], ids=str)
+def test_what_stands_behind_the_last_layer_is_reckoned_with(loss: Any) -> None:
+    for own in ((), (2,), (0, 3, 4)):
+        seen = observe(nn.Sequential(*network(), nn.Sigmoid()), images(1), rows(own), loss=loss)
+        assert torch.equal(attack(seen, "auto-labels").labels, rows(own))
+        assert attack(seen, "inverting-gradients", steps=2).failure is None
+    label = torch.tensor([3])
+    one = observe(nn.Sequential(*network(), nn.Sigmoid()), images(1), label, loss="mean-squared-error")
+    assert torch.equal(attack(one, "auto-labels").labels, label)
+
+
+@pytest.mark.parametrize(
+    "defense",
+    [
+        {"use": "random-k", "fraction": 0.5},
+        {"use": "top-k", "fraction": 0.1},
+        {"use": "withhold", "layers": ["5.bias"]},
+        {"use": "gaussian-noise", "std": 0.001},
+    ],
+    ids=str,
+)
+def test_what_was_not_sent_is_no_label_that_is_not_there(defense: dict[str, Any]) -> None:
+    for own in ((), (2,), (0, 3, 4), (0, 1, 2, 3, 4)):
+        seen = observe(network(), images(1), rows(own), loss="binary-cross-entropy", defense=[defense])
+        assert torch.equal(attack(seen, "auto-labels").labels, rows(own))
+
+
+def test_a_pull_that_rounds_away_is_decided_by_the_score() -> None:
+    model, batch = network(), images(1)
+    with torch.no_grad():
+        model[-1].bias.copy_(torch.tensor([40.0, -40.0, 40.0, 0.1, -0.1]))
+    seen = observe(model, batch, rows((0, 2, 4)), loss="binary-cross-entropy", learning_rate=0.01)
+    assert torch.equal(attack(seen, "auto-labels").labels, rows((0, 2, 4)))
+
+
+def test_several_steps_are_not_taken_for_one() -> None:
+    seen = observe(network(), images(1), rows((1, 3)), loss="mean-squared-error", epochs=5, learning_rate=0.3)
+    assert "read off the gradient of one local step, and none explains this update" in attack(seen, "bias-sign").failure
+    masked = observe(network(), images(1), rows((1, 3)), loss="mean-squared-error",
+                     defense=[{"use": "withhold", "layers": ["5.weight"]}])  # fmt: skip
+    assert attack(masked, "bias-sign").labels is None
+
+
+def test_batches_of_sets_behind_closed_forms_keep_the_sets_that_fit() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(432, 60), nn.ReLU(), nn.Linear(60, LABELS))
+    truth = rows((0, 2), (1, 2, 3))
+    guess = attack(observe(model, images(2), truth, loss="binary-cross-entropy"), "analytic-linear")
+    assert guess.labels is None or sorted(guess.labels.tolist()) == sorted(truth.tolist())
+    assert guess.labels is not None or len(guess.inputs) < 2
+
+
+def test_labels_of_other_examples_are_of_the_same_kind() -> None:
+    other = Batch(images(9, 4), torch.arange(9) % LABELS)
+    for name in ("auxiliary", "strangers"):
+        with pytest.raises(ConfigError, match=f"labels of {name} of shape"):
+            observe(network(), images(1), rows((0,)), loss="binary-cross-entropy", **{name: other})
+    with pytest.raises(ConfigError, match=r"one for each image, got \(2, 1\); give labels\[:, 0\]"):
+        observe(network(), images(2), torch.tensor([[0], [1]]), loss="binary-cross-entropy")
+    scalar = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.0))
+    assert torch.equal(
+        attack(observe(network(), images(1), rows((0, 2)), loss=scalar), "auto-labels").labels, rows((0, 2))
+    )

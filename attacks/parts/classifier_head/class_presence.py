@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
-from fedleak.errors import NotApplicable
 
 from .gradient import HeadGradient
 from .label_rule import whole_counts
@@ -62,17 +61,3 @@ def presence(observation: Observation, gradient: HeadGradient) -> Presence:
     few = 0 < int(sure.sum()) <= FEW * min(len(sure), examples)
     conclusive = one_sign and few and not undecided(observation, gradient)
     return Presence(sure=sure, possible=sure if conclusive else torch.ones_like(sure))
-
-
-def one_set(observation: Observation, gradient: HeadGradient) -> Int[Tensor, "1 classes"]:
-    """The labels of one example that may have several, exactly, where each is right or wrong by itself.
-
-    Under binary cross-entropy of each label the bias gradient is `(p - y) / C`, negative just where a label is there;
-    so are its signs, and any sum of it over local steps.
-    """
-    pull = gradient.bias
-    if pull is None:
-        if not never_negative(observation):
-            raise NotApplicable("without a bias, and with features of both signs, the last layer shows no labels")
-        pull = gradient.weight.sum(1)
-    return (pull < 0).long()[None]

@@ -3,22 +3,16 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
-from fedleak.gradients.precision import in_dtype
-from fedleak.learning.loss import Criterion
 from fedleak.learning.task import Task
 from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, names_of
-from fedleak.randomness import seeded
 
-from ..applicability import leaves_signs, length_unknown, mode_of
-
-SETTLING = 4
-"""Rounds in which the normalizer of a batch settles."""
+from ..applicability import leaves_signs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +142,6 @@ def ends(observation: Observation) -> list[Weights]:
     return [observation.before, weights_after(observation)]
 
 
-# What is read off the head's gradient: its bias part, and which label belongs to which image.
-
-
 def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
     """The bias gradient; without a bias, the head's rows along their main direction (right up to a positive factor).
 
@@ -167,83 +158,3 @@ def bias_gradient(gradient: HeadGradient) -> Float[Tensor, " classes"]:
         return gradient.weight @ direction.abs()
     along = gradient.weight @ direction
     return along if along.max() < -along.min() else -along
-
-
-def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -> Int[Tensor, "batch *classes"] | None:
-    """The label of each image of a whole batch, read off the head's gradient; None where it cannot be.
-
-    The head's weight gradient is `Σ_j (p_j - y_j) h_jᵀ / K`. With the images known, so are their features h and
-    scores, and each one's part is the solution of a linear system: the label is the one that fits it best. Right where
-    the images are, and where their features are independent (so at most as many images as features).
-    """
-    head, task = find_head(observation.task), observation.task
-    criterion = task.criterion
-    if head is None or not head.plain or leaves_signs(observation) or len(inputs) != observation.examples():
-        return None
-    weights = in_dtype(observation.before, torch.float64)
-    weight = weights.parameters[head.weight].requires_grad_()
-    try:
-        with seeded("pairing"):
-            logits = task.logits(weights, inputs.double(), mode=mode_of(observation))
-    except (ValueError, RuntimeError):
-        return None  # the network does not run on such a batch, or not in double precision
-    # An output's derivative by its own row of weights is what the head sees: the features.
-    slopes = [torch.autograd.grad(row[-1], weight, retain_graph=True, allow_unused=True)[0] for row in logits]
-    if any(slope is None for slope in slopes):
-        return None  # the last matrix has no part in the outputs
-    features = torch.stack([slope[-1] for slope in slopes])
-    gradient, _ = head.rows(observation.gradient(), -1.0 if criterion.balanced else 0.0)
-    seen: Tensor = torch.linalg.lstsq(features.T, gradient.T, driver="gelsd").solution
-    return fitting_labels(criterion, logits.detach(), seen, length_known=not length_unknown(observation))
-
-
-def one_label(criterion: Criterion, gradient: HeadGradient, *, length_known: bool) -> Int[Tensor, "1 *classes"]:
-    """The label of one example, exactly, under any loss: its features are rows of the weight's gradient over the bias'.
-
-    So its scores are known, and with them what each label, or set of labels, would bring.
-    """
-    weight, bias = gradient.before
-    if gradient.bias is None or bias is None or not weight.any():
-        raise NotApplicable(
-            "under such a loss a label is read off the last layer's bias and a weight that is neither tied nor computed"
-        )
-    features = gradient.weight.T @ gradient.bias / gradient.bias.square().sum().clamp_min(1e-300)
-    return fitting_labels(criterion, (weight @ features + bias)[None], gradient.bias[None], length_known=length_known)
-
-
-def fitting_labels(
-    criterion: Criterion,
-    scores: Float[Tensor, "batch classes"],
-    seen: Float[Tensor, "batch classes"],
-    *,
-    length_known: bool,
-) -> Int[Tensor, "batch *classes"]:
-    """The label of each example of a batch whose derivative by the scores is nearest to the one that was seen.
-
-    What the mean divides by may hang on the labels, as with class weights: they start where directions fit, and settle.
-    Where the length of the update is unknown directions are all there is.
-    """
-    if criterion.several_labels:
-        return _fitting_sets(criterion, scores, seen, length_known)
-    every = [torch.full_like(scores[:, 0], label, dtype=torch.long) for label in range(scores.shape[1])]
-    could = torch.stack([criterion.derivative(scores, labels) for labels in every], 1)
-    labels = torch.cosine_similarity(could, seen[:, None], dim=2).argmax(1)
-    for _ in range(SETTLING if length_known else 0):
-        size = criterion.sizes(scores, labels).sum()
-        labels = (could / size - seen[:, None]).square().sum(2).argmin(1)
-    return labels
-
-
-def _fitting_sets(criterion: Criterion, scores: Tensor, seen: Tensor, length_known: bool) -> Tensor:
-    """The same for sets of labels, label by label: exact where each is right or wrong by itself."""
-
-    def misfit(labels: Tensor) -> Tensor:
-        slopes = criterion.derivative(scores, labels) / len(scores)
-        return (slopes - seen).square().sum(1) if length_known else -torch.cosine_similarity(slopes, seen, dim=1)
-
-    labels = (seen < 0).long()
-    for label in [*range(scores.shape[1])] * SETTLING:
-        other = labels.clone()
-        other[:, label] ^= 1
-        labels = torch.where((misfit(other) < misfit(labels))[:, None], other, labels)
-    return labels

@@ -48,7 +48,7 @@ def view(
     seen: list[Tensor] = []
     logits: list[Tensor] = []
     batches = -(-len(inputs) // max(observation.training.batch_size or observation.examples(), 2))
-    layer = _last_layer(observation)
+    layer = last_layer(observation)
     handle = layer.register_forward_pre_hook(lambda _, values: seen.append(values[0].detach())) if layer else None
     try:
         with torch.no_grad(), seeded("view"):
@@ -79,7 +79,8 @@ def never_negative(observation: Observation) -> bool:
     return features is not None and bool((features >= 0).all())
 
 
-def _last_layer(observation: Observation) -> nn.Module | None:
+def last_layer(observation: Observation) -> nn.Linear | None:
+    """The head as a module, where it is a plain layer."""
     head = head_of(observation.task)
     layer = observation.task.network.get_submodule(head.weight.rpartition(".")[0])
     return layer if isinstance(layer, nn.Linear) and head.plain else None

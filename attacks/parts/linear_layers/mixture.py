@@ -12,7 +12,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
 
 from ..certificates import certifiable, certify
-from ..classifier_head.gradient import labels_of
+from ..classifier_head.label_fit import labels_of
 from .first_layer import FirstLayer, Front, head_behind_relu
 from .inputs import Layer, refitted
 from .neurons import unexplained

@@ -12,7 +12,7 @@ from fedleak.api import attack, capture
 from fedleak.api import observe as observe_api
 from fedleak.attacks.analytic.analytic_linear import AnalyticLinear
 from fedleak.attacks.parts.certificates import certifiable, certify
-from fedleak.attacks.parts.classifier_head.gradient import labels_of
+from fedleak.attacks.parts.classifier_head.label_fit import labels_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch

@@ -140,3 +140,16 @@ def test_a_table_says_that_examples_have_several_labels() -> None:
     torch.testing.assert_close(own.mean(scores, labels), F.multilabel_soft_margin_loss(scores, labels.float()))
     assert own.decided(torch.tensor([[0.1, -0.1], [2.0, 0.4]])).tolist() == [[1, 0], [1, 1]]
     assert SquaredError(several_labels=True).decided(torch.tensor([[0.6, 0.4]])).tolist() == [[1, 0]]
+
+
+def test_a_user_s_loss_decides_where_a_label_costs_less_than_none() -> None:
+    of_probabilities = criterion_for(nn.BCELoss(), {}, 3, single_logit=False, several_labels=True)
+    assert of_probabilities.decided(torch.tensor([[0.4, 0.6, 0.9]])).tolist() == [[0, 1, 1]]
+    of_logits = criterion_for(nn.MultiLabelSoftMarginLoss(), {}, 3, single_logit=False, several_labels=True)
+    assert of_logits.decided(torch.tensor([[-0.4, 0.1, 0.9]])).tolist() == [[0, 1, 1]]
+
+
+def test_one_label_alone_is_no_set() -> None:
+    table = {"data": "m:data", "shape": (1, 4, 4), "classes": 1, "several_labels": True, "loss": "binary-cross-entropy"}
+    with pytest.raises(ConfigError, match=r"task.several_labels: expected two labels or more, got classes = 1"):
+        criterion_in(**table)
