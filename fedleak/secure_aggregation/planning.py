@@ -1,10 +1,10 @@
-"""Neighbours and threshold for a cohort, by the tail bounds of Bell et al.
+"""Neighbours and threshold for a cohort, by tail bounds after Bell et al.
 
-https://doi.org/10.1145/3372297.3417885, section 3. Three events must be rare, over all clients together:
+https://doi.org/10.1145/3372297.3417885. Three events must be rare, over all clients together:
 
 - `threshold` or more of a client's neighbours are corrupt: its secrets are open (2^-40, hypergeometric);
 - the ring falls apart without the corrupt and the dropped, which takes a run of `neighbours / 2` of them: the sum of
-  each part is open (2^-40; n (corrupt + dropouts)^(neighbours / 2), a union bound over where the run begins);
+  each part is open (2^-40; n (corrupt + dropouts)^(neighbours / 2), a union bound of ours over where the run begins);
 - fewer than `threshold` of a client's neighbours stay: the round is lost (2^-30, hypergeometric).
 
 The threshold is above half of a neighbourhood besides.

@@ -128,26 +128,24 @@ def test_every_pattern_of_three_up_to_names(clients: int, threshold: int, make_r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clients", "threshold"), [(3, 2), (3, 3), (4, 3)])
-def test_every_pattern_of_three_and_four(clients: int, threshold: int, make_round: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(("clients", "threshold"), [(3, 2), (3, 3)])
+def test_every_pattern_of_three(clients: int, threshold: int, make_round: Callable[..., Any]) -> None:
     for gone in patterns(clients):
         check(make_round(clients, threshold), gone, threshold)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("clients", "threshold"), [(5, 3), (6, 4)])
-def test_every_pattern_of_five_and_six_up_to_names(
-    clients: int, threshold: int, make_round: Callable[..., Any]
-) -> None:
+@pytest.mark.parametrize(("clients", "threshold"), [(4, 3), (5, 3), (6, 4)])
+def test_every_pattern_of_four_to_six_up_to_names(clients: int, threshold: int, make_round: Callable[..., Any]) -> None:
     for gone in unordered(clients):
         assert gone.keys() == set(range(clients))
         check(make_round(clients, threshold), gone, threshold)
 
 
 @pytest.mark.slow
-def test_two_hundred_on_a_ring_with_twenty_lost(make_round: Callable[..., Any]) -> None:
-    gone = {client: client // 10 % NEVER if client % 10 == 3 else NEVER for client in range(200)}
-    one = make_round(200, 9, 14, entries=1000).run(gone)
+def test_a_hundred_on_a_ring_with_ten_lost(make_round: Callable[..., Any]) -> None:
+    gone = {client: client // 10 % NEVER if client % 10 == 3 else NEVER for client in range(100)}
+    one = make_round(100, 9, 14, entries=1000).run(gone)
     assert one.server.survivors == tuple(sorted(there(gone, "masked")))
     assert np.array_equal(one.server.total, one.clear_sum(one.server.survivors))
 
