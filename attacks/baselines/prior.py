@@ -15,7 +15,6 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import label_counts, matched_overlaps, overlaps
 from fedleak.learning.space import require_images
-from fedleak.randomness import generator
 
 from ..parts.classifier_head.label_rule import as_labels, whole_counts
 
@@ -59,20 +58,20 @@ class Prior(Attack):
     paper: ClassVar = "https://arxiv.org/abs/2201.04845"
     cites: ClassVar = "balle2022reconstructing"
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         task, examples, public = observation.task, observation.examples(), observation.auxiliary
         image = torch.full(task.shape, task.space.middle)
         if public is not None and len(public):
             image = public.inputs.mean(0)
         return Reconstruction(
             inputs=image.expand(examples, *task.shape).clone(),
-            labels=_frequent(observation),
+            labels=_frequent(observation, rng),
             membership=no_preference(observation),
             properties=public_majority(observation),
         )
 
 
-def _frequent(observation: Observation) -> Int[Tensor, "examples *classes"]:
+def _frequent(observation: Observation, rng: Generator) -> Int[Tensor, "examples *classes"]:
     """Labels as often as they are public, without public data all as often.
 
     Where examples have several labels it is the guess that does best on batches of public sets: see `_frequent_sets`.
@@ -81,14 +80,16 @@ def _frequent(observation: Observation) -> Int[Tensor, "examples *classes"]:
     known = None if public is None or not len(public) else public.labels
     if task.criterion.several_labels:
         nothing = torch.zeros(examples, task.classes, dtype=torch.long)
-        return nothing if known is None else _frequent_sets(known[:PUBLIC], examples)
+        return nothing if known is None else _frequent_sets(known[:PUBLIC], examples, rng)
     frequency = torch.full((task.classes,), 1.0 / task.classes)
     if known is not None:
         frequency = torch.bincount(known, minlength=task.classes) / len(known)
     return as_labels(whole_counts(examples * frequency, examples))
 
 
-def _frequent_sets(known: Int[Tensor, "public classes"], examples: int) -> Int[Tensor, "examples classes"]:
+def _frequent_sets(
+    known: Int[Tensor, "public classes"], examples: int, rng: Generator
+) -> Int[Tensor, "examples classes"]:
     """Sets that overlap most with those of batches of public examples, matched one to one.
 
     Tried are one set for all (the best of the public ones and of the most frequent labels, as many as there may be),
@@ -104,6 +105,5 @@ def _frequent_sets(known: Int[Tensor, "public classes"], examples: int) -> Int[T
         return best
     different, times = torch.unique(known, dim=0, return_counts=True)
     dealt: Tensor = different[as_labels(whole_counts(examples * times / len(known), examples))]
-    rng = generator("batches of public sets")
     batches = [known[torch.randint(len(known), (examples,), generator=rng)] for _ in range(BATCHES)]
     return max((dealt, best), key=lambda guess: sum(sum(matched_overlaps(batch, guess)) for batch in batches))

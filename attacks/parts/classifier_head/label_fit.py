@@ -10,7 +10,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.errors import ConfigError, NotApplicable
 from fedleak.gradients.precision import in_dtype
 from fedleak.learning.loss import Criterion
-from fedleak.randomness import generator, seeded
+from fedleak.randomness import seeded
 
 from ..applicability import leaves_signs, length_unknown, mode_of
 from .gradient import HeadGradient, find_head
@@ -20,7 +20,7 @@ SETTLING = 4
 """Rounds in which the normalizer of a batch settles."""
 UNEXPLAINED = 0.1
 """Share of the head's squared gradient, or of a right angle, from which a set of labels does not explain it."""
-PROBES, SAME = 32, 1e-4
+PROBES, SAME, PROBED = 32, 1e-4, torch.tensor([0.3, 0.7])
 Slopes = Callable[[Tensor, Tensor], Tensor]
 """From the head's outputs and labels to the derivative of each example's loss by these outputs."""
 
@@ -85,7 +85,8 @@ def one_label(observation: Observation, gradient: HeadGradient) -> Int[Tensor, "
 
 def ends_in_head(observation: Observation) -> bool:
     """Whether the head's outputs are the scores; true too where the head is no plain layer on one vector."""
-    seen = view(observation, observation.task.space.uniform(2, generator("behind the head")))
+    space = observation.task.space
+    seen = view(observation, torch.stack([torch.full(space.shape, float(level)) for level in space.at(PROBED)]))
     parameters, head = observation.before.parameters, find_head(observation.task)
     if seen.features is None or head is None or not head.plain:
         return True
@@ -127,10 +128,9 @@ def slopes_of(observation: Observation) -> Slopes:
 
 def _signs_tell(slopes: Slopes, classes: int) -> bool:
     """Whether just the labels that are there pull their output up: of cross-entropies, hinges, squares of sigmoids."""
-    rng = generator("signs of sets")
-    labels = torch.randint(2, (PROBES, classes), generator=rng)
-    found = slopes(torch.randn(PROBES, classes, generator=rng, dtype=torch.float64), labels)
-    return bool(((found < 0) == (labels == 1)).all())
+    with seeded("signs of sets"):
+        labels, outputs = torch.randint(2, (PROBES, classes)), torch.randn(PROBES, classes, dtype=torch.float64)
+    return bool(((slopes(outputs, labels) < 0) == (labels == 1)).all())
 
 
 def _signed(observation: Observation, gradient: HeadGradient) -> Int[Tensor, "1 classes"]:
