@@ -1,6 +1,7 @@
 """Label fit: the labels, or sets of labels, that explain the head's gradient best where its outputs are known."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -52,7 +53,11 @@ def labels_of(observation: Observation, inputs: Float[Tensor, "batch *shape"]) -
     features = torch.stack([slope[-1] for slope in slopes])
     gradient, _ = head.rows(observation.gradient(), -1.0 if criterion.balanced else 0.0)
     seen: Tensor = torch.linalg.lstsq(features.T, gradient.T, driver="gelsd").solution
-    return _fitting(criterion, criterion.derivative, logits.detach(), seen, not length_unknown(observation))[0]
+    known = not length_unknown(observation)
+    try:
+        return _fitting(criterion, partial(_derivative, criterion), logits.detach(), seen, known)[0]
+    except NotApplicable:
+        return None
 
 
 def one_label(observation: Observation, gradient: HeadGradient) -> Int[Tensor, "1 *classes"]:
@@ -100,7 +105,7 @@ def slopes_of(observation: Observation) -> Slopes:
     """The derivative of the loss by the head's outputs, through all that stands behind it."""
     criterion, layer = observation.task.criterion, last_layer(observation)
     if layer is None or ends_in_head(observation):
-        return criterion.derivative
+        return partial(_derivative, criterion)
     if criterion.single_logit:
         raise NotApplicable("something stands between the last layer's single output and the loss; try 'dlg'")
     weights = in_dtype(observation.before, torch.float64)
@@ -114,13 +119,20 @@ def slopes_of(observation: Observation) -> Slopes:
                 images = middle.expand(len(outputs), *middle.shape)
                 scores = observation.task.logits(weights.clone(), images, mode="eval")
                 (found,) = torch.autograd.grad(criterion.each(scores, labels).sum(), leaf)
-        except ConfigError as error:  # a loss of the user's that refuses such scores
+        except ConfigError as error:
             raise NotApplicable(str(error)) from error
         finally:
             handle.remove()
         return found
 
     return slopes
+
+
+def _derivative(criterion: Criterion, scores: Tensor, labels: Tensor) -> Tensor:
+    try:
+        return criterion.derivative(scores, labels)
+    except ConfigError as error:  # a loss of the user's that refuses such scores
+        raise NotApplicable(str(error)) from error
 
 
 # Sets of labels by sign, and by fit.
