@@ -23,7 +23,8 @@ class Server:
 
     The first stage, `advertise`, has no question. A client whose answer is refused, or has not come when its stage
     is closed, is gone from there on. Closing raises where fewer than the threshold of somebody's neighbourhood are
-    left: the round is lost, and nothing was revealed. After the last stage, `total` is the sum of the survivors.
+    left: the round is lost, and on a complete graph nothing was revealed. After the last stage, `total` is the sum of
+    the survivors.
     """
 
     def __init__(
@@ -206,8 +207,7 @@ class Server:
         if not enough:
             least = f"{self.session.smallest_cohort} clients and {self.session.degree.threshold} of each neighbourhood"
             raise FederationError(
-                f"secure-aggregation: stage '{self.stage}' must end with {least}, and {found}, so the round is lost "
-                "and nothing is revealed"
+                f"secure-aggregation: stage '{self.stage}' must end with {least}, and {found}, so the round is lost"
             )
 
     # Rebuilding secrets, and the masks that follow from them.

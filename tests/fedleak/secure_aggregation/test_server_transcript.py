@@ -59,23 +59,19 @@ def test_the_transcript_determines_the_survivors_sum_or_no_sum(
     data: st.DataObject, make_round: Callable[..., Any]
 ) -> None:
     clients = data.draw(st.integers(2, 9), "clients")
-    neighbours = data.draw(st.sampled_from([None, 2, 4]), "neighbours")
-    size = clients if neighbours is None else min(neighbours, clients - 1) + 1
-    threshold = data.draw(st.integers(size // 2 + 1, size), "threshold")
+    # Among all: of a ring that fell apart a part's sum may be open, which the planner makes rare.
+    threshold = data.draw(st.integers(clients // 2 + 1, clients), "threshold")
     leaving = st.sampled_from([*range(len(STAGES)), *[len(STAGES)] * 12])
     gone = dict(enumerate(data.draw(st.lists(leaving, min_size=clients, max_size=clients), "gone")))
-    one = make_round(clients, threshold, neighbours)
+    one = make_round(clients, threshold)
     below = lost(one, gone)
     masked, free = combinations(one)
     if below:
         assert free.shape[1] == 0
         return
-    # One combination for each piece of the ring that dropouts left by itself; nearly always there is one piece.
-    assert free.shape[1] >= 1
+    assert free.shape[1] == 1
     total = np.ones(len(masked)) / np.sqrt(len(masked))
     assert np.allclose(free @ (free.T @ total), total)
-    if neighbours is None:
-        assert free.shape[1] == 1
 
 
 def test_no_secret_is_seen_in_both_its_forms(make_round: Callable[..., Any]) -> None:
