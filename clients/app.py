@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
 
-from fedleak.errors import UserError
+from fedleak.errors import Dropout, FedleakError, UserError, sentence
 from fedleak.federation import wire
+from fedleak.settings.dropouts import Stage
 
 from .client import Client, Trained
 from .history import History
-from .masking import agree, masked
+from .masking import Seat
 from .share import require_share
 
 logger = logging.getLogger(__name__)
@@ -26,12 +28,20 @@ def answering(handler: Handler) -> Handler:
     def handle(message: Message, context: Context) -> Message:
         try:
             return handler(message, context)
-        except Exception as error:
-            level = logging.INFO if isinstance(error, UserError) else logging.ERROR
-            logger.log(level, "client %s failed", context.node_config.get(wire.PARTITION), exc_info=error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the server hears of it
+            _log(error, message.metadata.message_type, context)
             return wire.refuse(message, error)
 
     return handle
+
+
+def _log(error: Exception, asked: str, context: Context) -> None:
+    """A refusal is a sentence, and what the user or the experiment is to blame for is told elsewhere."""
+    expected = isinstance(error, UserError | Dropout)
+    level = logging.INFO if expected else logging.WARNING if isinstance(error, FedleakError) else logging.ERROR
+    trace = None if isinstance(error, FedleakError) else error
+    client = context.node_config.get(wire.PARTITION)
+    logger.log(level, "client %s, asked for '%s': %s", client, asked, sentence(error), exc_info=trace)
 
 
 @app.query()
@@ -53,21 +63,23 @@ def train(message: Message, context: Context) -> Message:
     What it took is beside them, for the meter, which takes it out before the adversary looks.
     """
     client, history = Client.of(message, context), History.of(context)
+    client.stay("masked")
     asked = wire.digest_of(message.content)
     after = history.admitting(client.plan, client.round, pretraining=client.pretraining, asked=asked)
     if history.repeats(after):  # the same answer once more, from what defenses had kept by then
         client = replace(client, kept=wire.kept_of(context, before=True))
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
-    reply = _reply(client, message, trained)
+    reply = _reply(client, message, context, trained)
     wire.keep(context, trained.kept, client.kept)
     after.keep(context)
     return reply
 
 
-def _reply(client: Client, message: Message, trained: Trained) -> Message:
+def _reply(client: Client, message: Message, context: Context, trained: Trained) -> Message:
     cost = ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
     if client.masking is not None:
-        return wire.answer(message, arrays=masked(client, client.masking, message.content, trained), cost=cost)
+        masked = Seat.of(client, context).masked(message.content, trained, context)
+        return wire.answer(message, arrays=wire.from_ring(masked), cost=cost)
     loss = {} if trained.loss is None else {wire.TRAIN_LOSS: trained.loss}
     return wire.answer(
         message,
@@ -77,11 +89,22 @@ def _reply(client: Client, message: Message, trained: Trained) -> Message:
     )
 
 
-@app.train("secagg_setup")
-@answering
-def agree_on_keys(message: Message, context: Context) -> Message:
-    """Publishes this client's key for one round of secure aggregation."""
-    return wire.answer(message, config=agree(Client.of(message, context)))
+def _stage(stage: Stage, message: Message, context: Context) -> Message:
+    """Answers one of the stages of secure aggregation beside training."""
+    client = Client.of(message, context)
+    client.stay(stage)
+    answer = Seat.of(client, context).answer(stage, wire.question_of(message.content), context)
+    return wire.answer(message, **{wire.SECURE_AGGREGATION: answer})
+
+
+def _register(stage: Stage) -> None:
+    app.train(f"secagg_{stage}")(answering(partial(_stage, stage)))
+
+
+_register("advertise")
+_register("share")
+_register("confirm")
+_register("unmask")
 
 
 @app.evaluate()

@@ -13,7 +13,7 @@ from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
-from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.errors import ConfigError, Dropout, FederationError, NonFiniteError
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
@@ -25,6 +25,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
+from fedleak.settings.dropouts import STAGES, Stage
 from fedleak.vault import PrivateBatch, deposit
 
 from .floor import Floor
@@ -111,6 +112,12 @@ class Client:
     def masking(self) -> SecureAggregation | None:
         """The protocol that hides this round's reply, if one does."""
         return None if self.pretraining else masking_of(self.plan.defenses())
+
+    def stay(self, stage: Stage) -> None:
+        """Raises `Dropout` where the experiment asks this client to have left the round by this stage."""
+        left = None if self.pretraining else self.plan.leaving(self.round).get(self.partition)
+        if left is not None and STAGES.index(left) <= STAGES.index(stage):
+            raise Dropout(f"client {self.partition} left round {self.round} before '{left}', as the experiment asks")
 
     def train(self, content: RecordDict) -> Trained:
         """Trains and defends; in a recorded round, deposits the truth in the vault."""

@@ -49,11 +49,7 @@ class History:
             self._require_early(round, plan.model.trained_rounds)
             self._require_onward(round, self.pretrained, asked)
             return replace(self, pretrained=round, asked=asked)
-        if not 1 <= round <= plan.rounds:
-            raise FederationError(
-                f"the server asks for round {round}, and the plan of this run has rounds 1 to {plan.rounds}; this "
-                "client refuses"
-            )
+        require_planned(plan, round)
         self._require_onward(round, self.round, asked)
         return replace(self, round=round, asked=asked)
 
@@ -83,3 +79,12 @@ class History:
                 f"the server asks for round {round} again, with another content; two answers under the same masks and "
                 "noise would tell what is between them, so this client refuses"
             )
+
+
+def require_planned(plan: FederationPlan, round: int) -> None:
+    """Refuses a round that the plan does not have."""
+    if not 1 <= round <= plan.rounds:
+        raise FederationError(
+            f"the server asks for round {round}, and the plan of this run has rounds 1 to {plan.rounds}; this "
+            "client refuses"
+        )

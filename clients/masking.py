@@ -1,54 +1,89 @@
-"""Masking: a client's part in secure aggregation; its private key never leaves this process."""
+"""Masking: a client's part in secure aggregation; its secrets never leave its own state.
 
-from flwr.app import ArrayRecord, ConfigRecord, RecordDict
+A stage may reach another process than the one before, so what a client is in a round lies in the state that Flower
+keeps for it.
+"""
 
-from fedleak.defenses.secure_aggregation import SecureAggregation, contribution, mask, private_key, public_key
+from dataclasses import dataclass
+
+import numpy as np
+from flwr.app import ConfigRecord, Context, RecordDict
+from jaxtyping import UInt
+
+from fedleak.accounting.mechanism import cohort_of
+from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
+from fedleak.secure_aggregation.client import Client as Protocol
+from fedleak.secure_aggregation.client import Member
+from fedleak.secure_aggregation.keys import Seeded, system
+from fedleak.secure_aggregation.state import State
 
 from .client import Client, Trained
+from .history import require_planned
+
+RECORD = "fedleak.secure-aggregation"
+"""The record in the client's state."""
+ROUND, KEPT = "round", "kept"
 
 
-def agree(client: Client) -> ConfigRecord:
-    """The public key of this client for this round."""
-    return ConfigRecord({wire.PUBLIC_KEY: public_key(_private(client))})
+@dataclass(frozen=True)
+class Seat:
+    """A client's place in the round of secure aggregation that it is asked about."""
+
+    client: Client
+    defense: SecureAggregation
+    protocol: Protocol
+
+    @classmethod
+    def of(cls, client: Client, context: Context) -> "Seat":
+        """As its state has it, or at the beginning of a round that it does not know; refuses one that goes back."""
+        defense = client.masking
+        if defense is None:
+            raise FederationError(
+                "the server asks for a stage of secure aggregation, and the run has none; this client refuses"
+            )
+        require_planned(client.plan, client.round)
+        member = _member(client, defense)
+        record = context.state.config_records.get(RECORD)
+        latest = 0 if record is None else int(str(record[ROUND]))
+        if latest > client.round:
+            raise FederationError(
+                f"the server goes back to round {client.round} of secure aggregation, and this client is in round "
+                f"{latest}; it refuses"
+            )
+        if record is None or latest < client.round:
+            return cls(client, defense, Protocol.begin(member))
+        kept = record[KEPT]
+        return cls(client, defense, Protocol(member, State.from_bytes(kept if isinstance(kept, bytes) else b"")))
+
+    def answer(self, stage: str, question: object, context: Context) -> ConfigRecord:
+        """The answer to any stage but `masked`, which has one of its own."""
+        ask = {"share": self.protocol.share, "confirm": self.protocol.confirm, "unmask": self.protocol.unmask}
+        after, answer = self.protocol.advertise() if stage == "advertise" else ask[stage](question)
+        self._keep(after, context)
+        return ConfigRecord({wire.ANSWER: answer})
+
+    def masked(self, content: RecordDict, trained: Trained, context: Context) -> UInt[np.ndarray, " entries"]:
+        """What the client has to say after training, under its masks."""
+        cohort = cohort_of(self.client.plan.federation)
+        vector = self.defense.vector(trained.before, trained.after, trained.examples, cohort)
+        model = wire.model_digest(content)
+        after, answer = self.protocol.masked(wire.question_of(content), model, vector)
+        self._keep(after, context)
+        return answer
+
+    def _keep(self, after: Protocol, context: Context) -> None:
+        context.state[RECORD] = ConfigRecord({ROUND: self.client.round, KEPT: after.state.to_bytes()})
 
 
-def masked(client: Client, defense: SecureAggregation, content: RecordDict, trained: Trained) -> ArrayRecord:
-    """The client's contribution under the masks it shares with each other client of the cohort."""
-    private = _private(client)
-    cohort = _cohort(content)
-    if cohort.get(client.partition) != public_key(private):
-        raise FederationError("secure-aggregation: the cohort that the server names lacks this client's own key")
-    smallest = max(defense.smallest_cohort, client.floor.smallest_cohort)
-    if len(cohort) < smallest:
-        raise FederationError(
-            f"secure-aggregation: the server asks for a sum over {len(cohort)} clients, and this client refuses below "
-            f"{smallest}"
-        )
-    if len(set(cohort.values())) < len(cohort):
-        raise FederationError(
-            "secure-aggregation: the cohort that the server names holds one key twice, and clients have each their own"
-        )
-    values = defense.quantize(contribution(trained.before, trained.after, trained.examples), len(cohort))
-    # The model is part of it: between clients that were sent different models nothing cancels.
-    model = wire.digest_of(RecordDict({wire.ARRAYS: wire.arrays_of(content)}))
-    context = f"{client.plan.task.label}/{client.plan.defense}/{client.plan.seed}/{client.round}/{model}"
-    return wire.from_ring(mask(values, client.partition, private, cohort, context))
-
-
-def _private(client: Client) -> bytes:
-    # Bound to the whole plan: the masks of two experiments with one seed must differ, or their difference is in clear.
-    # Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
-    later = {"utility"} if client.plan.recorded(client.round) else set()
-    usual = {"device"} if client.plan.device == "cpu" else set()
-    plan = client.plan.model_dump_json(exclude={"recordings", "vault", "tapped", *later, *usual})
-    return private_key(*client.seed_key, plan)
-
-
-def _cohort(content: RecordDict) -> dict[int, bytes]:
-    """Each client of the round with its public key, as the server relays them."""
-    record = content.config_records.get(wire.COHORT)
-    if record is None:
-        raise FederationError("secure-aggregation: the server asks for an update before keys were agreed on")
-    return {int(client): bytes.fromhex(str(key)) for client, key in record.items()}
+def _member(client: Client, defense: SecureAggregation) -> Member:
+    floor = client.floor
+    return Member(
+        client=client.partition,
+        session=defense.session(client.plan.session_name(client.round)),
+        randomness=system if defense.keys == "system" else Seeded(client.seed_key),
+        identity=floor.identity,
+        registry=floor.registry,
+        smallest_cohort=floor.smallest_cohort,
+    )

@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
+import torch
+from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
-from fedleak.defenses.secure_aggregation import masked_deltas, masking_of
+from fedleak.defenses.secure_aggregation import SecureAggregation, Sum, masking_of, shaped
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.source import Source
@@ -17,12 +18,15 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.secure_aggregation.ring import Elements
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
 FORMAT = "fedleak-recording-1"
 RING = "ring"
 """Name of a masked payload's one tensor."""
+CUT = "values-cut"
+"""The metric of a sum in 32 bits that has values which were cut to the greatest that was declared: how many."""
 Payload = Literal["weights", "masked", "aggregate"]
 
 
@@ -30,8 +34,8 @@ Payload = Literal["weights", "masked", "aggregate"]
 class Recording:
     """What crossed the wire for one client in one round, or the sum that secure aggregation revealed.
 
-    `payload` is the reply's state dict (weights after training; for an aggregate: after the mean update), or, where it
-    is masked, the vector over Z_2^64 as it came, bit for bit in int64.
+    `payload` is the reply's state dict (weights after training) or, under secure aggregation, the vector over the ring
+    as it came or was opened, bit for bit. Older recordings of an aggregate have the weights after the mean update.
     """
 
     settings: TaskSettings
@@ -69,12 +73,16 @@ class Recording:
         who = "aggregate" if self.kind == "aggregate" else f"client-{self.cohort[0]:04d}"
         return Path(f"round-{self.round:04d}") / who
 
+    @property
+    def state(self) -> NamedTensors:
+        """What of the weights and buffers after training there is; of an aggregate the mean over its cohort."""
+        return self._sum.state(self.before) if RING in self.payload else self.payload
+
     def observation(self) -> Observation:
         """What an attack is given."""
-        before = self.before.state_dict()
         masked, withheld = self.kind == "masked", self.chain.withheld(self.task)
-        delta = self._read_masked() if masked else {n: self.payload[n] - before[n] for n in self.before.parameters}
-        after = {n: self.payload[n] for n in self.before.buffers if n in self.payload and n not in withheld}
+        delta, state = self._delta(), {} if masked else self.state
+        after = {n: state[n] for n in self.before.buffers if n in state and n not in withheld}
         return Observation(
             task=self.task,
             before=self.before,
@@ -88,12 +96,37 @@ class Recording:
             masked=masked,
         )
 
-    def _read_masked(self) -> NamedTensors:
-        """What an adversary without keys reads in the ring elements: a number for each parameter."""
+    def _delta(self) -> NamedTensors:
+        """The update; of a sum as the ring has it, without the rounding of weights, and of a mask whatever it says."""
+        before = self.before.parameters
+        if self.kind == "masked":
+            read = shaped(self.before, self._masking.numbers.values(self._elements))
+        elif RING in self.payload:
+            read = self._sum.by_name(self.before)
+        else:
+            return {name: self.payload[name] - value for name, value in before.items()}
+        return {name: read[name].to(value.dtype) for name, value in before.items()}
+
+    @property
+    def _sum(self) -> Sum:
+        return self._masking.opened(self._elements)
+
+    @property
+    def _elements(self) -> Elements:
+        ring = self.payload[RING].numpy()
+        return ring.view(f"u{ring.itemsize}")
+
+    @property
+    def _masking(self) -> SecureAggregation:
         defense = masking_of(self.chain)
         if defense is None or RING not in self.payload:
             raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
-        return masked_deltas(self.before, defense.dequantize(self.payload[RING].numpy().view(np.uint64)))
+        return defense
+
+
+def in_memory(elements: Elements) -> Tensor:
+    """A vector over the ring as a tensor, which has no unsigned numbers: bit for bit."""
+    return torch.from_numpy(elements.view(f"i{elements.itemsize}"))
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:
@@ -140,7 +173,7 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
-    chain = Chain.build(tuple(facts["chain"]))
+    chain = Chain.build(tuple(_with_keys(table) for table in facts["chain"]))
     return Recording(
         settings=TaskSettings.model_validate(facts["task"], strict=False),
         before=Weights(
@@ -159,3 +192,8 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         metrics=facts["metrics"],
         public_keys=facts["public_keys"],
     )
+
+
+def _with_keys(table: dict[str, Any]) -> dict[str, Any]:
+    """The table of a defense; before secure aggregation said where its secrets came from, they came from the seed."""
+    return {"keys": "seeded", **table} if table.get("use") == SecureAggregation.name else table

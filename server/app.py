@@ -98,7 +98,7 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     masking = masking_of(plan.defenses())
     if masking is None:
         return grid
-    return SecureAggregationLayer(grid, roster, masking, plan.public_task(), recorder)
+    return SecureAggregationLayer(grid, roster, masking, plan, recorder)
 
 
 def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> None:

@@ -1,21 +1,23 @@
 """Recorder: turns what crossed the wire into recordings on disk."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from flwr.app import RecordDict
 
 from fedleak.contracts.chain import Chain
-from fedleak.defenses.secure_aggregation import masking_of
+from fedleak.defenses.secure_aggregation import Sum, masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording import RING, Payload, Recording, write_recording
+from fedleak.recording import CUT, RING, Payload, Recording, in_memory, write_recording
+from fedleak.secure_aggregation.masks import RINGS
+from fedleak.secure_aggregation.messages import ROSTER, Advertisement
+from fedleak.secure_aggregation.ring import Elements
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Recorder:
     """Writes one pair of files for each reply, and one for each sum that secure aggregation reveals."""
 
     plan: FederationPlan
+    public_keys: dict[str, str] = field(default_factory=dict)
+    """Each client's public key for masks in the round of secure aggregation that is going on, in hexadecimal."""
 
     def weights(self, sent: RecordDict) -> Weights:
         """The weights in a message to a client."""
@@ -35,12 +39,21 @@ class Recorder:
         else:
             self._masked(client, before, sent, received)
 
-    def aggregate(
-        self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int
-    ) -> None:
-        """Records the mean that secure aggregation revealed, in the rounds that are recorded."""
+    def aggregate(self, cohort: tuple[int, ...], round: int, before: Weights, total: Elements, opened: Sum) -> None:
+        """Records the sum that secure aggregation revealed, as it is in the ring, in the rounds that are recorded."""
         if self.plan.recorded(round):
-            self._write("aggregate", cohort, round, before, state, examples, {})
+            cut = {CUT: float(opened.cut)} if opened.cut else {}
+            self._write("aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut)
+
+    def overhear(self, sent: RecordDict) -> None:
+        """Keeps the public keys that the server relays in a round of secure aggregation."""
+        masking, question = masking_of(self._chain), wire.question_of(sent)
+        if masking is None:
+            return
+        session = masking.session(self.plan.session_name(wire.round_of(sent)))
+        rows = ROSTER.from_bytes(session, question, "the server")
+        self.public_keys.clear()
+        self.public_keys.update({str(client): Advertisement.from_bytes(row).mask.hex() for client, row in rows.items()})
 
     def _clear(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         metrics = wire.metrics_of(received)
@@ -49,10 +62,10 @@ class Recorder:
         self._write("weights", (client,), round, before, state, None if examples is None else int(examples), metrics)
 
     def _masked(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
-        ring = torch.from_numpy(wire.to_ring(wire.arrays_of(received)).view(np.int64))
-        metrics = wire.metrics_of(received)
-        keys = wire.public_keys_of(sent)
-        self._write("masked", (client,), wire.round_of(sent), before, {RING: ring}, None, metrics, keys)
+        vector = wire.answer_of(received)
+        if isinstance(vector, np.ndarray) and vector.dtype in RINGS.values():  # whatever else came, the server refuses
+            payload, metrics = {RING: in_memory(vector)}, wire.metrics_of(received)
+            self._write("masked", (client,), wire.round_of(sent), before, payload, None, metrics, self.public_keys)
 
     def _write(
         self,

@@ -11,7 +11,7 @@ from flwr.serverapp import Grid
 
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all, lost_round
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
@@ -76,9 +76,14 @@ class Roster(Layer):
         pairs = answered(sent, self.inner.send_and_receive(sent, timeout=timeout))
         failures = self._failures(sent, {message.metadata.message_id: reply for message, reply in pairs})
         self.failures += failures
-        if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN:
+        planned = all(failure.planned for failure in failures)
+        if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN and not planned:
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
         return [self._whole(message, _in_its_name(message, reply)) for message, reply in pairs]
+
+    def lost(self, round: int, error: FederationError) -> None:
+        """Enters a round whose sum could not be opened."""
+        self.failures.append(lost_round(round, error, self.failures))
 
     def _whole(self, message: Message, reply: Message) -> Message:
         """The reply with the parameters that are not trained, as the server sent them; strategies average all alike."""

@@ -1,83 +1,117 @@
-"""Secure aggregation on the server: it relays keys, adds up masked vectors, and learns the sum."""
+"""Secure aggregation on the server: relays keys and shares, adds up masked vectors, bears with who leaves."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 
-from flwr.app import ConfigRecord, Message, MessageType, MetricRecord, RecordDict
+from flwr.app import Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 
-from fedleak.defenses.secure_aggregation import SecureAggregation, add_up, mean_state
+from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.outcome import failure_of_all
-from fedleak.learning.task import Task
+from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
+from fedleak.federation.plan import FederationPlan
+from fedleak.secure_aggregation.server import Server
 
 from .layer import Layer
 from .recorder import Recorder
 from .roster import Roster, greeting
 
+logger = logging.getLogger(__name__)
+
+
+class RoundLost(FederationError):  # noqa: N818  no error of the run: the next round goes on
+    """A round whose sum cannot be opened."""
+
 
 class SecureAggregationLayer(Layer):
-    """Turns a training round into key agreement, masked replies and one reply with the mean, for the strategy.
+    """Turns a training round into the stages of the protocol and one reply with the mean, for the strategy.
 
-    A client that drops out leaves the others' masks in the sum, so it ends the federation.
+    A client that fails, or answers what is none, is out of the round; the sum is that of the others. Where too few are
+    left the round is lost: the strategy gets no reply, and the federation goes on.
     """
 
     def __init__(
-        self, inner: Grid, roster: Roster, defense: SecureAggregation, task: Task, recorder: Recorder | None
+        self, inner: Grid, roster: Roster, defense: SecureAggregation, plan: FederationPlan, recorder: Recorder | None
     ) -> None:
         super().__init__(inner)
         self._roster = roster
         self._defense = defense
-        self._task = task
+        self._plan = plan
         self._recorder = recorder
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         sent = list(messages)
         if not sent or sent[0].metadata.message_type != MessageType.TRAIN:
             return self.inner.send_and_receive(sent, timeout=timeout)
-        if len(sent) < self._defense.smallest_cohort:
-            raise FederationError(
-                f"secure-aggregation needs {self._defense.smallest_cohort} clients or more in a round; the strategy "
-                f"chose {len(sent)}; raise its fraction_train or min_train_nodes"
-            )
-        keys = self._agree(sent, timeout)
-        replies = self._all(sent, [_with_cohort(message, keys) for message in sent], timeout)
-        return [self._revealed(sent, replies)]
+        try:
+            return [self._sum(sent, timeout)]
+        except RoundLost as lost:
+            logger.warning("round %d is lost: %s", wire.round_of(sent[0].content), lost)
+            self._roster.lost(wire.round_of(sent[0].content), FederationError(str(lost)))
+            return []
 
-    def _agree(self, sent: list[Message], timeout: float | None) -> ConfigRecord:
-        """Every client's public key, by partition."""
-        record = RecordDict({wire.CONFIG: greeting(**{wire.ROUND: wire.round_of(sent[0].content)})})
-        questions = [Message(record, message.metadata.dst_node_id, wire.KEY_AGREEMENT) for message in sent]
-        keys = {}
-        for reply in self._all(sent, questions, timeout):
-            key = reply.content.config_records[wire.CONFIG][wire.PUBLIC_KEY]
-            assert isinstance(key, bytes)
-            keys[str(self._roster.client_of(reply.metadata.src_node_id))] = key.hex()
-        return ConfigRecord(dict(keys))
-
-    def _all(self, sent: list[Message], messages: list[Message], timeout: float | None) -> list[Message]:
-        known = len(self._roster.failures)
-        replies = list(self.inner.send_and_receive(messages, timeout=timeout))
-        failures = self._roster.failures[known:]
-        if failures:
-            raise failure_of_all(
-                failures,
-                f"round {wire.round_of(sent[0].content)}: client {failures[0].client} dropped out of secure "
-                "aggregation, and without it the others' masks do not cancel",
-            )
-        return replies
-
-    def _revealed(self, sent: list[Message], replies: list[Message]) -> Message:
-        before = self._task.split(wire.to_tensors(wire.arrays_of(sent[0].content)))
-        total = add_up([wire.to_ring(wire.arrays_of(reply.content)) for reply in replies])
-        state, examples = mean_state(before, self._defense.dequantize(total))
-        cohort = tuple(self._roster.client_of(reply.metadata.src_node_id) for reply in replies)
+    def _sum(self, sent: list[Message], timeout: float | None) -> Message:
+        """The mean over the clients that stayed, as one reply."""
+        content = sent[0].content
+        round = wire.round_of(content)
+        before = self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))
+        trained = {self._roster.client_of(message.metadata.dst_node_id): message for message in sent}
+        session = self._defense.session(self._plan.session_name(round))
+        server = Server(session, trained, self._defense.entries(before), wire.model_digest(content))
+        questions: Mapping[int, bytes | None] = dict.fromkeys(trained)
+        while (stage := server.stage) is not None:
+            self._ask(server, stage, {client: (trained[client], asked) for client, asked in questions.items()}, timeout)
+            questions = _closed(server)
+        try:
+            opened = self._defense.opened(server.total)
+        except FederationError as error:
+            raise RoundLost(str(error)) from error
         if self._recorder is not None:
-            self._recorder.aggregate(cohort, wire.round_of(sent[0].content), before, state, examples)
-        return wire.answer(sent[0], arrays=wire.to_arrays(state), metrics=MetricRecord({wire.NUM_EXAMPLES: examples}))
+            self._recorder.aggregate(server.survivors, round, before, server.total, opened)
+        metrics = MetricRecord({wire.NUM_EXAMPLES: opened.examples})
+        return wire.answer(sent[0], arrays=wire.to_arrays(opened.state(before)), metrics=metrics)
+
+    def _ask(
+        self, server: Server, stage: str, asked: Mapping[int, tuple[Message, bytes | None]], timeout: float | None
+    ) -> None:
+        """Gives the server what the clients answer in a stage.
+
+        Raises where all of them fail, and not because the experiment asks for it: what they say is said then.
+        """
+        round, known = wire.round_of(next(iter(asked.values()))[0].content), len(self._roster.failures)
+        messages = [_question(stage, round, *one) for one in asked.values()]
+        for reply in self.inner.send_and_receive(messages, timeout=timeout):
+            if not reply.has_error():
+                self._receive(server, stage, round, reply)
+        failures = self._roster.failures[known:]
+        if len(failures) == len(asked) and not all(failure.planned for failure in failures):
+            raise failure_of_all(failures, f"round {round}: no client answered '{stage}' of secure aggregation")
+
+    def _receive(self, server: Server, stage: str, round: int, reply: Message) -> None:
+        """Hands an answer on; one that is refused is as good as none."""
+        client = self._roster.client_of(reply.metadata.src_node_id)
+        try:
+            server.receive(client, wire.answer_of(reply.content))
+        except FederationError as error:
+            logger.warning("round %d, stage '%s', client %d is refused: %s", round, stage, client, error)
+            self._roster.failures.append(_refused(client, round, error))
 
 
-def _with_cohort(message: Message, keys: ConfigRecord) -> Message:
-    """A new message with the keys beside what the strategy sends; the strategy's own record is shared by all."""
-    content = RecordDict({**message.content, wire.COHORT: keys})
-    return Message(content, message.metadata.dst_node_id, MessageType.TRAIN)
+def _question(stage: str, round: int, message: Message, asked: bytes | None) -> Message:
+    """What a client is asked in a stage; what is masked answers the strategy's own message, whose record is shared."""
+    own = message.content if stage == wire.MASKED else {wire.CONFIG: greeting(**{wire.ROUND: round})}
+    content = RecordDict({**own, **wire.asking(asked)})
+    return Message(content, message.metadata.dst_node_id, wire.MESSAGE_TYPES[stage])
+
+
+def _closed(server: Server) -> Mapping[int, bytes]:
+    """The questions of the next stage."""
+    try:
+        return server.close()
+    except FederationError as error:
+        raise RoundLost(str(error)) from error
+
+
+def _refused(client: int, round: int, error: FederationError) -> ClientFailure:
+    return client_failure(client, round, f"{type(error).__name__}: {error}")

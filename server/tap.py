@@ -25,6 +25,8 @@ class Tap(Layer):
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         sent = list(messages)
+        if sent and sent[0].metadata.message_type == wire.MESSAGE_TYPES["share"]:
+            self._recorder.overhear(sent[0].content)
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         weights: dict[int, Weights] = {}
         for message, reply in answered(sent, replies):

@@ -21,7 +21,7 @@ from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.federation.outcome import ClientFailure
 from fedleak.formatting import counted
 from fedleak.results.row import Place
-from fedleak.results.schema import Split
+from fedleak.results.schema import AGGREGATE, Split
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
@@ -48,9 +48,15 @@ class ErrorLog:
         self._add(f"{where}: {reason}", (place.attack, reason), saved.crash.exit_status)
 
     def client_failed(self, defense: str, federation: str, failure: ClientFailure) -> None:
-        """A client that did not do its part; but for whose it is, the same failure is of one kind."""
+        """A client that did not do its part, or a round that was lost, but not where the experiment asked for it.
+
+        But for whose it is, the same failure is of one kind.
+        """
+        if failure.planned:
+            return
         where = " ".join(filter(None, [defense, federation]))
-        sentence = f"{where}, round {failure.round}, client {failure.client}: {failure.reason}"
+        who = "" if failure.client is None else f", client {failure.client}"
+        sentence = f"{where}, round {failure.round}{who}: {failure.reason}"
         self._add(sentence, (defense, re.sub(r"\d+", "", failure.reason)), 2 if failure.user_error else 1)
 
     def federation_broke_down(self, title: str, rounds: int, error: FedleakError) -> None:
@@ -211,11 +217,11 @@ def _by_message(cells: Sequence[Cell]) -> dict[MessageKey, list[Cell]]:
 def _by_round(
     failures: Sequence[ClientFailure], experiment: Experiment
 ) -> tuple[dict[MessageKey, ClientFailure], list[ClientFailure]]:
-    """Failures of victims in recorded rounds by round and client, and all others."""
+    """Failures of victims and lost sums in recorded rounds, by round and sender, and all others."""
     recorded, attacks = experiment.federation.rounds, experiment.adversary.attacks
     failed: dict[MessageKey, ClientFailure] = {
-        (failure.round, failure.client): failure
+        (failure.round, AGGREGATE if failure.client is None else failure.client): failure
         for failure in failures
-        if 1 <= failure.round <= recorded and attacks(failure.client)
+        if 1 <= failure.round <= recorded and (failure.client is None or attacks(failure.client))
     }
-    return failed, [one for one in failures if (one.round, one.client) not in failed]
+    return failed, [one for one in failures if one not in failed.values()]

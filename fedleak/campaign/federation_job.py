@@ -126,7 +126,8 @@ def broken_down(federation: Federation, error: FedleakError, seconds: float = 0.
 def _unsent(federation: Federation, left: Federated, error: str) -> dict[MessageKey, str]:
     """Every message, from the last round that was reached on, that was not recorded and that no client owns up to."""
     experiment = federation.point.experiment
-    known = {*left.messages, *((failure.round, failure.client) for failure in left.failures)}
+    owned = ((one.round, AGGREGATE if one.client is None else one.client) for one in left.failures)
+    known: set[MessageKey] = {*left.messages, *owned}
     reached = max((*left.costs, *(round for round, _ in known)), default=0)
     reason = f"the federation broke down: {error}" if left.messages else error
     return {
@@ -146,7 +147,7 @@ def reusable(federation: Federation) -> Federated | None:
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     address = whole_address(federation.point.experiment, federation.defense)
-    whole = facts["address"] == address and not earlier.failures
+    whole = facts["address"] == address and all(failure.planned for failure in earlier.failures)
     return earlier if whole and _intact(federation, earlier) else None
 
 

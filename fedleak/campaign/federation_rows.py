@@ -38,7 +38,9 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
 def _silent(federated: Federated, round: int) -> int:
     """How many clients sent nothing in a round."""
     unsent = sum(own == round and who != AGGREGATE for own, who in federated.unsent)
-    return unsent + sum(failure.round == round for failure in federated.failures)
+    failed = {failure.client for failure in federated.failures if failure.round == round}
+    sent = {who for own, who in federated.messages if own == round}
+    return unsent + len(failed - sent - {None})
 
 
 def _last_round(point: Point, evaluation: Evaluation) -> int:

@@ -102,6 +102,11 @@ class AdversaryKnowledge:
     """
 
     @property
+    def caveat(self) -> str:
+        """What it does not protect from although its name sounds so, as a clause that is told wherever it is named."""
+        return ""
+
+    @property
     def orthogonal(self) -> bool:
         """Whether each tensor of a local step is orthogonal to the client's own gradient, and as long."""
         return False

@@ -1,81 +1,215 @@
-"""Secure aggregation: pairwise masks that cancel only in the sum."""
+"""Secure aggregation: the server learns the sum over the clients that stayed, and no smaller one."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 from pydantic import Field
 
+from fedleak.accounting.mechanism import cohort_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.secure_aggregation.graph import Degree
+from fedleak.secure_aggregation.messages import Session
+from fedleak.secure_aggregation.planning import Neighbours, degree
+from fedleak.secure_aggregation.ring import Elements, FixedPoint, most_places
+from fedleak.settings.base import Rate, Share
 from fedleak.settings.federation import FederationSettings
 
-Ring = NDArray[np.uint64]
-"""A vector over the integers modulo 2^64."""
-PIECE = 8192
-ZEROS = memoryview(bytes(8 * PIECE))
+PLACES = 40
+"""Binary places in the ring of 64 bits, where nothing else is asked for."""
 
 
 @defenses.register("secure-aggregation")
 @dataclass(frozen=True, kw_only=True)
 class SecureAggregation(Defense):
-    """Hides each update under masks that the clients agree on in pairs; the server learns only the sum.
+    """Hides each update under masks that cancel in the sum over the clients that stayed to the end of the round.
 
-    The honest-but-curious protocol of the paper (section 4) without its recovery from dropouts: X25519 keys relayed by
-    the server, HKDF-SHA256, a ChaCha20 key stream over Z_2^64. Weight deltas, buffers and the number of examples are
-    all masked. Values are fixed-point numbers with `fraction_bits` binary places.
+    The active protocol of the paper (figure 4) on the sparse graph of Bell et al. (CCS'20): X25519, HKDF-SHA256, a key
+    stream over Z_2^64 or Z_2^32, Shamir shares of every secret, a signed list of survivors. Weight deltas, buffers and
+    the number of examples are all masked. Without a registry of identity keys a lying server can be all the others.
     """
 
     paper: ClassVar = "https://doi.org/10.1145/3133956.3133982"
     cites: ClassVar = "bonawitz2017practical"
     protocol: ClassVar[str | None] = "secure-aggregation"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
-    fraction_bits: Annotated[int, Field(ge=1, le=60)] = 40
-    """Binary places: the quantization step is 2^-fraction_bits, and the sum must stay below 2^(63 - fraction_bits)."""
+    neighbours: Neighbours = "all"
+    """With how many others each client has masks: all, an even number, or the fewest that withstand what follows."""
+    threshold: Annotated[int, Field(ge=2)] | None = None
+    """How many of a client and its neighbours open what it shares with them; None: above two thirds of them."""
+    corrupt: Share = 0.05
+    """Share of the clients that may help the server: what neighbours = "auto" withstands."""
+    dropouts: Share = 0.05
+    """Share of the clients that may leave a round: what neighbours = "auto" withstands."""
+    server: Literal["curious", "lying"] = "curious"
+    """Whom neighbours = "auto" withstands; a lying server takes identity keys that are registered."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
     """Clients below which each refuses to send: a sum over one is no secret, and one of two can subtract itself."""
+    keys: Literal["system", "seeded"] = "system"
+    """Secrets of the operating system, or of the experiment's seed: repeatable, and who knows the seed unmasks."""
+    cipher: Literal["aes-256-ctr", "chacha20"] = "aes-256-ctr"
+    """Of the key streams; ChaCha20 is faster where a processor has no instructions for AES."""
+    ring_bits: Literal[64, 32] = 64
+    """64: exact, never clipped. 32: half the bytes; values beyond max_value are cut to it, counted and reported."""
+    max_value: Rate | None = None
+    """With ring_bits = 32, the greatest entry of an update times the number of examples."""
+    fraction_bits: Annotated[int, Field(ge=1, le=60)] | None = None
+    """Binary places: the quantization step is 2^-fraction_bits. None: 40, with ring_bits = 32 the most that fit."""
+
+    def __post_init__(self) -> None:
+        if (self.ring_bits == 32) is (self.max_value is None):
+            raise ConfigError(
+                "expected a max_value with ring_bits = 32, which cuts what is beyond it"
+                if self.max_value is None
+                else "expected no max_value with ring_bits = 64, which clips nothing; set ring_bits = 32"
+            )
+
+    @property
+    def caveat(self) -> str:
+        seeded = "keys follow from the seed, so whoever knows it unmasks; " if self.keys == "seeded" else ""
+        return f"{seeded}without a registry of identity keys a lying server can be all the other clients"
 
     def settings(self, federation: FederationSettings) -> FederationSettings:
-        if federation.clients < self.smallest_cohort:
-            raise ConfigError(
-                f"'{self.name}' needs {self.smallest_cohort} clients or more in a round, and the federation has "
-                f"{federation.clients}; raise federation.clients"
-            )
+        self._for(cohort_of(federation))
         return federation
 
-    def quantize(self, values: NDArray[np.float64], cohort: int) -> Ring:
-        """Fixed-point ring elements; raises where a sum over the cohort could overflow, and never clips."""
+    def planned(self, phases: tuple[FederationSettings, ...]) -> "SecureAggregation":
+        """With neighbours, threshold and binary places as numbers, which all sides then agree on."""
+        return self._for(cohort_of(phases[0]))
+
+    def _for(self, cohort: int) -> "SecureAggregation":
+        if cohort < self.smallest_cohort:
+            raise ConfigError(
+                f"'{self.name}' needs {self.smallest_cohort} clients or more in a round, and a round of this "
+                f"federation has {cohort}; raise federation.clients or the strategy's fraction_train"
+            )
+        try:
+            found = degree(
+                cohort,
+                self.neighbours,
+                self.threshold,
+                corrupt=self.corrupt,
+                dropouts=self.dropouts,
+                lying=self.server == "lying",
+            )
+        except FederationError as error:
+            raise ConfigError(str(error)) from error
+        return replace(
+            self,
+            neighbours=found.neighbours or "all",
+            threshold=found.threshold,
+            fraction_bits=self._places(cohort),
+        )
+
+    def _places(self, cohort: int) -> int:
+        if self.max_value is None:
+            return PLACES if self.fraction_bits is None else self.fraction_bits
+        most = most_places(self.ring_bits, self.max_value, cohort)
+        if most < max(self.fraction_bits or 1, 1):
+            places = f"fraction_bits = {self.fraction_bits}" if self.fraction_bits else "one binary place"
+            raise ConfigError(
+                f"'{self.name}': the sum over {cohort} clients of values up to max_value = {self.max_value:g} "
+                f"overflows {self.ring_bits} bits with {places}; lower either, or set ring_bits = 64"
+            )
+        return most if self.fraction_bits is None else self.fraction_bits
+
+    @property
+    def least_survivors(self) -> int:
+        """Clients below which no sum is opened; of a planned defense."""
+        return max(self.threshold or 0, self.smallest_cohort)
+
+    def session(self, name: bytes) -> Session:
+        """What both sides agree on before a round; of a planned defense. `name`: 32 bytes that no other round has."""
+        assert self.neighbours != "auto"
+        return Session(
+            name=name,
+            degree=Degree(self.threshold or 0, None if self.neighbours == "all" else self.neighbours),
+            smallest_cohort=self.smallest_cohort,
+            ring_bits=self.ring_bits,
+            cipher=self.cipher,
+        )
+
+    # The vector that is masked.
+
+    @property
+    def numbers(self) -> FixedPoint:
+        """How entries are written in the ring; of a planned defense."""
+        return FixedPoint(self.ring_bits, PLACES if self.fraction_bits is None else self.fraction_bits)
+
+    @property
+    def counters(self) -> int:
+        """Whole numbers behind the entries: of examples and, in 32 bits, of values that were cut."""
+        return 1 if self.max_value is None else 2
+
+    def entries(self, before: Weights) -> int:
+        """Elements of the vector of every client."""
+        return sum(value.numel() for value in before.state_dict().values()) + self.counters
+
+    def vector(self, before: Weights, after: Weights, examples: int, cohort: int) -> Elements:
+        """What a client puts into the sum: its delta and its change of buffers, times its examples, then the counts.
+
+        Raises where a sum over the cohort could overflow; in 32 bits values beyond `max_value` are cut and counted.
+        """
+        values = changes(before, after) * examples
         if not np.isfinite(values).all():
             raise NonFiniteError("secure aggregation: the update is not finite; lower federation.learning_rate")
-        limit = 2.0 ** (63 - self.fraction_bits) / cohort
-        greatest = float(np.abs(values).max(initial=0.0))
+        counts = [examples]
+        if self.max_value is not None:
+            cut = int((np.abs(values) > self.max_value).sum())
+            counts.append(min(cut, (2**31 - 1) // cohort))
+            values = np.clip(values, -self.max_value, self.max_value)
+        greatest, limit = float(np.abs(values).max(initial=0.0)), self.numbers.limit(cohort)
         if greatest >= limit:
             raise ConfigError(
                 f"secure-aggregation: the update times the number of examples reaches {greatest:.3g}, and with "
-                f"fraction_bits = {self.fraction_bits} and {cohort} clients it must stay below {limit:.3g}; "
+                f"fraction_bits = {self.numbers.places} and {cohort} clients it must stay below {limit:.3g}; "
                 "lower fraction_bits or clip before it"
             )
-        return np.rint(np.ldexp(values, self.fraction_bits)).astype(np.int64).view(np.uint64)
+        return np.concatenate([self.numbers.elements(values), self.numbers.counts(*counts)])
+
+    def opened(self, total: Elements) -> "Sum":
+        """What the sum of vectors says; raises where it cannot be one."""
+        entries, counts = total[: -self.counters], total[-self.counters :].view(f"i{self.ring_bits // 8}")
+        examples, *cut = (int(count) for count in counts)
+        if examples < 1:
+            raise FederationError(
+                f"secure-aggregation: a sum must be of one example or more, and it counts {examples}; a client sent "
+                "something else than its masked vector"
+            )
+        return Sum(self.numbers.values(entries) / examples, examples, *cut)
 
     def encoded_bytes(self, sent: Update) -> int:
-        """A ring element of 8 bytes for each entry, and one for the number of examples."""
-        return 8 * (sum(value.numel() for value in sent.tensors.values()) + 1)
+        """A ring element for each entry and each counter."""
+        return self.ring_bits // 8 * (sum(value.numel() for value in sent.tensors.values()) + self.counters)
 
-    def dequantize(self, elements: Ring) -> NDArray[np.float64]:
-        """Ring elements read as signed fixed-point numbers."""
-        return np.ldexp(elements.view(np.int64).astype(np.float64), -self.fraction_bits)
+
+@dataclass(frozen=True)
+class Sum:
+    """What the sum of a round's vectors says."""
+
+    changes: NDArray[np.float64]
+    """The mean change of all parameters and buffers, weighted by examples."""
+    examples: int
+    cut: int = 0
+    """How many values were beyond the greatest that was declared, in all vectors together."""
+
+    def by_name(self, before: Weights) -> NamedTensors:
+        """The mean change of each parameter and buffer, in float64."""
+        return shaped(before, self.changes)
+
+    def state(self, before: Weights) -> NamedTensors:
+        """The mean of the survivors' weights and buffers. Counters become float64, as in Flower's own average."""
+        return {
+            name: (before.state_dict()[name].double() + change).to(_averaged(before.state_dict()[name].dtype))
+            for name, change in self.by_name(before).items()
+        }
 
 
 def masking_of(chain: Chain) -> SecureAggregation | None:
@@ -83,103 +217,18 @@ def masking_of(chain: Chain) -> SecureAggregation | None:
     return chain.protocol if isinstance(chain.protocol, SecureAggregation) else None
 
 
-def private_key(*seed_key: object) -> bytes:
-    """32 bytes of an X25519 private key, derived from the client's seed key.
-
-    A real client would ask its operating system. A simulation derives the key, so that the same seed gives the same
-    recordings; who knows the seed of an experiment can therefore unmask its recordings, and attacks are not told it.
-    """
-    return hashlib.blake2b(repr(seed_key).encode(), digest_size=32, person=b"fedleak x25519").digest()
-
-
-def public_key(private: bytes) -> bytes:
-    """What a client publishes."""
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-
-
-def shared_key(private: bytes, other: bytes, context: bytes) -> bytes:
-    """The 32-byte key of a pair for one round; the same from either side."""
-    try:
-        secret = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(other))
-    except ValueError as error:
-        raise FederationError(
-            f"secure-aggregation: a public key that came over the wire is no key ({error})"
-        ) from error
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=context).derive(secret)
-
-
-def key_stream(key: bytes, length: int) -> Iterator[Ring]:
-    """`length` ring elements of ChaCha20, in pieces that are each valid until the next.
-
-    The key is used for nothing else, so the nonce is zero. Pieces fit the processor's cache: three times as fast.
-    """
-    cipher = Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor()
-    buffer = np.empty(PIECE, dtype="<u8")
-    for start in range(0, length, PIECE):
-        piece = buffer[: min(PIECE, length - start)]
-        cipher.update_into(ZEROS[: piece.nbytes], piece.data.cast("B"))
-        yield piece
-
-
-def mask(elements: Ring, client: int, private: bytes, public: Mapping[int, bytes], context: str) -> Ring:
-    """The elements plus, for each other client of the cohort, the pair's key stream: added by the lower, else taken.
-
-    `public` maps each client of the cohort to its public key; `context` names the run and the round, and keeps the
-    masks of one from ever fitting another.
-    """
-    masked = elements.copy()
-    for other in sorted(public.keys() - {client}):
-        low, high = sorted((client, other))
-        info = f"fedleak/{context}/{low}/{high}/".encode() + public[low] + public[high]
-        combine = np.add if client == low else np.subtract
-        start = 0
-        for piece in key_stream(shared_key(private, public[other], info), len(elements)):
-            place = masked[start : start + len(piece)]
-            combine(place, piece, out=place)
-            start += len(piece)
-    return masked
-
-
-def add_up(vectors: Sequence[Ring]) -> Ring:
-    """The sum modulo 2^64, in which the masks cancel if nobody is missing."""
-    total = np.zeros_like(vectors[0])
-    for vector in vectors:
-        np.add(total, vector, out=total)
-    return total
-
-
-def contribution(before: Weights, after: Weights, examples: int) -> NDArray[np.float64]:
-    """What a client puts into the sum: its delta and its change of buffers, times its examples, then their number."""
+def changes(before: Weights, after: Weights) -> NDArray[np.float64]:
+    """A client's change of every parameter and buffer, as one vector."""
     new = after.state_dict()
-    changes = [(new[name].double() - value.double()).reshape(-1) for name, value in before.state_dict().items()]
-    return np.concatenate([torch.cat(changes).numpy() * examples, [float(examples)]])
+    own = [(new[name].double() - value.double()).reshape(-1) for name, value in before.state_dict().items()]
+    return torch.cat(own).numpy()
 
 
-def mean_state(before: Weights, total: NDArray[np.float64]) -> tuple[NamedTensors, int]:
-    """The weighted mean of the cohort's weights and buffers, and the number of examples, from a sum of contributions.
-
-    Counters become float64, as they do in Flower's own average. Raises where the masks have not cancelled.
-    """
-    examples = round(float(total[-1]))
-    if examples < 1 or abs(total[-1] - examples) > 1e-6:
-        raise FederationError(
-            f"secure-aggregation: the masks did not cancel (the sum counts {total[-1]:.6g} examples); "
-            "every client of the round must send, once, and with the same keys"
-        )
-    changes = _shaped(before, total[:-1] / examples)
-    state = {name: value.double() + changes[name] for name, value in before.state_dict().items()}
-    return {name: value.to(_averaged(before.state_dict()[name].dtype)) for name, value in state.items()}, examples
-
-
-def masked_deltas(before: Weights, values: NDArray[np.float64]) -> NamedTensors:
-    """What an adversary without keys reads in a masked vector: a number for each parameter."""
-    changes = _shaped(before, values[:-1])
-    return {name: changes[name].float() for name in before.parameters}
-
-
-def _shaped(before: Weights, values: NDArray[np.float64]) -> NamedTensors:
+def shaped(before: Weights, values: NDArray[np.float64]) -> NamedTensors:
+    """A vector as tensors of the names and shapes of the weights; more than they need is left out."""
     state = before.state_dict()
-    pieces = torch.split(torch.tensor(values), [prod(value.shape) for value in state.values()])
+    sizes = [prod(value.shape) for value in state.values()]
+    pieces = torch.split(torch.tensor(values[: sum(sizes)]), sizes)
     return {name: piece.reshape(value.shape) for (name, value), piece in zip(state.items(), pieces, strict=True)}
 
 

@@ -7,7 +7,7 @@ from math import nan
 from pathlib import Path
 
 from fedleak import errors
-from fedleak.errors import FederationError, FedleakError, UserError
+from fedleak.errors import Dropout, FederationError, FedleakError, UserError
 from fedleak.io.atomic import write_atomically
 
 FAILURES = "failures.json"
@@ -21,15 +21,18 @@ Evaluation = dict[int, dict[str, float]]
 
 @dataclass(frozen=True, kw_only=True)
 class ClientFailure:
-    """A client that answered a message with an error, or not at all."""
+    """A client that answered a message with an error, or not at all; or a round that was lost for all."""
 
-    client: int
+    client: int | None
+    """None: the round was lost, as secure aggregation could not open a sum."""
     round: int
     """0 for the rounds before the recorded ones."""
     reason: str
     """`ErrorType: sentence`."""
     user_error: bool
     """Whether the input is at fault and can be mended."""
+    planned: bool = False
+    """Whether the experiment asked for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,20 @@ class FederationReport:
 def client_failure(client: int, round: int, reason: str) -> ClientFailure:
     """A failure whose kind is told from the error's name that its reason begins with."""
     kind = _error_type(reason.partition(":")[0])
-    return ClientFailure(client=client, round=round, reason=reason, user_error=issubclass(kind, UserError))
+    planned = issubclass(kind, Dropout)
+    return ClientFailure(
+        client=client, round=round, reason=reason, user_error=issubclass(kind, UserError), planned=planned
+    )
+
+
+def lost_round(round: int, error: FederationError, failures: Sequence[ClientFailure]) -> ClientFailure:
+    """A round of secure aggregation that was lost; `failures` are those of the federation so far.
+
+    It is planned where only clients that the experiment asked to leave have left it.
+    """
+    planned = all(one.planned for one in failures if one.round == round)
+    reason = f"{type(error).__name__}: {error}"
+    return ClientFailure(client=None, round=round, reason=reason, user_error=False, planned=planned)
 
 
 def failure_of_all(failures: Sequence[ClientFailure], sentence: str) -> FedleakError:

@@ -1,5 +1,6 @@
 """Plan of a federation, and its form in Flower's flat run config."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,6 +14,7 @@ from fedleak.errors import ConfigError
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.settings.base import Settings, Table, parse_settings
+from fedleak.settings.dropouts import Stage, leaving
 from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
@@ -64,6 +66,20 @@ class FederationPlan(PlanSettings):
         federation = self.federation if self.recorded(round) else self.utility.instead_of(self.federation)
         return self.defenses().settings(federation)
 
+    def session_name(self, round: int) -> bytes:
+        """32 bytes that no round of another plan has: secrets of two that share a seed differ, or would cancel out.
+
+        Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
+        """
+        later = {"utility"} if self.recorded(round) else set()
+        usual = {"device"} if self.device == "cpu" else set()
+        text = self.model_dump_json(exclude={"recordings", "vault", "tapped", *later, *usual})
+        return hashlib.sha256(f"{round}/{text}".encode()).digest()
+
+    def leaving(self, round: int) -> Mapping[int, Stage]:
+        """The clients that leave a round, as the experiment asks, each with the first stage that it does not answer."""
+        return leaving(self.federation.dropouts, self.seed, self.federation.clients, round)
+
     def absolute(self) -> "FederationPlan":
         """The same plan with paths that do not depend on a working directory."""
         paths = {"recordings": str(Path(self.recordings).resolve()), "vault": str(Path(self.vault).resolve())}
@@ -93,7 +109,7 @@ class FederationPlan(PlanSettings):
             node = tree
             for parent in parents:
                 node = node.setdefault(parent, {})
-            table = name == "task" and str(value).startswith("{")
+            table = key in ("task", "federation.dropouts") and str(value).startswith(("{", "["))
             node[name] = _parse(key, value) if table or (field is not None and _is_json(field)) else value
         return parse_settings(cls, tree)
 
@@ -113,7 +129,7 @@ def _flatten(settings: Settings, prefix: str = "") -> RunConfig:
         elif isinstance(value, Settings):
             flat |= _flatten(value, f"{prefix}{name}.")
         elif isinstance(value, tuple | dict):
-            flat[prefix + name] = json.dumps(value)
+            flat[prefix + name] = json.dumps(settings.model_dump(mode="json", include={name}, exclude_none=True)[name])
         elif value is not None:
             flat[prefix + name] = value
     return flat

@@ -1,16 +1,19 @@
 """Wire format: the one place where Flower's records become tensors and ring elements, and back."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from math import prod
 from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MessageType, MetricRecord, RecordDict
+from jaxtyping import UInt
 from numpy.typing import NDArray
 
-from fedleak.errors import ConfigError
+from fedleak.errors import ConfigError, FederationError, echo
 from fedleak.learning.weights import NamedTensors
+from fedleak.secure_aggregation.messages import STAGES
 
 ARRAYS = "arrays"
 METRICS = "metrics"
@@ -18,7 +21,9 @@ CONFIG = "config"
 MASKED = "masked"
 KEPT = "fedleak.kept"
 KEPT_BEFORE = "fedleak.kept-before"
-COHORT = "secure-aggregation"
+SECURE_AGGREGATION = "secure-aggregation"
+"""The record of a stage of secure aggregation: a question, or the answer to it."""
+QUESTION, ANSWER = "question", "answer"
 COST = "cost"
 """What a client says about its own effort; the server's meter takes it out of the reply."""
 
@@ -28,11 +33,13 @@ ROUND = "server-round"
 FINGERPRINT = "fingerprint"
 PRETRAINING = "pretraining"
 PARTITION = "partition-id"
-PUBLIC_KEY = "public-key"
 SECONDS = "seconds"
 MEMORY = "memory"
 
-KEY_AGREEMENT = "train.secagg_setup"
+MESSAGE_TYPES: Mapping[str, str] = {
+    stage: MessageType.TRAIN if stage == MASKED else f"{MessageType.TRAIN}.secagg_{stage}" for stage in STAGES
+}
+"""By stage of secure aggregation; what is masked is the reply to the training message itself."""
 CLIENT_FAILED = 2
 """Flower's code for an exception in a ClientApp."""
 
@@ -59,23 +66,38 @@ def _elements(array: Array) -> NDArray[Any]:
     return np.frombuffer(array.data, dtype, offset=len(array.data) - size).reshape(array.shape)
 
 
-def public_keys_of(content: RecordDict) -> dict[str, str]:
-    """Each client of the cohort with its public key in hexadecimal, as the server relays them; none without masks."""
-    return {client: str(key) for client, key in content.config_records.get(COHORT, {}).items()}
+def asking(question: bytes | None) -> dict[str, ConfigRecord]:
+    """The record of a question of secure aggregation; none in the first stage, which asks nothing."""
+    return {} if question is None else {SECURE_AGGREGATION: ConfigRecord({QUESTION: question})}
 
 
-def to_ring(record: ArrayRecord) -> NDArray[np.uint64]:
-    """The masked vector of a reply."""
-    return record[MASKED].numpy().astype(np.uint64, copy=False)
+def question_of(content: RecordDict) -> object:
+    """What a stage of secure aggregation asks; None where that is nothing."""
+    record = content.config_records.get(SECURE_AGGREGATION)
+    return None if record is None else record.get(QUESTION)
 
 
-def from_ring(vector: NDArray[np.uint64]) -> ArrayRecord:
+def answer_of(content: RecordDict) -> object:
+    """What a client answers in a stage of secure aggregation: bytes, a masked vector, or whatever else came."""
+    if SECURE_AGGREGATION in content.config_records:
+        return content.config_records[SECURE_AGGREGATION].get(ANSWER)
+    if not content.array_records or MASKED not in arrays_of(content):
+        return None
+    try:
+        return arrays_of(content)[MASKED].numpy()
+    except Exception:  # noqa: BLE001  numpy raises whatever it comes across in an array that is none
+        return None
+
+
+def from_ring(vector: UInt[np.ndarray, " entries"]) -> ArrayRecord:
     """A masked vector as Flower's arrays."""
     return ArrayRecord({MASKED: Array(vector)})
 
 
 def arrays_of(content: RecordDict) -> ArrayRecord:
     """The one record of arrays, under whatever name the strategy gave it."""
+    if not content.array_records:
+        raise FederationError("expected a message with a record of arrays, got none")
     return next(iter(content.array_records.values()))
 
 
@@ -91,12 +113,18 @@ def metrics_of(content: RecordDict) -> dict[str, float]:
 
 def config_of(content: RecordDict) -> ConfigRecord:
     """The record that says which round it is, under whatever name the strategy gave it."""
-    return next(record for record in content.config_records.values() if ROUND in record)
+    found = next((record for record in content.config_records.values() if ROUND in record), None)
+    if found is None:
+        raise FederationError(f"expected a message with a config record that has '{ROUND}', got none")
+    return found
 
 
 def round_of(content: RecordDict) -> int:
     """The round that a message belongs to."""
-    return int(str(config_of(content)[ROUND]))
+    round = config_of(content)[ROUND]
+    if not isinstance(round, int):
+        raise FederationError(f"expected a whole number for '{ROUND}', got {echo(round)}")
+    return round
 
 
 def kept_of(context: Context, *, before: bool = False) -> NamedTensors:
@@ -109,6 +137,11 @@ def keep(context: Context, kept: NamedTensors, before: NamedTensors) -> None:
     """Leaves something for the client's next round, where only the client can see it, and what there was `before`."""
     if kept:
         context.state[KEPT], context.state[KEPT_BEFORE] = to_arrays(kept), to_arrays(before)
+
+
+def model_digest(content: RecordDict) -> bytes:
+    """SHA-256 of the model in a message, 32 bytes: what masks are bound to."""
+    return bytes.fromhex(digest_of(RecordDict({ARRAYS: arrays_of(content)})))
 
 
 def digest_of(content: RecordDict) -> str:

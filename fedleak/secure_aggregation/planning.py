@@ -14,7 +14,6 @@ import math
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from fedleak.errors import FederationError
 
@@ -76,6 +75,8 @@ def _most(share: float, clients: int) -> int:
 
 def _threshold(clients: int, neighbours: int, bad: int, gone: int, *, lying: bool) -> int | None:
     """The lowest threshold that keeps both tails short, if one does."""
+    from scipy.stats import hypergeom  # takes a second to import, and most runs have all neighbours
+
     thresholds = np.arange((neighbours + 1) // 2 + 1, neighbours + 1)
     enough = 2 * thresholds - (neighbours + 1) if lying else thresholds
     opened = clients * hypergeom.sf(enough - 1, clients - 1, bad, neighbours)

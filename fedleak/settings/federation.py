@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from fedleak.errors import ConfigError, did_you_mean
+from fedleak.errors import ConfigError
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
+from fedleak.settings.dropouts import Dropouts, require_somebody
+from fedleak.settings.partitioners import known_partitioner
 from fedleak.settings.task import TaskSettings
 
 TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
@@ -38,28 +40,6 @@ Transform = Annotated[str | Table, WrapValidator(_name_or_table)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-_SHARING = (
-    "Continuous Dirichlet Distribution Exponential GroupedNaturalId Iid InnerDirichlet Linear NaturalId Pathological "
-    "Shard Size Square"
-)
-PARTITIONERS = tuple(f"{kind}Partitioner" for kind in _SHARING.split())
-"""Of flwr-datasets, which takes seconds to import: those that share out rows."""
-UNSUITED = {
-    "IdToSizeFncPartitioner": "needs a function, which a file cannot hold; SizePartitioner takes the sizes themselves",
-    "VerticalEvenPartitioner": "shares out columns, and clients here share out rows",
-    "VerticalSizePartitioner": "shares out columns, and clients here share out rows",
-}
-"""Partitioners that there are, and why they cannot be taken."""
-
-
-def _known_partitioner(name: str) -> str:
-    if name in UNSUITED:
-        raise ConfigError(f"federation.partitioner: {name} {UNSUITED[name]}")
-    if name not in PARTITIONERS:
-        raise ConfigError(f"federation.partitioner: flwr-datasets has no '{name}'{did_you_mean(name, PARTITIONERS)}")
-    return name
-
-
 def _as_table(transform: str | Table) -> Table:
     return {"name": transform} if isinstance(transform, str) else transform
 
@@ -69,7 +49,7 @@ class FederationSettings(Settings):
 
     clients: Count = 4
     rounds: Count = 1
-    partitioner: Annotated[str, AfterValidator(_known_partitioner)] = "IidPartitioner"
+    partitioner: Annotated[str, AfterValidator(known_partitioner)] = "IidPartitioner"
     """Of flwr-datasets, by its class: how the clients' examples are shared out."""
     partitioner_options: Table = Field(default={})
     """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
@@ -108,6 +88,8 @@ class FederationSettings(Settings):
     """FedProx's mu: how hard weights are pulled back to those that the server sent."""
     fraction_evaluate: Share = 0.0
     """Share of the clients that evaluate the new model each round."""
+    dropouts: Dropouts = 0.0
+    """Who leaves rounds before they are over: a share of all clients, or tables of a client, a round and a stage."""
 
     @model_validator(mode="after")
     def _few_steps(self) -> "FederationSettings":
@@ -235,6 +217,11 @@ class PlanSettings(Settings):
             return (self.federation,)
         later = self.utility.instead_of(self.federation)
         return self.federation, later.model_copy(update={"rounds": self.utility.rounds})
+
+    @model_validator(mode="after")
+    def _somebody_leaves(self) -> "PlanSettings":
+        require_somebody(self.federation.dropouts, self.federation.clients, self.rounds)
+        return self
 
     @model_validator(mode="after")
     def _trained_so_later(self) -> "PlanSettings":

@@ -70,7 +70,7 @@ def _undefended(recording: Recording, truth: PrivateBatch) -> str | None:
 def _rate(recording: Recording, truth: PrivateBatch) -> str | None:
     """The update is a multiple of the replayed one."""
     before = recording.before.parameters
-    recorded = delta(recording.payload, before)
+    recorded = delta(recording.state, before)
     ours = delta(replay(recording, truth).parameters, before)
     factor = float(recorded @ ours / (ours @ ours).clamp(min=torch.finfo(ours.dtype).tiny))
     declared = _training(recording, truth)

@@ -87,7 +87,7 @@ def compare(recording: Recording, replayed: Weights) -> Comparison:
     weights that are each known to one part in 2^24, so a small learning rate leaves it fewer digits.
     """
     before = recording.before.parameters
-    recorded, ours = delta(recording.payload, before), delta(replayed.parameters, before)
+    recorded, ours = delta(recording.state, before), delta(replayed.parameters, before)
     length = float(torch.linalg.vector_norm(recorded))
     weights = float(torch.linalg.vector_norm(torch.cat([value.double().reshape(-1) for value in before.values()])))
     distance = float(torch.linalg.vector_norm(recorded - ours))
@@ -103,5 +103,6 @@ def delta(state: NamedTensors, before: NamedTensors) -> Float[Tensor, " entries"
 
 
 def _buffers_agree(recording: Recording, replayed: Weights) -> bool:
-    pairs = [(recording.payload[n], value) for n, value in replayed.buffers.items() if n in recording.payload]
+    state = recording.state
+    pairs = [(state[n], value) for n, value in replayed.buffers.items() if n in state]
     return all(torch.allclose(theirs.double(), ours.double(), rtol=1e-3, atol=1e-5) for theirs, ours in pairs)

@@ -1,0 +1,81 @@
+"""Dropouts that an experiment asks for: which clients leave which rounds, and at which stage."""
+
+import random
+from collections.abc import Mapping
+from math import floor
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
+
+from fedleak.errors import ConfigError
+from fedleak.randomness import seed_of
+from fedleak.settings.base import Count, Settings, Share
+
+Stage = Literal["advertise", "share", "masked", "confirm", "unmask"]
+"""Of a round of secure aggregation; see `fedleak.secure_aggregation.messages`."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+class Leaving(Settings):
+    """One client that leaves."""
+
+    client: Annotated[int, Field(ge=0)]
+    round: Count | None = None
+    """None: every round."""
+    stage: Stage = "masked"
+    """The first that it does not answer. Without secure aggregation, where training is all that there is, it sends no
+    update but where it leaves after `masked`."""
+
+
+def _share_or_list(value: Any, handler: Any) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        inner = error.errors()
+        if isinstance(value, list | tuple) and not any(one["type"] == "extra_forbidden" for one in inner):
+            wanted = f"tables of a client, a round and a stage ({', '.join(STAGES)})"
+        elif isinstance(value, list | tuple):
+            raise
+        else:
+            wanted = "a share from 0 to 1, or a list of tables of a client, a round and a stage"
+        raise PydanticCustomError("dropouts", wanted) from error
+
+
+Dropouts = Annotated[Share | Annotated[tuple[Leaving, ...], Field(strict=False)], WrapValidator(_share_or_list)]
+
+
+def require_somebody(dropouts: float | tuple[Leaving, ...], clients: int, rounds: int) -> None:
+    """Raises `ConfigError` for dropouts that name nobody."""
+    if isinstance(dropouts, float | int):
+        if dropouts and not _count(dropouts, clients):
+            raise ConfigError(
+                f"federation.dropouts: {dropouts:g} of {clients} clients is nobody; give {0.5 / clients:.2g} or more, "
+                "or 0 for none"
+            )
+        return
+    if not dropouts:
+        raise ConfigError("federation.dropouts: expected a share, or tables of who leaves when, got an empty list")
+    for place, one in enumerate(dropouts):
+        if one.client >= clients or (one.round or 1) > rounds:
+            what = f"client {one.client}" if one.client >= clients else f"round {one.round}"
+            there = f"{clients} clients, from 0" if one.client >= clients else f"{rounds} rounds, from 1"
+            raise ConfigError(f"federation.dropouts.{place}: there is no {what}; the federation has {there}")
+
+
+def leaving(dropouts: float | tuple[Leaving, ...], seed: int, clients: int, round: int) -> Mapping[int, Stage]:
+    """Who leaves a round, and at which stage.
+
+    Of a share, so many of all clients (rounded to the nearest number), drawn anew each round, each at a stage that is
+    drawn too.
+    """
+    if not isinstance(dropouts, float | int):
+        named = [one for one in dropouts if one.round in (None, round)]
+        return {one.client: min((o.stage for o in named if o.client == one.client), key=STAGES.index) for one in named}
+    rng = random.Random(seed_of(seed, "dropouts", round))
+    return {client: rng.choice(STAGES) for client in sorted(rng.sample(range(clients), _count(dropouts, clients)))}
+
+
+def _count(share: float, clients: int) -> int:
+    return floor(share * clients + 0.5)
