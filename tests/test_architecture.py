@@ -150,7 +150,6 @@ SECRETS = {
     "generator": "fedleak/randomness.py",
     "seed_of": "fedleak/randomness.py",
     "initial_weights": "fedleak/tasks.py",
-    "private_key": "fedleak/defenses/secure_aggregation.py",
     "seeded_bytes": "fedleak/secure_aggregation/keys.py",
 }
 """What turns a seed into the clients' weights, noise and keys, and where: an attack that guessed it could cheat."""

@@ -159,8 +159,15 @@ def digest_of(content: RecordDict) -> str:
 
 
 def bytes_of(content: RecordDict) -> int:
-    """The size of what a message carries, as Flower counts it."""
-    return sum(record.count_bytes() for record in content.values())
+    """The size of what a message carries, as Flower counts it; of what it cannot count, nothing."""
+    return sum(_counted(record) for record in content.values())
+
+
+def _counted(record: ArrayRecord | MetricRecord | ConfigRecord) -> int:
+    try:
+        return record.count_bytes()
+    except (ValueError, IndexError):  # an empty list, text or bytes, which no app of ours sends
+        return 0
 
 
 def answer(message: Message, **records: ArrayRecord | MetricRecord | ConfigRecord) -> Message:

@@ -33,13 +33,9 @@ def _share_or_list(value: Any, handler: Any) -> Any:
     try:
         return handler(value)
     except ValidationError as error:
-        inner = error.errors()
-        if isinstance(value, list | tuple) and not any(one["type"] == "extra_forbidden" for one in inner):
-            wanted = f"tables of a client, a round and a stage ({', '.join(STAGES)})"
-        elif isinstance(value, list | tuple):
-            raise
-        else:
-            wanted = "a share from 0 to 1, or a list of tables of a client, a round and a stage"
+        tables = "tables of a client, a round and a stage"
+        listed = isinstance(value, list | tuple)
+        wanted = f"{tables} ({', '.join(STAGES)})" if listed else f"a share from 0 to 1, or a list of {tables}"
         raise PydanticCustomError("dropouts", wanted) from error
 
 

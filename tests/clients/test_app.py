@@ -10,7 +10,6 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from fedleak.clients.app import app
 from fedleak.clients.share import examples_of, share_of
 from fedleak.data.splits import load
-from fedleak.defenses.secure_aggregation import public_key
 from fedleak.errors import ConfigError
 from fedleak.federation import wire
 from fedleak.federation.loopback import LoopbackGrid
@@ -70,7 +69,7 @@ def test_it_evaluates_on_the_test_split(tmp_path: Path) -> None:
 
 
 def test_it_refuses_a_server_that_runs_other_sources(tmp_path: Path) -> None:
-    for kind in ("query", "train", "evaluate", wire.KEY_AGREEMENT):
+    for kind in ("query", "train", "evaluate", wire.MESSAGE_TYPES["share"]):
         reply = asked(plan_in(tmp_path), kind, **{wire.FINGERPRINT: "other"})
         assert reply.has_error()
         assert str(reply.error.reason).startswith("FederationError: the server runs fedleak sources other")
@@ -111,44 +110,14 @@ def test_it_refuses_before_the_first_round_a_share_that_a_proof_does_not_allow(t
     assert "counts on share = 1000 examples or more" in reply.error.reason
 
 
-def test_its_key_is_its_own_and_changes_with_the_round(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
-    keys = [
-        asked(plan, wire.KEY_AGREEMENT, client, **{wire.ROUND: round}).content.config_records["config"][wire.PUBLIC_KEY]
-        for client, round in [(0, 1), (1, 1), (0, 2)]
-    ]
-    assert len(set(map(str, keys))) == 3
-
-
-def test_experiments_that_share_a_seed_share_no_key(tmp_path: Path) -> None:
-    plans = [
-        plan_in(tmp_path, chain=[{"use": "secure-aggregation"}], federation={"learning_rate": rate})
-        for rate in (0.1, 0.2, 0.1)
-    ]
-    one, two, again = (
-        asked(plan, wire.KEY_AGREEMENT).content.config_records["config"][wire.PUBLIC_KEY] for plan in plans
-    )
-    assert one != two
-    assert one == again
-
-
-def test_it_sends_nothing_before_keys_are_agreed_on(tmp_path: Path) -> None:
-    reply = asked(plan_in(tmp_path, chain=[{"use": "secure-aggregation"}]), "train")
-    assert "before keys were agreed on" in str(reply.error.reason)
-
-
-@pytest.mark.parametrize("others", [0, 1])
-def test_it_sends_nothing_to_a_cohort_without_it_or_of_itself_alone(tmp_path: Path, others: int) -> None:
-    plan = plan_in(tmp_path, chain=[{"use": "secure-aggregation"}])
-    key = asked(plan, wire.KEY_AGREEMENT).content.config_records["config"][wire.PUBLIC_KEY]
-    assert isinstance(key, bytes)
-    cohort = ConfigRecord({"0": key.hex()} if others == 0 else {"1": public_key(bytes(32)).hex()})
-    grid = LoopbackGrid(app, 2, plan.to_run_config(), lambda reply: None)
-    config = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint()})
-    weights = wire.to_arrays(initial_weights(plan.task, 0).state_dict())
-    content = RecordDict({"config": config, "arrays": weights, wire.COHORT: cohort})
-    [reply] = grid.send_and_receive([Message(content, 1, "train")])
-    assert "refuses below 2" in str(reply.error.reason) or "lacks this client's own key" in str(reply.error.reason)
+def test_it_leaves_where_the_experiment_asks_for_it_and_trains_before_the_recorded_rounds(tmp_path: Path) -> None:
+    leaves = {"dropouts": [{"client": 1, "round": 1}]}
+    plan = plan_in(tmp_path, federation=leaves, model={"trained_rounds": 1})
+    reason = str(asked(plan, "train", 1).error.reason)
+    assert reason == "Dropout: client 1 left round 1 before 'masked', as the experiment asks"
+    assert not asked(plan, "train", 0).has_error()
+    assert not asked(plan, "train", 1, **{wire.PRETRAINING: True}).has_error()
+    assert not asked(plan, "query", 1).has_error()
 
 
 def test_every_round_draws_other_examples_from_the_client_s_own_share(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def plan(*chain: dict[str, Any]) -> FederationPlan:
         ({"required-defenses": "clipping, secure-aggregation"}, [CLIP, SECAGG]),
         ({"required-defenses": '[{"use": "clipping", "max_norm": 1}, "secure-aggregation"]'}, [CLIP, SECAGG]),
         ({"smallest-cohort": 3}, [SECAGG]),
+        ({"smallest-threshold": 3}, [SECAGG]),
     ],
 )
 def test_a_run_that_has_it_is_taken(config: dict[str, Any], chain: list[dict[str, Any]]) -> None:
@@ -47,6 +48,12 @@ def test_a_run_that_has_it_is_taken(config: dict[str, Any], chain: list[dict[str
             "requires 'clipping' with max_norm = 0.5, and the run has max_norm = 1.0",
         ),
         ({"smallest-cohort": 3}, [CLIP], "requires a sum over 3 clients, and the run has no secure aggregation"),
+        (
+            {"smallest-threshold": 3, "smallest-cohort": 2},
+            [],
+            "requires a sum over 2 clients and a threshold of 3, and the run has no secure aggregation",
+        ),
+        ({"smallest-threshold": 4}, [SECAGG], "requires a threshold of 4, and the run has 3; it refuses"),
     ],
 )
 def test_a_run_below_it_is_refused(config: dict[str, Any], chain: list[dict[str, Any]], sentence: str) -> None:
@@ -70,6 +77,10 @@ def test_who_requires_defenses_trains_in_no_round_without_any() -> None:
         ({"required-defenses": "[3]"}, "expected tables with a `use`, got 3"),
         ({"smallest-cohort": "many"}, "node config, smallest-cohort: expected a number of clients, got 'many'"),
         ({"smallest-cohort": True}, "expected a number of clients, got True"),
+        ({"smallest-threshold": -1}, "node config, smallest-threshold: expected a number of neighbours, got -1"),
+        ({"registry": "all"}, "node config, registry: expected an identity-key beside it, got none"),
+        ({"registry": "all", "identity-key": "own"}, "node config, registry: expected a line .*, cannot read all"),
+        ({"identity-key": "own"}, "node config, identity-key: expected a private key .*, cannot read own"),
     ],
 )
 def test_a_floor_that_is_none_is_one_sentence(config: dict[str, Any], sentence: str) -> None:

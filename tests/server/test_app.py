@@ -4,25 +4,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from fedleak.clients import client as client_module
-from fedleak.defenses.secure_aggregation import add_up, masking_of, mean_state
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.recording import RING, Recording, find_recordings, read_recording
+from fedleak.recording import Recording, find_recordings, read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of
 from fedleak.vault import withdraw
 
 Run = Callable[..., FederationReport]
-MASKED: dict[str, Any] = {"chain": [{"use": "secure-aggregation"}], "defense": "masked"}
+MASKED: dict[str, Any] = {"chain": [{"use": "secure-aggregation", "keys": "seeded"}], "defense": "masked"}
 
 
 DICE = 5
@@ -191,6 +189,7 @@ def test_secure_aggregation_reveals_the_clear_mean_and_nothing_else(tmp_path: Pa
     assert aggregate.cohort == (0, 1, 2, 3)
     assert aggregate.num_examples == sum(r.num_examples or 0 for r in clear[:4])
     mean = sum(delta(r).double() * (r.num_examples or 0) for r in clear[:4]) / aggregate.num_examples
+    # Clear updates have the rounding of weights in them, which the sum has not.
     assert torch.linalg.vector_norm(delta(aggregate) - mean) < 1e-4 * torch.linalg.vector_norm(mean)
     for masked, sent in zip(hidden[:4], clear[:4], strict=True):
         assert masked.num_examples is None
@@ -200,25 +199,6 @@ def test_secure_aggregation_reveals_the_clear_mean_and_nothing_else(tmp_path: Pa
         assert abs(float(torch.corrcoef(torch.stack([delta(masked), delta(sent)]))[0, 1])) < 0.05
     for name, value in hidden[5].before.parameters.items():
         torch.testing.assert_close(value, clear[4].before.parameters[name], rtol=0, atol=1e-6)
-
-
-def test_the_recorded_rings_add_up_to_the_recorded_aggregate(tmp_path: Path) -> None:
-    *masked, aggregate = read(run_federation(plan_in(tmp_path, federation={"clients": 4}, **MASKED)))
-    defense = masking_of(aggregate.chain)
-    assert defense is not None
-    total = add_up([one.payload[RING].numpy().view(np.uint64) for one in masked])
-    state, examples = mean_state(aggregate.before, defense.dequantize(total))
-    assert examples == aggregate.num_examples
-    assert all(torch.equal(value, aggregate.payload[name]) for name, value in state.items())
-
-
-def test_a_dropout_under_secure_aggregation_ends_it_and_keeps_what_was_recorded(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing_client(monkeypatch, 2, RuntimeError("gone"))
-    with pytest.raises(FederationError, match="round 1: client 2 dropped out of secure aggregation"):
-        run(federation={"clients": 3}, **MASKED)
-    assert [read_recording(path).cohort for path in find_recordings(tmp_path / "recordings")] == [(0,), (1,)]
 
 
 def test_secure_aggregation_refuses_what_would_overflow(run: Run) -> None:

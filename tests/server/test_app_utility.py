@@ -22,7 +22,7 @@ from fedleak.vault import deposited
 
 Run = Callable[..., FederationReport]
 FEDERATION = {"clients": 3, "rounds": 1, "batch_size": 4, "strategy_options": {"fraction_train": 0.7}}
-MASKED = [{"use": "secure-aggregation"}]
+MASKED = [{"use": "secure-aggregation", "keys": "seeded"}]
 
 
 def run_in(folder: Path, **changes: Any) -> FederationReport:

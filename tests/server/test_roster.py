@@ -99,14 +99,15 @@ def test_where_every_node_died_a_training_round_ends_the_federation(
         assert len(run(spoil, federation=federation).failures) == 4
 
 
-def test_a_dead_node_under_secure_aggregation_is_named_by_its_client(run: Callable[..., FederationReport]) -> None:
-    with pytest.raises(FederationError, match="client 2 dropped out of secure aggregation"):
-        run(
-            lambda message, reply: [
-                of_the_superlink(message) if training(message) and message.metadata.dst_node_id == 979 else reply
-            ],
-            chain=[{"use": "secure-aggregation"}],
-        )
+def test_a_dead_node_under_secure_aggregation_costs_its_own_update_alone(run: Callable[..., FederationReport]) -> None:
+    report = run(
+        lambda message, reply: [
+            of_the_superlink(message) if training(message) and message.metadata.dst_node_id == 979 else reply
+        ],
+        chain=[{"use": "secure-aggregation"}],
+    )
+    assert recorded(report) == [(0,), (1,), (3,), (0, 1, 3)]
+    assert [(one.client, one.reason) for one in report.failures] == [(2, "Node Unavailable")]
 
 
 def test_replies_that_come_twice_late_or_from_nowhere_change_nothing(run: Callable[..., FederationReport]) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fedleak.data.partitioning import partition
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
-from fedleak.settings.federation import PARTITIONERS, UNSUITED, FederationSettings
+from fedleak.settings.federation import FederationSettings
+from fedleak.settings.partitioners import PARTITIONERS, UNSUITED
 
 EXAMPLES = Batch(torch.linspace(0, 1, 400).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2), torch.arange(400) % 10)
 LABELS = EXAMPLES.labels

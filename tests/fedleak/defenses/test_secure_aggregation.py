@@ -1,110 +1,139 @@
-"""Laws of masking: it vanishes in the sum, it says nothing alone, and it never clips."""
+"""Laws of the vector that is masked: a sum is the mean of updates, nothing is clipped unseen, settings fit together."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from scipy.stats import chisquare
 
-from fedleak.defenses import secure_aggregation as protocol
+from fedleak.contracts.chain import Chain
 from fedleak.defenses.secure_aggregation import SecureAggregation
-from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.errors import ConfigError, NonFiniteError
 from fedleak.learning.weights import Weights
+from fedleak.settings.federation import FederationSettings
 
-DEFENSE = SecureAggregation()
-
-
-def keys(clients: int) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    private = {client: protocol.private_key("test", client) for client in range(clients)}
-    return private, {client: protocol.public_key(key) for client, key in private.items()}
-
-
-def masked(values: list[NDArray[np.float64]], context: str = "run/1") -> list[protocol.Ring]:
-    private, public = keys(len(values))
-    return [
-        protocol.mask(DEFENSE.quantize(value, len(values)), client, private[client], public, context)
-        for client, value in enumerate(values)
-    ]
+BEFORE = Weights({"w": torch.tensor([1.0, 2.0])}, {"count": torch.tensor(3), "mean": torch.tensor([0.5])})
+ONE = Weights({"w": torch.tensor([2.0, 2.0])}, {"count": torch.tensor(5), "mean": torch.tensor([1.5])})
+TWO = Weights({"w": torch.tensor([1.0, 6.0])}, {"count": torch.tensor(4), "mean": torch.tensor([0.5])})
+NARROW = {"ring_bits": 32, "max_value": 16.0}
 
 
-@given(st.integers(2, 6), st.integers(1, 40), st.integers(0, 2**32 - 1))
-def test_masks_cancel_in_the_sum(clients: int, length: int, seed: int) -> None:
-    values = list(np.random.default_rng(seed).normal(size=(clients, length)))
-    clear = protocol.add_up([DEFENSE.quantize(value, clients) for value in values])
-    assert np.array_equal(protocol.add_up(masked(values)), clear)
+def planned(clients: int = 2, **options: Any) -> SecureAggregation:
+    return SecureAggregation(**options).planned((FederationSettings(clients=clients),))
 
 
-def test_the_sum_is_the_clear_sum_within_the_quantization_step() -> None:
-    values = list(np.random.default_rng(0).normal(size=(5, 10_000)) * 1e-3)
-    total = DEFENSE.dequantize(protocol.add_up(masked(values)))
-    clear = np.sum(values, axis=0)
-    assert np.abs(total - clear).max() <= 5 * 2.0 ** -(DEFENSE.fraction_bits + 1)
-    assert np.linalg.norm(total - clear) <= 1e-8 * np.linalg.norm(clear)
+def weights(*values: float) -> Weights:
+    return Weights({"w": torch.tensor(values, dtype=torch.float64)}, {})
 
 
-def test_a_single_masked_vector_is_uniform_and_does_not_depend_on_the_data() -> None:
-    for value in (0.0, 1.0, -3.5):
-        vector = masked([np.full(100_000, value), np.zeros(100_000), np.zeros(100_000)])[0]
-        assert chisquare(np.bincount(vector.view(np.uint8), minlength=256)).pvalue > 1e-4
-        assert chisquare(np.bincount((vector >> np.uint64(56)).astype(np.int64), minlength=256)).pvalue > 1e-4
-    data = np.random.default_rng(1).normal(size=100_000)
-    seen = DEFENSE.dequantize(masked([data, data, data])[1])
-    assert abs(np.corrcoef(data, seen)[0, 1]) < 0.02
+def zeros(entries: int) -> Weights:
+    return weights(*[0.0] * entries)
 
 
-def test_one_mask_missing_leaves_noise() -> None:
-    values = [np.ones(1000)] * 3
-    short = DEFENSE.dequantize(protocol.add_up(masked(values)[:2]))
-    assert np.abs(short).mean() > 1e5
-    before = Weights({"w": torch.zeros(999)}, {})
-    with pytest.raises(FederationError, match="masks did not cancel"):
-        protocol.mean_state(before, short)
-
-
-def test_masks_of_another_round_or_pair_are_others() -> None:
-    values = [np.zeros(64)] * 3
-    one, two = masked(values, "run/1"), masked(values, "run/2")
-    assert all(not np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    private, public = keys(3)
-    streams = {protocol.shared_key(private[a], public[b], b"x") for a, b in [(0, 1), (0, 2), (1, 2)]}
-    assert len(streams) == 3
-    assert protocol.shared_key(private[0], public[1], b"x") == protocol.shared_key(private[1], public[0], b"x")
-
-
-@pytest.mark.parametrize("value", [2.0**20, 2.0**23, 1e300])
-def test_what_could_overflow_is_refused_and_never_clipped(value: float) -> None:
-    with pytest.raises(ConfigError, match="lower fraction_bits"):
-        SecureAggregation(fraction_bits=50).quantize(np.array([0.0, value]), 4)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_is_refused(value: float) -> None:
-    with pytest.raises(NonFiniteError, match="not finite"):
-        DEFENSE.quantize(np.array([value]), 2)
-
-
-def test_values_at_the_limit_add_up() -> None:
-    greatest = 2.0 ** (63 - DEFENSE.fraction_bits) / 2 - 1
-    for sign in (1.0, -1.0):
-        total = DEFENSE.dequantize(protocol.add_up(masked([np.array([sign * greatest])] * 2)))
-        assert total[0] == sign * 2 * greatest
-
-
-def test_a_public_key_of_low_order_is_refused() -> None:
-    private, _ = keys(1)
-    with pytest.raises(FederationError, match="public key"):
-        protocol.shared_key(private[0], bytes(32), b"x")
-
-
-def test_the_mean_is_weighted_by_examples_and_covers_buffers() -> None:
-    before = Weights({"w": torch.tensor([1.0, 2.0])}, {"count": torch.tensor(3), "mean": torch.tensor([0.5])})
-    one = Weights({"w": torch.tensor([2.0, 2.0])}, {"count": torch.tensor(5), "mean": torch.tensor([1.5])})
-    two = Weights({"w": torch.tensor([1.0, 6.0])}, {"count": torch.tensor(4), "mean": torch.tensor([0.5])})
-    total = protocol.contribution(before, one, 1) + protocol.contribution(before, two, 3)
-    state, examples = protocol.mean_state(before, total)
-    assert examples == 4
+@pytest.mark.parametrize("ring", [{}, NARROW], ids=["64", "32"])
+def test_the_mean_is_weighted_by_examples_and_covers_buffers(ring: dict[str, Any]) -> None:
+    defense = planned(**ring)
+    total = defense.vector(BEFORE, ONE, 1, 2) + defense.vector(BEFORE, TWO, 3, 2)
+    opened = defense.opened(total)
+    state = opened.state(BEFORE)
+    assert (opened.examples, opened.cut, len(total)) == (4, 0, defense.entries(BEFORE))
     assert state["w"].tolist() == [1.25, 5.0]
     assert state["count"].tolist() == 4.25
     assert state["mean"].tolist() == [0.75]
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=5), st.integers(2, 20))
+def test_in_32_bits_values_beyond_the_greatest_are_cut_and_counted(values: list[float], clients: int) -> None:
+    defense = planned(clients, **NARROW)
+    after = weights(*values)
+    total = np.sum([defense.vector(zeros(len(values)), after, 1, clients)] * clients, axis=0, dtype=np.uint32)
+    opened = defense.opened(total)
+    assert opened.cut == clients * sum(abs(value) > 16 for value in values)
+    np.testing.assert_allclose(opened.changes, np.clip(values, -16, 16), atol=2.0**-defense.numbers.places)
+
+
+@pytest.mark.parametrize("value", [2.0**20, 2.0**23, 1e300])
+def test_in_64_bits_what_could_overflow_is_refused_and_never_clipped(value: float) -> None:
+    with pytest.raises(ConfigError, match="lower fraction_bits"):
+        planned(4, fraction_bits=50).vector(zeros(2), weights(0.0, value), 1, 4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("ring", [{}, NARROW], ids=["64", "32"])
+def test_what_is_not_finite_is_refused(value: float, ring: dict[str, Any]) -> None:
+    with pytest.raises(NonFiniteError, match="not finite"):
+        planned(**ring).vector(zeros(1), weights(value), 1, 2)
+
+
+def test_values_at_the_limit_add_up() -> None:
+    defense = planned()
+    greatest = defense.numbers.limit(2) - 1
+    for sign in (1.0, -1.0):
+        vector = defense.vector(zeros(1), weights(sign * greatest), 1, 2)
+        assert defense.opened(vector + vector).changes[0] == sign * greatest
+
+
+def test_a_plan_has_numbers_for_all_that_is_agreed_on_and_stays_as_it_is() -> None:
+    for options, neighbours, threshold in [
+        ({}, "all", 67),
+        ({"threshold": 60}, "all", 60),
+        ({"neighbours": 30, "threshold": 16}, 30, 16),
+        ({"neighbours": "auto"}, 30, 16),
+        ({"neighbours": "auto", "corrupt": 0.1, "dropouts": 0.1}, 42, 22),
+    ]:
+        found = planned(100, **options)
+        assert (found.neighbours, found.threshold, found.fraction_bits) == (neighbours, threshold, 40)
+        assert found.planned((FederationSettings(clients=100),)) == found
+        assert Chain.build(tuple(Chain((found,)).tables)).protocol == found
+    assert planned(100, neighbours="auto", server="lying").threshold == 19
+    narrow = planned(100, **NARROW)
+    assert narrow.fraction_bits == 20
+
+
+def test_it_plans_for_the_clients_of_a_round_and_not_for_all() -> None:
+    half = FederationSettings(clients=100, strategy_options={"fraction_train": 0.5})
+    assert SecureAggregation().planned((half,)).threshold == 34
+
+
+@pytest.mark.parametrize(
+    ("options", "clients", "sentence"),
+    [
+        (
+            {"threshold": 5},
+            4,
+            "the threshold must be at most 4, the size of a neighbourhood among 4 clients, and it is 5",
+        ),
+        ({"threshold": 2}, 4, "the threshold must be above half of the 4 clients of a neighbourhood"),
+        ({"neighbours": 3, "threshold": 3}, 8, "neighbours must be an even number above 0"),
+        ({"neighbours": 2, "threshold": 4}, 8, "the threshold must be at most 3"),
+        ({"neighbours": "auto", "dropouts": 0.6}, 100, "lower corrupt or dropouts, or name neighbours"),
+        ({"smallest_cohort": 9}, 4, "needs 9 clients or more in a round, and a round of this federation has 4"),
+        ({"ring_bits": 32}, 4, "expected a max_value with ring_bits = 32"),
+        ({"max_value": 1.0}, 4, "expected no max_value with ring_bits = 64"),
+        (
+            {"ring_bits": 32, "max_value": 1e9},
+            4,
+            "values up to max_value = 1e.09 overflows 32 bits with one binary place",
+        ),
+        ({"ring_bits": 32, "max_value": 1.0, "fraction_bits": 30}, 4, "overflows 32 bits with fraction_bits = 30"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(options: dict[str, Any], clients: int, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        SecureAggregation(**options).settings(FederationSettings(clients=clients))
+
+
+def test_it_says_what_it_does_not_protect_from() -> None:
+    assert (
+        SecureAggregation().caveat == "without a registry of identity keys a lying server can be all the other clients"
+    )
+    assert SecureAggregation(keys="seeded").caveat.startswith(
+        "keys follow from the seed, so whoever knows it unmasks; "
+    )
+
+
+def test_the_least_that_survive_are_the_threshold() -> None:
+    assert planned(100).least_survivors == 67
+    assert planned(4, threshold=3, smallest_cohort=4).least_survivors == 4

@@ -87,7 +87,7 @@ def test_masked_sums_are_the_clear_sums(tmp_path: Path) -> None:
     mean = sum(one.observation().update.vector() for one in clear[2:]) / 2
     torch.testing.assert_close(aggregate.observation().update.vector().float(), mean, rtol=0, atol=1e-6)
     for name in OWN:
-        assert torch.equal(aggregate.payload[name].float(), aggregate.before.parameters[name])
+        assert torch.equal(aggregate.state[name].float(), aggregate.before.parameters[name])
     assert {check.verdict for check in verify(tmp_path / "masked")} == {"agrees", "masked"}
 
 

@@ -46,7 +46,7 @@ def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) ->
         "fraction_evaluate": 0.5,
         "strategy_options": {"fraction_train": 0.75},
     }
-    chain = [{"use": "gaussian-noise", "std": 0.01}, {"use": "secure-aggregation"}]
+    chain = [{"use": "gaussian-noise", "std": 0.01}, {"use": "secure-aggregation", "keys": "seeded"}]
     running = processes()
     reports = [
         run_federation(

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedleak.errors import ConfigError
+from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import wire
 
 DTYPES = [torch.float16, torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool]
@@ -34,7 +35,25 @@ def test_bfloat16_is_refused() -> None:
         wire.to_arrays({"w": torch.zeros(2, dtype=torch.bfloat16)})
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), min_size=1))
-def test_ring_elements_survive(elements: list[int]) -> None:
-    vector = np.array(elements, dtype=np.uint64)
-    assert np.array_equal(wire.to_ring(wire.from_ring(vector)), vector)
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1), st.sampled_from([np.uint64, np.uint32]))
+def test_ring_elements_survive(elements: list[int], ring: type[np.unsignedinteger]) -> None:
+    vector = np.array(elements, dtype=np.uint64).astype(ring)
+    found = wire.answer_of(RecordDict({"arrays": wire.from_ring(vector)}))
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == ring
+    assert np.array_equal(found, vector)
+
+
+def test_what_is_no_array_is_no_answer() -> None:
+    broken = Array(dtype="uint64", shape=(2,), stype="numpy.ndarray", data=b"no header")
+    assert wire.answer_of(RecordDict({"arrays": ArrayRecord({wire.MASKED: broken})})) is None
+    assert wire.answer_of(RecordDict({"arrays": wire.to_arrays({"x": torch.zeros(1)})})) is None
+    assert wire.answer_of(RecordDict()) is None
+
+
+def test_a_message_without_round_or_arrays_is_one_sentence() -> None:
+    for content in (RecordDict(), RecordDict({"config": ConfigRecord({"server-round": "one"})})):
+        with pytest.raises(FederationError, match="server-round"):
+            wire.round_of(content)
+    with pytest.raises(FederationError, match="a record of arrays, got none"):
+        wire.arrays_of(RecordDict())
