@@ -10,9 +10,10 @@ from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
-from fedleak.defenses.secure_aggregation import SecureAggregation, Sum, masking_of, shaped
+from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
+from fedleak.learning.mean_change import MeanChange, shaped
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -108,7 +109,7 @@ class Recording:
         return {name: read[name].to(value.dtype) for name, value in before.items()}
 
     @property
-    def _sum(self) -> Sum:
+    def _sum(self) -> MeanChange:
         return self._masking.opened(self._elements)
 
     @property

@@ -8,9 +8,10 @@ import numpy as np
 from flwr.app import RecordDict
 
 from fedleak.contracts.chain import Chain
-from fedleak.defenses.secure_aggregation import Sum, masking_of
+from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.federation import wire
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.mean_change import MeanChange
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
@@ -39,7 +40,9 @@ class Recorder:
         else:
             self._masked(client, before, sent, received)
 
-    def aggregate(self, cohort: tuple[int, ...], round: int, before: Weights, total: Elements, opened: Sum) -> None:
+    def aggregate(
+        self, cohort: tuple[int, ...], round: int, before: Weights, total: Elements, opened: MeanChange
+    ) -> None:
         """Records the sum that secure aggregation revealed, as it is in the ring, in the rounds that are recorded."""
         if self.plan.recorded(round):
             cut = {CUT: float(opened.cut)} if opened.cut else {}

@@ -25,6 +25,14 @@ class Situation:
     view: View = "message"
     norm: float = math.inf
     """Greatest norm of the updates that the defense is given; infinity where nothing before it bounds them."""
+    survivors: int | None = None
+    """Fewest clients that what is seen may be a sum of, as others leave; None: all that the strategy asks."""
+
+    @property
+    def summands(self) -> int:
+        """Clients whose noise is sure to be in what is seen."""
+        asked = cohort_of(self.federation)
+        return asked if self.survivors is None else min(asked, self.survivors)
 
 
 @dataclass(frozen=True, kw_only=True)

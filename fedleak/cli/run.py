@@ -76,7 +76,8 @@ def print_plan(campaign: Campaign, form: Form = "table") -> None:
     tuning = sum(point.split == "tuning" for point in campaign.points)
     if form == "json":
         settings = [{"name": _point_name(point), "split": point.split} for point in campaign.points]
-        write_json({"name": campaign.name, "federations": federations, "cells": cells, "settings": settings})
+        found = {"name": campaign.name, "federations": federations, "cells": cells, "settings": settings}
+        write_json({**found, "defenses": _outlines(campaign)})
         return
     typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
     if tuning:
@@ -85,6 +86,20 @@ def print_plan(campaign: Campaign, form: Form = "table") -> None:
         typer.echo(f"  {' '.join(filter(None, [_point_name(point), tuned_on(point)]))}")
     if len(campaign.points) > PLAN_LINES:
         typer.echo(f"  and {len(campaign.points) - PLAN_LINES} more")
+    for name, outlines in _outlines(campaign).items():
+        for outline in outlines:
+            typer.echo(f"{name}: {outline}")
+
+
+def _outlines(campaign: Campaign) -> dict[str, list[str]]:
+    """By defense, what is decided for its runs that its options leave open, each clause once."""
+    found: dict[str, dict[str, None]] = {}
+    for own in {repr((one.federation, one.defenses)): one for one in (p.experiment for p in campaign.points)}.values():
+        for name, chain in own.build_chains().items():
+            for defense in chain.planned(own.phases):
+                if defense.outline:
+                    found.setdefault(name, {})[defense.outline] = None
+    return {name: list(outlines) for name, outlines in found.items()}
 
 
 def _point_name(point: Point) -> str:

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.accounting.mechanism import Situation, View
+from fedleak.accounting.mechanism import Situation, View, cohort_of
 from fedleak.contracts.defense import Defense, Place, defenses
 from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
 from fedleak.errors import ConfigError
@@ -20,6 +20,7 @@ from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
 from fedleak.settings.base import Table
+from fedleak.settings.dropouts import most_leaving
 from fedleak.settings.federation import FederationSettings
 
 
@@ -167,15 +168,23 @@ class Chain:
 
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
         one. The view is the server's by default: the sum under secure aggregation, else messages. What is proved is
-        about weights, and clients under such a chain report no loss beside them (`reports_loss`). Not covered are the
-        number of examples, and what clients report of the public test split with layers that they share with nobody.
+        about weights, whoever leaves a sum, and clients under such a chain report no loss beside them (`reports_loss`).
+        Not covered are the number of examples, and what clients report of the public test split with layers that they
+        share with nobody.
         """
         local = self.local
         seen: View = view or ("message" if self.protocol is None else "sum")
-        situations = [Situation(federation=self.settings(phase), view=seen) for phase in phases]
+        trained = [self.settings(phase) for phase in phases]
+        situations = [Situation(federation=one, view=seen, survivors=self._summands(one)) for one in trained]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
         bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
         return strongest_guarantee(local.defenses, phases, situations, bare[0] if bare else None)
+
+    def _summands(self, federation: FederationSettings) -> int | None:
+        """Fewest clients that are in a sum: those that the protocol asks for, or that the experiment lets stay."""
+        least = None if self.protocol is None else self.protocol.planned((federation,)).least_survivors
+        leaving = most_leaving(federation.dropouts, federation.clients)
+        return least if least is not None or not leaving else max(cohort_of(federation) - leaving, 1)
 
     def reports_loss(self, federation: FederationSettings) -> bool:
         """Whether clients report their training loss in clear: not where the chain proves what that would void."""

@@ -106,6 +106,15 @@ class AdversaryKnowledge:
         """What it does not protect from although its name sounds so, as a clause that is told wherever it is named."""
         return ""
 
+    def disclosures(self, federation: FederationSettings) -> tuple[tuple[str, str], ...]:
+        """Who learns what although it is there: for a protocol between several, whose helpers count; else nothing."""
+        return ()
+
+    @property
+    def outline(self) -> str:
+        """What was decided for a run that its options leave open, as a clause for who plans one; empty: nothing."""
+        return ""
+
     @property
     def orthogonal(self) -> bool:
         """Whether each tensor of a local step is orthogonal to the client's own gradient, and as long."""
@@ -151,6 +160,11 @@ class PrivacyProof:
 
     def require_examples(self, held: int) -> None:
         """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
+
+    @property
+    def least_survivors(self) -> int | None:
+        """Of a protocol that bears with clients that leave: the fewest over which it opens a sum; None: all."""
+        return None
 
     def noise(self, training: LocalTraining) -> float:
         """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""

@@ -1,20 +1,18 @@
 """Secure aggregation: the server learns the sum over the clients that stayed, and no smaller one."""
 
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from pydantic import Field
 
 from fedleak.accounting.mechanism import cohort_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.learning.mean_change import MeanChange, changes
 from fedleak.learning.update import Update
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import Weights
 from fedleak.secure_aggregation.graph import Degree
 from fedleak.secure_aggregation.messages import Session
 from fedleak.secure_aggregation.planning import Neighbours, degree
@@ -76,6 +74,45 @@ class SecureAggregation(Defense):
         seeded = "keys follow from the seed, so whoever knows it unmasks; " if self.keys == "seeded" else ""
         return f"{seeded}without a registry of identity keys a lying server can be all the other clients"
 
+    def disclosures(self, federation: FederationSettings) -> tuple[tuple[str, str], ...]:
+        """The threat model, in numbers; fewer helpers than it says never open a smaller sum (figure 4 of the paper)."""
+        cohort = cohort_of(federation)
+        own = self._for(cohort)
+        size, needed = own.degree.neighbourhood(cohort), own.degree.threshold
+        alone = "any client's update: it is all the other clients"
+        return (
+            (
+                "a curious server",
+                f"the sum over {own.least_survivors} to {cohort} clients and their number of examples, who took part "
+                f"and when each left, sizes and times; of a single client only with {needed} of its {size} "
+                "neighbours and itself",
+            ),
+            (
+                "a lying server, identity keys registered",
+                f"the same, or a lost round; of a single client only with {max(own.degree.helpers(cohort), 1)} of its "
+                "neighbours, which sign two lists of survivors",
+            ),
+            ("a lying server, no registry", alone),
+            ("another client", "the model, and who takes part"),
+            (
+                "who holds recordings and the experiment file",
+                "everything: all keys follow from the seed" if self.keys == "seeded" else "what the server does",
+            ),
+            ("everybody", "what follows from the sum"),
+        )
+
+    @property
+    def degree(self) -> Degree:
+        """Neighbours and threshold of a planned defense."""
+        assert self.neighbours != "auto"
+        return Degree(self.threshold or 0, None if self.neighbours == "all" else self.neighbours)
+
+    @property
+    def outline(self) -> str:
+        others = "all others" if self.neighbours == "all" else f"{self.neighbours} neighbours"
+        bits = f"{self.ring_bits} bits with {self.fraction_bits} binary places"
+        return f"each client has masks with {others}, and {self.threshold} open what it shares; {bits}"
+
     def settings(self, federation: FederationSettings) -> FederationSettings:
         self._for(cohort_of(federation))
         return federation
@@ -127,10 +164,9 @@ class SecureAggregation(Defense):
 
     def session(self, name: bytes) -> Session:
         """What both sides agree on before a round; of a planned defense. `name`: 32 bytes that no other round has."""
-        assert self.neighbours != "auto"
         return Session(
             name=name,
-            degree=Degree(self.threshold or 0, None if self.neighbours == "all" else self.neighbours),
+            degree=self.degree,
             smallest_cohort=self.smallest_cohort,
             ring_bits=self.ring_bits,
             cipher=self.cipher,
@@ -174,7 +210,7 @@ class SecureAggregation(Defense):
             )
         return np.concatenate([self.numbers.elements(values), self.numbers.counts(*counts)])
 
-    def opened(self, total: Elements) -> "Sum":
+    def opened(self, total: Elements) -> MeanChange:
         """What the sum of vectors says; raises where it cannot be one."""
         entries, counts = total[: -self.counters], total[-self.counters :].view(f"i{self.ring_bits // 8}")
         examples, *cut = (int(count) for count in counts)
@@ -183,54 +219,13 @@ class SecureAggregation(Defense):
                 f"secure-aggregation: a sum must be of one example or more, and it counts {examples}; a client sent "
                 "something else than its masked vector"
             )
-        return Sum(self.numbers.values(entries) / examples, examples, *cut)
+        return MeanChange(self.numbers.values(entries) / examples, examples, *cut)
 
     def encoded_bytes(self, sent: Update) -> int:
         """A ring element for each entry and each counter."""
         return self.ring_bits // 8 * (sum(value.numel() for value in sent.tensors.values()) + self.counters)
 
 
-@dataclass(frozen=True)
-class Sum:
-    """What the sum of a round's vectors says."""
-
-    changes: NDArray[np.float64]
-    """The mean change of all parameters and buffers, weighted by examples."""
-    examples: int
-    cut: int = 0
-    """How many values were beyond the greatest that was declared, in all vectors together."""
-
-    def by_name(self, before: Weights) -> NamedTensors:
-        """The mean change of each parameter and buffer, in float64."""
-        return shaped(before, self.changes)
-
-    def state(self, before: Weights) -> NamedTensors:
-        """The mean of the survivors' weights and buffers. Counters become float64, as in Flower's own average."""
-        return {
-            name: (before.state_dict()[name].double() + change).to(_averaged(before.state_dict()[name].dtype))
-            for name, change in self.by_name(before).items()
-        }
-
-
 def masking_of(chain: Chain) -> SecureAggregation | None:
     """The secure aggregation of a chain, if it has one."""
     return chain.protocol if isinstance(chain.protocol, SecureAggregation) else None
-
-
-def changes(before: Weights, after: Weights) -> NDArray[np.float64]:
-    """A client's change of every parameter and buffer, as one vector."""
-    new = after.state_dict()
-    own = [(new[name].double() - value.double()).reshape(-1) for name, value in before.state_dict().items()]
-    return torch.cat(own).numpy()
-
-
-def shaped(before: Weights, values: NDArray[np.float64]) -> NamedTensors:
-    """A vector as tensors of the names and shapes of the weights; more than they need is left out."""
-    state = before.state_dict()
-    sizes = [prod(value.shape) for value in state.values()]
-    pieces = torch.split(torch.tensor(values[: sum(sizes)]), sizes)
-    return {name: piece.reshape(value.shape) for (name, value), piece in zip(state.items(), pieces, strict=True)}
-
-
-def _averaged(dtype: torch.dtype) -> torch.dtype:
-    return dtype if dtype.is_floating_point else torch.float64

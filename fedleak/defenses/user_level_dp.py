@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, cohort_of
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
@@ -25,7 +25,8 @@ class UserLevelDP(Defense):
 
     Each of n clients adds N(0, (z max_norm)² / n), so that the sum over all has the noise that the paper has a trusted
     server add. Under secure aggregation the sum is all that the server sees; without, it sees messages with n times
-    less variance. Epsilon is under replace-one, 2 max_norm apart: the noise is z / 2 of that.
+    less variance. Who leaves takes its share of the noise along: what is proved goes by the fewest clients that a sum
+    is opened over, the threshold. Epsilon is under replace-one, 2 max_norm apart: the noise is z / 2 of that.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1710.06963"
@@ -71,7 +72,7 @@ class UserLevelDP(Defense):
                 f"'{self.name}' needs clients that weigh the same in the sum, and with batches = \"all\" they weigh by "
                 "their numbers of examples; give batches as a number"
             )
-        noise = self.std * math.sqrt(cohort_of(situation.federation))  # of those alone who are in the sum
+        noise = self.std * math.sqrt(situation.summands)  # of those alone who are sure to be in the sum
         return Mechanism(noise=noise, contribution=self.max_norm, protects="client")
 
     def noise(self, training: LocalTraining) -> float:

@@ -108,10 +108,14 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
 
 
 def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
-    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list."""
+    """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list.
+
+    Where it wants a number or a list of tables, any list but one of tables.
+    """
     if isinstance(value, list):
         lists = bool(value) and all(isinstance(item, list) for item in value)
-        if lists or not _takes_list(annotation):
+        several = _takes_number(annotation) and any(not isinstance(item, dict) for item in value)
+        if lists or several or not _takes_list(annotation):
             yield Axis(path, tuple(value))
 
 
@@ -122,6 +126,15 @@ def _takes_list(annotation: Any) -> bool:
     if origin is Union or type(annotation).__name__ == "UnionType":
         return any(_takes_list(one) for one in get_args(annotation))
     return annotation in (list, tuple) or origin in (list, tuple)
+
+
+def _takes_number(annotation: Any) -> bool:
+    """Whether a number is among what a place takes; of places that take a list too."""
+    if get_origin(annotation) is Annotated:
+        return _takes_number(get_args(annotation)[0])
+    return annotation is float or any(
+        _takes_number(one) for one in get_args(annotation) if get_origin(one) is not tuple
+    )
 
 
 def _tables(value: Any) -> list[Table]:

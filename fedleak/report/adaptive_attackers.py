@@ -73,7 +73,8 @@ def _known(result: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
 
 def _knowledge(chain: Chain) -> Iterator[str]:
     for defense in chain:
-        yield f"{defense.name}: {defense.adaptive_strategy or 'nothing that a matching attack makes use of'}"
+        known = defense.adaptive_strategy or "nothing that a matching attack makes use of"
+        yield f"{defense.name}: {known}{f' ({defense.caveat})' if defense.caveat else ''}"
 
 
 def _leak(summary: Summary | None) -> str:

@@ -18,6 +18,7 @@ from fedleak.formatting import counted, listed
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
+from fedleak.report.cohort_size import CohortCurve, cohort_curves
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.holdings import Holdings, holdings
@@ -64,6 +65,7 @@ class Page:
     known: tuple[Known, ...]
     frontiers: tuple[Frontier, ...]
     learning: tuple[Learning, ...]
+    cohorts: tuple[CohortCurve, ...]
     holdings: tuple[Holdings, ...]
     curves: tuple[Curves, ...]
     profile: Profile | None
@@ -107,6 +109,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         known=tuple(known_defenses(results if images else (), rows, files)),
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
+        cohorts=tuple(cohort_curves(summaries, analysis.image_metric)),
         holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(files, focus),

@@ -7,7 +7,7 @@ from typing import get_args
 
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import Experiment
-from fedleak.formatting import counted, listed, options_words
+from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
 from fedleak.settings.federation import FederationSettings, TrainingFact
@@ -41,8 +41,23 @@ def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[t
     yield "it knows the training", _training(experiments)
     yield "it knows the defenses", f"Their algorithms and parameters: {'; '.join(chains)}."
     yield "it holds", _holds(experiments)
+    yield from _caveats(experiments)
     yield "it does not know", _unknown(experiments)
     yield "clients", _clients(experiments)
+
+
+def _caveats(experiments: list[Experiment]) -> Iterator[tuple[str, str]]:
+    """What defenses do not protect from, each said once; who learns what under a protocol, in the first setting."""
+    found: dict[str, tuple[str, ...]] = {}
+    for experiment in experiments:
+        for name, chain in experiment.build_chains().items():
+            for defense in chain:
+                caveat = [f"{opening(defense.caveat)}."] if defense.caveat else []
+                learnt = [f"{opening(who)}: {what}." for who, what in defense.disclosures(experiment.federation)]
+                if caveat or learnt:
+                    found.setdefault(name, (*caveat, *learnt))
+    for name, sentences in found.items():
+        yield f"“{name}” leaves open", " ".join(sentences)
 
 
 def _unknown(experiments: list[Experiment]) -> str:

@@ -144,7 +144,9 @@ class Server:
         self._roster = Roster(
             self.session, {client: row for table in answers.values() for client, row in table.items()}
         )
-        self._lost_unless(len(answers) >= self.session.smallest_cohort, f"{len(answers)} clients are left")
+        neighbourhood = self.session.degree.neighbourhood(len(answers))
+        enough = len(answers) >= self.session.smallest_cohort and neighbourhood >= self.session.degree.threshold
+        self._lost_unless(enough, f"{len(answers)} clients are left")
         try:
             self._roster.check(self._registry, self.session.smallest_cohort)
         except FederationError as error:

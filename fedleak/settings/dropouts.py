@@ -73,5 +73,10 @@ def leaving(dropouts: float | tuple[Leaving, ...], seed: int, clients: int, roun
     return {client: rng.choice(STAGES) for client in sorted(rng.sample(range(clients), _count(dropouts, clients)))}
 
 
+def most_leaving(dropouts: float | tuple[Leaving, ...], clients: int) -> int:
+    """How many clients leave one round at most."""
+    return _count(dropouts, clients) if isinstance(dropouts, float | int) else len({one.client for one in dropouts})
+
+
 def _count(share: float, clients: int) -> int:
     return floor(share * clients + 0.5)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedleak.clients import client as client_module
-from fedleak.defenses.secure_aggregation import SecureAggregation, changes, masking_of
+from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import engine, wire
 from fedleak.federation.engine import run_federation
@@ -22,6 +22,7 @@ from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
+from fedleak.learning.mean_change import changes
 from fedleak.learning.weights import Weights
 from fedleak.recording import CUT, RING, Recording, read_recording, write_recording
 from fedleak.secure_aggregation.messages import STAGES

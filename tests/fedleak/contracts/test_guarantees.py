@@ -4,6 +4,8 @@ import math
 from typing import Any
 
 import pytest
+from dp_accounting import dp_event
+from dp_accounting.pld import pld_privacy_accountant
 
 from fedleak.accounting.composition import Releases, Sample, composed_epsilon
 from fedleak.accounting.gaussian import noise_multiplier_for
@@ -19,6 +21,8 @@ USERS: Table = {"use": "user-level-dp", "noise_multiplier": 1.0, "max_norm": 0.5
 STEPS: Table = {"use": "dp-sgd", "noise_multiplier": 1.5}
 CENTRAL: Table = {"use": "central-dp", "noise_multiplier": 1.0}
 MASKS: Table = {"use": "secure-aggregation"}
+WHOLE: Table = {**MASKS, "threshold": 4}
+"""The sum of all four, or none."""
 
 
 def of(
@@ -53,18 +57,36 @@ def test_clipping_and_noise_are_local_dp_and_the_other_way_round_proves_nothing(
 
 
 def test_shared_noise_proves_more_of_the_sum_than_of_a_message() -> None:
-    message, total = proven(USERS), proven(USERS, MASKS)
+    message, total = proven(USERS), proven(USERS, WHOLE)
     assert total.mechanism.noise_multiplier == pytest.approx(1 / 2)
     assert message.mechanism.noise_multiplier == pytest.approx(1 / 4)
     assert total.epsilon(1e-5) < message.epsilon(1e-5)
 
 
 def test_a_smaller_cohort_has_less_of_the_shared_noise() -> None:
-    half = proven(USERS, MASKS, strategy_options={"fraction_train": 0.5})
+    half = proven(USERS, {**MASKS, "threshold": 2}, strategy_options={"fraction_train": 0.5})
     assert half.mechanism.noise_multiplier == pytest.approx(1 / 2 / math.sqrt(2))
     assert half.mechanism.sample is None  # the server knows whom it asked
     more = proven(USERS, MASKS, strategy_options={"fraction_train": 0.5, "min_train_nodes": 4})
     assert more == proven(USERS, MASKS)
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("z", [2.0, 5.0])
+def test_shared_noise_of_a_sum_is_never_declared_greater_than_those_that_stay_put_in(lost: float, z: float) -> None:
+    users = {**USERS, "clients": 10, "noise_multiplier": z}
+    declared = proven(users, {**MASKS, "threshold": 6}, clients=10, dropouts=lost, rounds=3).epsilon(1e-5)
+    really = z * math.sqrt((10 - round(10 * lost)) / 10) / 2  # of the sensitivity, which is twice the norm
+    event = dp_event.SelfComposedDpEvent(dp_event.GaussianDpEvent(really), 3)
+    theirs = pld_privacy_accountant.PLDAccountant().compose(event).get_epsilon(1e-5)
+    assert declared >= theirs * (1 - 1e-6)
+    if lost == 0.4:  # as many as the threshold bears with
+        assert declared == pytest.approx(theirs, rel=1e-3)
+
+
+def test_of_the_model_shared_noise_counts_those_that_the_experiment_lets_stay() -> None:
+    stay = [proven(USERS, view="model", dropouts=lost).mechanism.noise for lost in (0.0, 0.25, [{"client": 1}])]
+    assert stay[1] == stay[2] == pytest.approx(stay[0] * math.sqrt(3 / 4))
 
 
 def test_a_mean_that_goes_by_the_number_of_examples_voids_the_sum() -> None:
