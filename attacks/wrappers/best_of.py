@@ -22,11 +22,11 @@ def best_of(attempt: Attempt, restarts: int, rng: Generator, tolerance: float = 
 
     An attempt that failed or has no mismatch counts only where there is no other.
     """
-    best = _within(0, restarts, attempt, rng)
+    best = attempted(0, restarts, attempt, rng)
     for number in range(1, restarts):
         if best.mismatch <= tolerance:
             break
-        best = min(best, _within(number, restarts, attempt, rng), key=_rank)
+        best = min(best, attempted(number, restarts, attempt, rng), key=_rank)
     report(restarts, restarts)
     return best
 
@@ -35,10 +35,10 @@ def _rank(guess: Reconstruction) -> tuple[bool, float]:
     return guess.failure is not None, guess.mismatch if math.isfinite(guess.mismatch) else math.inf
 
 
-def _within(number: int, restarts: int, attempt: Attempt, rng: Generator) -> Reconstruction:
-    """One attempt, whose progress is reported as its share of all."""
+def attempted(number: int, attempts: int, attempt: Attempt, rng: Generator) -> Reconstruction:
+    """One of several attempts, whose progress is reported as its share of all."""
     outside = copy_context()
-    with listening(lambda done, total: outside.run(report, number * total + done, restarts * total)):
+    with listening(lambda done, total: outside.run(report, number * total + done, attempts * total)):
         return attempt(rng)
 
 
