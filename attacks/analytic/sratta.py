@@ -24,8 +24,8 @@ class SRATTA(Attack):
     """Reads examples off neurons that one example alone moved in a sum over clients, and finds whose they are.
 
     Recovery: such a neuron's weight gradient over its bias gradient is the example, after any number of local steps.
-    What tells an example from a mixture is here that it recurs, at two neurons or in two rounds; the paper has an
-    oracle of what the data look like. Grouping, as in the paper: a neuron that only one client's examples wake before
+    What tells an example from a mixture is here that it recurs at another neuron, in any round; the paper has an oracle
+    of what the data look like. Grouping, as in the paper: a neuron that only one client's examples wake before
     the round moves in that client's copy alone, so whatever else moved it is that client's. It needs a ReLU behind the
     layer, several local steps and no weight decay, and finds nothing otherwise.
 

@@ -28,7 +28,7 @@ from .applicability import defect
 EXACT = 1e-6
 """How far from whole numbers a combination of the rows of P may be and still make a cohort's."""
 SPREAD = 1e5
-"""How many times the error of the surest sum that of another may count: beyond it sums are alike, all unsure."""
+"""How many times the error of the surest sum that of the least sure is at most: what is surer counts as this sure."""
 LITTLE = 1e-3
 """What a sum must count in a combination to be named."""
 TRIED = 200_000
@@ -80,14 +80,16 @@ class Sums:
 
     @cached_property
     def errors(self) -> Float64[Tensor, " sums"]:
-        """How far off a sum may be, up to a common factor: as the model moved, at least by rounding, for each example.
+        """How far off a sum may be: as the model moved, and by rounding and what defenses add, for each example.
 
-        To first order a gradient changes in proportion to the weights, by a factor that the server does not know and
-        that does not matter here.
+        To first order a gradient changes in proportion to the weights. The factor is not known and taken to be 1, which
+        matters only where a defense adds noise.
         """
-        rounding = torch.finfo(torch.float32).eps * _vector(self.at).norm()
-        errors: Tensor = self.examples * (self.movement.square() + rounding.square()).sqrt().clamp_min(1e-300)
-        return errors.clamp(max=SPREAD * float(errors.min()))
+        here, clients = _vector(self.at), self.participation.sum(1)
+        noise = self.at.defense.noise_variance(self.at.training) * len(here) / clients
+        rounding = (torch.finfo(torch.float32).eps * here.norm()).square() + 1e-300
+        errors: Tensor = self.examples * (self.movement.square() + noise + rounding).sqrt()
+        return errors.clamp(min=float(errors.max()) / SPREAD)
 
     @cached_property
     def _freedom(self) -> Float64[Tensor, "clients directions"]:

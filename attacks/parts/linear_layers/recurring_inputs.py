@@ -21,6 +21,8 @@ from .pixelwise import Pixelwise, pixelwise
 ALIKE = 1e-6
 """Root mean square difference beyond noise, in units of the range, up to which quotients are of one example. Mixtures
 of two examples of a class differ at the neurons of a fresh network by as little as 1e-5."""
+SHARP = 1e-3
+"""Standard deviation that noise may give a quotient, at most."""
 ROUNDED = 1e-5
 """What single precision takes off an image, relative to it."""
 LOOSE = 10.0
@@ -62,8 +64,8 @@ class Seen:
 
     @property
     def loud(self) -> Bool[Tensor, " neurons"]:
-        """The neurons whose quotient of weight and bias gradient is above the noise."""
-        limit = max(LOUD * float(self.bias.abs().max()), LOOSE * self.factors.noise)
+        """The neurons whose quotient of weight and bias gradient noise leaves sharp enough to tell mixtures."""
+        limit = max(LOUD * float(self.bias.abs().max()), self.factors.noise / SHARP)
         loud: Tensor = self.bias.abs() > limit
         return loud
 
@@ -95,16 +97,17 @@ class Recurring:
 
 
 def recurring(sums: Sequence[Seen], bounds: tuple[float, float]) -> Recurring:
-    """The quotients that two neurons or more agree on, of one sum or of several.
+    """The quotients that two neurons or more agree on, in one sum or in several.
 
-    A quotient is the one example that moved the neuron, or a mixture of several, which is another at every neuron and
-    in every round: only an example recurs.
+    A quotient is the one example that moved the neuron, or a mixture of several, which is another at every neuron (and
+    nearly the same at one neuron from round to round): only an example recurs.
     """
     low, high = bounds
     found = [(place, seen.loud) for place, seen in enumerate(sums)]
     weight = torch.cat([sums[place].weight[loud] for place, loud in found])
     bias = torch.cat([sums[place].bias[loud] for place, loud in found])
     spread = torch.cat([sums[place].factors.noise / sums[place].bias[loud].abs() for place, loud in found])
+    neuron = torch.cat([torch.nonzero(loud).flatten() for _, loud in found])
     source = torch.cat([torch.full((len(sums[place].bias[loud]),), place) for place, loud in found])
     quotients = weight / bias[:, None]
     margin = (MARGIN * (high - low) + FAR * spread)[:, None]
@@ -112,7 +115,7 @@ def recurring(sums: Sequence[Seen], bounds: tuple[float, float]) -> Recurring:
     order = torch.nonzero(within).flatten()
     order = order[spread[order].argsort(stable=True)]  # the surest first: the others are compared with them
     groups = [order[group] for group in agreeing(quotients[order], spread[order], ALIKE * (high - low))]
-    groups = sorted((group for group in groups if len(group) > 1), key=len, reverse=True)
+    groups = sorted((group for group in groups if len(set(neuron[group].tolist())) > 1), key=len, reverse=True)
     inputs = torch.cat([weight[:0], *(least_squares(weight[group], bias[group]).inputs for group in groups)])
     shown = [[bool((source[group] == place).any()) for place in range(len(sums))] for group in groups]
     spanned = torch.stack([seen.contains(inputs) for seen in sums], 1)
