@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, Requirement, attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
@@ -45,6 +46,9 @@ class SRATTA(Attack):
     def requires(self) -> frozenset[Requirement]:
         return super().requires | {"others"}
 
+    def adapts_to(self, chain: Chain) -> bool:
+        return chain.protocol is not None
+
     @property
     def targets(self) -> frozenset[Kind]:
         return frozenset({"inputs"})
@@ -59,7 +63,7 @@ class SRATTA(Attack):
         seen = [Seen.of(message, layer) for message in sums.messages]
         found = recurring(seen, observation.task.space.bounds)
         if not len(found.inputs):
-            raise NotApplicable(f"no two neurons agree on an example in any of {len(seen)} sums")
+            raise NotApplicable("no two neurons agree on an example in any sum up to this round")
         owners = _owners(sums, found, seen, layer)
         chosen = _chosen(observation, found, owners, here)
         inputs, space = found.inputs[chosen], observation.task.space
@@ -75,7 +79,7 @@ def _place(sums: Sums, observation: Observation) -> int:
     for place, message in enumerate(sums.messages):
         if message.round == observation.round and set(observation.cohort) <= set(message.cohort):
             return place
-    raise NotApplicable(f"no sum with {words_of(observation.cohort)} was revealed in round {observation.round}")
+    raise NotApplicable("no sum with this client was revealed in this round")
 
 
 def _owners(sums: Sums, found: Recurring, seen: list[Seen], layer: FirstLayer) -> list[set[int]]:
@@ -101,10 +105,10 @@ def _chosen(observation: Observation, found: Recurring, owners: list[set[int]], 
         chosen = present[[owners[number] == set(observation.cohort) for number in present.tolist()]]
     if not len(chosen):
         raise NotApplicable(
-            f"{len(found.inputs)} examples were recovered, {len(present)} of them from this round, and none can be "
-            f"{words_of(observation.cohort)}'s alone by the rounds that it was in: record more rounds"
+            "of the examples that were recovered none is this client's alone by the rounds that it was in: attack a "
+            "later round, or record more of them"
             if observation.masked
-            else f"{len(found.inputs)} examples were recovered from other rounds, and none of this one"
+            else "examples were recovered from other rounds, and none of this one"
         )
     return chosen
 

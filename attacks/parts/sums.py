@@ -31,7 +31,7 @@ SPREAD = 1e5
 """How many times the error of the surest sum that of the least sure is at most: what is surer counts as this sure."""
 LITTLE = 1e-3
 """What a sum must count in a combination to be named."""
-TRIED = 200_000
+TRIED = 20_000
 """Cohorts of one size that are looked through at most."""
 
 
@@ -51,8 +51,8 @@ class Sums:
         readable = tuple(message for message in every if _comparable(message, observation))
         if not readable:
             raise NotApplicable(
-                f"no sum over a cohort was revealed up to round {observation.round}, so there is none to take apart: "
-                "this attack is for messages under secure aggregation"
+                "no sum over a cohort was revealed up to this round, so there is none to take apart: this attack is "
+                "for messages under secure aggregation"
             )
         return cls(at=observation, messages=readable)
 

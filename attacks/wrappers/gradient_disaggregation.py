@@ -11,13 +11,14 @@ from jaxtyping import Float64
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, Requirement, attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.settings.base import Count
 
 from ..parts.applicability import require_usable
-from ..parts.sums import Sums, words_of
+from ..parts.sums import Sums
 from .best_of import attempted
 
 
@@ -35,17 +36,18 @@ class GradientDisaggregation(Attack):
     """Solves several rounds' sums over different cohorts for the updates of single clients, and attacks those.
 
     The passive attack on secure aggregation: two sums whose cohorts differ by one client differ by that client's
-    update, and so do whole-number and other combinations of more (So et al. 2023, https://arxiv.org/abs/2106.03328).
-    Among the combinations that single a client out it takes the one least amplifying what the models of the rounds are
-    apart, which is the weighted least-squares solution over all rounds (the paper's).
+    update, and so do other combinations of more sums (So et al. 2023, https://arxiv.org/abs/2106.03328). Of those that
+    single a client out it takes the one that least amplifies how far apart the rounds' models are and what noise
+    defenses add: the weighted least-squares solution over all rounds (the paper's).
 
-    Assumed: who took part in each round, and how many examples are behind each sum, which the server of this protocol
-    knows; a client sends about the same in each round. That is exact where the model stood still and clients train on
-    the same examples each round (`batches = "all"`); else the guess is off by as much as the other clients' updates
-    changed. The paper's harder half, to find out who took part from counts of participation, is not needed here.
+    Assumed: the server knows who took part in each round and how many examples are behind each sum, as it does in this
+    protocol, and a client sends about the same in each round. That is exact where the model stood still and clients
+    train on the same examples each round (`batches = "all"`); else the guess is off by what updates changed. The
+    paper's other half, finding out who took part from counts of participation, is not needed here.
 
     On a masked message the client's own update is attacked; on a sum, each client of its cohort that can be singled
-    out, else small sets of them, and the guesses are joined. A client's own message goes to the attack as it is.
+    out, else small sets of them, and the guesses are joined. A client's own message goes to the attack as it is. The
+    attack is told the chain without the protocol, and not that the noise of several messages was added up.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2106.06089"
@@ -60,6 +62,9 @@ class GradientDisaggregation(Attack):
     @property
     def requires(self) -> frozenset[Requirement]:
         return super().requires | {"others"}
+
+    def adapts_to(self, chain: Chain) -> bool:
+        return chain.protocol is not None or super().adapts_to(chain)
 
     @property
     def targets(self) -> frozenset[Kind]:
@@ -84,7 +89,7 @@ class GradientDisaggregation(Attack):
             _part(sums, cohort, factors) for cohort in cohorts if (factors := sums.combination(cohort)) is not None
         ]
         if not parts:
-            raise NotApplicable(_nothing(sums, observation, self.largest))
+            raise NotApplicable(_nothing(observation.masked, self.largest))
         return parts
 
 
@@ -93,22 +98,23 @@ def _part(sums: Sums, cohort: tuple[int, ...], factors: Float64[Tensor, " sums"]
     return _Part(alone=alone, words=sums.words(cohort, factors, alone))
 
 
-def _nothing(sums: Sums, observation: Observation, largest: int) -> str:
-    """Why no part of the cohort was singled out."""
-    rounds = len({message.round for message in sums.messages})
-    held = f"{len(sums.messages)} sums of {rounds} rounds" if len(sums.messages) > 1 else "the one sum there is"
-    if observation.masked:
-        who = words_of(observation.cohort)
-        return f"no two sums differ by {who} alone, nor do other combinations of {held}: record more rounds"
-    few = "one client" if largest == 1 else f"one client, or up to {largest}"
-    return f"no two sums differ by {few} of this cohort, nor do other combinations of {held}: record more rounds"
+def _nothing(masked: bool, largest: int) -> str:
+    """Why no part of the cohort was singled out; in the same words for all, since reasons are counted."""
+    if masked:
+        who = "this client alone"
+    else:
+        who = "one client of this cohort" if largest == 1 else f"one client of this cohort, or up to {largest}"
+    return (
+        f"no two sums differ by {who}, nor do other combinations of the sums revealed up to this round: attack a later "
+        "round, or record more of them"
+    )
 
 
 def _joined(parts: list[_Part], guesses: list[Reconstruction]) -> Reconstruction:
     """One guess of all: images and labels side by side, the likeliest say on who was there, the mean on properties."""
     made = [guess for guess in guesses if not guess.failure]
     if not made:
-        raise NotApplicable(f"{parts[0].words}: {guesses[0].failure}")
+        raise NotApplicable(f"singled out, and then: {guesses[0].failure}")
     note = "; ".join(
         f"{part.words}: {said}" if (said := guess.failure or guess.note) else part.words
         for part, guess in zip(parts, guesses, strict=True)

@@ -63,7 +63,7 @@ def test_where_all_take_part_in_every_round_nobody_is_named():
     assert min(values(aggregate)) > 60
     for one in masked:
         assert math.isnan(figure(one).value)
-        assert "none can be client" in figure(one).reason
+        assert "none is this client's alone" in figure(one).reason
 
 
 def test_the_first_round_names_nobody(captures):

@@ -8,9 +8,12 @@ import torch
 
 from fedleak.api import Capture, attack, capture, score
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.defense import defenses
 from fedleak.randomness import generator
 
 INNER = {"use": "analytic-linear"}
+DEFENSES = (("secure-aggregation", {}), ("top-k", {"fraction": 0.2}))
 SHARES = {"partitioner": "SizePartitioner", "batches": "all"}
 """The same few examples in every round."""
 
@@ -49,6 +52,16 @@ def test_it_wants_other_messages_and_guesses_what_its_attack_does():
     assert attacks.build("gradient-disaggregation", {"attack": INNER}).targets == {"inputs", "labels"}
 
 
+def test_it_takes_account_of_secure_aggregation_and_of_what_its_attack_does():
+    secure, sparse = (Chain((defenses.build(name, options),)) for name, options in DEFENSES)
+    ignorant = attacks.build("gradient-disaggregation", {"attack": INNER})
+    knowing = attacks.build("gradient-disaggregation", {"attack": {"use": "inverting-gradients"}})
+    assert ignorant.adapts_to(secure)
+    assert not ignorant.adapts_to(sparse)
+    assert knowing.adapts_to(sparse)
+    assert attacks.build("sratta", {}).adapts_to(secure)
+
+
 def test_masked_clients_and_the_sum_are_inverted_once_cohorts_have_overlapped(still):
     last = [one for one in still if one.observation.round == 6]
     assert len(last) == 3
@@ -58,12 +71,20 @@ def test_masked_clients_and_the_sum_are_inverted_once_cohorts_have_overlapped(st
         assert reason is None
 
 
+def test_a_masked_message_comes_with_the_sums_of_its_round_and_of_earlier_ones(still):
+    masked = next(one for one in still if one.observation.round == 3)
+    sums = [other for other in masked.others if not other.masked]
+    assert masked.observation.masked
+    assert [other.round for other in sums] == [1, 2, 3]
+    assert all(len(other.cohort) == 2 for other in sums)
+
+
 def test_in_the_first_round_there_is_nothing_to_compare(still):
     for one in still[:3]:
         value, reason = psnr(one)
         assert math.isnan(value)
         assert "no two sums differ by" in reason
-        assert "the one sum there is: record more rounds" in reason
+        assert "record more of them" in reason
 
 
 def test_equal_cohorts_give_nobody_away():
@@ -72,7 +93,7 @@ def test_equal_cohorts_give_nobody_away():
         value, reason = psnr(one)
         assert math.isnan(value)
         assert "no two sums differ by" in reason
-        assert "nor do other combinations of 3 sums of 3 rounds" in reason
+        assert "nor do other combinations of the sums" in reason
 
 
 def test_the_more_the_model_moves_the_worse_is_the_guess(still):
@@ -116,7 +137,7 @@ def test_the_truth_plays_no_part(still):
 def test_where_the_attack_fails_on_all_its_reason_is_the_reason(still):
     value, reason = psnr(still[-1], {"use": "april"})
     assert math.isnan(value)
-    assert reason.startswith("client ")
+    assert reason.startswith("singled out, and then: ")
     assert "transformer" in reason
 
 
