@@ -51,7 +51,7 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen)
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
-    layers = _layers(plan, roster, recorder)
+    layers = _layers(plan, roster, recorder, outcome)
     with seeded(plan.seed, "sampling"):
         try:
             _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, evaluator)
@@ -92,13 +92,13 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
     return trained
 
 
-def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
+def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None, outcome: Outcome) -> Grid:
     """What the strategy talks to."""
     grid: Grid = roster if recorder is None else Tap(roster, recorder)
     masking = masking_of(plan.defenses())
     if masking is None:
         return grid
-    return SecureAggregationLayer(grid, roster, masking, plan, recorder)
+    return SecureAggregationLayer(grid, roster, masking, plan, recorder, outcome.costs)
 
 
 def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> None:

@@ -28,8 +28,10 @@ from fedleak.cli.progress_bar import ConsoleEvents
 from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
-from fedleak.formatting import listed
+from fedleak.formatting import listed, opening
 from fedleak.io.fingerprint import address_of
+from fedleak.report.cohort_size import cohort_curves
+from fedleak.report.learning import values_cut
 from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
@@ -169,6 +171,8 @@ def remarks(analysis: Analysis) -> Iterator[str]:
     if len(causes) > MOST:
         yield f"  and {len(causes) - MOST} more attacks, in the report"
     yield from analysis.idle_metrics.values()
+    yield from values_cut(analysis.federations)
+    yield from (opening(one.sentence) for one in cohort_curves(analysis.summaries, analysis.image_metric))
 
 
 def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:

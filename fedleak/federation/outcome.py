@@ -49,6 +49,8 @@ class Cost:
     """Training and defenses; median over clients."""
     client_memory: float
     """Bytes that these take at the peak, beyond what the process held before; median over clients."""
+    values_cut: float = 0.0
+    """Values beyond the greatest that secure aggregation in 32 bits was told, in all updates of the round's sum."""
 
 
 UNKNOWN_COST = Cost(bytes_received=nan, bytes_sent=nan, bytes_encoded=nan, client_seconds=nan, client_memory=nan)

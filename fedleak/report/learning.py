@@ -1,13 +1,13 @@
 """Utility and costs: accuracy over rounds, and bytes, seconds and memory that a defense takes."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from fedleak.analysis.conditions import Condition, condition_of_row
 from fedleak.analysis.defenses import accuracy_of
-from fedleak.formatting import DASH, number, percent
+from fedleak.formatting import DASH, counted, number, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.federation_row import FederationRow
 
@@ -57,6 +57,19 @@ def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> 
         where=where.words,
         prices=tuple(_price(defense, own) for defense, own in rows.items()),
     )
+
+
+def values_cut(federations: Iterable[FederationRow]) -> Iterator[str]:
+    """A sentence for each defense under which values were cut, as they were beyond what was declared."""
+    found: dict[str, list[float]] = {}
+    for row in federations:
+        if row.values_cut:
+            found.setdefault(row.defense, []).append(row.values_cut)
+    for defense, cut in found.items():
+        yield (
+            f"Under {defense} {sum(cut):.0f} values were beyond max_value and were cut to it, in "
+            f"{counted(len(cut), 'round')}; raise max_value, or set ring_bits = 64, which cuts nothing."
+        )
 
 
 def course(rows: Sequence[FederationRow]) -> Points:

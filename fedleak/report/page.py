@@ -24,7 +24,7 @@ from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.holdings import Holdings, holdings
 from fedleak.report.layer_profile import Profile, layer_profile
 from fedleak.report.lead_picture import LeadPicture, lead_picture_of
-from fedleak.report.learning import Learning, learning
+from fedleak.report.learning import Learning, learning, values_cut
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
@@ -184,6 +184,7 @@ def _warnings(analysis: Analysis) -> Iterator[str]:
             f"This run is not finished: {counted(left, 'planned cell')} of it {_were(left)} not "
             "run. What follows is what there is so far; the same command goes on from here."
         )
+    yield from values_cut(analysis.federations)
     failed = sum(analysis.failures.values())
     if failed:
         messages = counted(failed, "attacked message")

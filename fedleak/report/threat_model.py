@@ -72,9 +72,16 @@ def _clients(experiments: list[Experiment]) -> str:
     partitioner = _varied(experiments, lambda e: e.federation.partitioner)
     strategy = _varied(experiments, lambda e: e.federation.strategy)
     models = _varied(experiments, _model)
-    return (
-        f"{many}, {rounds}; examples shared out by {partitioner}, updates aggregated by {strategy}; the model {models}."
-    )
+    shared = f"{many}, {rounds}; examples shared out by {partitioner}, updates aggregated by {strategy}"
+    return f"{shared}; the model {models}{_leaving(experiments)}."
+
+
+def _leaving(experiments: list[Experiment]) -> str:
+    """Who leaves rounds, where somebody does."""
+    if not any(experiment.federation.dropouts for experiment in experiments):
+        return ""
+    tables = _varied(experiments, lambda e: json.dumps(e.federation.model_dump(mode="json")["dropouts"]))
+    return f"; who leaves rounds before their end (a share of all, or by name): {tables}"
 
 
 def _many(experiment: Experiment) -> str:
@@ -92,7 +99,8 @@ def _sees(experiments: list[Experiment]) -> str:
     ]
     if not masking:
         return words
-    return f"{words} Under {listed(masking)} only masked vectors, the public keys it relays, and the sum of the cohort."
+    sums = "only masked vectors, the public keys it relays, and the sum over those that stayed"
+    return f"{words} Under {listed(masking)} {sums}."
 
 
 def _tasks(experiments: list[Experiment]) -> str:

@@ -59,6 +59,9 @@ class FederationRow:
     client_seconds: Annotated[Figure, Meaning("of training and defenses; median over clients")] = nan
     client_memory: Annotated[Figure, Meaning("bytes that these take at the peak; median over clients")] = nan
     """NaN where the system cannot tell."""
+    values_cut: Annotated[
+        Figure, Meaning("values beyond max_value that secure aggregation in 32 bits cut, in all of the sum's updates")
+    ] = 0.0
     seconds: Annotated[Figure, Meaning("the whole federation's, the same in each of its rounds")]
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     """Empty where the run has only one."""

@@ -209,6 +209,7 @@ def test_values_beyond_the_greatest_are_cut_counted_and_told(
     report = run(chain={**SECAGG, "ring_bits": 32, "max_value": 0.01})
     total = sums(report)[1]
     values = [own_vector(tmp_path, total, client) for client in total.cohort]
+    assert report.costs[1].values_cut == total.metrics[CUT]
     assert total.metrics[CUT] == sum(int(one.view(np.int32)[-1]) for one in values) > 0
     assert np.array_equal(elements(total), np.sum(values, axis=0, dtype=np.uint32))
     assert all(elements(one).dtype == np.uint32 for one in read(report))

@@ -31,3 +31,17 @@ def test_what_is_not_as_usual_is_told_as_it_was_written() -> None:
     assert 'schedule StepLR, schedule options {"step_size": 2}' in training
     assert '"RandomHorizontalFlip", {"name": "RandomCrop", "size": 8, "padding": 1}' in training
     assert "the loss (mean-squared-error)" in told["it knows the task"]
+
+
+def test_who_leaves_and_what_secure_aggregation_leaves_open_is_told() -> None:
+    chain = [{"use": "secure-aggregation", "threshold": 7, "keys": "seeded"}]
+    tree = {**TREE, "federation": {"clients": 10, "dropouts": 0.2}, "defenses": [{"name": "summed", "chain": chain}]}
+    told = words_of(tree)
+    assert told["clients"].endswith("who leaves rounds before their end (a share of all, or by name): 0.2.")
+    assert "dropouts" not in words_of(TREE)["clients"]
+    open_ = told["“summed” leaves open"]
+    assert open_.startswith("Keys follow from the seed, so whoever knows it unmasks; without a registry")
+    assert "A curious server: the sum over 7 to 10 clients" in open_
+    assert "only with 4 of its neighbours, which sign two lists" in open_
+    assert "everything: all keys follow from the seed" in open_
+    assert "“none” leaves open" not in told

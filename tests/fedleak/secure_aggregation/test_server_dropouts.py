@@ -61,9 +61,11 @@ def check(one: Any, gone: Gone, threshold: int, near: Callable[..., Any] = compl
         one.server.close()
 
 
-def the_law(data: st.DataObject, make_round: Callable[..., Any], make_forgetful: Callable[..., Any]) -> None:
+def the_law(
+    data: st.DataObject, make_round: Callable[..., Any], make_forgetful: Callable[..., Any], most: int = 12
+) -> None:
     """The sum is the survivors', or the round is lost where the threshold says."""
-    clients = data.draw(st.integers(2, 12), "clients")
+    clients = data.draw(st.integers(2, most), "clients")
     neighbours = data.draw(st.none() | st.integers(1, clients // 2).map(lambda half: 2 * half), "neighbours")
     size = clients if neighbours is None else min(neighbours, clients - 1) + 1
     threshold = data.draw(st.integers(size // 2 + 1, size), "threshold")
@@ -102,6 +104,24 @@ def test_the_same_law_at_length(
     data: st.DataObject, make_round: Callable[..., Any], make_forgetful: Callable[..., Any]
 ) -> None:
     the_law(data, make_round, make_forgetful)
+
+
+@pytest.mark.slow
+@settings(max_examples=10)
+@given(data=st.data())
+def test_the_same_law_up_to_fifty(
+    data: st.DataObject, make_round: Callable[..., Any], make_forgetful: Callable[..., Any]
+) -> None:
+    the_law(data, make_round, make_forgetful, most=50)
+
+
+@pytest.mark.slow
+def test_a_thousand_with_a_tenth_lost_at_random(make_round: Callable[..., Any]) -> None:
+    draws = np.random.default_rng(0)
+    gone = dict(enumerate(draws.permutation([*draws.integers(0, NEVER, 100), *[NEVER] * 900]).tolist()))
+    one = make_round(1000, 28, 52, seed=None).run(gone)
+    assert one.server.survivors == tuple(sorted(there(gone, "masked")))
+    assert np.array_equal(one.server.total, one.clear_sum(one.server.survivors))
 
 
 def patterns(clients: int) -> Iterator[Gone]:
