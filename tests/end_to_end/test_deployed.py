@@ -24,12 +24,12 @@ KILLED: Mapping[int, str] = {0: "share", 1: "masked", 2: "confirm", 3: "unmask"}
 CLIENTS = 8
 SECONDS = 900
 
-# As often as Flower allows: a node that is gone is missed after 20 seconds in place of 60.
+# A node that is gone is missed after 30 seconds in place of 60.
 NODES = """
 import sys
 if "flower-supernode" in sys.argv[0] or "supernode" in " ".join(sys.orig_argv):
     import flwr.supernode.fleet_http_connection as fleet
-    fleet.HEARTBEAT_DEFAULT_INTERVAL = 10
+    fleet.HEARTBEAT_DEFAULT_INTERVAL = 15
 import fedleak
 """
 DYING = """
