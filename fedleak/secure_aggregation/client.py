@@ -135,7 +135,10 @@ class Client:
         return self._with(answered=(*self.state.answered, record)), answer
 
     def _with(self, **changes: object) -> "Client":
-        return replace(self, state=replace(self.state, **changes))  # type: ignore[arg-type]
+        after = replace(self, state=replace(self.state, **changes))  # type: ignore[arg-type]
+        if "roster" not in changes:
+            vars(after)["_roster"] = self._roster  # read once a stage
+        return after
 
     # What a client refuses.
 
@@ -169,9 +172,10 @@ class Client:
     def _check_signatures(self, signatures: Table) -> None:
         near = {self._own, *self._neighbours} & set(self.state.survivors)
         subset(signatures.keys(), near, f"the signatures for client {self._own}")
+        statement = self._statement
         for client, signature in signatures.items():
             if client != self._own:
-                verify(self._roster.advertised[client].identity, signature, self._statement, client)
+                verify(self._roster.advertised[client].identity, signature, statement, client)
         self._roster.enough(self._own, signatures.keys() | {self._own}, "sign the same list of survivors")
 
     # What a client computes.

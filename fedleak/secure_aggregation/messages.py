@@ -117,8 +117,7 @@ class Advertisement:
     @classmethod
     def from_bytes(cls, row: bytes) -> "Advertisement":
         """Of a row of the right length."""
-        encryption, mask, identity, commitment = (row[start : start + KEY] for start in range(0, 4 * KEY, KEY))
-        return cls(encryption, mask, identity, commitment, row[4 * KEY :])
+        return cls(row[:KEY], row[KEY : 2 * KEY], row[2 * KEY : 3 * KEY], row[3 * KEY : 4 * KEY], row[4 * KEY :])
 
     @property
     def keys(self) -> tuple[bytes, bytes, bytes]:

@@ -127,19 +127,22 @@ def _registered(registry: Mapping[int, bytes] | None, client: int, one: Advertis
 
 
 def admit(
-    session: Session, client: int, row: bytes, registry: Mapping[int, bytes] | None, others: Iterable[bytes]
-) -> None:
-    """Refuses an advertisement that would lose the round for all: unsigned, of low order, or with others' keys."""
+    session: Session, client: int, row: bytes, registry: Mapping[int, bytes] | None, taken: Set[bytes]
+) -> Advertisement:
+    """An advertisement, read; refuses what would lose the round for all: unsigned, of low order, or with others' keys.
+
+    `taken` are the keys that came before.
+    """
     one = Advertisement.from_bytes(row)
     one.verify(session, client)
     _registered(registry, client, one)
     for key in (one.encryption, one.mask):
         PROBE.exchange(key, client)
-    known = [key for other in others for key in Advertisement.from_bytes(other).keys]
-    if len({*one.keys, *known}) != len(one.keys) + len(known):
+    if len(set(one.keys) - taken) != len(one.keys):
         raise FederationError(
             f"secure-aggregation: client {client} must advertise keys that nobody else has, and one came before"
         )
+    return one
 
 
 def subset(found: Set[int], of: Set[int], what: str) -> None:

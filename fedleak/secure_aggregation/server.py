@@ -44,10 +44,12 @@ class Server:
         self._registry = registry
         self._asked: Set[int] = frozenset(clients)
         self._answers: dict[int, Table] = {}
+        self._keys: set[bytes] = set()
         self._roster = Roster(session, {})
         self._near: dict[int, Set[int]] = {}
         self._shared: Set[int] = frozenset()
         self._survivors: Set[int] = frozenset()
+        self._statement = b""
 
     @property
     def survivors(self) -> tuple[int, ...]:
@@ -94,7 +96,7 @@ class Server:
 
     def _advertised(self, client: int, answer: object) -> Table:
         row = messages.ADVERTISEMENT.of_client(self.session, answer, client)
-        admit(self.session, client, row, self._registry, (table[other] for other, table in self._answers.items()))
+        self._keys.update(admit(self.session, client, row, self._registry, self._keys).keys)
         return {client: row}
 
     def _sealed(self, client: int, answer: object) -> Table:
@@ -114,8 +116,7 @@ class Server:
 
     def _confirmed(self, client: int, answer: object) -> Table:
         signature = messages.CONFIRMATION.of_client(self.session, answer, client)
-        statement = self._roster.survivors_statement(self.survivors, self._model)
-        verify(self._roster.advertised[client].identity, signature, statement, client)
+        verify(self._roster.advertised[client].identity, signature, self._statement, client)
         return {client: signature}
 
     def _revealed(self, client: int, answer: object) -> Table:
@@ -168,6 +169,7 @@ class Server:
     def _to_confirm(self, answers: Mapping[int, Table]) -> dict[int, bytes]:
         self._survivors = frozenset(answers)
         self._enough(self._survivors)
+        self._statement = self._roster.survivors_statement(self._survivors, self._model)
         return dict.fromkeys(answers, messages.SURVIVORS.to_bytes(self.session, dict.fromkeys(answers, b"")))
 
     def _to_unmask(self, answers: Mapping[int, Table]) -> dict[int, bytes]:

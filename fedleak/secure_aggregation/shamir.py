@@ -7,6 +7,7 @@ there.
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 from fedleak.errors import FederationError
@@ -49,7 +50,18 @@ def _value(polynomial: Sequence[int], point: int) -> int:
 def weights(points: Sequence[int]) -> Weights:
     """The Lagrange weights at zero of a set of points, computed once for all secrets whose shares lie there."""
     every = math.prod(points) % PRIME
-    return {point: every * pow(_denominator(point, points), -1, PRIME) % PRIME for point in points}
+    inverses = _inverses([_denominator(point, points) for point in points])
+    return {point: every * inverse % PRIME for point, inverse in zip(points, inverses, strict=True)}
+
+
+def _inverses(values: Sequence[int]) -> list[int]:
+    """Of each value, by Montgomery's trick: one inversion of the product, and products for the rest."""
+    products = list(accumulate(values, lambda product, value: product * value % PRIME, initial=1))
+    inverse, found = pow(products.pop(), -1, PRIME), []
+    for value, before in zip(reversed(values), reversed(products), strict=True):
+        found.append(inverse * before % PRIME)
+        inverse = inverse * value % PRIME
+    return found[::-1]
 
 
 def _denominator(point: int, points: Sequence[int]) -> int:
