@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -95,10 +95,10 @@ class Played:
         answers = {**self.answers, "masked": dict.fromkeys(self.answers["masked"], work.vector)}
         return replace(self, work=work, answers=answers)
 
-    @property
-    def registered(self) -> "Played":
-        """The same with a client that checks all signatures."""
-        return replace(self, client=Client(replace(self.client.member, registry=self.registry), self.client.state))
+    def checking(self, all_signatures: bool) -> "Played":
+        """The same with a client that checks everybody's signature, or only those under the list of survivors."""
+        member = replace(self.client.member, registry=self.registry if all_signatures else None)
+        return replace(self, client=Client(member, self.client.state))
 
 
 def play(work: Work) -> Played:
@@ -128,8 +128,8 @@ def play(work: Work) -> Played:
     return Played(work, first, registry, asked, answers, took)
 
 
-def ask(client: Client, stage: str, question: bytes, vector: np.ndarray) -> tuple[Client, Any]:
-    """A client's answer."""
+def ask(client: Client, stage: str, question: bytes, vector: np.ndarray) -> Any:
+    """The client after a stage, and its answer."""
     arguments = {"advertise": (), "masked": (question, MODEL, vector)}.get(stage, (question,))
     return getattr(client, stage)(*arguments)
 
@@ -147,7 +147,7 @@ class Timed:
 
     def __init__(self, app: ClientApp, lost: int) -> None:
         self.app, self.lost = app, lost
-        self.seconds: Counter[int] = Counter()
+        self.seconds: dict[int, float] = defaultdict(float)
 
     def __call__(self, message: Message, context: Context) -> Message:
         node, stage = message.metadata.dst_node_id, message.content.config_records[RECORD_KEY_CONFIGS][Key.STAGE]
