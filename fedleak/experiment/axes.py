@@ -129,12 +129,13 @@ def _takes_list(annotation: Any) -> bool:
 
 
 def _takes_number(annotation: Any) -> bool:
-    """Whether a number is among what a place takes; of places that take a list too."""
-    if get_origin(annotation) is Annotated:
+    """Whether a number is among the kinds of value that a place takes."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
         return _takes_number(get_args(annotation)[0])
-    return annotation is float or any(
-        _takes_number(one) for one in get_args(annotation) if get_origin(one) is not tuple
-    )
+    if origin is Union or type(annotation).__name__ == "UnionType":
+        return any(_takes_number(one) for one in get_args(annotation))
+    return annotation is float
 
 
 def _tables(value: Any) -> list[Table]:

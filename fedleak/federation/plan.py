@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +14,9 @@ from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
+from fedleak.randomness import seed_of
 from fedleak.settings.base import Settings, Table, parse_settings
-from fedleak.settings.dropouts import Stage, leaving
+from fedleak.settings.dropouts import STAGES, Stage, so_many
 from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
@@ -77,8 +79,16 @@ class FederationPlan(PlanSettings):
         return hashlib.sha256(f"{round}/{text}".encode()).digest()
 
     def leaving(self, round: int) -> Mapping[int, Stage]:
-        """The clients that leave a round, as the experiment asks, each with the first stage that it does not answer."""
-        return leaving(self.federation.dropouts, self.seed, self.federation.clients, round)
+        """The clients that leave a round, as the experiment asks, each with the first stage that it does not answer.
+
+        Of a share, so many of all clients, drawn anew each round, each at a stage that is drawn too.
+        """
+        dropouts, clients = self.federation.dropouts, self.federation.clients
+        if not isinstance(dropouts, float | int):
+            named = [(one.client, one.stage) for one in dropouts if one.round in (None, round)]
+            return dict(sorted(named, key=lambda one: STAGES.index(one[1]), reverse=True))
+        rng = random.Random(seed_of(self.seed, "dropouts", round))
+        return {client: rng.choice(STAGES) for client in sorted(rng.sample(range(clients), so_many(dropouts, clients)))}
 
     def absolute(self) -> "FederationPlan":
         """The same plan with paths that do not depend on a working directory."""

@@ -1,7 +1,5 @@
 """Dropouts that an experiment asks for: which clients leave which rounds, and at which stage."""
 
-import random
-from collections.abc import Mapping
 from math import floor
 from typing import Annotated, Any, Literal, get_args
 
@@ -9,7 +7,6 @@ from pydantic import Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError
-from fedleak.randomness import seed_of
 from fedleak.settings.base import Count, Settings, Share
 
 Stage = Literal["advertise", "share", "masked", "confirm", "unmask"]
@@ -45,7 +42,7 @@ Dropouts = Annotated[Share | Annotated[tuple[Leaving, ...], Field(strict=False)]
 def require_somebody(dropouts: float | tuple[Leaving, ...], clients: int, rounds: int) -> None:
     """Raises `ConfigError` for dropouts that name nobody."""
     if isinstance(dropouts, float | int):
-        if dropouts and not _count(dropouts, clients):
+        if dropouts and not so_many(dropouts, clients):
             raise ConfigError(
                 f"federation.dropouts: {dropouts:g} of {clients} clients is nobody; give {0.5 / clients:.2g} or more, "
                 "or 0 for none"
@@ -60,23 +57,11 @@ def require_somebody(dropouts: float | tuple[Leaving, ...], clients: int, rounds
             raise ConfigError(f"federation.dropouts.{place}: there is no {what}; the federation has {there}")
 
 
-def leaving(dropouts: float | tuple[Leaving, ...], seed: int, clients: int, round: int) -> Mapping[int, Stage]:
-    """Who leaves a round, and at which stage.
-
-    Of a share, so many of all clients (rounded to the nearest number), drawn anew each round, each at a stage that is
-    drawn too.
-    """
-    if not isinstance(dropouts, float | int):
-        named = [one for one in dropouts if one.round in (None, round)]
-        return {one.client: min((o.stage for o in named if o.client == one.client), key=STAGES.index) for one in named}
-    rng = random.Random(seed_of(seed, "dropouts", round))
-    return {client: rng.choice(STAGES) for client in sorted(rng.sample(range(clients), _count(dropouts, clients)))}
-
-
 def most_leaving(dropouts: float | tuple[Leaving, ...], clients: int) -> int:
     """How many clients leave one round at most."""
-    return _count(dropouts, clients) if isinstance(dropouts, float | int) else len({one.client for one in dropouts})
+    return so_many(dropouts, clients) if isinstance(dropouts, float | int) else len({one.client for one in dropouts})
 
 
-def _count(share: float, clients: int) -> int:
+def so_many(share: float, clients: int) -> int:
+    """A share of the clients as a number, the nearest."""
     return floor(share * clients + 0.5)

@@ -1,14 +1,19 @@
 """A plan survives Flower's flat run config, and what does not belong in one is refused."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flwr.common.config import flatten_dict, fuse_dicts, parse_config_args
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan, RunConfig
 from fedleak.settings.base import parse_settings
+from fedleak.settings.dropouts import STAGES, Leaving
 from fedleak.settings.federation import AdversarySettings, FederationSettings, ModelSettings, UtilitySettings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
@@ -84,3 +89,38 @@ def test_the_model_is_tested_after_recorded_rounds_every_so_many_later_ones_and_
     utility = UtilitySettings(rounds=7, every=3)
     plan = FederationPlan(task="t", recordings="a", vault="b", federation=FederationSettings(rounds=2), utility=utility)
     assert [round for round in range(10) if plan.evaluated(round)] == [1, 2, 5, 8, 9]
+
+
+def leaving(dropouts: Any, seed: int, clients: int, round: int) -> Mapping[int, str]:
+    settings = FederationSettings(clients=clients, rounds=99, dropouts=0.0).model_copy(update={"dropouts": dropouts})
+    plan = FederationPlan(task="digits-mlp", seed=seed, recordings="a", vault="b")
+    return plan.model_copy(update={"federation": settings}).leaving(round)
+
+
+@given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 5), st.integers(1, 9))
+def test_a_share_of_dropouts_is_so_many_of_all_clients_the_same_for_a_seed(
+    clients: int, share: float, seed: int, round: int
+) -> None:
+    found = leaving(share, seed, clients, round)
+    assert abs(len(found) - share * clients) <= 0.5
+    assert found == leaving(share, seed, clients, round)
+    assert all(0 <= client < clients and stage in STAGES for client, stage in found.items())
+
+
+def test_every_round_others_leave_and_all_stages_come() -> None:
+    rounds = [leaving(0.3, 0, 20, round) for round in range(1, 30)]
+    assert len({tuple(one) for one in rounds}) > 20
+    assert {stage for one in rounds for stage in one.values()} == set(STAGES)
+
+
+def test_those_that_are_named_leave_in_their_rounds_at_the_first_of_their_stages() -> None:
+    named = (
+        Leaving(client=1),
+        Leaving(client=2, round=2, stage="confirm"),
+        Leaving(client=1, round=3, stage="share"),
+    )
+    assert [leaving(named, 0, 4, round) for round in (1, 2, 3)] == [
+        {1: "masked"},
+        {1: "masked", 2: "confirm"},
+        {1: "share"},
+    ]

@@ -3,13 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings.base import parse_settings
-from fedleak.settings.dropouts import STAGES, leaving
 
 
 def plan(dropouts: Any, clients: int = 4, **more: Any) -> FederationPlan:
@@ -17,29 +14,6 @@ def plan(dropouts: Any, clients: int = 4, **more: Any) -> FederationPlan:
     return parse_settings(
         FederationPlan, {"task": "digits-mlp", "recordings": "r", "vault": "v", "federation": federation, **more}
     )
-
-
-@given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 5), st.integers(1, 9))
-def test_a_share_is_so_many_of_all_clients_the_same_for_a_seed(
-    clients: int, share: float, seed: int, round: int
-) -> None:
-    found = leaving(share, seed, clients, round)
-    assert abs(len(found) - share * clients) <= 0.5
-    assert found == leaving(share, seed, clients, round)
-    assert all(0 <= client < clients and stage in STAGES for client, stage in found.items())
-
-
-def test_every_round_others_leave_and_all_stages_come() -> None:
-    rounds = [leaving(0.3, 0, 20, round) for round in range(1, 30)]
-    assert len({tuple(one) for one in rounds}) > 20
-    assert {stage for one in rounds for stage in one.values()} == set(STAGES)
-
-
-def test_those_that_are_named_leave_in_their_rounds_at_the_first_of_their_stages() -> None:
-    named = plan(
-        [{"client": 1}, {"client": 2, "round": 2, "stage": "confirm"}, {"client": 1, "round": 3, "stage": "share"}]
-    )
-    assert [named.leaving(round) for round in (1, 2, 3)] == [{1: "masked"}, {1: "masked", 2: "confirm"}, {1: "share"}]
 
 
 @pytest.mark.parametrize("dropouts", [0.0, 0.25, [{"client": 1, "round": 2}], [{"client": 3, "stage": "advertise"}]])
