@@ -78,26 +78,24 @@ class SecureAggregation(Defense):
         """The threat model, in numbers; fewer helpers than it says never open a smaller sum (figure 4 of the paper)."""
         cohort = cohort_of(federation)
         own = self._for(cohort)
-        size, needed = own.degree.neighbourhood(cohort), own.degree.threshold
-        alone = "any client's update: it is all the other clients"
+        others, needed = own.degree.neighbourhood(cohort) - 1, own.degree.threshold
+        lying = min(max(own.degree.helpers(cohort), 1), others)
+        alone = f"of a single client only if {needed} of its {others} neighbours help"
+        seeded = "everything: all keys follow from the seed"
         return (
             (
-                "a curious server",
-                f"the sum over {own.least_survivors} to {cohort} clients and their number of examples, who took part "
-                f"and when each left, sizes and times; of a single client only with {needed} of its {size} "
-                "neighbours and itself",
+                f"a curious server in a round of {cohort}",
+                f"the sum over {own.least_survivors} or more and their number of examples, who took part and when each "
+                f"left, sizes and times; {alone if needed <= others else 'nothing of a single client beside'}",
             ),
             (
-                "a lying server, identity keys registered",
-                f"the same, or a lost round; of a single client only with {max(own.degree.helpers(cohort), 1)} of its "
-                "neighbours, which sign two lists of survivors",
+                "a lying server with registered keys",
+                f"the same, or a lost round; of a single client only if {lying} of its {others} neighbours help, and "
+                "sign two lists of survivors",
             ),
-            ("a lying server, no registry", alone),
+            ("a lying server without", "any client's update: it is all the other clients"),
             ("another client", "the model, and who takes part"),
-            (
-                "who holds recordings and the experiment file",
-                "everything: all keys follow from the seed" if self.keys == "seeded" else "what the server does",
-            ),
+            ("who holds the recordings", seeded if self.keys == "seeded" else "what the server does"),
             ("everybody", "what follows from the sum"),
         )
 

@@ -1,5 +1,6 @@
 """Leak over cohort size: how many clients hide one client, where the server learns sums alone."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +51,8 @@ def _curve(where: Condition, defense: str, sizes: Sizes) -> CohortCurve:
         name: [(float(n), one.mean) for n, own in sizes.items() for one in own if one.group.attack == name]
         for name in list(names)[: SERIES - 1]
     }
-    lines[GUESSING] = [(float(size), own[0].prior) for size, own in sizes.items()]
+    priors = {size: [one.prior for one in own if not math.isnan(one.prior)] for size, own in sizes.items()}
+    lines[GUESSING] = [(float(size), found[0]) for size, found in priors.items() if found]
     chart = lines_of(title, "clients in a sum", lines)
     return CohortCurve(chart=chart, sentence=f"{where.words}, {defense}: {_sentence(sizes)}")
 

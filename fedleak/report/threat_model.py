@@ -48,16 +48,17 @@ def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[t
 
 def _caveats(experiments: list[Experiment]) -> Iterator[tuple[str, str]]:
     """What defenses do not protect from, each said once; who learns what under a protocol, in the first setting."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
     for experiment in experiments:
         for name, chain in experiment.build_chains().items():
             for defense in chain:
-                caveat = [f"{opening(defense.caveat)}."] if defense.caveat else []
-                learnt = [f"{opening(who)}: {what}." for who, what in defense.disclosures(experiment.federation)]
-                if caveat or learnt:
-                    found.setdefault(name, (*caveat, *learnt))
-    for name, sentences in found.items():
-        yield f"“{name}” leaves open", " ".join(sentences)
+                learnt = defense.disclosures(experiment.federation)
+                if defense.caveat or learnt:
+                    found.setdefault(name, (("", defense.caveat), *learnt))
+    for name, lines in found.items():
+        for who, what in lines:
+            if what:
+                yield f"there {who} learns" if who else f"“{name}” leaves open", f"{opening(what)}."
 
 
 def _unknown(experiments: list[Experiment]) -> str:

@@ -21,7 +21,7 @@ from fedleak.vault import withdraw
 
 KILLED: Mapping[int, str] = {0: "share", 1: "masked", 2: "confirm", 3: "unmask"}
 """Clients, each with the stage that finds its node dead: it is killed as soon as it is asked."""
-CLIENTS = 8
+CLIENTS = 9
 SECONDS = 900
 
 # A node that is gone is missed after 30 seconds in place of 60.
@@ -113,5 +113,5 @@ def test_nodes_that_are_killed_between_stages_cost_their_own_part_alone(tmp_path
     outcome = read_outcome(Path(plan.recordings))
     assert {one.client for one in outcome.failures} == set(KILLED)
     total = read_recording(Path(plan.recordings) / "round-0001" / "aggregate.json")
-    assert total.cohort == (2, 3, 4, 5, 6, 7)
+    assert total.cohort == (2, 3, 4, 5, 6, 7, 8)
     assert np.array_equal(total.payload[RING].numpy().view(np.uint64), clear_sum(plan, total))

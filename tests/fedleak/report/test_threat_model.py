@@ -39,9 +39,11 @@ def test_who_leaves_and_what_secure_aggregation_leaves_open_is_told() -> None:
     told = words_of(tree)
     assert told["clients"].endswith("who leaves rounds before their end (a share of all, or by name): 0.2.")
     assert "dropouts" not in words_of(TREE)["clients"]
-    open_ = told["“summed” leaves open"]
-    assert open_.startswith("Keys follow from the seed, so whoever knows it unmasks; without a registry")
-    assert "A curious server: the sum over 7 to 10 clients" in open_
-    assert "only with 4 of its neighbours, which sign two lists" in open_
-    assert "everything: all keys follow from the seed" in open_
+    assert told["“summed” leaves open"].startswith("Keys follow from the seed, so whoever knows it unmasks; without a")
+    curious = told["there a curious server in a round of 10 learns"]
+    assert curious.startswith("The sum over 7 or more and their number of examples")
+    assert curious.endswith("of a single client only if 7 of its 9 neighbours help.")
+    lying = told["there a lying server with registered keys learns"]
+    assert lying.endswith("only if 4 of its 9 neighbours help, and sign two lists of survivors.")
+    assert told["there who holds the recordings learns"].startswith("Everything")
     assert "“none” leaves open" not in told
