@@ -1,13 +1,15 @@
 """ClientApp: trains on its share, defends its update, keeps the truth, and answers the server."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
 
+from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import Dropout, FedleakError, UserError, sentence
 from fedleak.federation import wire
 from fedleak.settings.dropouts import Stage
@@ -15,6 +17,7 @@ from fedleak.settings.dropouts import Stage
 from .client import Client, Trained
 from .history import History
 from .masking import Seat
+from .secagg_plus import Reply, through_mod
 from .share import require_share
 
 logger = logging.getLogger(__name__)
@@ -56,37 +59,74 @@ def introduce(message: Message, context: Context) -> Message:
 @app.train()
 @answering
 def train(message: Message, context: Context) -> Message:
-    """Trains, defends, keeps the truth, and replies as Flower's stock client does: weights, count, loss.
+    """Trains, defends, keeps the truth, and replies as the run's protocol has it: see `ANSWERS`.
 
     A round that was answered is not answered for another content, and none goes back: see `history`.
-    There is no loss where defenses prove something, which a figure that comes of the examples without noise would void.
-    What it took is beside them, for the meter, which takes it out before the adversary looks.
+    What it took is beside the answer, for the meter, which takes it out before the adversary looks.
     """
-    client, history = Client.of(message, context), History.of(context)
+    client = Client.of(message, context)
+    protocol = None if client.pretraining else client.plan.defenses().protocol
+    return ANSWERS[None if protocol is None else protocol.protocol](client, message, context)
+
+
+def _clear(client: Client, message: Message, context: Context) -> Message:
+    """Replies as Flower's stock client does: weights, count, loss.
+
+    There is no loss where defenses prove something, which a figure that comes of the examples without noise would void.
+    """
+
+    def reply(trained: Trained, message: Message) -> Message:
+        loss = {} if trained.loss is None else {wire.TRAIN_LOSS: trained.loss}
+        return wire.answer(
+            message,
+            arrays=wire.to_arrays(client.sendable(trained.after)),
+            metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, **loss}),
+            cost=_cost(trained),
+        )
+
+    return _answered(client, message, context, reply)
+
+
+def _masked(client: Client, message: Message, context: Context) -> Message:
+    """Replies with a vector under masks."""
+
+    def reply(trained: Trained, message: Message) -> Message:
+        masked = Seat.of(client, context).masked(message.content, trained, context)
+        return wire.answer(message, arrays=wire.from_ring(masked), cost=_cost(trained))
+
+    return _answered(client, message, context, reply)
+
+
+def _masked_by_flower(client: Client, message: Message, context: Context) -> Message:
+    """Replies as Flower's own mod has it, which asks for training in one stage of four."""
+    return through_mod(client, message, context, lambda inner, reply: _answered(client, inner, context, reply))
+
+
+ANSWERS: Mapping[str | None, Callable[[Client, Message, Context], Message]] = {
+    None: _clear,
+    SecureAggregation.protocol: _masked,
+    SecureAggregationFlower.protocol: _masked_by_flower,
+}
+"""How a client answers a message that trains, by the protocol of the run."""
+
+
+def _answered(client: Client, message: Message, context: Context, reply: Reply) -> Message:
+    """Trains, and keeps what the next round needs of it once there is a reply."""
     client.stay("masked")
     asked = wire.digest_of(message.content)
+    history = History.of(context)
     after = history.admitting(client.plan, client.round, pretraining=client.pretraining, asked=asked)
     if history.repeats(after):  # the same answer once more, from what defenses had kept by then
         client = replace(client, kept=wire.kept_of(context, before=True))
     trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
-    reply = _reply(client, message, context, trained)
+    answer = reply(trained, message)
     wire.keep(context, trained.kept, client.kept)
     after.keep(context)
-    return reply
+    return answer
 
 
-def _reply(client: Client, message: Message, context: Context, trained: Trained) -> Message:
-    cost = ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
-    if client.masking is not None:
-        masked = Seat.of(client, context).masked(message.content, trained, context)
-        return wire.answer(message, arrays=wire.from_ring(masked), cost=cost)
-    loss = {} if trained.loss is None else {wire.TRAIN_LOSS: trained.loss}
-    return wire.answer(
-        message,
-        arrays=wire.to_arrays(client.sendable(trained.after)),
-        metrics=MetricRecord({wire.NUM_EXAMPLES: trained.examples, **loss}),
-        cost=cost,
-    )
+def _cost(trained: Trained) -> ConfigRecord:
+    return ConfigRecord({wire.SECONDS: trained.seconds, wire.MEMORY: trained.memory})
 
 
 def _stage(stage: Stage, message: Message, context: Context) -> Message:

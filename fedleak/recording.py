@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.observation import Observation
+from fedleak.contracts.observation import MaskedVector, Observation
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
+from fedleak.defenses.secure_aggregation_flower import flower_masking_of, sendable
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.mean_change import MeanChange, shaped
@@ -18,14 +20,16 @@ from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.secure_aggregation.ring import Elements
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
 FORMAT = "fedleak-recording-1"
 RING = "ring"
-"""Name of a masked payload's one tensor."""
+"""Name of the tensor of a masked payload."""
+OWN_SEED = "own-seed"
+"""Name of a second one under Flower's protocol: the seed of the client's own mask, which the server learns."""
 CUT = "values-cut"
 """The metric of a sum in 32 bits that has values which were cut to the greatest that was declared: how many."""
 Payload = Literal["weights", "masked", "aggregate"]
@@ -56,7 +60,8 @@ class Recording:
     metrics: Mapping[str, float]
     """What else the client reported in clear."""
     public_keys: Mapping[str, str] = field(default_factory=dict)
-    """What the server relayed for secure aggregation: each client's public key, in hexadecimal."""
+    """What the server relayed for secure aggregation: each client's public key, in hexadecimal; of Flower's protocol
+    those that went to this client."""
 
     @property
     def task(self) -> Task:
@@ -71,8 +76,7 @@ class Recording:
     @property
     def stem(self) -> Path:
         """Where it lies in a folder of recordings, without suffix."""
-        who = "aggregate" if self.kind == "aggregate" else f"client-{self.cohort[0]:04d}"
-        return Path(f"round-{self.round:04d}") / who
+        return stem_of(self.kind, self.cohort, self.round)
 
     @property
     def state(self) -> NamedTensors:
@@ -95,18 +99,45 @@ class Recording:
             training=self.training,
             defense=self.chain,
             masked=masked,
+            masked_vector=self._masked_vector,
         )
 
     def _delta(self) -> NamedTensors:
         """The update; of a sum as the ring has it, without the rounding of weights, and of a mask whatever it says."""
         before = self.before.parameters
         if self.kind == "masked":
-            read = shaped(self.before, self._masking.numbers.values(self._elements))
+            read = self._under_masks()
         elif RING in self.payload:
             read = self._sum.by_name(self.before)
         else:
             return {name: self.payload[name] - value for name, value in before.items()}
         return {name: read[name].to(value.dtype) for name, value in before.items()}
+
+    def _under_masks(self) -> NamedTensors:
+        flower = flower_masking_of(self.chain)
+        if flower is None:
+            return shaped(self.before, self._masking.numbers.values(self._elements))
+        return flower.read(self._elements, sendable(self.before, frozen_in(self.task.network)))
+
+    @property
+    def _masked_vector(self) -> MaskedVector | None:
+        """What there is to open a vector by; of ours nothing helps."""
+        if self.kind != "masked" or flower_masking_of(self.chain) is None:
+            return None
+        seed = self.payload.get(OWN_SEED)
+        return MaskedVector(
+            elements=torch.from_numpy(self._elements.astype(np.int64)),
+            own_seed=None if seed is None else int(seed),
+            peers=len(self.public_keys) - 1 if self.public_keys else None,
+        )
+
+    @property
+    def rounding(self) -> float:
+        """Standard deviation of what a protocol's own grid adds to an entry of a mean; 0 where that is nothing."""
+        flower = flower_masking_of(self.chain)
+        if self.kind != "aggregate" or flower is None or not self.num_examples:
+            return 0.0
+        return flower.rounding(self.num_examples, len(self.cohort))
 
     @property
     def _sum(self) -> MeanChange:
@@ -123,6 +154,12 @@ class Recording:
         if defense is None or RING not in self.payload:
             raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
         return defense
+
+
+def stem_of(kind: Payload, cohort: tuple[int, ...], round: int) -> Path:
+    """Where such a recording lies in a folder of recordings, without suffix."""
+    who = "aggregate" if kind == "aggregate" else f"client-{cohort[0]:04d}"
+    return Path(f"round-{round:04d}") / who
 
 
 def in_memory(elements: Elements) -> Tensor:

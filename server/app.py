@@ -1,12 +1,15 @@
 """ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Context
 from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 
-from fedleak.defenses.secure_aggregation import masking_of
+from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
@@ -18,9 +21,11 @@ from fedleak.tasks import initial_weights, task_of
 
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
+from .layer import Layer
 from .meter import Meter
 from .recorder import Recorder
 from .roster import Roster, greeting
+from .secagg_plus import FlowerAggregationLayer
 from .secure_aggregation import SecureAggregationLayer
 from .strategies import build_strategy, plain_fedavg
 from .tap import Tap
@@ -48,10 +53,12 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     strategy = build_strategy(plan)
     recorder = Recorder(plan) if plan.tapped else None
     frozen = frozen_in(plan.public_task().network)
-    roster = Roster(Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen)
+    roster = Roster(
+        Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen, outcome.costs
+    )
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
-    layers = _layers(plan, roster, recorder, outcome)
+    layers = _layers(plan, roster, recorder)
     with seeded(plan.seed, "sampling"):
         try:
             _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, evaluator)
@@ -92,13 +99,18 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
     return trained
 
 
-def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None, outcome: Outcome) -> Grid:
+LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | None], Layer]] = {
+    str(SecureAggregation.protocol): SecureAggregationLayer,
+    str(SecureAggregationFlower.protocol): FlowerAggregationLayer,
+}
+"""What speaks a protocol with the clients, by its name."""
+
+
+def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
     """What the strategy talks to."""
     grid: Grid = roster if recorder is None else Tap(roster, recorder)
-    masking = masking_of(plan.defenses())
-    if masking is None:
-        return grid
-    return SecureAggregationLayer(grid, roster, masking, plan, recorder, outcome.costs)
+    protocol = plan.defenses().protocol
+    return grid if protocol is None else LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
 
 
 def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> None:

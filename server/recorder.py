@@ -5,17 +5,29 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from flwr.app import RecordDict
 
 from fedleak.contracts.chain import Chain
-from fedleak.defenses.secure_aggregation import masking_of
-from fedleak.federation import wire
+from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
+from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
+from fedleak.federation import secagg_plus, wire
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.mean_change import MeanChange
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording import CUT, RING, Payload, Recording, in_memory, write_recording
+from fedleak.recording import (
+    CUT,
+    OWN_SEED,
+    RING,
+    Payload,
+    Recording,
+    in_memory,
+    read_recording,
+    stem_of,
+    write_recording,
+)
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
 from fedleak.secure_aggregation.ring import Elements
@@ -28,6 +40,8 @@ class Recorder:
     plan: FederationPlan
     public_keys: dict[str, str] = field(default_factory=dict)
     """Each client's public key for masks in the round of secure aggregation that is going on, in hexadecimal."""
+    relayed: dict[int, dict[str, str]] = field(default_factory=dict)
+    """The same by the client that they were relayed to, where not all are to all."""
 
     def weights(self, sent: RecordDict) -> Weights:
         """The weights in a message to a client."""
@@ -35,10 +49,13 @@ class Recorder:
 
     def reply(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
         """Records what one client was sent, weights `before` among it, and what it sent back."""
-        if masking_of(self._chain) is None:
-            self._clear(client, wire.round_of(sent), before, received)
-        else:
-            self._masked(client, before, sent, received)
+        protocol = self._chain.protocol
+        write = {
+            None: self._clear,
+            SecureAggregation.protocol: self._masked,
+            SecureAggregationFlower.protocol: self._masked_by_flower,
+        }
+        write[None if protocol is None else protocol.protocol](client, wire.round_of(sent), before, received)
 
     def aggregate(
         self, cohort: tuple[int, ...], round: int, before: Weights, total: Elements, opened: MeanChange
@@ -47,6 +64,19 @@ class Recorder:
         if self.plan.recorded(round):
             cut = {CUT: float(opened.cut)} if opened.cut else {}
             self._write("aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut)
+
+    def mean(self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int) -> None:
+        """Records the mean of weights that Flower's own protocol reveals, in the rounds that are recorded."""
+        if self.plan.recorded(round):
+            self._write("aggregate", cohort, round, before, state, examples, {})
+
+    def unmasked(self, client: int, round: int, seed: int) -> None:
+        """Adds to a recorded vector the seed of the client's own mask, which the server learned to remove it."""
+        path = Path(self.plan.recordings) / stem_of("masked", (client,), round).with_suffix(".json")
+        if self.plan.recorded(round) and path.exists():
+            recording = read_recording(path)
+            payload = {**recording.payload, OWN_SEED: torch.tensor([seed])}
+            write_recording(Path(self.plan.recordings), replace(recording, payload=payload))
 
     def overhear(self, sent: RecordDict) -> None:
         """Keeps the public keys that the server relays in a round of secure aggregation."""
@@ -64,11 +94,18 @@ class Recorder:
         state = wire.to_tensors(wire.arrays_of(received))
         self._write("weights", (client,), round, before, state, None if examples is None else int(examples), metrics)
 
-    def _masked(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
+    def _masked(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         vector = wire.answer_of(received)
         if isinstance(vector, np.ndarray) and vector.dtype in RINGS.values():  # whatever else came, the server refuses
             payload, metrics = {RING: in_memory(vector)}, wire.metrics_of(received)
-            self._write("masked", (client,), wire.round_of(sent), before, payload, None, metrics, self.public_keys)
+            self._write("masked", (client,), round, before, payload, None, metrics, self.public_keys)
+
+    def _masked_by_flower(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
+        vector = secagg_plus.masked_vector(received)
+        if vector is not None:
+            examples, metrics = secagg_plus.examples_of(received), secagg_plus.metrics_of(received)
+            keys = self.relayed.get(client, {})
+            self._write("masked", (client,), round, before, {RING: in_memory(vector)}, examples, metrics, keys)
 
     def _write(
         self,
@@ -89,7 +126,7 @@ class Recorder:
             cohort=cohort,
             round=round,
             num_examples=examples,
-            training=self._known_training(examples if kind == "weights" else None),
+            training=self._known_training(None if kind == "aggregate" else examples),
             chain=self._chain,
             defense=self.plan.defense,
             seed=self.plan.seed,

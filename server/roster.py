@@ -1,9 +1,11 @@
 """Roster: which node is which client, the order of everything, and what went wrong with whom."""
 
+import logging
 import random
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
@@ -11,12 +13,13 @@ from flwr.serverapp import Grid
 
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all, lost_round
+from fedleak.federation.outcome import ClientFailure, Cost, client_failure, failure_of_all, lost_round
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
 from .layer import Layer, answered
 
+logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
 """How long nodes have to connect."""
 HANDSHAKE_SECONDS = 600.0
@@ -35,8 +38,10 @@ class Roster(Layer):
         seed: int,
         failures: list[ClientFailure],
         frozen: frozenset[str] = frozenset(),
+        costs: dict[int, Cost] | None = None,
     ) -> None:
         super().__init__(inner)
+        self._costs = {} if costs is None else costs
         self._frozen = frozen
         self._seed = seed
         self._asked = 0
@@ -84,6 +89,13 @@ class Roster(Layer):
     def lost(self, round: int, error: FederationError) -> None:
         """Enters a round whose sum could not be opened."""
         self.failures.append(lost_round(round, error, self.failures))
+
+    def values_cut(self, round: int, count: int) -> None:
+        """Enters how many values were cut to the greatest that was declared; nothing of that is silent."""
+        if count:
+            logger.warning("round %d: %d values were beyond max_value and were cut to it", round, count)
+        if count and round in self._costs:
+            self._costs[round] = replace(self._costs[round], values_cut=float(count))
 
     def _whole(self, message: Message, reply: Message) -> Message:
         """The reply with the parameters that are not trained, as the server sent them; strategies average all alike."""

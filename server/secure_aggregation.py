@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from flwr.app import Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
@@ -10,7 +9,7 @@ from flwr.serverapp import Grid
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.outcome import ClientFailure, Cost, client_failure, failure_of_all
+from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
 from fedleak.federation.plan import FederationPlan
 from fedleak.secure_aggregation.server import Server
 
@@ -39,10 +38,8 @@ class SecureAggregationLayer(Layer):
         defense: SecureAggregation,
         plan: FederationPlan,
         recorder: Recorder | None,
-        costs: dict[int, Cost],
     ) -> None:
         super().__init__(inner)
-        self._costs = costs
         self._roster = roster
         self._defense = defense
         self._plan = plan
@@ -77,16 +74,9 @@ class SecureAggregationLayer(Layer):
             raise RoundLost(str(error)) from error
         if self._recorder is not None:
             self._recorder.aggregate(server.survivors, round, before, server.total, opened)
-        self._tell_cut(round, opened.cut)
+        self._roster.values_cut(round, opened.cut)
         metrics = MetricRecord({wire.NUM_EXAMPLES: opened.examples})
         return wire.answer(sent[0], arrays=wire.to_arrays(opened.state(before)), metrics=metrics)
-
-    def _tell_cut(self, round: int, cut: int) -> None:
-        """Enters how many values were cut to the greatest that was declared; nothing of that is silent."""
-        if cut:
-            logger.warning("round %d: %d values were beyond max_value and were cut to it", round, cut)
-        if cut and round in self._costs:
-            self._costs[round] = replace(self._costs[round], values_cut=float(cut))
 
     def _ask(
         self, server: Server, stage: str, asked: Mapping[int, tuple[Message, bytes | None]], timeout: float | None

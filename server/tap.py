@@ -30,7 +30,7 @@ class Tap(Layer):
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         weights: dict[int, Weights] = {}
         for message, reply in answered(sent, replies):
-            if message.metadata.message_type == MessageType.TRAIN and not reply.has_error():
+            if _trains(message) and not reply.has_error():
                 self._record(self._roster.client_of(message.metadata.dst_node_id), message.content, reply, weights)
         return replies
 
@@ -43,3 +43,8 @@ class Tap(Layer):
         if record not in weights:
             weights[record] = self._recorder.weights(sent)
         self._recorder.reply(client, weights[record], sent, reply.content)
+
+
+def _trains(message: Message) -> bool:
+    """Whether a message asks for training; one without a model is a stage of a protocol beside it."""
+    return message.metadata.message_type == MessageType.TRAIN and bool(message.content.array_records)

@@ -2,12 +2,27 @@
 
 from dataclasses import dataclass, field, replace
 
+from jaxtyping import Int64
+from torch import Tensor
+
 from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights, widened
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedVector:
+    """A client's vector as it crossed the wire under its masks, and what the server knows of these."""
+
+    elements: Int64[Tensor, " entries"]
+    """Of the ring, from 0."""
+    own_seed: int | None = None
+    """Seed of the mask that the client has with nobody, which the server opens to remove it; None where it did not."""
+    peers: int | None = None
+    """With how many others the client has masks; None where that is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +47,8 @@ class Observation:
     """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
     masked: bool = False
     """Whether the update is still under its pairwise masks, and so uniformly random without the keys."""
+    masked_vector: MaskedVector | None = None
+    """The same as it crossed the wire, under a protocol whose masks can be searched for."""
     auxiliary: Batch | None = None
     """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()

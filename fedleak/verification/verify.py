@@ -91,8 +91,15 @@ def _judged(
     if not comparison.agrees:
         return "disagrees", comparison, cause()
     if comparison.error > 0 and not comparison.decidable:
-        return "undecided", comparison, "the update is too small to be told from the rounding of the weights"
+        return "undecided", comparison, _drowned(recording)
     return "agrees", comparison, remark(recording, truth)
+
+
+def _drowned(recording: Recording) -> str:
+    whose = (
+        "the protocol, whose grid is coarse where clients count few examples" if recording.rounding else "the weights"
+    )
+    return f"the update is too small to be told from the rounding of {whose}"
 
 
 def disagreeing(checks: list[Check]) -> Iterator[Check]:
