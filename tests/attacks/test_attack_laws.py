@@ -39,6 +39,8 @@ def quick(name: str) -> Attack:
     short = {"use": "inverting-gradients", "steps": 4}
     if name == "best-of":
         return attacks.build(name, {"attack": short, "restarts": 2})
+    if name == "mask-search":
+        return attacks.build(name, {"of": short, "seeds": 2**12})
     if name in {"plain", "gradient-disaggregation"}:
         return attacks.build(name, {"attack": short})
     return attacks.build(name, {field.name: COUNTS[field.name] for field in fields(cls) if field.name in COUNTS})

@@ -1,0 +1,1 @@
+"""Masks of secure aggregation whose seeds are few enough to try them all."""
