@@ -8,6 +8,7 @@ from functools import partial
 from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
 
+from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import Dropout, FedleakError, UserError, sentence
@@ -16,6 +17,7 @@ from fedleak.settings.dropouts import Stage
 
 from .client import Client, Trained
 from .history import History
+from .homomorphic import opened, sealed
 from .masking import Seat
 from .secagg_plus import Reply, through_mod
 from .share import require_share
@@ -102,10 +104,20 @@ def _masked_by_flower(client: Client, message: Message, context: Context) -> Mes
     return through_mod(client, message, context, lambda inner, reply: _answered(client, inner, context, reply))
 
 
+def _encrypted(client: Client, message: Message, context: Context) -> Message:
+    """Replies with ciphertexts."""
+
+    def reply(trained: Trained, message: Message) -> Message:
+        return wire.answer(message, **{wire.SECURE_AGGREGATION: sealed(client, trained)}, cost=_cost(trained))
+
+    return _answered(client, message, context, reply)
+
+
 ANSWERS: Mapping[str | None, Callable[[Client, Message, Context], Message]] = {
     None: _clear,
     SecureAggregation.protocol: _masked,
     SecureAggregationFlower.protocol: _masked_by_flower,
+    HomomorphicAggregation.protocol: _encrypted,
 }
 """How a client answers a message that trains, by the protocol of the run."""
 
@@ -145,6 +157,15 @@ _register("advertise")
 _register("share")
 _register("confirm")
 _register("unmask")
+
+
+@app.train("open_sum")
+@answering
+def open_sum(message: Message, context: Context) -> Message:
+    """Decrypts a sum of ciphertexts."""
+    client = Client.of(message, context)
+    client.stay("unmask")
+    return wire.answer(message, **{wire.SECURE_AGGREGATION: opened(client, message)})
 
 
 @app.evaluate()

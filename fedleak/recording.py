@@ -30,6 +30,8 @@ RING = "ring"
 """Name of the tensor of a masked payload."""
 OWN_SEED = "own-seed"
 """Name of a second one under Flower's protocol: the seed of the client's own mask, which the server learns."""
+CIPHERTEXT = "ciphertext"
+"""Name of the one tensor of a payload under homomorphic aggregation: its bytes."""
 CUT = "values-cut"
 """The metric of a sum in 32 bits that has values which were cut to the greatest that was declared: how many."""
 Payload = Literal["weights", "masked", "aggregate"]
@@ -115,6 +117,8 @@ class Recording:
 
     def _under_masks(self) -> NamedTensors:
         flower = flower_masking_of(self.chain)
+        if CIPHERTEXT in self.payload:
+            return _as_numbers(self.payload[CIPHERTEXT], self.before)
         if flower is None:
             return shaped(self.before, self._masking.numbers.values(self._elements))
         return flower.read(self._elements, sendable(self.before, frozen_in(self.task.network)))
@@ -154,6 +158,12 @@ class Recording:
         if defense is None or RING not in self.payload:
             raise RecordingError(f"{self.stem}: expected a masked vector and the defense that masked it, got neither")
         return defense
+
+
+def _as_numbers(ciphertext: Tensor, before: Weights) -> NamedTensors:
+    """Numbers in the place of an update that nobody can read: the last bytes of its ciphertext, which are all noise."""
+    entries = sum(value.numel() for value in before.state_dict().values())
+    return shaped(before, np.resize(ciphertext.numpy()[::-1].astype(np.float64) / 128 - 1, entries))
 
 
 def stem_of(kind: Payload, cohort: tuple[int, ...], round: int) -> Path:

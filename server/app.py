@@ -8,6 +8,7 @@ from flwr.app import Context
 from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 
+from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import FederationError, FedleakError
@@ -21,6 +22,7 @@ from fedleak.tasks import initial_weights, task_of
 
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
+from .homomorphic import HomomorphicLayer
 from .layer import Layer
 from .meter import Meter
 from .recorder import Recorder
@@ -102,6 +104,7 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
 LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | None], Layer]] = {
     str(SecureAggregation.protocol): SecureAggregationLayer,
     str(SecureAggregationFlower.protocol): FlowerAggregationLayer,
+    str(HomomorphicAggregation.protocol): HomomorphicLayer,
 }
 """What speaks a protocol with the clients, by its name."""
 

@@ -9,6 +9,7 @@ import torch
 from flwr.app import RecordDict
 
 from fedleak.contracts.chain import Chain
+from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.federation import secagg_plus, wire
@@ -18,6 +19,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording import (
+    CIPHERTEXT,
     CUT,
     OWN_SEED,
     RING,
@@ -54,6 +56,7 @@ class Recorder:
             None: self._clear,
             SecureAggregation.protocol: self._masked,
             SecureAggregationFlower.protocol: self._masked_by_flower,
+            HomomorphicAggregation.protocol: self._encrypted,
         }
         write[None if protocol is None else protocol.protocol](client, wire.round_of(sent), before, received)
 
@@ -106,6 +109,12 @@ class Recorder:
             examples, metrics = secagg_plus.examples_of(received), secagg_plus.metrics_of(received)
             keys = self.relayed.get(client, {})
             self._write("masked", (client,), round, before, {RING: in_memory(vector)}, examples, metrics, keys)
+
+    def _encrypted(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
+        answer = wire.answer_of(received)
+        if isinstance(answer, bytes):
+            payload = {CIPHERTEXT: torch.frombuffer(bytearray(answer), dtype=torch.uint8)}
+            self._write("masked", (client,), round, before, payload, None, wire.metrics_of(received))
 
     def _write(
         self,

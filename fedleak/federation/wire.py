@@ -40,6 +40,8 @@ MESSAGE_TYPES: Mapping[str, str] = {
     stage: MessageType.TRAIN if stage == MASKED else f"{MessageType.TRAIN}.secagg_{stage}" for stage in STAGES
 }
 """By stage of secure aggregation; what is masked is the reply to the training message itself."""
+OPEN_SUM = f"{MessageType.TRAIN}.open_sum"
+"""Asks a client to decrypt a sum of ciphertexts."""
 CLIENT_FAILED = 2
 """Flower's code for an exception in a ClientApp."""
 
