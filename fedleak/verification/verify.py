@@ -92,7 +92,13 @@ def _judged(
         return "disagrees", comparison, cause()
     if comparison.error > 0 and not comparison.decidable:
         return "undecided", comparison, _drowned(recording)
-    return "agrees", comparison, remark(recording, truth)
+    return "agrees", comparison, "; ".join(filter(None, [_grid(recording, comparison), remark(recording, truth)]))
+
+
+def _grid(recording: Recording, comparison: Comparison) -> str:
+    if not recording.rounding:
+        return ""
+    return f"the protocol rounds to a grid: this tells no difference below {comparison.tolerance:.0%} of the update"
 
 
 def _drowned(recording: Recording) -> str:

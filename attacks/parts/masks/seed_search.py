@@ -110,9 +110,16 @@ def _pairs(masked: Masked, seeds: int) -> Iterator[Found]:
             chosen = there.has(_partner(masked, outputs, *signs))
             found.append((block[chosen], outputs[chosen]))
     del there
-    halves = {signs: Half(*(np.concatenate(one) for one in zip(*found, strict=True))) for signs, found in kept.items()}
     for signs in ((1, 1), (-1, -1), (1, -1)):
-        yield from _joined(masked, halves[signs], halves[signs[1], signs[0]], signs)
+        left = _half(kept[signs])
+        yield from _joined(masked, left, left if signs[0] == signs[1] else _half(kept[signs[1], signs[0]]), signs)
+
+
+def _half(found: list[tuple[Words, Words]]) -> Half:
+    """What was found in all blocks, which is let go."""
+    half = Half(*(np.concatenate(one) for one in zip(*found, strict=True)))
+    found.clear()
+    return half
 
 
 def _partner(masked: Masked, outputs: Words, own: int, other: int) -> Words:

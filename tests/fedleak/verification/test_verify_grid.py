@@ -38,6 +38,7 @@ def test_a_sum_on_the_grid_agrees(run: Sum) -> None:
     found = of_the_sum(run(batch_size=64, batches=4))
     assert (found.verdict, found.message) == ("agrees", "round 1, aggregate")
     assert found.comparison is not None
+    assert "rounds to a grid: this tells no difference below" in found.remark
     assert 0 < found.comparison.error < found.comparison.tolerance < 0.1
 
 
