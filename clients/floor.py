@@ -88,7 +88,8 @@ class Floor:
             ]
             if wanted:
                 raise FederationError(
-                    f"this node requires {' and '.join(wanted)}, and the run has no secure aggregation; it refuses"
+                    f"this node requires {' and '.join(wanted)}, and the run has no '{SecureAggregation.name}'; it "
+                    "refuses"
                 )
         elif (masking.threshold or 0) < self.smallest_threshold:
             raise FederationError(

@@ -28,10 +28,11 @@ ONLY_THE_MEAN = {"FedAvg", "FedAvgM", "FedAdagrad", "FedAdam", "FedYogi"}
 def build_strategy(plan: FederationPlan) -> Strategy:
     """The strategy of a plan; raises `ConfigError` for what does not exist, is not an option, or cannot work."""
     settings = plan.training()
-    if plan.defenses().protocol is not None and settings.strategy not in ONLY_THE_MEAN:
+    protocol = plan.defenses().protocol
+    if protocol is not None and settings.strategy not in ONLY_THE_MEAN:
         _class_of(settings.strategy)
         raise ConfigError(
-            f"federation.strategy: {settings.strategy} needs each client's reply, and under secure-aggregation the "
+            f"federation.strategy: {settings.strategy} needs each client's reply, and under {protocol.name} the "
             f"server has only the mean; choose one of {', '.join(sorted(ONLY_THE_MEAN))}"
         )
     strategy = _build(settings.strategy, settings.strategy_options, settings, "federation.strategy_options")

@@ -38,21 +38,21 @@ class MaskSearch(Attack):
 
     paper: ClassVar = "https://doi.org/10.1145/272991.272995"
     cites: ClassVar = "matsumoto1998mersenne"
-    of: Attack
+    attack: Attack
     """The attack that is run on the update in the clear."""
     seeds: Annotated[int, Field(ge=1, le=SEEDS)] = 268435456
     """How many seeds are tried, in their order; all: 2^28."""
 
     @property
     def targets(self) -> frozenset[Kind]:
-        return self.of.targets
+        return self.attack.targets
 
     def adapts_to(self, chain: Chain) -> bool:
-        return _options(chain) is not None or self.of.adapts_to(chain)
+        return _options(chain) is not None or self.attack.adapts_to(chain)
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         opened, words = self._opened(observation)
-        guess = self.of.reconstruct(opened, rng)
+        guess = self.attack.reconstruct(opened, rng)
         return replace(guess, note=f"{words}; {guess.note}" if guess.note else words)
 
     def _opened(self, observation: Observation) -> tuple[Observation, str]:

@@ -160,7 +160,8 @@ def whole_guarantees_of(campaign: Campaign) -> Proofs:
 
 def _revealing(campaign: Campaign) -> set[Tried]:
     """Where the server learns a sum alone."""
-    return {place for place, chain in chains_in(campaign).items() if chain.protocol is not None}
+    protocols = {place: chain.protocol for place, chain in chains_in(campaign).items()}
+    return {place for place, protocol in protocols.items() if protocol is not None and protocol.reveals == "sum"}
 
 
 def _of_several_rounds(campaign: Campaign) -> set[str]:

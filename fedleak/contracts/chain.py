@@ -167,13 +167,13 @@ class Chain:
         """The strongest guarantee that one defense of the chain gives over all rounds of a run.
 
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
-        one. The view is the server's by default: the sum under secure aggregation, else messages. What is proved is
+        one. The view is the server's by default: what a protocol reveals, else messages. What is proved is
         about weights, whoever leaves a sum, and clients under such a chain report no loss beside them (`reports_loss`).
         Not covered are the number of examples, and what clients report of the public test split with layers that they
         share with nobody.
         """
         local = self.local
-        seen: View = view or ("message" if self.protocol is None else "sum")
+        seen: View = view or ("message" if self.protocol is None else self.protocol.reveals)
         trained = [self.settings(phase) for phase in phases]
         situations = [Situation(federation=one, view=seen, survivors=self._summands(one)) for one in trained]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}

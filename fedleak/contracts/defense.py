@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, View
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -160,6 +160,10 @@ class PrivacyProof:
 
     def require_examples(self, held: int) -> None:
         """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
+
+    reveals: ClassVar[View] = "message"
+    """What a curious server sees of a round, alone: single messages, also where they are masked in a way that has been
+    broken, or only their sum."""
 
     @property
     def least_survivors(self) -> int | None:

@@ -4,18 +4,16 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.accounting.mechanism import cohort_of
+from fedleak.accounting.mechanism import View, cohort_of
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
+from fedleak.learning.mean_change import MeanChange, changes
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings.federation import FederationSettings
-
-from .secure_aggregation import changes, shaped
 
 SPARE_BITS = 1
 """Of the first prime, for the sign."""
@@ -34,6 +32,7 @@ class HomomorphicAggregation(Defense):
     paper: ClassVar = "https://doi.org/10.1007/978-3-319-70694-8_15"
     cites: ClassVar = "cheon2017homomorphic"
     protocol: ClassVar[str | None] = "homomorphic-aggregation"
+    reveals: ClassVar[View] = "sum"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     poly_modulus_degree: Literal[4096, 8192, 16384, 32768] = 8192
     """Of the ring; half as many entries share a ciphertext."""
@@ -60,6 +59,11 @@ class HomomorphicAggregation(Defense):
                 f"{cohort_of(federation)}; raise federation.clients or the strategy's fraction_train"
             )
         return federation
+
+    @property
+    def least_survivors(self) -> int:
+        """Clients below which the server has no sum opened."""
+        return 2
 
     @property
     def limit(self) -> float:
@@ -93,8 +97,5 @@ class HomomorphicAggregation(Defense):
             raise FederationError(
                 f"{self.name}: expected the sum of {entries + 1} entries, the last a count of examples; got another"
             )
-        mean = shaped(before, total[:-1] / round(total[-1]))
-        state = {name: value.double() + mean[name] for name, value in before.state_dict().items()}
-        kinds = {name: value.dtype for name, value in before.state_dict().items()}
-        floats = {name: kind if kind.is_floating_point else torch.float64 for name, kind in kinds.items()}
-        return {name: value.to(floats[name]) for name, value in state.items()}, round(total[-1])
+        mean = MeanChange(total[:-1] / round(total[-1]), round(total[-1]))
+        return mean.state(before), mean.examples

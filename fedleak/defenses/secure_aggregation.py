@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from fedleak.accounting.mechanism import cohort_of
+from fedleak.accounting.mechanism import View, cohort_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
@@ -37,6 +37,7 @@ class SecureAggregation(Defense):
     paper: ClassVar = "https://doi.org/10.1145/3133956.3133982"
     cites: ClassVar = "bonawitz2017practical"
     protocol: ClassVar[str | None] = "secure-aggregation"
+    reveals: ClassVar[View] = "sum"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     neighbours: Neighbours = "all"
     """With how many others each client has masks: all, an even number, or the fewest that withstand what follows."""

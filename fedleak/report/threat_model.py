@@ -100,7 +100,7 @@ def _sees(experiments: list[Experiment]) -> str:
     ]
     if not masking:
         return words
-    sums = "only masked vectors, the public keys it relays, and the sum over those that stayed"
+    sums = "masked or encrypted vectors, what the protocol says beside them, and the sum over those that stayed"
     return f"{words} Under {listed(masking)} {sums}."
 
 

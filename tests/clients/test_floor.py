@@ -47,11 +47,11 @@ def test_a_run_that_has_it_is_taken(config: dict[str, Any], chain: list[dict[str
             [CLIP],
             "requires 'clipping' with max_norm = 0.5, and the run has max_norm = 1.0",
         ),
-        ({"smallest-cohort": 3}, [CLIP], "requires a sum over 3 clients, and the run has no secure aggregation"),
+        ({"smallest-cohort": 3}, [CLIP], "requires a sum over 3 clients, and the run has no 'secure-aggregation'"),
         (
             {"smallest-threshold": 3, "smallest-cohort": 2},
             [],
-            "requires a sum over 2 clients and a threshold of 3, and the run has no secure aggregation",
+            "requires a sum over 2 clients and a threshold of 3, and the run has no 'secure-aggregation'",
         ),
         ({"smallest-threshold": 4}, [SECAGG], "requires a threshold of 4, and the run has 3; it refuses"),
     ],

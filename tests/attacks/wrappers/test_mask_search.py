@@ -64,7 +64,7 @@ def test_it_hands_the_update_in_the_clear_to_the_attack_within(
     monkeypatch.setattr(InvertingGradients, "reconstruct", watched)
     clear = recordings(tmp_path / "clear", [], clients=clients)
     masked = recordings(tmp_path / "masked", [{**CHAIN, **options}], clients=clients)
-    guess = MaskSearch(of=SHORT, seeds=SEEDS).run(masked[1].observation(), generator("test"))
+    guess = MaskSearch(attack=SHORT, seeds=SEEDS).run(masked[1].observation(), generator("test"))
     assert guess.failure is None
     assert guess.inputs is not None
     assert (guess.note or "").startswith("opened by mask seed")
@@ -84,7 +84,7 @@ def message(tmp_path_factory: pytest.TempPathFactory) -> Observation:
 
 
 def refusal(observation: Observation) -> str:
-    return MaskSearch(of=SHORT, seeds=SEEDS).run(observation, generator("test")).failure or ""
+    return MaskSearch(attack=SHORT, seeds=SEEDS).run(observation, generator("test")).failure or ""
 
 
 def test_seeds_that_were_not_tried_are_left(message: Observation) -> None:
@@ -111,7 +111,7 @@ def test_other_protocols_and_sums_are_refused(message: Observation) -> None:
 
 
 def test_it_adapts_to_the_protocol_and_asks_for_what_the_attack_within_does() -> None:
-    attack = attacks.build("mask-search", {"of": {"use": "source-inference"}})
+    attack = attacks.build("mask-search", {"attack": {"use": "source-inference"}})
     assert attack.adapts_to(Chain.build((CHAIN,)))
     assert not attack.adapts_to(Chain())
     assert attack.requires == {"others", "candidates"}
@@ -123,4 +123,4 @@ def test_it_adapts_to_the_protocol_and_asks_for_what_the_attack_within_does() ->
 def test_all_seeds_open_any_message(tmp_path: Path, clients: int) -> None:
     """Half a minute for one neighbour; some minutes and a gigabyte for two."""
     masked = recordings(tmp_path, [CHAIN], clients=clients)[0].observation()
-    assert MaskSearch(of=SHORT).run(masked, generator("test")).failure is None
+    assert MaskSearch(attack=SHORT).run(masked, generator("test")).failure is None
