@@ -31,7 +31,7 @@ from fedleak.evaluation.adversary import baselines, class_means_of, public_and_u
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
-from fedleak.experiment.experiment import METRICS_FOR
+from fedleak.experiment.experiment import METRICS_FOR, repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
@@ -95,7 +95,7 @@ def capture(
             "federation": federation,
             "model": model or {},
             "adversary": adversary or {},
-            "chain": chain,
+            "chain": list(repeatable(tuple(chain))),
             "recordings": f"{folder}/recordings",
             "vault": f"{folder}/vault",
         }

@@ -95,6 +95,8 @@ def _task(task: TaskSettings) -> dict[str, Scalar]:
 def _scalar(value: Any) -> Scalar:
     if value is None:
         return ""
+    if isinstance(value, tuple) and any(isinstance(one, Settings) for one in value):
+        value = [one.model_dump(mode="json", exclude_none=True) for one in value]
     return value if isinstance(value, bool | int | float | str) else json.dumps(value)
 
 

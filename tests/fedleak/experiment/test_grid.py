@@ -1,5 +1,6 @@
 """A grid expands into one point for each combination, the same for every spelling, and mistakes are one sentence."""
 
+import json
 import time
 import tomllib
 
@@ -289,3 +290,23 @@ def test_a_mistake_is_one_sentence(changes, sentence):
         expand(**changes)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_dropouts_are_an_axis_of_shares_and_of_lists_and_a_list_of_tables_is_one_value():
+    tables = [{"client": 1, "stage": "confirm"}]
+    for dropouts, values in [([0.0, 0.5], 2), (tables, 1), ([0.25, tables], 2), ([tables, [{"client": 0}]], 2)]:
+        campaign = parse_campaign({**TREE, "federation": {"clients": 4, "dropouts": dropouts}})
+        assert len(campaign.points) == values
+        names = [point.federation for point in campaign.points]
+        assert len(set(names)) == values
+    mixed = parse_campaign({**TREE, "federation": {"clients": 4, "dropouts": [0.25, tables]}})
+    assert json.loads(mixed.points[1].setting["federation.dropouts"]) == tables
+
+
+def test_an_experiment_repeats_where_it_says_nothing_of_keys():
+    def keys(**said):
+        chain = [{"use": "secure-aggregation", **said}]
+        (point,) = parse_campaign({**TREE, "defenses": [{"name": "summed", "chain": chain}]}).points
+        return point.experiment.build_chains()["summed"].tables[0]["keys"]
+
+    assert [keys(), keys(keys="system")] == ["seeded", "system"]
