@@ -30,7 +30,7 @@ def federated(folder: Path, chain: list[dict[str, Any]], **federation: Any) -> F
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    pytest.importorskip("tenseal", reason='TenSEAL is not installed; pip install "fedleak[tenseal]"')
+    pytest.importorskip("tenseal", reason='TenSEAL is not installed; pip install "fedleak[homomorphic]"')
     return lambda **federation: federated(tmp_path, CHAIN, **federation)
 
 

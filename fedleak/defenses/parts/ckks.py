@@ -19,7 +19,7 @@ def tenseal() -> Any:
         return import_module("tenseal")
     except ImportError as error:
         raise ConfigError(
-            'homomorphic-aggregation needs TenSEAL, which is not installed; pip install "fedleak[tenseal]"'
+            'homomorphic-aggregation needs TenSEAL, which is not installed; pip install "fedleak[homomorphic]"'
         ) from error
 
 
