@@ -31,7 +31,7 @@ name = "none"
 name = "noise"
 chain = [{ use = "gaussian-noise", std = 0.0001 }]
 """
-ATTACKERS = '[{use="inverting-gradients",steps=[2,3]},{use="lti",shadows=40,hidden=8,epochs=2}]'
+ATTACKERS = '[{use="inverting-gradients",steps=[2,3]},{use="lti",shadows=8,hidden=8,epochs=2}]'
 QUICKLY = ("--set", f"attacks={ATTACKERS}", "--set", "adversary.victims=1", "--set", "tuning={seeds=[7]}")
 """What `compare` is cut down to here."""
 
