@@ -28,6 +28,11 @@ settings.register_profile("fedleak", deadline=None)
 settings.load_profile("fedleak")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that no worker is left alone with it in the end."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
 class QuickChecks:
     """`jaxtyping.jaxtyped` over beartype: the same checks of types and shapes at a third of their time.
 

@@ -50,6 +50,7 @@ def blocks(language: str, text: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_modules")
 def test_the_table_of_a_user_s_own_runs(tmp_path: Path) -> None:
     for module in ("mydata", "mymodel", "mylosses"):

@@ -168,6 +168,7 @@ AS_PEOPLE_TRAIN = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_however_clients_train_there_is_a_guess_or_a_reason(name, network, observe, task_called, batch_of) -> None:
     task = task_called(network)
     batch = batch_of(task, 3)

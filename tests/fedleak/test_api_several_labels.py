@@ -96,6 +96,7 @@ def test_no_rule_tells_who_has_what_and_says_so(name: str) -> None:
     assert "how often each label is there, and not which of them go together" in attack(seen, name).failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dlg", "inverting-gradients"])
 def test_matching_finds_images_and_sets_together(name: str) -> None:
     truth = rows((0, 1), (1, 3))

@@ -53,17 +53,18 @@ def test_one_label_is_exact_under_any_loss(criterion: Criterion, observe) -> Non
         assert infer("auto-labels", observe(task, one)).tolist() == one.labels.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", LOSSES, ids=lambda one: one.words)
 def test_counts_are_near_exact_on_an_untrained_network(criterion: Criterion, observe) -> None:
     task, right = task_of(criterion), 0
-    for seed in range(6):
+    for seed in range(3):
         some = batch(8, seed)
         seen = observe(task, some).with_auxiliary(batch(100, 99))
         right += shared(infer("auto-labels", seen), some.labels)
         if criterion.activation(torch.zeros(1, 2)) is not None:
             alone = infer("auto-labels", replace(seen, auxiliary=None))
             assert shared(alone, some.labels) >= 6
-    assert right >= 45
+    assert right >= 23
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,7 @@ def test_a_single_logit_gives_both_classes_away(criterion: Criterion, observe) -
     assert right >= 45
 
 
+@pytest.mark.slow
 def test_images_come_back_under_other_losses(observe) -> None:
     for criterion in LOSSES:
         task, one = task_of(criterion), batch(1, 3)
@@ -107,10 +109,11 @@ def shared(guess: torch.Tensor, truth: torch.Tensor) -> int:
     return int(torch.minimum(*counted).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", [CrossEntropy(), *LOSSES], ids=lambda one: one.words)
 def test_clipping_takes_no_label_away_without_a_word(criterion: Criterion, observe) -> None:
     task = task_of(criterion)
-    for seed in range(4):
+    for seed in range(2):
         one, some = batch(1, seed), batch(8, seed)
         clipped = {"gradient_clipping": 0.01}
         assert infer("auto-labels", observe(task, one, LocalTraining(**clipped))).tolist() == one.labels.tolist()

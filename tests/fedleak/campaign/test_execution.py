@@ -117,8 +117,16 @@ class Dying(InThisProcess):
         return super().next(advance)
 
 
-def test_tuning_comes_first_and_the_seeds_of_the_results_see_what_it_chose(tmp_path):
-    rows = tuned(tmp_path / "run")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that nothing stopped, and its rows."""
+    root = tmp_path_factory.mktemp("tuned") / "whole"
+    return root, tuned(root)
+
+
+@pytest.mark.slow
+def test_tuning_comes_first_and_the_seeds_of_the_results_see_what_it_chose(whole):
+    _, rows = whole
     tried = {row.attack for row in rows if row.split == "tuning"}
     (winner,) = {variant.attack for variant in tuned_variants(rows)}
     assert tried == {"dlg steps=1", "dlg steps=30"}
@@ -127,14 +135,15 @@ def test_tuning_comes_first_and_the_seeds_of_the_results_see_what_it_chose(tmp_p
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2, 4, 5])
-def test_a_run_that_is_killed_while_it_tunes_ends_as_one_that_is_not(tmp_path, jobs):
+def test_a_run_that_is_killed_while_it_tunes_ends_as_one_that_is_not(whole, tmp_path, jobs):
     with pytest.raises(KeyboardInterrupt):
         tuned(tmp_path / "killed", lambda: Dying(jobs))
-    assert tuned(tmp_path / "killed") == tuned(tmp_path / "whole")
+    assert tuned(tmp_path / "killed") == whole[1]
 
 
-def test_tuning_seeds_train_no_further_than_their_messages(tmp_path):
-    outcome_of(tmp_path / "run", InThisProcess)
-    rows = read_federations(RunFolder(tmp_path / "run").federations)
+@pytest.mark.slow
+def test_tuning_seeds_train_no_further_than_their_messages(whole):
+    rows = read_federations(RunFolder(whole[0]).federations)
     assert [(row.seed, row.round) for row in rows] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (5, 1)]

@@ -27,7 +27,7 @@ use = "inverting-gradients"
 steps = 40
 [[attacks]]
 use = "lti"
-shadows = 40
+shadows = 10
 epochs = 2
 hidden = 16
 [[defenses]]

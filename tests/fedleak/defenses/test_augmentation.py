@@ -97,6 +97,7 @@ def test_a_policy_of_unknown_transformations_is_refused() -> None:
             defenses.build("ats", {"policy": policy})
 
 
+@pytest.mark.slow
 def test_what_is_in_the_picture_is_recovered_whichever_way_the_draws_went() -> None:
     """From the encoded image itself: all but what was moved out of the picture comes back."""
     ats, seeing = defenses.build("ats", {}), Chain((defenses.build("ats", {}),))

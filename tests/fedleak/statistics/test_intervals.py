@@ -103,6 +103,7 @@ def held(interval_of, samples, truth):
     return float(np.mean([one.low <= truth <= one.high for one in found]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 5, 10, 30])
 def test_means_and_shares_are_held_as_often_as_is_said(count):
     """Four standard errors of 400 runs are .044; `benchmarks/coverage.py` is sharper."""

@@ -125,6 +125,7 @@ def test_a_block_with_hooks_or_that_writes_to_its_input_is_left_alone(observe, b
     assert not demand_of(objective, {"inputs": gray(2, (1, 6, 6), generator("start"))}).blocks()
 
 
+@pytest.mark.slow
 def test_a_run_within_little_memory_comes_to_the_same_images(observe, batch_of):
     _, objective = match_of(blocky(nn.Sigmoid()), observe, batch_of, dtype=torch.float64)
     starts = [{"inputs": gray(2, (1, 6, 6), generator("start", number)).double()} for number in range(9)]

@@ -37,6 +37,7 @@ def censored(linear_task, observe):
     return seen
 
 
+@pytest.mark.slow
 def test_the_equations_tell_more_of_an_image_than_the_mean_of_its_class(censored):
     off, guessing = 0.0, 0.0
     for seed in range(12):
@@ -77,6 +78,7 @@ def test_without_public_examples_the_truth_fits_and_nothing_does_not(censored):
     assert float(distance([torch.zeros_like(value) for value in gradient.values()])) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("max_norm", [1e9, 1e-3])
 def test_clipping_takes_nothing_but_the_length_from_the_equations_wherever_it_stands(censored, place, max_norm):
