@@ -336,7 +336,7 @@ def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(wh
         with subprocess.Popen([*command, "--out", str(out), *words], stderr=subprocess.DEVNULL) as process:
             deadline = time.monotonic() + 120
             while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < many and time.monotonic() < deadline:
-                time.sleep(0.005)
+                time.sleep(0.02)
             assert process.poll() is None, "the run was over before it could be killed"
             process.kill()
     assert read_run(out).unfinished > 0

@@ -32,6 +32,7 @@ use = "analytic-linear"
 use = "bias-sign"
 [[attacks]]
 use = "inverting-gradients"
+labels = "llg"
 steps = 3
 [[attacks]]
 use = "prior"
