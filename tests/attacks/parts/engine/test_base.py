@@ -53,7 +53,8 @@ def test_a_matching_attack_computes_on_its_device_alone(name, normalized_task, o
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS)
-def test_what_is_known_of_a_defense_goes_there_too(name, smooth_task, observe, batch_of, fake_gpu):
+def test_what_is_known_of_a_defense_goes_there_too(name, smooth_task, observe, batch_of, fake_gpu, monkeypatch):
+    monkeypatch.setattr("fedleak.defenses.augmentation.FITTING_STEPS", 4)
     defense = defenses.build(name, CHAINS[name])
     clear = observe(smooth_task, batch_of(smooth_task, 2))
     sent = defense.protect(clear.update, generator("defense"))
