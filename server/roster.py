@@ -86,8 +86,13 @@ class Roster(Layer):
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
         return [self._whole(message, _in_its_name(message, reply)) for message, reply in pairs]
 
-    def lost(self, round: int, error: FederationError) -> None:
-        """Enters a round whose sum could not be opened."""
+    def lost(self, round: int, error: FederationError, *, follows: bool = False) -> None:
+        """Enters a round whose sum could not be opened.
+
+        `follows`: the others failed because some had left, so that where the experiment asked these to, all is planned.
+        """
+        if follows and any(one.planned for one in self.failures if one.round == round):
+            self.failures[:] = [replace(one, planned=True) if one.round == round else one for one in self.failures]
         self.failures.append(lost_round(round, error, self.failures))
 
     def values_cut(self, round: int, count: int) -> None:
