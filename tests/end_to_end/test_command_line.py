@@ -90,7 +90,7 @@ def test_a_run_s_table_as_json_stands_alone_on_stdout(ran):
 def test_a_plan_as_json_counts_the_same(experiment):
     said = invoke("run", experiment, "--plan", "--format", "json")
     facts = json.loads(said.stdout)
-    assert list(facts) == ["name", "federations", "cells", "settings"]
+    assert list(facts) == ["name", "federations", "cells", "settings", "defenses"]
     assert (facts["name"], facts["federations"], facts["cells"]) == ("tiny", 1, 4)
     assert facts["settings"] == [{"name": "digits-mlp", "split": "test"}]
 

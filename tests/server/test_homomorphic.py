@@ -101,5 +101,5 @@ def test_what_is_no_ciphertext_is_a_sentence(run: Run) -> None:
 
 def test_without_tenseal_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tenseal", None)
-    with pytest.raises(ConfigError, match=r'pip install "fedleak\[tenseal\]"'):
+    with pytest.raises(ConfigError, match=r'pip install "fedleak\[homomorphic\]"'):
         federated(tmp_path, CHAIN)

@@ -43,7 +43,9 @@ def test_the_large_comparison_leaves_few_defenses_out():
         "withhold",
         "withhold-batch-norm",
         "user-level-dp",
-    }  # fmt: skip  they need a network, or a federation, that not all of its tasks are
+        "secure-aggregation-flower",
+        "homomorphic-aggregation",
+    }  # fmt: skip  they need a network, or a federation, that not all of its tasks are, or reveal the sum as ours does
 
 
 @pytest.mark.slow
