@@ -27,9 +27,10 @@ from flwr.server.workflow.constant import MAIN_CONFIGS_RECORD, MAIN_PARAMS_RECOR
 
 from fedleak.federation.loopback import RUN_ID, LoopbackGrid, server_context
 from fedleak.secure_aggregation import planning
-from fedleak.secure_aggregation.client import Client, Member
+from fedleak.secure_aggregation.client import Client
 from fedleak.secure_aggregation.keys import identity_key
 from fedleak.secure_aggregation.masks import RINGS, faster_cipher
+from fedleak.secure_aggregation.member import Member
 from fedleak.secure_aggregation.messages import STAGES, Session
 from fedleak.secure_aggregation.server import Server
 

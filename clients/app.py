@@ -1,7 +1,8 @@
 """ClientApp: trains on its share, defends its update, keeps the truth, and answers the server."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +12,7 @@ from flwr.clientapp import ClientApp
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
-from fedleak.errors import Dropout, FedleakError, UserError, sentence
+from fedleak.errors import Dropout, FederationError, FedleakError, UserError, sentence
 from fedleak.federation import wire
 from fedleak.settings.dropouts import Stage
 
@@ -90,10 +91,14 @@ def _clear(client: Client, message: Message, context: Context) -> Message:
 
 
 def _masked(client: Client, message: Message, context: Context) -> Message:
-    """Replies with a vector under masks."""
+    """Replies with a vector under masks; whatever can be refused is refused before an example is touched."""
+    client.stay("masked")
+
+    seat = Seat.of(client, context)
+    seat.protocol.ready(wire.question_of(message.content))
 
     def reply(trained: Trained, message: Message) -> Message:
-        masked = Seat.of(client, context).masked(message.content, trained, context)
+        masked = seat.masked(message.content, trained, context)
         return wire.answer(message, arrays=wire.from_ring(masked), cost=_cost(trained))
 
     return _answered(client, message, context, reply)
@@ -128,13 +133,33 @@ def _answered(client: Client, message: Message, context: Context, reply: Reply) 
     asked = wire.digest_of(message.content)
     history = History.of(context)
     after = history.admitting(client.plan, client.round, pretraining=client.pretraining, asked=asked)
-    if history.repeats(after):  # the same answer once more, from what defenses had kept by then
+    if after.answered:  # the same answer once more, from what defenses had kept by then
         client = replace(client, kept=wire.kept_of(context, before=True))
-    trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
-    answer = reply(trained, message)
-    wire.keep(context, trained.kept, client.kept)
     after.keep(context)
+    with reticent(client):
+        trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
+        answer = reply(trained, message)
+    wire.keep(context, trained.kept, client.kept)
+    replace(after, answered=True).keep(context)
     return answer
+
+
+@contextmanager
+def reticent(client: Client) -> Iterator[None]:
+    """Under a protocol that hides updates, says nothing of an exception that is not ours but its name.
+
+    Its text may come from examples. Sentences of ours have no figure of an update in them.
+    """
+    try:
+        yield
+    except FedleakError:
+        raise
+    except Exception as error:
+        if client.pretraining or client.plan.defenses().protocol is None:
+            raise
+        logger.exception("client %s failed", client.partition)
+        name = type(error).__name__
+        raise FederationError(f"client {client.partition} failed ({name}); its own log says more") from error
 
 
 def _cost(trained: Trained) -> ConfigRecord:

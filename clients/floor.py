@@ -72,7 +72,7 @@ class Floor:
                     f"this node requires '{name}' with {_words(wanted)}, and the run has {_words(own[0])}; it refuses"
                 )
         self._require_sum(masking_of(chain))
-        if pretraining and (self.required or self.smallest_cohort):
+        if pretraining and (self.required or self.smallest_cohort or self.smallest_threshold or self.registry):
             raise FederationError(
                 "this node requires defenses, and rounds before the recorded ones have none; it refuses: set "
                 "model.trained_rounds to 0"
@@ -91,6 +91,11 @@ class Floor:
                     f"this node requires {' and '.join(wanted)}, and the run has no '{SecureAggregation.name}'; it "
                     "refuses"
                 )
+        elif masking.least_survivors < self.smallest_cohort:
+            raise FederationError(
+                f"this node requires a sum over {self.smallest_cohort} clients, and the run opens one over "
+                f"{masking.least_survivors} where others leave; it refuses: set smallest_cohort"
+            )
         elif (masking.threshold or 0) < self.smallest_threshold:
             raise FederationError(
                 f"this node requires a threshold of {self.smallest_threshold}, and the run has {masking.threshold}; it "

@@ -25,6 +25,8 @@ class History:
     round: int = 0
     """The latest of the recorded ones and those after them; 0 for none."""
     asked: str = ""
+    answered: bool = False
+    """Whether there was an answer to what was asked last: a round counts as soon as its examples are touched."""
 
     @classmethod
     def of(cls, context: Context) -> "History":
@@ -33,29 +35,34 @@ class History:
         if record is None:
             return cls()
         return cls(
-            pretrained=int(str(record["pretrained"])), round=int(str(record["round"])), asked=str(record["asked"])
+            pretrained=int(str(record["pretrained"])),
+            round=int(str(record["round"])),
+            asked=str(record["asked"]),
+            answered=bool(record["answered"]),
         )
 
     def keep(self, context: Context) -> None:
         """Leaves it for the next round."""
-        context.state[HISTORY] = ConfigRecord({"pretrained": self.pretrained, "round": self.round, "asked": self.asked})
+        context.state[HISTORY] = ConfigRecord(
+            {"pretrained": self.pretrained, "round": self.round, "asked": self.asked, "answered": self.answered}
+        )
 
     def admitting(self, plan: FederationPlan, round: int, *, pretraining: bool, asked: str) -> "History":
-        """The history once this round is answered; raises `FederationError` where it must not be.
+        """The history with this round begun; raises `FederationError` where it must not be.
 
         A round that was answered is answered again where it asks for the very same.
         """
         if pretraining:
             self._require_early(round, plan.model.trained_rounds)
             self._require_onward(round, self.pretrained, asked)
-            return replace(self, pretrained=round, asked=asked)
+            return self._begun(asked, round == self.pretrained, pretrained=round)
         require_planned(plan, round)
         self._require_onward(round, self.round, asked)
-        return replace(self, round=round, asked=asked)
+        return self._begun(asked, round == self.round, round=round)
 
-    def repeats(self, after: "History") -> bool:
-        """Whether what is admitted was answered before."""
-        return self == after
+    def _begun(self, asked: str, again: bool, **rounds: int) -> "History":
+        """With a round that is asked for, which may have been answered before."""
+        return replace(self, asked=asked, answered=self.answered and again and asked == self.asked, **rounds)
 
     def _require_early(self, round: int, trained_rounds: int) -> None:
         if self.round:

@@ -15,8 +15,8 @@ from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.secure_aggregation.client import Client as Protocol
-from fedleak.secure_aggregation.client import Member
 from fedleak.secure_aggregation.keys import Seeded, system
+from fedleak.secure_aggregation.member import Member
 from fedleak.secure_aggregation.state import State
 
 from .client import Client, Trained

@@ -50,7 +50,7 @@ class HomomorphicLayer(Layer):
             return [self._mean(sent[0], round, replies, timeout)]
         except FederationError as error:
             logging.getLogger(__name__).warning("round %d is lost: %s", round, error)
-            self._roster.lost(round, error)
+            self._roster.lost(round, error, left=len([one for one in replies if not one.has_error()]) < 2)
             return []
 
     def _mean(self, message: Message, round: int, replies: list[Message], timeout: float | None) -> Message:

@@ -86,14 +86,18 @@ class Roster(Layer):
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
         return [self._whole(message, _in_its_name(message, reply)) for message, reply in pairs]
 
-    def lost(self, round: int, error: FederationError, *, follows: bool = False) -> None:
+    def lost(self, round: int, error: FederationError, *, left: bool, follows: str = "") -> None:
         """Enters a round whose sum could not be opened.
 
-        `follows`: the others failed because some had left, so that where the experiment asked these to, all is planned.
+        `left`: because clients have left it, so that it is planned where the experiment asked them all to. `follows` is
+        in the reason of those that failed because others had left.
         """
-        if follows and any(one.planned for one in self.failures if one.round == round):
-            self.failures[:] = [replace(one, planned=True) if one.round == round else one for one in self.failures]
-        self.failures.append(lost_round(round, error, self.failures))
+        own = [one for one in self.failures if one.round == round]
+        if follows and any(one.planned for one in own):
+            planned = [replace(one, planned=one.planned or follows in one.reason) for one in own]
+            self.failures[:] = [one for one in self.failures if one.round != round] + planned
+            own = planned
+        self.failures.append(lost_round(round, error, planned=left and bool(own) and all(one.planned for one in own)))
 
     def values_cut(self, round: int, count: int) -> None:
         """Enters how many values were cut to the greatest that was declared; nothing of that is silent."""

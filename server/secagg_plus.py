@@ -66,7 +66,7 @@ class FlowerAggregationLayer(Layer):
             return [self._mean(sent[0], results, relay)]
         round, error = wire.round_of(sent[0].content), FederationError(self._sentence(relay))
         logger.warning("round %d is lost: %s", round, error)
-        self._roster.lost(round, error, follows=relay.stage == "unmask")
+        self._roster.lost(round, error, left=True, follows="KeyError" if relay.stage == "unmask" else "")
         return []
 
     def _sentence(self, relay: "Relay") -> str:

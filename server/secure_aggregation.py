@@ -11,6 +11,7 @@ from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
 from fedleak.federation.plan import FederationPlan
+from fedleak.secure_aggregation.roster import TooFewError
 from fedleak.secure_aggregation.server import Server
 
 from .layer import Layer
@@ -20,8 +21,8 @@ from .roster import Roster, greeting
 logger = logging.getLogger(__name__)
 
 
-class RoundLost(FederationError):  # noqa: N818  no error of the run: the next round goes on
-    """A round whose sum cannot be opened."""
+class RoundLost(Exception):  # noqa: N818  no error of the run: the next round goes on
+    """A round whose sum cannot be opened, raised from the reason."""
 
 
 class SecureAggregationLayer(Layer):
@@ -52,8 +53,9 @@ class SecureAggregationLayer(Layer):
         try:
             return [self._sum(sent, timeout)]
         except RoundLost as lost:
-            logger.warning("round %d is lost: %s", wire.round_of(sent[0].content), lost)
-            self._roster.lost(wire.round_of(sent[0].content), FederationError(str(lost)))
+            round, reason = wire.round_of(sent[0].content), lost.__cause__
+            logger.warning("round %d is lost: %s", round, reason)
+            self._roster.lost(round, FederationError(str(reason)), left=isinstance(reason, TooFewError))
             return []
 
     def _sum(self, sent: list[Message], timeout: float | None) -> Message:
@@ -71,7 +73,7 @@ class SecureAggregationLayer(Layer):
         try:
             opened = self._defense.opened(server.total)
         except FederationError as error:
-            raise RoundLost(str(error)) from error
+            raise RoundLost from error
         if self._recorder is not None:
             self._recorder.aggregate(server.survivors, round, before, server.total, opened)
         self._roster.values_cut(round, opened.cut)
@@ -116,7 +118,7 @@ def _closed(server: Server) -> Mapping[int, bytes]:
     try:
         return server.close()
     except FederationError as error:
-        raise RoundLost(str(error)) from error
+        raise RoundLost from error
 
 
 def _refused(client: int, round: int, error: FederationError) -> ClientFailure:

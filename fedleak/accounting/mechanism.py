@@ -25,6 +25,8 @@ class Situation:
     view: View = "message"
     norm: float = math.inf
     """Greatest norm of the updates that the defense is given; infinity where nothing before it bounds them."""
+    grid: float = 0.0
+    """Step of the grid that each client's part of a sum is rounded to before it is added; infinite: it is also cut."""
     survivors: int | None = None
     """Fewest clients that what is seen may be a sum of, as others leave; None: all that the strategy asks."""
 

@@ -175,10 +175,15 @@ class Chain:
         local = self.local
         seen: View = view or ("message" if self.protocol is None else self.protocol.reveals)
         trained = [self.settings(phase) for phase in phases]
-        situations = [Situation(federation=one, view=seen, survivors=self._summands(one)) for one in trained]
+        situations = [
+            Situation(federation=one, view=seen, survivors=self._summands(one), grid=self._grid(one)) for one in trained
+        ]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
         bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
         return strongest_guarantee(local.defenses, phases, situations, bare[0] if bare else None)
+
+    def _grid(self, federation: FederationSettings) -> float:
+        return 0.0 if self.protocol is None else self.protocol.planned((federation,)).grid
 
     def _summands(self, federation: FederationSettings) -> int | None:
         """Fewest clients that are in a sum: those that the protocol asks for, or that the experiment lets stay."""

@@ -166,6 +166,11 @@ class PrivacyProof:
     broken, or only their sum."""
 
     @property
+    def grid(self) -> float:
+        """Of a protocol: the step that each client's part of a sum is rounded to before it is added."""
+        return 0.0
+
+    @property
     def least_survivors(self) -> int | None:
         """Of a protocol that bears with clients that leave: the fewest over which it opens a sum; None: all."""
         return None

@@ -66,6 +66,11 @@ class HomomorphicAggregation(Defense):
         return 2
 
     @property
+    def grid(self) -> float:
+        """CKKS is exact to about the last place of its scale."""
+        return 2.0**-self.scale_bits
+
+    @property
     def limit(self) -> float:
         """What no entry of a sum may reach."""
         return float(2.0 ** (sum(self.coeff_mod_bit_sizes[:-1]) - self.scale_bits - SPARE_BITS))

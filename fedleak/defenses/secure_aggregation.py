@@ -1,5 +1,6 @@
 """Secure aggregation: the server learns the sum over the clients that stayed, and no smaller one."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
@@ -50,7 +51,8 @@ class SecureAggregation(Defense):
     server: Literal["curious", "lying"] = "curious"
     """Whom neighbours = "auto" withstands; a lying server takes identity keys that are registered."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
-    """Clients below which each refuses to send: a sum over one is no secret, and one of two can subtract itself."""
+    """Clients below which no sum is opened: over one it is no secret, and one of two can subtract itself. With fewer
+    neighbours than all at least two thirds of a round."""
     keys: Literal["system", "seeded"] = "system"
     """Secrets of the operating system, or of the experiment's seed: repeatable, and who knows the seed unmasks."""
     cipher: Literal["aes-256-ctr", "chacha20"] = "aes-256-ctr"
@@ -137,12 +139,20 @@ class SecureAggregation(Defense):
             )
         except FederationError as error:
             raise ConfigError(str(error)) from error
+        # On a sparse graph a neighbourhood is no bound: without this a server could split a round into many small sums.
+        most = 0 if found.neighbours is None else 2 * cohort // 3 + 1
         return replace(
             self,
             neighbours=found.neighbours or "all",
             threshold=found.threshold,
+            smallest_cohort=max(self.smallest_cohort, most),
             fraction_bits=self._places(cohort),
         )
+
+    @property
+    def grid(self) -> float:
+        """Between two values that a client's part can have in a sum; infinite where values are cut besides."""
+        return math.inf if self.max_value is not None else 2.0**-self.numbers.places
 
     def _places(self, cohort: int) -> int:
         if self.max_value is None:
@@ -203,9 +213,9 @@ class SecureAggregation(Defense):
         greatest, limit = float(np.abs(values).max(initial=0.0)), self.numbers.limit(cohort)
         if greatest >= limit:
             raise ConfigError(
-                f"secure-aggregation: the update times the number of examples reaches {greatest:.3g}, and with "
-                f"fraction_bits = {self.numbers.places} and {cohort} clients it must stay below {limit:.3g}; "
-                "lower fraction_bits or clip before it"
+                f"secure-aggregation: the update times the number of examples must stay below {limit:.3g} with "
+                f"fraction_bits = {self.numbers.places} and {cohort} clients, and does not; lower fraction_bits or "
+                "clip before it"
             )
         return np.concatenate([self.numbers.elements(values), self.numbers.counts(*counts)])
 

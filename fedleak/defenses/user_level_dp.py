@@ -17,6 +17,9 @@ from fedleak.learning.update import Update
 from fedleak.settings.base import Amount, Count
 from fedleak.settings.federation import FederationSettings
 
+FINE = 1e-3
+"""Step of a grid, as a share of a client's noise, up to which rounding is as good as none."""
+
 
 @defenses.register("user-level-dp")
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,11 @@ class UserLevelDP(Defense):
             return Unproven(
                 f"'{self.name}' needs clients that weigh the same in the sum, and with batches = \"all\" they weigh by "
                 "their numbers of examples; give batches as a number"
+            )
+        if self.std and situation.grid > FINE * self.std:
+            return Unproven(
+                f"'{self.name}' shares its noise, which proves something of an exact sum alone: parts of a sum must be "
+                "rounded to much finer steps than their noise, and not cut; take ring_bits = 64 and more fraction_bits"
             )
         noise = self.std * math.sqrt(situation.summands)  # of those alone who are sure to be in the sum
         return Mechanism(noise=noise, contribution=self.max_norm, protects="client")

@@ -90,12 +90,8 @@ def client_failure(client: int, round: int, reason: str) -> ClientFailure:
     )
 
 
-def lost_round(round: int, error: FederationError, failures: Sequence[ClientFailure]) -> ClientFailure:
-    """A round of secure aggregation that was lost; `failures` are those of the federation so far.
-
-    It is planned where only clients that the experiment asked to leave have left it.
-    """
-    planned = all(one.planned for one in failures if one.round == round)
+def lost_round(round: int, error: FederationError, *, planned: bool) -> ClientFailure:
+    """A round of a protocol that was lost for all."""
     reason = f"{type(error).__name__}: {error}"
     return ClientFailure(client=None, round=round, reason=reason, user_error=False, planned=planned)
 

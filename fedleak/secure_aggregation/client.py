@@ -5,8 +5,8 @@ the model received, as Pasquini et al. ask for (https://doi.org/10.1145/3548606.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -15,34 +15,15 @@ from jaxtyping import UInt
 from fedleak.errors import FederationError
 
 from . import messages
-from .keys import KEY, KeyPair, Randomness, identity_key, sign, system, verify
+from .keys import KEY, KeyPair, Seeded, derive, identity_key, sign, verify
 from .masks import RINGS, Stream, masked
+from .member import Member
 from .messages import Advertisement, Session, Table
 from .roster import Roster, subset
 from .shamir import SHARE, split
 from .state import State
 
 SERVER = "the server"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """What a client knows by itself, before and between the stages of a session."""
-
-    client: int
-    session: Session
-    randomness: Randomness = system
-    identity: bytes | None = field(default=None, repr=False)
-    """Its private Ed25519 key, 32 bytes; without one it makes one up for the session."""
-    registry: Mapping[int, bytes] | None = None
-    """Every client's public Ed25519 key; without it a lying server can be all the others."""
-    smallest_cohort: int = 2
-    """Its own floor beside the session's: fewer clients than that, and it refuses."""
-
-    @property
-    def least(self) -> int:
-        """Clients below which it refuses."""
-        return max(self.smallest_cohort, self.session.smallest_cohort)
 
 
 @dataclass(frozen=True)
@@ -83,6 +64,12 @@ class Client:
         client = client._with(shares={self._own: dealt.pop(self._own)})
         boxes = {to: client._roster.box(self._encryption, self._own, to, shares) for to, shares in dealt.items()}
         return client._after("share", question, messages.SEALED.to_bytes(self._session, boxes))
+
+    def ready(self, question: object) -> None:
+        """Refuses what `masked` would refuse whatever the vector: before one is made of what nobody may learn."""
+        if "masked" not in {stage for stage, _, _ in self.state.answered}:
+            self.state.answer("masked", b"", self._own)
+            self._opened(question)
 
     def masked(
         self, question: object, model: bytes, vector: UInt[np.ndarray, " entries"]
@@ -181,11 +168,16 @@ class Client:
     # What a client computes.
 
     def _dealt(self) -> dict[int, bytes]:
-        """For everyone in the neighbourhood, its share of the mask key and its share of the own mask's seed."""
+        """For everyone in the neighbourhood, its share of the mask key and its share of the own mask's seed.
+
+        Coefficients follow from a key that is never shared, so that whoever deals again, having forgotten that it did,
+        deals the same: two sharings in boxes of one key would open each other.
+        """
         clients = (self._own, *self._neighbours)
         points = [client + 1 for client in clients]
         secrets = {"mask key": self.state.mask, "own mask": self.state.own}
-        threshold, draw = self._session.degree.threshold, self.member.randomness
+        threshold = self._session.degree.threshold
+        draw = Seeded((derive(self.state.encryption, "coefficients", self._roster.context),))
         keys, seeds = (
             split(secret, points, threshold, draw, self._roster.context, name) for name, secret in secrets.items()
         )

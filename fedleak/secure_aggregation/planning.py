@@ -79,7 +79,9 @@ def _threshold(clients: int, neighbours: int, bad: int, gone: int, *, lying: boo
 
     thresholds = np.arange((neighbours + 1) // 2 + 1, neighbours + 1)
     enough = 2 * thresholds - (neighbours + 1) if lying else thresholds
-    opened = clients * hypergeom.sf(enough - 1, clients - 1, bad, neighbours)
+    # A lying server may leave out a third of all, and none of its own.
+    among = (2 * clients // 3 + 1 if lying else clients) - 1
+    opened = clients * hypergeom.sf(enough - 1, among, min(bad, among), neighbours)
     lost = clients * hypergeom.cdf(thresholds - 1, clients - 1, max(clients - 1 - gone, 0), neighbours)
     good = thresholds[(opened < SECURITY) & (lost < CORRECTNESS)]
     return int(good[0]) if len(good) else None

@@ -17,6 +17,10 @@ PROBE = KeyPair(bytes(range(32)))
 """A pair of nobody, to see whether a key is one."""
 
 
+class TooFewError(FederationError):
+    """A round that is lost because too many clients have left it, and for nothing else."""
+
+
 @dataclass(frozen=True)
 class Roster:
     """The advertisements of a session, by client."""

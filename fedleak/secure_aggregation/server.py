@@ -15,7 +15,7 @@ from . import messages, shamir
 from .keys import KeyPair, verify
 from .masks import RINGS, Stream, apply
 from .messages import STAGES, Session, Table, listed
-from .roster import Roster, admit
+from .roster import Roster, TooFewError, admit
 
 
 class Server:
@@ -145,9 +145,9 @@ class Server:
         self._roster = Roster(
             self.session, {client: row for table in answers.values() for client, row in table.items()}
         )
-        neighbourhood = self.session.degree.neighbourhood(len(answers))
-        enough = len(answers) >= self.session.smallest_cohort and neighbourhood >= self.session.degree.threshold
-        self._lost_unless(enough, f"{len(answers)} clients are left")
+        degree, left = self.session.degree, len(answers)
+        enough = left >= self.session.smallest_cohort and degree.neighbourhood(left) >= degree.threshold
+        self._lost_unless(enough, f"{left} clients are left")
         try:
             self._roster.check(self._registry, self.session.smallest_cohort)
         except FederationError as error:
@@ -210,7 +210,7 @@ class Server:
     def _lost_unless(self, enough: bool, found: str) -> None:
         if not enough:
             least = f"{self.session.smallest_cohort} clients and {self.session.degree.threshold} of each neighbourhood"
-            raise FederationError(
+            raise TooFewError(
                 f"secure-aggregation: stage '{self.stage}' must end with {least}, and {found}, so the round is lost"
             )
 

@@ -41,7 +41,7 @@ def test_stages_may_reach_different_processes_and_are_answered_alike_when_asked_
         replies = {client: answers(server, stage, client, asked) for client, asked in questions.items()}
         again = {client: answers(server, stage, client, asked) for client, asked in questions.items()}
         assert all(np.array_equal(replies[client], again[client]) for client in replies)
-        if chain is SEEDED or stage not in ("advertise", "share"):  # where the system gives keys and coefficients
+        if chain is SEEDED or stage != "advertise":  # where the system gives keys
             server.grid._contexts = before  # as a process that was killed before it answered
             replies = {client: answers(server, stage, client, asked) for client, asked in questions.items()}
             assert all(np.array_equal(replies[client], again[client]) for client in replies)
@@ -174,16 +174,70 @@ def test_clients_that_were_sent_different_models_sign_nothing_and_the_sum_stays_
     assert int(rest.total[-1]) != 4  # what is left of masks that do not cancel
 
 
-def test_a_node_holds_sums_to_its_own_floor(lying_server: Serve) -> None:
+def test_a_node_holds_runs_to_its_own_floor_before_anything_of_it_is_out(lying_server: Serve) -> None:
     server = lying_server(chain=SECAGG)
     server.grid._contexts[1].node_config["smallest-cohort"] = 4
-    rest, questions = server.begun("share")
-    rows = ROSTER.from_bytes(rest.session, questions[0], "the server")
-    three = ROSTER.to_bytes(rest.session, without(3)(rows))
-    assert "a sum must be over at least 4 clients, and 3 advertised keys" in server.refusal("share", 0, three)
+    for kind in ("query", *STAGES):
+        assert "a sum over 4 clients, and the run opens one over 3 where others leave" in server.refusal(kind, 0, b"x")
+    server.grid._contexts[1].node_config["smallest-cohort"] = 3
+    server.begun("share")
     server.grid._contexts[1].node_config["required-defenses"] = "clipping"
     for kind in ("query", "advertise", "share", "masked", "confirm", "unmask", "evaluate"):
-        assert "this node requires 'clipping', and the run's defenses are" in server.refusal(kind, 0, questions[0])
+        assert "this node requires 'clipping', and the run's defenses are" in server.refusal(kind, 0, b"x")
+
+
+@pytest.mark.parametrize("chain", [SECAGG, [{"use": "clipping", "max_norm": 1.0}, *SECAGG]], ids=["plain", "clipped"])
+def test_who_asks_for_training_alone_learns_nothing_of_the_examples(lying_server: Serve, chain: list[Any]) -> None:
+    """Whatever the model: no example is touched before it is a client's turn."""
+    server = lying_server(chain=chain)
+    said = set()
+    for factor in (1.0, 1e8, 1e20, float("nan")):
+        changed = {name: value * factor for name, value in wire.to_tensors(server.weights).items()}
+        server.dead = wire.to_arrays(changed)
+        said.add(server.refusal("masked", 0, b"x", dead=True))
+    assert len(said) == 1
+    assert "must be asked for 'advertise' next" in said.pop()
+
+
+def test_a_round_is_used_up_by_the_first_model_also_where_training_fails(lying_server: Serve) -> None:
+    server = lying_server(chain=SECAGG)
+    _, questions = server.begun("masked")
+    huge = {name: value * 1e9 for name, value in wire.to_tensors(server.weights).items()}
+    kept, server.weights = server.weights, wire.to_arrays(huge)
+    first = server.refusal("masked", 0, questions[0])
+    assert not any(digit in first.split("below")[0] for digit in "123456789")  # no figure of the update
+    server.weights = kept
+    assert "asks for round 1 again, with another content" in server.refusal("masked", 0, questions[0])
+    server.weights = wire.to_arrays(huge)
+    assert server.refusal("masked", 0, questions[0]) == first
+
+
+def test_a_node_with_a_registry_trains_in_no_round_that_is_undefended(lying_server: Serve) -> None:
+    server = lying_server(chain=SECAGG, model={"trained_rounds": 1})
+    server.grid._contexts[1].node_config["smallest-threshold"] = 3
+    assert "rounds before the recorded ones have none" in server.refusal("masked", 0, **{wire.PRETRAINING: True})
+
+
+def test_on_a_sparse_graph_a_roster_of_a_part_is_refused(lying_server: Serve) -> None:
+    """Else a server could open many small sums, or fill a neighbourhood with its own."""
+    server = lying_server(
+        chain=[{"use": "secure-aggregation", "neighbours": 4, "threshold": 3}], federation={"clients": 12}
+    )
+    rest, questions = server.begun("share")
+    rows = ROSTER.from_bytes(rest.session, questions[0], "the server")
+    part = {client: rows[client] for client in range(8)}
+    refusal = server.refusal("share", 0, ROSTER.to_bytes(rest.session, part))
+    assert "a sum must be over at least 9 clients, and 8 advertised keys" in refusal
+
+
+def test_who_deals_shares_again_deals_the_same(lying_server: Serve) -> None:
+    """Two sharings in boxes under one key would open each other."""
+    server = lying_server(chain=SECAGG)
+    _, questions = server.begun("share")
+    before = copy.deepcopy(server.grid._contexts)
+    first = answers(server, "share", 0, questions[0])
+    server.grid._contexts = before
+    assert answers(server, "share", 0, questions[0]) == first
 
 
 def test_state_that_is_none_is_one_sentence(lying_server: Serve) -> None:

@@ -163,7 +163,7 @@ def test_a_client_that_fails_is_told_of_and_costs_nobody_else(
     monkeypatch.setattr(client_module, "reply", failing)
     report = run()
     assert [(one.client, one.reason, one.planned) for one in report.failures] == [
-        (2, "RuntimeError: out of cheese", False)
+        (2, "FederationError: client 2 failed (RuntimeError); its own log says more", False)
     ]
     monkeypatch.undo()
     assert np.array_equal(elements(sums(report)[1]), clear_sum(tmp_path, sums(report)[1]))
@@ -308,6 +308,24 @@ def test_whatever_comes_is_refused_and_the_round_ends_rightly(
 
     total = sums(spoilt(spoil))[1]
     assert np.array_equal(elements(total), clear_sum(tmp_path, total))
+
+
+def test_a_round_that_a_client_spoils_is_lost_and_not_as_planned(
+    spoilt: Callable[..., FederationReport],
+) -> None:
+    """Neither where nobody left, nor where somebody did as asked."""
+
+    def spoil(here: str, client: int, answer: Message) -> Message:
+        if (here, client) == ("masked", 1):
+            vector = wire.answer_of(answer.content)
+            assert isinstance(vector, np.ndarray)
+            answer.content["arrays"] = wire.from_ring(vector - (1 << 40))
+        return answer
+
+    for dropouts in (0.0, [{"client": 3}]):
+        lost = spoilt(spoil, federation={"dropouts": dropouts}).failures[-1]
+        assert (lost.client, lost.planned) == (None, False)
+        assert "a sum must be of one example or more" in lost.reason
 
 
 def test_a_strategy_s_round_of_too_few_clients_is_told_before_the_first() -> None:

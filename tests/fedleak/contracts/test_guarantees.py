@@ -84,6 +84,13 @@ def test_shared_noise_of_a_sum_is_never_declared_greater_than_those_that_stay_pu
         assert declared == pytest.approx(theirs, rel=1e-3)
 
 
+@pytest.mark.parametrize("coarse", [{"fraction_bits": 1}, {"ring_bits": 32, "max_value": 100.0}])
+def test_shared_noise_proves_nothing_of_parts_that_are_rounded_or_cut_before_they_are_added(coarse: Table) -> None:
+    found = of(USERS, {**WHOLE, **coarse})
+    assert isinstance(found, Unproven)
+    assert "parts of a sum must be rounded to much finer steps than their noise" in found.reason
+
+
 def test_of_the_model_shared_noise_counts_those_that_the_experiment_lets_stay() -> None:
     stay = [proven(USERS, view="model", dropouts=lost).mechanism.noise for lost in (0.0, 0.25, [{"client": 1}])]
     assert stay[1] == stay[2] == pytest.approx(stay[0] * math.sqrt(3 / 4))

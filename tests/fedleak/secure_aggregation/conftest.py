@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedleak.secure_aggregation.client import Client, Member
+from fedleak.secure_aggregation.client import Client
 from fedleak.secure_aggregation.graph import Degree
 from fedleak.secure_aggregation.keys import Seeded
 from fedleak.secure_aggregation.masks import RINGS
+from fedleak.secure_aggregation.member import Member
 from fedleak.secure_aggregation.messages import STAGES, Session
 from fedleak.secure_aggregation.server import Server
 from fedleak.secure_aggregation.state import State

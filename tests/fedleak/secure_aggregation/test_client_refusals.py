@@ -9,8 +9,9 @@ import pytest
 
 from fedleak.errors import FederationError
 from fedleak.secure_aggregation import keys, messages
-from fedleak.secure_aggregation.client import Client, Member
+from fedleak.secure_aggregation.client import Client
 from fedleak.secure_aggregation.graph import Degree
+from fedleak.secure_aggregation.member import Member
 from fedleak.secure_aggregation.messages import Advertisement, Session
 
 from_bytes = Advertisement.from_bytes
