@@ -78,7 +78,7 @@ class SecureAggregation(Defense):
         return f"{seeded}without a registry of identity keys a lying server can be all the other clients"
 
     def disclosures(self, federation: FederationSettings) -> tuple[tuple[str, str], ...]:
-        """The threat model, in numbers; fewer helpers than it says never open a smaller sum (figure 4 of the paper)."""
+        """The threat model, in numbers (figure 4 of the paper): what the server gets, and how many help it to more."""
         cohort = cohort_of(federation)
         own = self._for(cohort)
         others, needed = own.degree.neighbourhood(cohort) - 1, own.degree.threshold
@@ -88,16 +88,16 @@ class SecureAggregation(Defense):
         return (
             (
                 f"a curious server in a round of {cohort}",
-                f"the sum over {own.least_survivors} or more and their number of examples, who took part and when each "
-                f"left, sizes and times; {alone if needed <= others else 'nothing of a single client beside'}",
+                f"the sum over {own.least_survivors} or more, less those who help it, and their number of examples; "
+                f"who took part and when each left, sizes and times; {alone if needed <= others else 'no more'}",
             ),
             (
                 "a lying server with registered keys",
                 f"the same, or a lost round; of a single client only if {lying} of its {others} neighbours help, and "
-                "sign two lists of survivors",
+                "sign two lists of survivors; of two runs of one plan the difference of their sums",
             ),
             ("a lying server without", "any client's update: it is all the other clients"),
-            ("another client", "the model, and who takes part"),
+            ("another client", f"the model, and who takes part{'; the other update' if cohort == 2 else ''}"),
             ("who holds the recordings", seeded if self.keys == "seeded" else "what the server does"),
             ("everybody", "what follows from the sum"),
         )

@@ -41,9 +41,10 @@ def test_who_leaves_and_what_secure_aggregation_leaves_open_is_told() -> None:
     assert "dropouts" not in words_of(TREE)["clients"]
     assert told["“summed” leaves open"].startswith("Keys follow from the seed, so whoever knows it unmasks; without a")
     curious = told["there a curious server in a round of 10 learns"]
-    assert curious.startswith("The sum over 7 or more and their number of examples")
+    assert curious.startswith("The sum over 7 or more, less those who help it, and their number of examples")
     assert curious.endswith("of a single client only if 7 of its 9 neighbours help.")
     lying = told["there a lying server with registered keys learns"]
-    assert lying.endswith("only if 4 of its 9 neighbours help, and sign two lists of survivors.")
+    assert lying.endswith("of two runs of one plan the difference of their sums.")
+    assert "only if 4 of its 9 neighbours help, and sign two lists of survivors" in lying
     assert told["there who holds the recordings learns"].startswith("Everything")
     assert "“none” leaves open" not in told
