@@ -34,7 +34,8 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
     last = [key.rpartition(".")[2] for key in federation_keys]
     short = {key: name if last.count(name) == 1 else key for key, name in zip(federation_keys, last, strict=True)}
     for (_, experiment, split), facts in zip(drafts, flat, strict=True):
-        federation = " ".join(f"{name}={facts.get(key, '')}" for key, name in short.items())
+        words = {**facts, **_leaving_words(experiment)}
+        federation = " ".join(f"{name}={words.get(key, '')}" for key, name in short.items())
         yield Point(
             experiment=experiment,
             setting={key: facts.get(key, "") for key in varying if key not in OWN_COLUMNS},
@@ -98,6 +99,16 @@ def _scalar(value: Any) -> Scalar:
     if isinstance(value, tuple) and any(isinstance(one, Settings) for one in value):
         value = [one.model_dump(mode="json", exclude_none=True) for one in value]
     return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+
+
+def _leaving_words(experiment: Experiment) -> dict[str, Scalar]:
+    """Who leaves, where the experiment names them, as words that a folder may be called."""
+    dropouts = experiment.federation.dropouts
+    if isinstance(dropouts, float | int):
+        return {}
+    when = (f" in round {one.round}" if one.round else "" for one in dropouts)
+    words = (f"client {one.client} before {one.stage}{then}" for one, then in zip(dropouts, when, strict=True))
+    return {"federation.dropouts": ", ".join(words)}
 
 
 def _shared(drafts: list[Draft]) -> tuple[str, ...]:

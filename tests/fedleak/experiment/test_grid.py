@@ -300,7 +300,17 @@ def test_dropouts_are_an_axis_of_shares_and_of_lists_and_a_list_of_tables_is_one
         names = [point.federation for point in campaign.points]
         assert len(set(names)) == values
     mixed = parse_campaign({**TREE, "federation": {"clients": 4, "dropouts": [0.25, tables]}})
+    assert [point.federation for point in mixed.points] == ["dropouts=0.25", "dropouts=client 1 before confirm"]
     assert json.loads(mixed.points[1].setting["federation.dropouts"]) == tables
+
+
+def test_folders_of_lists_of_who_leaves_say_who_before_what_and_in_which_round():
+    leave = [[{"client": 0}, {"client": 2, "stage": "share"}], [{"client": 0, "round": 2}]]
+    campaign = parse_campaign({**TREE, "federation": {"clients": 4, "rounds": 2, "dropouts": leave}})
+    assert [point.federation for point in campaign.points] == [
+        "dropouts=client 0 before masked, client 2 before share",
+        "dropouts=client 0 before masked in round 2",
+    ]
 
 
 def test_an_experiment_repeats_where_it_says_nothing_of_keys():
