@@ -1,11 +1,13 @@
 """Secure aggregation: the server learns the sum over the clients that stayed, and no smaller one."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from fedleak.accounting.mechanism import View, cohort_of
 from fedleak.contracts.chain import Chain
@@ -18,11 +20,19 @@ from fedleak.secure_aggregation.graph import Degree
 from fedleak.secure_aggregation.messages import Session
 from fedleak.secure_aggregation.planning import Neighbours, degree
 from fedleak.secure_aggregation.ring import Elements, FixedPoint, most_places
-from fedleak.settings.base import Rate, Share
+from fedleak.settings.base import Share
 from fedleak.settings.federation import FederationSettings
 
 PLACES = 40
 """Binary places in the ring of 64 bits, where nothing else is asked for."""
+
+
+def _even_or_word(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        raise PydanticCustomError("neighbours", 'an even number above 0, "all" or "auto"') from error
 
 
 @defenses.register("secure-aggregation")
@@ -40,7 +50,7 @@ class SecureAggregation(Defense):
     protocol: ClassVar[str | None] = "secure-aggregation"
     reveals: ClassVar[View] = "sum"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
-    neighbours: Neighbours = "all"
+    neighbours: Annotated[Neighbours, WrapValidator(_even_or_word)] = "all"
     """With how many others each client has masks: all, an even number, or the fewest that withstand what follows."""
     threshold: Annotated[int, Field(ge=2)] | None = None
     """How many of a client and its neighbours open what it shares with them; None: above two thirds of them."""
@@ -59,7 +69,7 @@ class SecureAggregation(Defense):
     """Of the key streams; ChaCha20 is faster where a processor has no instructions for AES."""
     ring_bits: Literal[64, 32] = 64
     """64: exact, never clipped. 32: half the bytes; values beyond max_value are cut to it, counted and reported."""
-    max_value: Rate | None = None
+    max_value: Annotated[float, Field(ge=1e-30, le=1e30, allow_inf_nan=False)] | None = None
     """With ring_bits = 32, the greatest entry of an update times the number of examples."""
     fraction_bits: Annotated[int, Field(ge=1, le=60)] | None = None
     """Binary places: the quantization step is 2^-fraction_bits. None: 40, with ring_bits = 32 the most that fit."""

@@ -125,6 +125,26 @@ def test_settings_that_do_not_fit_are_one_sentence(options: dict[str, Any], clie
         SecureAggregation(**options).settings(FederationSettings(clients=clients))
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"neighbours": "x"}, 'neighbours: expected an even number above 0, "all" or "auto", got \'x\''),
+        ({"neighbours": 2.5}, 'neighbours: expected an even number above 0, "all" or "auto", got 2.5'),
+        ({"ring_bits": 32, "max_value": 1e-310}, "max_value: expected greater than or equal to 0.0+1, got 1e-310"),
+        ({"ring_bits": 32, "max_value": 1e-300}, "max_value: expected greater than or equal to 0.0+1, got 1e-300"),
+        ({"ring_bits": 32, "max_value": 1e308}, r"max_value: expected less than or equal to 10+, got 1e\+308"),
+    ],
+)
+def test_options_that_are_none_are_one_sentence(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        Chain.build(({"use": "secure-aggregation", **options},)).planned((FederationSettings(),))
+
+
+def test_the_greatest_value_may_be_small() -> None:
+    built = Chain.build(({"use": "secure-aggregation", "ring_bits": 32, "max_value": 1e-30},))
+    assert built.planned((FederationSettings(),)).protocol is not None
+
+
 def test_it_says_what_it_does_not_protect_from() -> None:
     assert (
         SecureAggregation().caveat == "without a registry of identity keys a lying server can be all the other clients"
