@@ -141,8 +141,7 @@ def observe(
     truth = examples_of(inputs, labels, auxiliary=auxiliary, strangers=strangers)
     network = module_of(model, mode_is_said="mode" in training)
     chain = Chain.build(tuple(plain(part) if isinstance(part, Defense) else part for part in defense))
-    protocol = chain.protocol
-    if protocol is not None:
+    if (protocol := chain.protocol) is not None:
         raise ConfigError(
             f"'{protocol.name}' needs a federation of several clients; use capture(...) in place of observe"
         )
@@ -223,7 +222,8 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
 def _require_every_client(failures: Sequence[ClientFailure]) -> None:
     for first in failures:
         if not first.planned:
-            raise FederationError(f"client {first.client} failed in round {first.round}: {first.reason}")
+            lost, failed = f"round {first.round} was lost", f"client {first.client} failed in round {first.round}"
+            raise FederationError(f"{lost if first.client is None else failed}: {first.reason}")
 
 
 def _captured(message: Message, auxiliary: Batch | None) -> Capture:

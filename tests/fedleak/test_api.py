@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from fedleak.api import attack, capture, observe, score
-from fedleak.errors import ConfigError
+from fedleak.errors import ConfigError, FederationError
+from fedleak.federation import engine
+from fedleak.federation.outcome import FederationReport, client_failure, lost_round
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
@@ -208,6 +210,14 @@ def test_a_capture_is_one_for_each_message() -> None:
     assert len(captures[3].truth) == 3
     with pytest.raises(ConfigError, match="2 clients or more"):
         capture("digits-mlp", clients=1, defense=[{"use": "secure-aggregation"}])
+
+
+def test_a_round_that_was_lost_is_no_client_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = lost_round(1, FederationError("too few signed"), [client_failure(0, 1, "ValueError: no")])
+    report = FederationReport(recordings=(), failures=[lost], seconds=0.0, evaluation={}, costs={})
+    monkeypatch.setattr(engine, "run_federation", lambda plan: report)
+    with pytest.raises(FederationError, match=r"^round 1 was lost: FederationError: too few signed$"):
+        capture("digits-mlp", clients=3, defense=[{"use": "secure-aggregation"}])
 
 
 def test_scores_have_both_blind_guesses_beside_them() -> None:
