@@ -172,7 +172,8 @@ def remarks(analysis: Analysis) -> Iterator[str]:
         yield f"  and {len(causes) - MOST} more attacks, in the report"
     yield from analysis.idle_metrics.values()
     yield from values_cut(analysis.federations)
-    yield from (opening(one.sentence) for one in cohort_curves(analysis.summaries, analysis.image_metric))
+    cohorts = cohort_curves(analysis.campaign, analysis.summaries, analysis.image_metric)
+    yield from (opening(one.sentence) for one in cohorts)
 
 
 def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:

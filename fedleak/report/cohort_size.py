@@ -2,20 +2,25 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fedleak.analysis.conditions import Condition
+from fedleak.accounting.mechanism import cohort_of
+from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_point
 from fedleak.analysis.judgement import Judgement, judge
 from fedleak.analysis.strongest import attackers, strongest
+from fedleak.experiment.campaign import Campaign
 from fedleak.formatting import counted, listed
 from fedleak.report.convergence import SERIES, Lines, lines_of
+from fedleak.settings.federation import FederationSettings
 from fedleak.statistics.summary import Summary
 
 CLIENTS = "federation.clients"
 """The setting that has to vary."""
 GUESSING = "guessing (prior)"
+STAYED = "; some clients were made to leave, and sums are over those that stayed"
+Federations = Mapping[Condition, FederationSettings]
 Sizes = Mapping[int, Sequence[Summary]]
-"""The figures of all attacks, by clients in a sum."""
+"""The figures of all attacks, by clients that are asked in a round; none where a size has no figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,28 +29,49 @@ class CohortCurve:
 
     chart: Lines | None
     sentence: str
-    """What was rebuilt from sums over how many, for the verdict."""
+    """From rounds of how many clients something was rebuilt, for the verdict."""
 
 
-def cohort_curves(summaries: Iterable[Summary], metric: str | None) -> list[CohortCurve]:
+def cohort_curves(campaign: Campaign, summaries: Iterable[Summary], metric: str | None) -> list[CohortCurve]:
     """A curve for each defense and setting under which sums over cohorts of several sizes were attacked.
 
     Of images, by their one metric; nothing else is rebuilt from a sum client by client.
     """
-    found: dict[tuple[Condition, str], dict[int, list[Summary]]] = {}
+    found: dict[Tried, list[Summary]] = {}
     for summary in summaries:
-        group = summary.group
-        clients = dict(group.setting).get(CLIENTS)
-        if group.sender == "aggregate" and group.metric == metric and isinstance(clients, int):
-            rest = tuple((key, value) for key, value in group.setting if key != CLIENTS)
-            place = Condition(task=group.task, setting=rest), group.defense
-            found.setdefault(place, {}).setdefault(clients, []).append(summary)
-    return [_curve(*place, dict(sorted(sizes.items()))) for place, sizes in found.items() if len(sizes) > 1]
+        if summary.group.sender == "aggregate" and summary.group.metric == metric:
+            found.setdefault((condition_of(summary.group), summary.group.defense), []).append(summary)
+    curves = []
+    for (where, defense), federations in _families(campaign).items():
+        sizes = _sizes(federations, {condition: found.get((condition, defense), []) for condition in federations})
+        if sum(map(bool, sizes.values())) > 1:
+            stayed = STAYED if any(federation.dropouts for federation in federations.values()) else ""
+            curves.append(_curve(f"{where.words}, {defense}", sizes, stayed))
+    return curves
 
 
-def _curve(where: Condition, defense: str, sizes: Sizes) -> CohortCurve:
-    unit = next(iter(sizes.values()))[0]
-    title = f"{where.words}, {defense}: {unit.group.metric}{f' in {unit.unit}' if unit.unit else ''}"
+def _families(campaign: Campaign) -> dict[Tried, dict[Condition, FederationSettings]]:
+    """Each defense under the settings that differ in the number of clients alone."""
+    families: dict[Tried, dict[Condition, FederationSettings]] = {}
+    for point in campaign.points:
+        condition = condition_of_point(point)
+        rest = tuple((key, value) for key, value in condition.setting if key != CLIENTS)
+        for row in point.experiment.defenses:
+            family = families.setdefault((replace(condition, setting=rest), row.name), {})
+            family[condition] = point.experiment.federation
+    return families
+
+
+def _sizes(federations: Federations, found: Mapping[Condition, Sequence[Summary]]) -> Sizes:
+    sizes: dict[int, list[Summary]] = {}
+    for condition, federation in federations.items():
+        sizes.setdefault(cohort_of(federation), []).extend(found[condition])
+    return dict(sorted(sizes.items()))
+
+
+def _curve(title: str, sizes: Sizes, stayed: str) -> CohortCurve:
+    first, *_ = (one for own in sizes.values() for one in own)
+    unit = f" in {first.unit}" if first.unit else ""
     names = dict.fromkeys(one.group.attack for own in sizes.values() for one in attackers(own))
     lines = {
         name: [(float(n), one.mean) for n, own in sizes.items() for one in own if one.group.attack == name]
@@ -53,22 +79,32 @@ def _curve(where: Condition, defense: str, sizes: Sizes) -> CohortCurve:
     }
     priors = {size: [one.prior for one in own if not math.isnan(one.prior)] for size, own in sizes.items()}
     lines[GUESSING] = [(float(size), found[0]) for size, found in priors.items() if found]
-    chart = lines_of(title, "clients in a sum", lines)
-    return CohortCurve(chart=chart, sentence=f"{where.words}, {defense}: {_sentence(sizes)}")
+    chart = lines_of(f"{title}: {first.group.metric}{unit}", "clients asked in a round", lines)
+    return CohortCurve(chart=chart, sentence=f"{title}: {_sentence(sizes)}{stayed}")
 
 
 def _sentence(sizes: Sizes) -> str:
+    """What was found where there are figures, and where there are none."""
     worst = {size: strongest(own) for size, own in sizes.items()}
-    leaked = {size: one for size, one in worst.items() if one is not None and judge(one) is Judgement.LEAKED}
-    most = counted(max(sizes), "client")
+    judged = {size: one for size, one in worst.items() if one is not None and judge(one) is not Judgement.MISSING}
+    unknown = [str(size) for size in sizes if size not in judged]
+    missing = f"no attack has a figure for rounds of {listed(unknown)} clients" if unknown else ""
+    return "; ".join(filter(None, [_finding(judged) if judged else "", missing]))
+
+
+def _finding(judged: Mapping[int, Summary]) -> str:
+    leaked = {size: one for size, one in judged.items() if judge(one) is Judgement.LEAKED}
     if not leaked:
         return (
-            f"these attackers rebuilt no image from a sum over {min(sizes)} to {most}; that is what was tried, and no "
-            "proof that larger batches, other networks or attackers change nothing"
+            f"these attackers rebuilt no image from rounds of {listed(map(str, judged), 'or')} clients; that is what "
+            "was tried, and no proof that larger batches, other networks or attackers change nothing"
         )
     share = listed(f"{one.leaked} of {len(one.samples)} from {size}" for size, one in leaked.items())
-    if len(leaked) == len(sizes):
-        return f"summing hides nothing here, up to {most}: images were rebuilt from every sum ({share})"
-    spared = [size for size in sizes if size not in leaked and size > max(leaked)]
-    rest = f", and by these attackers none from {spared[0]} or more" if spared else ""
-    return f"images were rebuilt from sums over up to {counted(max(leaked), 'client')} ({share}){rest}"
+    most = counted(max(leaked), "client")
+    if len(leaked) == len(judged):
+        return (
+            f"summing hides nothing here, up to {most}: images were rebuilt from rounds of every size judged ({share})"
+        )
+    spared = [str(size) for size in judged if size > max(leaked)]
+    rest = f", and by these attackers none from {listed(spared, 'or')}" if spared else ""
+    return f"images were rebuilt from rounds of up to {most} ({share}){rest}"

@@ -109,7 +109,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         known=tuple(known_defenses(results if images else (), rows, files)),
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
-        cohorts=tuple(cohort_curves(summaries, analysis.image_metric)),
+        cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
         holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(files, focus),
