@@ -1,11 +1,16 @@
 """The presets that come with fedleak can be run as they are."""
 
+import re
+import shlex
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from fedleak.analysis.conditions import is_diagnostic
 from fedleak.campaign.plan import counts_of
+from fedleak.cli.app import app
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.experiment.comparison import compared
@@ -20,6 +25,26 @@ EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_it_can_be_planned(name):
     assert counts_of(load_campaign(PRESETS / name))[1] > 0
+
+
+COMMANDS = [
+    (name, options)
+    for name in EXPERIMENTS
+    for options in re.findall(r"`((?:--set [^ `]+ ?)+)`", (PRESETS / name).read_text())
+]
+
+
+def test_presets_recommend_commands():
+    assert len([name for name, _ in COMMANDS if name == "cohort-size.toml"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), COMMANDS)
+def test_what_its_comment_recommends_can_be_planned(name: str, options: str, tmp_path: Path) -> None:
+    command = ["run", str(PRESETS / name), *shlex.split(options), "--plan", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"settings, \d+ federations, \d+ cells", result.output)
 
 
 @pytest.mark.slow
