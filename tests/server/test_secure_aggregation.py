@@ -264,6 +264,18 @@ def test_no_reply_at_all_is_a_dropout(spoilt: Callable[..., FederationReport], t
     assert np.array_equal(elements(total), clear_sum(tmp_path, total))
 
 
+def require_spoilt_and_shut(report: FederationReport, folder: Path) -> None:
+    """Two rounds, each lost or with a sum that is not the clients', and no vector of a client in clear."""
+    found = sums(report)
+    assert {one.round for one in report.failures if one.client is None} | found.keys() == {1, 2}
+    assert not any(np.array_equal(elements(one), clear_sum(folder, one)) for one in found.values())
+    vectors = {(one.round, *one.cohort): one for one in read(report) if one.kind == "masked"}
+    assert vectors.keys() >= {(round, client) for round in found for client in range(6)}
+    for (_, client), one in vectors.items():
+        for owner in {client, 0, 1}:
+            assert np.mean(elements(one) == own_vector(folder, one, owner)) < 0.01
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_answers_of_others_or_of_other_rounds_are_refused(
     spoilt: Callable[..., FederationReport], tmp_path: Path, stage: str
@@ -281,7 +293,8 @@ def test_answers_of_others_or_of_other_rounds_are_refused(
         return answer
 
     report = spoilt(spoil, federation={"clients": 6, "rounds": 2}, chain={**SECAGG, "threshold": 4})
-    if stage == wire.MASKED:  # a vector says nothing of whose it is: its sender spoils the sum, and opens nothing
+    if stage == "masked":  # a vector says nothing of whose it is: its sender spoils the sum, and opens nothing
+        require_spoilt_and_shut(report, tmp_path)
         return
     if stage == "unmask":  # another's shares are seen when they do not fit together, which loses the round
         assert "must fit together" in next(one for one in report.failures if one.client is None).reason
