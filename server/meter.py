@@ -1,9 +1,10 @@
 """Metering: what each round of training cost the clients, in bytes, seconds and memory."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from math import nan
+from math import isfinite, isinf, nan
 from statistics import fmean, median
 
 from flwr.app import ConfigRecord, Message, RecordDict
@@ -16,6 +17,8 @@ from fedleak.learning.update import Update, UpdateKind, dense_bytes
 from fedleak.learning.weights import Weights, frozen_in
 
 from .layer import Layer, answered
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -57,12 +60,12 @@ class Meter(Layer):
         sent = list(messages)
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         for message, reply in answered(sent, replies):
-            effort = _effort(reply)
+            said = None if reply.has_error() else reply.content.pop(wire.COST, None)
             if message.metadata.message_type.startswith("train") and not _pretraining(message.content):
-                self._count(message.metadata.dst_node_id, message.content, reply, effort)
+                self._count(message.metadata.dst_node_id, message.content, reply, said)
         return replies
 
-    def _count(self, node: int, question: RecordDict, reply: Message, effort: ConfigRecord | None) -> None:
+    def _count(self, node: int, question: RecordDict, reply: Message, said: object) -> None:
         round = wire.round_of(question)
         if not self._plan.recorded(round):
             return
@@ -70,10 +73,13 @@ class Meter(Layer):
         tally.received[node] += wire.bytes_of(question)
         if not reply.has_error():
             tally.sent[node] += wire.bytes_of(reply.content)
+        effort = _effort(said)
         if effort is not None:
-            tally.seconds.append(float(str(effort[wire.SECONDS])))
-            tally.memory.append(float(str(effort[wire.MEMORY])))
+            tally.seconds.append(effort[0])
+            tally.memory.append(effort[1])
             tally.encoded.append(self._encoded(question, reply.content))
+        elif said is not None:
+            logger.warning("round %d: what node %d says that the round cost it cannot be read; left out", round, node)
         self._costs[round] = tally.cost()
 
     def _encoded(self, question: RecordDict, answer: RecordDict) -> int:
@@ -90,10 +96,15 @@ class Meter(Layer):
         return self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))
 
 
-def _effort(reply: Message) -> ConfigRecord | None:
-    """What a client says that the round took it; taken out of the reply."""
-    record = None if reply.has_error() else reply.content.pop(wire.COST, None)
-    return record if isinstance(record, ConfigRecord) else None
+def _effort(said: object) -> tuple[float, float] | None:
+    """Seconds and bytes of memory (NaN: unknown) that a client says that the round took it; None: nothing of use."""
+    if not isinstance(said, ConfigRecord):
+        return None
+    try:
+        seconds, memory = float(str(said[wire.SECONDS])), float(str(said[wire.MEMORY]))
+    except (KeyError, ValueError):
+        return None
+    return None if not isfinite(seconds) or isinf(memory) else (seconds, memory)
 
 
 def _pretraining(question: RecordDict) -> bool:

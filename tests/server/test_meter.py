@@ -1,15 +1,20 @@
 """What a round costs a client, in bytes, seconds and memory."""
 
+import logging
+from collections.abc import Iterable
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from flwr.app import ConfigRecord, Message, MessageType, MetricRecord
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
+from fedleak.federation import engine, wire
 from fedleak.federation.engine import run_federation
+from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind
@@ -70,6 +75,44 @@ def test_the_adversary_is_not_told_how_long_a_client_took(tmp_path: Path) -> Non
     costs(tmp_path)
     recording = read_recording(tmp_path / "r" / "round-0001" / "client-0000.json")
     assert set(recording.metrics) == {"train_loss"}
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        ConfigRecord({"seconds": "abc", "memory": 1.0}),
+        ConfigRecord({"seconds": [1.0], "memory": [2.0]}),
+        ConfigRecord({"seconds": float("inf"), "memory": 1.0}),
+        ConfigRecord({"x": 1}),
+        ConfigRecord(),
+        MetricRecord({"seconds": 1.0, "memory": 1.0}),
+    ],
+    ids=["text", "lists", "endless", "other keys", "empty", "another record"],
+)
+@pytest.mark.parametrize("chain", [[], [{"use": "secure-aggregation"}]], ids=["clear", "masked"])
+def test_a_cost_that_cannot_be_read_is_one_warning_and_missing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    junk: ConfigRecord | MetricRecord,
+    chain: list[dict[str, Any]],
+) -> None:
+    class Junk(LoopbackGrid):
+        def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+            for reply in super().send_and_receive(messages, timeout=timeout):
+                if reply.metadata.message_type == MessageType.TRAIN and reply.metadata.src_node_id == 2:
+                    reply.content[wire.COST] = junk.copy()
+                yield reply
+
+    honest = costs(tmp_path / "honest", *chain)[1]
+    monkeypatch.setattr(engine, "LoopbackGrid", Junk)
+    with caplog.at_level(logging.WARNING):
+        found = costs(tmp_path / "junk", *chain)[1]
+    assert [record.getMessage() for record in caplog.records if record.name.endswith("meter")] == [
+        "round 1: what node 2 says that the round cost it cannot be read; left out"
+    ]
+    assert found.bytes_encoded == honest.bytes_encoded
+    assert found.client_seconds > 0
 
 
 def update_of(*sizes: int) -> Update:
