@@ -1,6 +1,6 @@
 """A recording: one message that the server saw, as a file that can be kept, sent, and attacked again next year."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.defenses.secure_aggregation_flower import flower_masking_of, sendable
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
-from fedleak.learning.mean_change import MeanChange, shaped
+from fedleak.learning.mean_change import shaped
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -83,7 +83,7 @@ class Recording:
     @property
     def state(self) -> NamedTensors:
         """What of the weights and buffers after training there is; of an aggregate the mean over its cohort."""
-        return self._sum.state(self.before) if RING in self.payload else self.payload
+        return self._masking.opened(self._elements).state(self.before) if RING in self.payload else self.payload
 
     def observation(self) -> Observation:
         """What an attack is given."""
@@ -110,7 +110,7 @@ class Recording:
         if self.kind == "masked":
             read = self._under_masks()
         elif RING in self.payload:
-            read = self._sum.by_name(self.before)
+            read = self._masking.opened(self._elements).by_name(self.before)
         else:
             return {name: self.payload[name] - value for name, value in before.items()}
         return {name: read[name].to(value.dtype) for name, value in before.items()}
@@ -144,10 +144,6 @@ class Recording:
         return flower.rounding(self.num_examples, len(self.cohort))
 
     @property
-    def _sum(self) -> MeanChange:
-        return self._masking.opened(self._elements)
-
-    @property
     def _elements(self) -> Elements:
         ring = self.payload[RING].numpy()
         return ring.view(f"u{ring.itemsize}")
@@ -170,6 +166,14 @@ def stem_of(kind: Payload, cohort: tuple[int, ...], round: int) -> Path:
     """Where such a recording lies in a folder of recordings, without suffix."""
     who = "aggregate" if kind == "aggregate" else f"client-{cohort[0]:04d}"
     return Path(f"round-{round:04d}") / who
+
+
+def ring_asked(chain: Chain, before: Weights, task: Callable[[], Task]) -> tuple[int, int]:
+    """Bits of the elements of a masked vector, and how many there are; zeros where the chain masks nothing."""
+    ours, flower = masking_of(chain), flower_masking_of(chain)
+    if flower is not None:
+        return 32, 1 + sum(value.numel() for value in sendable(before, frozen_in(task().network)).values())
+    return (0, 0) if ours is None else (ours.ring_bits, ours.entries(before))
 
 
 def in_memory(elements: Elements) -> Tensor:
@@ -207,11 +211,17 @@ def read_recording(path: Path) -> Recording:
     if facts.get("format") != FORMAT:
         raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
     try:
-        return _recording(tensors, facts)
+        recording = _recording(tensors, facts)
     except (KeyError, TypeError) as error:
-        raise RecordingError(
-            f"{path}: the recording is damaged ({error!r} is missing or wrong); record it again"
-        ) from error
+        raise RecordingError(f"{path} is damaged ({error!r} is missing or wrong); record it again") from error
+    if (came := recording.payload.get(RING)) is not None:
+        bits, entries = ring_asked(recording.chain, recording.before, lambda: recording.task)
+        if (str(came.dtype), tuple(came.shape)) != (f"torch.int{bits}", (entries,)):
+            raise RecordingError(
+                f"{path}: expected {entries} elements of {bits} bits, as network and defense '{recording.defense}' ask "
+                f"for, got {came.dtype} of shape {tuple(came.shape)}; record it again"
+            )
+    return recording
 
 
 def find_recordings(folder: Path) -> list[Path]:
@@ -221,24 +231,14 @@ def find_recordings(folder: Path) -> list[Path]:
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
-    chain = Chain.build(tuple(_with_keys(table) for table in facts["chain"]))
     return Recording(
         settings=TaskSettings.model_validate(facts["task"], strict=False),
-        before=Weights(
-            {name: tensors[f"before/{name}"] for name in facts["parameters"]},
-            {name: tensors[f"before/{name}"] for name in facts["buffers"]},
-        ),
+        before=Weights(*({n: tensors[f"before/{n}"] for n in facts[kind]} for kind in ("parameters", "buffers"))),
         payload={key.removeprefix("payload/"): value for key, value in tensors.items() if key.startswith("payload/")},
-        kind=facts["kind"],
         cohort=tuple(facts["cohort"]),
-        round=facts["round"],
-        num_examples=facts["num_examples"],
         training=LocalTraining.of(facts["training"]),
-        chain=chain,
-        defense=facts["defense"],
-        seed=facts["seed"],
-        metrics=facts["metrics"],
-        public_keys=facts["public_keys"],
+        chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
+        **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )
 
 

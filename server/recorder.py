@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from flwr.app import RecordDict
+from numpy.typing import NDArray
 
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
@@ -27,6 +29,7 @@ from fedleak.recording import (
     Recording,
     in_memory,
     read_recording,
+    ring_asked,
     stem_of,
     write_recording,
 )
@@ -99,16 +102,21 @@ class Recorder:
 
     def _masked(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         vector = wire.answer_of(received)
-        if isinstance(vector, np.ndarray) and vector.dtype in RINGS.values():  # whatever else came, the server refuses
+        if isinstance(vector, np.ndarray) and self._fits(vector, before):  # whatever else came, the server refuses
             payload, metrics = {RING: in_memory(vector)}, wire.metrics_of(received)
             self._write("masked", (client,), round, before, payload, None, metrics, self.public_keys)
 
     def _masked_by_flower(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         vector = secagg_plus.masked_vector(received)
-        if vector is not None:
+        if vector is not None and self._fits(vector, before):
             examples, metrics = secagg_plus.examples_of(received), secagg_plus.metrics_of(received)
             keys = self.relayed.get(client, {})
             self._write("masked", (client,), round, before, {RING: in_memory(vector)}, examples, metrics, keys)
+
+    def _fits(self, vector: NDArray[Any], before: Weights) -> bool:
+        """Whether it is one over the ring, and as long, as network and defense ask for."""
+        bits, entries = ring_asked(self._chain, before, lambda: self._task)
+        return vector.dtype == RINGS[bits] and vector.shape == (entries,)
 
     def _encrypted(self, client: int, round: int, before: Weights, received: RecordDict) -> None:
         answer = wire.answer_of(received)

@@ -3,16 +3,19 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from fedleak.cli.app import app
 from fedleak.contracts.chain import Chain
 from fedleak.errors import OutputError, RecordingError
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import Weights
-from fedleak.recording import Recording, find_recordings, read_recording, write_recording
+from fedleak.recording import RING, Payload, Recording, find_recordings, read_recording, write_recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights
 from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw
@@ -73,6 +76,54 @@ def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
     with pytest.raises(RecordingError) as caught:
         read_recording(path)
     assert "\n" not in str(caught.value)
+
+
+OURS, FLOWERS = {"use": "secure-aggregation"}, {"use": "secure-aggregation-flower"}
+NARROW = {**OURS, "ring_bits": 32, "max_value": 1.0}
+
+
+def masked(table: dict[str, Any], vector: torch.Tensor, kind: Payload = "masked") -> Recording:
+    return replace(recording(), chain=Chain.build((table,)), payload={RING: vector}, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("table", "entries", "dtype"),
+    [(OURS, 9611, torch.int64), (NARROW, 9612, torch.int32), (FLOWERS, 9611, torch.int32)],
+)
+def test_a_vector_over_another_ring_or_of_another_length_is_one_sentence(
+    tmp_path: Path, table: dict[str, Any], entries: int, dtype: torch.dtype
+) -> None:
+    write_recording(tmp_path, masked(table, torch.ones(entries, dtype=dtype)))
+    read_recording(tmp_path / "round-0002" / "client-0003").observation()
+    other = torch.int32 if dtype is torch.int64 else torch.int64
+    vectors = [torch.ones(shape, dtype=dtype) for shape in (0, 10, entries - 1, entries + 1, (1, entries))]
+    for vector in (*vectors, torch.ones(entries, dtype=other), torch.ones(entries)):
+        path = write_recording(tmp_path, masked(table, vector))
+        with pytest.raises(
+            RecordingError, match=f"expected {entries} elements of .* bits, .*; record it again"
+        ) as caught:
+            read_recording(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_sum_is_as_long_as_every_vector_in_it(tmp_path: Path) -> None:
+    path = write_recording(tmp_path, masked(OURS, torch.ones(100, dtype=torch.int64), "aggregate"))
+    with pytest.raises(RecordingError, match="expected 9611 elements of 64 bits"):
+        read_recording(path)
+
+
+def test_a_vector_over_a_ring_needs_a_defense_that_masks(tmp_path: Path) -> None:
+    path = write_recording(tmp_path, masked({"use": "clipping", "max_norm": 1.0}, torch.ones(9611, dtype=torch.int64)))
+    with pytest.raises(RecordingError, match="record it again"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("command", [("attack", "--use", "dlg", "--set", "steps=1"), ("profile",)])
+def test_under_a_command_it_is_the_same_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = write_recording(tmp_path, masked(OURS, torch.ones(10, dtype=torch.int64)))
+    said = CliRunner().invoke(app, [command[0], str(path), *command[1:]])
+    assert said.exit_code == 2
+    assert "expected 9611 elements of 64 bits" in " ".join(said.stderr.split())
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
