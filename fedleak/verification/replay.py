@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
+from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
+from fedleak.errors import FedleakError, RecordingError
 from fedleak.federation.reply import reply
 from fedleak.learning.device import count
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording import Recording
+from fedleak.recording import RING, Recording
 from fedleak.vault import PrivateBatch
 
 EPSILON = torch.finfo(torch.float32).eps
@@ -32,6 +35,8 @@ class Comparison:
     error: float
     tolerance: float
     buffers_agree: bool = True
+    grid: float = 0.0
+    """How much of the tolerance a protocol's rounding is."""
 
     @property
     def decidable(self) -> bool:
@@ -69,9 +74,16 @@ def replay(
 
 
 def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weights:
-    """The mean of the cohort's replies, weighted by their examples."""
+    """The mean of the cohort's replies, weighted by their examples.
+
+    Of a sum over the ring as the ring has it, so that rounding and cutting are replayed too. Raises `RecordingError`
+    where the replies have no such sum.
+    """
     replies = [replay(recording, truth) for truth in truths]
     counts = [len(truth.examples) for truth in truths]
+    masking = masking_of(recording.chain)
+    if masking is not None and RING in recording.payload:
+        return _through_the_ring(masking, recording.before, replies, counts)
 
     def mean(states: list[NamedTensors]) -> NamedTensors:
         return {
@@ -83,23 +95,36 @@ def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weigh
     return Weights(mean([r.parameters for r in replies]), mean([r.buffers for r in replies]))
 
 
+def _through_the_ring(
+    masking: SecureAggregation, before: Weights, replies: Sequence[Weights], counts: Sequence[int]
+) -> Weights:
+    try:
+        vectors = [
+            masking.vector(before, after, count, len(replies)) for after, count in zip(replies, counts, strict=True)
+        ]
+        state = masking.opened(np.sum(vectors, axis=0, dtype=vectors[0].dtype)).state(before)
+    except FedleakError as error:
+        raise RecordingError(f"the cohort's batches have no sum over the ring: {error}") from error
+    return Weights({name: state[name] for name in before.parameters}, {name: state[name] for name in before.buffers})
+
+
 def compare(recording: Recording, replayed: Weights) -> Comparison:
     """Relative error of the update over all parameters.
 
     Tolerated is what float32 sums may differ by, and the rounding of the weights: the update is a difference of
     weights that are each known to one part in 2^24, so a small learning rate leaves it fewer digits. Where a protocol
-    rounds at random to a grid of its own, what that adds is tolerated too.
+    rounds to a grid of its own, what replaying that may add is tolerated too.
     """
     before = recording.before.parameters
     recorded, ours = delta(recording.state, before), delta(replayed.parameters, before)
     length = float(torch.linalg.vector_norm(recorded))
     weights = float(torch.linalg.vector_norm(torch.cat([value.double().reshape(-1) for value in before.values()])))
     distance = float(torch.linalg.vector_norm(recorded - ours))
-    if length == 0.0:
-        return Comparison(0.0 if distance <= EPSILON * weights else float("inf"), SUMMATION, True)
     grid = CERTAIN * recording.rounding * recorded.numel() ** 0.5
+    if length == 0.0:
+        return Comparison(0.0 if distance <= EPSILON * weights + grid else float("inf"), SUMMATION, True)
     tolerance = SUMMATION + (EPSILON * weights + grid) / length
-    return Comparison(distance / length, tolerance, _buffers_agree(recording, replayed))
+    return Comparison(distance / length, tolerance, _buffers_agree(recording, replayed), grid / length)
 
 
 def delta(state: NamedTensors, before: NamedTensors) -> Float[Tensor, " entries"]:

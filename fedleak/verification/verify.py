@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fedleak import progress
-from fedleak.errors import FedleakError, RecordingError
+from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.recording import Recording, find_recordings
@@ -14,7 +14,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.vault import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
-from fedleak.verification.replay import Comparison, compare, replay, replayed_mean
+from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
 
 Verdict = Literal["agrees", "disagrees", "undecided", "masked"]
 
@@ -64,7 +64,7 @@ def _check(folder: RunFolder, path: Path) -> Check:
     try:
         read = Message(path=path, recordings=path.parent.parent, vault=folder.root / "vault" / where)
         verdict, comparison, words = _compared(read.recording, read.deposits)
-    except RecordingError as error:
+    except (RecordingError, FederationError) as error:
         verdict, comparison, words = "disagrees", None, str(error)
     return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
 
@@ -91,20 +91,19 @@ def _judged(
     if not comparison.agrees:
         return "disagrees", comparison, cause()
     if comparison.error > 0 and not comparison.decidable:
-        return "undecided", comparison, _drowned(recording)
-    return "agrees", comparison, "; ".join(filter(None, [_grid(recording, comparison), remark(recording, truth)]))
+        return "undecided", comparison, _drowned(comparison)
+    return "agrees", comparison, "; ".join(filter(None, [_grid(comparison), remark(recording, truth)]))
 
 
-def _grid(recording: Recording, comparison: Comparison) -> str:
-    if not recording.rounding:
+def _grid(comparison: Comparison) -> str:
+    if comparison.grid <= SUMMATION:
         return ""
     return f"the protocol rounds to a grid: this tells no difference below {comparison.tolerance:.0%} of the update"
 
 
-def _drowned(recording: Recording) -> str:
-    whose = (
-        "the protocol, whose grid is coarse where clients count few examples" if recording.rounding else "the weights"
-    )
+def _drowned(comparison: Comparison) -> str:
+    coarse = "the protocol, whose grid is coarse where clients count few examples"
+    whose = coarse if comparison.grid > comparison.tolerance / 2 else "the weights"
     return f"the update is too small to be told from the rounding of {whose}"
 
 
