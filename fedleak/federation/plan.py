@@ -105,7 +105,7 @@ class FederationPlan(PlanSettings):
     @classmethod
     def from_run_config(cls, config: Mapping[str, bool | int | float | str]) -> "FederationPlan":
         """The plan in a run config; raises `ConfigError` for a key or a value that does not belong in one."""
-        return _plan_in(tuple(config.items()))
+        return _plan_in(tuple((key, type(value), value) for key, value in config.items()))
 
     @classmethod
     def _parsed(cls, config: Mapping[str, bool | int | float | str]) -> "FederationPlan":
@@ -125,9 +125,9 @@ class FederationPlan(PlanSettings):
 
 
 @lru_cache(maxsize=64)
-def _plan_in(config: tuple[tuple[str, bool | int | float | str], ...]) -> FederationPlan:
-    """A client reads its plan from every message anew; the plan does not change."""
-    return FederationPlan._parsed(dict(config))
+def _plan_in(config: tuple[tuple[str, type, bool | int | float | str], ...]) -> FederationPlan:
+    """A client reads its plan from every message anew; the plan does not change. Types tell True from 1."""
+    return FederationPlan._parsed({key: value for key, _, value in config})
 
 
 def _flatten(settings: Settings, prefix: str = "") -> RunConfig:

@@ -91,6 +91,14 @@ def test_the_model_is_tested_after_recorded_rounds_every_so_many_later_ones_and_
     assert [round for round in range(10) if plan.evaluated(round)] == [1, 2, 5, 8, 9]
 
 
+def test_true_is_no_number_also_where_a_plan_with_one_was_read_before() -> None:
+    config = FederationPlan(task="digits-mlp", recordings="a", vault="b").to_run_config()
+    for key in ("federation.dropouts", "federation.clients"):
+        FederationPlan.from_run_config({**config, key: 1})
+        with pytest.raises(ConfigError, match="got True"):
+            FederationPlan.from_run_config({**config, key: True})
+
+
 def leaving(dropouts: Any, seed: int, clients: int, round: int) -> Mapping[int, str]:
     settings = FederationSettings(clients=clients, rounds=99, dropouts=0.0).model_copy(update={"dropouts": dropouts})
     plan = FederationPlan(task="digits-mlp", seed=seed, recordings="a", vault="b")
