@@ -273,13 +273,15 @@ def test_a_federation_that_breaks_down_late_has_its_sound_rounds_attacked(tmp_pa
     ]
     sound, broken = outcome.rows[: len(outcome.rows) // 2], outcome.rows[len(outcome.rows) // 2 :]
     assert all(row.reason is None and row.value > 5 for row in sound)
-    assert all(math.isnan(row.value) and str(error) in row.reason for row in broken)
+    # Under a protocol other people's exceptions are told by name alone: their text may come of examples.
+    told = type(error).__name__ if summed and status == 1 else str(error)
+    assert all(math.isnan(row.value) and told in row.reason for row in broken)
     assert any("the federation broke down" in problem and "in 2 rounds" in problem for problem in outcome.problems)
     rounds = [json.loads(line) for line in outcome.folder.federations.read_text().splitlines()]
     assert [one["failures"] for one in rounds] == [0, 0, 2, 2]
     assert [one["accuracy"] is None for one in rounds] == [False, False, True, True]
     assert all(check.verdict in ("agrees", "masked") for check in verify(outcome.folder.root))
-    assert [str(error) in sentence for sentence in breakdowns(outcome.folder.root)] == [True]
+    assert [told in sentence for sentence in breakdowns(outcome.folder.root)] == [True]
 
     attacked = []
     monkeypatch.setattr(cell_job, "_attacked", lambda *_: attacked.append(1))

@@ -9,7 +9,7 @@ from torch import nn
 from fedleak.api import attack, capture, observe, score
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import engine
-from fedleak.federation.outcome import FederationReport, client_failure, lost_round
+from fedleak.federation.outcome import FederationReport, lost_round
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
@@ -213,7 +213,7 @@ def test_a_capture_is_one_for_each_message() -> None:
 
 
 def test_a_round_that_was_lost_is_no_client_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    lost = lost_round(1, FederationError("too few signed"), [client_failure(0, 1, "ValueError: no")])
+    lost = lost_round(1, FederationError("too few signed"), planned=False)
     report = FederationReport(recordings=(), failures=[lost], seconds=0.0, evaluation={}, costs={})
     monkeypatch.setattr(engine, "run_federation", lambda plan: report)
     with pytest.raises(FederationError, match=r"^round 1 was lost: FederationError: too few signed$"):

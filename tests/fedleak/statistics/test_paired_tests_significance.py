@@ -23,7 +23,8 @@ def test_signs_are_tested_as_scipy_does(differences):
     assert sign_test(messages(differences)) == pytest.approx(theirs)
 
 
-@given(st.lists(st.floats(-50, 50).map(lambda value: round(value, 1)), min_size=2, max_size=8))
+# Eighths, whose sums are exact: of sums that are equal but for rounding scipy and we may each call another the greater.
+@given(st.lists(st.integers(-400, 400).map(lambda value: value / 8), min_size=2, max_size=8))
 def test_sign_flips_are_tested_as_scipy_does(differences):
     theirs = stats.permutation_test(
         (np.array(differences),), np.mean, permutation_type="samples", vectorized=True, n_resamples=np.inf
