@@ -36,7 +36,8 @@ def degree(
 
     `"auto"` takes the fewest neighbours that withstand a `corrupt` share of clients that help the server and a
     `dropouts` share that leave; with `lying` also where the server lies and identity keys are registered, for which
-    twice the threshold must exceed a neighbourhood and its corrupt (see `Degree.helpers`).
+    twice the threshold must exceed a neighbourhood and its corrupt (see `Degree.helpers`). Fewer neighbours than all
+    need a session whose `smallest_cohort` is above two thirds of the clients: a server chooses the roster.
     """
     if neighbours == "auto":
         found = fewest(clients, corrupt, dropouts, lying=lying)
