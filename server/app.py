@@ -23,8 +23,8 @@ from fedleak.tasks import initial_weights, task_of
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer
-from .layer import Layer
 from .meter import Meter
+from .protocol_layer import ProtocolLayer
 from .recorder import Recorder
 from .roster import Roster, greeting
 from .secagg_plus import FlowerAggregationLayer
@@ -101,7 +101,7 @@ def _pretrained(plan: FederationPlan, roster: Roster, weights: Weights) -> Weigh
     return trained
 
 
-LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | None], Layer]] = {
+LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | None], ProtocolLayer[Any]]] = {
     str(SecureAggregation.protocol): SecureAggregationLayer,
     str(SecureAggregationFlower.protocol): FlowerAggregationLayer,
     str(HomomorphicAggregation.protocol): HomomorphicLayer,

@@ -1,50 +1,29 @@
 """Homomorphic aggregation on the server: it adds up ciphertexts, and has a client open the sum."""
 
 import logging
-from collections.abc import Iterable
 
 import numpy as np
-from flwr.app import Message, MessageType, MetricRecord, RecordDict
-from flwr.serverapp import Grid
+from flwr.app import Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.parts.ckks import added
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.federation.plan import FederationPlan
 
-from .layer import Layer
-from .recorder import Recorder
-from .roster import Roster, greeting
+from .protocol_layer import ProtocolLayer
+from .roster import greeting
 
 
-class HomomorphicLayer(Layer):
+class HomomorphicLayer(ProtocolLayer[HomomorphicAggregation]):
     """Turns a training round into the sum of what came, and one reply with the mean, for the strategy.
 
     Clients that fail are out of the round. Where one alone is left, or nobody opens the sum, the round is lost: the
     strategy gets no reply, and the federation goes on.
     """
 
-    def __init__(
-        self,
-        inner: Grid,
-        roster: Roster,
-        defense: HomomorphicAggregation,
-        plan: FederationPlan,
-        recorder: Recorder | None,
-    ) -> None:
-        super().__init__(inner)
-        self._roster = roster
-        self._defense = defense
-        self._plan = plan
-        self._recorder = recorder
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = list(messages)
+    def _round(self, sent: list[Message], timeout: float | None) -> list[Message]:
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
-        if not sent or sent[0].metadata.message_type != MessageType.TRAIN:
-            return replies
         round = wire.round_of(sent[0].content)
         try:
             return [self._mean(sent[0], round, replies, timeout)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from flwr.app import ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.common import FitIns, FitRes, Parameters, parameters_to_ndarrays
 from flwr.common.secure_aggregation.crypto.shamir import combine_shares
 from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFIGS
@@ -24,42 +24,24 @@ from torch import Tensor
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower, sendable
 from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import secagg_plus, wire
-from fedleak.federation.plan import FederationPlan
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.settings.dropouts import Stage
 
 from .layer import Layer
-from .recorder import Recorder
-from .roster import Roster, greeting
+from .protocol_layer import ProtocolLayer
+from .roster import greeting
 
 logger = logging.getLogger(__name__)
 
 
-class FlowerAggregationLayer(Layer):
+class FlowerAggregationLayer(ProtocolLayer[SecureAggregationFlower]):
     """Turns a training round into Flower's workflow and one reply with the mean, for the strategy.
 
     Where the workflow gives up, or all its clients do when masks are to be removed, the round is lost: the strategy
     gets no reply, and the federation goes on.
     """
 
-    def __init__(
-        self,
-        inner: Grid,
-        roster: Roster,
-        defense: SecureAggregationFlower,
-        plan: FederationPlan,
-        recorder: Recorder | None,
-    ) -> None:
-        super().__init__(inner)
-        self._roster = roster
-        self._plan = plan
-        self._recorder = recorder
-        self._workflow = SecAggPlusWorkflow(**{"timeout": None, **defense.options()})
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = list(messages)
-        if not sent or sent[0].metadata.message_type != MessageType.TRAIN:
-            return self.inner.send_and_receive(sent, timeout=timeout)
+    def _round(self, sent: list[Message], timeout: float | None) -> list[Message]:
         relay = Relay(self.inner, sent, timeout, self._overhear)
         results = self._run(relay, sent)
         if results:
@@ -103,7 +85,7 @@ class FlowerAggregationLayer(Layer):
         context.state.config_records[MAIN_CONFIGS_RECORD] = round
         context.state.array_records[MAIN_PARAMS_RECORD] = compat.parameters_to_arrayrecord(NOTHING, True)
         try:
-            self._workflow(relay, context)
+            SecAggPlusWorkflow(**{"timeout": None, **self._defense.options()})(relay, context)
         except FedleakError:
             if relay.stage != "unmask":
                 raise

@@ -1,22 +1,19 @@
 """Secure aggregation on the server: relays keys and shares, adds up masked vectors, bears with who leaves."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from flwr.app import Message, MessageType, MetricRecord, RecordDict
-from flwr.serverapp import Grid
+from flwr.app import Message, MetricRecord, RecordDict
 
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import ClientFailure, client_failure, failure_of_all
-from fedleak.federation.plan import FederationPlan
 from fedleak.secure_aggregation.roster import TooFewError
 from fedleak.secure_aggregation.server import Server
 
-from .layer import Layer
-from .recorder import Recorder
-from .roster import Roster, greeting
+from .protocol_layer import ProtocolLayer
+from .roster import greeting
 
 logger = logging.getLogger(__name__)
 
@@ -25,31 +22,14 @@ class RoundLost(Exception):  # noqa: N818  no error of the run: the next round g
     """A round whose sum cannot be opened, raised from the reason."""
 
 
-class SecureAggregationLayer(Layer):
+class SecureAggregationLayer(ProtocolLayer[SecureAggregation]):
     """Turns a training round into the stages of the protocol and one reply with the mean, for the strategy.
 
     A client that fails, or answers what is none, is out of the round; the sum is that of the others. Where too few are
     left the round is lost: the strategy gets no reply, and the federation goes on.
     """
 
-    def __init__(
-        self,
-        inner: Grid,
-        roster: Roster,
-        defense: SecureAggregation,
-        plan: FederationPlan,
-        recorder: Recorder | None,
-    ) -> None:
-        super().__init__(inner)
-        self._roster = roster
-        self._defense = defense
-        self._plan = plan
-        self._recorder = recorder
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = list(messages)
-        if not sent or sent[0].metadata.message_type != MessageType.TRAIN:
-            return self.inner.send_and_receive(sent, timeout=timeout)
+    def _round(self, sent: list[Message], timeout: float | None) -> list[Message]:
         try:
             return [self._sum(sent, timeout)]
         except RoundLost as lost:

@@ -120,22 +120,21 @@ def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
 
 
 def _takes_list(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _takes_list(get_args(annotation)[0])
-    if origin is Union or type(annotation).__name__ == "UnionType":
-        return any(_takes_list(one) for one in get_args(annotation))
-    return annotation in (list, tuple) or origin in (list, tuple)
+    return any(kind in (list, tuple) or get_origin(kind) in (list, tuple) for kind in _kinds(annotation))
 
 
 def _takes_number(annotation: Any) -> bool:
-    """Whether a number is among the kinds of value that a place takes."""
+    return float in _kinds(annotation)
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The kinds of value that a place takes: the members of a union, without what they are annotated with."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return _takes_number(get_args(annotation)[0])
+        return _kinds(get_args(annotation)[0])
     if origin is Union or type(annotation).__name__ == "UnionType":
-        return any(_takes_number(one) for one in get_args(annotation))
-    return annotation is float
+        return [kind for one in get_args(annotation) for kind in _kinds(one)]
+    return [annotation]
 
 
 def _tables(value: Any) -> list[Table]:

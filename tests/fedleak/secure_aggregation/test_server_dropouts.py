@@ -115,6 +115,15 @@ def test_the_same_law_up_to_fifty(
     the_law(data, make_round, make_forgetful, most=50)
 
 
+@pytest.mark.slow
+def test_a_thousand_with_a_tenth_lost_at_stages_that_are_drawn(make_round: Callable[..., Any]) -> None:
+    draws = np.random.default_rng(0)
+    gone = dict(enumerate(draws.permutation([*draws.integers(0, NEVER, 100), *[NEVER] * 900]).tolist()))
+    one = make_round(1000, 28, 52, seed=None).run(gone)
+    assert one.server.survivors == tuple(sorted(there(gone, "masked")))
+    assert np.array_equal(one.server.total, one.clear_sum(one.server.survivors))
+
+
 def patterns(clients: int) -> Iterator[Gone]:
     """Every way to leave."""
     return (dict(enumerate(left)) for left in itertools.product(range(NEVER + 1), repeat=clients))
