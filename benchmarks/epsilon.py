@@ -24,7 +24,7 @@ from flwr.supercore.differential_privacy import compute_stdv
 from flwr.supercore.privacy_accounting.rdp_accountant import RdpAccountant
 
 from fedleak.accounting.guarantee import Guarantee
-from fedleak.accounting.mechanism import View
+from fedleak.accounting.mechanism import Vantage
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.settings.base import Table, parse_settings
@@ -48,7 +48,7 @@ class Setting:
     """Of a contribution to it, at most."""
     releases: int
     """Of a round that a contribution is in."""
-    view: View | None = None
+    view: Vantage | None = None
     sample: int = 1
     population: int = 1
 

@@ -63,7 +63,12 @@ def seconds(task: str, federation: dict[str, Any], tapped: bool) -> tuple[float,
     """Of one federation: all its seconds, those of writing recordings, those of the tap (writing included)."""
     writing.seconds = tapping.seconds = 0.0
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        tree = {"task": task, "recordings": f"{folder}/r", "vault": f"{folder}/t", "tapped": tapped}
+        tree = {
+            "task": task,
+            "recordings": f"{folder}/r",
+            "vault": f"{folder}/t",
+            "records": ["updates"] if tapped else [],
+        }
         plan = parse_settings(FederationPlan, {**tree, "federation": federation})
         started = time.process_time()
         run_federation(plan)

@@ -53,7 +53,7 @@ def main(grid: Grid, context: Context) -> None:
 
 def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     strategy = build_strategy(plan)
-    recorder = Recorder(plan) if plan.tapped else None
+    recorder = Recorder(plan) if plan.records else None
     frozen = frozen_in(plan.public_task().network)
     roster = Roster(
         Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen, outcome.costs

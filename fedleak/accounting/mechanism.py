@@ -7,7 +7,7 @@ from typing import Final, Literal
 from fedleak.accounting.composition import Releases, Sample
 from fedleak.settings.federation import FederationSettings
 
-View = Literal["message", "sum", "model"]
+Vantage = Literal["message", "sum", "model"]
 """What an adversary sees: single messages, only their sum (secure aggregation), or only the averaged models."""
 Unit = Literal["example", "client"]
 RELATION: Final = "replace-one"
@@ -22,7 +22,7 @@ class Situation:
 
     federation: FederationSettings
     """How clients train under the chain."""
-    view: View = "message"
+    view: Vantage = "message"
     norm: float = math.inf
     """Greatest norm of the updates that the defense is given; infinity where nothing before it bounds them."""
     grid: float = 0.0

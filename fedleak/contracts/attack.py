@@ -2,23 +2,30 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, get_args, get_origin
 
 from torch import Generator
+from typing_extensions import TypeVar
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 from fedleak.learning.layers import twice_differentiable
 
-Requirement = Literal["others", "candidates"]
-"""A field of an `Observation` that costs something to fill and is left empty unless an attack requires it."""
+Requirement = Literal["others", "candidates", "earlier"]
+"""A field of a `View` that costs something to fill and is left empty unless an attack requires it."""
+Seen = TypeVar("Seen", bound=View, default=Observation, contravariant=True)
+"""What an attack looks at."""
 
 
-class Attack(Plugin, ABC):
+class Attack(Plugin, ABC, Generic[Seen]):
     """Turns an observation into a guess, without ever touching the truth.
+
+    What it looks at stands in the brackets, `class MIFace(Attack[Released])`; without them it is an update, an
+    `Observation`. `Attack[View]` is a wrapper, which looks at what the attack within it looks at.
 
     An attack implements `reconstruct`; whoever wants its guess calls `run`. The same observation and an equally seeded
     `rng` give the same guess. The observation is not changed. Where the attack does not apply it raises
@@ -26,6 +33,21 @@ class Attack(Plugin, ABC):
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"wants": "requires", "answers": "targets"}
+    declared: ClassVar[type[View]] = Observation
+    """What stands in the brackets of the class or of its nearest base that has some."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in vars(cls).get("__orig_bases__", ()):
+            if get_origin(base) is Attack and isinstance(get_args(base)[0], type):
+                cls.declared = get_args(base)[0]
+
+    @property
+    def sees(self) -> type[View]:
+        """What it looks at: a wrapper, what the attack within it does."""
+        if self.declared is not View:
+            return self.declared
+        return next((value.sees for value in vars(self).values() if isinstance(value, Attack)), Observation)
 
     @property
     def requires(self) -> frozenset[Requirement]:
@@ -42,7 +64,7 @@ class Attack(Plugin, ABC):
         """What it guesses: an experiment that names no metrics is scored by those that judge this."""
         return frozenset({"inputs", "labels"})
 
-    def run(self, observation: Observation, rng: Generator) -> Reconstruction:
+    def run(self, observation: Seen, rng: Generator) -> Reconstruction:
         """The guess; a failed one, with the reason, where the attack does not apply."""
         try:
             with twice_differentiable():
@@ -51,8 +73,8 @@ class Attack(Plugin, ABC):
             return Reconstruction.failed(str(refusal))
 
     @abstractmethod
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        """The attacker's best guess at the examples behind the update; raises `NotApplicable` where there is none."""
+    def reconstruct(self, observation: Seen, rng: Generator) -> Reconstruction:
+        """The attacker's best guess at what is behind what it sees; raises `NotApplicable` where there is none."""
 
 
-attacks: Registry[Attack] = Registry("attack", "fedleak.attacks")
+attacks: Registry[Attack[Any]] = Registry("attack", "fedleak.attacks")

@@ -1,5 +1,6 @@
 """Chains of defenses: several in order that act as one."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.accounting.mechanism import Situation, View, cohort_of
+from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
 from fedleak.contracts.defense import Defense, Place, defenses
 from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
 from fedleak.errors import ConfigError
@@ -66,6 +67,30 @@ class Chain:
     def local(self) -> "Chain":
         """The defenses that a client applies by itself: all but the one that needs a protocol."""
         return Chain(tuple(defense for defense in self if defense.protocol is None))
+
+    @property
+    def training(self) -> "Chain":
+        """The defenses that act while the federation runs: all but those of answers alone."""
+        return Chain(tuple(defense for defense in self if defense.acts_on != {"answers"}))
+
+    @property
+    def answering(self) -> "Chain":
+        """The defenses of a prediction API's answers."""
+        return Chain(self._acting_on("answers"))
+
+    @property
+    def resolution(self) -> float:
+        """The least difference of two probabilities that shows in an answer for sure."""
+        return max((defense.resolution for defense in self), default=0.0)
+
+    @property
+    def answer_noise(self) -> float:
+        """Standard deviation of the noise in a probability that is answered."""
+        return math.hypot(*(defense.answer_noise for defense in self))
+
+    def most_answers(self, days: float) -> float:
+        """How many inputs a user has answered at most who asks for so long."""
+        return min((defense.most_answers(days) for defense in self), default=math.inf)
 
     @property
     def shapes_the_network(self) -> bool:
@@ -162,7 +187,7 @@ class Chain:
         return sum((defense.noise(training) ** 2 for defense in self), start=0.0)
 
     def guarantee(
-        self, phases: tuple[FederationSettings, ...], task: Task, *, view: View | None = None
+        self, phases: tuple[FederationSettings, ...], task: Task, *, view: Vantage | None = None
     ) -> Guarantee | Unproven:
         """The strongest guarantee that one defense of the chain gives over all rounds of a run.
 
@@ -173,7 +198,7 @@ class Chain:
         share with nobody.
         """
         local = self.local
-        seen: View = view or ("message" if self.protocol is None else self.protocol.reveals)
+        seen: Vantage = view or ("message" if self.protocol is None else self.protocol.reveals)
         trained = [self.settings(phase) for phase in phases]
         situations = [
             Situation(federation=one, view=seen, survivors=self._summands(one), grid=self._grid(one)) for one in trained

@@ -1,4 +1,4 @@
-"""The contract of a defense by its three roles, and the registry that finds defenses by name."""
+"""The contract of a defense by its four roles, and the registry that finds defenses by name."""
 
 import math
 from abc import ABC
@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, View
+from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, Vantage
 from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.traffic import Asked
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
@@ -18,8 +19,10 @@ from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings.federation import FederationSettings
 
-Place = Literal["requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol"]
-"""Where along a client's round a defense acts; see `PLACES`."""
+Place = Literal[
+    "requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol", "answers"
+]
+"""Where along a client's round, or before a prediction API, a defense acts; see `PLACES`."""
 
 PLACES: dict[str, Place] = {
     "require": "requirements",
@@ -33,8 +36,11 @@ PLACES: dict[str, Place] = {
     "protect": "update",
     "encoded_bytes": "update",
     "protocol": "protocol",
+    "admits": "answers",
+    "answer": "answers",
 }
-"""The members of `ClientSide` that a defense overrides, each with the place at which it then acts."""
+"""The members of `ClientSide` and `OperatorSide` that a defense overrides, each with the place at which it then acts.
+"""
 
 
 class ClientSide:
@@ -86,6 +92,19 @@ class ClientSide:
         return dense_bytes(sent.tensors)
 
 
+class OperatorSide:
+    """What the operator of a prediction API does to one request. What is not overridden leaves things as they are."""
+
+    def admits(self, asked: Asked) -> Bool[Tensor, " asked"]:
+        """Which of the inputs are answered; the others are refused, and count for the user as asked."""
+        return torch.ones(len(asked), dtype=torch.bool)
+
+    def answer(self, asked: Asked, rng: Generator) -> Float[Tensor, "asked classes"]:
+        """What is answered in place of `asked.probabilities`. `rng` is new for each request, and its initial seed the
+        same for all requests to a service: noise that is fixed for an input is drawn from both."""
+        return asked.probabilities
+
+
 class AdversaryKnowledge:
     """What an attacker may know: what can be said about what went in, from what came out."""
 
@@ -100,6 +119,20 @@ class AdversaryKnowledge:
     stochastic: ClassVar[bool] = False
     """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
     """
+
+    @property
+    def resolution(self) -> float:
+        """The least difference of two probabilities that shows in an answer for sure: 0 for all, 1 for labels alone."""
+        return 0.0
+
+    @property
+    def answer_noise(self) -> float:
+        """Standard deviation of the noise in a probability that is answered."""
+        return 0.0
+
+    def most_answers(self, days: float) -> float:
+        """How many inputs it lets a user have answered who asks for so long; infinity where it sets no such limit."""
+        return math.inf
 
     @property
     def caveat(self) -> str:
@@ -161,7 +194,7 @@ class PrivacyProof:
     def require_examples(self, held: int) -> None:
         """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
 
-    reveals: ClassVar[View] = "message"
+    reveals: ClassVar[Vantage] = "message"
     """What a curious server sees of a round, alone: single messages, also where they are masked in a way that has been
     broken, or only their sum."""
 
@@ -180,10 +213,10 @@ class PrivacyProof:
         return 0.0
 
 
-class Defense(Plugin, ClientSide, AdversaryKnowledge, PrivacyProof, ABC):
-    """What a client does so that its update leaks less; algorithm and parameters are public, `rng` is not.
+class Defense(Plugin, ClientSide, OperatorSide, AdversaryKnowledge, PrivacyProof, ABC):
+    """What a client does so that its update leaks less, or an operator so that answers do; algorithm and parameters are public, `rng` is not.
 
-    A defense is told by the methods that it overrides, in any of the three roles.
+    A defense is told by the methods that it overrides, in any of the four roles.
     """
 
     acts_on: ClassVar[frozenset[Place]] = frozenset()
@@ -207,7 +240,7 @@ class Defense(Plugin, ClientSide, AdversaryKnowledge, PrivacyProof, ABC):
         super().__init_subclass__(**options)
         if "acts_on" not in vars(cls):
             cls.acts_on = frozenset(
-                place for member, place in PLACES.items() if getattr(cls, member) is not getattr(ClientSide, member)
+                place for member, place in PLACES.items() if getattr(cls, member) is not getattr(Defense, member)
             )
 
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":

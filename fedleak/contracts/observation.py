@@ -1,13 +1,13 @@
 """Observation: everything the adversary holds about one message, public or from the wire, nothing private."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from jaxtyping import Int64
 from torch import Tensor
 
-from fedleak.contracts.chain import Chain
+from fedleak.contracts.view import View
 from fedleak.learning.batch import Batch
-from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
 from fedleak.learning.weights import NamedTensors, Weights, widened
@@ -26,42 +26,27 @@ class MaskedVector:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observation:
+class Observation(View):
     """One client's update, or an aggregate of several, as the server saw it."""
 
-    task: Task
+    reader: ClassVar[str] = "the server, and whoever reads the wire"
     before: Weights
     """What the server sent."""
     update: Update
     """What came back, over the model's parameters; where masked, the ring elements read as fixed-point numbers."""
     buffers_after: NamedTensors | None = None
     """BatchNorm statistics and counters as they came back; None where they are withheld or masked."""
-    cohort: tuple[int, ...] = (0,)
-    """The clients whose examples are in this update."""
-    round: int = 1
     num_examples: int | None = None
     """Examples behind the update, as the clients reported them; None where that is unknown."""
     training: LocalTraining = field(default_factory=LocalTraining)
     """How each client trains, as far as the adversary knows."""
-    defense: Chain = field(default_factory=Chain)
-    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
     masked: bool = False
     """Whether the update is still under its pairwise masks, and so uniformly random without the keys."""
     masked_vector: MaskedVector | None = None
     """The same as it crossed the wire, under a protocol whose masks can be searched for."""
-    auxiliary: Batch | None = None
-    """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
     others: tuple["Observation", ...] = ()
     """What else the adversary held of the same run when this message came: those of other clients, those of earlier
     rounds. Only for attacks that say so in `Attack.requires`."""
-    candidates: Batch | None = None
-    """Records that the adversary is asked about: which of them are behind the update? Mixed up are examples behind it,
-    examples that other clients trained on in the same round, and such as nobody trained on. Only for attacks that say
-    so in `Attack.requires`."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them
-            object.__setattr__(self, "defense", Chain(tuple(self.defense)))
 
     def gradient(self) -> NamedTensors:
         """The mean gradient that the update implies, by parameter, at least in float32; see `Update.as_gradient`."""

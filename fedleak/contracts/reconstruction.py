@@ -6,7 +6,7 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Kind = Literal["inputs", "labels", "membership", "properties"]
+Kind = Literal["inputs", "labels", "membership", "properties", "representatives"]
 """What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
 
@@ -38,7 +38,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """A guess. `inputs`, `labels`, `membership` or `properties` is None where the attack does not guess them.
+    """A guess. The field of a goal (`Kind`) is None where the attack does not guess that.
 
     A failed attack has none and says why in `failure`; it is scored NaN, never as a black image.
     """
@@ -61,6 +61,8 @@ class Reconstruction:
     """For each of the observation's candidates how surely it is behind the update; only the order means something."""
     properties: Float[Tensor, " properties"] | None = None
     """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say."""
+    representatives: Float[Tensor, "asked *shape"] | None = None
+    """For each of the classes that were asked about, in that order, an example of it; a row of NaN: no say."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from fedleak.accounting.mechanism import View, cohort_of
+from fedleak.accounting.mechanism import Vantage, cohort_of
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.learning.mean_change import MeanChange, changes
@@ -32,7 +32,7 @@ class HomomorphicAggregation(Defense):
     paper: ClassVar = "https://doi.org/10.1007/978-3-319-70694-8_15"
     cites: ClassVar = "cheon2017homomorphic"
     protocol: ClassVar[str | None] = "homomorphic-aggregation"
-    reveals: ClassVar[View] = "sum"
+    reveals: ClassVar[Vantage] = "sum"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     poly_modulus_degree: Literal[4096, 8192, 16384, 32768] = 8192
     """Of the ring; half as many entries share a ciphertext."""

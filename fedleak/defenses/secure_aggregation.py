@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, ValidationError, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from fedleak.accounting.mechanism import View, cohort_of
+from fedleak.accounting.mechanism import Vantage, cohort_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
@@ -48,7 +48,7 @@ class SecureAggregation(Defense):
     paper: ClassVar = "https://doi.org/10.1145/3133956.3133982"
     cites: ClassVar = "bonawitz2017practical"
     protocol: ClassVar[str | None] = "secure-aggregation"
-    reveals: ClassVar[View] = "sum"
+    reveals: ClassVar[Vantage] = "sum"
     adaptive_strategy: ClassVar[str] = "matches the sum, as the update of one large batch; single messages are noise"
     neighbours: Annotated[Neighbours, WrapValidator(_even_or_word)] = "all"
     """With how many others each client has masks: all, an even number, or the fewest that withstand what follows."""

@@ -10,7 +10,7 @@ from fedleak.contracts.imports import code_fingerprint
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.learning.facts import Device
 from fedleak.settings.base import Table
-from fedleak.settings.federation import FederationSettings, PlanSettings
+from fedleak.settings.federation import ASKED_LATER, FederationSettings, PlanSettings
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -24,9 +24,10 @@ def experiment_facts(experiment: Experiment) -> Table:
 
 
 def settings_facts(settings: PlanSettings) -> Table:
-    """What a federation is run from, but for its defenses; `adversary.auxiliary` matters only to who attacks later."""
+    """What a federation is run from, but for its defenses and what matters only to who attacks later."""
     own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
-    del own["adversary"]["auxiliary"]
+    own["adversary"] = {key: value for key, value in own["adversary"].items() if key not in ASKED_LATER}
+    own["federation"] = {**own["federation"], "release": settings.models}
     if settings.task.own_code:  # other code is another task, wherever it lies
         own["task"] = {**own["task"], "folder": _code(settings.task.own_code, settings.task.folder)}
     return own

@@ -39,7 +39,7 @@ def run_federation(
     _ENGINES[engine](plan, listener or _nobody, total)
     outcome = read_outcome(Path(plan.recordings))
     return FederationReport(
-        recordings=tuple(find_recordings(Path(plan.recordings))) if plan.tapped else (),
+        recordings=tuple(find_recordings(Path(plan.recordings))) if plan.records else (),
         failures=outcome.failures,
         seconds=time.monotonic() - started,
         evaluation=outcome.evaluation,

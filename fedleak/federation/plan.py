@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
@@ -21,6 +21,7 @@ from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
+Recorded = Literal["updates", "model"]
 RunConfig = dict[str, bool | int | float | str]
 
 
@@ -38,8 +39,9 @@ class FederationPlan(PlanSettings):
     """Folder that the server writes what it saw to."""
     vault: str
     """Folder that the clients keep the truth in."""
-    tapped: bool = True
-    """Whether the server records; what the strategy sees is the same either way."""
+    records: tuple[Recorded, ...] = ("updates", "model")
+    """What is recorded: each message of the recorded rounds, the model where it leaves the federation. What the
+    strategy sees is the same either way."""
 
     def defenses(self) -> Chain:
         """The chain of defenses, as it acts in this run."""
@@ -73,9 +75,11 @@ class FederationPlan(PlanSettings):
 
         Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
         """
-        later = {"utility"} if self.recorded(round) else set()
-        usual = {"device"} if self.device == "cpu" else set()
-        text = self.model_dump_json(exclude={"recordings", "vault", "tapped", *later, *usual})
+        left_out: dict[str, bool | set[str]] = {"recordings": True, "vault": True, "records": True}
+        left_out |= {"federation": {"release"}, "adversary": {"lacks", "queries", "patience"}}
+        left_out |= {"utility": True} if self.recorded(round) else {}
+        left_out |= {"device": True} if self.device == "cpu" else {}
+        text = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(f"{round}/{text}".encode()).digest()
 
     def leaving(self, round: int) -> Mapping[int, Stage]:
@@ -119,7 +123,7 @@ class FederationPlan(PlanSettings):
             node = tree
             for parent in parents:
                 node = node.setdefault(parent, {})
-            table = key in ("task", "federation.dropouts") and str(value).startswith(("{", "["))
+            table = key in ("task", "federation.dropouts", "federation.release") and str(value).startswith(("{", "["))
             node[name] = _parse(key, value) if table or (field is not None and _is_json(field)) else value
         return parse_settings(cls, tree)
 

@@ -30,11 +30,21 @@ def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
 Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
 
 
+def _when(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(tuple(value) if isinstance(value, list) else value)
+    except ValidationError as error:
+        raise PydanticCustomError("release", '"last", "every" or a list of rounds such as [10, 20]') from error
+
+
 def _name_or_table(value: Any, handler: Callable[[Any], Any]) -> Any:
     if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
         raise PydanticCustomError("transform", "the name of a transform, or a table with its name and options")
     return handler(value)
 
+
+Releases = Annotated[Literal["last", "every"] | tuple[Count, ...], WrapValidator(_when)]
 
 Transform = Annotated[str | Table, WrapValidator(_name_or_table)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -88,6 +98,8 @@ class FederationSettings(Settings):
     """FedProx's mu: how hard weights are pulled back to those that the server sent."""
     fraction_evaluate: Share = 0.0
     """Share of the clients that evaluate the new model each round."""
+    release: Releases | None = None
+    """After which rounds the model leaves the federation: "last", "every", or a list of rounds; None: never."""
     dropouts: Dropouts = 0.0
     """Who leaves rounds before they are over: a share of all clients, or tables of a client, a round and a stage."""
 
@@ -96,6 +108,26 @@ class FederationSettings(Settings):
         batches = self.batches if isinstance(self.batches, int) else 1
         if batches * self.epochs > MOST_STEPS:
             raise PydanticCustomError("steps", f"batches x epochs of at most {MOST_STEPS} local steps a round")
+        return self
+
+    @property
+    def releases(self) -> tuple[int, ...]:
+        """The rounds after which the model leaves the federation."""
+        match self.release:
+            case None:
+                return ()
+            case "last":
+                return (self.rounds,)
+            case "every":
+                return tuple(range(1, self.rounds + 1))
+            case rounds:
+                return tuple(sorted(rounds))
+
+    @model_validator(mode="after")
+    def _released_once(self) -> "FederationSettings":
+        named = self.releases
+        if self.release == () or len(set(named)) < len(named) or any(round > self.rounds for round in named):
+            raise PydanticCustomError("release", f"rounds to release after, each once, of the {self.rounds} there are")
         return self
 
     @model_validator(mode="after")
@@ -151,6 +183,12 @@ class AdversarySettings(Settings):
     unknown: tuple[TrainingFact, ...] = ()
     auxiliary: Annotated[int, Field(ge=0)] = 256
     """Public examples of the same kind as the clients', disjoint from theirs."""
+    lacks: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    """Classes that the public examples have none of; the adversary is asked what these look like."""
+    queries: Annotated[int, Field(ge=0)] | None = None
+    """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
+    patience: Rate | None = None
+    """Days that it goes on asking, where a defense lets so many answers go a day."""
     victims: Count | None = None
     """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
 
@@ -189,7 +227,9 @@ class UtilitySettings(Settings):
         return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience", "seeds"})
 
 
-ATTACKERS_SETTINGS = ("vary", "adversary.auxiliary")
+ASKED_LATER = ("auxiliary", "lacks", "queries", "patience")
+"""Settings of the adversary that matter only to who attacks what was recorded."""
+ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
 
 
@@ -209,6 +249,12 @@ class PlanSettings(Settings):
     def rounds(self) -> int:
         """The recorded rounds and those after them."""
         return self.federation.rounds + self.utility.rounds
+
+    @property
+    def models(self) -> tuple[int, ...]:
+        """The rounds after which somebody gets at the model: its weights where it is released, or else its answers."""
+        served = (self.federation.rounds,) if self.adversary.queries is not None else ()
+        return self.federation.releases or served
 
     @property
     def phases(self) -> tuple[FederationSettings, ...]:

@@ -207,4 +207,4 @@ def test_secure_aggregation_refuses_what_would_overflow(run: Run) -> None:
 
 
 def test_a_federation_that_is_not_tapped_records_nothing(run: Run) -> None:
-    assert run(tapped=False).recordings == ()
+    assert run(records=()).recordings == ()

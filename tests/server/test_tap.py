@@ -33,7 +33,12 @@ def what_the_strategy_sees(folder: Path, tapped: bool, monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patch:
         patch.setattr(FedAvg, "aggregate_train", aggregate)
-        tree = {"task": "digits-mlp", "recordings": str(folder / "r"), "vault": str(folder / "t"), "tapped": tapped}
+        tree = {
+            "task": "digits-mlp",
+            "recordings": str(folder / "r"),
+            "vault": str(folder / "t"),
+            "records": ["updates"] if tapped else [],
+        }
         run_federation(parse_settings(FederationPlan, {**tree, **changes}))
     return seen
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.defense import PLACES, ClientSide, Defense, defenses
+from fedleak.contracts.defense import PLACES, ClientSide, Defense, OperatorSide, defenses
 from fedleak.contracts.plugin import require_current_names
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.error_feedback import ErrorFeedback
@@ -34,8 +34,9 @@ def test_it_acts_where_it_overrides(name: str) -> None:
     assert defenses.get(name).acts_on == ACTING[name]
 
 
-def test_every_member_of_the_client_side_is_a_place() -> None:
-    assert set(PLACES) == {name for name in vars(ClientSide) if not name.startswith("_")}
+def test_every_member_of_the_client_s_and_the_operator_s_side_is_a_place() -> None:
+    sides = (*vars(ClientSide), *vars(OperatorSide))
+    assert set(PLACES) == {name for name in sides if not name.startswith("_")}
 
 
 def test_every_defense_acts_somewhere_but_the_servers_own() -> None:

@@ -10,7 +10,7 @@ from dp_accounting.pld import pld_privacy_accountant
 from fedleak.accounting.composition import Releases, Sample, composed_epsilon
 from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.accounting.mechanism import View
+from fedleak.accounting.mechanism import Vantage
 from fedleak.contracts.chain import Chain
 from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.federation import FederationSettings, PlanSettings
@@ -28,7 +28,7 @@ WHOLE: Table = {**MASKS, "threshold": 4}
 def of(
     *tables: Table,
     task: str = "digits-mlp",
-    view: View | None = None,
+    view: Vantage | None = None,
     utility: dict[str, Any] | None = None,
     **federation: Any,
 ) -> Guarantee | Unproven:

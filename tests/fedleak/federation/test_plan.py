@@ -30,7 +30,11 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
         recordings="a",
         vault="b",
         chain=({"use": "clipping", "max_norm": 0.5}, {"use": "secure-aggregation"}),
-        federation=FederationSettings(batches="all", strategy_options={"server_momentum": 0.5}, learning_rate=1e-3),
+        federation=FederationSettings(
+            batches="all", strategy_options={"server_momentum": 0.5}, learning_rate=1e-3, rounds=3, release=(1, 3)
+        ),
+        adversary=AdversarySettings(lacks=(0, 1), queries=100, patience=30.0),
+        records=("model",),
         model=ModelSettings(checkpoint="weights.pt"),
         utility=UtilitySettings(rounds=3, batches="all", learning_rate=0.5),
     )
@@ -41,8 +45,9 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
 
 def test_every_field_may_be_overridden_in_flwr_run() -> None:
     utility = UtilitySettings(batch_size=1, batches=1, epochs=1, learning_rate=0.1, momentum=0.0)
-    adversary, model = AdversarySettings(victims=1), ModelSettings(checkpoint="c")
-    plan = FederationPlan(task="t", recordings="a", vault="b", model=model, adversary=adversary, utility=utility)
+    adversary, model = AdversarySettings(victims=1, queries=1, patience=1.0), ModelSettings(checkpoint="c")
+    federation, where = FederationSettings(release="last"), {"recordings": "a", "vault": "b"}
+    plan = FederationPlan(task="t", **where, model=model, federation=federation, adversary=adversary, utility=utility)
     assert declared().keys() == plan.to_run_config().keys()
 
 

@@ -1,0 +1,36 @@
+"""Served: a model behind a prediction API. Whoever uses it sees answers alone, and only so many."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.contracts.view import View
+
+
+class Service(ABC):
+    """A prediction API as its user sees it: inputs in, probabilities out, until the budget is used up."""
+
+    @property
+    @abstractmethod
+    def remaining(self) -> int:
+        """How many more inputs it takes, whether it then answers or refuses them."""
+
+    @abstractmethod
+    def ask(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:
+        """The answers, a row for each input: probabilities of the classes, or what defenses leave of them.
+
+        A row of NaN was refused: by a defense, or because no question was left. What is hidden of a row is 0; an answer
+        of the label alone is 1 for its class. Each input counts, also one that was asked before. Inputs are clamped to
+        the range of the task's examples.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served(View):
+    """A service that answers with the global model after a round."""
+
+    reader: ClassVar[str] = "a user of the prediction API, who sees answers and no weights"
+    service: Service

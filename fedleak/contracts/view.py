@@ -1,0 +1,33 @@
+"""View: what an adversary holds. An update, a released model, or a service that answers; nothing private in any."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fedleak.contracts.chain import Chain
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What every adversary knows, whatever it looks at: the public problem, the defenses, what it is asked."""
+
+    reader: ClassVar[str]
+    """Who holds such a thing, as a sentence for the threat model."""
+    task: Task
+    cohort: tuple[int, ...] = (0,)
+    """The clients whose examples are in what is seen."""
+    round: int = 1
+    defense: Chain = field(default_factory=Chain)
+    """The defenses in the order they are applied: algorithm and parameters are public (Kerckhoffs), draws are not."""
+    auxiliary: Batch | None = None
+    """Public data of the same kind as the clients' (disjoint from it), where the adversary has some."""
+    candidates: Batch | None = None
+    """Records that the adversary is asked about: which of them are behind what is seen? Mixed up are examples behind
+    it, others that clients hold, and such as nobody trained on. Only for attacks that say so in `Attack.requires`."""
+    classes: tuple[int, ...] = ()
+    """The classes that the adversary is asked to give a representative of."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them
+            object.__setattr__(self, "defense", Chain(tuple(self.defense)))
