@@ -214,8 +214,9 @@ class PrivacyProof:
 
 
 class Defense(Plugin, ClientSide, OperatorSide, AdversaryKnowledge, PrivacyProof, ABC):
-    """What a client does so that its update leaks less, or an operator so that answers do; algorithm and parameters are public, `rng` is not.
+    """What a client does so that its update leaks less, or the operator of an API so that answers do.
 
+    Algorithm and parameters are public, `rng` is not.
     A defense is told by the methods that it overrides, in any of the four roles.
     """
 
