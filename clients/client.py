@@ -26,11 +26,11 @@ from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.settings.dropouts import STAGES, Stage
-from fedleak.vault import PrivateBatch, deposit
+from fedleak.vault import PrivateBatch, deposit, deposit_use
 
 from .floor import Floor
 from .memory import Footprint, footprint
-from .share import examples_of, held_by, pretraining_of
+from .share import chosen_of, examples_of, held_by, pretraining_of, share_of
 
 CHUNK = 256
 
@@ -123,6 +123,7 @@ class Client:
         """Trains and defends; in a recorded round, deposits the truth in the vault."""
         examples, training = examples_of(self.plan, self.partition, self.round)
         trained = self._train(content, examples, training, self.plan.defenses())
+        self._deposit_use()
         if not self.plan.recorded(self.round):
             return trained
         truth = PrivateBatch(
@@ -141,7 +142,16 @@ class Client:
     def pretrain(self, content: RecordDict) -> Trained:
         """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
         examples, training = pretraining_of(self.plan, self.partition)
-        return self._train(content, examples, training, Chain())
+        trained = self._train(content, examples, training, Chain())
+        self._deposit_use()
+        return trained
+
+    def _deposit_use(self) -> None:
+        """Where the model is recorded later on, whose truth is all that trained for it: which examples did now."""
+        if "model" in self.plan.records and self.round <= max(self.plan.models, default=0):
+            round = 0 if self.pretraining else self.round
+            chosen = None if self.pretraining else chosen_of(self.plan, self.partition, round)[0]
+            deposit_use(Path(self.plan.vault), share_of(self.plan, self.partition), self.partition, round, chosen)
 
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.

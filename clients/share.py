@@ -39,25 +39,29 @@ def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
-    share, settings = places_of(plan, client), plan.training(round)
-    _require_examples(plan, len(share))
+    chosen, training = chosen_of(plan, client, round)
+    places = places_of(plan, client)
+    return load(plan.source).clients[places if chosen is None else places[chosen]], training
+
+
+def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor, " chosen"] | None, LocalTraining]:
+    """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how."""
+    held, settings = len(places_of(plan, client)), plan.training(round)
+    _require_examples(plan, held)
+    order = torch.randperm(held, generator=generator(plan.seed, "examples", client, round))
     if settings.batches == "all":
-        batches = batches_in(len(share), settings.training())
-        if not (settings.drop_last and settings.epochs == 1):
-            return share_of(plan, client), settings.training(batches)
+        batches = batches_in(held, settings.training())
         # What a single epoch leaves out is in no update, and so no truth behind one.
-        needed = settings.batch_size * batches
-        chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
-        return load(plan.source).clients[share[chosen]], settings.training(batches)
+        left_out = settings.drop_last and settings.epochs == 1
+        return order[: settings.batch_size * batches] if left_out else None, settings.training(batches)
     needed = settings.batch_size * settings.batches
-    if needed > len(share):
+    if needed > held:
         table = "federation" if plan.recorded(round) else "utility"
         raise ConfigError(
-            f"{table}: client {client} has {len(share)} examples and a round takes {needed} (batch_size x batches); "
+            f"{table}: client {client} has {held} examples and a round takes {needed} (batch_size x batches); "
             "lower either, or take fewer clients"
         )
-    chosen = torch.randperm(len(share), generator=generator(plan.seed, "examples", client, round))[:needed]
-    return load(plan.source).clients[share[chosen]], settings.training()
+    return order[:needed], settings.training()
 
 
 def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTraining]:

@@ -96,6 +96,7 @@ def capture(
             "model": model or {},
             "adversary": adversary or {},
             "chain": list(repeatable(tuple(chain))),
+            "records": ["updates"],
             "recordings": f"{folder}/recordings",
             "vault": f"{folder}/vault",
         }

@@ -1,10 +1,18 @@
 """The vault: what clients really trained on. Only clients write it, only scoring and verification read it."""
 
+import hashlib
+import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
 from fedleak.errors import RecordingError
-from fedleak.io.tensors import read_pair, write_pair
+from fedleak.io.atomic import write_atomically
+from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import Device
 from fedleak.learning.space import space_from
@@ -77,3 +85,54 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
         )
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the truth of a client ({error!r} is missing or wrong)") from error
+
+
+# What trained for a model: a client's share once, and of each round which of it was used.
+
+
+def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[Tensor, " chosen"] | None) -> None:
+    """Stores a client's share once, and which of it a round used: None for all, round 0 for those before the first."""
+    stem = _share(vault, client)
+    digest = hashlib.blake2b(share.inputs.numpy().tobytes() + share.labels.numpy().tobytes()).hexdigest()
+    known = beside(stem, FACTS)
+    if not known.exists() or json.loads(known.read_bytes()).get("digest") != digest:
+        facts = {"space": share.space.facts(), "digest": digest}
+        write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts)
+    used = list(range(len(share))) if chosen is None else chosen.tolist()
+    write_atomically(vault / "shares" / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
+
+
+def trained_until(vault: Path, round: int) -> dict[int, Batch]:
+    """By client the examples that it trained on in any round up to this one; without clients that never did.
+
+    Raises `RecordingError` where that was not kept or is damaged.
+    """
+    used: dict[int, set[int]] = {}
+    for path in sorted((vault / "shares").glob("client-*-round-*.json")):
+        client, when = (int(part) for part in re.findall(r"\d+", path.stem))
+        if when <= round:
+            used.setdefault(client, set()).update(_places(path))
+    if not used:
+        raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on")
+    return {client: _examples(vault, client, sorted(places)) for client, places in sorted(used.items())}
+
+
+def _share(vault: Path, client: int) -> Path:
+    return vault / "shares" / f"client-{client:04d}"
+
+
+def _places(path: Path) -> list[int]:
+    try:
+        return [int(place) for place in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordingError(f"{path} is not the places of a round ({error}); record it again") from error
+
+
+def _examples(vault: Path, client: int, places: list[int]) -> Batch:
+    stem = _share(vault, client)
+    tensors, facts = read_pair(stem)
+    try:
+        share = Batch(tensors["inputs"], tensors["labels"], space_from(facts["space"]))
+        return share[torch.tensor(places, dtype=torch.int64)]
+    except (KeyError, TypeError, IndexError) as error:
+        raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error

@@ -26,6 +26,7 @@ from .homomorphic import HomomorphicLayer
 from .meter import Meter
 from .protocol_layer import ProtocolLayer
 from .recorder import Recorder
+from .releases import AfterRound, Releases
 from .roster import Roster, greeting
 from .secagg_plus import FlowerAggregationLayer
 from .secure_aggregation import SecureAggregationLayer
@@ -60,10 +61,11 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
     )
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
-    layers = _layers(plan, roster, recorder)
+    after = evaluator if recorder is None else Releases(recorder, evaluator)
+    layers = _layers(plan, roster, recorder if "updates" in plan.records else None)
     with seeded(plan.seed, "sampling"):
         try:
-            _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, evaluator)
+            _federate(Evaluated(strategy, outcome.evaluation), layers, weights, plan.rounds, after)
         except Settled:
             return
         except FedleakError:
@@ -116,10 +118,10 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     return grid if protocol is None else LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
 
 
-def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, evaluator: Evaluator | None) -> None:
+def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, after: AfterRound | None) -> None:
     """Runs the strategy."""
     arrays = wire.to_arrays(weights.state_dict())
     try:
-        strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), evaluator)
+        strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), after)
     except AppExitException as error:
         raise FederationError(f"Flower's {type(strategy.inner).__name__} gave up: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from flwr.app import RecordDict
+from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
 from fedleak.contracts.chain import Chain
@@ -20,19 +20,9 @@ from fedleak.learning.mean_change import MeanChange
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording import (
-    CIPHERTEXT,
-    CUT,
-    OWN_SEED,
-    RING,
-    Payload,
-    Recording,
-    in_memory,
-    read_recording,
-    ring_asked,
-    stem_of,
-    write_recording,
-)
+from fedleak.recording.files import read_recording, write_recording
+from fedleak.recording.payload import CIPHERTEXT, CUT, OWN_SEED, RING, Payload, in_memory, ring_asked, stem_of
+from fedleak.recording.recording import Recording
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
 from fedleak.secure_aggregation.ring import Elements
@@ -70,6 +60,11 @@ class Recorder:
         if self.plan.recorded(round):
             cut = {CUT: float(opened.cut)} if opened.cut else {}
             self._write("aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut)
+
+    def model(self, round: int, arrays: ArrayRecord) -> None:
+        """Records the model after a round."""
+        weights = self._task.split(wire.to_tensors(arrays))
+        self._write("model", tuple(range(self.plan.federation.clients)), round, weights, {}, None, {})
 
     def mean(self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int) -> None:
         """Records the mean of weights that Flower's own protocol reveals, in the rounds that are recorded."""
@@ -143,7 +138,7 @@ class Recorder:
             cohort=cohort,
             round=round,
             num_examples=examples,
-            training=self._known_training(None if kind == "aggregate" else examples),
+            training=self._known_training(examples if kind in ("weights", "masked") else None),
             chain=self._chain,
             defense=self.plan.defense,
             seed=self.plan.seed,

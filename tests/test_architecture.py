@@ -58,7 +58,7 @@ BREACHES = [
     Breach(SEEDS, "attacks", "from fedleak.federation.reply import reply"),
     Breach(SEEDS, "attacks", "from fedleak.tasks import initial_weights"),
     Breach(SEEDS, "attacks", "from fedleak.defenses import secure_aggregation"),
-    Breach(SEEDS, "attacks", "from fedleak.recording import read_recording"),
+    Breach(SEEDS, "attacks", "from fedleak.recording.files import read_recording"),
     Breach(SEEDS, "attacks", "from fedleak.secure_aggregation.keys import Seeded"),
     Breach(ONE_NAME, "attacks", "import server.app"),
     Breach(ONE_NAME, "cli", "from clients.share import share_of"),

@@ -12,13 +12,15 @@ from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
 from fedleak.campaign.federation_rows import federation_rows
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_count, place_of
+from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_messages, place_of
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.evaluation.message import Message
-from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import trained_as
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.federation.outcome import ClientFailure
+from fedleak.federation.plan import Recorded
 from fedleak.formatting import counted
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Split
@@ -105,7 +107,7 @@ class Bookkeeping:
         if federated.traceback:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
-        left = [cell for number, _ in sections for cell in self._section(number, federation.defense, federated)]
+        left = [cell for section in sections for cell in self._section(section, federation.records, federated)]
         self._tuned(federation.point.split, -1)
         self.progress.report()
         return left
@@ -139,16 +141,17 @@ class Bookkeeping:
         if self.lost_federations and len(self.lost_federations) == self.progress.federations:
             raise self.lost_federations[0]
 
-    def _section(self, number: int, defense: NamedDefense, federated: Federated) -> list[Cell]:
+    def _section(self, section: Section, records: tuple[Recorded, ...], federated: Federated) -> list[Cell]:
         """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
-        point, section = self.campaign.points[number], (number, defense.name)
+        number, point = section[0], self.campaign.points[section[0]]
+        defense = next(row for row in point.experiment.defenses if row.name == section[1])
         choice = self.choice
         cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages, choice))
         failed, others = _by_round(federated.failures, point.experiment)
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
-        surplus = len(messages) - expected_count(point.experiment, defense)
-        self.progress.total += surplus * len(choice.labels(self.campaign, point, defense.name, 0))
+        expected = expected_messages(point.experiment, defense, records)
+        self.progress.total += self._cells_on(point, defense, messages) - self._cells_on(point, defense, expected)
         self.ledger.federated(section, federation_rows(point, defense.name, federated))
         left: list[Cell] = []
         for message in messages:
@@ -158,6 +161,9 @@ class Bookkeeping:
         for failure in (*failed.values(), *others):
             self.log.client_failed(defense.name, point.federation, failure)
         return left
+
+    def _cells_on(self, point: Point, defense: NamedDefense, messages: Sequence[MessageKey]) -> int:
+        return sum(len(self.choice.labels(self.campaign, point, defense.name, who)) for _, who in messages)
 
     def _expect(self, cells: Sequence[Cell]) -> list[Cell]:
         """Keeps a place for each cell, and enters those that an earlier start has finished; returns the others."""
@@ -195,8 +201,12 @@ def books_of(campaign: Campaign, folder: RunFolder, events: Events) -> Bookkeepi
     sections = [(number, defense.name) for number, point in points for defense in point.experiment.defenses]
     federations, cells = counts_of(campaign)
     metric = next(iter(campaign.first.metrics), "")
-    tuning = {(point.federation, row.name) for point in campaign.points if point.split == "tuning"
-              for row in point.experiment.defenses}  # fmt: skip
+    tuning = {
+        (point.federation, trained_as(point.experiment, row).name)
+        for point in campaign.points
+        if point.split == "tuning"
+        for row in point.experiment.defenses
+    }
     return Bookkeeping(
         campaign=campaign,
         tuning=len(tuning) if campaign.only_chosen else 0,

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import FedleakError
+from fedleak.evaluation.adversary import Terms
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.base import Table
+from fedleak.settings.federation import AdversarySettings
 
 Section = tuple[int, str]
 """A point's place in the campaign, and the name of a defense."""
@@ -25,7 +28,9 @@ class Cell:
     table: Table
     """The attack, every option written out."""
     metrics: tuple[str, ...]
-    auxiliary: int
+    adversary: AdversarySettings
+    chain: tuple[Table, ...] = ()
+    """The defenses as they act in the run, those of answers too."""
     address: str
 
     @property
@@ -37,6 +42,13 @@ class Cell:
     def folder(self) -> RunFolder:
         """The run that the cell belongs to."""
         return RunFolder(self.root)
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms the attack is let at the message."""
+        place = self.place
+        seed_key = (place.seed, "service", place.attack, place.defense, place.round, str(sorted(place.setting.items())))
+        return Terms(adversary=self.adversary, chain=Chain.build(self.chain), seed_key=seed_key)
 
     @property
     def built_metrics(self) -> tuple[Metric, ...]:

@@ -7,8 +7,9 @@ from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
-from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
 from fedleak.errors import OutputError, sentence
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.challenge import Challenge
@@ -19,6 +20,8 @@ from fedleak.randomness import one_thread
 from fedleak.results.row import Remarks, Row
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
+from fedleak.serving.log import write_log
+from fedleak.serving.served_model import ServedModel
 
 BUGS = (Exception, SystemExit)
 """What an attack of somebody's may raise: also its wish to end the process."""
@@ -44,16 +47,18 @@ def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
 
 
 def _attacked(cell: Cell, message: Message) -> Saved:
-    observation, challenge = adversary.observe(message, cell.auxiliary, attacks.from_table(cell.table))
+    observation, challenge = adversary.observe(message, cell.terms, attacks.from_table(cell.table))
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
+    if isinstance(observation, Served) and isinstance(observation.service, ServedModel):
+        write_log(cell.folder.queries(cell.place), observation.service.log)
     rows = _rows(cell, saved, observation, message, challenge, seconds)
     return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
 
 
-def _guessed(cell: Cell, observation: Observation, saved: Saved) -> Saved:
+def _guessed(cell: Cell, observation: View, saved: Saved) -> Saved:
     try:
         return replace(saved, guess=adversary.guess(observation, cell.table, cell.place))
     except BUGS as error:  # the same as in `run_cell`, but here the prior can still be scored
@@ -61,7 +66,7 @@ def _guessed(cell: Cell, observation: Observation, saved: Saved) -> Saved:
 
 
 def _rows(
-    cell: Cell, saved: Saved, observation: Observation, message: Message, challenge: Challenge | None, seconds: float
+    cell: Cell, saved: Saved, observation: View, message: Message, challenge: Challenge | None, seconds: float
 ) -> tuple[Row, ...]:
     # Not by the defense: every defense of a message stands beside the same baselines.
     public, unseen = adversary.public_and_unseen(observation)

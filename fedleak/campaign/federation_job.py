@@ -10,20 +10,21 @@ from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
-from fedleak.campaign.plan import MessageKey, senders_of, whole_address
+from fedleak.campaign.plan import MessageKey, expected_messages, whole_address
 from fedleak.errors import FederationError, FedleakError, OutputError, sentence
 from fedleak.experiment.campaign import Point
-from fedleak.experiment.canonical import acting_tables
+from fedleak.experiment.canonical import training_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
 from fedleak.federation.outcome import ClientFailure, Cost, Evaluation, Outcome, outcome_so_far
-from fedleak.federation.plan import FederationPlan
+from fedleak.federation.plan import EVERYTHING, FederationPlan, Recorded
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
-from fedleak.recording import find_recordings
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.recording.files import find_recordings
+from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings.federation import PlanSettings, UtilitySettings
+from fedleak.statistics.group import SENDERS, sender_of
 from fedleak.vault import stem_of
 
 
@@ -34,7 +35,9 @@ class Federation:
     root: Path
     point: Point
     defense: NamedDefense
+    """The first of those that are trained under in the same way."""
     engine: Engine
+    records: tuple[Recorded, ...] = EVERYTHING
 
     @property
     def key(self) -> tuple[str, str]:
@@ -105,7 +108,7 @@ def _facts(federation: Federation, outcome: Outcome, seconds: float) -> dict[str
     """What the marker holds."""
     messages = _messages(federation.recordings)
     return {
-        "address": whole_address(federation.point.experiment, federation.defense),
+        "address": _address(federation),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
         "failures": [asdict(failure) for failure in outcome.failures],
         "seconds": seconds,
@@ -132,10 +135,13 @@ def _unsent(federation: Federation, left: Federated, error: str) -> dict[Message
     reason = f"the federation broke down: {error}" if left.messages else error
     return {
         (round, who): reason
-        for round in range(max(reached, 1), experiment.federation.rounds + 1)
-        for who in senders_of(experiment, federation.defense)
-        if (round, who) not in known
+        for round, who in expected_messages(experiment, federation.defense, federation.records)
+        if round >= reached and (round, who) not in known
     }
+
+
+def _address(federation: Federation) -> str:
+    return whole_address(federation.point.experiment, federation.defense, federation.records)
 
 
 def reusable(federation: Federation) -> Federated | None:
@@ -146,15 +152,14 @@ def reusable(federation: Federation) -> Federated | None:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
-    address = whole_address(federation.point.experiment, federation.defense)
-    whole = facts["address"] == address and all(failure.planned for failure in earlier.failures)
+    whole = facts["address"] == _address(federation) and all(failure.planned for failure in earlier.failures)
     return earlier if whole and _intact(federation, earlier) else None
 
 
-def order_of(message: MessageKey) -> tuple[int, bool, int]:
-    """Sorts messages by round, then client, the aggregate last."""
+def order_of(message: MessageKey) -> tuple[int, int, int]:
+    """Sorts messages by round, then client, then the aggregate and the model."""
     round, who = message
-    return (round, who == AGGREGATE, 0 if who == AGGREGATE else who)
+    return (round, SENDERS.index(sender_of(who)), 0 if isinstance(who, str) else who)
 
 
 def _plan(federation: Federation) -> FederationPlan:
@@ -165,17 +170,19 @@ def _plan(federation: Federation) -> FederationPlan:
     return FederationPlan(
         **settings,
         defense=federation.defense.name,
-        chain=tuple(acting_tables(federation.point.experiment, federation.defense)),
+        chain=tuple(training_tables(federation.point.experiment, federation.defense)),
+        records=federation.records,
         recordings=str(federation.recordings.resolve()),
         vault=str(federation.vault.resolve()),
     )
 
 
 def _messages(recordings: Path) -> list[MessageKey]:
-    """The messages below a folder by round, then client, the aggregate last."""
+    """The messages below a folder by round, then client, then the aggregate and the model."""
     found: list[MessageKey] = []
     for path in find_recordings(recordings):
-        who: Who = AGGREGATE if path.stem == AGGREGATE else int(path.stem.removeprefix("client-"))
+        words: dict[str, Who] = {AGGREGATE: AGGREGATE, MODEL: MODEL}
+        who = words[path.stem] if path.stem in words else int(path.stem.removeprefix("client-"))
         found.append((int(path.parent.name.removeprefix("round-")), who))
     return sorted(found, key=order_of)
 
@@ -186,8 +193,8 @@ def _intact(federation: Federation, federated: Federated) -> bool:
         same = all(_digest(federation.recordings, message) == digest for message, digest in federated.messages.items())
     except OSError:
         return False
-    clients = [(round, who) for round, who in federated.messages if who != AGGREGATE]
-    truths = (stem_of(federation.vault, round, int(who)) for round, who in clients)
+    clients = [(round, who) for round, who in federated.messages if not isinstance(who, str)]
+    truths = (stem_of(federation.vault, round, who) for round, who in clients)
     return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
 
 

@@ -6,7 +6,7 @@ from fedleak.campaign.federation_job import Federated
 from fedleak.experiment.campaign import Point
 from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
 from fedleak.results.federation_row import FederationRow
-from fedleak.results.schema import AGGREGATE
+from fedleak.results.schema import MODEL
 
 
 def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
@@ -22,7 +22,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             seed=experiment.seed,
             round=round,
             recorded=round <= experiment.federation.rounds,
-            messages=sum(own == round for own, _ in federated.messages),
+            messages=sum(own == round and who != MODEL for own, who in federated.messages),
             failures=_silent(federated, round),
             accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
             loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
@@ -37,7 +37,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
 
 def _silent(federated: Federated, round: int) -> int:
     """How many clients sent nothing in a round."""
-    unsent = sum(own == round and who != AGGREGATE for own, who in federated.unsent)
+    unsent = sum(own == round and not isinstance(who, str) for own, who in federated.unsent)
     failed = {failure.client for failure in federated.failures if failure.round == round}
     sent = {who for own, who in federated.messages if own == round}
     return unsent + len(failed - sent - {None})

@@ -1,6 +1,7 @@
 """Plan of a campaign: a cell for every attack on every message, each with the address of all that it depends on."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,35 +11,68 @@ from typing import get_args
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
 from fedleak.experiment.campaign import Campaign, Point, distinct
-from fedleak.experiment.canonical import acting_tables, attack_tables, named_in, settings_facts
+from fedleak.experiment.canonical import (
+    acting_tables,
+    attack_tables,
+    named_in,
+    settings_facts,
+    trained_as,
+    training_tables,
+)
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import algorithm_of, labeled_attacks, variants_of
+from fedleak.federation.plan import EVERYTHING, Recorded
 from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.learning.facts import Device
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, Who, setting_key
-from fedleak.statistics.group import Sender, Variant
+from fedleak.results.schema import AGGREGATE, MODEL, Who, setting_key
+from fedleak.settings.base import Table
+from fedleak.statistics.group import Variant, sender_of
 
 MessageKey = tuple[int, Who]
 """Of a message in its federation: round and sender."""
 
 
-def federation_address(experiment: Experiment, row: NamedDefense) -> str:
+def records_of(campaign: Campaign) -> tuple[Recorded, ...]:
+    """What the federations of a campaign record: what some attack looks at; without attacks all there is."""
+    tables = [table for experiment in distinct(campaign) for table in attack_tables(experiment)]
+    looked_at: dict[Recorded, bool] = {"updates": any(not sees_model(table) for table in tables), "model": True}
+    return tuple(kind for kind, wanted in looked_at.items() if wanted or not tables)
+
+
+def federation_address(experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING) -> str:
     """What recordings depend on: settings, defenses, source of fedleak; not the rounds after them by themselves."""
-    chain = {"name": row.name, "chain": acting_tables(experiment, row)}
+    trained = trained_as(experiment, row)
+    chain = {"name": trained.name, "chain": training_tables(experiment, trained)}
     settings = {key: value for key, value in settings_facts(experiment).items() if key != "utility"}
-    return address_of([settings, chain, source_fingerprint()])
+    return address_of([settings, chain, records, source_fingerprint()])
 
 
-def whole_address(experiment: Experiment, row: NamedDefense) -> str:
+def whole_address(experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING) -> str:
     """What a federation depends on, to its end."""
-    return address_of([federation_address(experiment, row), experiment.utility.model_dump(mode="json")])
+    return address_of([federation_address(experiment, row, records), experiment.utility.model_dump(mode="json")])
 
 
-def expected_count(experiment: Experiment, row: NamedDefense) -> int:
-    """How many messages the server will have seen if every client takes part in every round and none fails."""
-    return experiment.federation.rounds * len(senders_of(experiment, row))
+def expected_messages(
+    experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING
+) -> list[MessageKey]:
+    """The messages that there will be if every client takes part in every round and none fails, models among them."""
+    updates = range(1, experiment.federation.rounds + 1) if "updates" in records else ()
+    models = experiment.models if "model" in records else ()
+    senders = senders_of(experiment, row)
+    return [*((round, who) for round in updates for who in senders), *((round, MODEL) for round in models)]
+
+
+def sees_model(table: Table) -> bool:
+    """Whether an attack looks at a model that left the federation, its weights or its answers, and not at updates."""
+    return _sees_model(json.dumps(table, sort_keys=True))
+
+
+@lru_cache(maxsize=1024)
+def _sees_model(table: str) -> bool:
+    return attacks.from_table(json.loads(table)).sees is not Observation
 
 
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
@@ -64,12 +98,14 @@ class Choice:
         All, unless the campaign asks for those that were chosen alone: then on tuning seeds only what there is a choice
         of, and on the others the winner of that, or its first variant where none has a figure.
         """
-        every, variants = list(labeled_attacks(point.experiment)), variants_of(point.experiment)
+        tables = labeled_attacks(point.experiment)
+        every = [label for label, table in tables.items() if sees_model(table) == (who == MODEL)]
+        variants = {label: name for label, name in variants_of(point.experiment).items() if label in every}
         if not campaign.only_chosen:
             return every
         if point.split == "tuning":
             return list(variants)
-        sender: Sender = "aggregate" if who == AGGREGATE else "client"
+        sender = sender_of(who)
         place = (point.experiment.task.label, setting_key(point.setting), defense)
         firsts = {algorithm: label for label, algorithm in reversed(variants.items())}
         chosen = {one.algorithm: one.attack for one in self.winners if (*one[:3], one.sender) == (*place, sender)}
@@ -94,10 +130,10 @@ def cells_of(
     """
     point = campaign.points[number]
     experiment = point.experiment
-    federation = federation_address(experiment, row)
-    auxiliary = experiment.adversary.auxiliary
+    federation = federation_address(experiment, row, records_of(campaign))
+    adversary, chain = experiment.adversary, tuple(acting_tables(experiment, row))
     tables = labeled_attacks(experiment)
-    common = (federation, experiment.metrics, auxiliary)
+    common = (federation, experiment.metrics, adversary.model_dump(mode="json"), chain)
     every = list(messages.values())
     more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
     return [
@@ -107,7 +143,8 @@ def cells_of(
             place=place_of(point, row.name, (round, who), label, algorithm_of(tables[label])),
             table=tables[label],
             metrics=experiment.metrics,
-            auxiliary=auxiliary,
+            adversary=adversary,
+            chain=chain,
             address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()
@@ -141,9 +178,15 @@ def devices_of(campaign: Campaign) -> set[Device]:
 
 def counts_of(campaign: Campaign) -> tuple[int, int]:
     """Federations and cells, if every client takes part in every round."""
-    federations, cells = set(), 0
+    federations, cells, records = set(), 0, records_of(campaign)
     for point in campaign.points:
         for row in point.experiment.defenses:
-            federations.add((point.federation, row.name))
-            cells += expected_count(point.experiment, row) * len(UNTUNED.labels(campaign, point, row.name, 0))
+            federations.add((point.federation, trained_as(point.experiment, row).name))
+            expected = Counter(_kind(who) for _, who in expected_messages(point.experiment, row, records))
+            cells += sum(count * len(UNTUNED.labels(campaign, point, row.name, who)) for who, count in expected.items())
     return len(federations), cells
+
+
+def _kind(who: Who) -> Who:
+    """One client stands for all, whose messages are attacked alike."""
+    return who if isinstance(who, str) else 0

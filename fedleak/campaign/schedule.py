@@ -7,8 +7,10 @@ from typing import Literal
 
 from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.federation_job import Federation
+from fedleak.campaign.plan import records_of
 from fedleak.campaign.workers import Engine
 from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.canonical import trained_as
 from fedleak.runs.folder import RunFolder
 
 
@@ -38,9 +40,12 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
     of_flower: Literal["loopback", "simulation"] = "simulation" if engine == "simulation" else "loopback"
     sections: dict[tuple[str, str], list[Section]] = {}
     federations: deque[Federation] = deque()
+    records = records_of(campaign)
     for number, point in enumerate(campaign.points):
         for defense in point.experiment.defenses:
-            federation = Federation(root=folder.root, point=point, defense=defense, engine=of_flower)
+            trained = trained_as(point.experiment, defense)
+            folder.share(defense.name, point.federation, trained.name)
+            federation = Federation(root=folder.root, point=point, defense=trained, engine=of_flower, records=records)
             if federation.key not in sections:
                 federations.append(federation)
             sections.setdefault(federation.key, []).append((number, defense.name))

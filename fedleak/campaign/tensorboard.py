@@ -44,7 +44,7 @@ def settings_of(cell: Cell, message: Message) -> dict[str, Setting]:
         "round": place.round,
         "seed": place.seed,
         "split": place.split,
-        "adversary.auxiliary": cell.auxiliary,
+        "adversary.auxiliary": cell.adversary.auxiliary,
         **_training(message),
         **place.setting,
         **dict(_options(cell.table, "attack")),

@@ -13,11 +13,12 @@ from fedleak.cli.options import AttackName, DeviceName
 from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
-from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
+from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
+from fedleak.evaluation.adversary import Terms
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
 from fedleak.experiment.canonical import placed
@@ -29,10 +30,11 @@ from fedleak.randomness import one_thread
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name
 from fedleak.settings.base import Table
+from fedleak.settings.federation import AdversarySettings
 
 
 def attack_recording(
-    path: Path, table: Table, seed: int | None, auxiliary: int, out: Path | None, device: str | None = None
+    path: Path, table: Table, seed: int | None, terms: Terms, out: Path | None, device: str | None = None
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
@@ -56,7 +58,7 @@ def attack_recording(
         round=recording.round,
         seed=recording.seed if seed is None else seed,
     )
-    observation, challenge = _observe(message, auxiliary, attack)
+    observation, challenge = _observe(message, terms, attack)
     guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
     if guess.failure is not None:
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
@@ -71,16 +73,17 @@ def attack_recording(
         )
 
 
-def _observe(message: Message, auxiliary: int, attack: Attack) -> tuple[Observation, Challenge | None]:
+def _observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, Challenge | None]:
     """Public data is a help, not a need: a machine without the data set can still attack, but nobody can be asked."""
     try:
-        return adversary.observe(message, auxiliary, attack)
+        return adversary.observe(message, terms, attack)
     except DataError as error:
         typer.echo(f"no public data for the adversary: {error}", err=True)
-        return adversary.observe(replace(message, vault=None), 0, attack)
+        alone = terms.adversary.model_copy(update={"auxiliary": 0})
+        return adversary.observe(replace(message, vault=None), replace(terms, adversary=alone), attack)
 
 
-def _guess(observation: Observation, table: Table, place: Place) -> tuple[Reconstruction, float]:
+def _guess(observation: View, table: Table, place: Place) -> tuple[Reconstruction, float]:
     started = time.perf_counter()
     with progress_bar() as bar, one_thread():
         task = bar.add_task(table["use"], total=None, count="")
@@ -114,7 +117,7 @@ def _truth(message: Message) -> Batch | None:
 
 
 def _scores(
-    observation: Observation, guess: Reconstruction, message: Message, challenge: Challenge | None, place: Place
+    observation: View, guess: Reconstruction, message: Message, challenge: Challenge | None, place: Place
 ) -> list[Score]:
     public, unseen = adversary.public_and_unseen(observation)
     seed_key = place.seed, place.round, place.client
@@ -172,13 +175,21 @@ def command(
         int | None, typer.Option(help="The attack's dice; those of the recording's run by default.")
     ] = None,
     auxiliary: Annotated[int, typer.Option(min=0, help="Public examples that the adversary holds.")] = 256,
+    lacks: Annotated[
+        list[int] | None, typer.Option(min=0, help="A class that none of these is of, and is asked about; repeatable.")
+    ] = None,
+    queries: Annotated[
+        int | None, typer.Option(min=0, help="Of an attack on a prediction API: inputs that it may ask.")
+    ] = None,
     device: DeviceName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, auxiliary, out, device)
+    known = AdversarySettings(auxiliary=auxiliary, lacks=tuple(lacks or ()), queries=queries)
+    terms = Terms(adversary=known, seed_key=(seed, "service", use))
+    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Message: one recorded message, the truth behind it and the federation around it, each file read once."""
+"""Message: one recorded message, or model, the truth behind it and what lay around it, each file read once."""
 
 import math
 from collections.abc import Iterator
@@ -9,17 +9,19 @@ from pathlib import Path
 import torch
 
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
 from fedleak.learning.batch import Batch, joined
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.recording import Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.recording import Recording
 from fedleak.results.row import Cellular
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
-from fedleak.vault import PrivateBatch, deposited, withdraw
+from fedleak.vault import PrivateBatch, deposited, trained_until, withdraw
 
 
 def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
@@ -30,7 +32,7 @@ def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One message of a recorded federation. Nothing is read before it is asked for, and nothing twice.
+    """One message of a recorded federation, or a model that left it. Nothing is read before it is asked for or twice.
 
     Made for one cell, or one picture, and let go after it: what it has read stays in memory as long as it does.
     """
@@ -48,7 +50,7 @@ class Message:
     @classmethod
     def of(cls, folder: RunFolder, place: Cellular) -> "Message":
         """The message that a cell of a run is about."""
-        client = None if place.client == AGGREGATE else (place.round, place.client)
+        client = None if isinstance(place.client, str) else (place.round, place.client)
         federation = place.defense, place.federation
         recordings, vault = folder.recordings(*federation), folder.vault(*federation)
         return cls(path=folder.recording(place), recordings=recordings, vault=vault, client=client)
@@ -65,8 +67,9 @@ class Message:
 
     @property
     def sender(self) -> Who:
-        """The client, or the aggregate."""
-        return AGGREGATE if self.recording.kind == "aggregate" else self.recording.cohort[0]
+        """The client, the aggregate, or the model."""
+        kind = self.recording.kind
+        return kind if kind in (AGGREGATE, MODEL) else self.recording.cohort[0]
 
     @property
     def round(self) -> int:
@@ -85,12 +88,22 @@ class Message:
 
     @cached_property
     def truth(self) -> Batch:
-        """The examples behind it, client after client of the cohort; raises `RecordingError`."""
+        """The examples behind it, client after client of the cohort; raises `RecordingError`.
+
+        Of a model all that any client trained on up to its round, recorded or not.
+        """
+        if self.recording.kind == MODEL:
+            return joined(trained_until(self._vault, self.recording.round).values())
         return joined(deposit.examples for deposit in self.deposits)
 
     @cached_property
     def seen(self) -> Batch:
-        """The truth with NaN for what no client trained on, as where a defense moved it out of the picture."""
+        """The truth with NaN for what no client trained on, as where a defense moved it out of the picture.
+
+        Of a model all of the truth: what is out of the picture in one round is in it in another.
+        """
+        if self.recording.kind == MODEL:
+            return self.truth
         chain = self.recording.observation().defense.local
         masks = [chain.seen(one.examples, one.seed_key) for one in self.deposits]
         return replace(self.truth, inputs=self.truth.inputs.masked_fill(~torch.cat(masks), math.nan))
@@ -98,6 +111,8 @@ class Message:
     @property
     def training(self) -> LocalTraining:
         """How its client, or the first of a cohort, really trained; raises `RecordingError`."""
+        if self.recording.kind == MODEL:
+            return self.recording.training
         return self._deposit(self.round, self.cohort[0]).training
 
     @property
@@ -108,10 +123,16 @@ class Message:
         others = (path for path in sorted(paths) if path.with_suffix("") != own and _round_of(path) <= self.round)
         return tuple(read_recording(path).observation() for path in others)
 
+    @property
+    def earlier(self) -> tuple[Released, ...]:
+        """Of a model those that left the federation before, oldest first."""
+        paths = (path for path in sorted(self.recordings.glob("round-*/model.json")) if _round_of(path) < self.round)
+        return tuple(read_recording(path).released() for path in paths)
+
     @cached_property
     def question(self) -> Question | None:
-        """Whose examples are behind it? None where nobody knows the answer."""
-        if self.vault is None:
+        """Whose examples are behind it? None where nobody knows the answer, or it is a model."""
+        if self.vault is None or self.recording.kind == MODEL:
             return None
         seed_key = (self.recording.seed, self.round, self.cohort)
         return Question(
@@ -126,11 +147,15 @@ class Message:
         """The question with its candidates in an order that tells nothing, and the answer."""
         return None if self.question is None else self.question.challenge()
 
-    def _deposit(self, round: int, client: int) -> PrivateBatch:
+    @property
+    def _vault(self) -> Path:
         if self.vault is None:
             raise RecordingError(f"{self.path}: no vault beside the recording, so nobody knows the truth")
+        return self.vault
+
+    def _deposit(self, round: int, client: int) -> PrivateBatch:
         if (round, client) not in self._deposits:
-            self._deposits[round, client] = withdraw(self.vault, round, client)
+            self._deposits[round, client] = withdraw(self._vault, round, client)
         return self._deposits[round, client]
 
     def _other_clients(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:

@@ -66,6 +66,18 @@ def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
     return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
 
 
+def training_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
+    """The same without defenses of a prediction API's answers: what a federation is run under."""
+    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases, training=True)
+
+
+def trained_as(experiment: Experiment, row: NamedDefense) -> NamedDefense:
+    """The first defense that is trained under in the same way: rows that differ in answers share its federation."""
+    own = training_tables(experiment, row)
+    return next(other for other in experiment.defenses if training_tables(experiment, other) == own)
+
+
 _code = lru_cache(maxsize=64)(code_fingerprint)
 """Once a process, as modules are imported once."""
 
@@ -84,6 +96,7 @@ def _chain_tables(text: str) -> list[Table]:
 
 
 @lru_cache(maxsize=1024)
-def _acting_tables(text: str, phases: tuple[str, ...]) -> list[Table]:
+def _acting_tables(text: str, phases: tuple[str, ...], *, training: bool = False) -> list[Table]:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return Chain.build(tuple(json.loads(text))).planned(settings).tables
+    chain = Chain.build(tuple(json.loads(text))).planned(settings)
+    return (chain.training if training else chain).tables

@@ -14,7 +14,7 @@ from fedleak.federation.loopback import LoopbackGrid, server_context
 from fedleak.federation.outcome import FederationReport, clear_outcome, read_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.simulation import simulate
-from fedleak.recording import find_recordings
+from fedleak.recording.files import find_recordings
 
 SERVER_APP = "fedleak.server.app:app"
 CLIENT_APP = "fedleak.clients.app:app"

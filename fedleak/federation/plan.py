@@ -22,6 +22,7 @@ from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
 Recorded = Literal["updates", "model"]
+EVERYTHING: tuple[Recorded, ...] = ("updates", "model")
 RunConfig = dict[str, bool | int | float | str]
 
 
@@ -39,7 +40,7 @@ class FederationPlan(PlanSettings):
     """Folder that the server writes what it saw to."""
     vault: str
     """Folder that the clients keep the truth in."""
-    records: tuple[Recorded, ...] = ("updates", "model")
+    records: tuple[Recorded, ...] = EVERYTHING
     """What is recorded: each message of the recorded rounds, the model where it leaves the federation. What the
     strategy sees is the same either way."""
 
@@ -59,6 +60,10 @@ class FederationPlan(PlanSettings):
     def recorded(self, round: int) -> bool:
         """Whether the server records the round; those after it are for utility."""
         return round <= self.federation.rounds
+
+    def released(self, round: int) -> bool:
+        """Whether the model is recorded after the round."""
+        return "model" in self.records and round in self.models
 
     def evaluated(self, round: int) -> bool:
         """Whether the model is tested after the round, where there are rounds for utility."""

@@ -13,8 +13,8 @@ from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, att
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
 from fedleak.settings.base import Scalar
+from fedleak.statistics.group import SENDERS
 
-SENDERS = ("client", "aggregate")
 NEAR = 0.8
 """How alike a name and a slip of it are, from 0 to 1."""
 MIDDLE = 50.0

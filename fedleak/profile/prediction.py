@@ -89,7 +89,7 @@ def predict(run: FinishedRun, metric: str) -> Prediction:
     if not rows:
         metrics = {row.metric for row in run.rows}
         raise ConfigError(f"--metric: the run has no figures by '{metric}'{did_you_mean(metric, metrics)}")
-    single = (row for row in rows if row.client != AGGREGATE)
+    single = (row for row in rows if not isinstance(row.client, str))
     gains = [pair for group in group_rows(single).values() for pair in _gains(group)]
     scored = [(row, gain) for row, gain in gains if not math.isnan(gain)]
     failed = [row for row, gain in gains if math.isnan(gain)]
@@ -169,7 +169,7 @@ def _gains(rows: Sequence[Row]) -> Iterator[tuple[Row, float]]:
 
 
 def _message(row: Row) -> Message:
-    assert row.client != AGGREGATE
+    assert not isinstance(row.client, str)
     return Message(row.federation, row.defense, row.round, row.client)
 
 

@@ -8,7 +8,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
-from fedleak.recording import Recording
+from fedleak.recording.recording import Recording
 
 
 @dataclass(frozen=True, kw_only=True)

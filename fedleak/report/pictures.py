@@ -23,7 +23,7 @@ from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import InputSpace
 from fedleak.profile.subject import Subject, recorded
-from fedleak.recording import read_recording
+from fedleak.recording.files import read_recording
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file

@@ -63,7 +63,7 @@ class Row:
     algorithm: Annotated[Text, Meaning("the attack's registered name")]
     attack: Annotated[Text, Meaning("the attack's label")]
     """Its name, with what tells its variants apart, and `-2`, `-3`, ... where it comes again."""
-    client: Annotated[Who, Meaning("the client's number; null for the aggregate")]
+    client: Annotated[Who, Meaning("the client's number; null for the aggregate and the model")]
     round: Annotated[Whole, Meaning("of the federation, from 1")]
     seed: Annotated[Whole, Meaning("of the federation and the attack")]
     split: Annotated[Split, Meaning("test; or tuning: only chooses among the variants of an attack")]

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, TypeAdapter
 from fedleak.errors import echo
 from fedleak.settings.base import Scalar
 
+MODEL: Literal["model"] = "model"
 AnyRow = TypeVar("AnyRow")
 AGGREGATE: Literal["aggregate"] = "aggregate"
 LARGEST = 2**63
@@ -45,8 +46,8 @@ SettingTable = Mapping[str, Scalar]
 """What varies in a campaign, by dotted key, as in `{"federation.batch_size": 4}`."""
 Setting = tuple[tuple[str, Scalar], ...]
 """The same as a key, sorted."""
-Who = Whole | Literal["aggregate"]
-"""A client's number, or the sum that secure aggregation revealed."""
+Who = Whole | Literal["aggregate", "model"]
+"""A client's number, the sum that secure aggregation revealed, or the model that left the federation."""
 Split = Literal["test", "tuning"]
 """Tuning rows choose among the variants of an attack; only test rows are reported."""
 

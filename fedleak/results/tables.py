@@ -1,7 +1,7 @@
 """Arrow tables of a run's rows: `results.parquet`, and what `fedleak query` asks.
 
-A row's `client` becomes two columns: `sender`, which is `client` or `aggregate`, and `client`, its number, null for the
-aggregate. Each key of a row's `setting` becomes a column of its own; see `table_of`.
+A row's `client` becomes two columns: `sender`, which is `client`, `aggregate` or `model`, and `client`, its number,
+null for the others. Each key of a row's `setting` becomes a column of its own; see `table_of`.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 from fedleak.io.atomic import write_atomically
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE, Meaning, Split
+from fedleak.results.schema import Meaning, Split
 from fedleak.settings.base import Scalar
 
-WHO = int | Literal["aggregate"]
+WHO = int | Literal["aggregate", "model"]
 LARGEST_EXACT = 2**53
 """Beyond this a double does not hold every whole number."""
 LARGEST_INTEGER = 2**63 - 1
@@ -85,19 +85,20 @@ def columns_of(row: type[Any]) -> tuple[Column, ...]:
 
 
 def _columns(name: str, kind: Any, meaning: str) -> tuple[Column, ...]:
-    """A client's number and the word for the aggregate are columns of their own."""
+    """A client's number and the words for the others are columns of their own."""
     if kind != WHO:
         return (Column(name, ARROW[kind], meaning),)
-    sender = Column("sender", pa.string(), "client, or aggregate: the sum that secure aggregation revealed", _sender)
+    words = "client; aggregate: the sum that secure aggregation revealed; model: what left the federation"
+    sender = Column("sender", pa.string(), words, _sender)
     return sender, Column(name, pa.int64(), meaning, _number)
 
 
 def _sender(row: Any) -> str:
-    return AGGREGATE if row.client == AGGREGATE else "client"
+    return row.client if isinstance(row.client, str) else "client"
 
 
 def _number(row: Any) -> int | None:
-    return None if row.client == AGGREGATE else row.client
+    return None if isinstance(row.client, str) else row.client
 
 
 def table_of(columns: Sequence[Column], rows: Sequence[Varying]) -> pa.Table:

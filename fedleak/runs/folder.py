@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.results.schema import Who
 from fedleak.settings.federation import ATTACKERS_SETTINGS
 
 
@@ -67,11 +68,26 @@ class RunFolder:
 
     def recordings(self, defense: str, federation: str = "") -> Path:
         """What the server saw under a defense; `federation` is the folder of its settings, see `Row.federation`."""
-        return self.root / "recordings" / federation / defense
+        return self.root / "recordings" / federation / self._trained_as(defense, federation)
 
     def vault(self, defense: str, federation: str = "") -> Path:
         """What the clients trained on under a defense."""
-        return self.root / "vault" / federation / defense
+        return self.root / "vault" / federation / self._trained_as(defense, federation)
+
+    def share(self, defense: str, federation: str, trained: str) -> None:
+        """Says that the federation under a defense is that of another, where nothing but answers tells them apart."""
+        link = self._link(defense, federation)
+        if trained == defense:
+            link.unlink(missing_ok=True)
+        elif not link.is_file() or link.read_text(encoding="utf-8") != trained:
+            write_atomically(link, trained.encode())
+
+    def _trained_as(self, defense: str, federation: str) -> str:
+        link = self._link(defense, federation)
+        return Path(link.read_text(encoding="utf-8")).name if link.is_file() else defense
+
+    def _link(self, defense: str, federation: str) -> Path:
+        return self.root / "recordings" / federation / f"{defense}.link"
 
     def recording(self, of: Cellular) -> Path:
         """The message that a cell attacks, without suffix."""
@@ -81,14 +97,19 @@ class RunFolder:
         """Where the result of a cell lies, without suffix: the guess, and the rows of its scores."""
         return self.reconstructions / of.federation / of.defense / message_name(of) / cell_name(of)
 
+    def queries(self, of: Cellular) -> Path:
+        """What a cell asked a service, and what was answered, without suffix."""
+        cell = self.cell(of)
+        return cell.with_name(f"{cell.name}.queries")
+
     def events(self, of: Cellular) -> Path:
         """Where the TensorBoard events of a cell lie."""
         return self.tensorboard / of.federation / of.defense / message_name(of) / cell_name(of)
 
 
 def stem_name(who: Who) -> str:
-    """The name that a client's, or the aggregate's, files have."""
-    return AGGREGATE if who == AGGREGATE else f"client-{who:04d}"
+    """The name that the files of a client, of the aggregate, or of the model have."""
+    return who if isinstance(who, str) else f"client-{who:04d}"
 
 
 def message_name(of: Cellular) -> str:

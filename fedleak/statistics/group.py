@@ -3,15 +3,18 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE, Setting, setting_key
+from fedleak.results.schema import Setting, Who, setting_key
 
-Sender = Literal["client", "aggregate"]
-"""Whether single updates were attacked, or the sum that secure aggregation revealed."""
+Sender = Literal["client", "aggregate", "model"]
+"""Whether single updates were attacked, the sum that secure aggregation revealed, or a model that was released."""
+
+
+SENDERS: tuple[Sender, ...] = get_args(Sender)
 
 
 class Variant(NamedTuple):
@@ -44,11 +47,16 @@ class Group:
         return Variant(self.task, self.setting, self.defense, self.algorithm, self.attack, self.sender)
 
 
+def sender_of(who: Who) -> Sender:
+    """Of a client's number, `client`."""
+    return who if isinstance(who, str) else "client"
+
+
 def group_rows(rows: Iterable[Row]) -> dict[Group, list[Row]]:
     """The rows of each group, in the order of its first row."""
     members: dict[tuple[Variant, str], list[Row]] = {}
     for row in rows:  # a Group for each row would take longer than all the rest
-        sender: Sender = "aggregate" if row.client == AGGREGATE else "client"
+        sender = sender_of(row.client)
         setting = setting_key(row.setting)
         variant = Variant(row.task, setting, row.defense, row.algorithm, row.attack, sender)
         members.setdefault((variant, row.metric), []).append(row)

@@ -15,7 +15,8 @@ from fedleak.federation.reply import reply
 from fedleak.learning.device import count
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording import RING, Recording
+from fedleak.recording.payload import RING
+from fedleak.recording.recording import Recording
 from fedleak.vault import PrivateBatch
 
 EPSILON = torch.finfo(torch.float32).eps

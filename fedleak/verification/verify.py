@@ -9,7 +9,8 @@ from fedleak import progress
 from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
-from fedleak.recording import Recording, find_recordings
+from fedleak.recording.files import find_recordings
+from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.vault import PrivateBatch

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedleak.cli.app import app
-from fedleak.recording import find_recordings, read_recording
+from fedleak.recording.files import find_recordings, read_recording
 from fedleak.results.row import read_results
 from fedleak.tasks import task_of
 

@@ -15,7 +15,9 @@ from fedleak.federation.engine import CLIENT_APP, SERVER_APP
 from fedleak.federation.outcome import read_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.recording import RING, Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.payload import RING
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.vault import withdraw
 

@@ -14,7 +14,8 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.recording import Recording, find_recordings, read_recording
+from fedleak.recording.files import find_recordings, read_recording
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of
 from fedleak.vault import withdraw

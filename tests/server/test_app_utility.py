@@ -15,7 +15,7 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import COSTS, EVALUATION, SETTLED, FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
-from fedleak.recording import find_recordings
+from fedleak.recording.files import find_recordings
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import UtilitySettings
 from fedleak.vault import deposited

@@ -15,7 +15,9 @@ from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import CIPHERTEXT, Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.payload import CIPHERTEXT
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 
 Run = Callable[..., FederationReport]

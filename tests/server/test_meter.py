@@ -18,7 +18,7 @@ from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.outcome import Cost
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.recording import read_recording
+from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of, weights_of
 

@@ -12,7 +12,8 @@ from fedleak.federation import engine, wire
 from fedleak.federation.engine import run_federation
 from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 
 Spoil = Callable[[np.ndarray], np.ndarray]

@@ -13,7 +13,7 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import read_recording
+from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 
 SUPERLINK = 1

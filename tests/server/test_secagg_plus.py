@@ -24,7 +24,9 @@ from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.federation.secagg_plus import record_of, shares_in, stage_of
-from fedleak.recording import OWN_SEED, RING, Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.payload import OWN_SEED, RING
+from fedleak.recording.recording import Recording
 from fedleak.server import app
 from fedleak.server.layer import Layer
 from fedleak.server.secagg_plus import FlowerAggregationLayer

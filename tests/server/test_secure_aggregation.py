@@ -24,7 +24,9 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.learning.mean_change import changes
 from fedleak.learning.weights import Weights
-from fedleak.recording import CUT, RING, Recording, read_recording, write_recording
+from fedleak.recording.files import read_recording, write_recording
+from fedleak.recording.payload import CUT, RING
+from fedleak.recording.recording import Recording
 from fedleak.secure_aggregation.messages import STAGES
 from fedleak.settings.base import parse_settings
 from fedleak.vault import withdraw

@@ -21,7 +21,8 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.secagg_plus import folded
 from fedleak.randomness import generator
-from fedleak.recording import Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 
 SEEDS = 2**16

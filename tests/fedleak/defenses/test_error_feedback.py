@@ -21,7 +21,7 @@ from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
-from fedleak.recording import read_recording
+from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import initial_weights, task_of
 from fedleak.vault import withdraw

@@ -9,7 +9,7 @@ from fedleak.defenses.larger_batches import LargerBatches
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import read_recording
+from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import FederationSettings
 from fedleak.vault import withdraw

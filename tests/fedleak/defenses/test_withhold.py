@@ -19,7 +19,8 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
-from fedleak.recording import Recording, read_recording
+from fedleak.recording.files import read_recording
+from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of
 from fedleak.vault import withdraw

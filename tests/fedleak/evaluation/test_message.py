@@ -120,7 +120,7 @@ def test_a_file_is_the_same_message_as_its_place(run):
 
 
 def test_the_truth_of_a_client_is_found_without_its_recording(run, monkeypatch):
-    monkeypatch.setattr("fedleak.recording.read_pair", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr("fedleak.recording.files.read_pair", lambda path: pytest.fail(f"{path} was read"))
     assert len(message_in(run, 1, 2).truth) == 4
 
 

@@ -15,7 +15,8 @@ from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.federation.reply import reply
 from fedleak.learning.training import LocalTraining
-from fedleak.recording import Recording, write_recording
+from fedleak.recording.files import write_recording
+from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights, task_of
 from fedleak.vault import PrivateBatch, deposit

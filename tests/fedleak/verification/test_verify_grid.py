@@ -10,7 +10,8 @@ import torch
 
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
-from fedleak.recording import RING, read_recording, write_recording
+from fedleak.recording.files import read_recording, write_recording
+from fedleak.recording.payload import RING
 from fedleak.settings.base import parse_settings
 from fedleak.verification.verify import Check, verify
 

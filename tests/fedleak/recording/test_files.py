@@ -15,7 +15,9 @@ from fedleak.errors import OutputError, RecordingError
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import Weights
-from fedleak.recording import RING, Payload, Recording, find_recordings, read_recording, write_recording
+from fedleak.recording.files import find_recordings, read_recording, write_recording
+from fedleak.recording.payload import RING, Payload
+from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights
 from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw

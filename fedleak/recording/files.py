@@ -1,0 +1,86 @@
+"""Files of recordings: a pair for each, found again below a folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fedleak.contracts.chain import Chain
+from fedleak.defenses.secure_aggregation import SecureAggregation
+from fedleak.errors import RecordingError
+from fedleak.io.tensors import read_pair, write_pair
+from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.recording.payload import RING, ring_asked
+from fedleak.recording.recording import Recording
+from fedleak.settings.task import TaskSettings
+
+FORMAT = "fedleak-recording-1"
+FORMAT_OF_MODELS = "fedleak-recording-2"
+"""Of models, which versions of before knew nothing of."""
+
+
+def write_recording(folder: Path, recording: Recording) -> Path:
+    """Writes the pair of files; returns the path of the JSON file, which is complete only when both are."""
+    facts = {
+        "format": FORMAT_OF_MODELS if recording.kind == "model" else FORMAT,
+        "task": recording.settings.model_dump(mode="json", exclude_none=True),
+        "kind": recording.kind,
+        "cohort": list(recording.cohort),
+        "round": recording.round,
+        "num_examples": recording.num_examples,
+        "training": asdict(recording.training),
+        "unknown": list(recording.training.unknown()),
+        "defense": recording.defense,
+        "chain": recording.chain.tables,
+        "seed": recording.seed,
+        "metrics": dict(recording.metrics),
+        "public_keys": dict(recording.public_keys),
+        "parameters": list(recording.before.parameters),
+        "buffers": list(recording.before.buffers),
+    }
+    tensors = {f"before/{name}": value for name, value in recording.before.state_dict().items()}
+    tensors |= {f"payload/{name}": value for name, value in recording.payload.items()}
+    return write_pair(folder / recording.stem, tensors, facts)
+
+
+def read_recording(path: Path) -> Recording:
+    """Reads a recording (either of its files); raises `RecordingError` where it is truncated or not one."""
+    tensors, facts = read_pair(path)
+    if facts.get("format") not in (FORMAT, FORMAT_OF_MODELS):
+        raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
+    try:
+        recording = _recording(tensors, facts)
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"{path} is damaged ({error!r} is missing or wrong); record it again") from error
+    if (came := recording.payload.get(RING)) is not None:
+        bits, entries = ring_asked(recording.chain, recording.before, lambda: recording.task)
+        if (str(came.dtype), tuple(came.shape)) != (f"torch.int{bits}", (entries,)):
+            raise RecordingError(
+                f"{path}: expected {entries} elements of {bits} bits, as network and defense '{recording.defense}' ask "
+                f"for, got {came.dtype} of shape {tuple(came.shape)}; record it again"
+            )
+    return recording
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """The recordings below a folder of recordings: by defense, round, client, then aggregate and model."""
+    names = ("client-*", "aggregate", "model")
+    found = [path for name in names for path in sorted(folder.glob(f"**/round-*/{name}.json"))]
+    return sorted(found, key=lambda path: path.parent)
+
+
+def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
+    return Recording(
+        settings=TaskSettings.model_validate(facts["task"], strict=False),
+        before=Weights(*({n: tensors[f"before/{n}"] for n in facts[kind]} for kind in ("parameters", "buffers"))),
+        payload={key.removeprefix("payload/"): value for key, value in tensors.items() if key.startswith("payload/")},
+        cohort=tuple(facts["cohort"]),
+        training=LocalTraining.of(facts["training"]),
+        chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
+        **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
+    )
+
+
+def _with_keys(table: dict[str, Any]) -> dict[str, Any]:
+    """The table of a defense; before secure aggregation said where its secrets came from, they came from the seed."""
+    return {"keys": "seeded", **table} if table.get("use") == SecureAggregation.name else table
