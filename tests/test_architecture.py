@@ -31,6 +31,7 @@ TRUTH = "attacks and the server cannot reach the truth, not even through others"
 MESSAGES = "the truth is read through messages alone"
 FLOWER = "attacks know nothing of Flower"
 SEEDS = "attacks cannot make what the clients' seeds make"
+SERVICE = "attacks ask a service and open none"
 ONE_NAME = "parties have one name, below fedleak"
 LADDER = "no import climbs the ladder"
 BREACHES = [
@@ -60,6 +61,8 @@ BREACHES = [
     Breach(SEEDS, "attacks", "from fedleak.defenses import secure_aggregation"),
     Breach(SEEDS, "attacks", "from fedleak.recording.files import read_recording"),
     Breach(SEEDS, "attacks", "from fedleak.secure_aggregation.keys import Seeded"),
+    Breach(SERVICE, "attacks", "from fedleak.serving.served_model import ServedModel"),
+    Breach(SERVICE, "attacks", "from fedleak.serving import log"),
     Breach(ONE_NAME, "attacks", "import server.app"),
     Breach(ONE_NAME, "cli", "from clients.share import share_of"),
     Breach(ONE_NAME, "evaluation", "from attacks.parts import certificates"),

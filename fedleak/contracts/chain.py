@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
+from fedleak.contracts.chaining import acting_on, require_one_gradient, require_protocol_last, require_shared
 from fedleak.contracts.defense import Defense, Place, defenses
 from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
 from fedleak.errors import ConfigError
@@ -44,8 +45,8 @@ class Chain:
             raise ConfigError(f"{where}: {error}") from error
 
     def __post_init__(self) -> None:
-        self._require_protocol_last()
-        self._require_one_gradient()
+        require_protocol_last(self.defenses)
+        require_one_gradient(self.defenses)
 
     def __iter__(self) -> Iterator[Defense]:
         return iter(self.defenses)
@@ -115,7 +116,7 @@ class Chain:
         for defense in self:
             defense.require(task)
             task = defense.transform_task(task)
-        self._require_shared(task)
+        require_shared(self.defenses, task)
         return task
 
     def withheld(self, task: Task) -> frozenset[str]:
@@ -221,37 +222,5 @@ class Chain:
         situation = Situation(federation=self.settings(federation))
         return not any(True for _ in mechanisms(self.local.defenses, situation))
 
-    # What cannot be chained.
-
     def _acting_on(self, place: Place) -> tuple[Defense, ...]:
-        return tuple(defense for defense in self if place in defense.acts_on)
-
-    def _require_protocol_last(self) -> None:
-        needing = [defense for defense in self if defense.protocol is not None]
-        if needing and (len(needing) > 1 or self.defenses[-1] is not needing[0]):
-            raise ConfigError(
-                f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a "
-                f"chain; got {', '.join(defense.name for defense in self)}"
-            )
-
-    def _require_one_gradient(self) -> None:
-        acting = self._acting_on("gradient")
-        if len(acting) > 1:
-            names = " and ".join(f"'{defense.name}'" for defense in acting)
-            raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
-
-    def _require_shared(self, task: Task) -> None:
-        """Refuses a chain that withholds what it replaces itself, or all there is; `task` is the transformed one."""
-        withholding = self._acting_on("layers")
-        for defense in withholding:
-            if not defense.withheld(task):
-                raise ConfigError(
-                    f"'{defense.name}' withholds layers that a later defense of the chain replaces, so that it would "
-                    "withhold nothing; leave one of them out"
-                )
-        if self.withheld(task).issuperset(name for name, _ in task.network.named_parameters()):
-            names = " and ".join(f"'{defense.name}'" for defense in withholding)
-            raise ConfigError(
-                f"{names} withhold every parameter of '{task.name}', so that clients would share nothing; "
-                "leave out one layer at least"
-            )
+        return acting_on(self.defenses, place)

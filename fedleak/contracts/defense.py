@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, Vantage
+from fedleak.contracts.operator_side import OperatorSide
 from fedleak.contracts.plugin import Plugin, Registry
-from fedleak.contracts.traffic import Asked
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
@@ -90,19 +90,6 @@ class ClientSide:
     def encoded_bytes(self, sent: Update) -> int:
         """What an update takes in the defense's own encoding, whatever Flower makes of it; else as float32."""
         return dense_bytes(sent.tensors)
-
-
-class OperatorSide:
-    """What the operator of a prediction API does to one request. What is not overridden leaves things as they are."""
-
-    def admits(self, asked: Asked) -> Bool[Tensor, " asked"]:
-        """Which of the inputs are answered; the others are refused, and count for the user as asked."""
-        return torch.ones(len(asked), dtype=torch.bool)
-
-    def answer(self, asked: Asked, rng: Generator) -> Float[Tensor, "asked classes"]:
-        """What is answered in place of `asked.probabilities`. `rng` is new for each request, and its initial seed the
-        same for all requests to a service: noise that is fixed for an input is drawn from both."""
-        return asked.probabilities
 
 
 class AdversaryKnowledge:

@@ -1,6 +1,8 @@
 """Traffic: what reaches a prediction API, as its operator and the defenses of its answers see it."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -15,6 +17,9 @@ class Traffic:
     """What the model says of them, whatever was answered."""
     admitted: Bool[Tensor, " before"]
     """Which were answered; the others were refused."""
+    derived: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was worked out of this past, or of the beginning of it, by whoever did: so that it isn't worked out anew for
+    each request. It may be emptied at any time, and changes no answer."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -26,7 +31,8 @@ class Asked:
 
     inputs: Float[Tensor, "asked *shape"]
     probabilities: Float[Tensor, "asked classes"]
-    """What would be answered so far: of the model, or of the defenses before this one in the chain."""
+    """What would be answered so far: of the model, or of the defenses before this one in the chain. Whoever admits
+    sees the model's."""
     history: Traffic
     """What the same user asked before."""
     benign: Float[Tensor, "benign *shape"]

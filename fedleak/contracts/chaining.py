@@ -1,0 +1,51 @@
+"""Chaining: which defenses can follow each other, and which cannot."""
+
+from collections.abc import Sequence
+
+from fedleak.contracts.defense import Defense, Place
+from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
+
+
+def acting_on(defenses: Sequence[Defense], place: Place) -> tuple[Defense, ...]:
+    """Those that act at a place, in order."""
+    return tuple(defense for defense in defenses if place in defense.acts_on)
+
+
+def require_protocol_last(defenses: Sequence[Defense]) -> None:
+    """Raises `ConfigError` where a defense follows one that needs a wire protocol."""
+    needing = [defense for defense in defenses if defense.protocol is not None]
+    if needing and (len(needing) > 1 or defenses[-1] is not needing[0]):
+        raise ConfigError(
+            f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a "
+            f"chain; got {', '.join(defense.name for defense in defenses)}"
+        )
+
+
+def require_one_gradient(defenses: Sequence[Defense]) -> None:
+    """Raises `ConfigError` where several defenses say what gradient a local step follows."""
+    acting = acting_on(defenses, "gradient")
+    if len(acting) > 1:
+        names = " and ".join(f"'{defense.name}'" for defense in acting)
+        raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
+
+
+def require_shared(defenses: Sequence[Defense], task: Task) -> None:
+    """Raises `ConfigError` where they withhold what one of them replaces, or all there is.
+
+    `task` is the transformed one.
+    """
+    withholding = acting_on(defenses, "layers")
+    for defense in withholding:
+        if not defense.withheld(task):
+            raise ConfigError(
+                f"'{defense.name}' withholds layers that a later defense of the chain replaces, so that it would "
+                "withhold nothing; leave one of them out"
+            )
+    withheld = frozenset(name for defense in defenses for name in defense.withheld(task))
+    if withheld.issuperset(name for name, _ in task.network.named_parameters()):
+        names = " and ".join(f"'{defense.name}'" for defense in withholding)
+        raise ConfigError(
+            f"{names} withhold every parameter of '{task.name}', so that clients would share nothing; "
+            "leave out one layer at least"
+        )

@@ -1,0 +1,73 @@
+"""Query log: all that a service was asked, what its model said of it, and what was answered."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from fedleak.errors import RecordingError
+from fedleak.io.tensors import read_pair, write_pair
+
+FORMAT = "fedleak-queries-1"
+TENSORS = ("inputs", "probabilities", "answers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryLog:
+    """Queries in the order in which they came, a row each; what came after the budget was used up is no query."""
+
+    inputs: Float[Tensor, "asked *shape"]
+    """As the model got them, clamped to the range."""
+    probabilities: Float[Tensor, "asked classes"]
+    """What the model says of them, whatever was answered."""
+    answers: Float[Tensor, "asked classes"]
+    """What the user got; a row of NaN was refused."""
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def refused(self) -> Bool[Tensor, " asked"]:
+        """Which rows were refused."""
+        return self.answers.isnan().any(1)
+
+
+def write_log(stem: Path, log: QueryLog) -> Path:
+    """Writes the pair of files of that stem; returns the path of the JSON file, which has the numbers alone."""
+    facts = {"format": FORMAT, "queries": len(log), "refused": int(log.refused.sum())}
+    return write_pair(stem, {name: getattr(log, name) for name in TENSORS}, facts)
+
+
+def read_log(stem: Path) -> QueryLog:
+    """Reads a log back, by its stem or either file; raises `RecordingError` where it is truncated or none."""
+    tensors, facts = read_pair(stem)
+    if facts.get("format") != FORMAT or set(tensors) != set(TENSORS):
+        raise RecordingError(f"{stem}: expected a query log of format {FORMAT}, got {facts.get('format')!r}")
+    if any(len(value) != facts.get("queries") for value in tensors.values()):
+        raise RecordingError(f"{stem}: expected {facts.get('queries')} queries in each tensor, got others; ask again")
+    return QueryLog(**tensors)
+
+
+class Grown:
+    """A tensor that rows are appended to, in time that does not grow with what is there."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> None:
+        self._room = torch.empty(16, *shape, dtype=dtype)
+        self._used = 0
+
+    @property
+    def rows(self) -> Tensor:
+        """All rows so far: a view, which must not be changed."""
+        return self._room[: self._used]
+
+    def append(self, rows: Tensor) -> None:
+        """Copies rows to the end."""
+        needed = self._used + len(rows)
+        if needed > len(self._room):
+            room = self._room.new_empty(max(needed, 2 * len(self._room)), *self._room.shape[1:])
+            room[: self._used] = self.rows
+            self._room = room
+        self._room[self._used : needed] = rows
+        self._used = needed
