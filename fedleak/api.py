@@ -27,10 +27,11 @@ from fedleak.contracts.plugin import plain
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.errors import ConfigError, FederationError
-from fedleak.evaluation.adversary import baselines, class_means_of, public_and_unseen, public_examples, shown
+from fedleak.evaluation.adversary import baselines, class_means_of, public_and_unseen
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
+from fedleak.evaluation.views import public_examples, shown
 from fedleak.experiment.experiment import METRICS_FOR, repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan

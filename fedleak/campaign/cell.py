@@ -6,7 +6,7 @@ from pathlib import Path
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import FedleakError
-from fedleak.evaluation.adversary import Terms
+from fedleak.evaluation.views import Terms
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder

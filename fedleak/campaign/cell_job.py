@@ -11,7 +11,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import OutputError, sentence
-from fedleak.evaluation import adversary, scoring
+from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import NOT_GUESSED
@@ -47,7 +47,7 @@ def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
 
 
 def _attacked(cell: Cell, message: Message) -> Saved:
-    observation, challenge = adversary.observe(message, cell.terms, attacks.from_table(cell.table))
+    observation, challenge = views.observe(message, cell.terms, attacks.from_table(cell.table))
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)

@@ -11,7 +11,7 @@ from typing import get_args
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.observation import Observation
+from fedleak.experiment.access import sees_model
 from fedleak.experiment.campaign import Campaign, Point, distinct
 from fedleak.experiment.canonical import (
     acting_tables,
@@ -28,7 +28,6 @@ from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.learning.facts import Device
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, MODEL, Who, setting_key
-from fedleak.settings.base import Table
 from fedleak.statistics.group import Variant, sender_of
 
 MessageKey = tuple[int, Who]
@@ -63,16 +62,6 @@ def expected_messages(
     models = experiment.models if "model" in records else ()
     senders = senders_of(experiment, row)
     return [*((round, who) for round in updates for who in senders), *((round, MODEL) for round in models)]
-
-
-def sees_model(table: Table) -> bool:
-    """Whether an attack looks at a model that left the federation, its weights or its answers, and not at updates."""
-    return _sees_model(json.dumps(table, sort_keys=True))
-
-
-@lru_cache(maxsize=1024)
-def _sees_model(table: str) -> bool:
-    return attacks.from_table(json.loads(table)).sees is not Observation
 
 
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:

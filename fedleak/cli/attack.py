@@ -18,9 +18,9 @@ from fedleak.contracts.score import Score
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
-from fedleak.evaluation.adversary import Terms
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.views import Terms, observe
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import Panel, beside, draw
@@ -76,11 +76,11 @@ def attack_recording(
 def _observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, Challenge | None]:
     """Public data is a help, not a need: a machine without the data set can still attack, but nobody can be asked."""
     try:
-        return adversary.observe(message, terms, attack)
+        return observe(message, terms, attack)
     except DataError as error:
         typer.echo(f"no public data for the adversary: {error}", err=True)
         alone = terms.adversary.model_copy(update={"auxiliary": 0})
-        return adversary.observe(replace(message, vault=None), replace(terms, adversary=alone), attack)
+        return observe(replace(message, vault=None), replace(terms, adversary=alone), attack)
 
 
 def _guess(observation: View, table: Table, place: Place) -> tuple[Reconstruction, float]:

@@ -15,7 +15,8 @@ def acting_on(defenses: Sequence[Defense], place: Place) -> tuple[Defense, ...]:
 def require_protocol_last(defenses: Sequence[Defense]) -> None:
     """Raises `ConfigError` where a defense follows one that needs a wire protocol."""
     needing = [defense for defense in defenses if defense.protocol is not None]
-    if needing and (len(needing) > 1 or defenses[-1] is not needing[0]):
+    training = [defense for defense in defenses if defense.acts_on != {"answers"}]
+    if needing and (len(needing) > 1 or training[-1] is not needing[0]):
         raise ConfigError(
             f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a "
             f"chain; got {', '.join(defense.name for defense in defenses)}"

@@ -66,6 +66,11 @@ class Message:
         return read_recording(self.path)
 
     @property
+    def of_model(self) -> bool:
+        """Whether it is a model that left the federation."""
+        return self.client is None and self.recording.kind == MODEL
+
+    @property
     def sender(self) -> Who:
         """The client, the aggregate, or the model."""
         kind = self.recording.kind
@@ -92,7 +97,7 @@ class Message:
 
         Of a model all that any client trained on up to its round, recorded or not.
         """
-        if self.recording.kind == MODEL:
+        if self.of_model:
             return joined(trained_until(self._vault, self.recording.round).values())
         return joined(deposit.examples for deposit in self.deposits)
 
@@ -102,7 +107,7 @@ class Message:
 
         Of a model all of the truth: what is out of the picture in one round is in it in another.
         """
-        if self.recording.kind == MODEL:
+        if self.of_model:
             return self.truth
         chain = self.recording.observation().defense.local
         masks = [chain.seen(one.examples, one.seed_key) for one in self.deposits]
@@ -111,7 +116,7 @@ class Message:
     @property
     def training(self) -> LocalTraining:
         """How its client, or the first of a cohort, really trained; raises `RecordingError`."""
-        if self.recording.kind == MODEL:
+        if self.of_model:
             return self.recording.training
         return self._deposit(self.round, self.cohort[0]).training
 
@@ -132,7 +137,7 @@ class Message:
     @cached_property
     def question(self) -> Question | None:
         """Whose examples are behind it? None where nobody knows the answer, or it is a model."""
-        if self.vault is None or self.recording.kind == MODEL:
+        if self.vault is None or self.of_model:
             return None
         seed_key = (self.recording.seed, self.round, self.cohort)
         return Question(

@@ -14,6 +14,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
+from fedleak.experiment.access import require_access
 from fedleak.experiment.overrides import override
 from fedleak.learning.training import require_trained_so
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
@@ -138,7 +139,10 @@ def require_fitting(experiment: Experiment) -> None:
     """Refuses a task or a way of training that does not exist, and a defense that does not fit its network."""
     _require_task(experiment.task)
     require_trained_so(experiment.federation.training())
-    for i, chain in enumerate(experiment.build_chains().values()):
+    chains = experiment.build_chains()
+    classes = source_of(experiment.task).classes
+    require_access(experiment, map(unlabeled, experiment.attacks), chains, classes)
+    for i, chain in enumerate(chains.values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long
         try:

@@ -26,6 +26,7 @@ from fedleak.randomness import generator
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
+from fedleak.settings.federation import AdversarySettings
 from fedleak.vault import PrivateBatch, deposit
 
 TRUTH = Batch(torch.rand(3, 1, 8, 8, generator=generator("truth")), torch.tensor([1, 2, 3]))
@@ -52,7 +53,8 @@ def cell_in(root: Path, **place: Any) -> Cell:
             **place,
         }
     )
-    return Cell(root=root, point=0, place=where, table=TABLE, metrics=("psnr", "ssim"), auxiliary=9, address="x")
+    known = AdversarySettings(auxiliary=9)
+    return Cell(root=root, point=0, place=where, table=TABLE, metrics=("psnr", "ssim"), adversary=known, address="x")
 
 
 def saved_of(cell: Cell, guess: Reconstruction = GUESS) -> Saved:

@@ -9,9 +9,9 @@ import torch
 from fedleak.contracts.attack import attacks
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
-from fedleak.evaluation.adversary import observe
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.views import Terms, observe
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch, joined
@@ -19,9 +19,12 @@ from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.base import parse_settings
+from fedleak.settings.federation import AdversarySettings
 from fedleak.vault import withdraw
 
 TASK = "digits-mlp"
+
+TERMS = Terms(adversary=AdversarySettings(auxiliary=8))
 
 
 def federate(root: Path, **settings: object) -> RunFolder:
@@ -97,14 +100,14 @@ def test_where_every_example_was_used_the_test_set_is_asked_about(tmp_path):
 def test_an_attack_is_given_what_it_wants_and_no_more(run):
     message = message_in(run, 2, 0)
     for name, wanted in (("dlg", (False, False)), ("update-cosine", (False, True)), ("loss-trajectory", (True, True))):
-        seen, challenge = observe(message, 8, attacks.build(name, {}))
+        seen, challenge = observe(message, TERMS, attacks.build(name, {}))
         assert (bool(seen.others), seen.candidates is not None) == wanted
         assert (challenge is not None) == wanted[1]
 
 
 def test_without_a_vault_nobody_is_asked_about(run):
     alone = replace(message_in(run, 1, 0), vault=None)
-    seen, challenge = observe(alone, 8, attacks.build("update-cosine", {}))
+    seen, challenge = observe(alone, TERMS, attacks.build("update-cosine", {}))
     assert seen.candidates is None
     assert challenge is None
     with pytest.raises(RecordingError, match="no vault"):

@@ -1,0 +1,117 @@
+"""Views: what an attack is let at. A recording with public data, what it is asked and requires, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fedleak.contracts.attack import Attack
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
+from fedleak.data.splits import load
+from fedleak.errors import ConfigError
+from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.message import Message
+from fedleak.learning.batch import Batch
+from fedleak.learning.source import Source
+from fedleak.learning.task import Task
+from fedleak.serving.served_model import ServedModel
+from fedleak.settings.federation import AdversarySettings
+
+AnyView = TypeVar("AnyView", bound=View)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """On what terms an attack is let at something: what is public, what it is asked, how often it may ask."""
+
+    adversary: AdversarySettings
+    chain: Chain | None = None
+    """All defenses of the row, those of answers too; None: those that the recording names."""
+    seed_key: tuple[object, ...] = ()
+    """What seeds the service that it may ask."""
+
+
+def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, Challenge | None]:
+    """What an attack is given: what it looks at, with public examples and what it requires, and with nothing else.
+
+    The answer to the question who was there, if it is asked that, is for scoring alone.
+    """
+    recording, adversary = message.recording, terms.adversary
+    if attack.sees not in recording.views:
+        raise ConfigError(f"{attack.name} looks at {LOOKS_AT[attack.sees]}, and {message.path} has none")
+    challenge = message.challenge if "candidates" in attack.requires else None
+    public = public_examples(recording.source, adversary.auxiliary, adversary.lacks)
+    classes = asked_about(recording.task, adversary) if "representatives" in attack.targets else ()
+    candidates = None if challenge is None else challenge.candidates
+
+    def informed(view: AnyView) -> AnyView:
+        return replace(view, auxiliary=public, candidates=candidates, classes=classes)
+
+    if attack.sees is Observation:
+        others = message.others if "others" in attack.requires else ()
+        return informed(replace(recording.observation(), others=others)), challenge
+    if attack.sees is Served:
+        return informed(_served(recording.released(), message, terms)), challenge
+    earlier = message.earlier if "earlier" in attack.requires else ()
+    return informed(replace(recording.released(), earlier=earlier)), challenge
+
+
+LOOKS_AT: Mapping[type[View], str] = {
+    Observation: "updates",
+    Released: "the weights of a released model",
+    Served: "the answers of a served model",
+}
+
+
+def _served(released: Released, message: Message, terms: Terms) -> Served:
+    """The model behind a prediction API that nobody has asked yet."""
+    chain = terms.chain or released.defense
+    service = ServedModel(
+        released.task,
+        released.weights,
+        queries=terms.adversary.queries or 0,
+        chain=chain,
+        days=terms.adversary.patience or 0.0,
+        benign=usual_queries(message.recording.source),
+        seed=terms.seed_key,
+    )
+    return Served(task=released.task, cohort=released.cohort, round=released.round, defense=chain, service=service)
+
+
+def asked_about(task: Task, adversary: AdversarySettings) -> tuple[int, ...]:
+    """The classes that the adversary is asked what they look like: those that it has no example of, else all."""
+    return adversary.lacks or tuple(range(task.classes))
+
+
+def usual_queries(source: Source) -> Float[Tensor, "benign *shape"]:
+    """What an operator knows users to ask who mean no harm: every other example of the test set."""
+    return load(source).test.inputs[::2]
+
+
+def shown(
+    observation: Observation, attack: Attack[Any], others: tuple[Observation, ...], challenge: Challenge | None
+) -> Observation:
+    """The observation with what the attack requires, and with nothing else."""
+    return replace(
+        observation,
+        others=others if "others" in attack.requires else (),
+        candidates=challenge.candidates if challenge is not None and "candidates" in attack.requires else None,
+        classes=tuple(range(observation.task.classes)) if "representatives" in attack.targets else (),
+    )
+
+
+def public_examples(source: Source, count: int, lacks: tuple[int, ...] = ()) -> Batch | None:
+    """The first of a task's public examples, none of classes that it lacks; None where the adversary holds none."""
+    if not count:
+        return None
+    public = load(source).auxiliary
+    if lacks:
+        public = public[torch.nonzero(~torch.isin(public.labels, torch.tensor(lacks))).flatten()]
+    return public[torch.arange(min(count, len(public)))]

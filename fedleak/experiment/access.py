@@ -1,0 +1,94 @@
+"""Access: refuses an experiment whose attacks look at what nobody gets at, or that opens a service nobody asks."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
+from fedleak.errors import ConfigError
+from fedleak.formatting import listed
+from fedleak.settings.base import Table
+from fedleak.settings.federation import PlanSettings
+
+
+def looks_at(table: Table) -> type[View]:
+    """What the attack of a table sees."""
+    return _looks_at(json.dumps(table, sort_keys=True))
+
+
+@lru_cache(maxsize=1024)
+def _looks_at(text: str) -> type[View]:
+    return attacks.from_table(json.loads(text)).sees
+
+
+def sees_model(table: Table) -> bool:
+    """Whether an attack looks at a model that left the federation, its weights or its answers, and not at updates."""
+    return looks_at(table) is not Observation
+
+
+def require_access(settings: PlanSettings, tables: Iterable[Table], chains: Mapping[str, Chain], classes: int) -> None:
+    """Raises `ConfigError` for attacks without what they look at, and for settings that nothing comes of.
+
+    `tables` are the attacks without their labels, `classes` those of the task.
+    """
+    seen = [(str(table["use"]), looks_at(table)) for table in tables]
+    _require_what_is_seen(settings, seen)
+    _require_classes(settings.adversary.lacks, classes)
+    for i, (name, chain) in enumerate(chains.items()):
+        _require_a_service(settings, chain, f"defenses.{i}.chain", name)
+
+
+def _require_what_is_seen(settings: PlanSettings, seen: list[tuple[str, type[View]]]) -> None:
+    queries, released = settings.adversary.queries, settings.federation.releases
+    for i, (name, view) in enumerate(seen):
+        if view is Released and not released:
+            served = " its answers alone are served;" if queries is not None else ""
+            raise ConfigError(
+                f"attacks.{i}: {name} reads the weights of a released model, and none leaves this federation;{served} "
+                'set federation.release, as in release = "last"'
+            )
+        if view is Served and queries is None:
+            there = " its weights alone are released;" if released else ""
+            raise ConfigError(
+                f"attacks.{i}: {name} asks a prediction API, and there is none;{there} set adversary.queries, as in "
+                "queries = 1000"
+            )
+    if queries is not None and seen and not any(view is Served for _, view in seen):
+        asking = [cls.name for cls in attacks if cls.declared is Served]
+        raise ConfigError(
+            f"adversary.queries: {queries} queries, and no attack here asks a prediction API; add one such as "
+            f"{listed(asking, 'or')}, or leave queries out"
+        )
+
+
+def _require_classes(lacks: tuple[int, ...], classes: int) -> None:
+    unknown = [one for one in lacks if one >= classes]
+    if unknown:
+        raise ConfigError(f"adversary.lacks: no class {unknown[0]}; expected some of 0 to {classes - 1}")
+    if len(set(lacks)) < len(lacks):
+        raise ConfigError(f"adversary.lacks: expected each class once, got {list(lacks)}")
+    if len(lacks) == classes:
+        raise ConfigError(
+            f"adversary.lacks: all {classes} classes, so that there is no public example left; leave some out, or set "
+            "adversary.auxiliary = 0 for an adversary without public examples"
+        )
+
+
+def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: str) -> None:
+    """Refuses defenses of answers that nobody gets, and limits a day without days."""
+    acting = [defense.name for defense in chain.answering]
+    if acting and settings.adversary.queries is None:
+        raise ConfigError(
+            f"{where}: '{name}' changes what a prediction API answers ({listed(acting)}), and there is none, so it "
+            "does nothing; set adversary.queries, or leave it out"
+        )
+    if settings.adversary.patience is None and chain.most_answers(1.0) != chain.most_answers(2.0):
+        raise ConfigError(
+            f"{where}: '{name}' limits the answers of a day; say for how many days the adversary asks, as in "
+            "adversary.patience = 30"
+        )
