@@ -1,13 +1,16 @@
-"""Small tasks, and what a curious server would hold after one client trained on them."""
+"""Small tasks, and what adversaries would hold of them: an update of one client, a released model, a service."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served, Service
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, train_locally
@@ -101,10 +104,58 @@ def batch_of() -> Callable[..., Batch]:
 def with_update() -> Callable[..., Observation]:
     """The same observation with every entry of the update replaced."""
 
-    def replaced(observation: Observation, vector: torch.Tensor) -> Observation:
+    def replaced(observation: Observation, vector: Tensor) -> Observation:
         return replace(observation, update=observation.update.with_vector(vector))
 
     return replaced
+
+
+@dataclass
+class Answering(Service):
+    """Answers with what a function makes of inputs, until its budget is used up; keeps what it was asked."""
+
+    probabilities: Callable[[Tensor], Tensor]
+    left: int
+    log: list[Tensor]
+
+    @property
+    def remaining(self) -> int:
+        return self.left
+
+    def ask(self, inputs: Tensor) -> Tensor:
+        answers = self.probabilities(inputs.clamp(0, 1))
+        answers[self.left :] = torch.nan
+        self.left = max(self.left - len(inputs), 0)
+        self.log.append(inputs.clone())
+        return answers
+
+
+@pytest.fixture(scope="session")
+def release() -> Callable[..., Released]:
+    """The weights of a task's own network, with whatever else of a `Released` is said."""
+
+    def released(task: Task, **known: Any) -> Released:
+        return Released(task=task, weights=weights_of(task.network), **known)
+
+    return released
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., Served]:
+    """A service on a task's own network that answers `queries` inputs, each as `answer` makes of the probabilities.
+
+    Its `log` has what it was asked.
+    """
+
+    def served(task: Task, queries: int, answer: Callable[[Tensor], Tensor] = Tensor.clone, **known: Any) -> Served:
+        weights = weights_of(task.network)
+
+        def probabilities(inputs: Tensor) -> Tensor:
+            return answer(task.logits(weights, inputs, mode="eval").softmax(1).detach())
+
+        return Served(task=task, service=Answering(probabilities, queries, []), **known)
+
+    return served
 
 
 @pytest.fixture(scope="session")

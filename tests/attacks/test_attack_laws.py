@@ -1,4 +1,4 @@
-"""What holds for every attack: same dice same answer, nothing changed, honest failure on updates that say nothing."""
+"""What holds for every attack on updates: same dice same guess, nothing changed, honest failure on empty ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -18,7 +18,9 @@ from fedleak.settings.federation import TrainingFact
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
-NAMES = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
+OURS = [cls for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
+NAMES = [cls.name for cls in OURS if issubclass(Observation, cls.declared)]
+"""Those that look at an update, wrappers with such an attack among them. Of other views: `test_view_laws`."""
 UNINFORMED = ("prior", "no-gradient")
 """The baselines, which never look at the update."""
 

@@ -1,0 +1,121 @@
+"""What holds for every attack that looks at a released model or a service, ours and those of installed packages."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
+from fedleak.randomness import generator
+
+COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 4, "hidden": 16, "training_steps": 10}
+"""What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
+SHIPPED = [cls for cls in attacks if not cls.__module__.rpartition(".")[2].startswith("test_")]
+NAMES = [cls.name for cls in SHIPPED if not issubclass(Observation, cls.declared)]
+ASKING = [cls.name for cls in SHIPPED if cls.declared is Served]
+BUDGET = 60
+
+Seen = Callable[..., Any]
+
+
+def quick(name: str) -> Attack[Any]:
+    cls = attacks.get(name)
+    return attacks.build(name, {field.name: COUNTS[field.name] for field in fields(cls) if field.name in COUNTS})
+
+
+def same(one: Reconstruction, other: Reconstruction) -> bool:
+    """To the last bit, in every goal's field and in what is said of it."""
+    for field in fields(Reconstruction):
+        ours, theirs = (getattr(guess, field.name) for guess in (one, other))
+        if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
+            if not torch.allclose(ours, theirs, rtol=0, atol=0, equal_nan=True):
+                return False
+        elif field.name != "snapshots" and repr(ours) != repr(theirs):
+            return False
+    return True
+
+
+@pytest.fixture
+def seen(trained, release, serve) -> Seen:
+    """What an attack looks at: a model or a service, with public data of three classes, asked about two."""
+    task, drawn = trained
+
+    def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
+        drawn_of = drawn(60, "public")
+        known = {
+            "classes": (3, 0),
+            "auxiliary": drawn_of[drawn_of.labels != 3],
+            "candidates": drawn(10, "candidates"),
+            **changed,
+        }
+        if attacks.get(name).declared is Served:
+            return serve(task, queries, **known)
+        return release(task, **known, earlier=(release(task, **known),))
+
+    return made
+
+
+def test_there_is_such_an_attack() -> None:
+    assert all(issubclass(attacks.get(name).declared, (Released, Served)) for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_dice_same_guess_and_nothing_is_changed(name: str, seen: Seen) -> None:
+    view = seen(name)
+    network = view.task.network
+    before = [value.clone() for value in (*network.state_dict().values(), view.auxiliary.inputs)]
+    assert same(quick(name).run(view, generator(7)), quick(name).run(seen(name), generator(7)))
+    after = [*network.state_dict().values(), view.auxiliary.inputs]
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen: Seen) -> None:
+    view, attack = seen(name), quick(name)
+    guess = attack.run(view, generator(7))
+    assert guess.failure is None
+    given = {kind for kind in attack.targets if getattr(guess, kind) is not None}
+    assert given == attack.targets
+    if guess.representatives is not None:
+        assert guess.representatives.shape == (2, *view.task.shape)
+        known = guess.representatives[guess.representatives.isfinite().flatten(1).all(1)]
+        assert known.dtype == torch.float32
+        assert ((known >= 0) & (known <= 1)).all()
+    if guess.membership is not None:
+        assert guess.membership.shape == (len(view.candidates),)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_holds_nothing_else_gets_a_guess_or_a_reason(name: str, seen: Seen) -> None:
+    for missing in ({"auxiliary": None}, {"classes": (), "candidates": None}):
+        guess = quick(name).run(seen(name, **missing), generator(7))
+        assert guess.failure or any(getattr(guess, kind) is not None for kind in quick(name).targets)
+
+
+@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize("queries", [0, 1, 10, 300])
+def test_no_attack_asks_beyond_the_budget(name: str, queries: int, seen: Seen) -> None:
+    view = seen(name, queries)
+    guess = quick(name).run(view, generator(7))
+    assert guess.failure is None
+    assert sum(map(len, view.service.log)) <= queries
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_where_all_is_refused_there_is_a_guess_from_public_data(name: str, seen: Seen) -> None:
+    def refused(probabilities: Tensor) -> Tensor:
+        return torch.full_like(probabilities, torch.nan)
+
+    view = seen(name)
+    silent = replace(view, service=replace(view.service, probabilities=refused, log=[]))
+    guess = quick(name).run(silent, generator(7))
+    assert guess.failure is None
+    assert guess.representatives is None or guess.representatives.isfinite().all()
