@@ -17,6 +17,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.view import View
 from fedleak.data.loader import loaders
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
@@ -43,8 +44,10 @@ def shipped(registry: Registry[Any]) -> list[Any]:
 
 PLUGINS = [(kind, cls) for kind, registry in REGISTRIES.items() for cls in shipped(registry)]
 ids = [f"{kind}:{cls.name}" for kind, cls in PLUGINS]
-RUN_HERE = [cls for cls in shipped(attacks) if cls.name == "prior" or not cls.__module__.startswith("fedleak.attacks.")]
-"""Attacks from outside; and one of ours, so that these laws are never unasked. The rest of ours: `test_attack_laws`."""
+FROM_OUTSIDE = [cls for cls in shipped(attacks) if not cls.__module__.startswith("fedleak.attacks.")]
+RUN_HERE = [attacks.get("prior"), *(cls for cls in FROM_OUTSIDE if issubclass(Observation, cls.declared))]
+"""Attacks from outside on updates; and one of ours, so that these laws are never unasked. The rest of ours:
+`test_attack_laws`; attacks on other views, from wherever: `test_view_laws`."""
 
 
 def example_options(cls: type[Plugin]) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def example_options(cls: type[Plugin]) -> dict[str, Any]:
         str: "x",
         tuple[str, ...]: ("1.*",),
         Attack: {"use": "prior"},
+        Attack[View]: {"use": "prior"},
         Defense: {"use": "top-k", "fraction": 0.5},
     }
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Generator
 
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.view import View
 from fedleak.progress import listening, report
 from fedleak.settings.base import Count
 
@@ -44,7 +44,7 @@ def attempted(number: int, attempts: int, attempt: Attempt, rng: Generator) -> R
 
 @attacks.register("best-of")
 @dataclass(frozen=True, kw_only=True)
-class BestOf(Attack):
+class BestOf(Attack[View]):
     """Runs an attack from several starts and keeps the guess of lowest mismatch: the attacker's own choice.
 
     For gradient matching this is what an adversary with time does; it never looks at the quality of the guess.
@@ -52,7 +52,7 @@ class BestOf(Attack):
 
     paper: ClassVar = "https://arxiv.org/abs/2003.14053"
     cites: ClassVar = "geiping2020inverting"
-    attack: Attack
+    attack: Attack[View]
     """The attack that is repeated."""
     restarts: Count = 8
     """How often."""
@@ -61,5 +61,5 @@ class BestOf(Attack):
     def targets(self) -> frozenset[Kind]:
         return self.attack.targets
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+    def reconstruct(self, observation: View, rng: Generator) -> Reconstruction:
         return best_of(lambda rng: self.attack.run(observation, rng), self.restarts, rng)

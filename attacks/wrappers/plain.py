@@ -1,7 +1,7 @@
 """Non-adaptive attacker: another attack that takes no notice of defenses."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from torch import Generator
 
@@ -9,11 +9,15 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.view import View
+
+Seen = TypeVar("Seen", bound=View)
 
 
 @attacks.register("plain")
 @dataclass(frozen=True, kw_only=True)
-class Plain(Attack):
+class Plain(Attack[View]):
     """Runs an attack as if no defense had acted: the control that shows what knowing the defense is worth.
 
     Every attack adapts to the chain by itself. One that seems to fail may only have been used in ignorance, which is
@@ -22,7 +26,7 @@ class Plain(Attack):
 
     paper: ClassVar = "https://arxiv.org/abs/2112.00059"
     cites: ClassVar = "huang2021evaluating"
-    attack: Attack
+    attack: Attack[View]
     """The attack that is kept in ignorance."""
 
     def adapts_to(self, chain: Chain) -> bool:  # noqa: ARG002
@@ -32,11 +36,16 @@ class Plain(Attack):
     def targets(self) -> frozenset[Kind]:
         return self.attack.targets
 
-    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+    def reconstruct(self, observation: View, rng: Generator) -> Reconstruction:
         return self.attack.reconstruct(unaware(observation), rng)
 
 
-def unaware(observation: Observation) -> Observation:
-    """The observation, and those that come with it, without the chain of defenses."""
-    others = tuple(unaware(other) for other in observation.others)
-    return replace(observation, defense=Chain(), others=others)
+def unaware(view: Seen) -> Seen:
+    """What is seen, and what comes with it of the same kind, without the chain of defenses."""
+    bare = replace(view, defense=Chain())
+    match bare:
+        case Observation():
+            return replace(bare, others=tuple(unaware(other) for other in bare.others))
+        case Released():
+            return replace(bare, earlier=tuple(unaware(other) for other in bare.earlier))
+    return bare

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Generic, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -127,6 +127,7 @@ class Registry(Generic[PluginT]):
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
 
     def _parse(self, value: Any, hint: Any, where: str) -> Any:
+        hint = _unbracketed(hint)
         if isinstance(value, Mapping) and "use" in value:
             value = self.from_table(value, where)
         if isinstance(value, str) and isinstance(hint, type) and issubclass(hint, Plugin):
@@ -145,6 +146,12 @@ class Registry(Generic[PluginT]):
         for entry in entry_points(group=ENTRY_POINTS):
             entry.load()
         return self._classes
+
+
+def _unbracketed(hint: Any) -> Any:
+    """A plug-in's class without what stands in brackets behind it, which no value can be checked against."""
+    origin = get_origin(hint)
+    return origin if isinstance(origin, type) and issubclass(origin, Plugin) else hint
 
 
 def plain(value: Any) -> Any:

@@ -37,6 +37,13 @@ def test_it_overlooks_the_defenses_of_other_messages_too(linear_task, observe, b
     assert all(one.defense == Chain() for one in unaware(replace(seen, others=(seen,))).others)
 
 
+def test_it_overlooks_them_behind_a_model_and_a_service(linear_task, release, serve):
+    earlier = release(linear_task, defense=SPARSE)
+    model = unaware(release(linear_task, defense=SPARSE, earlier=(earlier,)))
+    assert model.defense == model.earlier[0].defense == Chain()
+    assert unaware(serve(linear_task, 3, defense=SPARSE)).defense == Chain()
+
+
 def test_it_adapts_to_nothing():
     assert attacks.from_table(SHORT).adapts_to(SPARSE)
     assert attacks.build("best-of", {"attack": SHORT}).adapts_to(SPARSE)
