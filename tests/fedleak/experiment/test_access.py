@@ -1,0 +1,54 @@
+"""What nobody gets at cannot be attacked, and a service that nobody asks is a mistake; one sentence each."""
+
+from typing import Any
+
+import pytest
+
+from fedleak.errors import ConfigError
+from fedleak.experiment.experiment import Experiment, parse_experiment
+
+ASKING, READING = {"use": "confidence-inversion"}, {"use": "mi-face"}
+
+
+def parsed(
+    attack: dict[str, Any], release: Any = None, chain: tuple[dict[str, Any], ...] = (), **adversary: Any
+) -> Experiment:
+    federation = {"rounds": 4, **({} if release is None else {"release": release})}
+    defenses = [{"name": "row", "chain": list(chain)}]
+    tree = {"name": "n", "task": "digits-mlp", "federation": federation, "adversary": adversary}
+    return parse_experiment({**tree, "attacks": [attack], "defenses": defenses})
+
+
+def test_weights_need_a_release_and_answers_a_service() -> None:
+    assert parsed(READING, "last").models == (4,)
+    assert parsed(ASKING, queries=10).models == (4,)
+    assert parsed(ASKING, [2, 3], queries=0).models == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"attack": READING}, "mi-face reads the weights of a released model, and none leaves this federation; set"),
+        ({"attack": READING, "queries": 5}, "its answers alone are served; set federation.release"),
+        ({"attack": ASKING}, "confidence-inversion asks a prediction API, and there is none; set adversary.queries"),
+        ({"attack": ASKING, "release": "last"}, "its weights alone are released; set adversary.queries"),
+        ({"attack": {"use": "best-of", "attack": ASKING}}, "best-of asks a prediction API, and there is none"),
+        ({"attack": {"use": "dlg"}, "queries": 5}, "5 queries, and no attack here asks a prediction API"),
+        ({"attack": ASKING, "queries": -1}, "adversary.queries: expected"),
+        ({"attack": ASKING, "queries": 5, "lacks": [10]}, "adversary.lacks: no class 10; expected some of 0 to 9"),
+        ({"attack": ASKING, "queries": 5, "lacks": [1, 1]}, "adversary.lacks: expected each class once"),
+        ({"attack": ASKING, "queries": 5, "lacks": list(range(10))}, "adversary.lacks: all 10 classes"),
+        ({"attack": READING, "release": [5]}, "rounds to release after, each once, of the 4 there are"),
+        ({"attack": READING, "release": [2, 2]}, "rounds to release after, each once, of the 4 there are"),
+        ({"attack": READING, "release": "never"}, "a list of rounds such as"),
+        ({"attack": READING, "release": "last", "chain": ({"use": "label-only"},)}, "so it does nothing"),
+        (
+            {"attack": ASKING, "queries": 5, "chain": ({"use": "rate-limit", "answers": 10},)},
+            "say for how many days the adversary asks",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        parsed(**wrong)
+    assert "\n" not in str(caught.value)
