@@ -52,7 +52,7 @@ def seen(trained, release, serve) -> Seen:
         drawn_of = drawn(60, "public")
         known = {
             "classes": (3, 0),
-            "auxiliary": drawn_of[drawn_of.labels != 3],
+            "auxiliary": drawn_of[(drawn_of.labels != 3).nonzero()[:, 0]],
             "candidates": drawn(10, "candidates"),
             **changed,
         }
