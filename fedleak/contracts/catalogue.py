@@ -34,6 +34,7 @@ FAMILIES = {
     "learned": "learned",
     "membership": "membership inference",
     "property": "property inference",
+    "model_inversion": "model inversion",
     "baselines": "baselines",
     "wrappers": "wrappers",
 }
