@@ -12,6 +12,7 @@ from rich.text import Text
 from fedleak import progress
 from fedleak.cli.options import FormOption, RunPath, write_json
 from fedleak.cli.progress_bar import progress_bar
+from fedleak.formatting import counted
 from fedleak.verification.verify import Check, breakdowns, disagreeing, verify
 
 
@@ -62,8 +63,12 @@ def print_checks(checks: list[Check]) -> None:
         style = "bold red" if check.verdict == "disagrees" else ""
         table.add_row(Text(check.defense), check.message, Text(check.verdict, style=style), error, Text(check.remark))
     Console(highlight=False).print(table)
+    released = sum(check.verdict == "released" for check in checks)
+    checks = [check for check in checks if check.verdict != "released"]
     wrong = len(list(disagreeing(checks)))
     undecided = sum(check.verdict == "undecided" for check in checks)
     typer.echo(f"{len(checks) - wrong - undecided} of {len(checks)} messages agree with the truth or are masked")
+    if released:
+        typer.echo(f"{counted(released, 'model')} released: nothing recomputes one")
     if undecided:
         typer.echo(f"{undecided} could not be decided")

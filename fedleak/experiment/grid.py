@@ -58,6 +58,7 @@ def parse_campaign(tree: Table) -> Campaign:
     drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
     points = tuple(named(drafts))
     _require_evaluated(points)
+    _require_same_models(points)
     spelled = _spelled_out(tree, base, next(iter(combinations.values())))
     only_chosen = tuning is not None and tuning.only_chosen
     return Campaign(points=points, tree={**spelled, **_metrics(points, base)}, only_chosen=only_chosen)
@@ -145,6 +146,17 @@ def _require_evaluated(points: tuple[Point, ...]) -> None:
     unknown = {seed for point in points for seed in point.experiment.utility.seeds} - reported
     if unknown:
         raise ConfigError(f"utility.seeds: {min(unknown)} is no seed of the results; name some of those in seed")
+
+
+def _require_same_models(points: tuple[Point, ...]) -> None:
+    """Points that share a federation, as what an adversary may ask changes nothing of it, must want the same of it."""
+    models: dict[str, tuple[int, ...]] = {}
+    for point in points:
+        if models.setdefault(point.federation, point.experiment.models) != point.experiment.models:
+            raise ConfigError(
+                "vary: adversary.queries is set in some combinations and not in others, which share a federation; say "
+                'for all of them when its model is released, as in federation.release = "last"'
+            )
 
 
 def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:

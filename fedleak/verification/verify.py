@@ -9,6 +9,7 @@ from fedleak import progress
 from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
+from fedleak.formatting import counted
 from fedleak.recording.files import find_recordings
 from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
@@ -17,7 +18,7 @@ from fedleak.vault import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
 
-Verdict = Literal["agrees", "disagrees", "undecided", "masked"]
+Verdict = Literal["agrees", "disagrees", "undecided", "masked", "released"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ def _check(folder: RunFolder, path: Path) -> Check:
     where, message = path.parent.parent.relative_to(folder.root / "recordings"), _spoken(path)
     try:
         read = Message(path=path, recordings=path.parent.parent, vault=folder.root / "vault" / where)
-        verdict, comparison, words = _compared(read.recording, read.deposits)
+        verdict, comparison, words = _released(read) if read.of_model else _compared(read.recording, read.deposits)
     except (RecordingError, FederationError) as error:
         verdict, comparison, words = "disagrees", None, str(error)
     return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
@@ -74,6 +75,12 @@ def _spoken(path: Path) -> str:
     """`round 1, client 0` for `round-0001/client-0000.json`."""
     words = [name.replace("-", " ") for name in (path.parent.name, path.stem)]
     return ", ".join(" ".join(word.lstrip("0") or "0" for word in name.split(" ")) for name in words)
+
+
+def _released(read: Message) -> tuple[Verdict, Comparison | None, str]:
+    """A model is a mean of updates that need not be recorded: what is checked is that its truth is there."""
+    truth = counted(len(read.truth), "example")
+    return "released", None, f"a model, which nothing recomputes; it was trained on {truth}, which are there"
 
 
 def _compared(recording: Recording, truths: Sequence[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
