@@ -12,6 +12,7 @@ LAWS = {
     "attacks/test_attack_laws.py",
     "attacks/test_view_laws.py",
     "fedleak/defenses/test_additive_and_sparse.py",
+    "fedleak/defenses/test_answers.py",
     "fedleak/defenses/test_dice_defenses.py",
     "fedleak/defenses/test_gradient_defenses.py",
     "fedleak/defenses/test_much_noise.py",

@@ -23,9 +23,10 @@ PLACES = {
     "gradient": "on the gradient of a step",
     "update": "on the update",
     "protocol": "on the protocol",
+    "answers": "on the answers of a prediction API",
 }
-"""Where defenses act, in the order of a round, in words."""
-BY_WEIGHT = ("protocol", "examples", "gradient", "task", "layers", "update", "training")
+"""Where defenses act, in the order of a round and then before who asks the model, in words."""
+BY_WEIGHT = ("answers", "protocol", "examples", "gradient", "task", "layers", "update", "training")
 """The same, the most characteristic first: a defense is listed under the first of its places."""
 
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 
@@ -33,6 +34,13 @@ class QueryLog:
         """Which rows were refused."""
         return self.answers.isnan().any(1)
 
+    def replayed(self, benign: Float[Tensor, "benign *shape"], days: float = 0.0) -> Asked:
+        """All of it as one request of a user who asked nothing before: what detectors are tried on."""
+        nothing = Traffic(
+            inputs=self.inputs[:0], probabilities=self.probabilities[:0], admitted=torch.ones(0, dtype=torch.bool)
+        )
+        return Asked(inputs=self.inputs, probabilities=self.probabilities, history=nothing, benign=benign, days=days)
+
 
 def write_log(stem: Path, log: QueryLog) -> Path:
     """Writes the pair of files of that stem; returns the path of the JSON file, which has the numbers alone."""
@@ -48,26 +56,3 @@ def read_log(stem: Path) -> QueryLog:
     if any(len(value) != facts.get("queries") for value in tensors.values()):
         raise RecordingError(f"{stem}: expected {facts.get('queries')} queries in each tensor, got others; ask again")
     return QueryLog(**tensors)
-
-
-class Grown:
-    """A tensor that rows are appended to, in time that does not grow with what is there."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> None:
-        self._room = torch.empty(16, *shape, dtype=dtype)
-        self._used = 0
-
-    @property
-    def rows(self) -> Tensor:
-        """All rows so far: a view, which must not be changed."""
-        return self._room[: self._used]
-
-    def append(self, rows: Tensor) -> None:
-        """Copies rows to the end."""
-        needed = self._used + len(rows)
-        if needed > len(self._room):
-            room = self._room.new_empty(max(needed, 2 * len(self._room)), *self._room.shape[1:])
-            room[: self._used] = self.rows
-            self._room = room
-        self._room[self._used : needed] = rows
-        self._used = needed

@@ -10,11 +10,12 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.served import Service
 from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.errors import ConfigError, NonFiniteError
+from fedleak.learning.growing import Growing
 from fedleak.learning.loss import Criterion
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, one_thread
-from fedleak.serving.log import Grown, QueryLog
+from fedleak.serving.log import QueryLog
 
 
 class ServedModel(Service):
@@ -55,8 +56,8 @@ class ServedModel(Service):
             probabilities=torch.empty(0, task.classes),
             admitted=torch.empty(0, dtype=torch.bool),
         )
-        self._inputs, self._probabilities = Grown(task.shape), Grown((task.classes,))
-        self._answers, self._admitted = Grown((task.classes,)), Grown((), torch.bool)
+        self._inputs, self._probabilities = Growing(task.shape), Growing((task.classes,))
+        self._answers, self._admitted = Growing((task.classes,)), Growing((), torch.bool)
 
     @property
     def log(self) -> QueryLog:
@@ -69,12 +70,12 @@ class ServedModel(Service):
     def remaining(self) -> int:
         """What is left of the budget, or of what the defenses let a user have answered, which is known to all."""
         most = min(self._queries, self.chain.most_answers(self.days))
-        return max(0, int(most) - len(self._inputs.rows))
+        return max(0, int(most) - len(self._inputs))
 
     def ask(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:
         """As `Service.ask`; raises `ConfigError` for inputs of another shape, or that are no numbers."""
         wanted = checked(inputs, self.task)
-        taken = wanted[: self._queries - len(self._inputs.rows)]
+        taken = wanted[: self._queries - len(self._inputs)]
         answers = torch.full((len(wanted), self.task.classes), torch.nan)
         if len(taken):
             answers[: len(taken)] = self._answer(taken)

@@ -24,6 +24,8 @@ ACTING = {
     "group-norm": {"requirements", "task"},
     "larger-batches": {"training"},
     "mixup": {"training", "examples"},
+    "prada": {"answers"},
+    "rounding": {"answers"},
     "secure-aggregation": {"training", "update", "protocol"},
     "withhold": {"requirements", "layers"},
 }

@@ -5,7 +5,7 @@ import torch
 
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import write_pair
-from fedleak.serving.log import FORMAT, Grown, QueryLog, read_log, write_log
+from fedleak.serving.log import FORMAT, QueryLog, read_log, write_log
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_what_is_no_log_or_half_a_log_is_one_sentence(tmp_path, log):
         read_log(tmp_path / "fewer")
 
 
-def test_rows_are_kept_in_order_while_there_is_more_and_more():
-    grown, rows = Grown((2,)), torch.arange(80.0).reshape(40, 2)
-    for part in rows.split([1, 20, 0, 19]):
-        grown.append(part)
-    assert torch.equal(grown.rows, rows)
+def test_it_is_replayed_as_one_request_of_a_new_user(log):
+    asked = log.replayed(torch.zeros(4, 1, 2, 2), days=2.0)
+    assert (len(asked), len(asked.history), len(asked.benign), asked.days) == (3, 0, 4, 2.0)
+    assert torch.equal(asked.inputs, log.inputs)
+    assert torch.equal(asked.probabilities, log.probabilities)
