@@ -32,3 +32,36 @@ def test_cells_go_before_federations_and_then_nothing_is_left(tmp_path):
     assert [schedule.next() for _ in range(4)] == [*cells, *federations[1:]]
     assert schedule.empty
     assert schedule.next() is None
+
+
+ANSWERING = parse_campaign({
+    "name": "answers", "task": "digits-mlp", "adversary": {"queries": [10, 100], "lacks": [1]},
+    "federation": {"clients": 2, "rounds": 2},
+    "defenses": [
+        {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": 0.1}, {"use": "rounding", "digits": 1}]},
+        {"name": "none"},
+        {"name": "label", "chain": [{"use": "label-only"}]},
+        {"name": "noisy label", "chain": [{"use": "label-only"}, {"use": "gaussian-noise", "std": 0.1}]},
+    ],
+})  # fmt: skip
+
+
+def test_rows_that_differ_in_answers_alone_share_a_federation(tmp_path):
+    folder = RunFolder(tmp_path)
+    schedule = schedule_of(ANSWERING, folder, "loopback")
+    assert [federation.defense.name for federation in schedule.federations] == ["noisy", "none"]
+    names = [[name for _, name in shared] for shared in schedule.sections.values()]
+    assert names == [["noisy", "noisy label"] * 2, ["none", "label"] * 2]
+    assert folder.recordings("label") == folder.recordings("none") != folder.recordings("noisy")
+    assert folder.vault("noisy label") == folder.vault("noisy")
+    assert [federation.recordings for federation in schedule.federations] == [
+        folder.recordings("noisy"), folder.recordings("none")
+    ]  # fmt: skip
+
+
+def test_a_row_that_no_longer_shares_has_its_own_federation_again(tmp_path):
+    folder = RunFolder(tmp_path)
+    schedule_of(ANSWERING, folder, "loopback")
+    apart = {**ANSWERING.tree, "defenses": [{"name": "label", "chain": [{"use": "top-k", "fraction": 0.5}]}]}
+    schedule_of(parse_campaign(apart), folder, "loopback")
+    assert folder.recordings("label") == tmp_path / "recordings" / "label"

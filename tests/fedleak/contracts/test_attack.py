@@ -11,6 +11,8 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Registry
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, NotApplicable
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
@@ -77,3 +79,36 @@ def test_a_wrapper_requires_what_the_attack_within_it_does():
 
     assert BestOf(attack=Curious(), restarts=2).requires == {"candidates"}
     assert attacks.build("best-of", {"attack": "bias-sign"}).targets == {"labels"}
+
+
+class OfWeights(Attack[Released]):
+    """Looks at a released model."""
+
+    def reconstruct(self, observation, rng):
+        return Reconstruction()
+
+
+class Below(OfWeights):
+    """Says nothing of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around(Attack[View]):
+    """A wrapper."""
+
+    attack: Attack
+
+    def reconstruct(self, observation, rng):
+        return self.attack.reconstruct(observation, rng)
+
+
+def test_what_an_attack_looks_at_stands_in_the_brackets() -> None:
+    assert Lucky().sees is Observation
+    assert OfWeights().sees is Released
+    assert Below().sees is Released
+
+
+def test_a_wrapper_looks_at_what_the_attack_within_it_does() -> None:
+    assert Around(attack=OfWeights()).sees is Released
+    assert Around(attack=Around(attack=OfWeights())).sees is Released
+    assert Around(attack=Lucky()).sees is Observation
