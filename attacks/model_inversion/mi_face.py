@@ -18,11 +18,13 @@ from fedleak.learning.space import require_images
 from fedleak.progress import report
 from fedleak.settings.base import Count, Rate
 
-from ..parts.asked_classes import asked_classes, log_odds, require_finite_scores
+from ..parts.asked_classes import asked_classes, log_odds, require_finite_scores, usual_confidence
 from ..parts.denoisers import Denoiser, component_denoiser, filtered, unchanged
 
 Images = Float[Tensor, "asked *shape"]
 Costs = Float[Tensor, " asked"]
+
+SURE = 0.99
 
 
 @attacks.register("mi-face")
@@ -34,6 +36,8 @@ class MIFace(Attack[Released]):
     began. That is why the start counts most: from the mean public image it changes what tells the class from others,
     and the rest stays plausible. The log-odds are never flat: with `sure = 1`, `cost = "log-odds"` and no denoiser
     this is ascent on raw pixels, which convinces any classifier with images that are like none of the class.
+    How sure the model usually is, public images tell: a model trained for flat answers is never as sure as the paper
+    asks, and a descent that goes on until it is walks off.
     Differences from the paper: it starts from zero, and has no public data; and its denoiser, non-local means between
     the halves of the attacked autoencoder, is here the projection on components of public images, or filters alone.
     """
@@ -51,8 +55,9 @@ class MIFace(Attack[Released]):
     """The paper's alpha: steps at most."""
     patience: Count = 100
     """The paper's beta: an image is done once its cost is no less than the highest of so many steps before."""
-    sure: Annotated[float, Field(gt=0, le=1)] = 0.99
-    """The paper's gamma: the confidence at which an image is done; 1: at none."""
+    sure: Annotated[float, Field(gt=0, le=1)] | None = None
+    """The paper's gamma: the confidence at which an image is done, 1: at none. None: the paper's 0.99, or where the
+    model is less sure of public examples than that, in the median, as sure as it is of those."""
     learning_rate: Rate = 0.1
     """The paper's lambda."""
 
@@ -63,9 +68,15 @@ class MIFace(Attack[Released]):
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
         classes = asked_classes(observation)
         require_finite_scores(observation)
-        descent = _Descent(self, observation, classes, self._process(observation))
+        descent = _Descent(self, observation, classes, self._process(observation), self._sure(observation))
         best, costs = descent.run(self._start(observation, len(classes)))
         return Reconstruction(representatives=best, mismatch=float(costs.mean()))
+
+    def _sure(self, view: Released) -> float:
+        if self.sure is not None:
+            return self.sure
+        public = view.auxiliary
+        return SURE if public is None or not len(public) else min(SURE, usual_confidence(view, public))
 
     def _start(self, view: Released, count: int) -> Images:
         space = view.task.space
@@ -88,6 +99,7 @@ class _Descent:
     view: Released
     classes: Int[Tensor, " asked"]
     process: Denoiser
+    sure: float
 
     def run(self, start: Images) -> tuple[Images, Costs]:
         """The images of the lowest cost that were passed, and that cost."""
@@ -112,10 +124,9 @@ class _Descent:
     @property
     def done(self) -> float:
         """The cost at which an image is good enough."""
-        sure = self.attack.sure
         if self.attack.cost == "confidence":
-            return 1 - sure
-        return -math.log(sure / (1 - sure)) if sure < 1 else -math.inf
+            return 1 - self.sure
+        return -math.log(self.sure / (1 - self.sure)) if self.sure < 1 else -math.inf
 
     def costs(self, images: Images) -> tuple[Costs, Images]:
         """The cost of each image, and its slope."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from fedleak.contracts.released import Released
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
 
 
 def asked_classes(view: View) -> Int[Tensor, " asked"]:
@@ -28,3 +29,10 @@ def require_finite_scores(view: Released) -> None:
         scores = view.task.logits(view.weights, torch.full((1, *view.task.shape), view.task.space.middle), mode="eval")
     if not torch.isfinite(scores).all():
         raise NotApplicable("the released model's scores are NaN or infinite, so they say nothing of any class")
+
+
+def usual_confidence(view: Released, public: Batch) -> float:
+    """How sure the released model is of public examples, in the median: the highest probability of each."""
+    with torch.no_grad():
+        scores = view.task.logits(view.weights, public.inputs, mode="eval")
+    return float(scores.softmax(1).amax(1).median())
