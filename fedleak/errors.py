@@ -10,7 +10,8 @@ FedleakError            exit status 1: something failed
     ├── DataError       a data set or checkpoint that is missing or unreadable
     ├── RecordingError  a recording, vault or run folder that is truncated or not one of ours
     ├── OutputError     an output folder that is full, read-only or in use
-    └── NonFiniteError  a model whose loss or weights became NaN or infinite
+    ├── NonFiniteError  a model whose loss or weights became NaN or infinite
+    └── ServiceError    a prediction API that cannot be reached, or answers with what is no answer
 """
 
 import difflib
@@ -70,6 +71,10 @@ class OutputError(UserError):
 
 class NonFiniteError(UserError):
     """A model whose loss or weights became NaN or infinite."""
+
+
+class ServiceError(UserError):
+    """A prediction API that cannot be reached, or answers with what is no answer."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

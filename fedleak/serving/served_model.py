@@ -1,24 +1,24 @@
 """Served model: the global model after a round behind a prediction API, with the defenses of its answers."""
 
+from collections.abc import Hashable
 from dataclasses import replace
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.served import Service
 from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.errors import ConfigError, NonFiniteError
-from fedleak.learning.growing import Growing
 from fedleak.learning.loss import Criterion
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, one_thread
-from fedleak.serving.log import QueryLog
+from fedleak.serving.metered import Answered, Metered
 
 
-class ServedModel(Service):
+class ServedModel(Metered):
     """A service that answers `queries` inputs of one user with a model's probabilities, as its defenses leave them.
 
     Each row is evaluated by itself on one thread: the same input gives the same bits, whatever was asked with it. What
@@ -42,82 +42,35 @@ class ServedModel(Service):
         multiplied by; `benign` inputs are what detectors learn from. `seed`: words, different ones for each service.
         """
         require_one_label(task)
-        if queries < 0:
-            raise ConfigError(f"expected queries of 0 or more, got {queries}")
+        super().__init__(task.space, task.classes, queries)
         self.task = task
         self.weights = weights
         self.chain = (chain or Chain()).answering
         self.days = days
         self.benign = torch.empty(0, *task.shape) if benign is None else benign.float()
-        self._queries = queries
         self._dice = [generator(*seed, "answers", place) for place, _ in enumerate(self.chain)]
-        self._traffic = Traffic(
-            inputs=torch.empty(0, *task.shape),
-            probabilities=torch.empty(0, task.classes),
-            admitted=torch.empty(0, dtype=torch.bool),
-        )
-        self._inputs, self._probabilities = Growing(task.shape), Growing((task.classes,))
-        self._answers, self._admitted = Growing((task.classes,)), Growing((), torch.bool)
-
-    @property
-    def log(self) -> QueryLog:
-        """All that was asked so far."""
-        rows = (self._inputs.rows, self._probabilities.rows, self._answers.rows)
-        inputs, probabilities, answers = (value.clone() for value in rows)
-        return QueryLog(inputs=inputs, probabilities=probabilities, answers=answers)
+        self._derived: dict[Hashable, Any] = {}
 
     @property
     def remaining(self) -> int:
         """What is left of the budget, or of what the defenses let a user have answered, which is known to all."""
-        most = min(self._queries, self.chain.most_answers(self.days))
-        return max(0, int(most) - len(self._inputs))
+        left = self.chain.most_answers(self.days) - self.asked
+        return max(0, int(min(super().remaining, left)))
 
-    def ask(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:
-        """As `Service.ask`; raises `ConfigError` for inputs of another shape, or that are no numbers."""
-        wanted = checked(inputs, self.task)
-        taken = wanted[: self._queries - len(self._inputs)]
-        answers = torch.full((len(wanted), self.task.classes), torch.nan)
-        if len(taken):
-            answers[: len(taken)] = self._answer(taken)
-        return answers.to(inputs.device)
-
-    def _answer(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:
+    def answered(self, inputs: Float[Tensor, "asked *shape"]) -> Answered:
+        """By all that admit an input, and then by all that answer, in the order of the chain."""
         honest = probabilities_of(self.task, self.weights, inputs)
-        asked = Asked(inputs=inputs, probabilities=honest, history=self._history(), benign=self.benign, days=self.days)
+        past = self.past
+        history = Traffic(
+            inputs=past.inputs, probabilities=past.probabilities, admitted=~past.refused, derived=self._derived
+        )
+        asked = Asked(inputs=inputs, probabilities=honest, history=history, benign=self.benign, days=self.days)
         admitted = torch.ones(len(inputs), dtype=torch.bool)
         for defense in self.chain:
             admitted &= defense.admits(asked)
         for defense, rng in zip(self.chain, self._dice, strict=True):
             asked = replace(asked, probabilities=defense.answer(asked, rng))
-        answers = asked.probabilities.masked_fill(~admitted[:, None], torch.nan)
-        self._keep(inputs, honest, answers, admitted)
-        return answers
-
-    def _history(self) -> Traffic:
-        return replace(
-            self._traffic,
-            inputs=self._inputs.rows,
-            probabilities=self._probabilities.rows,
-            admitted=self._admitted.rows,
-        )
-
-    def _keep(self, inputs: Tensor, honest: Tensor, answers: Tensor, admitted: Bool[Tensor, " asked"]) -> None:
-        self._inputs.append(inputs)
-        self._probabilities.append(honest)
-        self._answers.append(answers)
-        self._admitted.append(admitted)
-
-
-def checked(inputs: Float[Tensor, "asked *any"], task: Task) -> Float[Tensor, "asked *shape"]:
-    """Inputs as a service takes them: a copy in float32, within the range; raises `ConfigError` where it cannot."""
-    if tuple(inputs.shape[1:]) != task.shape:
-        raise ConfigError(
-            f"expected inputs of shape (number, {', '.join(map(str, task.shape))}) for '{task.name}', "
-            f"got {tuple(inputs.shape)}"
-        )
-    if inputs.isnan().any():
-        raise ConfigError("expected inputs that are numbers, got NaN among them")
-    return task.space.clamped(inputs.detach().to("cpu", torch.float32, copy=True)).contiguous()
+        return Answered(honest, asked.probabilities.masked_fill(~admitted[:, None], torch.nan))
 
 
 def require_one_label(task: Task) -> None:

@@ -129,7 +129,7 @@ def test_inputs_are_clamped_and_neither_they_nor_answers_are_shared():
 
 
 def test_bad_requests_and_budgets_are_one_sentence():
-    with pytest.raises(ConfigError, match=r"expected inputs of shape \(number, 1, 8, 8\) for 'digits-mlp', got \(1, 3"):
+    with pytest.raises(ConfigError, match=r"expected inputs of shape \(number, 1, 8, 8\), got \(1, 3"):
         served().ask(torch.zeros(1, 3, 3, 3))
     with pytest.raises(ConfigError, match="expected inputs that are numbers"):
         served().ask(torch.full((1, *TASK.shape), torch.nan))
