@@ -1,1 +1,1 @@
-"""Attacks on what a trained model, or a service that answers with it, tells of the classes it was trained on."""
+"""Model inversion: what the examples of a class look like, told by a released model or its answers."""
