@@ -26,6 +26,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
+from fedleak.serving.log import QueryLog
 from fedleak.tasks import initial_weights, task_of
 
 REGISTRIES: dict[str, Registry[Any]] = {
@@ -188,6 +189,25 @@ def test_a_defense_is_deterministic_and_leaves_its_input_alone(cls: type[Defense
     assert torch.equal(one.vector(), two.vector())
     assert torch.equal(observation.update.vector(), before)
     assert one.kind is observation.update.kind
+
+
+@pytest.mark.parametrize(
+    "cls", [cls for cls in shipped(defenses) if "answers" in cls.acts_on], ids=lambda cls: cls.name
+)
+def test_a_defense_of_answers_is_deterministic_and_leaves_the_request_alone(cls: type[Defense]) -> None:
+    defense, task = defenses.build(cls.name, example_options(cls)), task_of("digits-mlp")
+    log = QueryLog(
+        inputs=torch.rand(120, *task.shape, generator=generator(0)),
+        probabilities=torch.rand(120, task.classes, generator=generator(1)).softmax(1),
+        answers=torch.rand(120, task.classes, generator=generator(2)),
+    )
+    asked = log.replayed(torch.rand(50, *task.shape, generator=generator(3)), days=20.0)
+    held = (asked.inputs.clone(), asked.probabilities.clone(), asked.benign.clone())
+    one, other = (defense.answer(asked, generator(4)) for _ in range(2))
+    assert one.shape == asked.probabilities.shape
+    assert torch.equal(one, other)
+    assert torch.equal(defense.admits(asked), defense.admits(log.replayed(asked.benign, days=20.0)))
+    assert all(map(torch.equal, held, (asked.inputs, asked.probabilities, asked.benign)))
 
 
 @pytest.mark.parametrize("cls", shipped(metrics), ids=lambda cls: cls.name)

@@ -33,6 +33,7 @@ COMMANDS = {
     "compare": True,
     "advise": True,
     "attack": True,
+    "serve": True,
     "profile": True,
     "verify": True,
     "check": True,

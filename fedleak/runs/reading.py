@@ -38,14 +38,11 @@ class FinishedRun:
 def read_run(root: Path) -> FinishedRun:
     """Reads a run folder; raises `RecordingError`, one sentence, where it is missing, empty or damaged."""
     folder = RunFolder(root)
-    if not root.is_dir():
-        raise RecordingError(f"{root} is no folder; expected the folder of a run, as `fedleak run` leaves it")
-    if not folder.experiment.exists():
-        raise RecordingError(f"{root} is no run folder: it has no experiment.toml; name the folder that --out named")
+    campaign = read_campaign(folder)
     rows = tuple(read_results(folder.results))
     if not rows:
         raise RecordingError(f"{root} is an empty run: results.jsonl has no rows; run the experiment again")
-    campaign, manifest = _campaign(folder), read_manifest(folder.manifest)
+    manifest = read_manifest(folder.manifest)
     require_whole(rows, campaign, manifest, folder.results)
     federations = tuple(read_federations(folder.federations)) if folder.federations.exists() else ()
     require_federations(federations, campaign, manifest, folder.federations)
@@ -89,7 +86,13 @@ def cell_of(row: Row) -> tuple[Any, ...]:
     return (*_point_of(row), row.defense, row.round, row.client, row.attack)
 
 
-def _campaign(folder: RunFolder) -> Campaign:
+def read_campaign(folder: RunFolder) -> Campaign:
+    """What a run was asked to do; raises `RecordingError` where the folder is missing, none of ours, or damaged."""
+    root = folder.root
+    if not root.is_dir():
+        raise RecordingError(f"{root} is no folder; expected the folder of a run, as `fedleak run` leaves it")
+    if not folder.experiment.exists():
+        raise RecordingError(f"{root} is no run folder: it has no experiment.toml; name the folder that --out named")
     try:
         return load_campaign(folder.experiment)
     except UserError as error:

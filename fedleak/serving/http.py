@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from torch import Tensor
 
 from fedleak.errors import ConfigError, FedleakError, UserError, echo
+from fedleak.serving.loopback import loopback
 from fedleak.serving.served_model import ServedModel
 
 
@@ -21,7 +22,7 @@ def application(service: ServedModel) -> FastAPI:
 
     Its own documentation pages are left out: they would have browsers load scripts from elsewhere.
     """
-    app = FastAPI(title="fedleak serve", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(asked_for_here)])
 
     @app.post("/ask")
     async def ask(request: Request) -> dict[str, Any]:
@@ -41,6 +42,11 @@ def application(service: ServedModel) -> FastAPI:
         return JSONResponse({"detail": str(error)}, status_code=500)
 
     return app
+
+
+async def asked_for_here(request: Request) -> None:
+    """Refuses what a browser was led here for under another machine's name, which could then read the answers."""
+    loopback(request.url.hostname or "", "Host")
 
 
 def facts_of(service: ServedModel) -> dict[str, Any]:

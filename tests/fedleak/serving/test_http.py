@@ -97,6 +97,14 @@ def test_bad_bodies_are_one_sentence_and_no_query(started):
     assert len(served.log) == 0
 
 
+def test_nobody_is_answered_under_another_machine_s_name(started):
+    url = started(application(model()))
+    for host, status in (("example.org", 422), ("127.0.0.1.example.org:80", 422), ("localhost:8000", 200)):
+        answer = httpx.get(f"{url}/about", headers={"Host": host}, trust_env=False)
+        assert answer.status_code == status
+        assert status == 200 or "expected an address of this machine's loopback" in answer.json()["detail"]
+
+
 def test_numbers_beyond_all_ranges_are_clamped():
     body = json.dumps({"inputs": [[1e300, -1e300]]}).encode()
     assert inputs_in(body, (2,)).isfinite().all()

@@ -63,6 +63,36 @@ def test_the_same_input_is_answered_with_the_same_bits_whatever_is_asked_with_it
         assert torch.equal(torch.cat([service.ask(part) for part in INPUTS.split(parts)]), whole)
 
 
+@pytest.mark.parametrize("parts", [[1] * 160, [30, 100, 30]], ids=["one by one", "in parts"])
+def test_under_every_defense_of_answers_a_row_is_answered_the_same_alone_and_with_others(parts):
+    tables = (
+        {"use": "prada", "threshold": 0.98},
+        {"use": "query-outliers", "false_alarms": 0.3},
+        {"use": "rate-limit", "answers": 75},
+        {"use": "confidence-noise", "std": 0.1},
+        {"use": "confidence-noise", "std": 0.1, "sticky": True},
+        {"use": "rounding"},
+    )
+    inputs = torch.rand(160, *TASK.shape, generator=generator(2))
+
+    def service():
+        benign = torch.rand(80, *TASK.shape, generator=generator(3))
+        return ServedModel(TASK, WEIGHTS, queries=155, chain=Chain.build(tables), benign=benign, days=2.0)
+
+    whole, parted = service(), service()
+    answers = whole.ask(inputs)
+    assert same(torch.cat([parted.ask(part) for part in inputs.split(parts)]), answers)
+    assert same(parted.log.answers, whole.log.answers)
+    assert 0 < whole.log.refused[:150].sum() < 150
+    assert whole.log.refused[150:].all()
+
+
+def test_where_nothing_is_answered_nothing_remains():
+    nothing = ServedModel(TASK, WEIGHTS, queries=9, chain=Chain.build(({"use": "rate-limit", "answers": 5},)))
+    assert nothing.remaining == 0
+    assert nothing.ask(INPUTS).isnan().all()
+
+
 @pytest.mark.parametrize("budget", [0, 1, 10])
 @pytest.mark.parametrize("parts", [[12], [1] * 12, [9, 3]])
 def test_it_never_answers_more_than_the_budget(budget, parts):
