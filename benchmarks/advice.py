@@ -47,7 +47,7 @@ def rows(leaked: np.ndarray, attack: str) -> Iterator[Row]:
         found = tuple(np.where(leaked[seed, client], 40.0, 8.0).tolist())
         score = Score(
             metric="psnr", value=float(np.mean(found)), unit="dB", higher_is_better=True, baseline=10.0,
-            no_gradient=9.0, best=max(found), worst=min(found), per_sample=found, prior_per_sample=(10.0,) * len(found),
+            no_access=9.0, best=max(found), worst=min(found), per_sample=found, prior_per_sample=(10.0,) * len(found),
         )  # fmt: skip
         place = Place(
             task="digits-mlp", algorithm="dlg", attack=attack, defense="sparse", client=client, round=1, seed=seed

@@ -48,7 +48,7 @@ def row(values: Sequence[float], *, seed: int, guess: float = 50.0) -> Row:
     place = Place(task="digits-mlp", algorithm="dlg", attack="dlg", defense="none", client=0, round=1, seed=seed)
     found = [*map(float, values)]
     score = Score(
-        metric="psnr", value=float(np.mean(found)), unit="dB", higher_is_better=True, baseline=guess, no_gradient=guess,
+        metric="psnr", value=float(np.mean(found)), unit="dB", higher_is_better=True, baseline=guess, no_access=guess,
         best=max(found), worst=min(found), per_sample=tuple(found), prior_per_sample=(guess,) * len(found),
     )  # fmt: skip
     return place.row(score, seconds=0.0, samples=len(found))

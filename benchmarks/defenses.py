@@ -84,7 +84,7 @@ def _by_others(result: DefenseResult, summaries: tuple[Summary, ...]) -> Iterato
         worst = strongest(own)
         if worst is not None:
             yield metric, worst.mean
-            yield f"{metric}_guess", max(worst.prior, worst.no_gradient)
+            yield f"{metric}_guess", max(worst.prior, worst.no_access)
 
 
 STUDY = Study(

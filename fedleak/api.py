@@ -3,7 +3,7 @@
 captured = capture("photos-convnet", clients=1)[0]
 guess = attack(captured, "inverting-gradients", steps=400)
 for figure in score(guess, captured):
-    print(figure.metric, figure.value, "prior", figure.baseline, "no gradient", figure.no_gradient)
+    print(figure.metric, figure.value, "prior", figure.baseline, "no access", figure.no_access)
 """
 
 import tempfile
@@ -32,10 +32,11 @@ from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import score as compare
 from fedleak.evaluation.views import public_examples, shown
-from fedleak.experiment.experiment import METRICS_FOR, repeatable
+from fedleak.experiment.experiment import repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
+from fedleak.goals.goals import GOALS
 from fedleak.learning.batch import Batch
 from fedleak.learning.given import examples_of, module_of, task_of
 from fedleak.learning.update import Update, UpdateKind
@@ -45,9 +46,9 @@ from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import weights_of
 
 __all__ = ["INFERENCE", "METRICS", "Capture", "attack", "capture", "observe", "score"]
-METRICS = (*METRICS_FOR["inputs"], *METRICS_FOR["labels"])
+METRICS = (*GOALS["inputs"].metrics, *GOALS["labels"].metrics)
 """What a guess at the examples is scored by."""
-INFERENCE = (*METRICS_FOR["membership"], *METRICS_FOR["properties"])
+INFERENCE = tuple(name for goal in GOALS.values() for name in goal.metrics if name not in METRICS)
 """What an answer to questions about them is scored by."""
 
 
@@ -218,6 +219,7 @@ def score(guess: Reconstruction, captured: Capture, metrics: Sequence[str] | Non
         public=public,
         unseen=unseen,
         seen=captured.seen,
+        view=asked,
     )
 
 
@@ -246,7 +248,5 @@ def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
 
 
 def _fitting(guess: Reconstruction) -> list[str]:
-    if guess.failure or (guess.membership is None and guess.properties is None):
-        return list(METRICS)
-    given = {"membership": guess.membership, "properties": guess.properties}
-    return [name for name in INFERENCE if given[metric_registry.get(name).compares] is not None]
+    answered = [] if guess.failure else guess.guesses
+    return [name for name in INFERENCE if metric_registry.get(name).compares in answered] or list(METRICS)

@@ -68,7 +68,12 @@ def p_value(value: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """`1 image`, `2 images`."""
-    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
+    return f"{count:,} {noun if count == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """`images`, `classes`."""
+    return f"{noun}{'es' if noun.endswith('s') else 's'}"
 
 
 def listed(words: Iterable[str], last: str = "and") -> str:

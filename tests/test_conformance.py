@@ -160,11 +160,8 @@ def test_an_attack_gives_the_same_guess_for_the_same_seed_and_leaves_the_observa
 
 
 def same(one: Reconstruction, two: Reconstruction) -> bool:
-    pairs = [(getattr(one, name), getattr(two, name)) for name in ("inputs", "labels", "membership", "properties")]
-    equal = all(
-        (a is None and b is None)
-        or (a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
-        for a, b in pairs
+    equal = one.guesses.keys() == two.guesses.keys() and all(
+        torch.allclose(guess, two.guesses[name], rtol=0, atol=0, equal_nan=True) for name, guess in one.guesses.items()
     )
     return equal and repr(one.mismatch) == repr(two.mismatch) and one.failure == two.failure
 

@@ -25,7 +25,7 @@ NO_CLASS = -1
 class ClassMean(Attack):
     """Infers the labels and guesses for each the mean public image of its class.
 
-    The third baseline of scores on images, beside `prior` and `no-gradient`: labels leak first and most, and an image
+    The third baseline of scores on images, beside `prior` and `no-access`: labels leak first and most, and an image
     that shows no more than its class is no image that leaked. A class without public examples gets the mean of all.
     Without public data there is no such guess.
     """

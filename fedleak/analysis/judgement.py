@@ -1,17 +1,38 @@
 """Judgement of a figure: leaked, beyond guessing, not beyond guessing, or too few to tell."""
 
 import math
-from enum import StrEnum
 
-from fedleak.statistics.group import installed
+from fedleak.goals.goals import GOALS
+from fedleak.goals.judgement import Judgement
+from fedleak.statistics.group import installed, speaks
 from fedleak.statistics.summary import Summary
 
-BASELINES = ("prior", "no-gradient", "class-mean")
+__all__ = [
+    "BASELINES",
+    "FOUND",
+    "GRAVITY",
+    "KINDS",
+    "Judgement",
+    "badness",
+    "by_luck",
+    "guessing",
+    "hits",
+    "judge",
+    "kind_of",
+    "leakage",
+    "leaks",
+    "more",
+    "of_labels",
+    "portion",
+    "reached",
+]
+
+BASELINES = ("prior", "no-access", "class-mean")
 """Attacks that ignore the update, or all but the labels in it and guess images alone: what they get is guessing, never
 a finding, and that they got nothing shows nothing."""
-KINDS = ("inputs", "labels", "membership", "properties")
+KINDS: tuple[str, ...] = tuple(GOALS)
 """What a metric may judge; images first."""
-HIT_OR_MISS = frozenset({"labels", "membership", "properties"})
+HIT_OR_MISS = frozenset(goal.name for goal in GOALS.values() if goal.hit_or_miss)
 """Where guessing hits some samples as well, so that a single hit is no finding."""
 
 
@@ -19,25 +40,6 @@ def kind_of(metric: str) -> str:
     """What a metric judges, one of `KINDS`; of one that is not installed, `unknown`."""
     known = installed(metric)
     return "unknown" if known is None else known.compares
-
-
-class Judgement(StrEnum):
-    """What a summary allows one to say, in the words that stand in its cell; from the worst news to none."""
-
-    LEAKED = "leaked"
-    """At least one image was rebuilt, or a guess was proved; of labels, more were read than guessing explains."""
-    BEYOND = "beyond guessing"
-    """No image was rebuilt, but guessing alone would hardly come as near."""
-    UNCLEAR = "unclear"
-    """Better than guessing on average, which chance may explain."""
-    TOO_FEW = "too few to tell"
-    """Too few messages, or nothing to compare with."""
-    NOTHING = "not beyond guessing"
-    """No better than guessing on average."""
-    MISSING = "no figure"
-    """Nothing was measured."""
-    BLIND = "a blind guess"
-    """An attack that ignores the update."""
 
 
 GRAVITY = tuple(Judgement)
@@ -50,12 +52,16 @@ def judge(summary: Summary) -> Judgement:
     """The judgement of one summary: first of its samples, then of its mean.
 
     An image that was rebuilt has leaked whatever the mean says. A label is hit or missed, and guessing hits some, so
-    labels have leaked only where guessing would hardly hit as many; so have members and answers to questions.
+    labels have leaked only where guessing would hardly hit as many; so have members, answers to questions and classes.
     """
     if math.isnan(summary.mean):
         return Judgement.MISSING
     if summary.group.algorithm in BASELINES:
         return Judgement.BLIND
+    if not speaks(summary.group.metric):
+        return Judgement.BESIDE
+    if summary.nothing_to_gain:
+        return Judgement.NO_GAIN
     if leaks(summary):
         return Judgement.LEAKED
     if math.isnan(summary.gain) or summary.beats_guessing is None:
@@ -106,7 +112,7 @@ def guessing(summary: Summary) -> float:
     """What the best of the blind guesses gives for these messages; NaN where there is none."""
     if not math.isnan(summary.gain):
         return summary.mean - summary.gain if summary.higher_is_better else summary.mean + summary.gain
-    known = [value for value in (summary.prior, summary.no_gradient, summary.class_mean) if not math.isnan(value)]
+    known = [value for value in (summary.prior, summary.no_access, summary.class_mean) if not math.isnan(value)]
     return (max if summary.higher_is_better else min)(known, default=math.nan)
 
 

@@ -4,13 +4,15 @@ import math
 from collections.abc import Iterable, Sequence
 
 from fedleak.analysis.judgement import BASELINES, FOUND, badness, judge, kind_of
+from fedleak.statistics.group import speaks
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
 
 
 def attackers(summaries: Iterable[Summary]) -> list[Summary]:
-    """Without the attacks that ignore the update."""
-    return [summary for summary in summaries if summary.group.algorithm not in BASELINES]
+    """Without the attacks that ignore the update, and without metrics that only stand beside a verdict."""
+    informed = (summary for summary in summaries if summary.group.algorithm not in BASELINES)
+    return [summary for summary in informed if speaks(summary.group.metric)]
 
 
 def measured_metrics(summaries: Iterable[Summary], kind: str) -> list[str]:

@@ -14,17 +14,12 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.experiment import judges
 from fedleak.formatting import counted, listed, opening, setting_in_words
+from fedleak.goals.goals import GOALS
 from fedleak.results.row import Row
 from fedleak.statistics.summary import Summary
 
 REASONS = 12
 """Reasons for missing figures that are told, the most frequent."""
-GUESSES: Mapping[Kind, str] = {
-    "inputs": "guesses images",
-    "labels": "guesses labels",
-    "membership": "says who was there",
-    "properties": "answers questions about properties",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +65,7 @@ def idle_metrics(campaign: Campaign) -> dict[str, str]:
             if any(judges(metric, attack) for attack in tried):
                 used.add(metric.name)
     return {
-        name: f"{name} has no figure: no attack here {GUESSES[kind]}"
+        name: f"{name} has no figure: no attack here {GOALS[kind].guessing}"
         for name, kind in about.items()
         if name not in used
     }

@@ -76,7 +76,7 @@ def _scalars(saved: Saved) -> Values:
     for row in saved.rows:
         values[0] += scalar(f"score/{row.metric}", row.value)
         values[0] += scalar(f"prior/{row.metric}", row.baseline)
-        values[0] += scalar(f"no gradient/{row.metric}", row.no_gradient)
+        values[0] += scalar(f"no access/{row.metric}", row.no_access)
         values[0] += scalar(f"class mean/{row.metric}", row.class_mean)
         values[0] += scalar(f"oracle single color/{row.metric}", row.single_color)
         values[0] += scalar(f"oracle nearest public/{row.metric}", row.nearest_public)

@@ -132,6 +132,7 @@ def _scores(
         public=public,
         unseen=unseen,
         seen=message.seen,
+        view=observation,
     )
 
 
@@ -150,7 +151,7 @@ def _beside(score: Score) -> str:
     """What guesses get, and what references reach that only the truth can choose."""
     figures = {
         "prior": score.baseline,
-        "no gradient": score.no_gradient,
+        "no access": score.no_access,
         "class mean": score.class_mean,
         "oracles: single color": score.single_color,
         "nearest public": score.nearest_public,

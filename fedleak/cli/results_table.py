@@ -46,7 +46,7 @@ def results_facts(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
             "higher_is_better": one.higher_is_better,
             **interval_facts("mean", one.mean, one.interval),
             "prior": one.prior,
-            "no_gradient": one.no_gradient,
+            "no_access": one.no_access,
             "class_mean": one.class_mean,
             "single_color": one.single_color,
             "nearest_public": one.nearest_public,
@@ -120,7 +120,7 @@ def _cell(summary: Summary | None) -> Text:
     if summary is None or math.isnan(summary.mean):
         return Text("-", style="dim")
     text = Text.assemble(
-        figure(summary.mean), (f" ({figure(summary.prior)})", "dim"), (f" {figure(summary.no_gradient)}", "dim")
+        figure(summary.mean), (f" ({figure(summary.prior)})", "dim"), (f" {figure(summary.no_access)}", "dim")
     )
     if not math.isnan(summary.interval.low):
         text.append(f"\n[{figure(summary.interval.low)}, {figure(summary.interval.high)}]", "dim")

@@ -77,4 +77,4 @@ class Attack(Plugin, ABC, Generic[Seen]):
         """The attacker's best guess at what is behind what it sees; raises `NotApplicable` where there is none."""
 
 
-attacks: Registry[Attack[Any]] = Registry("attack", "fedleak.attacks")
+attacks: Registry[Attack[Any]] = Registry("attack", "fedleak.attacks", renamed={"no-gradient": "no-access"})

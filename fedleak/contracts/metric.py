@@ -1,22 +1,20 @@
-"""The contracts of metrics, one for each kind of guess, and the registry that finds metrics by name."""
+"""The contract of metrics, that of metrics on examples, and the registry that finds metrics by name.
+
+The contracts of metrics on other things are with their goals, in `fedleak.goals`.
+"""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
-
-from jaxtyping import Float
-from torch import Tensor
+from typing import ClassVar
 
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind
 from fedleak.learning.batch import Batch
 
-Others = Literal["non_members", "other_clients"]
-
 
 class Metric(Plugin, ABC):
     """Compares a guess with the truth, sample by sample; each subclass is for a kind of guess.
 
-    `fedleak.evaluation.scoring` applies them.
+    The goal that it `compares` applies it.
     """
 
     unit: ClassVar[str]
@@ -31,6 +29,9 @@ class Metric(Plugin, ABC):
     `fedleak.evaluation.references`. Reports show the share of samples at or beyond it."""
     margin: ClassVar[float]
     """By how much a sample must beat each blind guess and each oracle reference before a report calls it leaked."""
+    speaks: ClassVar[bool] = True
+    """Whether its figure may be a verdict. One that does not only stands beside others: it can be high where nothing
+    leaked, as what a classifier takes an image for."""
 
 
 class ExampleMetric(Metric):
@@ -52,32 +53,13 @@ class ExampleMetric(Metric):
         """
 
 
-class MembershipMetric(Metric):
-    """Judges how far the examples behind an update stand out among others. A sample is one of these examples."""
-
-    compares: ClassVar[Kind] = "membership"
-    against: ClassVar[Others] = "non_members"
-    """The others: examples that nobody trained on, or such as other clients trained on in the same round."""
-    fewest: ClassVar[int] = 1
-    """Others that there must be."""
-
-    @abstractmethod
-    def per_member(
-        self, members: Float[Tensor, " members"], others: Float[Tensor, " others"]
-    ) -> Float[Tensor, " members"]:
-        """One value for each member from the attack's finite scores; only their order counts."""
-
-
-class PropertyMetric(Metric):
-    """Judges answers to the questions in `fedleak.contracts.properties`. A sample is one question about one message."""
-
-    compares: ClassVar[Kind] = "properties"
-
-    @abstractmethod
-    def per_property(
-        self, guess: Float[Tensor, " properties"], truth: Float[Tensor, " properties"]
-    ) -> Float[Tensor, " properties"]:
-        """One value for each question from the guessed probability of yes and the answer, 1 or 0."""
-
-
 metrics: Registry[Metric] = Registry("metric", "fedleak.metrics")
+
+MOVED = {"MembershipMetric": "fedleak.goals.membership", "PropertyMetric": "fedleak.goals.properties"}
+
+
+def __getattr__(name: str) -> object:
+    """Tells plug-ins that were written for an earlier version where a contract is now."""
+    if name in MOVED:
+        raise ImportError(f"{name} is no longer in {__name__}; import it from {MOVED[name]}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

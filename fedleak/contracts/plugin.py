@@ -60,12 +60,14 @@ class Registry(Generic[PluginT]):
     """The plug-ins of one kind, by name.
 
     `package` is the folder that is scanned with its sub-folders (each module registers itself on import); packages from
-    outside name a module that does the same in the entry-point group `fedleak.plugins`.
+    outside name a module that does the same in the entry-point group `fedleak.plugins`. `renamed` has the plug-ins
+    that once had other names, by these: experiments and runs of before name them so.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, renamed: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.package = package
+        self.renamed = renamed or {}
         self._classes: dict[str, type[PluginT]] = {}
 
     def register(self, name: str) -> Callable[[type[Registered]], type[Registered]]:
@@ -89,7 +91,8 @@ class Registry(Generic[PluginT]):
         return (self._discovered[name] for name in sorted(self._discovered))
 
     def get(self, name: str, where: str = "") -> type[PluginT]:
-        """The class called `name`; `where` is the place in the user's input that names it."""
+        """The class called `name`, or once called so; `where` is the place in the user's input that names it."""
+        name = self.renamed.get(name, name)
         if name not in self._discovered:
             prefix = f"{where}: " if where else ""
             raise ConfigError(f"{prefix}no {self.kind} is called '{name}'{did_you_mean(name, self._discovered)}")

@@ -1,7 +1,8 @@
 """Reconstruction: what an attack returns. Its guess, its own loss, and how it got there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -65,6 +66,12 @@ class Reconstruction:
     """For each of the classes that were asked about, in that order, an example of it; a row of NaN: no say."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
+
+    @property
+    def guesses(self) -> Mapping[Kind, Tensor]:
+        """What is guessed, by goal."""
+        fields: dict[Kind, Tensor | None] = {kind: getattr(self, kind) for kind in get_args(Kind)}
+        return {kind: guess for kind, guess in fields.items() if guess is not None}
 
     @classmethod
     def failed(cls, reason: str) -> "Reconstruction":

@@ -20,8 +20,8 @@ class Score:
     """From where on a sample counts as leaked in this task; see `fedleak.evaluation.references`."""
     baseline: float = math.nan
     """The same metric for the prior: the best constant guess without the update."""
-    no_gradient: float = math.nan
-    """The same metric for public examples drawn at random; NaN where the adversary has none."""
+    no_access: float = math.nan
+    """The same metric for the same knowledge with the channel cut: public examples drawn at random; NaN without any."""
     class_mean: float = math.nan
     """Of images: the same for the mean public image of each label that was inferred; NaN where there is none."""
     single_color: float = math.nan
@@ -30,7 +30,7 @@ class Score:
     """An oracle, of images: the same for the nearest public example, which only the truth can choose."""
     prior_per_sample: tuple[float, ...] = ()
     """What stands beside each sample, in its order, from each of these; NaN where there is nothing."""
-    no_gradient_per_sample: tuple[float, ...] = ()
+    no_access_per_sample: tuple[float, ...] = ()
     class_mean_per_sample: tuple[float, ...] = ()
     single_color_per_sample: tuple[float, ...] = ()
     nearest_public_per_sample: tuple[float, ...] = ()
@@ -40,3 +40,5 @@ class Score:
     reason: str | None = None
     applicable: bool = True
     """False where the metric cannot judge what the attack guesses, or such data."""
+    known_classes: int = 0
+    """Of classes that were asked about: how many the public data has examples of, where nothing was to be gained."""

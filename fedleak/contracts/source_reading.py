@@ -12,7 +12,8 @@ from typing import Any
 
 import fedleak
 
-CONTRACTS = "fedleak.contracts."
+CONTRACTS = ("fedleak.contracts.", "fedleak.goals.")
+"""Where the contracts of plug-ins are."""
 MISSING = object()
 """The default of an option that has none."""
 

@@ -28,8 +28,11 @@ def prior_guess(observation: View, place: Place) -> Reconstruction:
 
 
 def baselines(observation: View, *seed_key: object) -> list[Reconstruction]:
-    """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws."""
-    baseline = attacks.build("no-gradient", {})
+    """Public examples drawn at random, several times; the same key, such as seed, round and client, same draws.
+
+    The seed says what they were once called, so that figures of before repeat to the last bit.
+    """
+    baseline = attacks.build("no-access", {})
     return [baseline.run(observation, generator("no gradient", *seed_key, draw)) for draw in range(DRAWS)]
 
 

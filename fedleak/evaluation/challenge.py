@@ -4,30 +4,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 
+from fedleak.goals.answer import Challenge
 from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
+
+__all__ = ["FEWEST", "MOST", "Challenge", "Question", "non_members_among", "some_of"]
 
 MOST = 500
 """Non-members, and examples of other clients, that are asked about at most."""
 
 FEWEST = 100
 """Non-members that there should be: with fewer a false positive rate of 1% means nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Challenge:
-    """Candidates in an order that tells nothing, and which of them are what: only scoring may see that."""
-
-    candidates: Batch
-    members: Int[Tensor, " members"]
-    """The place of each true example among the candidates, in the order of the truth."""
-    other_clients: Int[Tensor, " others"]
-    """Places of examples that other clients trained on in the same round."""
-    non_members: Int[Tensor, " non_members"]
-    """Places of examples that nobody trained on in a recorded round."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric, Metric
-from fedleak.evaluation.matching import NO_GUESS
+from fedleak.goals.matching import NO_GUESS
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
 

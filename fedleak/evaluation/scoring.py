@@ -2,14 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from fedleak.contracts.metric import ExampleMetric, Metric
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
-from fedleak.evaluation.apply_metric import Guess, Measured, measure
+from fedleak.contracts.view import View
 from fedleak.evaluation.challenge import Challenge
-from fedleak.evaluation.matching import NO_GUESS, finite, match, matched
+from fedleak.evaluation.judges import judges_of
 from fedleak.evaluation.references import nearest_public, single_color, threshold_of
+from fedleak.goals.answer import Answer
+from fedleak.goals.goals import GOALS, goal_of
+from fedleak.goals.matching import NO_GUESS, finite, match, matched
+from fedleak.goals.measured import Measured
 from fedleak.learning.batch import Batch
 
 __all__ = ["NOT_GUESSED", "NO_GUESS", "finite", "match", "matched", "score"]
@@ -24,38 +30,71 @@ def score(
     truth: Batch,
     metrics: tuple[Metric, ...],
     prior: Reconstruction,
-    no_gradient: Sequence[Reconstruction] = (),
+    no_access: Sequence[Reconstruction] = (),
     challenge: Challenge | None = None,
     *,
     class_mean: Reconstruction = NOT_GUESSED,
     public: Batch | None = None,
     unseen: Batch | None = None,
     seen: Batch | None = None,
+    view: View | None = None,
+    private: Batch | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
-    Blind guesses are the prior's, the mean of `no_gradient`, and `class_mean`. Oracles are the best single color and
+    Blind guesses are the prior's, the mean of `no_access`, and `class_mean`. Oracles are the best single color and
     the nearest of the `public` examples of the task, whether the adversary holds it or not; how near these come to
     `unseen` ones makes the threshold of the task. Guessed images are first matched with the true ones; see `match`. A
     mean is over the true samples that a guess was matched with, also that of what stands beside it. Where there is
     nothing to compare the value is NaN, and `reason` says why. `challenge` says which candidates are behind the update,
     where the attack was asked about candidates. `seen` is the truth with NaN for what no client trained on, for metrics
-    that judge the rest alone; None: all of it was seen.
+    that judge the rest alone; None: all of it was seen. `view` is what the attack was shown, where it was asked about
+    classes; `private` are the examples that these are compared with, None: the truth.
     """
-    guess, constant, means = (Guess.of(one, truth) for one in (reconstruction, prior, class_mean))
-    draws = [Guess.of(one, truth) for one in no_gradient]
+    answer = _answer(truth, challenge, view, private, (prior, *no_access))
+    guess, constant, means = (_aligned(one, answer) for one in (reconstruction, prior, class_mean))
+    draws = [_aligned(one, answer) for one in no_access]
     scores = []
     for metric in metrics:
-        judged = seen if seen is not None and isinstance(metric, ExampleMetric) and metric.of_seen else truth
-        measured = measure(metric, guess, judged, challenge)
+        goal = goal_of(metric)
+        of_seen = isinstance(metric, ExampleMetric) and metric.of_seen
+        judged = replace(answer, truth=seen) if seen is not None and of_seen else answer
+        measured = goal.measure(metric, guess, judged)
         beside = {
-            "prior": [measure(metric, constant, judged, challenge)],
-            "no_gradient": [measure(metric, draw, judged, challenge) for draw in draws],
-            "class_mean": [measure(metric, means, judged, challenge)] if metric.compares == "inputs" else [],
-            **_oracles(metric, measured, judged, public),
+            "prior": [goal.measure(metric, constant, judged)],
+            "no_access": [goal.measure(metric, draw, judged) for draw in draws],
+            "class_mean": [goal.measure(metric, means, judged)] if metric.compares == "inputs" else [],
+            **_oracles(metric, measured, judged.truth, public),
         }
-        scores.append(_score(metric, measured, beside, threshold_of(metric, public, unseen)))
+        known = sum(one.known for one in answer.subjects) if metric.compares == "representatives" else 0
+        scores.append(_score(metric, measured, beside, threshold_of(metric, public, unseen), known))
     return scores
+
+
+def _answer(
+    truth: Batch,
+    challenge: Challenge | None,
+    view: View | None,
+    private: Batch | None,
+    blind: Sequence[Reconstruction],
+) -> Answer:
+    answer = Answer(truth=truth, challenge=challenge, private=private)
+    if view is None or not view.classes:
+        return answer
+    return replace(
+        answer,
+        classes=view.classes,
+        public=view.auxiliary,
+        blind=tuple(one.representatives for one in blind if one.representatives is not None),
+        judges=partial(judges_of, view.task.source),
+    )
+
+
+def _aligned(made: Reconstruction, answer: Answer) -> Reconstruction:
+    """The guess as metrics judge it."""
+    for goal in GOALS.values():
+        made = goal.aligned(made, answer)
+    return made
 
 
 def _oracles(metric: Metric, measured: Measured, truth: Batch, public: Batch | None) -> dict[str, list[Measured]]:
@@ -67,7 +106,7 @@ def _oracles(metric: Metric, measured: Measured, truth: Batch, public: Batch | N
     return {"single_color": color, "nearest_public": nearest}
 
 
-def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float) -> Score:
+def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float, known_classes: int) -> Score:
     best, worst = (max, min) if metric.higher_is_better else (min, max)
     means = {name: Measured(tuple(_over_the_same(measured, one) for one in ones)).mean for name, ones in beside.items()}
     each = {name: _each(ones, len(measured.per_sample)) for name, ones in beside.items()}
@@ -79,18 +118,19 @@ def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float)
         per_sample=measured.per_sample,
         threshold=threshold,
         baseline=means["prior"],
-        no_gradient=means["no_gradient"],
+        no_access=means["no_access"],
         class_mean=means["class_mean"],
         single_color=means["single_color"],
         nearest_public=means["nearest_public"],
         prior_per_sample=each["prior"],
-        no_gradient_per_sample=each["no_gradient"],
+        no_access_per_sample=each["no_access"],
         class_mean_per_sample=each["class_mean"],
         single_color_per_sample=each["single_color"],
         nearest_public_per_sample=each["nearest_public"],
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         reason=measured.reason,
+        known_classes=known_classes,
         applicable=measured.fits,
     )
 

@@ -16,19 +16,13 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.access import require_access
 from fedleak.experiment.overrides import override
+from fedleak.goals.goals import GOALS
 from fedleak.learning.training import require_trained_so
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of, task_of
 
-METRICS_FOR: Mapping[Kind, tuple[str, ...]] = {
-    "inputs": ("mse", "psnr", "ssim"),
-    "labels": ("label-recall",),
-    "membership": ("membership-auc", "membership-tpr", "source-auc"),
-    "properties": ("property-accuracy", "property-brier"),
-}
-"""What an answer is scored by where nobody named a metric; the page of a run speaks in the first that has a figure."""
 MOST_LEVELS = 32
 """Tables and lists within each other in a file."""
 
@@ -172,7 +166,7 @@ def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None
 def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
     """The metrics that some attack can be judged by; without attacks those of images and labels."""
     answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
-    return tuple(name for kind, names in METRICS_FOR.items() if kind in answers for name in names)
+    return tuple(name for goal in GOALS.values() if goal.name in answers for name in goal.metrics)
 
 
 def judges(metric: Metric, attack: Attack) -> bool:

@@ -104,5 +104,5 @@ class Measurement:
 
 def baselines_of(summary: Summary) -> dict[Baseline, float]:
     """What a rule may compare a group with; labels have no class means, which take labels from the update."""
-    blind: dict[Baseline, float] = {"prior": summary.prior, "no-gradient": summary.no_gradient}
+    blind: dict[Baseline, float] = {"prior": summary.prior, "no-access": summary.no_access}
     return blind if math.isnan(summary.class_mean) else {**blind, "class-mean": summary.class_mean}

@@ -27,7 +27,7 @@ from fedleak.settings.base import Scalar
 GRAMMAR = r"""
 rule: figure OPERATOR bound ["where" condition] ["unless" condition]
 figure: WORD ["(" number ")"]
-?bound: number -> fixed | (PRIOR | NO_GRADIENT | CLASS_MEAN) [(PLUS | MINUS | TIMES) number] -> relative
+?bound: number -> fixed | (PRIOR | NO_ACCESS | NO_GRADIENT | CLASS_MEAN) [(PLUS | MINUS | TIMES) number] -> relative
 ?condition: every ("or" every)*
 ?every: one ("and" one)*
 ?one: "(" condition ")"
@@ -37,6 +37,7 @@ figure: WORD ["(" number ")"]
 number: MINUS? NUMBER
 
 PRIOR: "prior"
+NO_ACCESS: "no-access"
 NO_GRADIENT: "no-gradient"
 CLASS_MEAN: "class-mean"
 OPERATOR: /[<>]=?|[=!]=/
@@ -51,11 +52,13 @@ STRING: /"[^"]*"|'[^']*'/
 """
 AGGREGATES: dict[str, AggregateName] = {name: name for name in get_args(AggregateName) if name != "percentile"}
 OPERATORS: dict[str, Operator] = {"=": "==", **{sign: sign for sign in KEEPS}}
+ONCE_CALLED = {"no-gradient": "no-access"}
+"""Words of policies of before, and what they are called now."""
 PERCENTILE = re.compile(r"p(\d{1,3}(?:\.\d{1,3})?)", re.ASCII)
 DEEPEST = 40
 """Parentheses in parentheses."""
 EQUALITY = f"an operator ({' '.join(KEEPS)})"
-BOUND = "a number, prior, no-gradient or class-mean"
+BOUND = "a number, prior, no-access or class-mean"
 VALUE = "a value: a quoted string, a number, true or false"
 EXPECTED = {
     ("STRING",): VALUE,
@@ -128,7 +131,7 @@ class _Rules(Transformer[Token, Assertion]):
 
     def relative(self, baseline: Token, sign: Token | None, amount: float | None) -> Bound:
         return Bound(
-            baseline=next(name for name in BASELINES if name == baseline),
+            baseline=next(name for name in BASELINES if name == ONCE_CALLED.get(baseline, baseline)),
             change=next((own for own in AMOUNTS if own == sign), None),
             number=amount or 0.0,
             column=_column(baseline),

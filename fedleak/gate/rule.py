@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from fedleak.settings.base import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
-Baseline = Literal["prior", "no-gradient", "class-mean"]
+Baseline = Literal["prior", "no-access", "class-mean"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
 COUNTED = ("certified", "failed", "accuracy", "loss")
 """Figures that are no metric's and have no aggregate."""

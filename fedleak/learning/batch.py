@@ -74,6 +74,24 @@ def label_counts(labels: Int[Tensor, "batch *own"], classes: int) -> Int[Tensor,
     return torch.bincount(labels, minlength=classes) if labels.dim() == 1 else labels.sum(0)
 
 
+def whole_counts(raw: Float[Tensor, " classes"], examples: int) -> Int[Tensor, " classes"]:
+    """Non-negative whole numbers near `raw` that sum to `examples`, by largest remainder."""
+    raw = torch.nan_to_num(raw.double(), posinf=float(examples), neginf=0.0).clamp(0.0, float(examples))
+    raw = raw if raw.any() else torch.ones_like(raw)
+    raw = raw * (examples / raw.sum())
+    counts = raw.floor().long()
+    missing = max(examples - int(counts.sum()), 0)
+    # A stable order, so that equal remainders go to the lower class on every machine.
+    order = torch.sort(raw - counts, descending=True, stable=True).indices
+    counts[order[:missing]] += 1
+    return counts
+
+
+def as_labels(counts: Int[Tensor, " classes"]) -> Int[Tensor, " examples"]:
+    """Each class as often as it counts, in ascending order."""
+    return torch.repeat_interleave(torch.arange(len(counts)), counts.cpu())
+
+
 def as_shares(
     labels: Num[Tensor, "batch *own"], like: Float[Tensor, "batch classes"]
 ) -> Float[Tensor, "batch classes"]:

@@ -6,7 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.contracts.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import metrics
+from fedleak.goals.membership import MembershipMetric
 from fedleak.metrics.placement import Placement
 
 FALSE_POSITIVE_RATE = 0.01

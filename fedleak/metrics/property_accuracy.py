@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.contracts.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import metrics
+from fedleak.goals.properties import PropertyMetric
 
 
 @metrics.register("property-accuracy")

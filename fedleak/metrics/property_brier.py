@@ -6,7 +6,8 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from fedleak.contracts.metric import PropertyMetric, metrics
+from fedleak.contracts.metric import metrics
+from fedleak.goals.properties import PropertyMetric
 
 
 @metrics.register("property-brier")

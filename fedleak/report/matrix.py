@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from fedleak.analysis.conditions import Condition, condition_of, conditions_of
 from fedleak.analysis.evidence import defense_words
 from fedleak.analysis.judgement import Judgement, by_luck, hits, judge, kind_of, leakage, reached
-from fedleak.formatting import counted, measured, number
+from fedleak.formatting import counted, measured, number, plural
+from fedleak.goals.goals import GOALS
 from fedleak.report.pictures import Pictures
-from fedleak.report.sentences import NOUNS, VERBS
 from fedleak.report.strip import Strip, scale_of, strip_of
-from fedleak.statistics.group import Group, installed
+from fedleak.statistics.group import Group, installed, speaks
 from fedleak.statistics.summary import Summary
 
 SHADES = 5
 """Steps of the color, none to full."""
 CELLS = 800
 """Cells with figures that a page shows at most; whole conditions are left out, and said to be."""
+UNSHADED = (Judgement.TOO_FEW, Judgement.NO_GAIN, Judgement.MISSING, Judgement.BESIDE, Judgement.BLIND)
+"""What says nothing of how much leaked."""
 OPEN = 2
 """Conditions that are shown unfolded."""
 
@@ -89,7 +91,7 @@ def panels(summaries: Sequence[Summary], pictures: Mapping[Group, Pictures]) -> 
 
 def count_words(summary: Summary) -> str:
     """Counts lead; what a blind guess reaches is no finding, and a metric that is not installed has no threshold."""
-    if judge(summary) in (Judgement.MISSING, Judgement.BLIND) or math.isnan(summary.share):
+    if judge(summary) in (Judgement.MISSING, Judgement.BESIDE, Judgement.BLIND) or math.isnan(summary.share):
         return measured(summary.mean, summary.unit)
     return f"{hits(summary)} of {len(summary.samples)}"
 
@@ -100,7 +102,7 @@ def facts(summary: Summary) -> Iterator[tuple[str, str]]:
     low, high = summary.interval.low, summary.interval.high
     yield "95%", summary.interval.method if math.isnan(low) else f"{number(low)} to {number(high)}"
     yield "prior", number(summary.prior)
-    yield "no gradient", number(summary.no_gradient)
+    yield "no access", number(summary.no_access)
     yield from _on_images(summary)
     if reached(summary) != hits(summary):
         sign = "≥" if summary.higher_is_better else "≤"
@@ -122,7 +124,7 @@ def _on_images(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def shade(summary: Summary) -> int | None:
     """The step of color, from 0 to `SHADES - 1`; None where nothing can be said."""
-    if judge(summary) in (Judgement.MISSING, Judgement.TOO_FEW, Judgement.BLIND):
+    if judge(summary) in UNSHADED:
         return None
     return round(leakage(summary) * (SHADES - 1))
 
@@ -192,11 +194,12 @@ def _cell(summary: Summary, strip: Strip | None, pictures: Pictures | None, *, c
 
 
 def _meaning(summary: Summary) -> str:
-    described = getattr(installed(summary.group.metric), "__doc__", None) or ""
+    name = summary.group.metric
+    described = getattr(installed(name), "__doc__", None) or ""
     first = described.strip().partition("\n\n")[0]
     more = "Higher" if summary.higher_is_better else "Lower"
-    kind = kind_of(summary.group.metric)
-    counted_words = f" Counted first: {NOUNS[kind]}s that were {VERBS[kind]}." if kind in NOUNS else ""
+    goal = GOALS.get(kind_of(name))
+    counted_words = f" Counted first: {plural(goal.noun)} that were {goal.verb}." if goal and speaks(name) else ""
     return f"{' '.join(first.split())} {more} means more leakage.{counted_words}"
 
 

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.evidence import BARE, SIGNIFICANT, Evidence
 from fedleak.analysis.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, kind_of, of_labels, reached
-from fedleak.formatting import counted, measured, number, opening, p_value
+from fedleak.formatting import counted, listed, measured, number, opening, p_value, plural
+from fedleak.goals.goals import GOALS
 from fedleak.statistics.summary import Summary
 
-NOUNS = {"inputs": "image", "labels": "label", "membership": "member", "properties": "question"}
-VERBS = {"inputs": "rebuilt", "labels": "read", "membership": "found", "properties": "answered"}
-"""What a metric judges, by its kind, and what is done to it."""
+FOOLED = 0.5
+"""The share of classes that judges must see, where none was recognised, for a verdict to say that they are fooled."""
+
+
+def noun_of(summary: Summary) -> str:
+    """What the metric judges, in the singular."""
+    return GOALS[kind_of(summary.group.metric)].noun
 
 
 def where(evidence: Evidence, summary: Summary) -> str:
@@ -52,6 +57,8 @@ def sentence(evidence: Evidence, summary: Summary) -> str:
     """All that is to be said of the figure with the gravest judgement on one kind of message."""
     if judge(summary) is Judgement.MISSING:
         return opening(f"{where(evidence, summary)}{found(evidence, summary)}{failures(summary)}.")
+    if judge(summary) is Judgement.NO_GAIN:
+        return opening(f"{where(evidence, summary)}{found(evidence, summary)}{_shown(evidence, summary)}.")
     phrase = f"{found(evidence, summary)}{_certificate(summary)}{_by_whom(summary)}: {figures(summary)}"
     return opening(f"{where(evidence, summary)}{phrase}{''.join(_more(evidence, summary))}.")
 
@@ -59,7 +66,7 @@ def sentence(evidence: Evidence, summary: Summary) -> str:
 def found(evidence: Evidence, summary: Summary) -> str:
     """What the attack did, counts first, without other figures."""
     kind = kind_of(summary.group.metric)
-    noun, verb, few = NOUNS[kind], VERBS[kind], counted(summary.messages, "message")
+    noun, verb, few = GOALS[kind].noun, GOALS[kind].verb, counted(summary.messages, "message")
     by = "" if evidence.in_first_metric(summary) is None else f" by {summary.group.metric}"
     who = _attack(evidence, summary)
     did = f"{who} {verb} {hits(summary) or 'none'} of {total(summary)}{by}"
@@ -86,8 +93,33 @@ def found(evidence: Evidence, summary: Summary) -> str:
             return f"no attacker {verb} more of {total(summary)} than guessing does"
         case Judgement.NOTHING:
             return f"no attacker {verb} any of {total(summary)}{by} or came nearer than guessing does on average"
+        case Judgement.NO_GAIN:
+            return f"nothing was to be gained of {total(summary)}: the public data has examples of each"
         case _:
-            return f"no attack has a figure for the {noun}s"
+            return f"no attack has a figure for the {plural(noun)}"
+
+
+def _shown(evidence: Evidence, summary: Summary) -> str:
+    """What the images look like that public data had anyway, and what it has."""
+    same = (s for s in evidence.summaries if s.group.variant == summary.group.variant and not math.isnan(s.mean))
+    looks = next((s for s in same if s.group.metric == "class-ssim"), None)
+    if looks is None:
+        return ""
+    mean, guess = measured(looks.mean, looks.unit), measured(guessing(looks), looks.unit)
+    return f"; {looks.group.attack} shows them at {looks.group.metric} {mean}, guessing at {guess}"
+
+
+def fooled_judges(evidence: Evidence) -> Iterator[str]:
+    """A sentence where judges were convinced by attacks that nothing was recognised of."""
+    recognised = {s.group.variant for s in evidence.summaries if s.group.metric == "recognised" and s.mean == 0}
+    seen = [s for s in evidence.summaries if s.group.metric == "judged" and s.mean >= FOOLED]
+    fooled = [s for s in seen if s.group.variant in recognised and judge(s) is Judgement.BESIDE]
+    if fooled:
+        who = listed(dict.fromkeys(s.group.attack for s in fooled))
+        yield (
+            f"{opening(who)} convinced the judges of up to {max(s.mean for s in fooled):.0%} of the classes, and none "
+            "was recognised: a judge alone is fooled, by images that are no nearer to private examples than guessing."
+        )
 
 
 def _by_whom(summary: Summary) -> str:
@@ -97,7 +129,7 @@ def _by_whom(summary: Summary) -> str:
 
 def total(summary: Summary) -> str:
     """What the counts are out of: only what has a figure counts."""
-    things = counted(len(summary.samples), NOUNS[kind_of(summary.group.metric)])
+    things = counted(len(summary.samples), noun_of(summary))
     if not summary.failed:
         return things
     return f"the {things} that {'has' if len(summary.samples) == 1 else 'have'} a figure"

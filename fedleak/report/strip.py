@@ -34,7 +34,7 @@ class Strip:
     mean: float
     interval: tuple[float, float] | None
     prior: float | None
-    no_gradient: float | None
+    no_access: float | None
     class_mean: float | None
     threshold: float | None
     samples: tuple[float, ...]
@@ -61,7 +61,7 @@ def strip_of(summary: Summary, scale: Scale | None) -> Strip | None:
         mean=scale.at(summary.mean),
         interval=None if low is None or high is None else (low, high),
         prior=_place(summary.prior, scale),
-        no_gradient=_place(summary.no_gradient, scale),
+        no_access=_place(summary.no_access, scale),
         class_mean=_place(summary.class_mean, scale),
         threshold=_place(summary.threshold, scale),
         samples=tuple(dict.fromkeys(scale.at(value) for value in sorted(summary.samples)[::every])),
@@ -77,5 +77,5 @@ def _values(summary: Summary) -> Iterable[float]:
         return ()
     return (
         *summary.samples, summary.mean, summary.interval.low, summary.interval.high, summary.prior,
-        summary.no_gradient, summary.class_mean, summary.threshold,
+        summary.no_access, summary.class_mean, summary.threshold,
     )  # fmt: skip

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
-from fedleak.analysis.judgement import GRAVITY, Judgement, judge, kind_of
+from fedleak.analysis.judgement import GRAVITY, Judgement, judge
 from fedleak.analysis.strongest import measured_metrics
-from fedleak.formatting import listed, measured, opening
-from fedleak.report.sentences import NOUNS, aside, found, once, sentence, tally
+from fedleak.formatting import listed, measured, opening, plural
+from fedleak.goals.goals import GOALS
+from fedleak.report.sentences import aside, fooled_judges, found, noun_of, once, sentence, tally
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
@@ -22,42 +23,6 @@ DIAGNOSTIC = (
 )
 UNTESTED = "none of them takes account of the defense: untested, not safe."
 TESTED = "some of them know the defense, but that is no proof of safety."
-SENTENCES = {
-    "inputs": {
-        Judgement.LEAKED: "Images were rebuilt under {names}.",
-        Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
-        Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
-        Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
-        Judgement.NOTHING: (
-            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; {tested}"
-        ),
-        Judgement.MISSING: "Under {names} no attack has a figure for the images.",
-    },
-    "labels": {
-        Judgement.LEAKED: "Labels were read under {names}.",
-        Judgement.BEYOND: "Under {names} more of the labels was read than guessing gives.",
-        Judgement.UNCLEAR: "Under {names} luck may explain the labels that were read.",
-        Judgement.TOO_FEW: "Under {names} there are too few labels to tell reading from guessing.",
-        Judgement.NOTHING: "Under {names} these attackers read no more labels than guessing does; {tested}",
-        Judgement.MISSING: "Under {names} no attack has a figure for the labels.",
-    },
-    "membership": {
-        Judgement.LEAKED: "Members were found under {names}.",
-        Judgement.BEYOND: "Under {names} no member was found for sure, but they were told from others above chance.",
-        Judgement.UNCLEAR: "Under {names} luck may explain the members that were found.",
-        Judgement.TOO_FEW: "Under {names} there are too few messages to tell finding members from guessing.",
-        Judgement.NOTHING: "Under {names} these attackers found no more members than guessing does; {tested}",
-        Judgement.MISSING: "Under {names} no attack has a figure for the members.",
-    },
-    "properties": {
-        Judgement.LEAKED: "Questions about the batches were answered under {names}.",
-        Judgement.BEYOND: "Under {names} questions about the batches were answered better than guessing does.",
-        Judgement.UNCLEAR: "Under {names} luck may explain the questions that were answered.",
-        Judgement.TOO_FEW: "Under {names} there are too few messages to tell answers from guessing.",
-        Judgement.NOTHING: ("Under {names} these attackers answered no more questions than guessing does; {tested}"),
-        Judgement.MISSING: "Under {names} no attack has a figure for the questions.",
-    },
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +89,7 @@ def _lead(evidence: Evidence) -> Iterator[str]:
         sentences = list(_grouped(evidence, kind, own))
         if sentences:
             yield " ".join(sentences)
+    yield from fooled_judges(evidence)
 
 
 def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
@@ -131,7 +97,7 @@ def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> I
     for judgement in GRAVITY:
         same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
         groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}
-        words = SENTENCES[kind].get(judgement, "")
+        words = GOALS[kind].sentences.get(judgement, "")
         for tested, labels in groups.items() if "{tested}" in words else [("", same.keys())]:
             names = [name for label, name in same.items() if label in labels]
             if names:
@@ -143,7 +109,7 @@ def _finding(evidence: Evidence, label: str) -> Finding:
         title="Without a defense" if label == BARE else f"Under {label}",
         remarks=tuple(
             Remark(
-                what=defense_words(f"{NOUNS[kind]}s", sender),
+                what=defense_words(plural(GOALS[kind].noun), sender),
                 judgement=judge(summary),
                 sentence=sentence(evidence, summary),
             )
@@ -202,7 +168,7 @@ def _no_proof(bare: Sequence[Summary]) -> str:
     for summary in bare:
         if judge(summary) in FRUITLESS:
             surely = "nothing" if judge(summary) is Judgement.NOTHING else "nothing surely"
-            kinds.setdefault(surely, []).append(f"{NOUNS[kind_of(summary.group.metric)]}s")
+            kinds.setdefault(surely, []).append(plural(noun_of(summary)))
     if not kinds:
         return ""
     clauses = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]

@@ -26,11 +26,15 @@ from fedleak.results.schema import (
 )
 from fedleak.settings.base import Scalar
 
-GUESSES = ("prior_per_sample", "no_gradient_per_sample", "class_mean_per_sample")
+GUESSES = ("prior_per_sample", "no_access_per_sample", "class_mean_per_sample")
 """The fields of a row that hold a blind guess for each sample."""
 BESIDE = (*GUESSES, "single_color_per_sample", "nearest_public_per_sample")
 """All that stands beside each sample, oracles last. Empty in a row of a version that knew no such thing."""
 EARLIER = "blind_per_sample"
+RENAMED = {"no_gradient": "no_access", "no_gradient_per_sample": "no_access_per_sample"}
+"""Fields of rows of earlier versions, and what they are called now."""
+ONCE_CALLED = {"no-gradient": "no-access"}
+"""The same of attacks' registered names."""
 
 
 @runtime_checkable
@@ -70,7 +74,7 @@ class Row:
     metric: Annotated[Text, Meaning("what is measured")]
     value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
     baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
-    no_gradient: Annotated[Figure, Meaning("the same for public examples drawn at random")]
+    no_access: Annotated[Figure, Meaning("the same for no access: public examples drawn at random")]
     class_mean: Annotated[Figure, Meaning("the same for the mean public image of each label inferred")] = math.nan
     single_color: Annotated[Figure, Meaning("an oracle: the same for the best patch of one color")] = math.nan
     nearest_public: Annotated[Figure, Meaning("an oracle: the same for the nearest public example")] = math.nan
@@ -93,11 +97,12 @@ class Row:
     seconds: Annotated[Figure, Meaning("what the attack took")]
     """On one thread; the same for every metric of a reconstruction."""
     samples: Annotated[Whole, Meaning("examples behind the message")]
+    known_classes: Annotated[
+        Whole, Meaning("of the classes asked about: how many the public data has, where nothing was to be gained")
+    ] = 0
     per_sample: Annotated[Figures, Meaning("the value of each sample; null where no guess was matched to it")]
     prior_per_sample: Annotated[Figures, Meaning("for each sample the prior's figure")] = ()
-    no_gradient_per_sample: Annotated[
-        Figures, Meaning("for each sample that of public examples, the mean of draws")
-    ] = ()
+    no_access_per_sample: Annotated[Figures, Meaning("for each sample that of public examples, the mean of draws")] = ()
     class_mean_per_sample: Annotated[Figures, Meaning("for each sample that of the mean of its class")] = ()
     single_color_per_sample: Annotated[Figures, Meaning("an oracle: for each sample the best color's")] = ()
     nearest_public_per_sample: Annotated[Figures, Meaning("an oracle: for each the nearest public example's")] = ()
@@ -122,8 +127,14 @@ class Row:
 
 
 def _of_today(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Rows of earlier versions have the better of two guesses for each sample, which stands in for the prior's."""
-    return facts if EARLIER not in facts else {"prior_per_sample": facts[EARLIER], **facts}
+    """Rows of earlier versions have other names, or the better of two guesses for each sample in place of the prior's.
+
+    The label of an attack stays: by it the files of its cells are found.
+    """
+    known = {RENAMED.get(name, name): value for name, value in facts.items()}
+    if known.get("algorithm") in ONCE_CALLED:
+        known["algorithm"] = ONCE_CALLED[known["algorithm"]]
+    return known if EARLIER not in known else {"prior_per_sample": known[EARLIER], **known}
 
 
 _parse = parser_of(Row)

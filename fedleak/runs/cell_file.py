@@ -4,11 +4,11 @@ import json
 import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
+from fedleak.contracts.reconstruction import Diagnosis, Kind, Reconstruction, TracePoint
 from fedleak.errors import FedleakError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.results.row import Row
@@ -102,22 +102,14 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
 
 
 def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
-    every = {
-        f"{prefix}/inputs": guess.inputs,
-        f"{prefix}/labels": guess.labels,
-        f"{prefix}/membership": guess.membership,
-        f"{prefix}/properties": guess.properties,
-    }
-    return {key: value.detach() for key, value in every.items() if value is not None}
+    return {f"{prefix}/{goal}": value.detach() for goal, value in guess.guesses.items()}
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
     fields = facts[prefix]
+    guesses: dict[str, Any] = {goal: tensors.get(f"{prefix}/{goal}") for goal in get_args(Kind)}
     return Reconstruction(
-        inputs=tensors.get(f"{prefix}/inputs"),
-        labels=tensors.get(f"{prefix}/labels"),
-        membership=tensors.get(f"{prefix}/membership"),
-        properties=tensors.get(f"{prefix}/properties"),
+        **guesses,
         mismatch=figure(fields["mismatch"]),
         failure=fields["failure"],
         certifiable=fields["certifiable"],

@@ -71,6 +71,12 @@ def installed(metric: str) -> type[Metric] | None:
         return None
 
 
+def speaks(metric: str) -> bool:
+    """Whether its figure may be a verdict, as that of one that is not installed may."""
+    known = installed(metric)
+    return known is None or known.speaks
+
+
 def bounds_of(metric: str) -> tuple[float, float]:
     """The least and the greatest value there can be, as far as is known."""
     known = installed(metric)

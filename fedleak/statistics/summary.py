@@ -33,7 +33,7 @@ class Summary:
     """Of the mean."""
     prior: float
     """Mean of the best constant guess over the same messages."""
-    no_gradient: float
+    no_access: float
     """Mean of public examples drawn at random over the same messages."""
     class_mean: float = math.nan
     """Of images: mean of the mean public image of each label that was inferred."""
@@ -72,6 +72,8 @@ class Summary:
     """Of these, the messages where the proof is of the first layer's part of the update alone."""
     diagnoses: Mapping[str, tuple[int, str]]
     """Why guesses do not fit, by trouble, the most frequent first: in how many messages, and the words of the first."""
+    nothing_to_gain: bool = False
+    """Whether the public data has examples of all that was asked about, in every message."""
     tuned: bool
     """Whether tuning seeds chose this variant of its attack; false where nothing was tuned."""
 
@@ -102,7 +104,7 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
         mean=_mean(row.value for row in scored),
         interval=_interval(rows, samples),
         prior=_mean(row.baseline for row in scored),
-        no_gradient=_mean(row.no_gradient for row in scored),
+        no_access=_mean(row.no_access for row in scored),
         class_mean=_mean(row.class_mean for row in scored),
         single_color=_mean(row.single_color for row in scored),
         nearest_public=_mean(row.nearest_public for row in scored),
@@ -123,6 +125,7 @@ def summary_of(group: Group, rows: Sequence[Row], *, tuned: bool = False) -> Sum
         certified=sum(row.certified for row in rows),
         partly=sum((row.certificate or "").startswith(FIRST_LAYER) for row in rows),
         diagnoses=_diagnoses(rows),
+        nothing_to_gain=bool(scored) and all(row.known_classes == len(row.per_sample) for row in scored),
         tuned=tuned,
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from fedleak.results.row import Row
-from fedleak.statistics.group import Group, Variant, group_rows
+from fedleak.statistics.group import Group, Variant, group_rows, speaks
 
 Contest = Mapping[Group, Sequence[Row]]
 """The tuning rows of all variants of one attack on one kind of message."""
@@ -15,11 +15,11 @@ Guesses = Mapping[tuple[str, int, int, object], float]
 def tuned_variants(rows: Iterable[Row]) -> frozenset[Variant]:
     """For each attack, on each kind of message, the variant with the most leakage on the tuning rows.
 
-    Compared is the mean over messages by the first metric that has a figure; of equals the first is chosen. Where there
-    is one variant only, or none has a figure, nothing is chosen.
+    Compared is the mean over messages by the first metric that has a figure and may be a verdict; of equals the first
+    is chosen. Where there is one variant only, or none has a figure, nothing is chosen.
     """
     contests: dict[Variant, dict[Group, Sequence[Row]]] = {}
-    for group, own in group_rows(row for row in rows if row.split == "tuning").items():
+    for group, own in group_rows(row for row in rows if row.split == "tuning" and speaks(row.metric)).items():
         contests.setdefault(contest_of(group), {})[group] = own
     winners = [_winner(contest) for contest in contests.values() if len({group.variant for group in contest}) > 1]
     return frozenset(winner.variant for winner in winners if winner is not None)

@@ -14,7 +14,7 @@ ADVICE = (
     "attack may do better (`fedleak list attacks`)"
 )
 PRIOR = "the prior could not be scored on these examples"
-NO_GRADIENT = "it guesses from public examples; give some as auxiliary=(images, labels)"
+NO_ACCESS = "it guesses from public examples; give some as auxiliary=(images, labels)"
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,10 +70,10 @@ class Leak:
         """The example that leaked most."""
         self.prior = Figures("the prior", {s.metric: s.baseline for s in self.scores}, dict.fromkeys(reasons, PRIOR))
         """The best constant guess without the update."""
-        self.no_gradient = Figures(
-            "the guess without a gradient",
-            {s.metric: s.no_gradient for s in self.scores},
-            dict.fromkeys(reasons, NO_GRADIENT),
+        self.no_access = Figures(
+            "the guess without access",
+            {s.metric: s.no_access for s in self.scores},
+            dict.fromkeys(reasons, NO_ACCESS),
         )
         """Public examples drawn at random; needs `auxiliary`."""
 
@@ -93,7 +93,7 @@ class Leak:
 
     def __str__(self) -> str:
         """A table of the figures, whether the guess is proved, and what to do."""
-        head = f"{'':<14}{'figure':>10}{'worst case':>12}{'prior':>10}{'no gradient':>13}"
+        head = f"{'':<14}{'figure':>10}{'worst case':>12}{'prior':>10}{'no access':>13}"
         return "\n".join([self.attack, head, *map(_line, self.scores), *self._remarks()])
 
     def _remarks(self) -> list[str]:
@@ -106,7 +106,7 @@ class Leak:
 
 def _line(score: Score) -> str:
     arrow = "↑" if score.higher_is_better else "↓"
-    figures = (score.value, score.best, score.baseline, score.no_gradient)
+    figures = (score.value, score.best, score.baseline, score.no_access)
     widths = (10, 12, 10, 13)
     return f"{score.metric:<12} {arrow}" + "".join(f"{_figure(f):>{w}}" for f, w in zip(figures, widths, strict=True))
 

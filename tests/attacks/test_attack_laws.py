@@ -21,7 +21,7 @@ COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30
 OURS = [cls for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
 NAMES = [cls.name for cls in OURS if issubclass(Observation, cls.declared)]
 """Those that look at an update, wrappers with such an attack among them. Of other views: `test_view_laws`."""
-UNINFORMED = ("prior", "no-gradient")
+UNINFORMED = ("prior", "no-access")
 """The baselines, which never look at the update."""
 
 Fresh = Callable[[str], Observation]

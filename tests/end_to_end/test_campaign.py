@@ -220,13 +220,13 @@ def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
     assert len(ran) == 2 * 2
 
 
-def test_without_public_data_there_is_no_no_gradient_baseline_but_a_prior(tmp_path):
+def test_without_public_data_there_is_no_no_access_baseline_but_a_prior(tmp_path):
     outcome = run(campaign(adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
     without = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 0 and not math.isnan(row.value)]
     assert without
-    assert all(math.isnan(row.no_gradient) and not math.isnan(row.baseline) for row in without)
+    assert all(math.isnan(row.no_access) and not math.isnan(row.baseline) for row in without)
     others = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 32 and not math.isnan(row.value)]
-    assert all(not math.isnan(row.no_gradient) for row in others)
+    assert all(not math.isnan(row.no_access) for row in others)
 
 
 def test_tuning_seeds_choose_and_are_not_reported(tmp_path):

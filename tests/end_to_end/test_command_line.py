@@ -80,7 +80,7 @@ def test_a_run_s_table_as_json_stands_alone_on_stdout(ran):
     assert list(facts) == ["results", "notes", "problems", "files", "exit_status"]
     assert list(facts["results"][0]) == [
         "task", "setting", "defense", "attack", "sender", "metric", "unit", "higher_is_better",
-        "mean", "mean_low", "mean_high", "prior", "no_gradient", "class_mean", "single_color", "nearest_public",
+        "mean", "mean_low", "mean_high", "prior", "no_access", "class_mean", "single_color", "nearest_public",
         "threshold", "messages", "seeds", "samples", "leaked", "tuned",
     ]  # fmt: skip
     assert {(one["attack"], one["metric"]) for one in facts["results"]} >= {("analytic-linear", "psnr")}

@@ -62,7 +62,7 @@ def test_members_are_found_without_a_defense_and_not_behind_noise(finished):
     bare, noisy = (figure(finished.rows, name, "update-cosine", "membership-auc") for name in ("none", "noisy"))
     assert bare.mean > 0.9
     assert bare.beats_guessing
-    assert (bare.prior, bare.no_gradient) == (0.5, 0.5)
+    assert (bare.prior, bare.no_access) == (0.5, 0.5)
     assert len(bare.samples) == 40
     assert 0.35 < noisy.mean < 0.65
     rate = figure(finished.rows, "none", "update-cosine", "membership-tpr")

@@ -18,7 +18,7 @@ from fedleak.statistics.summary import Summary
 
 PLAIN = {
     "task": "digits-mlp", "setting": {}, "federation": "", "split": "test", "algorithm": "dlg", "attack": "dlg",
-    "defense": "none", "client": 0, "round": 1, "seed": 0, "metric": "psnr", "baseline": 10.0, "no_gradient": 9.0,
+    "defense": "none", "client": 0, "round": 1, "seed": 0, "metric": "psnr", "baseline": 10.0, "no_access": 9.0,
     "certifiable": False, "certified": False, "certificate": None,
     "trouble": None, "diagnosis": None, "applicable": True, "unit": "dB", "higher_is_better": True,
     "reason": None, "seconds": 0.5,
@@ -35,7 +35,7 @@ def row(*samples: float, **changed) -> Row:
         "reason": None if samples else "it raised",
     }
     blind = {**PLAIN, **changed}
-    better = (max if blind.get("higher_is_better") else min)(blind["baseline"], blind["no_gradient"])
+    better = (max if blind.get("higher_is_better") else min)(blind["baseline"], blind["no_access"])
     guesses = {"per_sample": samples, "prior_per_sample": (better,) * len(samples), "samples": len(samples)}
     return Row(**{**PLAIN, **figures, **guesses, **changed})
 
@@ -53,20 +53,20 @@ def group(**changed) -> Group:
     return Group(**{**PLACE, "algorithm": changed.get("attack", "dlg").partition(" ")[0], **changed})
 
 
-def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_gradient: float = 9.0, **changed) -> Summary:
+def summary(*samples: float, half: float = 1.0, prior: float = 12.0, no_access: float = 9.0, **changed) -> Summary:
     """A summary of these samples, one a message, whose intervals reach `half` to either side; NaN: there is none."""
     fields = {key: changed.pop(key) for key in list(changed) if key not in PLACE}
     metric = metrics.get(changed.get("metric", "psnr"))
     higher = metric.higher_is_better
     sign = 1.0 if higher else -1.0
     mean = math.fsum(samples) / len(samples) if samples else math.nan
-    guess = (max if higher else min)(prior, no_gradient)
+    guess = (max if higher else min)(prior, no_access)
     reached = [value for value in samples if sign * value >= sign * metric.threshold]
     gain = sign * (mean - guess)
     values = {
         "group": group(**changed), "unit": metric.unit, "higher_is_better": higher, "mean": mean,
         "interval": Interval(low=mean - half, high=mean + half, method="by hand"),
-        "prior": prior, "no_gradient": no_gradient, "gain": gain,
+        "prior": prior, "no_access": no_access, "gain": gain,
         "gain_interval": Interval(low=gain - half, high=gain + half, method="by hand"),
         "beats_guessing": None if math.isnan(gain - half) else gain > half,
         "samples": samples, "threshold": metric.threshold,

@@ -224,8 +224,8 @@ def test_scores_have_both_blind_guesses_beside_them() -> None:
     public = Batch(torch.rand(9, 1, 5, 5, generator=generator("public")), torch.arange(9) % 3)
     with_data = observe(model(), IMAGES[:1], LABELS[:1], auxiliary=public)
     figure = score(attack(with_data, "analytic-linear"), with_data, ["psnr"])[0]
-    assert figure.value > figure.baseline > figure.no_gradient
+    assert figure.value > figure.baseline > figure.no_access
     without = observe(model(), IMAGES[:1], LABELS[:1])
     figure = score(attack(without, "analytic-linear"), without, ["psnr"])[0]
     assert figure.value > figure.baseline
-    assert math.isnan(figure.no_gradient)
+    assert math.isnan(figure.no_access)

@@ -19,9 +19,9 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
-from fedleak.evaluation.matching import match
 from fedleak.federation.reply import reply
 from fedleak.figures.panels import beside, draw
+from fedleak.goals.matching import match
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import Images, InputSpace, require_images, space_from
 from fedleak.learning.task import Task
@@ -129,7 +129,7 @@ def test_labels_are_inferred_of_rows(rule: str) -> None:
     assert guess.labels.tolist() == KINKED.truth.labels.tolist()
 
 
-@pytest.mark.parametrize("name", ["prior", "no-gradient", "class-mean"])
+@pytest.mark.parametrize("name", ["prior", "no-access", "class-mean"])
 def test_blind_guesses_are_rows(name: str) -> None:
     guess = attack(KINKED, name)
     assert guess.inputs.shape == (1, 8)
@@ -164,7 +164,7 @@ def test_psnr_is_by_the_range_of_the_rows() -> None:
 
 def test_scores_say_what_makes_no_sense_of_rows() -> None:
     psnr, ssim, rest = (
-        one for one in score(attack(SMOOTH, "no-gradient"), SMOOTH, ["psnr", "ssim", "property-accuracy"])
+        one for one in score(attack(SMOOTH, "no-access"), SMOOTH, ["psnr", "ssim", "property-accuracy"])
     )
     assert math.isnan(psnr.single_color)
     assert math.isfinite(psnr.nearest_public)

@@ -120,7 +120,7 @@ def test_closed_forms_prove_the_set_with_the_image() -> None:
 
 def test_blind_guesses_are_sets() -> None:
     seen = observe(network(), images(3), rows((0, 1), (2,), (0,)), loss="binary-cross-entropy", auxiliary=public())
-    prior, drawn = (attack(seen, name).labels for name in ("prior", "no-gradient"))
+    prior, drawn = (attack(seen, name).labels for name in ("prior", "no-access"))
     for guess in (prior, drawn):
         assert {tuple(row) for row in guess.tolist()} <= {tuple(row) for row in public().labels.tolist()}
     alone = observe(network(), images(1), rows((0,)), loss="binary-cross-entropy")

@@ -6,7 +6,6 @@ class counts over K. So `n = K (p̄ - g_b)`, and every rule is an estimator of p
 
 from abc import ABC, abstractmethod
 
-import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
@@ -14,11 +13,22 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, as_labels, whole_counts
 
 from ..applicability import require_gradient, require_usable
 from .gradient import head_gradient, head_of
 from .outputs import never_negative
+
+__all__ = [
+    "LabelRule",
+    "as_labels",
+    "head_bias_gradient",
+    "local_steps",
+    "public_examples",
+    "require",
+    "require_labels",
+    "whole_counts",
+]
 
 
 class LabelRule(Attack, ABC):
@@ -128,21 +138,3 @@ def public_examples(observation: Observation) -> Batch:
             "the rule needs public examples, and the adversary holds none; set `auxiliary`, or try 'ilrg'"
         )
     return observation.auxiliary
-
-
-def whole_counts(raw: Float[Tensor, " classes"], examples: int) -> Int[Tensor, " classes"]:
-    """Non-negative whole numbers near `raw` that sum to `examples`, by largest remainder."""
-    raw = torch.nan_to_num(raw.double(), posinf=float(examples), neginf=0.0).clamp(0.0, float(examples))
-    raw = raw if raw.any() else torch.ones_like(raw)
-    raw = raw * (examples / raw.sum())
-    counts = raw.floor().long()
-    missing = max(examples - int(counts.sum()), 0)
-    # A stable order, so that equal remainders go to the lower class on every machine.
-    order = torch.sort(raw - counts, descending=True, stable=True).indices
-    counts[order[:missing]] += 1
-    return counts
-
-
-def as_labels(counts: Int[Tensor, " classes"]) -> Int[Tensor, " examples"]:
-    """Each class as often as it counts, in ascending order."""
-    return torch.repeat_interleave(torch.arange(len(counts)), counts.cpu())

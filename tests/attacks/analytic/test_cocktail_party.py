@@ -9,7 +9,7 @@ from torch import nn
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.evaluation.matching import match, matched
+from fedleak.goals.matching import match, matched
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining

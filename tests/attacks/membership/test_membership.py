@@ -118,7 +118,7 @@ def _pair(asked):
 
 
 def test_blind_guesses_prefer_nobody_and_answer_by_what_is_common(asked):
-    for name in ("prior", "no-gradient"):
+    for name in ("prior", "no-access"):
         guess = infer(name, asked)
         assert guess.membership.unique().tolist() == [0.0]
         assert bool(((guess.properties[1:] > 0) & (guess.properties[1:] < 1)).all())

@@ -18,7 +18,7 @@ from fedleak.statistics.summary import summarize
 UNKNOWN = Figure.of({})
 WANTED = Limits(max_leak=20.0, min_accuracy=0.8)
 SPARSE = Chain((TopK(fraction=0.1),))
-RECALL = {"metric": "label-recall", "unit": "share of labels", "baseline": 0.1, "no_gradient": 0.1, "attack": "signs"}
+RECALL = {"metric": "label-recall", "unit": "share of labels", "baseline": 0.1, "no_access": 0.1, "attack": "signs"}
 MANY = 75
 """Seeds, clean ones of which show a share of at most .05."""
 
@@ -135,8 +135,12 @@ def test_a_defense_whose_labels_are_read_is_named_only_where_that_is_allowed(can
 
 
 def test_kinds_that_were_not_measured_are_known(candidate):
-    assert candidate("one", clean(5.0)).unmeasured == ["labels", "membership", "properties"]
-    assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == ["membership", "properties"]
+    assert candidate("one", clean(5.0)).unmeasured == ["labels", "membership", "properties", "representatives"]
+    assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == [
+        "membership",
+        "properties",
+        "representatives",
+    ]
 
 
 def test_only_kinds_and_metrics_on_images_can_be_allowed():
@@ -197,7 +201,7 @@ def test_federations_that_broke_down_have_no_accuracy_to_speak_for_the_others(ca
     assert names(advise([broken], replace(WANTED, min_accuracy=0.0)).named) == ["fragile"]
 
 
-SSIM = {"metric": "ssim", "unit": "", "baseline": 0.1, "no_gradient": 0.1}
+SSIM = {"metric": "ssim", "unit": "", "baseline": 0.1, "no_access": 0.1}
 
 
 def test_images_that_another_metric_calls_rebuilt_are_allowed_or_refused(candidate):
@@ -211,7 +215,7 @@ def test_images_that_another_metric_calls_rebuilt_are_allowed_or_refused(candida
 @pytest.mark.parametrize("hits", [[0.0] * 70 + [1.0] * 30, [1.0] + [math.nan] * 79, [math.nan] * 80])
 def test_labels_that_may_be_read_are_no_clean_bill(candidate, hits):
     """As many as guessing has and some, too few to tell, or none for an attack that failed."""
-    guess = {"baseline": 0.25, "no_gradient": 0.25}
+    guess = {"baseline": 0.25, "no_access": 0.25}
     found = candidate("telling", clean(5.0, 110), labels=hits, guess=guess)
     advice = advise([found], WANTED)
     assert not advice.named

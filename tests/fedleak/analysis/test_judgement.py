@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.analysis.judgement import BASELINES, FOUND, Judgement, guessing, judge, kind_of, leakage
+from fedleak.analysis.strongest import attackers, strongest
 from fedleak.statistics.summary import summarize
 
 FIGURES = st.floats(-50, 100)
-LABELS = {"metric": "label-recall", "unit": "share of labels", "no_gradient": 0.0}
+LABELS = {"metric": "label-recall", "unit": "share of labels", "no_access": 0.0}
 
 
 def judged(rows):
@@ -69,7 +70,7 @@ def test_what_chance_may_explain_is_unclear(make_summary):
 
 def test_the_better_guess_counts(make_summary):
     assert judge(make_summary(13.5, half=0.5)) is Judgement.BEYOND
-    assert judge(make_summary(13.5, half=0.5, no_gradient=15.0)) is Judgement.NOTHING
+    assert judge(make_summary(13.5, half=0.5, no_access=15.0)) is Judgement.NOTHING
 
 
 def test_without_an_interval_it_is_too_few(make_summary):
@@ -77,7 +78,7 @@ def test_without_an_interval_it_is_too_few(make_summary):
 
 
 def test_without_anything_to_compare_it_is_too_few(make_summary):
-    assert judge(make_summary(19.0, prior=math.nan, no_gradient=math.nan)) is Judgement.TOO_FEW
+    assert judge(make_summary(19.0, prior=math.nan, no_access=math.nan)) is Judgement.TOO_FEW
 
 
 def test_without_a_figure_there_is_none(make_summary):
@@ -89,17 +90,42 @@ def test_an_attack_that_ignores_the_update_is_never_a_finding(make_summary, atta
     assert judge(make_summary(99.0, attack=attack)) is Judgement.BLIND
 
 
+CLASSES = {"metric": "recognised", "prior": 0.0, "no_access": 0.0}
+
+
+def test_a_class_may_be_recognised_by_luck_so_that_what_counts_is_how_many(make_summary):
+    assert judge(make_summary(1.0, 1.0, half=0.2, **CLASSES)) is Judgement.LEAKED
+    assert judge(make_summary(1.0, 0.0, half=math.nan, **CLASSES)) is Judgement.TOO_FEW
+    assert judge(make_summary(0.0, 0.0, half=0.0, **CLASSES)) is Judgement.NOTHING
+
+
+def test_where_public_data_has_the_classes_nothing_was_to_be_gained(make_row, make_summary):
+    assert judge(make_summary(1.0, 1.0, half=0.2, nothing_to_gain=True, **CLASSES)) is Judgement.NO_GAIN
+    about = {"metric": "recognised", "unit": "share of classes", "baseline": 0.0, "no_access": 0.0}
+    for known, expected in (((2, 2), True), ((2, 1), False), ((0, 0), False)):
+        rows = [make_row(1.0, 1.0, seed=seed, known_classes=count, **about) for seed, count in enumerate(known)]
+        assert [one.nothing_to_gain for one in summarize(rows)] == [expected]
+
+
+@pytest.mark.parametrize("metric", ["judged", "class-ssim", "nearest-private"])
+def test_a_figure_that_only_stands_beside_is_no_finding_and_no_attacker_s(make_summary, metric):
+    mute = make_summary(1.0, 1.0, half=0.01, metric=metric, prior=0.0, no_access=0.0)
+    assert judge(mute) is Judgement.BESIDE
+    assert attackers([mute]) == []
+    assert strongest([mute, make_summary(0.0, 0.0, half=0.1, **CLASSES)]).group.metric == "recognised"
+
+
 def test_where_lower_is_more_leakage_everything_turns_round(make_summary):
-    leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")
+    leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_access=0.2, metric="mse")
     assert judge(leaked) is Judgement.LEAKED
     assert leakage(leaked) == 1
     assert guessing(leaked) == pytest.approx(0.1)
-    assert judge(make_summary(0.15, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")) is Judgement.NOTHING
+    assert judge(make_summary(0.15, half=0.001, prior=0.1, no_access=0.2, metric="mse")) is Judgement.NOTHING
 
 
 @given(mean=FIGURES, half=st.floats(0, 30), prior=FIGURES, blind=FIGURES)
 def test_nothing_is_found_where_no_image_beats_its_guess(make_summary, mean, half, prior, blind):
-    one = make_summary(mean, half=half, prior=prior, no_gradient=blind)
+    one = make_summary(mean, half=half, prior=prior, no_access=blind)
     if mean <= max(prior, blind):
         assert judge(one) not in FOUND
 
@@ -108,7 +134,7 @@ def test_nothing_is_found_where_no_image_beats_its_guess(make_summary, mean, hal
 def test_leakage_is_at_least_three_quarters_where_single_samples_leaked_and_else_at_most_half(
     make_summary, samples, half, prior
 ):
-    one = make_summary(*samples, half=half, prior=prior, no_gradient=-50.0)
+    one = make_summary(*samples, half=half, prior=prior, no_access=-50.0)
     assert 0 <= leakage(one) <= 1
     assert (leakage(one) >= 0.75) == (leakage(one) > 0.5) == (judge(one) is Judgement.LEAKED)
 

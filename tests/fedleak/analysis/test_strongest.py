@@ -37,7 +37,7 @@ def test_where_both_found_something_the_chosen_variant_speaks(make_summary):
 
 
 def test_what_ignores_the_update_is_no_attacker(make_summary):
-    blind = [make_summary(40.0, attack=name) for name in ("prior", "no-gradient")]
+    blind = [make_summary(40.0, attack=name) for name in ("prior", "no-access")]
     weak = make_summary(5.0)
     assert strongest([*blind, weak]) == weak
     assert attackers(blind) == []
@@ -45,7 +45,7 @@ def test_what_ignores_the_update_is_no_attacker(make_summary):
 
 
 def test_of_two_metrics_the_worse_counts_and_of_equals_the_first(make_summary):
-    structure, error = make_summary(0.1, metric="ssim", prior=0.2, no_gradient=0.2), make_summary(30.0)
+    structure, error = make_summary(0.1, metric="ssim", prior=0.2, no_access=0.2), make_summary(30.0)
     assert strongest([structure, error]) == error
-    high = make_summary(0.9, half=0.1, metric="ssim", prior=0.2, no_gradient=0.2)
+    high = make_summary(0.9, half=0.1, metric="ssim", prior=0.2, no_access=0.2)
     assert strongest([high, error]) == high

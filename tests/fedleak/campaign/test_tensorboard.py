@@ -87,7 +87,7 @@ def test_scores_stand_beside_both_blind_guesses(folder: RunFolder) -> None:
     write(cell, saved)
     told = events(folder, cell)
     for row in saved.rows:
-        for tag, value in (("score", row.value), ("prior", row.baseline), ("no gradient", row.no_gradient)):
+        for tag, value in (("score", row.value), ("prior", row.baseline), ("no access", row.no_access)):
             assert told.Scalars(f"{tag}/{row.metric}")[0].value == pytest.approx(value, rel=1e-6)
 
 

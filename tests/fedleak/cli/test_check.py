@@ -116,7 +116,7 @@ def test_without_its_noise_it_fails_and_says_what_where_and_how_sure(leaking):
     assert "because a digit that can be read is somebody's" in words
     assert "analytic-linear on single updates under 'gaussian noise' (digits-mlp)" in words
     assert re.search(r"psnr.mean is [\d.]+ dB; 95% interval [\d.]+ to [\d.]+, Student's t over 6 messages", words)
-    assert re.search(r"bound [\d.]+; prior [\d.]+, no-gradient [\d.]+, class-mean [\d.]+; 6 messages, 3 seeds", words)
+    assert re.search(r"bound [\d.]+; prior [\d.]+, no-access [\d.]+, class-mean [\d.]+; 6 messages, 3 seeds", words)
     assert "it is not < 18" in words
     assert "PASS rule 3 accuracy >= 0" in words
     assert "exit status 1" in said.stdout.splitlines()[-1]
@@ -426,7 +426,7 @@ def test_what_is_no_run_is_one_sentence(folder, target, sentence):
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
-        ("psnr.p95 <", "rule 1, column 11: expected a number, prior, no-gradient or class-mean, got the end"),
+        ("psnr.p95 <", "rule 1, column 11: expected a number, prior, no-access or class-mean, got the end"),
         ("psrn < 18", "no metric is called 'psrn'; did you mean 'psnr'?"),
         ("psnr < 18 where defense = 'gausian noise'",
          "rule 1: no defense of this run is called 'gausian noise'; did you mean 'gaussian noise'?"),

@@ -81,6 +81,12 @@ def test_a_wrapper_requires_what_the_attack_within_it_does():
     assert attacks.build("best-of", {"attack": "bias-sign"}).targets == {"labels"}
 
 
+def test_an_attack_that_was_renamed_answers_to_both_names() -> None:
+    assert attacks.build("no-gradient", {}) == attacks.build("no-access", {})
+    assert attacks.build("no-gradient", {}).name == "no-access"
+    assert "no-gradient" not in [cls.name for cls in attacks]
+
+
 class OfWeights(Attack[Released]):
     """Looks at a released model."""
 

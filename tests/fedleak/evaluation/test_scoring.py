@@ -193,32 +193,32 @@ def test_a_gallery_shows_nothing_where_there_is_no_guess() -> None:
     assert ordered[[0, 2]].isnan().all()
 
 
-def test_no_gradient_is_the_score_of_the_second_blind_guess() -> None:
+def test_no_access_is_the_score_of_the_second_blind_guess() -> None:
     truth, other = batch(3), batch(3, 9)
     attack = Reconstruction(inputs=noisy(truth), labels=truth.labels)
     blind = Reconstruction(inputs=other.inputs, labels=other.labels)
     alone = scores(blind, truth)
     beside = {row.metric: row for row in score(attack, truth, ALL, NOTHING, [blind])}
-    assert {name: row.no_gradient for name, row in beside.items()} == {name: row.value for name, row in alone.items()}
+    assert {name: row.no_access for name, row in beside.items()} == {name: row.value for name, row in alone.items()}
     assert all(math.isnan(row.baseline) for row in beside.values())
 
 
-def test_no_gradient_is_over_the_samples_that_were_guessed() -> None:
+def test_no_access_is_over_the_samples_that_were_guessed() -> None:
     truth = batch(4)
     mean = truth.inputs.mean(0, keepdim=True)
     blind = Reconstruction(inputs=mean.expand(4, -1, -1, -1))
     row = score(Reconstruction(inputs=mean), truth, (metrics.build("psnr", {}),), NOTHING, [blind])[0]
-    assert row.value == pytest.approx(row.no_gradient)
+    assert row.value == pytest.approx(row.no_access)
 
 
-def test_no_gradient_is_the_mean_of_several_blind_guesses() -> None:
+def test_no_access_is_the_mean_of_several_blind_guesses() -> None:
     truth = batch(3)
     draws = [Reconstruction(inputs=batch(3, seed).inputs) for seed in (7, 8, 9)]
     (row,) = score(Reconstruction(inputs=noisy(truth)), truth, (metrics.build("psnr", {}),), NOTHING, draws)
     alone = [scores(draw, truth)["psnr"].value for draw in draws]
-    assert row.no_gradient == pytest.approx(sum(alone) / 3)
+    assert row.no_access == pytest.approx(sum(alone) / 3)
 
 
 def test_without_a_second_blind_guess_its_figure_is_nan() -> None:
     truth = batch(2)
-    assert all(math.isnan(row.no_gradient) for row in scores(Reconstruction(inputs=truth.inputs), truth).values())
+    assert all(math.isnan(row.no_access) for row in scores(Reconstruction(inputs=truth.inputs), truth).values())

@@ -28,9 +28,9 @@ def test_a_bound_is_worked_out_for_each_group(judged, make_row):
 
 
 def test_a_baseline_that_is_not_there_keeps_no_rule(judged, make_row):
-    (finding,) = judged("psnr < no-gradient", [make_row(11.0, no_gradient=math.nan)]).broken
+    (finding,) = judged("psnr < no-access", [make_row(11.0, no_access=math.nan)]).broken
     assert math.isnan(finding.bound)
-    assert "no-gradient" in finding.problem
+    assert "no-access" in finding.problem
 
 
 def test_a_rule_that_finds_no_figure_fails(judged, make_row):
@@ -100,7 +100,7 @@ def test_a_figure_of_one_place_does_not_stand_for_another(judged, make_row, chan
     assert not judged("psnr < 18", [make_row(1.0, attack="idlg", **change), make_row()]).passed
 
 
-@pytest.mark.parametrize("blind", ["prior", "no-gradient"])
+@pytest.mark.parametrize("blind", ["prior", "no-access"])
 def test_a_guess_without_the_update_has_not_seen_a_place(judged, make_row, blind):
     guess = make_row(9.0, algorithm=blind, attack="constant", defense="noise")
     verdict = judged("psnr < 18", [make_row(1.0), make_row(defense="noise"), guess])

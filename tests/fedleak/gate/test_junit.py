@@ -13,7 +13,7 @@ def test_junit_has_a_case_for_each_rule_and_group(verdict, tmp_path):
     (failure,) = cases["dlg on single updates under 'a|b<&>' (digits-mlp)"].result
     assert isinstance(failure, junitparser.Failure)
     assert 'psnr < 18 unless defense = "none": psnr.mean of dlg' in failure.message
-    assert "is 40 dB (no interval: too few: 1 message; prior 10, no-gradient 9; 1 message, 1 seed)" in failure.message
+    assert "is 40 dB (no interval: too few: 1 message; prior 10, no-access 9; 1 message, 1 seed)" in failure.message
     assert "it is not < 18" in failure.message
     assert "picture: runs/one/evidence/x.png" in failure.text
     assert cases["dlg on single updates under 'noise' (digits-mlp)"].is_passed

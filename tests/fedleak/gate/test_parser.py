@@ -19,7 +19,7 @@ RULES = [
     "accuracy >= .85",
     'psnr.share < .05 where defense = "secure aggregation" and sender = "client"',
     "psnr.share(20) <= 5e-2",
-    "mse.p0.5 > no-gradient * 0.5",
+    "mse.p0.5 > no-access * 0.5",
     "ssim < prior-.1",
     "failed == 0 where batch_size in [1, 4] and (task = 'digits-mlp' or seeds != -1.5) unless tuned = true",
 ]
@@ -29,6 +29,12 @@ RULES = [
 def test_a_rule_written_out_is_the_same_rule(text):
     rule = parse_rule(text)
     assert parse_rule(str(rule)) == rule
+
+
+def test_a_rule_with_a_word_of_before_is_read_and_written_with_that_of_today():
+    rule = parse_rule("ssim < no-gradient + .1")
+    assert rule == parse_rule("ssim < no-access + .1")
+    assert "no-access" in str(rule)
 
 
 def test_a_rule_says_what_it_says():
@@ -64,7 +70,7 @@ def test_and_binds_tighter_than_or():
         ("psnr.meen < 1", "did you mean 'mean'?"),
         ("psnr", "column 5: expected an operator .*, got the end of the rule"),
         ("psnr = 3", "column 6: expected an operator .*; write == for equality"),
-        ("psnr < high", "column 8: expected a number, prior, no-gradient or class-mean, got 'high'"),
+        ("psnr < high", "column 8: expected a number, prior, no-access or class-mean, got 'high'"),
         ("psnr < piror", "did you mean 'prior'?"),
         ("psnr < prior-1", "write spaces around the minus"),
         ("psnr < prior +", "column 15: expected a number after '+', got the end of the rule"),
@@ -86,7 +92,7 @@ def test_and_binds_tighter_than_or():
         ("psnr < 3 where defense in 'a'", "expected '\\[' and a list of values after 'in'"),
         ("psnr < 3 where defense in ['a'", "expected ',' or '\\]', got the end of the rule"),
         ("psnr < 3 where (a = 1", "expected 'and', 'or' or '\\)', got the end of the rule"),
-        ("psnr.p95 <\u00a0", "column 12: expected a number, prior, no-gradient or class-mean, got the end of the rule"),
+        ("psnr.p95 <\u00a0", "column 12: expected a number, prior, no-access or class-mean, got the end of the rule"),
         ("\u3000", "column 2: expected the figure to judge, .*, got the end of the rule"),
         ("psnr ; 3", "column 6: expected a name, a number, a quoted string or an operator, got ';'"),
         ("psnr < 3 where " + 50 * "(" + "a = 1" + 50 * ")", "at most 40 parentheses in one another"),

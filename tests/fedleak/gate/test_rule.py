@@ -7,10 +7,10 @@ from fedleak.gate.parser import parse_rule
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("x < prior + 2", 12), ("x < prior - 2", 8), ("x < prior * .5", 5), ("x < no-gradient", 30), ("x < -3", -3)],
+    [("x < prior + 2", 12), ("x < prior - 2", 8), ("x < prior * .5", 5), ("x < no-access", 30), ("x < -3", -3)],
 )
 def test_a_bound_is_worked_out_from_the_baselines(text, value):
-    assert parse_rule(text).bound.value({"prior": 10.0, "no-gradient": 30.0}) == value
+    assert parse_rule(text).bound.value({"prior": 10.0, "no-access": 30.0}) == value
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_sarif_keeps_the_figures_as_numbers(verdict, tmp_path):
     assert {result["ruleId"] for result in results} <= rules
     properties = results[1]["properties"]
     assert (properties["figure"], properties["bound"], properties["interval"]) == (40.0, 18.0, [None, None])
-    assert properties["baselines"] == {"prior": 10.0, "no-gradient": 9.0}
+    assert properties["baselines"] == {"prior": 10.0, "no-access": 9.0}
     assert properties["picture"] == "runs/one/evidence/x.png"
     assert properties["group"]["defense"].startswith("a|b")
     assert results[3]["properties"]["p"] < 0.05

@@ -12,7 +12,7 @@ GOLDEN = Path(__file__).with_name("verdict.txt")
 """Whoever changes a sentence of the gate changes it here too; other tests ask for judgements and numbers."""
 RULES = [
     "psnr < 18",
-    "psnr < no-gradient + 1 unless defense = 'noise'",
+    "psnr < no-access + 1 unless defense = 'noise'",
     "psnr < 18 where defense = 'nowhere'",
     "psnr < 18 where defense = 'gone'",
     "psnr < 18 unless attack in ['dlg', 'idlg']",
@@ -28,7 +28,7 @@ def rows(make_row):
     changed += [{"algorithm": "prior", "attack": "prior"}]
     figures = [(15.0,), (17.5,), (), (40.0, 11.0), (12.0,), (10.0,)]
     made = [make_row(*figure, **place) for figure, place in zip(figures, changed, strict=True)]
-    made[4] = make_row(12.0, defense="bare", no_gradient=math.nan)
+    made[4] = make_row(12.0, defense="bare", no_access=math.nan)
     return [*made, make_row(client=2), make_row(defense="gone"), make_row(defense="gone", attack="idlg")]
 
 

@@ -6,11 +6,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from fedleak.contracts.metric import MembershipMetric, metrics
+from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
+from fedleak.goals.membership import MembershipMetric
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 

@@ -6,7 +6,7 @@ from fedleak.report.frontier import frontiers
 
 
 def test_blind_guesses_have_no_mark_and_variants_all_count(make_result, make_summary):
-    blind = make_summary(40.0, attack="no-gradient")
+    blind = make_summary(40.0, attack="no-access")
     chosen, other = make_summary(11.0, attack="dlg", tuned=True), make_summary(14.3, half=9.0, attack="dlg steps=9")
     (chart,) = frontiers([make_result("none", blind, chosen, other, accuracy=0.8)])
     assert "psnr 14.3 dB by dlg steps=9" in chart.marks[0].description

@@ -24,7 +24,7 @@ def test_a_cell_has_counts_mean_interval_both_guesses_worst_case_and_proof(make_
     (cell,) = table.lines[0].cells
     assert cell.count == "1 of 2"
     assert dict(cell.facts) == {
-        "mean": "24.0 dB", "95%": "23.0 to 25.0", "prior": "12.0", "no gradient": "9.00", "worst case": "30.0",
+        "mean": "24.0 dB", "95%": "23.0 to 25.0", "prior": "12.0", "no access": "9.00", "worst case": "30.0",
         "proof": "proved 1 of 2",
     }  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_an_image_that_guessing_comes_near_is_in_the_share_and_not_in_the_count(
 
 
 def test_a_blind_guess_is_shown_with_its_mean_and_no_color(make_summary):
-    (table,) = only([make_summary(30.0), make_summary(25.0, attack="no-gradient")])
+    (table,) = only([make_summary(30.0), make_summary(25.0, attack="no-access")])
     _, blind = table.lines[0].cells
     assert (blind.judgement.value, blind.count, blind.shade) == ("a blind guess", "25.0 dB", None)
 
@@ -86,12 +86,12 @@ def test_only_the_first_conditions_are_unfolded(make_summary, count):
 
 @given(samples=st.lists(FIGURES, min_size=1, max_size=5), half=st.floats(0, 30), prior=FIGURES)
 def test_the_two_darkest_colors_are_those_of_what_leaked(make_summary, samples, half, prior):
-    one = make_summary(*samples, half=half, prior=prior, no_gradient=-50.0)
+    one = make_summary(*samples, half=half, prior=prior, no_access=-50.0)
     assert (shade(one) >= 3) == (judge(one) is Judgement.LEAKED)
 
 
 def test_where_lower_is_more_leakage_the_darkest_is_the_lowest(make_summary):
-    leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_gradient=0.2, metric="mse")
+    leaked = make_summary(0.001, 0.002, half=0.001, prior=0.1, no_access=0.2, metric="mse")
     assert shade(leaked) == SHADES - 1
 
 

@@ -175,7 +175,7 @@ def test_failed_messages_are_counted_with_their_reason(finished):
 def test_what_was_not_run_is_named(finished):
     words = " ".join(f"{gap.title}: {gap.words}" for gap in page(finished).untested)
     assert all(name in words for name in ("dlg", "clipping", "A single seed (3)", "untested, not safe"))
-    assert not re.search(r"(?<![\w-])(prior|no-gradient)(?![\w-])", words)  # the guesses beside every figure
+    assert not re.search(r"(?<![\w-])(prior|no-access)(?![\w-])", words)  # the guesses beside every figure
 
 
 def test_citations_have_bibtex_and_each_paper_once(finished):

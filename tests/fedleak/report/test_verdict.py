@@ -34,7 +34,7 @@ def sentence(*summaries, **other):
 
 
 def labels(make_summary, *hits, **changed):
-    return make_summary(*hits, half=0.2, prior=0.1, no_gradient=0.1, metric="label-recall", **changed)
+    return make_summary(*hits, half=0.2, prior=0.1, no_access=0.1, metric="label-recall", **changed)
 
 
 def from_rows(make_row, values, **changed):
@@ -120,7 +120,7 @@ def test_a_proof_without_an_image_is_no_image(make_summary):
 
 
 def test_labels_are_read_only_where_guessing_would_hardly_do_as_well(make_row):
-    label = {"metric": "label-recall", "unit": "share of labels", "no_gradient": 0.0, "defense": "noisy"}
+    label = {"metric": "label-recall", "unit": "share of labels", "no_access": 0.0, "defense": "noisy"}
     lucky = remark(*from_rows(make_row, [1.0, 0.0, 0.0, 0.0], baseline=0.0, **label))
     assert lucky.judgement is Judgement.UNCLEAR
     assert lucky.sentence.startswith("Dlg read 1 of 4 labels, which luck may explain")
@@ -139,7 +139,7 @@ def test_an_image_that_guessing_comes_near_is_not_called_rebuilt(make_row):
 
 def test_the_metric_that_decides_is_named_beside_the_first(make_row):
     structure = from_rows(
-        make_row, [0.1, 0.2, 0.1, 0.2], metric="ssim", unit="similarity", baseline=0.3, no_gradient=0.3, defense="noisy"
+        make_row, [0.1, 0.2, 0.1, 0.2], metric="ssim", unit="similarity", baseline=0.3, no_access=0.3, defense="noisy"
     )
     error = from_rows(make_row, [30.0, 31.0, 34.0, 35.0], defense="noisy")
     told = remark(*structure, *error)
@@ -175,7 +175,7 @@ def test_nothing_measured_is_said():
 
 
 def test_blind_guesses_alone_are_no_finding(make_summary):
-    blind = [make_summary(40.0, attack=name) for name in ("prior", "no-gradient")]
+    blind = [make_summary(40.0, attack=name) for name in ("prior", "no-access")]
     assert lead(*blind) == lead()
     assert lead(*blind, make_summary(30.0, 30.0)).startswith("Without a defense, dlg rebuilt 2 of 2 images")
 
@@ -265,7 +265,7 @@ def test_a_defense_without_rows_has_no_remark(make_summary):
 
 
 def test_the_note_says_from_where_on_an_image_counts(make_summary):
-    structure = make_summary(0.1, metric="ssim", prior=0.2, no_gradient=0.2)
+    structure = make_summary(0.1, metric="ssim", prior=0.2, no_access=0.2)
     assert drawn(make_summary(30.0), structure).measure.startswith(
         "An image counts as rebuilt from psnr 20.0 dB or more or ssim 0.50 or more, where that is better by 3.00 dB or "
     )
@@ -281,3 +281,54 @@ def test_the_lead_says_that_the_setting_is_the_easiest(make_summary):
     evidence = Evidence(summaries=[make_summary(30.0, 30.0)], comparisons=(), defended=known)
     assert DIAGNOSTIC not in verdict(evidence).lead
     assert verdict(replace(evidence, diagnostic=True)).lead[1] == DIAGNOSTIC
+
+
+CLASSES = {"prior": 0.0, "no_access": 0.0}
+
+
+def inversion(make_summary, recognised, judged, attack="mi-face", **changed):
+    """The figures of one attack that was asked about classes, and how alike its images are."""
+    own = {"attack": attack, "defense": "noisy"}
+    return [
+        make_summary(*recognised, half=0.1, metric="recognised", **CLASSES, **own, **changed),
+        make_summary(*judged, half=0.1, metric="judged", **CLASSES, **own),
+        make_summary(0.55, half=0.01, metric="class-ssim", prior=0.58, no_access=0.3, **own),
+    ]
+
+
+def test_judges_who_are_convinced_by_what_nobody_would_recognise_are_said_to_be_fooled(make_summary):
+    words = lead(*inversion(make_summary, [0.0, 0.0], [1.0, 0.8]))
+    assert "these attackers gave no class away that guessing does not" in words
+    assert words.endswith(
+        "Mi-face convinced the judges of up to 90% of the classes, and none was recognised: a judge alone is fooled, "
+        "by images that are no nearer to private examples than guessing."
+    )
+
+
+@pytest.mark.parametrize(("recognised", "judged"), [([1.0, 0.0], [1.0, 1.0]), ([0.0, 0.0], [0.0, 0.8])])
+def test_judges_who_are_right_or_not_convinced_are_not_said_to_be_fooled(make_summary, recognised, judged):
+    assert "fooled" not in lead(*inversion(make_summary, recognised, judged))
+
+
+def test_a_fooled_judge_is_told_beside_another_attack_that_recognises(make_summary):
+    found = inversion(make_summary, [1.0, 1.0], [1.0, 1.0], attack="c2fmi")
+    words = lead(*found, *inversion(make_summary, [0.0, 0.0], [1.0, 1.0]))
+    assert words.startswith("Classes were recognised under noisy (2 of 2).")
+    assert "Mi-face convinced the judges of up to 100%" in words
+
+
+def test_what_only_stands_beside_is_no_remark(make_summary):
+    remarks = drawn(*inversion(make_summary, [1.0, 1.0], [1.0, 1.0])).findings[1].remarks
+    assert [(one.what, one.judgement) for one in remarks] == [("classes", Judgement.LEAKED)]
+    assert remarks[0].sentence.startswith("Mi-face recognised 2 of 2 classes: mean recognised 1.00")
+    assert drawn(*inversion(make_summary, [1.0], [1.0])[1:]).findings[1].remarks == ()
+
+
+def test_where_public_data_has_the_classes_nothing_was_to_be_gained(make_summary):
+    figures = inversion(make_summary, [0.0, 0.0], [1.0, 0.0], nothing_to_gain=True)
+    assert lead(*figures).startswith("Under noisy nothing was to be gained: the public data has")
+    assert remark(*figures).judgement is Judgement.NO_GAIN
+    assert remark(*figures).sentence == (
+        "Nothing was to be gained of 2 classes: the public data has examples of each; mi-face shows them at "
+        "class-ssim 0.55, guessing at 0.58."
+    )

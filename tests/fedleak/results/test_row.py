@@ -19,15 +19,15 @@ PLACE = Place(
 )  # fmt: skip
 SCORE = Score(
     metric="psnr", value=30.5, best=31.0, worst=30.0, per_sample=(31.0, 30.0), prior_per_sample=(11.0, 10.0),
-    baseline=11.0, no_gradient=9.0,
+    baseline=11.0, no_access=9.0,
     unit="dB", higher_is_better=True,
 )  # fmt: skip
 KEYS = (
-    "task setting federation split algorithm attack defense client round seed metric value baseline no_gradient "
+    "task setting federation split algorithm attack defense client round seed metric value baseline no_access "
     "certifiable certified certificate trouble diagnosis "
     "unit higher_is_better reason applicable seconds best worst per_sample samples "
-    "class_mean single_color nearest_public threshold prior_per_sample no_gradient_per_sample class_mean_per_sample "
-    "single_color_per_sample nearest_public_per_sample"
+    "class_mean single_color nearest_public threshold prior_per_sample no_access_per_sample class_mean_per_sample "
+    "single_color_per_sample nearest_public_per_sample known_classes"
 )
 EARLIER_KEYS = KEYS.partition("class_mean ")[0]
 
@@ -50,6 +50,15 @@ def test_a_row_of_an_earlier_version_is_read_with_the_better_of_its_guesses(tmp_
     assert math.isnan(row.prior_per_sample[1])
     assert math.isnan(row.threshold)
     assert row.class_mean_per_sample == ()
+
+
+def test_a_row_with_names_of_before_is_read_under_those_of_today(tmp_path):
+    place = replace(PLACE, algorithm="no-access", attack="no-gradient")
+    row = place.row(replace(SCORE, no_access_per_sample=(8.0, 10.0)), seconds=1.5, samples=2)
+    before = {key.replace("no_access", "no_gradient"): value for key, value in row.facts().items()}
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps({**before, "algorithm": "no-gradient"}))
+    assert read_results(path) == [row]  # the label, by which its files are found, is left alone
 
 
 def test_a_row_has_the_documented_keys():

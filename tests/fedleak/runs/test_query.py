@@ -67,6 +67,14 @@ def test_the_rows_of_a_killed_run_are_found_without_parquet_and_it_is_made(folde
     assert folder.parquet.exists()
 
 
+def test_a_run_with_names_of_before_is_asked_by_those_of_today(folder):
+    table = pq.read_table(folder.parquet)
+    names = [name.replace("no_access", "no_gradient") for name in table.column_names]
+    pq.write_table(table.rename_columns(names).replace_schema_metadata(table.schema.metadata), folder.parquet)
+    folder.results.write_text(folder.results.read_text().replace("no_access", "no_gradient"))
+    assert values(folder, "SELECT DISTINCT no_access FROM results WHERE value IS NOT NULL") == [(9.0,)]
+
+
 def test_an_older_parquet_is_made_anew(folder, make_row):
     write_results(folder.results, [make_row(1.0)])
     later = folder.parquet.stat().st_mtime_ns + 10**9

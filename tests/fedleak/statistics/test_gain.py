@@ -46,14 +46,14 @@ def test_the_gain_is_taken_sample_by_sample_and_message_by_message(make_row):
 
 
 def test_where_lower_leaks_more_a_lower_figure_is_a_gain(make_row):
-    rows = [make_row(0.01 * c, client=c, baseline=0.5, no_gradient=0.2, **ERROR) for c in (1, 2, 3)]
+    rows = [make_row(0.01 * c, client=c, baseline=0.5, no_access=0.2, **ERROR) for c in (1, 2, 3)]
     (summary,) = summarize(rows)
     assert summary.gain == pytest.approx(0.18)
     assert 0 < summary.gain_interval.low < 0.18
 
 
 def test_without_any_guess_there_is_no_gain(make_row):
-    (summary,) = summarize([make_row(9.0, client=c, baseline=math.nan, no_gradient=math.nan) for c in range(3)])
+    (summary,) = summarize([make_row(9.0, client=c, baseline=math.nan, no_access=math.nan) for c in range(3)])
     assert math.isnan(summary.gain)
     assert math.isnan(summary.gain_interval.low)
     assert summary.beats_guessing is None

@@ -148,7 +148,7 @@ def test_what_hits_or_misses_says_so_by_its_unit_too(unit, values, expected):
 def test_the_better_guess_is_chosen_once_for_all_samples(make_row):
     """Of labels the guesses hit .36 and .32 on average; the better of the two for each sample would hit .53."""
     prior, drawn = (0.9, 0.0, 0.3, 0.24), (0.0, 0.8, 0.3, 0.18)
-    samples = Samples.of([make_row(*[1.0] * 4, prior_per_sample=prior, no_gradient_per_sample=drawn)])
+    samples = Samples.of([make_row(*[1.0] * 4, prior_per_sample=prior, no_access_per_sample=drawn)])
     assert tuple(samples.guesses) == prior
     assert np.maximum(prior, drawn).mean() > 0.5
 
@@ -181,7 +181,7 @@ def test_a_perfect_image_leaks_however_near_a_reference_is(make_row, metric, per
     known = installed(metric)
 
     def leaks(value):
-        guesses = {"baseline": prior, "no_gradient": prior, "nearest_public_per_sample": (near,)}
+        guesses = {"baseline": prior, "no_access": prior, "nearest_public_per_sample": (near,)}
         row = make_row(value, metric=metric, higher_is_better=known.higher_is_better, **guesses)
         return Samples.of([row]).leaked(known.threshold, known.margin).all()
 

@@ -16,13 +16,13 @@ ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False
 
 def test_a_figure_is_the_mean_over_messages_with_both_baselines_beside_it(make_row):
     rows = [
-        make_row(20.0, 24.0, baseline=10.0, no_gradient=8.0),
-        make_row(15.0, client=1, baseline=12.0, no_gradient=math.nan),
-        make_row(client=2, baseline=99.0, no_gradient=99.0),
+        make_row(20.0, 24.0, baseline=10.0, no_access=8.0),
+        make_row(15.0, client=1, baseline=12.0, no_access=math.nan),
+        make_row(client=2, baseline=99.0, no_access=99.0),
     ]
     (summary,) = summarize(rows)
     assert summary.mean == statistics.mean([22.0, 15.0])
-    assert (summary.prior, summary.no_gradient) == (11.0, 8.0)
+    assert (summary.prior, summary.no_access) == (11.0, 8.0)
     assert summary.samples == (20.0, 24.0, 15.0)
     assert (summary.messages, summary.seeds) == (2, 1)
     assert summary.failures == {"it raised": 1}
@@ -113,7 +113,7 @@ def test_one_message_has_no_interval(make_row):
 
 def test_where_nothing_was_measured_all_is_nan_and_says_why(make_row):
     (summary,) = summarize([make_row(), make_row(client=1, reason="no labels"), make_row(client=2, reason=None)])
-    for figure in (summary.mean, summary.prior, summary.no_gradient, summary.worst_case, summary.share):
+    for figure in (summary.mean, summary.prior, summary.no_access, summary.worst_case, summary.share):
         assert math.isnan(figure)
     assert summary.interval.method == "too few: 0 messages"
     assert summary.failures == {"it raised": 1, "no labels": 1, "no reason given": 1}

@@ -57,7 +57,7 @@ def test_it_hides(fedleak):
         [
             "E *AssertionError: <analytic-linear: *psnr 100 (prior *",
             "*- fedleak -*",
-            "*figure*worst case*prior*no gradient*",
+            "*figure*worst case*prior*no access*",
             "psnr *100*100*-",
             "the guess is proved: gradient residual *",
             "*`fedleak list defenses`*",
@@ -138,7 +138,7 @@ def test_options(fedleak):
     leak = fedleak.attack(MODEL, IMAGES, LABELS, "inverting-gradients", **options)
     assert len(leak.guess.inputs) == 3
     assert leak.guess.trace[-1].iteration <= 2
-    assert leak.psnr > 0 and leak.no_gradient.psnr < leak.prior.psnr
+    assert leak.psnr > 0 and leak.no_access.psnr < leak.prior.psnr
     assert [score.metric for score in leak.scores] == ["psnr"]
 
 def test_a_defense(fedleak):
@@ -252,5 +252,5 @@ def test_a_figure_that_was_not_asked_for_says_how_to_get_it() -> None:
     with pytest.raises(AttributeError, match="did you mean 'psnr'"):
         _ = leak.prior.psrn
     with pytest.raises(AssertionError, match=r"auxiliary=\(images, labels\)"):
-        _ = leak.no_gradient.psnr
+        _ = leak.no_access.psnr
     assert (leak.psnr, leak.prior.psnr) == (1.0, 0.5)

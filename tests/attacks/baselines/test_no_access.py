@@ -7,7 +7,7 @@ from fedleak.randomness import generator
 
 
 def guess(observation, seed=0):
-    return attacks.build("no-gradient", {}).run(observation, generator(seed))
+    return attacks.build("no-access", {}).run(observation, generator(seed))
 
 
 def test_it_draws_public_examples_with_their_labels(linear_task, observe, batch_of):
