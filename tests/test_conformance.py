@@ -17,12 +17,14 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
 from fedleak.contracts.view import View
 from fedleak.data.loader import loaders
+from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
-from fedleak.learning.batch import Batch
+from fedleak.learning.batch import Batch, class_means
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
@@ -207,7 +209,24 @@ def test_a_defense_of_answers_is_deterministic_and_leaves_the_request_alone(cls:
     assert all(map(torch.equal, held, (asked.inputs, asked.probabilities, asked.benign)))
 
 
-@pytest.mark.parametrize("cls", shipped(metrics), ids=lambda cls: cls.name)
+OF_CLASSES = [cls for cls in shipped(metrics) if cls.compares == "representatives"]
+OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in OF_CLASSES]
+
+
+@pytest.mark.parametrize("cls", OF_CLASSES, ids=lambda cls: cls.name)
+def test_a_metric_on_classes_prefers_a_private_example_to_its_negative(cls: type[Metric]) -> None:
+    task, private = task_of("digits-mlp"), load("digits-mlp").clients
+    view = Released(task=task, weights=initial_weights(task.name, 0), classes=(0, 1, 2))
+    means = class_means(private, torch.tensor(view.classes))
+    right, wrong = (Reconstruction(representatives=images) for images in (means, 1 - means))
+    of_right, of_wrong = (
+        score(guess, private, (metrics.build(cls.name, {}),), wrong, view=view)[0] for guess in (right, wrong)
+    )
+    assert len(of_right.per_sample) == 3
+    assert all(a > b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
+
+
+@pytest.mark.parametrize("cls", OF_MESSAGES, ids=lambda cls: cls.name)
 def test_a_metric_prefers_the_truth(cls: type[Metric]) -> None:
     metric = metrics.build(cls.name, {})
     truth = Batch(torch.rand(3, 3, 28, 28, generator=generator(0)), torch.tensor([0, 1, 2]))

@@ -49,8 +49,7 @@ def quick(name: str) -> Attack:
 
 
 def says_something(guess: Reconstruction) -> bool:
-    said = (guess.failure, guess.inputs, guess.labels, guess.membership, guess.properties)
-    return any(one is not None for one in said)
+    return guess.failure is not None or bool(guess.guesses)
 
 
 def bits(observation: Observation) -> list[Tensor]:
@@ -61,11 +60,9 @@ def bits(observation: Observation) -> list[Tensor]:
 
 
 def same(one: Reconstruction, other: Reconstruction) -> bool:
-    pairs = [(getattr(one, name), getattr(other, name)) for name in ("inputs", "labels", "membership", "properties")]
-    equal = all(
-        (a is None and b is None)
-        or (a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
-        for a, b in pairs
+    equal = one.guesses.keys() == other.guesses.keys() and all(
+        torch.allclose(guess, other.guesses[goal], rtol=0, atol=0, equal_nan=True)
+        for goal, guess in one.guesses.items()
     )
     return equal and repr(one.mismatch) == repr(other.mismatch) and one.failure == other.failure
 

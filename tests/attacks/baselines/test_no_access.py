@@ -1,5 +1,7 @@
 """Guessing public examples drawn at random."""
 
+from dataclasses import replace
+
 import torch
 
 from fedleak.contracts.attack import attacks
@@ -37,3 +39,15 @@ def test_without_public_data_there_is_no_guess(linear_task, observe, batch_of):
     observation = observe(linear_task, batch_of(linear_task, 2))
     assert "no public examples" in guess(observation).failure
     assert "no public examples" in guess(observation.with_auxiliary(batch_of(linear_task, 0))).failure
+
+
+def test_of_several_things_it_is_asked_each_is_guessed_from_the_same_draw(linear_task, observe, batch_of):
+    public = batch_of(linear_task, 50, seed=1)
+    observation = observe(linear_task, batch_of(linear_task, 6)).with_auxiliary(public)
+    asked = replace(observation, classes=(3, 1), candidates=public)
+    alone, together = guess(observation), guess(asked)
+    assert torch.equal(alone.inputs, together.inputs)
+    assert torch.equal(alone.labels, together.labels)
+    assert together.guesses.keys() == {*alone.guesses, "membership", "representatives"}
+    for label, image in zip(asked.classes, together.representatives, strict=True):
+        assert any(torch.equal(image, own) for own in public.inputs[public.labels == label])

@@ -1,7 +1,7 @@
 """Cell job: whatever an attack does or returns, its cell ends with a result: figures, or a reason."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from fedleak.campaign.cell_job import run_cell
 from fedleak.campaign.federation_job import Federation, run_federation_of
 from fedleak.campaign.plan import cells_of
 from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.reconstruction import Diagnosis, Reconstruction, TracePoint
+from fedleak.contracts.reconstruction import Diagnosis, Kind, Reconstruction, TracePoint
 from fedleak.errors import LONGEST_REASON, sentence
 from fedleak.experiment.grid import parse_campaign
 from fedleak.runs import cell_file
@@ -88,11 +88,13 @@ def test_every_part_of_a_guess_is_kept(tmp_path):
         labels=torch.tensor([1, 0]),
         membership=torch.rand(5),
         properties=torch.tensor([float("nan"), 0.5]),
+        representatives=torch.rand(2, 1, 3, 3),
         diagnosis=Diagnosis("plateau", "it does not get better"),
         note="unsure",
     )
     cell_file.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
     kept = cell_file.load(tmp_path / "cell").guess
-    for name in ("inputs", "labels", "membership", "properties"):
-        assert torch.equal(getattr(kept, name).nan_to_num(-1), getattr(guess, name).nan_to_num(-1))
+    assert kept.guesses.keys() == guess.guesses.keys() == {*get_args(Kind)}
+    for name, part in guess.guesses.items():
+        assert torch.equal(kept.guesses[name].nan_to_num(-1), part.nan_to_num(-1))
     assert (kept.diagnosis, kept.note) == (guess.diagnosis, guess.note)
