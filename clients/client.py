@@ -124,7 +124,7 @@ class Client:
         examples, training = examples_of(self.plan, self.partition, self.round)
         trained = self._train(content, examples, training, self.plan.defenses())
         self._deposit_use()
-        if not self.plan.recorded(self.round):
+        if not self.plan.taps(self.round):
             return trained
         truth = PrivateBatch(
             examples=examples,

@@ -82,6 +82,7 @@ def _rows(
         public=public,
         unseen=unseen,
         seen=message.seen,
+        view=observation,
     )
     remarks = _remarks(saved.guess)
     return tuple(

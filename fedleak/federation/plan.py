@@ -61,6 +61,10 @@ class FederationPlan(PlanSettings):
         """Whether the server records the round; those after it are for utility."""
         return round <= self.federation.rounds
 
+    def taps(self, round: int) -> bool:
+        """Whether the messages of the round are recorded."""
+        return "updates" in self.records and self.recorded(round)
+
     def released(self, round: int) -> bool:
         """Whether the model is recorded after the round."""
         return "model" in self.records and round in self.models
