@@ -16,7 +16,7 @@ class Service(ABC):
     @property
     @abstractmethod
     def remaining(self) -> int:
-        """How many more inputs it takes, whether it then answers or refuses them."""
+        """How many more inputs it takes, answered or refused; beyond a limit that is known to all, none."""
 
     @abstractmethod
     def ask(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:

@@ -29,27 +29,30 @@ def experiment(rows):
     return "\n".join([*lines, *rows])
 
 
+def released(folder):
+    """Models of two rounds, recorded under no defense."""
+    for number, seed in RELEASED.items():
+        recording = Recording(
+            settings=TaskSettings.model_validate({"data": "digits", "network": "mlp"}),
+            before=initial_weights("digits-mlp", seed),
+            payload={},
+            kind="model",
+            cohort=(0, 1),
+            round=number,
+            num_examples=None,
+            training=LocalTraining(),
+            chain=Chain(),
+            defense="none",
+            seed=3,
+            metrics={},
+        )
+        write_recording(folder.recordings("none"), recording)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = RunFolder(tmp_path_factory.mktemp("serve") / "run")
-    for number, seed in RELEASED.items():
-        write_recording(
-            folder.recordings("none"),
-            Recording(
-                settings=TaskSettings.model_validate({"data": "digits", "network": "mlp"}),
-                before=initial_weights("digits-mlp", seed),
-                payload={},
-                kind="model",
-                cohort=(0, 1),
-                round=number,
-                num_examples=None,
-                training=LocalTraining(),
-                chain=Chain(),
-                defense="none",
-                seed=3,
-                metrics={},
-            ),
-        )
+    released(folder)
     folder.experiment.write_text(experiment(['[[defenses]]\nname = "none"', '[[defenses]]\nname = "empty"']))
     return folder.root
 
@@ -72,6 +75,17 @@ def test_it_answers_like_the_model_of_that_round(run, release, seed):
 def test_a_thousand_queries_are_allowed_where_nobody_says(run):
     assert opened(run, None, None, None).remaining == 1000
     assert opened(run, None, None, 0).remaining == 0
+
+
+def test_a_row_that_differs_in_answers_alone_is_served_from_the_federation_that_it_shares(tmp_path):
+    folder = RunFolder(tmp_path)
+    released(folder)
+    folder.share("label", "", "none")
+    rows = ['[[defenses]]\nname = "none"', '[[defenses]]\nname = "label"\nchain = [{ use = "label-only" }]']
+    folder.experiment.write_text(experiment(["[adversary]\nqueries = 20", *rows]))
+    plain, label = (opened(tmp_path, 2, name, None) for name in ("none", "label"))
+    assert (plain.remaining, label.remaining) == (20, 20)
+    assert torch.equal(label.ask(INPUTS), torch.eye(10)[plain.ask(INPUTS).argmax(1)])
 
 
 def test_it_says_where_it_listens_and_serves(run, monkeypatch):
