@@ -10,8 +10,8 @@ from fedleak.evaluation.views import Terms
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
-from fedleak.settings.federation import AdversarySettings
 
 Section = tuple[int, str]
 """A point's place in the campaign, and the name of a defense."""

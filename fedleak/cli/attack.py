@@ -29,8 +29,8 @@ from fedleak.learning.device import asked, dealt, take
 from fedleak.randomness import one_thread
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
-from fedleak.settings.federation import AdversarySettings
 
 
 def attack_recording(

@@ -36,7 +36,7 @@ from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.runs.folder import RunFolder
-from fedleak.settings.federation import ATTACKERS_SETTINGS
+from fedleak.settings.adversary import ATTACKERS_SETTINGS
 
 MOST = 12
 """Attacks under defenses that are told why their guesses do not fit; the report has them all."""

@@ -22,7 +22,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.serving.served_model import ServedModel
-from fedleak.settings.federation import AdversarySettings
+from fedleak.settings.adversary import AdversarySettings
 
 AnyView = TypeVar("AnyView", bound=View)
 

@@ -9,8 +9,9 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.imports import code_fingerprint
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.learning.facts import Device
+from fedleak.settings.adversary import ASKED_LATER
 from fedleak.settings.base import Table
-from fedleak.settings.federation import ASKED_LATER, FederationSettings, PlanSettings
+from fedleak.settings.federation import FederationSettings, PlanSettings
 
 
 def experiment_facts(experiment: Experiment) -> Table:

@@ -11,8 +11,9 @@ from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
 from fedleak.io.fingerprint import file_name
 from fedleak.results.schema import Split
+from fedleak.settings.adversary import ATTACKERS_SETTINGS
 from fedleak.settings.base import Scalar, Settings, Table
-from fedleak.settings.federation import ATTACKERS_SETTINGS, PlanSettings
+from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")

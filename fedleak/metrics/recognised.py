@@ -34,6 +34,7 @@ class Recognised(RepresentativeMetric):
     by_judges: ClassVar = True
 
     def per_class(self, guess: Float[Tensor, "*shape"], subject: Subject) -> float:
-        convinced = all(subject.judges().convinced(guess, subject.label))
-        nearer = float(subject.nearest(guess[None])) < subject.best_blind
-        return float(convinced and nearer and not subject.known)
+        judges = subject.judges()  # raises where there are none: then nobody can say that it was not recognised either
+        if subject.known or float(subject.nearest(guess[None])) >= subject.best_blind:
+            return 0.0
+        return float(all(judges.convinced(guess, subject.label)))

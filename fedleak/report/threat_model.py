@@ -10,7 +10,8 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
-from fedleak.settings.federation import FederationSettings, TrainingFact
+from fedleak.settings.adversary import TrainingFact
+from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import source_of
 
 READER = (

@@ -7,7 +7,7 @@ from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
 from fedleak.results.schema import Who
-from fedleak.settings.federation import ATTACKERS_SETTINGS
+from fedleak.settings.adversary import ATTACKERS_SETTINGS
 
 
 @dataclass(frozen=True)

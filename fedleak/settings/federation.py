@@ -9,12 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.partitioners import known_partitioner
 from fedleak.settings.task import TaskSettings
 
-TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
 MOST_STEPS = 10_000_000
 """Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
 
@@ -177,26 +177,6 @@ class ModelSettings(Settings):
     trained_momentum: Share = 0.9
 
 
-class AdversarySettings(Settings):
-    """What the adversary does not know, and what public data it holds."""
-
-    unknown: tuple[TrainingFact, ...] = ()
-    auxiliary: Annotated[int, Field(ge=0)] = 256
-    """Public examples of the same kind as the clients', disjoint from theirs."""
-    lacks: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
-    """Classes that the public examples have none of; the adversary is asked what these look like."""
-    queries: Annotated[int, Field(ge=0)] | None = None
-    """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
-    patience: Rate | None = None
-    """Days that it goes on asking, where a defense lets so many answers go a day."""
-    victims: Count | None = None
-    """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
-
-    def attacks(self, client: int) -> bool:
-        """Whether a client is among the victims."""
-        return self.victims is None or client < self.victims
-
-
 class UtilitySettings(Settings):
     """Rounds after the recorded ones, that nobody attacks, to see how good the model becomes under the defenses.
 
@@ -225,12 +205,6 @@ class UtilitySettings(Settings):
     def overrides(self) -> Table:
         """What clients do otherwise than in the recorded rounds."""
         return self.model_dump(exclude_none=True, exclude={"rounds", "every", "patience", "seeds"})
-
-
-ASKED_LATER = ("auxiliary", "lacks", "queries", "patience")
-"""Settings of the adversary that matter only to who attacks what was recorded."""
-ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
-"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
 
 
 class PlanSettings(Settings):

@@ -14,7 +14,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
-from fedleak.settings.federation import TrainingFact
+from fedleak.settings.adversary import TrainingFact
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""

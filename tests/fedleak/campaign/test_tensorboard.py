@@ -26,7 +26,7 @@ from fedleak.randomness import generator
 from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
-from fedleak.settings.federation import AdversarySettings
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.vault import PrivateBatch, deposit
 
 TRUTH = Batch(torch.rand(3, 1, 8, 8, generator=generator("truth")), torch.tensor([1, 2, 3]))

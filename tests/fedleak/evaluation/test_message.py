@@ -18,8 +18,8 @@ from fedleak.learning.batch import Batch, joined
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs.folder import RunFolder
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
-from fedleak.settings.federation import AdversarySettings
 from fedleak.vault import withdraw
 
 TASK = "digits-mlp"

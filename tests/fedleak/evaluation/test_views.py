@@ -17,8 +17,8 @@ from fedleak.evaluation.views import Terms, asked_about, observe, public_example
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.serving.served_model import ServedModel
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
-from fedleak.settings.federation import AdversarySettings
 from fedleak.tasks import source_of, task_of
 
 ASKING, READING, TAPPING = (attacks.build(name, {}) for name in ("confidence-inversion", "mi-face", "dlg"))

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan, RunConfig
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
 from fedleak.settings.dropouts import STAGES, Leaving
-from fedleak.settings.federation import AdversarySettings, FederationSettings, ModelSettings, UtilitySettings
+from fedleak.settings.federation import FederationSettings, ModelSettings, UtilitySettings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 

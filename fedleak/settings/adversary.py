@@ -1,0 +1,35 @@
+"""Adversary settings: what it does not know, what public data it holds, and how often it may ask."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fedleak.settings.base import Count, Rate, Settings
+
+TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
+
+
+class AdversarySettings(Settings):
+    """What the adversary does not know, and what public data it holds."""
+
+    unknown: tuple[TrainingFact, ...] = ()
+    auxiliary: Annotated[int, Field(ge=0)] = 256
+    """Public examples of the same kind as the clients', disjoint from theirs."""
+    lacks: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    """Classes that the public examples have none of; the adversary is asked what these look like."""
+    queries: Annotated[int, Field(ge=0)] | None = None
+    """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
+    patience: Rate | None = None
+    """Days that it goes on asking, where a defense lets so many answers go a day."""
+    victims: Count | None = None
+    """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
+
+    def attacks(self, client: int) -> bool:
+        """Whether a client is among the victims."""
+        return self.victims is None or client < self.victims
+
+
+ASKED_LATER = ("auxiliary", "lacks", "queries", "patience")
+"""Settings of the adversary that matter only to who attacks what was recorded."""
+ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
+"""Varying settings that do not change a federation: it is run once and its messages are attacked under each."""
