@@ -73,6 +73,13 @@ def judges_of(source: Source | None) -> TrainedJudges:
     return _trained(_some(public, TAUGHT), _some(test, TRIED))
 
 
+def judges_from(examples: Batch) -> TrainedJudges:
+    """Judges that learn from every other of these examples and are tried on the rest; raises `NotApplicable`."""
+    require_images(examples.space, "a judge")
+    taught, tried = (examples[torch.arange(first, len(examples), 2)] for first in (0, 1))
+    return _trained(_some(taught, TAUGHT), _some(tried, TRIED))
+
+
 def _some(examples: Batch, most: int) -> Batch:
     """The first, which are a sample: splits are in the order of chance."""
     return examples[torch.arange(min(most, len(examples)))]

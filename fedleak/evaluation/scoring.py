@@ -1,7 +1,7 @@
 """Scoring: compares guesses with the truth, once an attack is over; nothing that attacks can import this."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +12,7 @@ from fedleak.contracts.view import View
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.judges import judges_of
 from fedleak.evaluation.references import nearest_public, single_color, threshold_of
-from fedleak.goals.answer import Answer
+from fedleak.goals.answer import Answer, Judges
 from fedleak.goals.goals import GOALS, goal_of
 from fedleak.goals.matching import NO_GUESS, finite, match, matched
 from fedleak.goals.measured import Measured
@@ -39,6 +39,7 @@ def score(
     seen: Batch | None = None,
     view: View | None = None,
     private: Batch | None = None,
+    judges: Callable[[], Judges] | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
@@ -49,9 +50,12 @@ def score(
     nothing to compare the value is NaN, and `reason` says why. `challenge` says which candidates are behind the update,
     where the attack was asked about candidates. `seen` is the truth with NaN for what no client trained on, for metrics
     that judge the rest alone; None: all of it was seen. `view` is what the attack was shown, where it was asked about
-    classes; `private` are the examples that these are compared with, None: the truth.
+    classes; `private` are the examples that these are compared with, None: the truth; `judges` those that say what a
+    guess shows, None: those of the task's data set.
     """
     answer = _answer(truth, challenge, view, private, (prior, *no_access))
+    if judges is not None:
+        answer = replace(answer, judges=judges)
     guess, constant, means = (_aligned(one, answer) for one in (reconstruction, prior, class_mean))
     draws = [_aligned(one, answer) for one in no_access]
     scores = []

@@ -1,16 +1,16 @@
 """Federation settings: who trains how, on what weights, against whom, and for how long."""
 
 import json
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, WrapValidator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
+from fedleak.settings.choices import Batches, Releases, Transform, as_table
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.partitioners import known_partitioner
 from fedleak.settings.task import TaskSettings
@@ -19,39 +19,7 @@ MOST_STEPS = 10_000_000
 """Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
 
 
-def _whole_or_all(value: Any, handler: Callable[[Any], Any]) -> Any:
-    """One complaint in place of one for each alternative."""
-    try:
-        return handler(value)
-    except ValidationError as error:
-        raise PydanticCustomError("batches", 'a whole number above 0 or "all"') from error
-
-
-Batches = Annotated[Count | Literal["all"], WrapValidator(_whole_or_all)]
-
-
-def _when(value: Any, handler: Callable[[Any], Any]) -> Any:
-    """One complaint in place of one for each alternative."""
-    try:
-        return handler(tuple(value) if isinstance(value, list) else value)
-    except ValidationError as error:
-        raise PydanticCustomError("release", '"last", "every" or a list of rounds such as [10, 20]') from error
-
-
-def _name_or_table(value: Any, handler: Callable[[Any], Any]) -> Any:
-    if not isinstance(value, str) and not (isinstance(value, dict) and isinstance(value.get("name"), str)):
-        raise PydanticCustomError("transform", "the name of a transform, or a table with its name and options")
-    return handler(value)
-
-
-Releases = Annotated[Literal["last", "every"] | tuple[Count, ...], WrapValidator(_when)]
-
-Transform = Annotated[str | Table, WrapValidator(_name_or_table)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _as_table(transform: str | Table) -> Table:
-    return {"name": transform} if isinstance(transform, str) else transform
 
 
 class FederationSettings(Settings):
@@ -160,7 +128,7 @@ class FederationSettings(Settings):
             schedule_options=json.dumps(self.schedule_options, sort_keys=True),
             accumulation=self.accumulation,
             drop_last=self.drop_last,
-            augmentation=tuple(json.dumps(_as_table(one), sort_keys=True) for one in self.augmentation),
+            augmentation=tuple(json.dumps(as_table(one), sort_keys=True) for one in self.augmentation),
             proximal=self.proximal,
         )
 
