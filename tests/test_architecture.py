@@ -162,12 +162,15 @@ SEEDED = {"seeded": 0, "client_round": 5, "train_locally": 4}
 
 
 def names_in(source: str) -> set[str]:
-    """Every name that a file imports, mentions or takes from an object."""
+    """Every name that a file imports, mentions or takes from an object; but for the options of its own classes."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Name):
+    tree = ast.parse(source)
+    bodies = [statement for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for statement in node.body]
+    options = {id(statement.target) for statement in bodies if isinstance(statement, ast.AnnAssign)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in options:
             names.add(node.id)
-        elif isinstance(node, ast.Attribute):
+        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
             names.add(node.attr)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             names |= {part for alias in node.names for part in alias.name.split(".")}
@@ -214,6 +217,15 @@ def test_an_attack_cannot_make_what_the_seed_makes() -> None:
 )
 def test_a_back_door_is_seen(line: str) -> None:
     assert names_in(line) & BACK_DOORS
+
+
+@pytest.mark.parametrize(
+    "line", ["from fedleak.randomness import generator", "randomness.generator(7)", "x = generator", "self.x.generator"]
+)
+def test_a_secret_is_seen_and_an_option_of_its_name_is_none(line: str) -> None:
+    assert names_in(line) & {*SECRETS}
+    option = "class Attack:\n    generator: str = 'gan'\n    def draw(self) -> str:\n        return self.generator\n"
+    assert not names_in(option) & {*SECRETS}
 
 
 @pytest.mark.parametrize(

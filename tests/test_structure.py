@@ -69,7 +69,7 @@ def loose_files(root: Path) -> None:
 
 
 def many_files(root: Path) -> None:
-    for number in range(449):
+    for number in range(539):
         put(root, f"clients/client_{number}.py", "")
 
 

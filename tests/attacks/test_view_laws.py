@@ -111,10 +111,11 @@ def test_no_attack_asks_beyond_the_budget(name: str, queries: int, seen: Seen) -
 
 @pytest.mark.parametrize("name", ASKING)
 def test_where_all_is_refused_there_is_a_guess_from_public_data(name: str, seen: Seen) -> None:
-    def refused(probabilities: Tensor) -> Tensor:
-        return torch.full_like(probabilities, torch.nan)
-
     view = seen(name)
+
+    def refused(inputs: Tensor) -> Tensor:
+        return torch.full((len(inputs), view.task.classes), torch.nan)
+
     silent = replace(view, service=replace(view.service, probabilities=refused, log=[]))
     guess = quick(name).run(silent, generator(7))
     assert guess.failure is None

@@ -25,9 +25,13 @@ class LinearSpace(LatentSpace):
         values = self.mean + latents.to(self.mean) @ self.patterns
         return self.examples.clamped(values.view(len(latents), *self.examples.shape))
 
+    def encode(self, examples: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch dimensions"]:
+        """The latents whose image is nearest to each example; differentiable."""
+        return (examples.flatten(1) - self.mean) @ self.patterns.T
 
-def fit_principal_components(public: Batch | None, dimensions: int) -> LinearSpace:
-    """The directions in which public examples differ most; fewer than asked for where they span fewer.
+
+def fit_principal_components(public: Batch | None, dimensions: int, variance: float = 1.0) -> LinearSpace:
+    """The directions in which public examples differ most: as many as hold a share of their variance, up to a number.
 
     Source: Pearson 1901, https://doi.org/10.1080/14786440109462720
     """
@@ -36,8 +40,9 @@ def fit_principal_components(public: Batch | None, dimensions: int) -> LinearSpa
     mean = values.mean(0)
     _, lengths, directions = torch.linalg.svd(values - mean, full_matrices=False)
     spread = lengths / math.sqrt(len(values) - 1)
-    kept = min(dimensions, max(int((spread > 1e-6 * public.space.extent).sum()), 1))
-    return LinearSpace(spread[:kept].float(), mean.float(), directions[:kept].float(), public.space)
+    held = spread.square().cumsum(0) / spread.square().sum().clamp_min(1e-300)
+    kept = min(dimensions, int((held < variance - 1e-9).sum()) + 1)
+    return LinearSpace(spread[:kept].clamp_min(1e-6).float(), mean.float(), directions[:kept].float(), public.space)
 
 
 def fit_cosines(public: Batch | None, space: InputSpace, dimensions: int) -> LinearSpace:

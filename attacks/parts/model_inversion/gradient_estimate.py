@@ -8,7 +8,7 @@ from fedleak.progress import report
 
 from .inquiry import Inquiry
 from .log_odds import LogOdds, least_squares, likelihood
-from .objective import Objective, margins
+from .objective import Objective, best_asked
 
 COMMON = 0.3
 """Share of the budget that is asked about the mean image, once for all classes; and at most:"""
@@ -57,13 +57,6 @@ def by_coarse_answers(
         report(inquiry.budget - inquiry.remaining, inquiry.budget)
         _ask_about(inquiry, fitted().best(wanted, objective), each, WIDE, rng)
     return fitted().best(wanted, objective)
-
-
-def best_asked(inquiry: Inquiry, wanted: tuple[int, ...], objective: Objective) -> Float64[Tensor, "wanted dimensions"]:
-    """For each class the point of lowest objective among those that were answered; the mean where none was."""
-    if not len(inquiry.points):
-        return torch.zeros(len(wanted), inquiry.space.dimensions).double()
-    return inquiry.points[objective.of(margins(inquiry.answers, wanted), inquiry.points).argmin(0)]
 
 
 def _ask_about_mean(inquiry: Inquiry, questions: int, rng: Generator) -> None:

@@ -31,11 +31,13 @@ class Inquiry:
 
     def ask(self, points: Float64[Tensor, "points dimensions"]) -> Float64[Tensor, "answered classes"]:
         """A row of probabilities for each point, in order, NaN where it was refused; fewer where the budget ends."""
-        points = points[: self.remaining]
-        if not len(points):
-            return self.answers[:0]
-        answers = self.service.ask(self.images(points)).double()
+        answers = self.show(self.images(points[: self.remaining]))
         answered = answers.isfinite().all(1)
-        self.points = torch.cat([self.points, points[answered]])
+        self.points = torch.cat([self.points, points[: len(answers)][answered]])
         self.answers = torch.cat([self.answers, answers[answered]])
         return answers
+
+    def show(self, images: Float[Tensor, "images *shape"]) -> Float64[Tensor, "answered classes"]:
+        """The same for images that are no points of the space; their answers are not kept."""
+        images = images[: self.remaining]
+        return self.service.ask(images).double() if len(images) else self.answers[:0]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 
+from .inquiry import Inquiry
+
 TINY = 1e-12
 """What a probability counts as at least."""
 Reading = Literal["auto", "exact", "coarse"]
@@ -51,3 +53,10 @@ class Objective:
     def unlikely(self, points: Float64[Tensor, "*points dimensions"]) -> Float64[Tensor, "*points"]:
         """The prior's part."""
         return self.prior / 2 * points.square().sum(-1)
+
+
+def best_asked(inquiry: Inquiry, wanted: tuple[int, ...], objective: Objective) -> Float64[Tensor, "wanted dimensions"]:
+    """For each class the point of lowest objective among those that were answered; the mean where none was."""
+    if not len(inquiry.points):
+        return torch.zeros(len(wanted), inquiry.space.dimensions).double()
+    return inquiry.points[objective.of(margins(inquiry.answers, wanted), inquiry.points).argmin(0)]
