@@ -20,7 +20,15 @@ from fedleak.settings.task import TaskSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README, OWN = (ROOT / "README.md").read_text(), (ROOT / "docs" / "own.md").read_text()
-NOT_TRAINING = {"rounds", "partitioner", "partitioner_options", "strategy", "strategy_options", "fraction_evaluate"}
+NOT_TRAINING = {
+    "release",
+    "rounds",
+    "partitioner",
+    "partitioner_options",
+    "strategy",
+    "strategy_options",
+    "fraction_evaluate",
+}
 """Keys of a federation that say nothing of how a client trains."""
 THEIRS = """
 import torch
