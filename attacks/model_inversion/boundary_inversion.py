@@ -38,8 +38,11 @@ class BoundaryInversion(Attack[Served]):
     """Share of the variance of public images that they are taken for."""
     beginning: Share = 0.6
     """Share of the budget that is asked at random for where to begin."""
-    sphere: Count = 10
-    """Points on a sphere."""
+    spheres: Count = 8
+    """Spheres about each class's point, at most: with more questions they have more points, as more of them would lead
+    away from the images that there are."""
+    fewest: Count = 10
+    """Points on a sphere, at least."""
     radius: Rate = 0.15
     """Of the first sphere, in units of the distance at which public images are from their mean."""
     growth: Rate = 1.3
@@ -57,9 +60,10 @@ class BoundaryInversion(Attack[Served]):
         inquiry = Inquiry(observation.service, space, observation.task.classes)
         points = self._begun(inquiry, wanted, rng)
         radii = torch.full((len(wanted),), self.radius * space.dimensions**0.5).double()
-        while inquiry.remaining >= len(wanted) * self.sphere:
+        size = max(self.fewest, inquiry.remaining // (self.spheres * len(wanted)))
+        while inquiry.remaining >= len(wanted) * size:
             report(inquiry.budget - inquiry.remaining, inquiry.budget)
-            self._step(inquiry, wanted, points, radii, rng)
+            self._step(inquiry, wanted, points, radii, size, rng)
         return Reconstruction(representatives=inquiry.images(points))
 
     def _begun(self, inquiry: Inquiry, wanted: Tensor, rng: Generator) -> Float64[Tensor, "wanted dimensions"]:
@@ -69,12 +73,12 @@ class BoundaryInversion(Attack[Served]):
         own = (inquiry.answers.argmax(1) == wanted[:, None]).double()
         return own @ inquiry.points / own.sum(1, keepdim=True).clamp_min(1.0)
 
-    def _step(self, inquiry: Inquiry, wanted: Tensor, points: Tensor, radii: Tensor, rng: Generator) -> None:
+    def _step(self, inquiry: Inquiry, wanted: Tensor, points: Tensor, radii: Tensor, size: int, rng: Generator) -> None:
         """Looks at one sphere about each point, and moves the point or grows the sphere, in place."""
-        away = torch.randn(len(wanted), self.sphere, points.shape[1], generator=rng).double()
+        away = torch.randn(len(wanted), size, points.shape[1], generator=rng).double()
         away = away / away.norm(dim=2, keepdim=True)
         answers = inquiry.ask((points[:, None] + radii[:, None, None] * away).flatten(0, 1))
-        answers = answers.view(len(wanted), self.sphere, -1)
+        answers = answers.view(len(wanted), size, -1)
         answered = answers.isfinite().all(2)
         own = answered & (answers.argmax(2) == wanted[:, None])
         signs = own.double() - (answered & ~own).double()

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fedleak.contracts.attack import Attack
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
 from fedleak.learning.batch import Batch
@@ -177,3 +179,30 @@ def trained() -> tuple[Task, Callable[..., Batch]]:
     after = train_locally(task, weights_of(network), drawn(200, "train"), training, ("trained",))
     network.load_state_dict(after.state_dict())
     return task, drawn
+
+
+@pytest.fixture(scope="session")
+def inverted(trained, serve) -> Callable[..., tuple[Served, Reconstruction]]:
+    """Asks an attack what class 3 of `trained` and class 0 look like; public data has no example of class 3."""
+    task, drawn = trained
+
+    def asked(attack: Attack[Served], queries: int, seed: int = 0, **known: Any) -> tuple[Served, Reconstruction]:
+        public = drawn(120, "public")
+        without = public[(public.labels != 3).nonzero()[:, 0]]
+        view = serve(task, queries, **{"classes": (3, 0), "auxiliary": without, **known})
+        return view, attack.run(view, generator(seed))
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def likeness(trained) -> Callable[[Reconstruction], list[int]]:
+    """The class whose mean image each representative correlates with most, once the mean of all is taken off."""
+    _, drawn = trained
+    means = torch.stack([drawn(200, "mean", only).inputs.mean(0).flatten() for only in range(4)])
+
+    def nearest(guess: Reconstruction) -> list[int]:
+        own, known = (images - means.mean(0) for images in (guess.representatives.flatten(1), means))
+        return torch.nn.functional.cosine_similarity(own[:, None], known[None], dim=2).argmax(1).tolist()
+
+    return nearest

@@ -1,7 +1,10 @@
 """What holds for every attack that looks at a released model or a service, ours and those of installed packages."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
-from fedleak.contracts.served import Served
+from fedleak.contracts.served import Served, Service
 from fedleak.contracts.view import View
 from fedleak.randomness import generator
 
@@ -120,3 +123,45 @@ def test_where_all_is_refused_there_is_a_guess_from_public_data(name: str, seen:
     guess = quick(name).run(silent, generator(7))
     assert guess.failure is None
     assert guess.representatives is None or guess.representatives.isfinite().all()
+
+
+@dataclass(frozen=True)
+class Piped(Service):
+    """A service that is somewhere else: of it nothing is here but one end of a pipe."""
+
+    connection: Connection
+
+    @property
+    def remaining(self) -> int:
+        self.connection.send(None)
+        return int(self.connection.recv())
+
+    def ask(self, inputs: Tensor) -> Tensor:
+        self.connection.send(inputs.numpy())
+        return torch.from_numpy(self.connection.recv())
+
+
+def answer(service: Service, far_end: Connection, connection: Connection) -> None:
+    """Asks a service whatever comes through a pipe, until its other end is closed."""
+    far_end.close()  # the copy of it that this process was born with, or the pipe would never end
+    with suppress(EOFError):
+        while True:
+            inputs = connection.recv()
+            answered = service.remaining if inputs is None else service.ask(torch.from_numpy(inputs)).numpy()
+            connection.send(answered)
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_of_a_service_in_another_process_it_learns_the_same_to_the_last_bit(name: str, seen: Seen) -> None:
+    """So it reads nothing of a service but its answers, and how many are left."""
+    view, here = seen(name, 120), seen(name, 120)
+    context = get_context("fork")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=answer, args=(view.service, ours, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    with ours:
+        far = quick(name).run(replace(view, service=Piped(ours)), generator(7))
+    process.join()
+    assert same(far, quick(name).run(here, generator(7)))
+    assert not view.service.log

@@ -68,10 +68,10 @@ class ServiceInversion(Attack[Served]):
         rng: Generator,
         starts: Float64[Tensor, "wanted starts dimensions"] | None = None,
     ) -> Float64[Tensor, "wanted dimensions"]:
-        """The best point for each class; evolution begins with `starts`, where there are some."""
+        """The best point for each class; exact answers are asked for at `starts` first, where there are some."""
         wanted, objective = observation.classes, Objective(cap=self.cap, prior=self.prior)
         if self.reading == "coarse" or self.adapts_to(observation.defense):
             return by_coarse_answers(inquiry, wanted, objective, observation.defense.answer_noise, rng)
         if self.search == "gradient":
-            return by_exact_answers(inquiry, wanted, objective, rng)
+            return by_exact_answers(inquiry, wanted, objective, rng, None if starts is None else starts[:, 0])
         return by_evolution(inquiry, wanted, objective, rng, starts)

@@ -24,14 +24,21 @@ NEAR, WIDE = 0.2, 0.8
 
 
 def by_exact_answers(
-    inquiry: Inquiry, wanted: tuple[int, ...], objective: Objective, rng: Generator
+    inquiry: Inquiry,
+    wanted: tuple[int, ...],
+    objective: Objective,
+    rng: Generator,
+    starts: Float64[Tensor, "starts dimensions"] | None = None,
 ) -> Float64[Tensor, "wanted dimensions"]:
     """The best point that was asked about, for each class, after steps along slopes of the log odds.
 
-    One answer tells something about every class, so that slopes are fitted to the answers to all questions.
+    One answer tells something about every class, so that slopes are fitted to the answers to all questions; `starts`
+    are points to ask about first.
     """
     dimensions = inquiry.space.dimensions
-    _ask_about_mean(inquiry, min(int(COMMON * inquiry.budget), int(MOST_COMMON * dimensions)), rng)
+    if starts is not None:
+        inquiry.ask(starts)
+    _ask_about_mean(inquiry, min(int(COMMON * inquiry.remaining), int(MOST_COMMON * dimensions)), rng)
     each = max(2, inquiry.remaining // (ROUNDS * len(wanted)))
     while inquiry.remaining and len(inquiry.points):
         report(inquiry.budget - inquiry.remaining, inquiry.budget)
