@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
@@ -18,13 +17,11 @@ from fedleak.learning.space import require_images
 from fedleak.progress import report
 from fedleak.settings.base import Count, Rate
 
-from ..parts.asked_classes import asked_classes, log_odds, require_finite_scores, usual_confidence
+from ..parts.asked_classes import SureEnough, asked_classes, log_odds, require_finite_scores, sure_enough
 from ..parts.denoisers import Denoiser, component_denoiser, filtered, unchanged
 
 Images = Float[Tensor, "asked *shape"]
 Costs = Float[Tensor, " asked"]
-
-SURE = 0.99
 
 
 @attacks.register("mi-face")
@@ -55,7 +52,7 @@ class MIFace(Attack[Released]):
     """The paper's alpha: steps at most."""
     patience: Count = 100
     """The paper's beta: an image is done once its cost is no less than the highest of so many steps before."""
-    sure: Annotated[float, Field(gt=0, le=1)] | None = None
+    sure: SureEnough = None
     """The paper's gamma: the confidence at which an image is done, 1: at none. None: the paper's 0.99, or where the
     model is less sure of public examples than that, in the median, as sure as it is of those."""
     learning_rate: Rate = 0.1
@@ -68,15 +65,9 @@ class MIFace(Attack[Released]):
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
         classes = asked_classes(observation)
         require_finite_scores(observation)
-        descent = _Descent(self, observation, classes, self._process(observation), self._sure(observation))
+        descent = _Descent(self, observation, classes, self._process(observation), sure_enough(observation, self.sure))
         best, costs = descent.run(self._start(observation, len(classes)))
         return Reconstruction(representatives=best, mismatch=float(costs.mean()))
-
-    def _sure(self, view: Released) -> float:
-        if self.sure is not None:
-            return self.sure
-        public = view.auxiliary
-        return SURE if public is None or not len(public) else min(SURE, usual_confidence(view, public))
 
     def _start(self, view: Released, count: int) -> Images:
         space = view.task.space
@@ -88,7 +79,7 @@ class MIFace(Attack[Released]):
         if self.denoiser == "filters":
             require_images(view.task.space, "a denoiser of filters")
             return filtered
-        return component_denoiser(_public(view), self.components) if self.denoiser == "components" else unchanged
+        return component_denoiser(view.auxiliary, self.components) if self.denoiser == "components" else unchanged
 
 
 @dataclass(frozen=True)
@@ -142,5 +133,5 @@ class _Descent:
 
 def _public(view: Released) -> Batch:
     if view.auxiliary is None or not len(view.auxiliary):
-        raise NotApplicable("the adversary holds no public examples to start from, or to denoise by")
+        raise NotApplicable("the adversary holds no public examples to start from")
     return view.auxiliary

@@ -1,13 +1,20 @@
 """Asked classes: which classes a representative is wanted of, and what a model's scores say of images of them."""
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
 from fedleak.contracts.released import Released
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
-from fedleak.learning.batch import Batch
+
+SURE = 0.99
+"""The confidence at which Fredrikson et al. end their search."""
+SureEnough = Annotated[float, Field(gt=0, le=1)] | None
+"""A confidence, or None: as the model usually has."""
 
 
 def asked_classes(view: View) -> Int[Tensor, " asked"]:
@@ -31,8 +38,15 @@ def require_finite_scores(view: Released) -> None:
         raise NotApplicable("the released model's scores are NaN or infinite, so they say nothing of any class")
 
 
-def usual_confidence(view: Released, public: Batch) -> float:
-    """How sure the released model is of public examples, in the median: the highest probability of each."""
+def sure_enough(view: Released, asked_for: float | None) -> float:
+    """The confidence that a search may end at: as asked for, else 0.99, or the median of public examples if lower.
+
+    A model that was trained for flat answers is never surer than that, and a search for more leaves the images that
+    there are.
+    """
+    public = view.auxiliary
+    if asked_for is not None or public is None or not len(public):
+        return SURE if asked_for is None else asked_for
     with torch.no_grad():
         scores = view.task.logits(view.weights, public.inputs, mode="eval")
-    return float(scores.softmax(1).amax(1).median())
+    return min(SURE, float(scores.softmax(1).amax(1).median()))

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.learning.batch import Batch
+
+from .generators.linear import fit_principal_components
 
 Denoiser = Callable[[Float[Tensor, "batch *shape"]], Float[Tensor, "batch *shape"]]
 WINDOW = 3
@@ -30,17 +31,13 @@ def filtered(images: Float[Tensor, "batch channels height width"]) -> Float[Tens
     return sharpened
 
 
-def component_denoiser(public: Batch, components: int) -> Denoiser:
-    """The projection on the first principal components of public examples: the best linear autoencoder of them."""
-    rows = public.inputs.flatten(1)
-    mean: Tensor = rows.mean(0)
-    axes: Tensor = torch.linalg.svd(rows - mean, full_matrices=False).Vh[:components]
+def component_denoiser(public: Batch | None, components: int) -> Denoiser:
+    """The projection on the first principal components of public examples: the best linear autoencoder of them.
 
-    def projected(images: Tensor) -> Tensor:
-        kept: Tensor = (mean + (images.flatten(1) - mean) @ axes.T @ axes).view(images.shape)
-        return kept
-
-    return projected
+    Raises `NotApplicable` where there are too few of them.
+    """
+    space = fit_principal_components(public, components)
+    return lambda images: space.decode((images.flatten(1) - space.mean) @ space.patterns.T)
 
 
 def _edged(images: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ def test_from_zero_without_a_denoiser_it_needs_no_public_data(view, release):
     blind = release(view.task, classes=view.classes)
     assert guess(blind, start="zero", denoiser="none").representatives.shape == (2, 1, 6, 6)
     assert guess(blind, start="zero", denoiser="filters").representatives.shape == (2, 1, 6, 6)
-    assert "no public examples" in guess(blind, start="zero").failure
+    assert "at least 20, and there are 0" in guess(blind, start="zero").failure
     assert "no public examples" in guess(blind, denoiser="none").failure
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.asked_classes import asked_classes, log_odds
+from fedleak.attacks.parts.asked_classes import asked_classes, log_odds, sure_enough
 from fedleak.errors import NotApplicable
 
 
@@ -19,3 +19,16 @@ def test_log_odds_are_those_of_the_confidence_and_grow_where_that_is_flat():
     confidence = scores.softmax(1).gather(1, classes[:, None])[:, 0]
     assert torch.allclose(log_odds(scores, classes)[:2], confidence[:2].logit())
     assert log_odds(scores, classes)[2] > 90
+
+
+def test_a_search_ends_as_sure_as_the_model_is_of_public_examples_at_most_at_99_in_a_hundred(trained, release):
+    task, drawn = trained
+    public = drawn(60, "public")
+    view = release(task, classes=(3,), auxiliary=public)
+    usual = task.logits(view.weights, public.inputs, mode="eval").softmax(1).amax(1)
+    assert sure_enough(view, None) == pytest.approx(min(float(usual.median()), 0.99))
+    assert sure_enough(view, 0.3) == 0.3
+    assert sure_enough(release(task, classes=(3,)), None) == 0.99
+    for value in view.weights.parameters.values():
+        value.mul_(0.5)
+    assert sure_enough(view, None) < 0.9
