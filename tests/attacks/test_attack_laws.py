@@ -84,14 +84,14 @@ def network(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fresh(task_called, observe, batch_of) -> Fresh:
-    """What is held of a message from a network: with public data, a rival's message, and examples to ask about."""
+    """What is held of a message from a network: with public data, a rival's message, and what is asked about."""
 
     def made(network: str) -> Observation:
         task = task_called(network)
         batch = batch_of(task, 3)
         own = observe(task, batch).with_auxiliary(batch_of(task, 20, seed=1))
         rival = replace(own, cohort=(1,), update=own.update.with_vector(-own.update.vector()))
-        return replace(own, others=(rival,), candidates=batch)
+        return replace(own, others=(rival,), candidates=batch, classes=(2, 0))
 
     return made
 
