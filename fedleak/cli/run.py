@@ -181,6 +181,7 @@ def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:
     return [
         ("report", folder.report, ""),
         ("gallery", folder.gallery, ""),
+        ("classes", folder.gallery_of_classes, ""),
         ("results", folder.results, f"   (fedleak query {folder.root})"),
         ("manifest", folder.manifest, ""),
         ("recordings", folder.root / "recordings", "   (fedleak attack RECORDING --use NAME)"),

@@ -16,6 +16,7 @@ from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
+from fedleak.figures.representatives import collect_classes, guesses_classes
 from fedleak.learning.batch import Batch
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who
@@ -30,7 +31,17 @@ ROUND = 1
 
 
 def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
-    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written."""
+    """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written.
+
+    Where attacks were asked about classes these are the gallery, or a picture of their own beside that of examples.
+    """
+    classes = collect_classes(folder, campaign)
+    if classes is None:
+        return draw(collect(folder, campaign), folder.gallery)
+    tables = labeled_attacks(campaign.first).values()
+    if all(guesses_classes(table) for table in tables):
+        return draw(classes, folder.gallery)
+    draw(classes, folder.gallery_of_classes)
     return draw(collect(folder, campaign), folder.gallery)
 
 
@@ -97,7 +108,8 @@ class _Collector:
         return found
 
     def _guess_lines(self) -> Iterator[Line]:
-        labels = [label for label in labeled_attacks(self.experiment) if self._guesses_images(label)]
+        labels = [label for label, table in labeled_attacks(self.experiment).items()
+                  if not guesses_classes(table) and self._guesses_images(label)]  # fmt: skip
         for defense in self.defenses:
             for label in labels:
                 if not self.campaign.only_chosen or any((defense, label, who) in self.cells for who in self.truths):

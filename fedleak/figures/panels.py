@@ -27,6 +27,8 @@ LEFT = 2.0
 """Inches for the titles of the lines."""
 TOP, BOTTOM = 0.85, 0.4
 """Inches above the first line, and below the last."""
+NOTE, LETTERS = 0.14, 14.5
+"""Inches of a line of the note below all, and letters to an inch of it."""
 DOTS = 150
 """Pixels an inch."""
 COLUMNS = 8
@@ -64,10 +66,12 @@ class Panel:
 def draw(panel: Panel, path: Path) -> Path:
     """Writes the picture whole; raises `OutputError` where it cannot be written."""
     columns, lines = max(len(panel.columns), 1), len(panel.lines)
-    width, height = LEFT + columns * (SIDE + 0.08) + 0.1, TOP + lines * (SIDE + GAP) + BOTTOM
-    figure = Figure(figsize=(max(width, 5.5), height), dpi=DOTS, facecolor="white")
+    width = max(LEFT + columns * (SIDE + 0.08) + 0.1, 5.5)
+    note = textwrap.wrap(panel.note, int(width * LETTERS))
+    height = TOP + lines * (SIDE + GAP) + BOTTOM + NOTE * max(len(note) - 1, 0)
+    figure = Figure(figsize=(width, height), dpi=DOTS, facecolor="white")
     FigureCanvasAgg(figure)
-    _words(figure, panel, height)
+    _words(figure, panel.title, "\n".join(note), height)
     for row, line in enumerate(panel.lines):
         top = height - TOP - row * (SIDE + GAP)
         _titles(figure, line, top - SIDE / 2)
@@ -96,9 +100,9 @@ def beside(title: str, guess: Float[Tensor, "guesses *shape"], truth: Batch | No
     return _panel(title, len(truth), lines)
 
 
-def _words(figure: Figure, panel: Panel, height: float) -> None:
-    figure.text(0.1 / figure.get_figwidth(), 1 - 0.18 / height, panel.title, fontsize=11, weight="bold", va="top")
-    figure.text(0.1 / figure.get_figwidth(), 0.14 / height, panel.note, fontsize=8, color="#555555", va="bottom")
+def _words(figure: Figure, title: str, note: str, height: float) -> None:
+    figure.text(0.1 / figure.get_figwidth(), 1 - 0.18 / height, title, fontsize=11, weight="bold", va="top")
+    figure.text(0.1 / figure.get_figwidth(), 0.14 / height, note, fontsize=8, color="#555555", va="bottom")
 
 
 def _titles(figure: Figure, line: Line, middle: float) -> None:

@@ -88,7 +88,11 @@ class Recording:
         return Released(task=self.task, weights=self.before, cohort=self.cohort, round=self.round, defense=self.chain)
 
     def observation(self) -> Observation:
-        """What an attack on updates is given."""
+        """What an attack on updates is given; raises `RecordingError` where there is none, as of a model."""
+        if Observation not in self.views:
+            raise RecordingError(
+                f"{self.stem}: it is a released model, which has no update to look at; name a client's recording"
+            )
         masked, withheld = self.kind == "masked", self.chain.withheld(self.task)
         delta, state = self._delta(), {} if masked else self.state
         after = {n: state[n] for n in self.before.buffers if n in state and n not in withheld}

@@ -37,6 +37,11 @@ class RunFolder:
         return self.root / "gallery.png"
 
     @property
+    def gallery_of_classes(self) -> Path:
+        """Private examples of classes above what was guessed of these, where a run guesses examples too."""
+        return self.root / "gallery-classes.png"
+
+    @property
     def tensorboard(self) -> Path:
         """Events for TensorBoard."""
         return self.root / "tensorboard"

@@ -84,7 +84,8 @@ def _clear(folder: RunFolder) -> None:
         for name in OURS:
             shutil.rmtree(folder.root / name, ignore_errors=not (folder.root / name).exists())
         for file in (
-            *(folder.results, folder.parquet, folder.federations, folder.gallery, folder.report),
+            *(folder.results, folder.parquet, folder.federations, folder.report),
+            *(folder.gallery, folder.gallery_of_classes),
             *(folder.errors, folder.manifest, folder.experiment),
         ):
             file.unlink(missing_ok=True)
