@@ -52,10 +52,19 @@ def _attacked(cell: Cell, message: Message) -> Saved:
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
-    if isinstance(observation, Served) and isinstance(observation.service, ServedModel):
-        write_log(cell.folder.queries(cell.place), observation.service.log)
+    queries, refused = _logged(cell, observation)
     rows = _rows(cell, saved, observation, message, challenge, seconds)
+    rows = tuple(replace(row, queries=queries, refused=refused) for row in rows)
     return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
+
+
+def _logged(cell: Cell, observation: View) -> tuple[int, int]:
+    """Keeps what a service was asked; how much that was, and how much of it was refused."""
+    if not (isinstance(observation, Served) and isinstance(observation.service, ServedModel)):
+        return 0, 0
+    log = observation.service.log
+    write_log(cell.folder.queries(cell.place), log)
+    return len(log), int(log.refused.sum())
 
 
 def _guessed(cell: Cell, observation: View, saved: Saved) -> Saved:

@@ -30,6 +30,8 @@ GUESSES = ("prior_per_sample", "no_access_per_sample", "class_mean_per_sample")
 """The fields of a row that hold a blind guess for each sample."""
 BESIDE = (*GUESSES, "single_color_per_sample", "nearest_public_per_sample")
 """All that stands beside each sample, oracles last. Empty in a row of a version that knew no such thing."""
+ASKED = ("queries", "refused")
+"""The fields of a row that say something only where an attack asked a prediction API."""
 EARLIER = "blind_per_sample"
 RENAMED = {"no_gradient": "no_access", "no_gradient_per_sample": "no_access_per_sample"}
 """Fields of rows of earlier versions, and what they are called now."""
@@ -106,14 +108,16 @@ class Row:
     class_mean_per_sample: Annotated[Figures, Meaning("for each sample that of the mean of its class")] = ()
     single_color_per_sample: Annotated[Figures, Meaning("an oracle: for each sample the best color's")] = ()
     nearest_public_per_sample: Annotated[Figures, Meaning("an oracle: for each the nearest public example's")] = ()
+    queries: Annotated[Whole, Meaning("what the attack asked a prediction API; 0 where there was none")] = 0
+    refused: Annotated[Whole, Meaning("those of them that were not answered")] = 0
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     """Empty where the run has only one."""
     setting: SettingTable
     """What else varies in the campaign; seed, task, attack and defense have places of their own."""
 
     def facts(self) -> dict[str, Any]:
-        """Plain data that JSON can hold: a figure that is not finite becomes null."""
-        return {key: finite_or_null(value) for key, value in asdict(self).items()}
+        """Plain data that JSON can hold: a figure that is not finite becomes null, no queries are left out."""
+        return {key: finite_or_null(value) for key, value in asdict(self).items() if value or key not in ASKED}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Row":

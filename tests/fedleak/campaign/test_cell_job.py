@@ -12,10 +12,12 @@ from fedleak.campaign.federation_job import Federation, run_federation_of
 from fedleak.campaign.plan import cells_of
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.reconstruction import Diagnosis, Kind, Reconstruction, TracePoint
+from fedleak.contracts.served import Served
 from fedleak.errors import LONGEST_REASON, sentence
 from fedleak.experiment.grid import parse_campaign
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
+from fedleak.serving.log import read_log
 
 
 @attacks.register("test-odd")
@@ -37,6 +39,24 @@ def leave():
 
 def wordy():
     raise RuntimeError("a long story\n" * 1000)
+
+
+@attacks.register("test-asking")
+@dataclass(frozen=True, kw_only=True)
+class Asking(Attack[Served]):
+    """Asks seven inputs twice and ends in an error."""
+
+    paper: ClassVar = "https://example.org"
+    bibtex: ClassVar = "@misc{none}"
+
+    @property
+    def targets(self):
+        return frozenset({"representatives"})
+
+    def reconstruct(self, observation, rng):
+        for _ in range(2):
+            observation.service.ask(torch.rand(7, *observation.task.shape, generator=rng))
+        raise RuntimeError("enough")
 
 
 WAYS = {
@@ -68,6 +88,25 @@ def test_every_way_of_going_wrong_is_a_result(federated, way):
     assert len(saved.rows[0].reason) < LONGEST_REASON + 100
     kept = cell_file.load(cell.folder.cell(cell.place))
     assert kept.rows[0].reason == saved.rows[0].reason
+
+
+@pytest.mark.parametrize(("budget", "asked"), [(0, 0), (1, 1), (10, 10), (300, 14)])
+@pytest.mark.parametrize("chain", [(), ({"use": "rate-limit", "answers": 5, "per": "all"},)])
+def test_all_that_a_cell_asked_is_in_its_log_and_in_its_rows_and_none_more(tmp_path, budget, asked, chain):
+    campaign = parse_campaign({
+        "name": "asking", "task": "digits-mlp", "federation": {"clients": 1},
+        "adversary": {"queries": budget}, "attacks": [{"use": "test-asking"}],
+        "defenses": [{"name": "limited", "chain": list(chain)}],
+    })  # fmt: skip
+    point = campaign.points[0]
+    federation = Federation(root=tmp_path, point=point, defense=point.experiment.defenses[0], engine="loopback")
+    (cell,) = cells_of(campaign, 0, tmp_path, federation.defense, run_federation_of(federation).messages)
+    saved = run_cell(cell)
+    log = read_log(cell.folder.queries(cell.place))
+    assert len(log) == asked
+    assert int(log.refused.sum()) == (max(0, asked - 5) if chain else 0)
+    assert {(row.queries, row.refused) for row in saved.rows} == {(asked, int(log.refused.sum()))}
+    assert cell_file.load(cell.folder.cell(cell.place)).rows[0].queries == asked
 
 
 def test_what_is_told_holds_no_pictures(federated):

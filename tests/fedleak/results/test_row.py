@@ -65,6 +65,14 @@ def test_a_row_has_the_documented_keys():
     assert set(PLACE.row(SCORE, seconds=1.0, samples=2).facts()) == set(KEYS.split())
 
 
+def test_queries_are_told_where_a_service_was_asked_and_left_out_elsewhere(tmp_path):
+    silent = PLACE.row(SCORE, seconds=1.5, samples=2)
+    asking = replace(silent, queries=1000, refused=3)
+    assert not {"queries", "refused"} & set(silent.facts())
+    assert (asking.facts()["queries"], asking.facts()["refused"]) == (1000, 3)
+    assert read_results(write_results(tmp_path / "results.jsonl", [silent, asking])) == [silent, asking]
+
+
 def test_what_is_not_finite_is_null_with_a_reason(tmp_path):
     rows = PLACE.failed((metrics.build("psnr", {}),), "it raised")
     rows.append(PLACE.row(replace(SCORE, value=math.inf, baseline=-math.inf), seconds=1.0, samples=2))
