@@ -25,7 +25,7 @@ from fedleak.learning.space import InputSpace
 from fedleak.profile.subject import Subject, recorded
 from fedleak.recording.files import read_recording
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE
+from fedleak.results.schema import AGGREGATE, MODEL
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
@@ -71,7 +71,9 @@ class Files:
         return self._truths[stem]
 
     def observation(self, row: Row) -> Observation | None:
-        """What the server saw of the row's message."""
+        """What the server saw of the row's message; None where it is a released model, which is no update."""
+        if row.client == MODEL:
+            return None
         try:
             return read_recording(self.folder.recording(row)).observation()
         except RecordingError:
