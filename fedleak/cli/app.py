@@ -37,6 +37,7 @@ COMMANDS = {
     "profile": True,
     "verify": True,
     "check": True,
+    "audit-queries": True,
     "query": False,
     "report": True,
     "list": False,
@@ -49,15 +50,16 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def deferred(name: str, *, heavy: bool) -> Callable[..., None]:
-    """The command in `NAME.py`: its signature and docstring, and a body that imports it and calls it."""
-    declared = declaration(Path(__file__).with_name(f"{name}.py"))
+    """The command in `NAME.py`, where a dash is an underscore: signature, docstring, and a body that calls it."""
+    module = name.replace("-", "_")
+    declared = declaration(Path(__file__).with_name(f"{module}.py"))
 
     @wraps(declared)
     def call(**given: Any) -> None:
         if heavy:
             options.say_loading()
             warm_up(workers(given))
-        resolve_name(f"fedleak.cli.{name}:{ENTRY}")(**given)
+        resolve_name(f"fedleak.cli.{module}:{ENTRY}")(**given)
 
     return call
 

@@ -1,7 +1,7 @@
 """Queries that are outliers among usual ones are refused."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -30,6 +30,7 @@ class QueryOutliers(Detector):
     paper: ClassVar = "https://doi.org/10.1109/ICDM.2008.17"
     cites: ClassVar = "liu2008isolation"
     adaptive_strategy: ClassVar[str] = "asks mixtures of public examples, which look usual"
+    judges: ClassVar[Literal["users", "queries"]] = "queries"
     false_alarms: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Share of usual queries that may be refused."""
     trees: Count = 100

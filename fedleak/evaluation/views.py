@@ -95,6 +95,11 @@ def usual_queries(source: Source) -> Float[Tensor, "benign *shape"]:
     return load(source).test.inputs[::2]
 
 
+def other_usual_queries(source: Source) -> Float[Tensor, "benign *shape"]:
+    """The rest of the test set: what such users ask whom no detector has learnt from."""
+    return load(source).test.inputs[1::2]
+
+
 def shown(
     observation: Observation, attack: Attack[Any], others: tuple[Observation, ...], challenge: Challenge | None
 ) -> Observation:

@@ -36,6 +36,4 @@ class MembershipTPR(MembershipMetric):
     def per_member(
         self, members: Float[Tensor, " members"], others: Float[Tensor, " others"]
     ) -> Float[Tensor, " members"]:
-        placed = Placement.of(members, others)
-        allowed = FALSE_POSITIVE_RATE * placed.others
-        return ((allowed - placed.above) / placed.same.clamp_min(1)).clamp(0, 1)
+        return Placement.of(members, others).found_at(FALSE_POSITIVE_RATE)

@@ -1,4 +1,4 @@
-"""Ranks of members' scores among others'; both metrics of membership are made of them. Registers no metric."""
+"""Ranks of members' scores among others': what both metrics of membership and ROCs are made of. Registers no metric."""
 
 from dataclasses import dataclass
 
@@ -22,6 +22,15 @@ class Placement:
         low = torch.searchsorted(order, members.double().contiguous(), side="left")
         high = torch.searchsorted(order, members.double().contiguous(), side="right")
         return cls(above=(len(order) - high).double(), same=(high - low).double(), others=len(order))
+
+    def found_at(self, rate: float) -> Float64[Tensor, " members"]:
+        """Whether each is found by the threshold that takes so large a share of the others for members.
+
+        The rate is met exactly: where it falls on tied scores or between two, a member counts as found in part, as
+        often as a threshold drawn at random would find it.
+        """
+        found: Tensor = ((rate * self.others - self.above) / self.same.clamp_min(1)).clamp(0, 1)
+        return found
 
     @property
     def below(self) -> Float64[Tensor, " members"]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from fedleak.contracts.traffic import Asked, Traffic
@@ -33,6 +33,12 @@ class QueryLog:
     def refused(self) -> Bool[Tensor, " asked"]:
         """Which rows were refused."""
         return self.answers.isnan().any(1)
+
+    def __getitem__(self, places: slice | Int64[Tensor, " chosen"]) -> "QueryLog":
+        """Some of the queries, as if nothing else had been asked."""
+        return QueryLog(
+            inputs=self.inputs[places], probabilities=self.probabilities[places], answers=self.answers[places]
+        )
 
     def replayed(self, benign: Float[Tensor, "benign *shape"], days: float = 0.0) -> Asked:
         """All of it as one request of a user who asked nothing before: what detectors are tried on."""

@@ -1,6 +1,9 @@
 """Rows, summaries and comparisons made by hand."""
 
 import math
+import shutil
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
 
@@ -8,9 +11,21 @@ from fedleak.analysis.conditions import Condition
 from fedleak.analysis.defenses import DefenseResult, Figure
 from fedleak.analysis.operating_point import OperatingPoint
 from fedleak.analysis.strongest import attackers, strongest
+from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import metrics
-from fedleak.results.row import Row
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.evaluation.views import usual_queries
+from fedleak.experiment.grid import parse_campaign
+from fedleak.recording.files import read_recording
+from fedleak.results.row import Row, write_results
+from fedleak.run import run
+from fedleak.runs.folder import RunFolder
+from fedleak.runs.manifest import read_manifest
+from fedleak.runs.reading import read_run
+from fedleak.serving.log import write_log
+from fedleak.serving.served_model import ServedModel
 from fedleak.statistics.group import Group
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.paired_tests import Comparison
@@ -124,3 +139,55 @@ def make_summary():
 @pytest.fixture(scope="session")
 def make_comparison():
     return comparison
+
+
+@attacks.register("test-idle")
+@dataclass(frozen=True, kw_only=True)
+class Idle(Attack[Released]):
+    """Looks at a model and says nothing of it."""
+
+    paper: ClassVar = "https://example.org"
+    bibtex: ClassVar = "@misc{none}"
+    asks: str
+
+    def reconstruct(self, view, rng):
+        return Reconstruction.failed("idle")
+
+
+ASKING = ("usual", "noise", "steps", "few", "again", "silent")
+WATCHED = {
+    "name": "asked", "seed": [1, 2, 3, 4, 5], "task": "digits-mlp", "metrics": ["psnr"],
+    "attacks": [{"use": "test-idle", "label": name, "asks": name} for name in ASKING],
+    "federation": {"clients": 2, "batch_size": 16, "batches": 4, "release": "last"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def asked_run(tmp_path_factory):
+    """A finished run of five seeds in which attacks asked what `traffic` says: by name, inputs from a seed.
+
+    Names are of `ASKING`. Federations are real, and so are services and logs; what attacks guessed has no figure.
+    """
+    root = tmp_path_factory.mktemp("asked") / "run"
+    idle = run(parse_campaign(WATCHED), root).rows
+
+    def made(traffic, name="other", queries=1000, chain=()):
+        folder = RunFolder(shutil.copytree(root, root.with_name(name)))
+        rows = [_asking(folder, row, asked(row.seed), queries, chain)
+                for attack, asked in traffic.items() for row in idle if row.attack == attack]  # fmt: skip
+        write_results(folder.results, rows)
+        manifest = read_manifest(folder.manifest)
+        manifest.ended(1.0, 0, planned=len(rows), finished=len(rows)).write(folder.manifest)
+        return read_run(folder.root)
+
+    return made
+
+
+def _asking(folder, row, inputs, queries, chain):
+    """The row of an attack that asked these inputs, with its log in the folder."""
+    released = read_recording(folder.recording(row)).released()
+    benign = usual_queries(released.task.source)
+    service = ServedModel(released.task, released.weights, queries=queries, chain=Chain.build(chain), benign=benign)
+    service.ask(inputs)
+    write_log(folder.queries(row), service.log)
+    return replace(row, queries=len(service.log), refused=int(service.log.refused.sum()))

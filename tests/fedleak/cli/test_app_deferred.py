@@ -12,7 +12,7 @@ from fedleak.cli.app import COMMANDS, ENTRY, deferred, workers
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_parameters_and_help_are_those_of_the_command(name):
-    real = getattr(__import__(f"fedleak.cli.{name}", fromlist=[ENTRY]), ENTRY)
+    real = getattr(import_module(f"fedleak.cli.{name.replace('-', '_')}"), ENTRY)
     stand_in = deferred(name, heavy=False)
     mine, theirs = inspect.signature(stand_in).parameters, inspect.signature(real).parameters
     assert {key: one.default for key, one in mine.items()} == {key: one.default for key, one in theirs.items()}

@@ -1,0 +1,35 @@
+"""Unseen attacks: which stay below all detectors, and after how many queries the others are blocked, in words."""
+
+import math
+
+from fedleak.formatting import counted, listed, number
+from fedleak.traffic.audit import AttackTraffic, Audit
+from fedleak.traffic.detection import Detection
+
+
+def unseen_in_words(audit: Audit) -> str:
+    """Names the attacks that no detector tells from benign users at 1% false alarms, or the one that comes closest."""
+    below = audit.unseen
+    if below:
+        verb = "stays" if len(below) == 1 else "stay"
+        return f"{counted(len(below), 'attack')} {verb} below all detectors: {'; '.join(map(_told, below))}."
+    closest = min(audit.traffic, key=lambda one: max(found.caught.mean for found in one.detections))
+    return f"No attack stays below all detectors; the least seen is {_told(closest)}."
+
+
+def _told(one: AttackTraffic) -> str:
+    caught = [
+        f"{found.detector} catches {number(found.caught.mean)}{_at_most(found.caught.interval.high)}"
+        f" of its {'accounts' if found.judges == 'users' else 'queries'}"
+        for found in one.detections
+    ]
+    return f"{one.name}, of which at 1% false alarms {listed(caught)}"
+
+
+def _at_most(high: float) -> str:
+    return "" if math.isnan(high) else f" (95%: at most {number(high)})"
+
+
+def blocked_in_words(found: Detection) -> str:
+    """`120`, or `never` where in half of the cells or more nothing is refused."""
+    return "never" if math.isinf(found.blocked_after) else f"{found.blocked_after:,.0f}"
