@@ -30,6 +30,7 @@ from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
 from fedleak.report.threat_model import Fact, threat_model
+from fedleak.report.traffic import Watch, watch
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
@@ -66,6 +67,7 @@ class Page:
     frontiers: tuple[Frontier, ...]
     learning: tuple[Learning, ...]
     cohorts: tuple[CohortCurve, ...]
+    watch: Watch | None
     holdings: tuple[Holdings, ...]
     curves: tuple[Curves, ...]
     profile: Profile | None
@@ -110,6 +112,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
+        watch=watch(run),
         holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(files, focus),

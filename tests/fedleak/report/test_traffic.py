@@ -1,0 +1,47 @@
+"""What the operator sees, as a section of the page: where a service was asked, and only there."""
+
+import torch
+
+from fedleak.analysis.analysis import Analysis
+from fedleak.randomness import generator
+from fedleak.report.page import page_of, render
+from fedleak.report.traffic import BENIGN, watch
+
+
+def noise(seed):
+    return torch.rand(120, 1, 8, 8, generator=generator("noise", seed))
+
+
+def page(run):
+    return render(page_of(run, Analysis.of(run)))
+
+
+def test_each_detector_has_a_line_and_each_a_roc(asked_run):
+    run = asked_run({"noise": noise, "again": noise}, "shown")
+    section = watch(run)
+    assert [(line.attack, line.detector) for line in section.lines] == [
+        ("noise", "prada"), ("noise", "query-outliers"), ("again", "prada"), ("again", "query-outliers"),
+    ]  # fmt: skip
+    assert section.lines[1].blocked == "1 (5 of 5)"
+    assert [list(chart.points) for chart in section.charts] == [["noise", "again", BENIGN]] * 2
+    for chart in section.charts:
+        assert all(0 <= rate <= 1 and 0 <= caught <= 1 for own in chart.points.values() for rate, caught in own)
+    text = page(run)
+    assert "What the operator sees" in text
+    assert section.sentence in text
+
+
+def test_where_nobody_asked_there_is_no_section(asked_run):
+    run = asked_run({"silent": lambda seed: torch.empty(0, 1, 8, 8)}, "unasked")
+    assert watch(run) is None
+    assert "What the operator sees" not in page(run)
+
+
+def test_where_logs_are_gone_the_page_is_made_and_says_so(asked_run):
+    run = asked_run({"noise": noise}, "lost")
+    stem = run.folder.queries(run.rows[0])
+    stem.with_name(f"{stem.name}.json").unlink()
+    section = watch(run)
+    assert section.lines == section.charts == ()
+    assert section.sentence.startswith("What attacks asked cannot be judged: ")
+    assert "cannot be judged" in page(run)
