@@ -30,8 +30,8 @@ GUESSES = ("prior_per_sample", "no_access_per_sample", "class_mean_per_sample")
 """The fields of a row that hold a blind guess for each sample."""
 BESIDE = (*GUESSES, "single_color_per_sample", "nearest_public_per_sample")
 """All that stands beside each sample, oracles last. Empty in a row of a version that knew no such thing."""
-ASKED = ("queries", "refused")
-"""The fields of a row that say something only where an attack asked a prediction API."""
+RARE = ("queries", "refused", "known_classes")
+"""Counts that are left out of the file where they are 0: of a prediction API that there was, of classes asked about."""
 EARLIER = "blind_per_sample"
 RENAMED = {"no_gradient": "no_access", "no_gradient_per_sample": "no_access_per_sample"}
 """Fields of rows of earlier versions, and what they are called now."""
@@ -116,8 +116,8 @@ class Row:
     """What else varies in the campaign; seed, task, attack and defense have places of their own."""
 
     def facts(self) -> dict[str, Any]:
-        """Plain data that JSON can hold: a figure that is not finite becomes null, no queries are left out."""
-        return {key: finite_or_null(value) for key, value in asdict(self).items() if value or key not in ASKED}
+        """Plain data that JSON can hold: a figure that is not finite becomes null, rare counts of 0 are left out."""
+        return {key: finite_or_null(value) for key, value in asdict(self).items() if value or key not in RARE}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Row":
