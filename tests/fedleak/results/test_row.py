@@ -27,7 +27,7 @@ KEYS = (
     "certifiable certified certificate trouble diagnosis "
     "unit higher_is_better reason applicable seconds best worst per_sample samples "
     "class_mean single_color nearest_public threshold prior_per_sample no_access_per_sample class_mean_per_sample "
-    "single_color_per_sample nearest_public_per_sample known_classes"
+    "single_color_per_sample nearest_public_per_sample"
 )
 EARLIER_KEYS = KEYS.partition("class_mean ")[0]
 
