@@ -14,7 +14,7 @@ from fedleak.progress import report
 from fedleak.settings.base import Count, Rate, Share
 
 from ..parts.generators.linear import fit_principal_components
-from ..parts.model_inversion.base import classes_of
+from ..parts.model_inversion.asked_classes import asked_classes
 from ..parts.model_inversion.inquiry import Inquiry
 
 
@@ -55,7 +55,7 @@ class BoundaryInversion(Attack[Served]):
         return frozenset({"representatives"})
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:
-        wanted = torch.tensor(classes_of(observation))
+        wanted = asked_classes(observation)
         space = fit_principal_components(observation.auxiliary, self.dimensions, self.variance)
         inquiry = Inquiry(observation.service, space, observation.task.classes)
         points = self._begun(inquiry, wanted, rng)

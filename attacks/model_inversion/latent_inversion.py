@@ -13,13 +13,19 @@ from fedleak.contracts.released import Released
 from fedleak.learning.space import InputSpace
 from fedleak.settings.base import Amount, Count, Rate
 
-from ..parts.asked_classes import SureEnough, asked_classes, log_odds, require_finite_scores, sure_enough
 from ..parts.engine.loop import Matching
 from ..parts.engine.objective import Gradient, Guess, Objective, Variables
 from ..parts.generators.autoencoder import fit_autoencoder
 from ..parts.generators.gan import fit_gan
 from ..parts.generators.latent_space import LatentSpace, enough
 from ..parts.generators.linear import fit_principal_components
+from ..parts.model_inversion.asked_classes import (
+    SureEnough,
+    asked_classes,
+    log_odds,
+    require_finite_scores,
+    sure_enough,
+)
 from ..parts.optimizers.first_order import adam
 
 

@@ -17,12 +17,12 @@ from fedleak.learning.weights import Weights
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..parts.applicability import defect, require_usable
-from ..parts.asked_classes import asked_classes
 from ..parts.engine.loop import Matching
 from ..parts.generators.latent_space import enough
 from ..parts.learning.multitask_gan import Known, train_against_judges
 from ..parts.local_training.multi_round_objective import MultiRoundMatch
 from ..parts.local_training.surrogate import SHARE, weight_change
+from ..parts.model_inversion.asked_classes import asked_classes
 from ..parts.optimizers.first_order import adam
 
 

@@ -17,8 +17,14 @@ from fedleak.learning.space import require_images
 from fedleak.progress import report
 from fedleak.settings.base import Count, Rate
 
-from ..parts.asked_classes import SureEnough, asked_classes, log_odds, require_finite_scores, sure_enough
-from ..parts.denoisers import Denoiser, component_denoiser, filtered, unchanged
+from ..parts.model_inversion.asked_classes import (
+    SureEnough,
+    asked_classes,
+    log_odds,
+    require_finite_scores,
+    sure_enough,
+)
+from ..parts.model_inversion.denoisers import Denoiser, component_denoiser, filtered, unchanged
 
 Images = Float[Tensor, "asked *shape"]
 Costs = Float[Tensor, " asked"]

@@ -21,7 +21,7 @@ from fedleak.randomness import generator
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 4, "hidden": 16, "training_steps": 10}
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
-SHIPPED = [cls for cls in attacks if not cls.__module__.rpartition(".")[2].startswith("test_")]
+SHIPPED = [cls for cls in attacks if not cls.__module__.rpartition(".")[2].startswith(("test_", "conftest"))]
 NAMES = [cls.name for cls in SHIPPED if not issubclass(Observation, cls.declared)]
 ASKING = [cls.name for cls in SHIPPED if cls.declared is Served]
 BUDGET = 60

@@ -11,21 +11,14 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
-from fedleak.errors import NotApplicable
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..generators.latent_space import LatentSpace
+from .asked_classes import asked_classes
 from .evolution import by_evolution
 from .gradient_estimate import by_coarse_answers, by_exact_answers
 from .inquiry import Inquiry
 from .objective import Objective, Reading, is_coarse
-
-
-def classes_of(view: Served) -> tuple[int, ...]:
-    """The classes that the adversary is asked about; raises `NotApplicable` where there are none."""
-    if not view.classes:
-        raise NotApplicable("nobody asked for a class: the attack needs classes to give representatives of")
-    return view.classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +46,7 @@ class ServiceInversion(Attack[Served]):
         return self.reading == "auto" and is_coarse(chain)
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:
-        classes_of(observation)
+        asked_classes(observation)
         inquiry = Inquiry(observation.service, self.space(observation, rng), observation.task.classes)
         return Reconstruction(representatives=inquiry.images(self.points(observation, inquiry, rng)))
 

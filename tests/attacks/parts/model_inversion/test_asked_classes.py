@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.attacks.parts.asked_classes import asked_classes, log_odds, sure_enough
+from fedleak.attacks.parts.model_inversion.asked_classes import asked_classes, log_odds, sure_enough
 from fedleak.errors import NotApplicable
 
 

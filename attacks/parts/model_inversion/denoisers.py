@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedleak.learning.batch import Batch
 
-from .generators.linear import fit_principal_components
+from ..generators.linear import fit_principal_components
 
 Denoiser = Callable[[Float[Tensor, "batch *shape"]], Float[Tensor, "batch *shape"]]
 WINDOW = 3

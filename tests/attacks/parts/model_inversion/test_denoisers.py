@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.attacks.parts.denoisers import component_denoiser, filtered, unchanged
+from fedleak.attacks.parts.model_inversion.denoisers import component_denoiser, filtered, unchanged
 from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
