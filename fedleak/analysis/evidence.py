@@ -8,7 +8,7 @@ from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
 from fedleak.analysis.strongest import attackers, eligible, headline, strongest
 from fedleak.formatting import setting_in_words
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.statistics.group import Group, Sender, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
@@ -39,6 +39,11 @@ class Evidence:
     """The defenses that some attack takes account of."""
     diagnostic: bool = False
     """Whether every message is from the diagnostic setting; see `is_diagnostic`."""
+
+    @property
+    def of_models(self) -> bool:
+        """Whether models that left their federation are all that was attacked."""
+        return {summary.group.sender for summary in self.summaries} == {MODEL}
 
     @property
     def labels(self) -> list[str]:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.judgement import kind_of
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.samples import seeds_needed, share_limit
 
+CLASSES = "representatives"
 Sample = tuple[int, int, object, int]
 """Seed, round, sender and place in the batch."""
 
@@ -96,8 +98,10 @@ def exposure_of(result: DefenseResult, groups: Mapping[Group, Sequence[Row]], li
     informed = [row for one in result.informed for row in groups[one.group] if row.applicable]
     tried = {sample for row in informed for sample, _ in _figures(row)}
     failures = [row for row in informed if math.isnan(row.value)]
-    failed = {sample for row in failures for sample in _samples(row)}
-    asked = dict.fromkeys(sample for row in informed for sample in _samples(row))
+    of_classes = kind_of(informed[0].metric) == CLASSES if informed else False
+    most = max((len(row.per_sample) for row in informed), default=0) if of_classes else None
+    failed = {sample for row in failures for sample in _samples(row, most)}
+    asked = dict.fromkeys(sample for row in informed for sample in _samples(row, most))
     kept = list(dict.fromkeys([*(sample for sample in found if sample in asked or sample in past), *asked]))
     return Exposure(
         values=tuple(found.get(sample, math.nan) for sample in kept),
@@ -109,9 +113,10 @@ def exposure_of(result: DefenseResult, groups: Mapping[Group, Sequence[Row]], li
     )
 
 
-def _samples(row: Row) -> list[Sample]:
-    """All that are behind a message."""
-    return [(row.seed, row.round, row.client, place) for place in range(row.samples)]
+def _samples(row: Row, classes: int | None) -> list[Sample]:
+    """All examples behind a message or, where so many classes were asked about, these."""
+    count = row.samples if classes is None else classes
+    return [(row.seed, row.round, row.client, place) for place in range(count)]
 
 
 def _figures(row: Row) -> Iterable[tuple[Sample, float]]:

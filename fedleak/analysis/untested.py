@@ -2,17 +2,23 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from fedleak.analysis.evidence import Diagnosed
 from fedleak.analysis.judgement import BASELINES
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
+from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin
 from fedleak.contracts.reconstruction import Kind
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
+from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
-from fedleak.experiment.experiment import judges
+from fedleak.experiment.canonical import attack_tables
+from fedleak.experiment.experiment import Experiment, judges
 from fedleak.formatting import counted, listed, opening, setting_in_words
 from fedleak.goals.goals import GOALS
 from fedleak.results.row import Row
@@ -164,6 +170,33 @@ def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[
     seeds = {experiment.seed for experiment in experiments}
     if len(seeds) == 1:
         yield "Chance", f"A single seed ({min(seeds)}): other clients, examples and weights may give other figures."
+    seen = {looks_at(table) for experiment in distinct(campaign) for table in attack_tables(experiment)}
+    of_updates = Observation in seen or not seen
+    yield from _other_views(seen)
+    if of_updates:
+        yield from _other_updates(experiments)
+    if any(summary.tuned for summary in summaries):
+        yield "Other options of the attacks", "Variants were chosen on tuning seeds, kept apart; beyond those, none."
+    else:
+        yield "Tuned attacks", "No options were tuned; an attacker who takes the time may get more."
+    if of_updates:
+        yield "A malicious server", "This server only reads; one that sends changed weights may get more."
+
+
+def _other_views(seen: Set[type[View]]) -> Iterator[tuple[str, str]]:
+    """What of a model that was attacked nobody looked at."""
+    if not seen & {Released, Served}:
+        return
+    if Served not in seen:
+        yield "Answers", "No attack asked a prediction API, which shows to its users what the weights show to others."
+    if Released not in seen:
+        yield "Weights", "No attack had the weights of the model; whoever gets them needs no answers."
+    if Observation not in seen:
+        yield "Updates", "No attack looked at an update; the server and whoever reads the wire see more than a model."
+
+
+def _other_updates(experiments: Sequence[Experiment]) -> Iterator[tuple[str, str]]:
+    """Where the run looked at one kind of update only."""
     if not any(experiment.model.checkpoint or experiment.model.trained_rounds for experiment in experiments):
         yield "Trained models", "All weights were fresh; a trained model may leak less, or more."
     if not any(experiment.adversary.unknown for experiment in experiments):
@@ -172,8 +205,3 @@ def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[
     yield "Larger batches", f"No batch was larger than {counted(largest, 'example')}."
     if {experiment.federation.rounds for experiment in experiments} == {1}:
         yield "Later rounds", "Only the first round was attacked, and no two rounds together."
-    if any(summary.tuned for summary in summaries):
-        yield "Other options of the attacks", "Variants were chosen on tuning seeds, kept apart; beyond those, none."
-    else:
-        yield "Tuned attacks", "No options were tuned; an attacker who takes the time may get more."
-    yield "A malicious server", "This server only reads; one that sends changed weights may get more."

@@ -9,6 +9,7 @@ from typing import Any
 from fedleak.campaign.cell import Cell
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.exhibits import exhibits_of, view_of
 from fedleak.evaluation.message import Message
 from fedleak.io.tensorboard_events import Setting, Values, picture, scalar, session, write_events
 from fedleak.learning.facts import LocalTraining
@@ -24,7 +25,7 @@ def write(cell: Cell, message: Message, saved: Saved) -> None:
     """Replaces the events of a cell. Raises `OutputError` where they cannot be written."""
     path = cell.folder.events(cell.place)
     values = _scalars(saved)
-    values[0] += _pictures(message, saved)
+    values[0] += _pictures(message, saved) + _pictures_of_classes(cell, message, saved)
     values[0] += session(settings_of(cell, message), failed=saved.guess.failure is not None)
     shutil.rmtree(path, ignore_errors=True)
     write_events(path, values)
@@ -85,6 +86,25 @@ def _scalars(saved: Saved) -> Values:
     for iteration, psnr in saved.quality:
         values[iteration] += scalar("attack/psnr", psnr)
     return values
+
+
+def _pictures_of_classes(cell: Cell, message: Message, saved: Saved) -> list[Any]:
+    """What is private of the classes that were asked about, and what the attack shows of each."""
+    guess = saved.guess.representatives
+    if guess is None:
+        return []
+    try:
+        view, truth = view_of(message, cell.adversary), message.truth
+    except RecordingError:
+        return []  # as for examples
+    exhibits = exhibits_of(view, truth, cell.place.seed, cell.place.round, cell.place.client)
+    shown = {"private class means": exhibits.private_mean, "guesses of classes": guess}
+    return [
+        value
+        for tag, images in shown.items()
+        if images is not None
+        for value in picture(tag, [exhibits.space.picture(image) for image in images[:PICTURES]])
+    ]
 
 
 def _pictures(message: Message, saved: Saved) -> list[Any]:

@@ -19,11 +19,13 @@ from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import Panel, beside, draw
+from fedleak.figures.representatives import classes_beside
 from fedleak.learning.batch import Batch
 from fedleak.learning.device import asked, dealt, take
 from fedleak.randomness import one_thread
@@ -64,13 +66,15 @@ def attack_recording(
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _print_guess(guess, seconds)
     truth = _truth(message)
+    scores = [] if truth is None else _scores(observation, guess, message, challenge, place)
     if truth is not None:
-        _print_scores(_scores(observation, guess, message, challenge, place))
+        _print_scores(scores)
+    title = f"{attack.name} on {stem_name(who)}"
     if guess.inputs is not None:
-        space = observation.task.space
-        typer.echo(
-            f"picture   {_draw(picture, beside(f'{attack.name} on {stem_name(who)}', guess.inputs, truth, space))}"
-        )
+        typer.echo(f"picture   {_draw(picture, beside(title, guess.inputs, truth, observation.task.space))}")
+    elif guess.representatives is not None:
+        exhibits = exhibits_of(observation, truth, place.seed, place.round, place.client)
+        typer.echo(f"picture   {_draw(picture, classes_beside(title, guess, exhibits, scores))}")
 
 
 def _observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, Challenge | None]:

@@ -24,7 +24,7 @@ NOTE = (
     "plain, adaptive: what the strongest attacker got who takes no notice of the defense, and who knows it, with 95% "
     "intervals; gain: adaptive over its own plain form on the same messages, each with the options that tuning seeds "
     "chose for it; tail: what 95 of 100 samples leak at most to the strongest of all, and below it the one that leaked "
-    "most; guess: without any update"
+    "most; guess: without any access"
 )
 COSTS_NOTE = (
     "accuracy: the mean of the evaluations since it no longer rose, and below it the last round; with an arrow, after "

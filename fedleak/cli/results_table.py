@@ -9,8 +9,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.formatting import figure, setting_in_words
+from fedleak.formatting import figure, listed, setting_in_words
 from fedleak.results.row import Row
+from fedleak.results.schema import MODEL
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
 
@@ -18,10 +19,8 @@ NAMES = 24
 """Width of the column with the attacks."""
 CELL = 18
 """Width of a figure with its baselines, at most."""
-NOTE = (
-    "mean over clients (prior: the best constant guess without the update) no-grad: public examples drawn at random; "
-    "below it the 95% interval; ↑ higher, ↓ lower means more leakage"
-)
+SENDERS = {"aggregate": "on the sum", "model": "on the model"}
+"""What was attacked, where it is no single update."""
 UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
 
 
@@ -30,6 +29,17 @@ def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]
     metrics = list(dict.fromkeys(one.group.metric for one in summaries))
     fitting = max(1, (width - NAMES) // CELL)
     return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
+
+
+def note_on(summaries: Iterable[Summary]) -> str:
+    """What the figures of the tables are."""
+    senders = {one.group.sender for one in summaries}
+    over = ["clients"] * bool(senders - {MODEL}) + ["models"] * (MODEL in senders)
+    without = "the update" if senders - {MODEL} else "access"
+    return (
+        f"mean over {listed(over)} (prior: the best constant guess without {without}) no access: public examples drawn "
+        "at random; below it the 95% interval; ↑ higher, ↓ lower means more leakage"
+    )
 
 
 def results_facts(summaries: Iterable[Summary]) -> list[dict[str, Any]]:
@@ -105,7 +115,8 @@ def _add_defenses(table: Table, summaries: list[Summary], metrics: list[str]) ->
         own = [one for one in summaries if one.group.defense == defense]
         for attack, sender in dict.fromkeys((one.group.attack, one.group.sender) for one in own):
             line = {one.group.metric: one for one in own if (one.group.attack, one.group.sender) == (attack, sender)}
-            remarks = ["on the sum"] * (sender == "aggregate") + ["tuned"] * any(one.tuned for one in line.values())
+            remarks = [SENDERS[sender]] if sender in SENDERS else []
+            remarks += ["tuned"] * any(one.tuned for one in line.values())
             name = f"  {attack}" + "".join(f"\n    {remark}" for remark in remarks)
             table.add_row(Text(name), *(_cell(line.get(metric)) for metric in metrics))
 
@@ -113,7 +124,7 @@ def _add_defenses(table: Table, summaries: list[Summary], metrics: list[str]) ->
 def _heading(first: Summary) -> str:
     arrow = "↑" if first.higher_is_better else "↓"
     unit = f" {first.unit}" if len(first.unit) <= 4 and first.unit else ""
-    return f"{first.group.metric}{unit} {arrow}\n(prior) no-grad"
+    return f"{first.group.metric}{unit} {arrow}\n(prior) no access"
 
 
 def _cell(summary: Summary | None) -> Text:

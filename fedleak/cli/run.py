@@ -25,7 +25,14 @@ from fedleak.cli.options import (
     write_json,
 )
 from fedleak.cli.progress_bar import ConsoleEvents
-from fedleak.cli.results_table import NOTE, UNTESTED, missing_figures, partial_figures, results_facts, results_tables
+from fedleak.cli.results_table import (
+    UNTESTED,
+    missing_figures,
+    note_on,
+    partial_figures,
+    results_facts,
+    results_tables,
+)
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed, opening
@@ -121,7 +128,7 @@ def show(outcome: Outcome, console: Console) -> None:
     for table in results_tables(outcome.analysis.summaries, console.width):
         console.print(table)
     if outcome.rows:
-        console.print(NOTE)
+        console.print(note_on(outcome.analysis.summaries))
     unaware = outcome.analysis.unaware
     if outcome.rows and unaware:
         console.print(UNTESTED.format(listed(unaware)), markup=False)

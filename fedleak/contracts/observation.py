@@ -29,7 +29,10 @@ class MaskedVector:
 class Observation(View):
     """One client's update, or an aggregate of several, as the server saw it."""
 
-    reader: ClassVar[str] = "the server, and whoever reads the wire"
+    reader: ClassVar[str] = (
+        "the server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from "
+        "each"
+    )
     before: Weights
     """What the server sent."""
     update: Update

@@ -13,7 +13,7 @@ class View:
     """What every adversary knows, whatever it looks at: the public problem, the defenses, what it is asked."""
 
     reader: ClassVar[str]
-    """Who holds such a thing, as a sentence for the threat model."""
+    """Who holds such a thing, for the threat model: words that a full stop ends."""
     task: Task
     cohort: tuple[int, ...] = (0,)
     """The clients whose examples are in what is seen."""

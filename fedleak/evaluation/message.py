@@ -13,21 +13,32 @@ from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
-from fedleak.learning.batch import Batch, joined
+from fedleak.learning.batch import Batch, joined, label_counts
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
 from fedleak.recording.recording import Recording
 from fedleak.results.row import Cellular
-from fedleak.results.schema import AGGREGATE, MODEL, Who
+from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
 from fedleak.vault import PrivateBatch, deposited, trained_until, withdraw
 
 
 def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
-    """By client how many examples of each class it holds; without those of whom that is not known."""
+    """By client how many examples of each class it holds; without those of whom that is not known.
+
+    Where no batch was deposited they are those that it trained on in any round; raises `RecordingError`.
+    """
+    if not deposited(vault):
+        return _trained_on(vault)
     first = {client: withdraw(vault, round, client).held for round, client in reversed(deposited(vault))}
     return {client: held for client, held in sorted(first.items()) if held}
+
+
+def _trained_on(vault: Path) -> dict[int, tuple[int, ...]]:
+    labels = {client: batch.labels for client, batch in trained_until(vault, LARGEST).items()}
+    classes = max(own.shape[1] if own.dim() > 1 else int(own.max()) + 1 for own in labels.values())
+    return {client: tuple(label_counts(own, classes).tolist()) for client, own in labels.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

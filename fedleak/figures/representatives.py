@@ -8,11 +8,15 @@ from torch import Tensor
 
 from fedleak.campaign.plan import MessageKey, place_of
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.score import Score
 from fedleak.errors import RecordingError
 from fedleak.evaluation.exhibits import Exhibits, exhibits_of, view_of
 from fedleak.evaluation.message import Message
-from fedleak.experiment.access import sees_model
+from fedleak.experiment.access import looks_at, sees_model
 from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.canonical import trained_as
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.figures.panels import Line, Panel, Picture
 from fedleak.formatting import number
@@ -24,6 +28,7 @@ from fedleak.runs.folder import RunFolder
 
 NOT_HELD, NOT_SHOWN = "no private example is of this class", "no image of this class"
 NOTHING = Saved(rows=(), address="")
+Judged = Row | Score
 Said = Callable[[int], str]
 """The words below the image at a place."""
 COLUMNS = 10
@@ -60,18 +65,28 @@ def collect_classes(folder: RunFolder, campaign: Campaign) -> Panel | None:
         return None
     scored = next((saved.rows for saved in cells.values() if any(row.per_sample for row in saved.rows)), ())
     guesses = (
-        Line(title=defense, subtitle=label, pictures=guess_pictures(exhibits, saved))
+        Line(title=defense, subtitle=label, pictures=guess_pictures(exhibits, saved.guess, saved.rows))
         for (defense, label), saved in cells.items()
     )
     return Panel(
         title=f"{point.experiment.name} · {point.experiment.task.label}",
-        columns=tuple(f"class {label}" for label in exhibits.classes[:COLUMNS]),
+        columns=_columns(exhibits),
         lines=(*known_lines(exhibits, scored), *guesses),
         note="; ".join([*_notes(campaign, point, exhibits, key), CAPTIONS]),
     )
 
 
-def known_lines(exhibits: Exhibits, rows: Sequence[Row] = ()) -> Iterator[Line]:
+def classes_beside(title: str, guess: Reconstruction, exhibits: Exhibits, scores: Sequence[Judged] = ()) -> Panel:
+    """One guess below what is private of the classes, where that is known, and what is guessed without access."""
+    return Panel(
+        title=title,
+        columns=_columns(exhibits),
+        lines=(*known_lines(exhibits, scores), Line(title="guess", pictures=guess_pictures(exhibits, guess, scores))),
+        note="; ".join([*_hidden(exhibits), *([CAPTIONS] if scores else [])]),
+    )
+
+
+def known_lines(exhibits: Exhibits, rows: Sequence[Judged] = ()) -> Iterator[Line]:
     """What is private of the classes, where that is known, and what is guessed without access."""
     of_prior, nothing = _said(rows, lambda row: row.prior_per_sample), _said((), lambda row: row.per_sample)
     shown = (
@@ -85,13 +100,13 @@ def known_lines(exhibits: Exhibits, rows: Sequence[Row] = ()) -> Iterator[Line]:
             yield Line(title=title, subtitle=subtitle, pictures=_pictures(exhibits, images, missing, said))
 
 
-def guess_pictures(exhibits: Exhibits, saved: Saved) -> tuple[Picture, ...]:
-    """The guess of a cell, with what is said of each of its images, or why there is none."""
-    guess = saved.guess.representatives
-    if guess is None or len(guess) != len(exhibits.classes):
-        reason = saved.guess.failure or "gives no images of these classes"
+def guess_pictures(exhibits: Exhibits, guess: Reconstruction, rows: Sequence[Judged]) -> tuple[Picture, ...]:
+    """A guess with what is said of each of its images, or why there is none."""
+    images = guess.representatives
+    if images is None or len(images) != len(exhibits.classes):
+        reason = guess.failure or "gives no images of these classes"
         return (Picture(reason=reason),) * len(exhibits.classes[:COLUMNS])
-    return _pictures(exhibits, guess, NOT_SHOWN, _said(saved.rows, lambda row: row.per_sample))
+    return _pictures(exhibits, images, NOT_SHOWN, _said(rows, lambda row: row.per_sample))
 
 
 def _pictures(
@@ -108,7 +123,7 @@ def _pictures(
     )
 
 
-def _said(rows: Sequence[Row], figures: Callable[[Row], Sequence[float]]) -> Said:
+def _said(rows: Sequence[Judged], figures: Callable[[Judged], Sequence[float]]) -> Said:
     """What the metrics say of the image at a place: `recognised 0.83`."""
     values = {row.metric: figures(row) for row in rows}
 
@@ -150,8 +165,12 @@ def _place(point: Point, defense: str, key: MessageKey, label: str = "") -> Plac
 def _cells(
     folder: RunFolder, campaign: Campaign, point: Point, key: MessageKey, labels: Sequence[str]
 ) -> Iterator[tuple[tuple[str, str], Saved]]:
+    tables = labeled_attacks(point.experiment)
     for row in point.experiment.defenses:
+        again = trained_as(point.experiment, row) != row
         for label in labels:
+            if again and looks_at(tables[label]) is Released:
+                continue  # nothing but answers differs, and it asks for none
             try:
                 yield (row.name, label), cell_file.load(folder.cell(_place(point, row.name, key, label)))
             except RecordingError:
@@ -176,10 +195,18 @@ def _exhibits(folder: RunFolder, point: Point, place: Place) -> Exhibits | None:
 def _notes(campaign: Campaign, point: Point, exhibits: Exhibits, key: MessageKey) -> Iterator[str]:
     round, who = key
     yield f"the model after round {round}" if who == MODEL else f"client {who}, round {round}"
-    if (hidden := len(exhibits.classes) - COLUMNS) > 0:
-        yield f"{COLUMNS} of {hidden + COLUMNS} classes shown"
+    yield from _hidden(exhibits)
     if len(campaign.points) > 1:
         words = [f"{len(campaign.points)} settings", f"seed {point.experiment.seed}"]
         if QUERIES in point.setting:
             words.append(f"{point.experiment.adversary.queries:,} queries")
         yield f"one of {', '.join(words)}"
+
+
+def _columns(exhibits: Exhibits) -> tuple[str, ...]:
+    return tuple(f"class {label}" for label in exhibits.classes[:COLUMNS])
+
+
+def _hidden(exhibits: Exhibits) -> Iterator[str]:
+    if len(exhibits.classes) > COLUMNS:
+        yield f"{COLUMNS} of {len(exhibits.classes)} classes shown"

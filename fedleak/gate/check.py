@@ -92,7 +92,7 @@ def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) ->
     def picture(place: int, measurement: Measurement) -> Picture:
         if place >= DRAWN:
             return Picture(reason=f"only the {DRAWN} worst groups are drawn")
-        return pictures.picture(run.folder, name, what, measurement)
+        return pictures.picture(run, name, what, measurement)
 
     return [replace(one, picture=picture(place, one.measurement)) for place, one in enumerate(shown)]
 

@@ -9,7 +9,7 @@ from fedleak.analysis.judgement import BASELINES
 from fedleak.formatting import setting_in_words
 from fedleak.gate.rule import Baseline, Fields
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE, Setting
+from fedleak.results.schema import AGGREGATE, MODEL, Setting
 from fedleak.statistics.group import Sender
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
@@ -52,7 +52,7 @@ class MeasuredGroup:
         return {**short, **{key: (value,) for key, value in self.setting}, **own, **attacked, **sent}
 
     def __str__(self) -> str:
-        what = "the sum" if self.sender == AGGREGATE else "single updates"
+        what = {AGGREGATE: "the sum", MODEL: "the model"}.get(self.sender or "", "single updates")
         attacked = f"{self.attack} on {what} under " if self.attack else f"{what} under " if self.sender else ""
         where = ", ".join(filter(None, [self.task, setting_in_words(dict(self.setting))]))
         return f"{attacked}'{self.defense}' ({where})"

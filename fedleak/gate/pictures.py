@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.analysis.conditions import condition_of_point, condition_of_row
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, OutputError, RecordingError
 from fedleak.evaluation import scoring
+from fedleak.evaluation.exhibits import exhibits_of, view_of
 from fedleak.evaluation.message import Message
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
@@ -24,6 +26,8 @@ from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
+from fedleak.runs.reading import FinishedRun
+from fedleak.settings.adversary import AdversarySettings
 
 SHOWN = 4
 """Samples of a picture, at most."""
@@ -40,15 +44,15 @@ class Sample:
     value: float
 
 
-def picture(folder: RunFolder, name: str, what: str, measurement: Measurement) -> Picture:
+def picture(run: FinishedRun, name: str, what: str, measurement: Measurement) -> Picture:
     """Draws `evidence/NAME-GROUP.png` below the run, or says why there is nothing to draw."""
     samples = _worst(measurement.rows)
     if isinstance(samples, str):
         return Picture(reason=samples)
-    path = folder.root / "evidence" / f"{_file_name(name, measurement.group)}.png"
+    path = run.folder.root / "evidence" / f"{_file_name(name, measurement.group)}.png"
     try:
-        lines = _lines([_images(folder, sample) for sample in samples], samples)
-        return Picture(path=draw(_panel(what, measurement, samples, lines), path))
+        images = [_images(run, sample) for sample in samples]
+        return Picture(path=draw(_panel(what, measurement, samples, images), path))
     except (RecordingError, OutputError) as error:
         return Picture(reason=str(error))
 
@@ -86,15 +90,17 @@ def _worst(rows: Sequence[Row]) -> list[Sample] | str:
 
 def _of_images(metric: str) -> bool:
     try:
-        return metrics.get(metric).compares == "inputs"
+        return metrics.get(metric).compares in ("inputs", "representatives")
     except ConfigError:
         return False  # a metric that is not installed here
 
 
 @dataclass(frozen=True)
 class _Images:
-    """One example, its guess, and how far they are apart."""
+    """One example, or the private mean of a class, its guess, and how far they are apart."""
 
+    what: str
+    which: str
     space: InputSpace
     truth: Float[Tensor, "*shape"]
     guess: Float[Tensor, "*shape"]
@@ -105,17 +111,36 @@ class _Images:
         return self.space.errors(self.guess, self.truth).abs()
 
 
-def _images(folder: RunFolder, sample: Sample) -> _Images:
-    truth = Message.of(folder, sample.row).truth
-    guess = cell_file.load(folder.cell(sample.row)).guess.inputs
-    if guess is None:
-        raise RecordingError(f"{folder.cell(sample.row)}.json has no guessed images though it was scored on them")
-    return _Images(truth.space, truth.inputs[sample.place], scoring.matched(guess, truth)[sample.place])
+def _images(run: FinishedRun, sample: Sample) -> _Images:
+    row, place = sample.row, sample.place
+    message, guess = Message.of(run.folder, row), cell_file.load(run.folder.cell(row)).guess
+    if guess.inputs is not None and metrics.get(row.metric).compares == "inputs":
+        truth = message.truth
+        return _Images(
+            "truth", f"example {place}", truth.space, truth.inputs[place], scoring.matched(guess.inputs, truth)[place]
+        )
+    if guess.representatives is None:
+        raise RecordingError(f"{run.folder.cell(row)}.json has no guessed images though it was scored on them")
+    exhibits = exhibits_of(view_of(message, _adversary(run, row)), message.truth, row.seed, row.round, row.client)
+    if exhibits.private_mean is None:
+        raise RecordingError(f"{message.path}: nothing is known of the classes that were asked about")
+    which = f"class {exhibits.classes[place]}"
+    return _Images(
+        "private class mean", which, exhibits.space, exhibits.private_mean[place], guess.representatives[place]
+    )
+
+
+def _adversary(run: FinishedRun, row: Row) -> AdversarySettings:
+    """What the adversary was asked, and held, in the setting of a row."""
+    where = condition_of_row(row)
+    return next(p.experiment.adversary for p in run.campaign.points if condition_of_point(p) == where)
 
 
 def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, ...]:
     return (
-        Line(title="truth", pictures=tuple(panels.Picture(image=one.space.picture(one.truth)) for one in images)),
+        Line(
+            title=images[0].what, pictures=tuple(panels.Picture(image=one.space.picture(one.truth)) for one in images)
+        ),
         Line(
             title="guess",
             pictures=tuple(
@@ -137,17 +162,18 @@ def _lines(images: Sequence[_Images], samples: Sequence[Sample]) -> tuple[Line, 
     )
 
 
-def _panel(what: str, measurement: Measurement, samples: Sequence[Sample], lines: tuple[Line, ...]) -> Panel:
+def _panel(what: str, measurement: Measurement, samples: Sequence[Sample], images: Sequence[_Images]) -> Panel:
     letters = round(max(2 + len(samples) * COLUMN, 5.5) * 11)
     return Panel(
         title=textwrap.shorten(what, letters, placeholder=" …"),
-        columns=tuple(_heading(sample) for sample in samples),
-        lines=lines,
+        columns=tuple(_heading(sample, image.which) for sample, image in zip(samples, images, strict=True)),
+        lines=_lines(images, samples),
         note=textwrap.shorten(f"what leaked most by {measurement.group}", round(letters * 1.4), placeholder=" …"),
     )
 
 
-def _heading(sample: Sample) -> str:
+def _heading(sample: Sample, which: str) -> str:
     row = sample.row
-    who = "sum" if row.client == AGGREGATE else f"client {row.client}"
-    return f"{who}, example {sample.place}\nround {row.round}, seed {row.seed}"
+    who = row.client if isinstance(row.client, str) else f"client {row.client}"
+    who = "sum" if row.client == AGGREGATE else who
+    return f"{who}, {which}\nround {row.round}, seed {row.seed}"

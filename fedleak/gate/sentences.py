@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from fedleak.gate.measurement import Measurement
 from fedleak.gate.verdict import Change, Finding, NewFigures, RuleVerdict
+from fedleak.results.schema import MODEL
 from fedleak.statistics.intervals import Interval, counted
 
 
@@ -37,7 +38,8 @@ def baselines_text(measurement: Measurement) -> str:
 
 def counts_text(measurement: Measurement) -> str:
     """How much a figure stands on."""
-    messages = [counted(measurement.messages, "message")] if measurement.messages else []
+    noun = "model" if measurement.group.sender == MODEL else "message"
+    messages = [counted(measurement.messages, noun)] if measurement.messages else []
     return ", ".join([*messages, counted(measurement.seeds, "seed")])
 
 

@@ -53,7 +53,7 @@ class Representatives(Goal):
         Judgement.LEAKED: "Classes were recognised under {names}.",
         Judgement.BEYOND: "Under {names} more of the classes was recognised than guessing gives.",
         Judgement.UNCLEAR: "Under {names} luck may explain the classes that were recognised.",
-        Judgement.TOO_FEW: "Under {names} there are too few messages to tell recognised classes from luck.",
+        Judgement.TOO_FEW: "Under {names} there is too little to tell recognised classes from luck.",
         Judgement.NOTHING: "Under {names} these attackers gave no class away that guessing does not; {tested}",
         Judgement.NO_GAIN: "Under {names} nothing was to be gained: the public data has examples of these classes.",
         Judgement.MISSING: "Under {names} no attack has a figure for the classes.",

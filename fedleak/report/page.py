@@ -11,19 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.conditions import condition_of, condition_of_row
-from fedleak.analysis.judgement import BASELINES, portion
+from fedleak.analysis.judgement import BASELINES, kind_of, portion
 from fedleak.analysis.strongest import strongest
 from fedleak.analysis.untested import Gap, poor_matches, used_plugins
 from fedleak.formatting import counted, listed
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
+from fedleak.report.classes import Classes, classes_of
 from fedleak.report.cohort_size import CohortCurve, cohort_curves
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.holdings import Holdings, holdings
 from fedleak.report.layer_profile import Profile, layer_profile
 from fedleak.report.lead_picture import LeadPicture, lead_picture_of
+from fedleak.report.leak_over_queries import LeakOverQueries, leak_over_queries
 from fedleak.report.learning import Learning, learning, values_cut
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.paired import Pair, pairs
@@ -33,7 +35,7 @@ from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.traffic import Watch, watch
 from fedleak.report.verdict import Verdict, verdict
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE
+from fedleak.results.schema import AGGREGATE, MODEL
 from fedleak.runs.manifest import Manifest
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.summary import Summary
@@ -68,12 +70,16 @@ class Page:
     learning: tuple[Learning, ...]
     cohorts: tuple[CohortCurve, ...]
     watch: Watch | None
+    classes: Classes | None
+    queries: tuple[LeakOverQueries, ...]
     holdings: tuple[Holdings, ...]
     curves: tuple[Curves, ...]
     profile: Profile | None
     untested: tuple[Gap, ...]
     recipe: Recipe
     citations: tuple[Citation, ...]
+    thing: str
+    """What attacks read: `update`, or `model` where that is all they looked at."""
 
 
 def render(page: Page) -> str:
@@ -108,17 +114,20 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         pairs=tuple(lines),
         pairs_left_out=more,
         reference=listed(dict.fromkeys(analysis.references.values()), "or"),
-        known=tuple(known_defenses(results if images else (), rows, files)),
+        known=tuple(known_defenses(results if _told_of_knowing(analysis) else (), rows, files)),
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
         watch=watch(run),
+        classes=classes_of(run.folder, run.campaign),
+        queries=tuple(leak_over_queries(run.campaign, summaries)),
         holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
         profile=layer_profile(files, focus),
         untested=(*analysis.untested, *poor_matches(chain.from_iterable(analysis.diagnoses.values()))),
         recipe=recipe(run),
         citations=tuple(citations(used_plugins(run.campaign))),
+        thing="model" if analysis.evidence.of_models else "update",
     )
 
 
@@ -139,6 +148,11 @@ def _environment() -> Environment:
     )
     environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart, "bubble_chart": bubble_chart}
     return environment
+
+
+def _told_of_knowing(analysis: Analysis) -> bool:
+    """Whether what knowing a defense was worth is told by the main metric: on images, or on images of classes."""
+    return analysis.main_metric is not None and kind_of(analysis.main_metric) in ("inputs", "representatives")
 
 
 def _undefended(analysis: Analysis, images: Sequence[Summary]) -> Summary | None:
@@ -172,10 +186,14 @@ def _focus(rows: Sequence[Row], first: Row | None) -> list[Row]:
 def _about(manifest: Manifest, rows: Sequence[Row]) -> str:
     attacks = len({row.attack for row in rows if row.algorithm not in BASELINES})
     defenses = len({row.defense for row in rows})
-    messages = len({(row.federation, row.defense, row.seed, row.round, row.client) for row in rows})
+    attacked = {(row.federation, row.defense, row.seed, row.round, row.client) for row in rows}
+    models = sum(client == MODEL for *_, client in attacked)
+    messages = [
+        counted(count, noun) for count, noun in ((len(attacked) - models, "message"), (models, "model")) if count
+    ]
     seeds = len({row.seed for row in rows})
     return (
-        f"{counted(attacks, 'attack')} on {counted(messages, 'message')} under {counted(defenses, 'defense')}, "
+        f"{counted(attacks, 'attack')} on {listed(messages)} under {counted(defenses, 'defense')}, "
         f"{counted(seeds, 'seed')}; fedleak {manifest.fedleak}, {manifest.started[:10]}"
     )
 
@@ -190,7 +208,7 @@ def _warnings(analysis: Analysis) -> Iterator[str]:
     yield from values_cut(analysis.federations)
     failed = sum(analysis.failures.values())
     if failed:
-        messages = counted(failed, "attacked message")
+        messages = counted(failed, f"attacked {'model' if analysis.evidence.of_models else 'message'}")
         yield f"{messages} {_lacks(failed)} a figure; “What was not tested” says why."
 
 

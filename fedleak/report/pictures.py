@@ -204,6 +204,8 @@ def whose(sample: Sample) -> str:
 
 def message_words(row: Row) -> str:
     """`client 2, round 1, seed 5`."""
+    if row.client == MODEL:
+        return f"the model after round {row.round}, seed {row.seed}"
     sender = "the cohort" if row.client == AGGREGATE else f"client {row.client}"
     return f"{sender}, round {row.round}, seed {row.seed}"
 

@@ -66,7 +66,7 @@ def sentence(evidence: Evidence, summary: Summary) -> str:
 def found(evidence: Evidence, summary: Summary) -> str:
     """What the attack did, counts first, without other figures."""
     kind = kind_of(summary.group.metric)
-    noun, verb, few = GOALS[kind].noun, GOALS[kind].verb, counted(summary.messages, "message")
+    noun, verb, few = GOALS[kind].noun, GOALS[kind].verb, counted(summary.messages, summary.group.carrier)
     by = "" if evidence.in_first_metric(summary) is None else f" by {summary.group.metric}"
     who = _attack(evidence, summary)
     did = f"{who} {verb} {hits(summary) or 'none'} of {total(summary)}{by}"
@@ -137,7 +137,7 @@ def total(summary: Summary) -> str:
 
 def failures(summary: Summary) -> str:
     """The messages that the metric could judge and that have no figure."""
-    return f"; {counted(summary.failed, 'message')} failed" if summary.failed else ""
+    return f"; {counted(summary.failed, summary.group.carrier)} failed" if summary.failed else ""
 
 
 def aside(summary: Summary) -> str:
@@ -151,9 +151,8 @@ def aside(summary: Summary) -> str:
 
 def once(summary: Summary) -> str:
     """What a single message does not tell."""
-    return (
-        "how often that happens one message does not tell" if summary.messages == 1 and judge(summary) in FOUND else ""
-    )
+    alone = summary.messages == 1 and judge(summary) in FOUND
+    return f"how often that happens one {summary.group.carrier} does not tell" if alone else ""
 
 
 def figures(summary: Summary) -> str:
@@ -224,5 +223,5 @@ def tally(place_words: str, summary: Summary) -> str:
     if judge(summary) is Judgement.LEAKED:
         parts.append(f"{hits(summary)} of {len(summary.samples)}")
     if summary.failed:
-        parts.append(f"{counted(summary.failed, 'message')} failed")
+        parts.append(f"{counted(summary.failed, summary.group.carrier)} failed")
     return f"{place_words} ({', '.join(parts)})" if parts else place_words

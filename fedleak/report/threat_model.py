@@ -1,11 +1,17 @@
 """Threat model: what the server sees, knows and holds, read from the settings of the campaign."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
+from fedleak.contracts.view import View
+from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
+from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
@@ -14,10 +20,8 @@ from fedleak.settings.adversary import TrainingFact
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import source_of
 
-READER = (
-    "The server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from each. "
-    "It never sees the truth; only the scoring does."
-)
+OF: Mapping[type[View], str] = {Observation: "of updates", Released: "of models", Served: "of answers"}
+"""Which adversary it is, where there are several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +40,18 @@ def threat_model(campaign: Campaign) -> list[Fact]:
 
 
 def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    yield "adversary", READER
-    yield "it sees", _sees(experiments)
-    yield "it knows the task", _tasks(experiments)
-    yield "it knows the training", _training(experiments)
+    views = _views(experiments)
+    for view in views:
+        who = "adversary" if len(views) == 1 else f"adversary {OF[view]}"
+        yield who, f"{opening(view.reader)}. It never sees the truth; only the scoring does."
+        yield "it sees", _sees(view, experiments)
+    yield "it knows the task", _tasks(experiments, views)
+    if Observation in views:
+        yield "it knows the training", _training(experiments)
     yield "it knows the defenses", f"Their algorithms and parameters: {'; '.join(chains)}."
     yield "it holds", _holds(experiments)
     yield from _caveats(experiments)
-    yield "it does not know", _unknown(experiments)
+    yield "it does not know", _unknown(experiments, views)
     yield "clients", _clients(experiments)
 
 
@@ -62,7 +70,16 @@ def _caveats(experiments: list[Experiment]) -> Iterator[tuple[str, str]]:
                 yield f"there {who} learns" if who else f"“{name}” leaves open", f"{opening(what)}."
 
 
-def _unknown(experiments: list[Experiment]) -> str:
+def _views(experiments: list[Experiment]) -> list[type[View]]:
+    """What the attacks look at; updates, where a run only records."""
+    seen = {looks_at(table) for experiment in experiments for table in attack_tables(experiment)} or {Observation}
+    return [view for view in OF if view in seen]
+
+
+def _unknown(experiments: list[Experiment], views: list[type[View]]) -> str:
+    if Observation not in views:
+        weights = "" if Released in views else ", the weights"
+        return f"The clients' examples, their updates{weights}, and all dice."
     hidden = sorted({fact.replace("_", " ") for one in experiments for fact in one.adversary.unknown})
     facts = f"Of the training: {listed(hidden)}. " if hidden else ""
     return f"{facts}The clients' examples, their keys and their dice."
@@ -92,7 +109,22 @@ def _many(experiment: Experiment) -> str:
     return f"{counted(experiment.federation.clients, 'client')}{own}"
 
 
-def _sees(experiments: list[Experiment]) -> str:
+def _sees(view: type[View], experiments: list[Experiment]) -> str:
+    if view is Observation:
+        return _sees_of_updates(experiments)
+    rounds = _varied(experiments, lambda e: listed(str(round) for round in e.models))
+    if view is Released:
+        return f"The weights of the model after round {rounds}, and no update."
+    queries = _varied(experiments, lambda e: f"{e.adversary.queries:,}")
+    patience = _varied(experiments, lambda e: "" if e.adversary.patience is None else f"{e.adversary.patience:g}")
+    days = f" It goes on asking for {patience} days." if patience else ""
+    return (
+        f"Answers of the model after round {rounds} to at most {queries} inputs of its own: how probable each class "
+        f"is, or what the defenses leave of that.{days}"
+    )
+
+
+def _sees_of_updates(experiments: list[Experiment]) -> str:
     words = "Each client's reply in the clear: the weights after local training, and the number of examples."
     masking = [
         row.name
@@ -105,12 +137,13 @@ def _sees(experiments: list[Experiment]) -> str:
     return f"{words} Under {listed(masking)} {sums}."
 
 
-def _tasks(experiments: list[Experiment]) -> str:
+def _tasks(experiments: list[Experiment], views: list[type[View]]) -> str:
     tasks = dict.fromkeys(experiment.task for experiment in experiments)
     described = [f"{task.label} ({_classes(source)}; {source.summary})" for task in tasks
                  for source in [source_of(task)]]  # fmt: skip
     losses = listed(list(dict.fromkeys(task.loss + options_words(task.loss_options) for task in tasks)))
-    return f"{'; '.join(described)}: the network, its weights before each round, the loss ({losses}), the classes."
+    weights = "its weights before each round, " if Observation in views else ""
+    return f"{'; '.join(described)}: the network, {weights}the loss ({losses}), the classes."
 
 
 def _classes(source: Source) -> str:
@@ -141,10 +174,12 @@ def _unusual(experiments: list[Experiment]) -> list[str]:
 
 def _holds(experiments: list[Experiment]) -> str:
     amounts = sorted({experiment.adversary.auxiliary for experiment in experiments})
+    lacks = _varied([e for e in experiments if e.adversary.lacks], lambda e: listed(map(str, e.adversary.lacks), "or"))
+    asked = f" None of them is of class {lacks}, and it is asked what examples of these look like." if lacks else ""
     if amounts == [0]:
         return "No public data."
     many = " or ".join(counted(amount, "public example") for amount in amounts)
-    return f"{many} of the same kind as the clients', disjoint from theirs."
+    return f"{many} of the same kind as the clients', disjoint from theirs.{asked}"
 
 
 def _chains(experiment: Experiment) -> Iterator[str]:

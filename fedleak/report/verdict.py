@@ -13,8 +13,8 @@ from fedleak.report.sentences import aside, fooled_judges, found, noun_of, once,
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
-ALONE: Place = (BARE, "client")
-"""Single messages that no defense touched."""
+ALONE: tuple[Place, ...] = ((BARE, "client"), (BARE, "model"))
+"""Single messages, and models, that no defense touched."""
 FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
 """Attacks ran, and nothing was found."""
 DIAGNOSTIC = (
@@ -64,7 +64,7 @@ def verdict(evidence: Evidence) -> Verdict:
 
 def fruitless(evidence: Evidence) -> str | None:
     """What was found without a defense, where that is nothing of at least one kind; None where all kinds were."""
-    bare = [worst[ALONE] for kind in evidence.kinds if ALONE in (worst := evidence.worst(kind))]
+    bare = [one for kind in evidence.kinds for place, one in evidence.worst(kind).items() if place in ALONE]
     return undefended(evidence, bare) if _no_proof(bare) else None
 
 
@@ -79,8 +79,9 @@ def _lead(evidence: Evidence) -> Iterator[str]:
     """What happens without a defense, then under the others: a paragraph for images, one for labels, and so on."""
     worst = {kind: evidence.worst(kind) for kind in evidence.kinds}
     if not worst:
-        yield "No attack that uses the update has a figure, so nothing can be said about what leaks."
-    bare = [own.pop(ALONE) for own in worst.values() if ALONE in own]
+        thing = "model" if evidence.of_models else "update"
+        yield f"No attack that uses the {thing} has a figure, so nothing can be said about what leaks."
+    bare = [own.pop(place) for own in worst.values() for place in ALONE if place in own]
     if bare:
         yield undefended(evidence, bare)
     if worst and evidence.diagnostic:
@@ -123,14 +124,19 @@ def _finding(evidence: Evidence, label: str) -> Finding:
 def _measure(evidence: Evidence) -> str:
     words = [
         *_thresholds(evidence),
-        "Guessing is the best of the guesses made without the update (of images: with no more of it than the labels), "
-        "one and the same for all of them.",
+        f"Guessing is the best of the guesses made {_without(evidence)}, one and the same for all of them.",
         "“Beyond guessing” is said where guessing alone would do as well in less than 1 of 40 such runs.",
         "What is said of a defense is the worst over all attacks, their variants and the metrics.",
     ]
     if len({condition_of(s.group) for s in evidence.summaries}) > 1:
         words.append("Of several settings each defense is told by its worst.")
     return " ".join(words)
+
+
+def _without(evidence: Evidence) -> str:
+    return (
+        "without access" if evidence.of_models else "without the update (of images: with no more of it than the labels)"
+    )
 
 
 def _thresholds(evidence: Evidence) -> Iterator[str]:
@@ -151,6 +157,11 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
     if installed_metrics:
         parts = [f"{name} {measured(metric.threshold, metric.unit)}" for name, metric in installed_metrics]
         yield f"A member counts as found from {listed(parts, 'or')}."
+    if "recognised" in measured_metrics(evidence.of("representatives"), "representatives"):
+        yield (
+            "A class counts as recognised where two judges of different make take the image for one of it and it is "
+            "nearer to a private example of the class than every guess made without access."
+        )
 
 
 def _levels(evidence: Evidence, name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.errors import ConfigError
 from fedleak.results.row import Row
-from fedleak.results.schema import Setting, Who, setting_key
+from fedleak.results.schema import MODEL, Setting, Who, setting_key
 
 Sender = Literal["client", "aggregate", "model"]
 """Whether single updates were attacked, the sum that secure aggregation revealed, or a model that was released."""
@@ -45,6 +45,11 @@ class Group:
     def variant(self) -> Variant:
         """The same for every metric."""
         return Variant(self.task, self.setting, self.defense, self.algorithm, self.attack, self.sender)
+
+    @property
+    def carrier(self) -> str:
+        """What was attacked, in a word: a message of a round, or a model that left the federation."""
+        return "model" if self.sender == MODEL else "message"
 
 
 def sender_of(who: Who) -> Sender:
