@@ -67,6 +67,11 @@ def algorithm_of(table: Table) -> str:
     return " ".join([str(table["use"]), *([algorithm_of(inner)] if isinstance(inner, dict) else [])])
 
 
+def title_of(label: str, table: Table) -> str:
+    """An attack's label or, where it is no more than its name, that with the attack within: `plain dlg`."""
+    return algorithm_of(table) if label == table["use"] else label
+
+
 def variants_of(experiment: Experiment) -> dict[str, str]:
     """The labels of attacks that have variants to choose among, each with what these have in common."""
     algorithms = {label: algorithm_of(table) for label, table in labeled_attacks(experiment).items()}

@@ -9,7 +9,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.served import Served
 from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
-from fedleak.experiment.naming import algorithm_of, labeled_attacks
+from fedleak.experiment.naming import labeled_attacks, title_of
 from fedleak.formatting import DASH, counted, number
 from fedleak.report.convergence import SERIES, Lines, lines_of
 from fedleak.settings.adversary import AdversarySettings
@@ -78,11 +78,7 @@ def leak_over_queries(campaign: Campaign, summaries: Iterable[Summary]) -> list[
 def _asking(campaign: Campaign) -> dict[str, str]:
     """The attacks on answers by label; those that take no notice of defenses by the name of the one within too."""
     tables = {label: table for one in distinct(campaign) for label, table in labeled_attacks(one).items()}
-    return {
-        label: algorithm_of(table) if label == table["use"] else label
-        for label, table in tables.items()
-        if looks_at(table) is Served
-    }
+    return {label: title_of(label, table) for label, table in tables.items() if looks_at(table) is Served}
 
 
 def _adversaries(campaign: Campaign) -> dict[Condition, AdversarySettings]:
