@@ -6,13 +6,18 @@ from fedleak.formatting import counted, listed, number
 from fedleak.traffic.audit import AttackTraffic, Audit
 from fedleak.traffic.detection import Detection
 
+TOLD = 4
+"""Attacks that are named: those that ask most."""
+
 
 def unseen_in_words(audit: Audit) -> str:
     """Names the attacks that no detector tells from benign users at 1% false alarms, or the one that comes closest."""
     below = audit.unseen
     if below:
         verb = "stays" if len(below) == 1 else "stay"
-        return f"{counted(len(below), 'attack')} {verb} below all detectors: {'; '.join(map(_told, below))}."
+        told = [_told(one) for one in sorted(below, key=lambda one: -one.queries)[:TOLD]]
+        rest = [f"{len(below) - TOLD} more that ask no more than these"] if len(below) > TOLD else []
+        return f"{counted(len(below), 'attack')} {verb} below all detectors: {'; '.join([*told, *rest])}."
     closest = min(audit.traffic, key=lambda one: max(found.caught.mean for found in one.detections))
     return f"No attack stays below all detectors; the least seen is {_told(closest)}."
 

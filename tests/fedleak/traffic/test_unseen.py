@@ -35,6 +35,14 @@ def test_what_is_caught_no_more_often_than_benign_users_is_named(noise):
     assert "noise" not in words
 
 
+def test_of_many_those_that_ask_most_are_named(noise):
+    quiet = caught(noise, 0.0, 0.0)
+    words = unseen_in_words(Audit(traffic=tuple(replace(quiet, attack=f"a{n}", queries=float(n)) for n in range(9))))
+    assert words.startswith("9 attacks stay below all detectors: a8 (")
+    assert words.endswith("; 5 more that ask no more than these.")
+    assert "a4 (" not in words
+
+
 def test_without_one_the_least_seen_is_named_by_what_catches_it_best(noise):
     words = unseen_in_words(Audit(traffic=(caught(noise, 0.0, 0.6), replace(caught(noise, 0.5, 0.5), attack="even"))))
     assert words.startswith("No attack stays below all detectors; the least seen is even (digits-mlp; none)")
