@@ -12,12 +12,12 @@ from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
 from fedleak.campaign.federation_rows import federation_rows
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_messages, place_of
+from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_cells, place_of
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.evaluation.message import Message
-from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.canonical import trained_as
-from fedleak.experiment.experiment import Experiment, NamedDefense
+from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import Recorded
@@ -150,8 +150,8 @@ class Bookkeeping:
         failed, others = _by_round(federated.failures, point.experiment)
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
-        expected = expected_messages(point.experiment, defense, records)
-        self.progress.total += self._cells_on(point, defense, messages) - self._cells_on(point, defense, expected)
+        cells_on = (len(choice.labels(self.campaign, point, defense.name, who)) for _, who in messages)
+        self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, records, choice)
         self.ledger.federated(section, federation_rows(point, defense.name, federated))
         left: list[Cell] = []
         for message in messages:
@@ -161,9 +161,6 @@ class Bookkeeping:
         for failure in (*failed.values(), *others):
             self.log.client_failed(defense.name, point.federation, failure)
         return left
-
-    def _cells_on(self, point: Point, defense: NamedDefense, messages: Sequence[MessageKey]) -> int:
-        return sum(len(self.choice.labels(self.campaign, point, defense.name, who)) for _, who in messages)
 
     def _expect(self, cells: Sequence[Cell]) -> list[Cell]:
         """Keeps a place for each cell, and enters those that an earlier start has finished; returns the others."""

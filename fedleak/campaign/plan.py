@@ -54,6 +54,17 @@ def whole_address(experiment: Experiment, row: NamedDefense, records: tuple[Reco
     return address_of([federation_address(experiment, row, records), experiment.utility.model_dump(mode="json")])
 
 
+def expected_counts(
+    experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING
+) -> Mapping[Who, int]:
+    """How many of each kind there are of these; 0 stands for any client, whose messages are attacked alike."""
+    rounds = experiment.federation.rounds if "updates" in records else 0
+    senders = Counter(0 if not isinstance(who, str) else who for who in senders_of(experiment, row))
+    counts: dict[Who, int] = {who: rounds * many for who, many in senders.items()}
+    counts[MODEL] = len(experiment.models) if "model" in records else 0
+    return {who: many for who, many in counts.items() if many}
+
+
 def expected_messages(
     experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING
 ) -> list[MessageKey]:
@@ -171,11 +182,13 @@ def counts_of(campaign: Campaign) -> tuple[int, int]:
     for point in campaign.points:
         for row in point.experiment.defenses:
             federations.add((point.federation, trained_as(point.experiment, row).name))
-            expected = Counter(_kind(who) for _, who in expected_messages(point.experiment, row, records))
-            cells += sum(count * len(UNTUNED.labels(campaign, point, row.name, who)) for who, count in expected.items())
+            cells += expected_cells(campaign, point, row, records, UNTUNED)
     return len(federations), cells
 
 
-def _kind(who: Who) -> Who:
-    """One client stands for all, whose messages are attacked alike."""
-    return who if isinstance(who, str) else 0
+def expected_cells(
+    campaign: Campaign, point: Point, row: NamedDefense, records: tuple[Recorded, ...], choice: Choice
+) -> int:
+    """How many cells there are of a point under one defense, if every client takes part in every round."""
+    counts = expected_counts(point.experiment, row, records)
+    return sum(many * len(choice.labels(campaign, point, row.name, who)) for who, many in counts.items())

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 import tomli_w
 
-from fedleak.campaign.plan import cells_of, counts_of, expected_count, federation_address
+from fedleak.campaign.plan import cells_of, counts_of, expected_counts, federation_address
 from fedleak.cli.run import print_plan
 from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import experiment_facts
@@ -15,6 +15,7 @@ from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import load_campaign, parse_campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.io.fingerprint import address_of
+from fedleak.results.schema import AGGREGATE
 from fedleak.settings.base import A_NAME
 
 TREE = {"name": "grid", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}]}
@@ -92,8 +93,7 @@ def test_messages_are_counted_without_being_listed():
         federation={"clients": 3, "rounds": 2},
         defenses=[{"name": "none"}, {"name": "s", "chain": [{"use": "secure-aggregation"}]}],
     ).first
-    counts = [expected_count(experiment, row) for row in experiment.defenses]
-    assert counts == [6, 8]
+    assert [dict(expected_counts(experiment, row)) for row in experiment.defenses] == [{0: 6}, {0: 6, AGGREGATE: 2}]
 
 
 def test_a_plan_tells_combinations_apart_that_share_a_federation(capsys):
