@@ -12,11 +12,13 @@ from fedleak.campaign.plan import counts_of
 from fedleak.cli.app import app
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
+from fedleak.data.splits import load
 from fedleak.experiment.grid import load_campaign
 from fedleak.gate.policy import load_policy
 from fedleak.run import run
 from fedleak.settings.federation import FederationSettings
 from fedleak.settings.task import TaskSettings
+from fedleak.tasks import initial_weights, source_of, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README, OWN = (ROOT / "README.md").read_text(), (ROOT / "docs" / "own.md").read_text()
@@ -94,6 +96,27 @@ def test_the_experiment_is_one(tmp_path: Path) -> None:
     experiment = load_campaign(file, ("federation.batch_size=4",)).first
     assert experiment.federation.batch_size == 4
     assert list(experiment.build_chains()) == ["none", "clipped and noisy"]
+
+
+def test_the_experiment_on_a_released_model_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.toml"
+    file.write_text('name = "n"\ntask = "digits-mlp"\n' + next(b for b in blocks("toml") if "release =" in b))
+    experiments = [point.experiment for point in load_campaign(file).points]
+    assert [one.adversary.queries for one in experiments] == [100, 1000]
+    assert experiments[0].models == (20,)
+
+
+def test_the_audit_of_an_api_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    task, splits = task_of("digits-mlp"), load(source_of("digits-mlp"))
+    weights = initial_weights("digits-mlp", 0)
+    names = {
+        "predict": lambda inputs: task.logits(weights, inputs, mode="eval").softmax(1).detach(),
+        "public": splits.auxiliary,
+        "private": splits.clients,
+        "others": splits.test,
+    }
+    exec(next(block for block in blocks("python") if "serve(" in block), names)
+    assert "('recognised', " in capsys.readouterr().out
 
 
 def test_the_campaign_is_one(tmp_path: Path) -> None:
