@@ -6,6 +6,7 @@ from typing import Any
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
+from fedleak.experiment.access import sees_model
 from fedleak.experiment.axes import axes_of, with_variants
 from fedleak.experiment.experiment import unlabeled
 from fedleak.experiment.grid import combinations_of, merged, parse_campaign
@@ -82,7 +83,10 @@ def _with_none(rows: list[Any]) -> list[Any]:
 
 
 def _both_forms(tables: list[Any], chains: list[Chain], grid: Table) -> list[Any]:
-    """Each attack that adapts to a chain, its variants, a control of each without one; last the one that learns."""
+    """Each attack that adapts to a chain, its variants, a control of each without one; last the one that learns.
+
+    It learns to invert updates, so it is left out where models alone are attacked.
+    """
     both: list[Any] = []
     controls = [table.get("attack") for table in tables if table["use"] == PLAIN]
     for table in tables:
@@ -93,7 +97,8 @@ def _both_forms(tables: list[Any], chains: list[Chain], grid: Table) -> list[Any
         both += [{**one, **_label(table, words)} if words else one for words, one in variants.items()]
         plain = {words: unlabeled(one) for words, one in variants.items() if unlabeled(one) not in controls}
         both += [{"use": PLAIN, "attack": one, **_label(table, f" {PLAIN}{words}")} for words, one in plain.items()]
-    if all(table["use"] != LEARNED for table in _apart("attacks", tables)):
+    each = _apart("attacks", tables)
+    if all(table["use"] != LEARNED for table in each) and not all(sees_model(unlabeled(table)) for table in each):
         both.append({"use": LEARNED})
     return both
 

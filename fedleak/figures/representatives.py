@@ -17,7 +17,7 @@ from fedleak.evaluation.message import Message
 from fedleak.experiment.access import looks_at, sees_model
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import trained_as
-from fedleak.experiment.naming import labeled_attacks
+from fedleak.experiment.naming import labeled_attacks, title_of
 from fedleak.figures.panels import Line, Panel, Picture
 from fedleak.formatting import number
 from fedleak.results.row import Place, Row
@@ -51,8 +51,8 @@ def collect_classes(folder: RunFolder, campaign: Campaign) -> Panel | None:
     Of several budgets of queries the largest, of several models the last. None where no attack was asked about classes.
     """
     point = _shown(campaign)
-    attacked = {label: sees_model(table) for label, table in labeled_attacks(point.experiment).items()
-                if guesses_classes(table)}  # fmt: skip
+    tables = labeled_attacks(point.experiment)
+    attacked = {label: sees_model(table) for label, table in tables.items() if guesses_classes(table)}
     if not attacked:
         return None
     of_model = any(attacked.values())
@@ -65,7 +65,11 @@ def collect_classes(folder: RunFolder, campaign: Campaign) -> Panel | None:
         return None
     scored = next((saved.rows for saved in cells.values() if any(row.per_sample for row in saved.rows)), ())
     guesses = (
-        Line(title=defense, subtitle=label, pictures=guess_pictures(exhibits, saved.guess, saved.rows))
+        Line(
+            title=defense,
+            subtitle=title_of(label, tables[label]),
+            pictures=guess_pictures(exhibits, saved.guess, saved.rows),
+        )
         for (defense, label), saved in cells.items()
     )
     return Panel(
@@ -124,7 +128,7 @@ def _pictures(
 
 
 def _said(rows: Sequence[Judged], figures: Callable[[Judged], Sequence[float]]) -> Said:
-    """What the metrics say of the image at a place: `recognised 0.83`."""
+    """What the metrics say of the image at a place: `recognised, 0.83`."""
     values = {row.metric: figures(row) for row in rows}
 
     def value(metric: str, place: int) -> float:
@@ -133,10 +137,9 @@ def _said(rows: Sequence[Judged], figures: Callable[[Judged], Sequence[float]]) 
 
     def words(place: int) -> str:
         recognised, judged, looks = (value(metric, place) for metric in ("recognised", "judged", "class-ssim"))
-        verdict = (
-            "" if math.isnan(recognised) else "recognised" if recognised else "judges alone" if judged == 1 else "not"
-        )
-        return " ".join([verdict, *([] if math.isnan(looks) else [number(looks)])]).strip()
+        missed = "judges alone" if judged == 1 else "not"
+        verdict = "" if math.isnan(recognised) else "recognised" if recognised else missed
+        return ", ".join(filter(None, [verdict, "" if math.isnan(looks) else number(looks)]))
 
     return words
 

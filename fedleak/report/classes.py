@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fedleak.contracts.released import Released
 from fedleak.errors import NotApplicable
 from fedleak.evaluation.judges import judges_of
-from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.access import looks_at
+from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.canonical import attack_tables
 from fedleak.figures.panels import Line, Picture
 from fedleak.figures.representatives import collect_classes, guesses_classes
@@ -41,6 +43,8 @@ class Classes:
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    of_weights: bool
+    """Whether some attack has the weights, for which defenses of answers change nothing."""
     left_out: int
     """Rows that are not shown."""
     note: str
@@ -56,10 +60,16 @@ def classes_of(folder: RunFolder, campaign: Campaign) -> Classes | None:
     return Classes(
         columns=panel.columns,
         rows=tuple(_row(line) for line in panel.lines[:LINES]),
+        of_weights=_of_weights(campaign),
         left_out=max(0, len(panel.lines) - LINES),
         note=f"{opening(panel.note)}.",
         judges=tuple(_judges(campaign)),
     )
+
+
+def _of_weights(campaign: Campaign) -> bool:
+    tables = (table for experiment in distinct(campaign) for table in attack_tables(experiment))
+    return any(looks_at(table) is Released for table in tables)
 
 
 def _row(line: Line) -> Row:

@@ -10,7 +10,11 @@ from fedleak.analysis.defenses import accuracy_of
 from fedleak.formatting import DASH, counted, number, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.federation_row import FederationRow
+from fedleak.settings.adversary import ASKED_LATER
 
+Round = tuple[str, int, int]
+"""Federation, seed and round."""
+ASKED = frozenset(f"adversary.{name}" for name in ASKED_LATER)
 CHARTS = 6
 """Conditions that are drawn."""
 
@@ -40,12 +44,19 @@ class Learning:
 
 def learning(federations: Iterable[FederationRow]) -> list[Learning]:
     """For each condition the course of the accuracy under each defense, and what a round costs a client there."""
-    found: dict[Condition, dict[str, list[FederationRow]]] = {}
+    found: dict[Condition, dict[str, dict[Round, FederationRow]]] = {}
     for row in federations:
         if row.split == "test":
-            where = condition_of_row(row)
-            found.setdefault(where, {}).setdefault(row.defense, []).append(row)
-    return [_learning(where, rows) for where, rows in found.items()][:CHARTS]
+            own = found.setdefault(_trained_in(condition_of_row(row)), {}).setdefault(row.defense, {})
+            own.setdefault((row.federation, row.seed, row.round), row)
+    together = ((where, {name: [*own.values()] for name, own in rows.items()}) for where, rows in found.items())
+    return [_learning(where, rows) for where, rows in together][:CHARTS]
+
+
+def _trained_in(where: Condition) -> Condition:
+    """The condition without what only attackers know of: their federations are the same."""
+    setting = ((key, value) for key, value in where.setting if key not in ASKED)
+    return Condition(task=where.task, setting=tuple(setting))
 
 
 def _learning(where: Condition, rows: Mapping[str, Sequence[FederationRow]]) -> Learning:

@@ -50,9 +50,9 @@ def test_it_is_of_the_last_model_the_first_seed_and_the_most_queries(of_models):
 def test_each_guess_says_whether_it_was_recognised_and_blind_ones_never_are(of_models):
     lines = {(line.title, line.subtitle): line for line in collect_classes(*of_models).lines}
     guesses = [picture for (title, _), line in lines.items() if title in ("none", "label") for picture in line.pictures]
-    assert {picture.caption.rpartition(" ")[0] for picture in guesses} <= {"recognised", "judges alone", "not"}
+    assert {picture.caption.rpartition(", ")[0] for picture in guesses} <= {"recognised", "judges alone", "not"}
     prior = next(line for (title, _), line in lines.items() if title == "prior")
-    assert all(picture.caption.startswith("not ") for picture in prior.pictures)
+    assert all(picture.caption.startswith("not, ") for picture in prior.pictures)
     assert all(picture.caption == "" for title in KNOWN[:2] for (own, _), line in lines.items() if own == title
                for picture in line.pictures)  # fmt: skip
 
