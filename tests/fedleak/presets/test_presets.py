@@ -59,10 +59,20 @@ def test_a_comparison_has_ten_seeds_an_undefended_row_and_one_operating_point(na
 
 
 @pytest.mark.slow
+def test_what_may_be_answered_leaves_few_defenses_of_answers_out():
+    campaign = load_campaign(PRESETS / "api-defenses.toml")
+    chains = [chain for point in campaign.points for chain in point.experiment.build_chains().values()]
+    used = {one.name for chain in chains for one in chain}
+    assert {cls.name for cls in defenses if "answers" in cls.acts_on} - used == {"prada", "query-outliers"}  # audited
+
+
+@pytest.mark.slow
 def test_the_large_comparison_leaves_few_defenses_out():
     campaign = load_campaign(PRESETS / "compare-defenses-large.toml")
     used = {one.name for chain in campaign.first.build_chains().values() for one in chain}
-    assert {cls.name for cls in defenses} - used <= {
+    of_updates = {cls.name for cls in defenses if cls.acts_on != {"answers"}}
+    of_the_model = {"adversarial-training", "flat-outputs"}
+    assert of_updates - of_the_model - used <= {
         "dp-sgd",
         "group-norm",
         "withhold",
