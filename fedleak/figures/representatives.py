@@ -157,8 +157,8 @@ def _shown(campaign: Campaign) -> Point:
 
 
 def _message(point: Point, *, of_model: bool) -> MessageKey:
-    """The last model that left the federation, or the first client's first update."""
-    return (point.experiment.models[-1], MODEL) if of_model else (1, 0)
+    """The last model that left the federation, or the first client's last update."""
+    return (point.experiment.models[-1], MODEL) if of_model else (point.experiment.federation.rounds, 0)
 
 
 def _place(point: Point, defense: str, key: MessageKey, label: str = "") -> Place:

@@ -91,7 +91,7 @@ def _without_budget(where: Condition) -> Condition:
 
 def _measured(summary: Summary, attack: str, adversary: AdversarySettings, chain: Chain) -> Measured:
     queries, days = adversary.queries or 0, adversary.patience or 0.0
-    answers = min(queries, chain.most_answers(days))
+    answers = float(min(queries, chain.most_answers(days)))
     return Measured(attack=attack, queries=queries, days=days, answers=answers, summary=summary)
 
 
