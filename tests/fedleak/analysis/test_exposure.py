@@ -71,3 +71,12 @@ def test_the_limit_and_what_is_needed_are_counted_by_seeds(make_row, exposed):
     leaked = exposed(*rows, make_row(*[50.0] * 8, seed=10, attack="knows"))
     assert leaked.needed(0.05) == 110
     assert exposed().at_most == 1.0
+
+
+def test_of_a_model_the_samples_are_the_classes_that_were_asked_about(make_row, exposed):
+    asked = {"metric": "recognised", "client": "model", "attack": "knows", "samples": 1079, "baseline": 0.0,
+             "no_access": 0.0, "unit": "share of classes"}  # fmt: skip
+    found = exposed(make_row(1.0, 0.0, seed=0, **asked), make_row(0.0, 0.0, seed=1, **asked))
+    assert (found.values, sum(found.open)) == ((1.0, 0.0, 0.0, 0.0), 0)
+    failed = exposed(make_row(1.0, 0.0, seed=0, **asked), make_row(seed=1, **asked))
+    assert (len(failed.past), sum(failed.open)) == (4, 2)

@@ -48,3 +48,34 @@ def test_who_leaves_and_what_secure_aggregation_leaves_open_is_told() -> None:
     assert "only if 4 of its 9 neighbours help, and sign two lists of survivors" in lying
     assert told["there who holds the recordings learns"].startswith("Everything")
     assert "“none” leaves open" not in told
+
+
+ON_MODELS = {
+    **TREE,
+    "federation": {"rounds": 3, "release": [1, 3]},
+    "adversary": {"lacks": [4, 7], "queries": [10, 1000], "patience": 30},
+    "attacks": [{"use": "mi-face"}, {"use": "confidence-inversion"}],
+}
+
+
+def test_who_reads_what_comes_from_what_the_attacks_look_at() -> None:
+    told = words_of(ON_MODELS)
+    assert told["adversary of models"].startswith("Whoever has the released weights")
+    assert told["adversary of answers"].startswith("A user of the prediction API, who sees answers and no weights.")
+    sees = [fact.words for fact in threat_model(parse_campaign(ON_MODELS)) if fact.term == "it sees"]
+    assert sees[0] == "The weights of the model after round 1 and 3, and no update."
+    assert "to at most 10 or 1,000 inputs of its own" in sees[1]
+    assert sees[1].endswith("It goes on asking for 30 days.")
+    assert "none of them is of class 4 or 7" in told["it holds"].lower()
+    assert "it knows the training" not in told
+    assert "weights before each round" not in told["it knows the task"]
+
+
+def test_a_single_adversary_is_the_adversary_and_one_of_updates_is_the_server() -> None:
+    assert words_of(TREE)["adversary"] == (
+        "The server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from "
+        "each. It never sees the truth; only the scoring does."
+    )
+    alone = {**ON_MODELS, "attacks": [{"use": "confidence-inversion"}]}
+    assert words_of(alone)["adversary"].startswith("A user of the prediction API")
+    assert words_of(alone)["it does not know"] == "The clients' examples, their updates, the weights, and all dice."
