@@ -25,6 +25,16 @@ def test_an_attack_that_adapts_has_a_control_and_one_that_learns_beside_it():
     assert found == [GRID, control, BIAS, {"use": "lti"}]
 
 
+def test_what_learns_from_updates_is_left_out_where_models_alone_are_attacked():
+    asking = {"use": "confidence-inversion"}
+    label = [{"name": "label", "chain": [{"use": "label-only"}]}]
+    held = {"adversary": {"queries": 10, "lacks": [0]}, "federation": {"release": "last"}}
+    of_models = {**TREE, **held, "attacks": [asking, {"use": "mi-face"}], "defenses": label}
+    control = {"use": "plain", "attack": asking, "label": "confidence-inversion plain"}
+    assert compared(of_models, 5)["attacks"] == [asking, control, {"use": "mi-face"}]
+    assert compared({**of_models, "attacks": [asking, BIAS]}, 5)["attacks"][-1] == {"use": "lti"}
+
+
 def test_both_forms_are_tuned_on_the_same_options_which_the_file_leaves_open():
     tree = compared(TREE, 5)
     adaptive = [one for one in tree["attacks"] if one["use"] == "inverting-gradients"]

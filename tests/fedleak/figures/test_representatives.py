@@ -2,6 +2,7 @@
 
 import pytest
 from matplotlib.image import imread
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fedleak.experiment.grid import parse_campaign
 from fedleak.figures.gallery import draw_gallery
@@ -36,8 +37,9 @@ def of_models(tmp_path_factory):
 def test_a_line_for_what_is_private_what_is_blind_and_each_defense_with_an_attack(of_models):
     panel = collect_classes(*of_models)
     assert panel.columns == ("class 0", "class 1")
-    assert [line.title for line in panel.lines] == [*KNOWN, "none", "none", "label", "label"]
-    assert [line.subtitle for line in panel.lines[4:]] == ["confidence-inversion", "mi-face"] * 2
+    assert [line.title for line in panel.lines[:4]] == KNOWN
+    guesses = [("none", "confidence-inversion"), ("none", "mi-face"), ("label", "confidence-inversion")]
+    assert [(line.title, line.subtitle) for line in panel.lines[4:]] == guesses  # the weights are the same under both
     assert all(len(line.pictures) == 2 for line in panel.lines)
 
 
@@ -95,3 +97,13 @@ def test_without_the_vault_guesses_stand_beside_blind_ones_alone(of_models, tmp_
 def test_where_nobody_was_asked_about_classes_there_are_none(of_models):
     tree = {"name": "labels", "task": "digits-mlp", "attacks": [{"use": "bias-sign"}], "defenses": [{"name": "none"}]}
     assert collect_classes(of_models[0], parse_campaign(tree)) is None
+
+
+def test_tensorboard_has_the_private_class_means_and_the_guesses(of_models):
+    folder, _ = of_models
+    events = next(folder.tensorboard.glob("seed=1/none/round-0002/model/mi-face*queries=16"))
+    read = EventAccumulator(str(events), size_guidance={"images": 0}).Reload()
+    tags = read.Tags()
+    named = {tag for kind in ("images", "tensors") for tag in tags[kind]}
+    assert any(tag.startswith("private class means") for tag in named)
+    assert any(tag.startswith("guesses of classes") for tag in named)

@@ -76,9 +76,10 @@ def test_where_patience_varies_the_days_are_those_measured(make_summary):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (LESS, "holds as far as it was tried: 0.33 of the classes at 100 answers, the most that it lets through in all."),
-        (HALF, "falls at 100 answers to confidence-inversion, within the 100 that it lets through in all: patience buys "
-               "the attacker no more."),
+        (LESS, "holds as far as it was tried: 0.33 of the classes at 100 answers, the most that it lets through in "
+               "all."),
+        (HALF, "falls at 100 answers to confidence-inversion, within the 100 that it lets through in all: patience "
+               "buys the attacker no more."),
     ],
 )  # fmt: skip
 def test_a_limit_in_all_holds_or_falls_whatever_the_patience(make_summary, values, words):

@@ -28,7 +28,7 @@ TREE = {
     ],
     "defenses": [{"name": "none"}, {"name": "label", "chain": [{"use": "label-only"}]}],
 }
-OF_UPDATES = ("update’s shape", "over their iterations", "Fisher bound", "oracle:", "A malicious server", "(sum)",
+OF_UPDATES = ("shape gives away", "over their iterations", "Fisher bound", "oracle:", "A malicious server", "(sum)",
               "example 0", "client model", "no update used")  # fmt: skip
 
 

@@ -332,3 +332,13 @@ def test_where_public_data_has_the_classes_nothing_was_to_be_gained(make_summary
         "Nothing was to be gained of 2 classes: the public data has examples of each; mi-face shows them at "
         "class-ssim 0.55, guessing at 0.58."
     )
+
+
+def test_a_model_that_no_defense_touched_leads_and_is_called_a_model(make_summary):
+    own = {"metric": "recognised", "sender": "model", "attack": "mi-face", "prior": 0.0, "no_access": 0.0}
+    words = lead(make_summary(1.0, 1.0, half=0.1, **own))
+    assert words == "Without a defense, mi-face recognised 2 of 2 classes (mean recognised 1.00; guessing gives 0.00)."
+    alone = make_summary(1.0, half=math.nan, beats_guessing=None, **own)
+    assert "1 model is too few to tell that from guessing" in lead(alone)
+    assert "made without access" in drawn(alone).measure
+    assert "without the update" in drawn(make_summary(30.0)).measure
