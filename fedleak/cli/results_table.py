@@ -124,7 +124,7 @@ def _add_defenses(table: Table, summaries: list[Summary], metrics: list[str]) ->
 def _heading(first: Summary) -> str:
     arrow = "↑" if first.higher_is_better else "↓"
     unit = f" {first.unit}" if len(first.unit) <= 4 and first.unit else ""
-    return f"{first.group.metric}{unit} {arrow}\n(prior) no access"
+    return f"{first.group.metric}{unit} {arrow}\n(prior)\nno access"
 
 
 def _cell(summary: Summary | None) -> Text:
