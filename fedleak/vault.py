@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -91,26 +92,33 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
 
 
 def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[Tensor, " chosen"] | None) -> None:
-    """Stores a client's share once, and which of it a round used: None for all, round 0 for those before the first."""
+    """Stores a client's share once, and which of it a round used: None for all, round 0 for those before the first.
+
+    What a run of before left there of another share goes.
+    """
     stem = _share(vault, client)
     digest = hashlib.blake2b(share.inputs.numpy().tobytes() + share.labels.numpy().tobytes()).hexdigest()
     known = beside(stem, FACTS)
     if not known.exists() or json.loads(known.read_bytes()).get("digest") != digest:
+        for stale in _uses(vault, client):
+            stale.unlink()
         facts = {"space": share.space.facts(), "digest": digest}
         write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts)
     used = list(range(len(share))) if chosen is None else chosen.tolist()
     write_atomically(vault / "shares" / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
 
 
-def trained_until(vault: Path, round: int) -> dict[int, Batch]:
+def trained_until(vault: Path, round: int, cohort: Collection[int] | None = None) -> dict[int, Batch]:
     """By client the examples that it trained on in any round up to this one; without clients that never did.
+
+    Of the clients of a cohort alone, where it is given: another run may have left those of more.
 
     Raises `RecordingError` where that was not kept or is damaged.
     """
     used: dict[int, set[int]] = {}
-    for path in sorted((vault / "shares").glob("client-*-round-*.json")):
+    for path in _uses(vault):
         client, when = (int(part) for part in re.findall(r"\d+", path.stem))
-        if when <= round:
+        if when <= round and (cohort is None or client in cohort):
             used.setdefault(client, set()).update(_places(path))
     if not used:
         raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on")
@@ -119,6 +127,12 @@ def trained_until(vault: Path, round: int) -> dict[int, Batch]:
 
 def _share(vault: Path, client: int) -> Path:
     return vault / "shares" / f"client-{client:04d}"
+
+
+def _uses(vault: Path, client: int | None = None) -> list[Path]:
+    """A file for each round in which a client, or any of them, used some of its share."""
+    who = "*" if client is None else f"{client:04d}"
+    return sorted((vault / "shares").glob(f"client-{who}-round-*.json"))
 
 
 def _places(path: Path) -> list[int]:

@@ -109,7 +109,7 @@ class Message:
         Of a model all that any client trained on up to its round, recorded or not.
         """
         if self.of_model:
-            return joined(trained_until(self._vault, self.recording.round).values())
+            return joined(trained_until(self._vault, self.recording.round, self.cohort).values())
         return joined(deposit.examples for deposit in self.deposits)
 
     @cached_property

@@ -11,6 +11,7 @@ from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
+from fedleak.evaluation.message import Message
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording.files import find_recordings, read_recording
@@ -84,6 +85,20 @@ def test_rounds_that_nobody_records_count_too(tmp_path: Path) -> None:
     recorded(plan)
     everything = trained_until(Path(plan.vault), 0)
     assert sum(len(own) for own in everything.values()) == len(load(plan.source).clients)
+
+
+def test_what_an_earlier_run_left_in_the_folders_is_neither_a_release_nor_its_truth(tmp_path: Path) -> None:
+    recorded(plan_in(tmp_path, federation={**FEDERATION, "release": "every"}, records=["model"], seed=1))
+    again = {**FEDERATION, "clients": 2, "release": "last"}
+    plan = plan_in(tmp_path, federation=again, records=["model"], seed=2)
+    assert list(recorded(plan)) == ["round-0003/model"]
+    (path,) = find_recordings(Path(plan.recordings))
+    message = Message(path=path, recordings=Path(plan.recordings), vault=Path(plan.vault))
+    other = plan_in(tmp_path / "new", federation=again, records=["model"], seed=2)
+    recorded(other)
+    assert keys(message.truth.inputs) == {
+        key for own in trained_until(Path(other.vault), 3).values() for key in keys(own.inputs)
+    }
 
 
 def test_without_a_release_no_share_is_kept(tmp_path: Path) -> None:
