@@ -91,6 +91,15 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
 # What trained for a model: a client's share once, and of each round which of it was used.
 
 
+SHARES = "shares"
+"""The folder of a vault that they lie in."""
+
+
+def shares_in(vault: Path) -> list[Path]:
+    """All files that tell what trained for models."""
+    return sorted((vault / SHARES).glob("client-*"))
+
+
 def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[Tensor, " chosen"] | None) -> None:
     """Stores a client's share once, and which of it a round used: None for all, round 0 for those before the first.
 
@@ -105,7 +114,7 @@ def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[
         facts = {"space": share.space.facts(), "digest": digest}
         write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts)
     used = list(range(len(share))) if chosen is None else chosen.tolist()
-    write_atomically(vault / "shares" / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
+    write_atomically(vault / SHARES / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
 
 
 def trained_until(vault: Path, round: int, cohort: Collection[int] | None = None) -> dict[int, Batch]:
@@ -126,13 +135,13 @@ def trained_until(vault: Path, round: int, cohort: Collection[int] | None = None
 
 
 def _share(vault: Path, client: int) -> Path:
-    return vault / "shares" / f"client-{client:04d}"
+    return vault / SHARES / f"client-{client:04d}"
 
 
 def _uses(vault: Path, client: int | None = None) -> list[Path]:
     """A file for each round in which a client, or any of them, used some of its share."""
     who = "*" if client is None else f"{client:04d}"
-    return sorted((vault / "shares").glob(f"client-{who}-round-*.json"))
+    return sorted((vault / SHARES).glob(f"client-{who}-round-*.json"))
 
 
 def _places(path: Path) -> list[int]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from traceback import format_exception
@@ -25,7 +25,7 @@ from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.statistics.group import SENDERS, sender_of
-from fedleak.vault import stem_of
+from fedleak.vault import SHARES, shares_in, stem_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,7 @@ def _facts(federation: Federation, outcome: Outcome, seconds: float) -> dict[str
     return {
         "address": _address(federation),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
+        "shares": [path.name for path in shares_in(federation.vault)],
         "failures": [asdict(failure) for failure in outcome.failures],
         "seconds": seconds,
         "evaluation": outcome.evaluation,
@@ -153,7 +154,8 @@ def reusable(federation: Federation) -> Federated | None:
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     whole = facts["address"] == _address(federation) and all(failure.planned for failure in earlier.failures)
-    return earlier if whole and _intact(federation, earlier) else None
+    shares = [federation.vault / SHARES / name for name in facts["shares"]] if whole else []
+    return earlier if whole and _intact(federation, earlier, shares) else None
 
 
 def order_of(message: MessageKey) -> tuple[int, int, int]:
@@ -187,15 +189,16 @@ def _messages(recordings: Path) -> list[MessageKey]:
     return sorted(found, key=order_of)
 
 
-def _intact(federation: Federation, federated: Federated) -> bool:
-    """Whether every message is still what was recorded, and the truth of every client is there."""
+def _intact(federation: Federation, federated: Federated, shares: Sequence[Path]) -> bool:
+    """Whether every message is still what was recorded, and the truth of every client and of models is there."""
     try:
         same = all(_digest(federation.recordings, message) == digest for message, digest in federated.messages.items())
     except OSError:
         return False
     clients = [(round, who) for round, who in federated.messages if not isinstance(who, str)]
     truths = (stem_of(federation.vault, round, who) for round, who in clients)
-    return same and all(beside(stem, suffix).is_file() for stem in truths for suffix in (FACTS, TENSORS))
+    files = [beside(stem, suffix) for stem in truths for suffix in (FACTS, TENSORS)]
+    return same and all(path.is_file() for path in (*files, *shares))
 
 
 def _digest(recordings: Path, message: MessageKey) -> str:

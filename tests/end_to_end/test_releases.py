@@ -97,6 +97,20 @@ def test_other_queries_run_no_federation_again(
     assert run(parse_campaign(more), tmp_path / "run").exit_status == 0
 
 
+def test_what_was_lost_of_the_truth_of_a_model_is_made_again(tmp_path: Path) -> None:
+    one = {**TREE, "seed": 1, "adversary": {**TREE["adversary"], "queries": 4}, "defenses": [{"name": "none"}]}
+    whole = run(parse_campaign(one), tmp_path / "run").folder
+    before = figures(whole)
+    shutil.rmtree(whole.reconstructions)
+    (whole.vault("none") / "shares" / "client-0001-round-0001.json").unlink()
+    assert run(parse_campaign(one), whole.root).exit_status == 0
+    assert figures(whole) == before
+    shutil.rmtree(whole.reconstructions)
+    shutil.rmtree(whole.vault("none"))
+    assert run(parse_campaign(one), whole.root).exit_status == 0
+    assert figures(whole) == before
+
+
 def test_a_policy_fails_the_undefended_run_and_passes_the_label_with_few_queries(tmp_path: Path) -> None:
     training = {"clients": 4, "rounds": 20, "batch_size": 16, "batches": "all", "learning_rate": 0.05, "momentum": 0.9}
     tree = {
