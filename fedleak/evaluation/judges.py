@@ -46,6 +46,10 @@ class TrainedJudges:
         words = listed(f"{name} {error:.1%}" for name, error in self.errors)
         return f"the judges err: of real examples they take for another class, {words}"
 
+    def know(self, label: int) -> bool:
+        """Whether an example of the class was among those that they learnt from."""
+        return label in self.support_vectors.classes_
+
     def convinced(self, image: Float[Tensor, "*shape"], label: int) -> tuple[bool, ...]:
         """Of each whether it takes the image, clamped to its range, for one of the class."""
         rows = _rows(self.space, image[None])

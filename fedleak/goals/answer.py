@@ -37,6 +37,9 @@ class Judges(Protocol):
     def doubt(self) -> str | None:
         """What to know about their verdicts where one of them errs often, as a clause; None where none does."""
 
+    def know(self, label: int) -> bool:
+        """Whether they learnt of the class at all; one that they did not is in no image for them."""
+
     def convinced(self, image: Float[Tensor, "*shape"], label: int) -> tuple[bool, ...]:
         """Of each judge whether it takes the image for one of the class."""
 
@@ -54,11 +57,21 @@ class Subject:
     private: Batch
     """The private examples of the class."""
     blind: Float[Tensor, "guesses *shape"]
-    """What is guessed of it without access: the prior's guess and every draw of public examples."""
+    """What is guessed of it without access: the prior's guess first, then every draw of public examples."""
     known: bool
     """Whether the adversary's public data has examples of it, so that nothing was to be gained."""
     judges: Callable[[], Judges]
     """Raises `NotApplicable` where there are none. Asked for where they are needed: to train them takes a while."""
+
+    @cached_property
+    def unjudged(self) -> str | None:
+        """Why judges tell nothing of this class, as a clause; None where they do."""
+        judges = self.judges()
+        if not judges.know(self.label):
+            return f"the judges never saw class {self.label}"
+        if len(self.blind) and all(judges.convinced(self.blind[0], self.label)):
+            return f"the judges take what is guessed of class {self.label} without access for one of it already"
+        return None
 
     def nearest(self, images: Float[Tensor, "images *shape"]) -> Float64[Tensor, " images"]:
         """The mean squared error of each, in units of the range, to the private example that is nearest to it."""

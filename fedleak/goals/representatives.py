@@ -110,7 +110,7 @@ def _drawn(public: Batch, label: int, rng: Generator) -> Float[Tensor, "*shape"]
 
 
 def _value(metric: RepresentativeMetric, image: Float[Tensor, "*shape"], subject: Subject, is_shown: bool) -> float:
-    if not len(subject.private):
+    if not len(subject.private) or (metric.by_judges and not subject.known and subject.unjudged):
         return math.nan
     return metric.per_class(image, subject) if is_shown else metric.unshown
 
@@ -122,6 +122,8 @@ def _remarks(metric: RepresentativeMetric, answer: Answer, missing: int) -> Iter
         yield f"{missing} of {classes} classes had no usable image"
     if unheld := [str(one.label) for one in answer.subjects if not len(one.private)]:
         yield f"no private example is of class {', '.join(unheld)}"
+    if metric.by_judges:
+        yield from (why for one in answer.subjects if not one.known and (why := one.unjudged))
     if known := sum(one.known for one in answer.subjects):
         yield f"public data has {known} of {classes} classes, where nothing was to be gained"
     if metric.by_judges and (doubt := answer.judges().doubt):

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from math import isnan
 
 import pytest
 import torch
 
 from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.data.splits import load
-from fedleak.evaluation.judges import judges_of
-from fedleak.goals.answer import Judges, Subject
+from fedleak.evaluation.judges import judges_from, judges_of
+from fedleak.goals.answer import Answer, Judges, Subject
+from fedleak.goals.goals import GOALS
 from fedleak.goals.representatives import RepresentativeMetric
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
@@ -25,6 +28,9 @@ class Panel:
 
     verdicts: tuple[bool, ...] = (True, True)
     doubt: None = None
+
+    def know(self, label: int) -> bool:
+        return True
 
     def convinced(self, image: torch.Tensor, label: int) -> tuple[bool, ...]:
         return self.verdicts
@@ -79,6 +85,26 @@ def test_real_examples_of_a_class_are_recognised_and_the_mean_public_image_is_no
         asked = Subject(label=label, private=own, blind=mean[None], known=False, judges=judges)
         found += [(value("recognised", own.inputs.mean(0), asked), value("recognised", mean, asked))]
     assert found == [(1.0, 0.0)] * 5
+
+
+def test_a_class_that_judges_see_in_the_mean_public_image_or_never_saw_has_no_figure() -> None:
+    """Of all digits but 8 the mean looks like an 8 to them, and with more contrast it is nearer to real ones."""
+    splits = load("digits-mlp")
+    others = splits.auxiliary[torch.nonzero(splits.auxiliary.labels != 8).flatten()]
+    mean = class_means(others, torch.tensor([8]))[0]
+    harsher = ((mean - mean.mean()) * 1.3 + mean.mean()).clamp(0, 1)
+    own = splits.clients[torch.nonzero(splits.clients.labels == 8).flatten()]
+    answer = Answer(truth=own, classes=(8,), public=others, blind=(mean[None],))
+    made = Reconstruction(representatives=harsher[None])
+    for judges, why in (
+        (judges_of(source_of("digits-mlp")), "the judges take what is guessed of class 8 without access for one of it"),
+        (judges_from(others), "the judges never saw class 8"),
+    ):
+        measured = GOALS["representatives"].measure(
+            metrics.build("recognised", {}), made, replace(answer, judges=lambda judges=judges: judges)
+        )
+        assert isnan(measured.per_sample[0])
+        assert why in str(measured.reason)
 
 
 def test_only_recognised_may_be_a_verdict() -> None:
