@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedleak.errors import RecordingError, echo
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
 from fedleak.results.schema import Who
 from fedleak.settings.adversary import ATTACKERS_SETTINGS
+from fedleak.settings.base import is_name
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,12 @@ class RunFolder:
 
     def _trained_as(self, defense: str, federation: str) -> str:
         link = self._link(defense, federation)
-        return Path(link.read_text(encoding="utf-8")).name if link.is_file() else defense
+        if not link.is_file():
+            return defense
+        trained = link.read_text(encoding="utf-8", errors="replace")
+        if not is_name(trained):  # whoever gets a run of somebody else's is not led out of it
+            raise RecordingError(f"{link}: expected the name of a defense, got {echo(trained)}; run it again")
+        return trained
 
     def _link(self, defense: str, federation: str) -> Path:
         return self.root / "recordings" / federation / f"{defense}.link"

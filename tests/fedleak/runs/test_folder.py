@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from fedleak.errors import OutputError
+from fedleak.errors import OutputError, RecordingError
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.experiment import parse_experiment
 from fedleak.experiment.grid import parse_campaign
@@ -156,3 +156,13 @@ def test_dotfiles_of_others_are_left_alone(tmp_path, campaign):
     for _ in range(2):
         claim(RunFolder(tmp_path), campaign)
     assert all(path.read_text() == "precious" for path in others)
+
+
+@pytest.mark.parametrize("hostile", ["..", "../none", "/etc", "", "a/b", "\xff"])
+def test_a_link_leads_nowhere_but_to_a_defense_of_its_run(tmp_path, hostile):
+    folder = RunFolder(tmp_path)
+    folder.share("label", "", "none")
+    assert folder.vault("label") == tmp_path / "vault" / "none"
+    (tmp_path / "recordings" / "label.link").write_bytes(hostile.encode("latin-1"))
+    with pytest.raises(RecordingError, match=r"label\.link: expected the name of a defense"):
+        folder.recordings("label")
