@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.secure_aggregation import SecureAggregation
@@ -10,7 +10,7 @@ from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
-from fedleak.recording.payload import RING, ring_asked
+from fedleak.recording.payload import RING, Payload, ring_asked
 from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 
@@ -50,7 +50,8 @@ def read_recording(path: Path) -> Recording:
         raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
     try:
         recording = _recording(tensors, facts)
-    except (KeyError, TypeError) as error:
+        _require_facts(recording)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RecordingError(f"{path} is damaged ({error!r} is missing or wrong); record it again") from error
     if (came := recording.payload.get(RING)) is not None:
         bits, entries = ring_asked(recording.chain, recording.before, lambda: recording.task)
@@ -79,6 +80,22 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )
+
+
+def _require_facts(recording: Recording) -> None:
+    """Raises `ValueError` where its place would be none of a recording's, or a model has not the weights of its task.
+
+    The sentence says which.
+    """
+    whole = (recording.round, recording.seed, *recording.cohort)
+    if recording.kind not in get_args(Payload) or not recording.cohort or not all(type(one) is int for one in whole):
+        raise ValueError("kind, round, seed or cohort")
+    if min(recording.round, *recording.cohort) < 0:
+        raise ValueError("round or cohort")
+    if recording.kind == "model":
+        wanted = {name: value.shape for name, value in recording.task.network.state_dict().items()}
+        if {name: value.shape for name, value in recording.before.state_dict().items()} != wanted:
+            raise ValueError("the weights, which are not those of its task,")
 
 
 def _with_keys(table: dict[str, Any]) -> dict[str, Any]:

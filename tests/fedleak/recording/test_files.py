@@ -80,6 +80,22 @@ def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kind": "evil"}, {"cohort": "abc"}, {"cohort": []}, {"cohort": [-1]}, {"round": -1}, {"round": "../../x"},
+        {"seed": None}, {"training": None}, {"parameters": [], "buffers": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_facts_of_a_model_that_are_none_are_one_sentence(tmp_path: Path, changed: dict[str, Any]) -> None:
+    path = write_recording(tmp_path, replace(recording(), kind="model", payload={}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(RecordingError, match="is damaged") as caught:
+        read_recording(path)
+    assert "\n" not in str(caught.value)
+
+
 OURS, FLOWERS = {"use": "secure-aggregation"}, {"use": "secure-aggregation-flower"}
 NARROW = {**OURS, "ring_bits": 32, "max_value": 1.0}
 
