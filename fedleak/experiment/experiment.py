@@ -86,8 +86,11 @@ def parse_experiment(tree: Table) -> Experiment:
     return experiment
 
 
-def parse_unjudged(tree: Table) -> Experiment:
-    """The same where the attacks are not all there yet, so that metrics may still have nothing to judge."""
+def parse_unjudged(tree: Table, *, whole: bool = True) -> Experiment:
+    """The same where the attacks are not all there yet, so that metrics may still have nothing to judge.
+
+    Nor need its parts fit each other where it is not the whole, as what combinations of settings have in common.
+    """
     experiment = parse_settings(Experiment, tree)
     names = [row.name for row in experiment.defenses]
     if len(set(names)) < len(names):
@@ -101,7 +104,8 @@ def parse_unjudged(tree: Table) -> Experiment:
     if "metrics" not in experiment.model_fields_set:
         experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks())})
     experiment.build_attacks()
-    require_fitting(experiment)
+    if whole:
+        require_fitting(experiment)
     experiment.build_metrics()
     return experiment
 

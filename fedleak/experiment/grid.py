@@ -187,7 +187,7 @@ def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
     base = base if "task" in base else {**base, "task": first_changes.get("task")}
     found = axes.axes_of(base)
     first = axes.placed(base, {axis.path: axis.values[0] for axis in found})
-    facts = experiment_facts(parse_unjudged(first))
+    facts = experiment_facts(parse_unjudged(first, whole=False))
     del facts["metrics"]  # what fits one attack of several need not fit all
     for kind, number in (axis.path[:2] for axis in found if axis.path[-1] == "use"):
         facts[str(kind)][number] = base[str(kind)][number]  # each has options of its own: it stays as it was written

@@ -6,6 +6,7 @@ import pytest
 
 from fedleak.errors import ConfigError
 from fedleak.experiment.experiment import Experiment, parse_experiment
+from fedleak.experiment.grid import parse_campaign
 
 ASKING, READING = {"use": "confidence-inversion"}, {"use": "mi-face"}
 
@@ -52,3 +53,15 @@ def test_what_cannot_be_is_one_sentence(wrong: dict[str, Any], sentence: str) ->
     with pytest.raises(ConfigError, match=sentence) as caught:
         parsed(**wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_what_each_combination_sets_for_itself_need_not_be_set_for_all() -> None:
+    tree = {
+        "name": "budgets", "task": "digits-mlp", "federation": {"clients": 2, "release": "last"}, "attacks": [ASKING],
+        "vary": [{"name": f"{queries}", "adversary": {"queries": queries}} for queries in (10, 40)],
+    }  # fmt: skip
+    campaign = parse_campaign(tree)
+    assert [point.experiment.adversary.queries for point in campaign.points] == [10, 40]
+    assert parse_campaign(campaign.tree) == campaign
+    with pytest.raises(ConfigError, match=r"set adversary\.queries"):
+        parse_campaign({**tree, "vary": [{"name": "none", "seed": 3}, *tree["vary"]]})
