@@ -107,8 +107,11 @@ def failure_of_all(failures: Sequence[ClientFailure], sentence: str) -> FedleakE
 
 def clear_outcome(folder: Path) -> None:
     """Removes what an earlier federation left in the folder, its recordings too, and nothing else."""
-    senders = ("client-[0-9]*", "aggregate", "model")
-    ours = [f"round-[0-9]*/{who}.{kind}" for who in senders for kind in ("json", "safetensors")]
+    ours = [
+        f"round-[0-9]*/{who}.{kind}"
+        for who in ("client-[0-9]*", "aggregate", "model")
+        for kind in ("json", "safetensors")
+    ]
     for pattern in (*ours, FAILURES, EVALUATION, COSTS):
         for stale in folder.glob(pattern):
             stale.unlink()

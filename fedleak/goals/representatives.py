@@ -71,6 +71,9 @@ class Representatives(Goal):
             raise of_no_known_kind(metric)
         if not answer.classes:
             return Measured(reason="nothing tells which classes were asked about", fits=False)
+        given, wanted = tuple(guess.shape[1:]), answer.owned.space.shape
+        if given != wanted:
+            return Measured(reason=f"the attack gives images of shape {given}, and examples are of shape {wanted}")
         if len(guess) != len(answer.classes):
             return Measured(reason=f"the attack shows {len(guess)} classes and was asked about {len(answer.classes)}")
         shown = finite(guess).tolist()

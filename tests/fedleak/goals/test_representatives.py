@@ -98,6 +98,7 @@ def test_what_cannot_be_judged_says_why() -> None:
     images = torch.ones(2, 1, 6, 6)
     assert shown(images * math.nan)[1] == "the attack gave no image that is finite"
     assert shown(images[:1])[1] == "the attack shows 1 classes and was asked about 2"
+    assert shown(images.flatten(1))[1] == "the attack gives images of shape (36,), and examples are of shape (1, 6, 6)"
     assert shown(images, classes=())[1] == "nothing tells which classes were asked about"
     sets = Batch(PRIVATE.inputs, torch.ones(12, 4, dtype=torch.int64))
     assert "a set of labels" in str(shown(images, private=sets)[1])
