@@ -15,6 +15,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
+from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
@@ -22,6 +23,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
+from fedleak.experiment.access import require_classes
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import Panel, beside, draw
@@ -40,6 +42,7 @@ def attack_recording(
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
+    _require_budget(attack, terms.adversary.queries)
     if device is not None:
         kind, index = asked(device)
         own = placed({"use": attack.name, **attack.options()}, table, kind)
@@ -48,6 +51,7 @@ def attack_recording(
         attack = attacks.from_table(own, "--use")
     message = Message.at(path)
     recording, who = message.recording, message.sender
+    require_classes(terms.adversary, recording.task.classes, "--lacks")
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
@@ -195,6 +199,15 @@ def command(
     known = AdversarySettings(auxiliary=auxiliary, lacks=tuple(lacks or ()), queries=queries)
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
+
+
+def _require_budget(attack: Attack[Any], queries: int | None) -> None:
+    """Raises `ConfigError` where an attack asks and may not be told how often, or the other way round."""
+    asks = attack.sees is Served
+    if asks and queries is None:
+        raise ConfigError(f"{attack.name} asks a prediction API; say how many inputs, as in --queries 1000")
+    if not asks and queries is not None:
+        raise ConfigError(f"--queries: {attack.name} asks no prediction API; leave it out")
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError
 from fedleak.formatting import listed
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
 
@@ -38,7 +39,7 @@ def require_access(settings: PlanSettings, tables: Iterable[Table], chains: Mapp
     """
     seen = [(str(table["use"]), looks_at(table)) for table in tables]
     _require_what_is_seen(settings, seen)
-    _require_classes(settings.adversary.lacks, classes)
+    require_classes(settings.adversary, classes)
     for i, (name, chain) in enumerate(chains.items()):
         _require_a_service(settings, chain, f"defenses.{i}.chain", name)
 
@@ -66,16 +67,18 @@ def _require_what_is_seen(settings: PlanSettings, seen: list[tuple[str, type[Vie
         )
 
 
-def _require_classes(lacks: tuple[int, ...], classes: int) -> None:
+def require_classes(adversary: AdversarySettings, classes: int, where: str = "adversary.lacks") -> None:
+    """Raises `ConfigError` for lacking classes that there are not, twice, or of which none is left."""
+    lacks = adversary.lacks
     unknown = [one for one in lacks if one >= classes]
     if unknown:
-        raise ConfigError(f"adversary.lacks: no class {unknown[0]}; expected some of 0 to {classes - 1}")
+        raise ConfigError(f"{where}: no class {unknown[0]}; expected some of 0 to {classes - 1}")
     if len(set(lacks)) < len(lacks):
-        raise ConfigError(f"adversary.lacks: expected each class once, got {list(lacks)}")
-    if len(lacks) == classes:
+        raise ConfigError(f"{where}: expected each class once, got {list(lacks)}")
+    if len(lacks) == classes and adversary.auxiliary:
         raise ConfigError(
-            f"adversary.lacks: all {classes} classes, so that there is no public example left; leave some out, or set "
-            "adversary.auxiliary = 0 for an adversary without public examples"
+            f"{where}: all {classes} classes, so that there is no public example left; leave some out, or set "
+            f"{where.replace('lacks', 'auxiliary')} = 0 for an adversary without public examples"
         )
 
 
