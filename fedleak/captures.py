@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from fedleak.contracts.defense import Defense
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import plain
 from fedleak.contracts.served import Served
-from fedleak.errors import ConfigError, FederationError
+from fedleak.errors import ConfigError, FederationError, echo
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import public_examples
@@ -25,12 +25,13 @@ from fedleak.experiment.experiment import repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
+from fedleak.formatting import listed
 from fedleak.learning.batch import Batch
 from fedleak.learning.given import examples_of, module_of, task_of
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
-from fedleak.serving.callable_service import TOLERANCE, CallableService
+from fedleak.serving.callable_service import TOLERANCE, Arrays, CallableService
 from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import weights_of
@@ -187,7 +188,7 @@ def serve(
     asked: Sequence[int] = (),
     truth: Batch | None = None,
     judging: Batch | None = None,
-    arrays: Literal["torch", "numpy"] = "torch",
+    arrays: Arrays = "torch",
     tolerance: float = TOLERANCE,
 ) -> Audit:
     """A function from inputs to rows of probabilities as a prediction API that answers `queries` inputs in all.
@@ -195,15 +196,28 @@ def serve(
     `function` gets a tensor of shape (number, *shape) in float32, or with `arrays` a numpy array, and gives a row for
     each. `public` are examples of the same kind that the adversary holds; it is `asked` what these classes look like,
     by default those that it has no example of, or else all. Every input that is asked counts, over all attacks on it.
+    Raises `ConfigError` for classes that there are not, and for what is no function, no `Batch` or no kind of array.
     """
+    _require_what_serves(function, arrays, public=public, truth=truth, judging=judging)
     held = set(public.labels.tolist())
     wanted = tuple(asked) or tuple(label for label in range(classes) if label not in held) or tuple(range(classes))
-    if outside := [label for label in (*wanted, *held) if not 0 <= label < classes]:
-        raise ConfigError(f"serve: expected classes of 0 to {classes - 1}, got {outside[0]}")
+    for where, named in (("asked", wanted), ("public", held)):
+        if outside := [label for label in named if not 0 <= label < classes]:
+            raise ConfigError(f"serve: {where}: expected classes of 0 to {classes - 1}, got {outside[0]}")
     service = CallableService(function, public.space, classes, queries=queries, arrays=arrays, tolerance=tolerance)
     task = Task("your API", nn.Identity(), public.space.shape, classes, given=public.space)
     view = Served(task=task, service=service, auxiliary=public, classes=wanted)
     return Audit(view, truth, judging)
+
+
+def _require_what_serves(function: Callable[[Any], Any], arrays: str, **examples: Batch | None) -> None:
+    if not callable(function):
+        raise ConfigError(f"serve: expected a function from inputs to rows of probabilities, got {echo(function)}")
+    if arrays not in get_args(Arrays):
+        raise ConfigError(f"serve: expected arrays of {listed(get_args(Arrays), 'or')}, got {echo(arrays)}")
+    for name, given in examples.items():
+        if given is not None and not isinstance(given, Batch):
+            raise ConfigError(f"serve: {name}: expected Batch(inputs, labels), got {type(given).__name__}")
 
 
 def _require_every_client(failures: Sequence[ClientFailure]) -> None:

@@ -13,6 +13,8 @@ from fedleak.serving.metered import Answered, Metered
 
 TOLERANCE = 1e-3
 """How far the probabilities of an answer may be from summing to 1."""
+Arrays = Literal["torch", "numpy"]
+"""What a function is given its inputs as."""
 
 
 class CallableService(Metered):
@@ -30,7 +32,7 @@ class CallableService(Metered):
         classes: int,
         *,
         queries: int,
-        arrays: Literal["torch", "numpy"] = "torch",
+        arrays: Arrays = "torch",
         tolerance: float = TOLERANCE,
     ) -> None:
         """Nobody has asked it yet. A greater `tolerance` suits a service that rounds or hides what it answers."""

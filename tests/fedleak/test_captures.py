@@ -1,5 +1,7 @@
 """A function of the user's as a prediction API: three lines, and one sentence for each mistake."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,3 +94,31 @@ def test_an_attack_on_something_else_is_refused() -> None:
 def test_classes_that_there_are_not_are_refused() -> None:
     with pytest.raises(ConfigError, match="expected classes of 0 to 9, got 12"):
         of(predict, asked=[12])
+
+
+def test_a_class_of_the_public_examples_that_the_api_lacks_is_said_to_be_theirs() -> None:
+    with pytest.raises(ConfigError, match="public: expected classes of 0 to 4, got 5"):
+        serve(predict, SPLITS.auxiliary, classes=5, queries=50)
+
+
+def test_what_cannot_be_served_is_one_sentence() -> None:
+    """In a Python of its own: here wrong types are caught before they come so far."""
+    script = """
+import torch
+from fedleak.api import serve
+from fedleak.errors import ConfigError
+from fedleak.learning.batch import Batch
+good = dict(function=len, public=Batch(torch.zeros(2, 1, 8, 8), torch.arange(2)), classes=3, queries=5)
+for mistake in ({"function": 3}, {"arrays": "jax"}, {"public": ([0.5], [1])}, {"truth": ([0.5], [1])}):
+    try:
+        serve(**good | mistake)
+    except ConfigError as error:
+        print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [
+        "serve: expected a function from inputs to rows of probabilities, got 3",
+        "serve: expected arrays of torch or numpy, got 'jax'",
+        "serve: public: expected Batch(inputs, labels), got tuple",
+        "serve: truth: expected Batch(inputs, labels), got tuple",
+    ]
