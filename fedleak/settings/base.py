@@ -15,6 +15,8 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Table = dict[str, Any]
 A_NAME = "a name of letters, digits, spaces and . _ + = -"
+GOT = "got"
+"""In the context of an error on a whole table: the value in it that is wrong, which is shown alone."""
 TABLE_WANTED = ("model_type", "dict_type")
 """What pydantic says where a table is wanted."""
 Scalar = bool | int | float | str
@@ -72,7 +74,7 @@ def _sentence(model: type[BaseModel], error: ValidationError, where: str) -> str
     if first["type"] == "json_invalid":
         return f"{prefix}expected tables and lists of a few levels, got some that are nested too deeply"
     wanted = "a table" if first["type"] in TABLE_WANTED else first["msg"].removeprefix("Input should be ")
-    return f"{prefix}expected {wanted}, got {echo(first['input'])}"
+    return f"{prefix}expected {wanted}, got {echo(first.get('ctx', {}).get(GOT, first['input']))}"
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

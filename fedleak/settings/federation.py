@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from fedleak.errors import ConfigError
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.adversary import AdversarySettings
-from fedleak.settings.base import Amount, Count, Rate, Settings, Share, Table
+from fedleak.settings.base import GOT, Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.choices import Batches, Releases, Transform, as_table
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.partitioners import known_partitioner
@@ -95,7 +95,8 @@ class FederationSettings(Settings):
     def _released_once(self) -> "FederationSettings":
         named = self.releases
         if self.release == () or len(set(named)) < len(named) or any(round > self.rounds for round in named):
-            raise PydanticCustomError("release", f"rounds to release after, each once, of the {self.rounds} there are")
+            wanted = f"release of rounds of the {self.rounds} that there are, each once"
+            raise PydanticCustomError("release", wanted, {GOT: list(named)})  # type: ignore[arg-type]
         return self
 
     @model_validator(mode="after")

@@ -39,8 +39,8 @@ def test_weights_need_a_release_and_answers_a_service() -> None:
         ({"attack": ASKING, "queries": 5, "lacks": [10]}, "adversary.lacks: no class 10; expected some of 0 to 9"),
         ({"attack": ASKING, "queries": 5, "lacks": [1, 1]}, "adversary.lacks: expected each class once"),
         ({"attack": ASKING, "queries": 5, "lacks": list(range(10))}, "adversary.lacks: all 10 classes"),
-        ({"attack": READING, "release": [5]}, "rounds to release after, each once, of the 4 there are"),
-        ({"attack": READING, "release": [2, 2]}, "rounds to release after, each once, of the 4 there are"),
+        ({"attack": READING, "release": [5]}, "rounds of the 4 that there are, each once, got .5."),
+        ({"attack": READING, "release": [2, 2]}, "rounds of the 4 that there are, each once, got .2, 2."),
         ({"attack": READING, "release": "never"}, "a list of rounds such as"),
         ({"attack": READING, "release": "last", "chain": ({"use": "label-only"},)}, "so it does nothing"),
         (
