@@ -113,7 +113,8 @@ def fooled_judges(evidence: Evidence) -> Iterator[str]:
     """A sentence where judges were convinced by attacks that nothing was recognised of."""
     recognised = {s.group.variant for s in evidence.summaries if s.group.metric == "recognised" and s.mean == 0}
     seen = [s for s in evidence.summaries if s.group.metric == "judged" and s.mean >= FOOLED]
-    fooled = [s for s in seen if s.group.variant in recognised and judge(s) is Judgement.BESIDE]
+    alone = [s for s in seen if s.group.variant in recognised and judge(s) is Judgement.BESIDE]
+    fooled = [s for s in alone if not s.nothing_to_gain]  # where there is, an image may be right and yet no gain
     if fooled:
         who = listed(dict.fromkeys(s.group.attack for s in fooled))
         yield (

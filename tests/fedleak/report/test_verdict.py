@@ -310,6 +310,11 @@ def test_judges_who_are_right_or_not_convinced_are_not_said_to_be_fooled(make_su
     assert "fooled" not in lead(*inversion(make_summary, recognised, judged))
 
 
+def test_judges_are_not_fooled_where_public_data_has_the_class(make_summary):
+    known = [replace(one, nothing_to_gain=True) for one in inversion(make_summary, [0.0, 0.0], [1.0, 1.0])]
+    assert "fooled" not in lead(*known)
+
+
 def test_a_fooled_judge_is_told_beside_another_attack_that_recognises(make_summary):
     found = inversion(make_summary, [1.0, 1.0], [1.0, 1.0], attack="c2fmi")
     words = lead(*found, *inversion(make_summary, [0.0, 0.0], [1.0, 1.0]))
