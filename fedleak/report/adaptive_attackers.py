@@ -9,7 +9,7 @@ from fedleak.analysis.conditions import condition_of_row
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import guessing
 from fedleak.contracts.chain import Chain
-from fedleak.formatting import DASH, number, p_value, percent, signed
+from fedleak.formatting import DASH, counted, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
 from fedleak.profile.profile import fisher_bound
 from fedleak.report.pictures import Files
@@ -89,7 +89,7 @@ def _knowing(one: DefenseResult) -> str:
     if gain is None or not one.defended or math.isnan(gain.difference):
         return DASH
     chance = "" if math.isnan(gain.p_value) else f", p {p_value(gain.p_value)}"
-    return f"{signed(gain.difference, '')} over {gain.reference.attack} in {gain.pairs} pairs{chance}"
+    return f"{signed(gain.difference, '')} over {gain.reference.attack} in {counted(gain.pairs, 'pair')}{chance}"
 
 
 def _proof(result: DefenseResult) -> str:

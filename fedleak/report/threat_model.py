@@ -194,7 +194,7 @@ def _model(experiment: Experiment) -> str:
         return f"from the checkpoint {model.checkpoint}"
     if model.trained_rounds:
         return f"trained for {counted(model.trained_rounds, 'round')} beforehand"
-    return "with fresh weights, never trained"
+    return "begins with fresh weights" if experiment.models else "with fresh weights, never trained"
 
 
 def _varied(experiments: list[Experiment], of: Callable[[Experiment], object]) -> str:

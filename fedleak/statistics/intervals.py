@@ -37,6 +37,10 @@ class Interval:
     method: str
     """In words, with what it assumes: "Gaffke's bounds over 5 seeds", "too few: 1 message"."""
 
+    def of_each(self, carrier: str) -> "Interval":
+        """The same where what was attacked is no message of a round: `too few: 1 model`."""
+        return replace(self, method=self.method.replace("message", carrier))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Units:

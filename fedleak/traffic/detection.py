@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,12 +34,7 @@ class Share:
     def of(cls, cells: Sequence[AskedCell], values: Sequence[float]) -> "Share":
         """The interval is over seeds where there are five, else over cells; the threshold counts as given in it."""
         units = Units.of(values, [cell.row.seed for cell in cells])
-        return cls(mean=float(np.mean(values)), interval=_over_cells(of_mean(units, (0.0, 1.0))))
-
-
-def _over_cells(interval: Interval) -> Interval:
-    """Units that are no seeds are cells here, and not messages."""
-    return replace(interval, method=interval.method.replace("message", "cell"))
+        return cls(mean=float(np.mean(values)), interval=of_mean(units, (0.0, 1.0)).of_each("cell"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import statistics
 import pytest
 from scipy import stats
 
-from fedleak.results.schema import AGGREGATE
+from fedleak.results.schema import AGGREGATE, MODEL
 from fedleak.statistics.intervals import Units, of_mean
 from fedleak.statistics.summary import summarize
 
@@ -152,3 +152,9 @@ def test_a_sample_leaks_where_it_is_past_the_threshold_and_guessing_is_not(make_
 def test_a_label_that_guessing_hits_as_well_did_not_leak(make_row):
     (summary,) = summarize([make_row(1.0, 1.0, 1.0, 0.0, prior_per_sample=(1.0, 0.125, 0.0, 0.0), **RECALL)])
     assert (summary.share, summary.leaked) == (0.75, 2)
+
+
+def test_what_was_attacked_has_its_own_word_where_there_is_too_little_of_it(make_row):
+    model, message = summarize([make_row(9.0, client=MODEL), make_row(9.0)])
+    assert model.interval.method == "too few: 1 model"
+    assert message.interval.method == "too few: 1 message"
