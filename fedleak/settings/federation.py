@@ -96,7 +96,7 @@ class FederationSettings(Settings):
         named = self.releases
         if self.release == () or len(set(named)) < len(named) or any(round > self.rounds for round in named):
             wanted = f"release of rounds of the {self.rounds} that there are, each once"
-            raise PydanticCustomError("release", wanted, {GOT: list(named)})  # type: ignore[arg-type]
+            raise PydanticCustomError("release", wanted, {GOT: list(named)})
         return self
 
     @model_validator(mode="after")
