@@ -27,8 +27,8 @@ def figure(value: float) -> str:
 
 def setting_in_words(setting: Mapping[str, Scalar]) -> str:
     """`small batches, batch_size=4`: a combination by its name, other settings by the last part of their key."""
-    words = [str(value) if key == "vary" else f"{key.rpartition('.')[2]}={value}" for key, value in setting.items()]
-    return ", ".join(words)
+    named = {key: "none" if value == "" else str(value) for key, value in setting.items()}
+    return ", ".join(value if key == "vary" else f"{key.rpartition('.')[2]}={value}" for key, value in named.items())
 
 
 def number(value: float) -> str:

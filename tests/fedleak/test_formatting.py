@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fedleak.formatting import counted, listed, measured, number, p_value, percent
+from fedleak.formatting import counted, listed, measured, number, p_value, percent, setting_in_words
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,8 @@ def test_a_p_value_never_rounds_across_the_line(value, text):
 def test_words_are_listed_as_people_do():
     assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"], "or")) == ("a", "a and b", "a, b or c")
     assert (counted(1, "image"), counted(1200, "image")) == ("1 image", "1,200 images")
+
+
+def test_a_setting_that_a_combination_does_not_set_is_said_to_be_none() -> None:
+    setting = {"vary": "at once", "adversary.patience": "", "adversary.queries": 100}
+    assert setting_in_words(setting) == "at once, patience=none, queries=100"
