@@ -85,6 +85,8 @@ def line_chart(lines: Lines, name: str) -> Markup:
             linewidth=1.8,
             clip_on=False,
         )
+    if lines.share:
+        axes.set_ylim(0.0, 1.0)
     _ticks(axes, whole=True, log=lines.log)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
     description = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"

@@ -26,6 +26,8 @@ class Lines:
     """What is counted along the horizontal axis."""
     points: Mapping[str, Points]
     log: bool = False
+    share: bool = False
+    """Whether the values are shares, drawn from none to all, so that a small difference looks small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +53,12 @@ def curves(files: Files, rows: Sequence[Row]) -> list[Curves]:
     return charts
 
 
-def lines_of(title: str, over: str, points: Mapping[str, Points], *, log: bool = False) -> Lines | None:
+def lines_of(
+    title: str, over: str, points: Mapping[str, Points], *, log: bool = False, share: bool = False
+) -> Lines | None:
     """The chart of all points that can be drawn; None where there is none."""
     usable = {name: _usable(own, log=log) for name, own in points.items()}
-    return Lines(title=title, over=over, points=usable, log=log) if any(usable.values()) else None
+    return Lines(title=title, over=over, points=usable, log=log, share=share) if any(usable.values()) else None
 
 
 def _same_message(files: Files, rows: Sequence[Row]) -> dict[str, Saved]:

@@ -145,7 +145,7 @@ def _charts(where: str, measured: Sequence[Measured]) -> Iterator[Lines]:
                     name: [(float(m.queries), m.summary.mean) for m in own if _is_of(m, name, attack)]
                     for name in names[first : first + SERIES]
                 }
-                chart = lines_of(title, "queries", points)
+                chart = lines_of(title, "queries", points, share=True)
                 if chart is not None and any(len(line) > 1 for line in points.values()):
                     yield chart
 

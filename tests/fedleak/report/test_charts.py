@@ -160,3 +160,9 @@ def test_labels_are_apart_and_keep_their_order(places):
 
 def test_labels_with_room_stay_where_they_are():
     assert spread([10.0, 100.0, 50.0], 15.0, 0.0, 200.0) == [10.0, 100.0, 50.0]
+
+
+def test_shares_are_drawn_from_none_to_all():
+    drawn = Lines(title="recognised", over="queries", points={"none": [(100.0, 0.95), (300.0, 1.0)]}, share=True)
+    beside = ticks(line_chart(drawn, "shares"))[1]
+    assert (min(beside), max(beside)) == (0.0, 1.0)
