@@ -65,9 +65,11 @@ class Evidence:
         return [summary for summary in attackers(self.summaries) if kind_of(summary.group.metric) == kind]
 
     def places(self, kind: str) -> dict[Place, list[Summary]]:
-        """The summaries by defense, single messages and sums apart."""
+        """The summaries by defense, single messages and sums apart; models where something of the kind came of them."""
+        own = self.of(kind)
+        sides = {summary.group.carrier for summary in own if summary.messages}  # what updates are asked, models are not
         found: dict[Place, list[Summary]] = {}
-        for summary in self.of(kind):
+        for summary in (one for one in own if not sides or one.group.carrier in sides):
             found.setdefault((self.label(summary.group), summary.group.sender), []).append(summary)
         return found
 

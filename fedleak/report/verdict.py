@@ -192,7 +192,8 @@ def _no_proof(bare: Sequence[Summary]) -> str:
 def _without_repeating(clauses: Sequence[str]) -> str:
     """Of two clauses about one attack, the second does without its name."""
     who = clauses[0].partition(" ")[0]
-    return listed([clauses[0], *(clause.removeprefix(f"{who} ") for clause in clauses[1:])])
+    named = f"{who} " if who != "no" else ""  # of "no attacker" each keeps its own
+    return listed([clauses[0], *(clause.removeprefix(named) for clause in clauses[1:])])
 
 
 def _at_worst(evidence: Evidence) -> str:

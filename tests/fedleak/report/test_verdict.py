@@ -310,6 +310,25 @@ def test_judges_who_are_right_or_not_convinced_are_not_said_to_be_fooled(make_su
     assert "fooled" not in lead(*inversion(make_summary, recognised, judged))
 
 
+def test_models_and_messages_of_one_run_are_each_asked_what_they_are_attacked_for(make_summary):
+    none = {"failed": 0, "defense": "none"}
+    words = drawn(
+        make_summary(10.0, 10.0, **none),
+        labels(make_summary, 0.0, 0.0, **none),
+        make_summary(half=0.1, metric="recognised", **CLASSES, **none),
+        make_summary(0.0, 0.0, half=0.1, metric="recognised", sender="model", attack="mi-face", **CLASSES, **none),
+        make_summary(sender="model", attack="mi-face", **none),
+    )
+    assert [one.what for one in words.findings[0].remarks] == ["images", "labels", "classes"]
+    assert "has a figure" not in " ".join(words.lead)
+
+
+def test_a_second_clause_about_no_attacker_says_no_attacker_too(make_summary):
+    words = lead(make_summary(10.0, 10.0), labels(make_summary, 0.0, 0.0))
+    assert "no attacker rebuilt" in words
+    assert " and no attacker read" in words
+
+
 def test_judges_are_not_fooled_where_public_data_has_the_class(make_summary):
     known = [replace(one, nothing_to_gain=True) for one in inversion(make_summary, [0.0, 0.0], [1.0, 1.0])]
     assert "fooled" not in lead(*known)
