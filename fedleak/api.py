@@ -5,7 +5,7 @@ guess = attack(captured, "inverting-gradients", steps=400)
 for figure in score(guess, captured):
     print(figure.metric, figure.value, "prior", figure.baseline, "no access", figure.no_access)
 
-A prediction API of your own is any function from inputs to rows of probabilities:
+A prediction API of your own is any function from inputs to rows of probabilities; examples are `Batch(inputs, labels)`:
 
 audit = serve(predict, public, classes=10, queries=1000, truth=private, judging=others)
 guess = attack(audit, "confidence-inversion")
@@ -32,9 +32,10 @@ from fedleak.evaluation.scoring import score as compare
 from fedleak.evaluation.views import LOOKS_AT, shown
 from fedleak.goals.answer import no_judges
 from fedleak.goals.goals import GOALS
+from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
-__all__ = ["INFERENCE", "METRICS", "Audit", "Capture", "attack", "capture", "observe", "score", "serve"]
+__all__ = ["INFERENCE", "METRICS", "Audit", "Batch", "Capture", "attack", "capture", "observe", "score", "serve"]
 METRICS = (*GOALS["inputs"].metrics, *GOALS["labels"].metrics)
 """What a guess at the examples is scored by."""
 INFERENCE = tuple(name for goal in GOALS.values() for name in goal.metrics if name not in METRICS)

@@ -67,7 +67,8 @@ def print_checks(checks: list[Check]) -> None:
     checks = [check for check in checks if check.verdict != "released"]
     wrong = len(list(disagreeing(checks)))
     undecided = sum(check.verdict == "undecided" for check in checks)
-    typer.echo(f"{len(checks) - wrong - undecided} of {len(checks)} messages agree with the truth or are masked")
+    if checks or not released:
+        typer.echo(f"{len(checks) - wrong - undecided} of {len(checks)} messages agree with the truth or are masked")
     if released:
         typer.echo(f"{counted(released, 'model')} released: nothing recomputes one")
     if undecided:
