@@ -29,7 +29,7 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
     """Which examples each client holds: disjoint indices into `examples`, one tensor a client.
 
     The same seed gives the same shares. Raises `ConfigError` where a client would have less than one batch (times
-    `settings.batches`).
+    `settings.batches`), or fewer examples than `settings.examples`.
     """
     needed = settings.batch_size * (1 if settings.batches == "all" else settings.batches)
     if settings.clients * needed > len(examples):
@@ -39,13 +39,28 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
         )
     order = torch.randperm(len(examples), generator=generator(seed, "partition"))
     shares = [order[places] for places in _places(examples[order], settings, seed, needed)]
+    shares = [_capped(share, client, settings, seed) for client, share in enumerate(shares)]
+    more = "fewer clients" if settings.examples is None else "more examples"
     for client, share in enumerate(shares):
         if len(share) < needed:
             raise ConfigError(
                 f"federation: client {client} has {len(share)} examples and needs {needed} (batch_size x batches); "
-                f"take fewer clients, smaller batches or other options of {settings.partitioner}"
+                f"take {more}, smaller batches or other options of {settings.partitioner}"
             )
     return shares
+
+
+def _capped(share: Tensor, client: int, settings: FederationSettings, seed: int) -> Tensor:
+    """As many of a share, by chance, as a client keeps."""
+    kept = settings.examples
+    if kept is None:
+        return share
+    if kept > len(share):
+        raise ConfigError(
+            f"federation.examples: expected at most the {len(share)} examples of client {client}'s share, got {kept}; "
+            "take fewer clients or fewer examples"
+        )
+    return share[torch.randperm(len(share), generator=generator(seed, "examples kept", client))[:kept]]
 
 
 def _places(examples: Batch, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:

@@ -86,6 +86,8 @@ class FederationPlan(PlanSettings):
         """
         left_out: dict[str, bool | set[str]] = {"recordings": True, "vault": True, "records": True}
         left_out |= {"federation": {"release"}, "adversary": {"lacks", "queries", "patience"}}
+        if self.federation.examples is None:  # what is not capped has the name that it had when nothing could be
+            left_out["federation"] = {"release", "examples"}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}
         text = self.model_dump_json(exclude=left_out)

@@ -31,6 +31,8 @@ class FederationSettings(Settings):
     """Of flwr-datasets, by its class: how the clients' examples are shared out."""
     partitioner_options: Table = Field(default={})
     """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
+    examples: Count | None = None
+    """What each client keeps at most of its share, drawn at random; nobody trains on the rest. None: all of it."""
     strategy: str = "FedAvg"
     strategy_options: Table = Field(default={})
     """Keyword arguments of the strategy's constructor, as Flower names them."""

@@ -108,6 +108,25 @@ def test_a_strict_continuous_one_sorts_by_brightness() -> None:
     assert max(means) - min(means) > 0.5
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_capped_share_is_so_many_of_the_whole_one_by_chance(kind: str) -> None:
+    whole, capped = shares(kind=kind), shares(kind=kind, examples=20)
+    assert [len(share) for share in capped] == [20] * 4
+    for all_of_it, kept in zip(whole, capped, strict=True):
+        assert set(kept.tolist()) < set(all_of_it.tolist())
+        assert kept.tolist() != all_of_it[:20].tolist()
+    assert [share.tolist() for share in capped] == [share.tolist() for share in shares(kind=kind, examples=20)]
+
+
+def test_a_cap_beyond_the_share_or_below_a_batch_is_refused() -> None:
+    least = min(len(share) for share in shares())
+    shares(examples=least)
+    with pytest.raises(ConfigError, match=f"federation.examples: expected at most the {least} examples of client"):
+        shares(examples=least + 1)
+    with pytest.raises(ConfigError, match=r"client 0 has 3 examples and needs 4 .* more examples"):
+        shares(examples=3, batch_size=4)
+
+
 def test_iid_shares_are_equal_to_within_one_and_mixed() -> None:
     given_out = shares(clients=3)
     sizes = {len(share) for share in given_out}
