@@ -1,4 +1,4 @@
-"""Membership challenge: which of these records are behind a message? The candidates, and the answer."""
+"""Membership challenge: which of these records are behind a message, or a model? The candidates, and the answer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fedleak.randomness import generator
 __all__ = ["FEWEST", "MOST", "Challenge", "Question", "non_members_among", "some_of"]
 
 MOST = 500
-"""Non-members, and examples of other clients, that are asked about at most."""
+"""Non-members, examples of other clients, and members of a model that are asked about at most."""
 
 FEWEST = 100
 """Non-members that there should be: with fewer a false positive rate of 1% means nothing."""

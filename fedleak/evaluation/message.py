@@ -147,12 +147,16 @@ class Message:
 
     @cached_property
     def question(self) -> Question | None:
-        """Whose examples are behind it? None where nobody knows the answer, or it is a model."""
-        if self.vault is None or self.of_model:
+        """Whose examples are behind it? None where nobody knows the answer.
+
+        Of a model: which were trained on, by any client. There are no other clients then.
+        """
+        if self.vault is None:
             return None
         seed_key = (self.recording.seed, self.round, self.cohort)
+        truth = self.truth
         return Question(
-            members=self.truth,
+            members=some_of(truth, generator("members", *seed_key)) if self.of_model else truth,
             other_clients=self._other_clients(self.vault, seed_key),
             non_members=self._non_members(self.vault, seed_key),
             seed_key=seed_key,
@@ -175,7 +179,9 @@ class Message:
         return self._deposits[round, client]
 
     def _other_clients(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
-        """What the round's other clients trained on."""
+        """What the round's other clients trained on; nothing where it is a model, which all of them are behind."""
+        if self.of_model:
+            return self.truth[torch.zeros(0, dtype=torch.int64)]
         clients = [client for round, client in deposited(vault) if round == self.round and client not in self.cohort]
         if not clients:
             return self.truth[torch.zeros(0, dtype=torch.int64)]
@@ -185,6 +191,7 @@ class Message:
     def _non_members(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
         """Clients' examples that no recorded round used; where too few are left, the test set, which nobody trains on.
 
+        Of a model those that no round at all used.
         The first are the fairer: a model that was trained before the recorded rounds has seen them as it has the
         members.
         """
@@ -193,7 +200,13 @@ class Message:
         return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
 
     def _used(self, vault: Path) -> Iterator[Batch]:
-        """The examples of every recorded round; those of other rounds are looked through and not kept."""
+        """The examples of every recorded round; those of other rounds are looked through and not kept.
+
+        Of a model those of every round, recorded or not.
+        """
+        if self.of_model:
+            yield from trained_until(vault, LARGEST).values()
+            return
         for round, client in deposited(vault):
             found = self._deposit(round, client) if round == self.round else withdraw(vault, round, client)
             yield found.examples

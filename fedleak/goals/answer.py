@@ -22,7 +22,8 @@ class Challenge:
 
     candidates: Batch
     members: Int[Tensor, " members"]
-    """The place of each true example among the candidates, in the order of the truth."""
+    """The place of each true example among the candidates, in the order of the truth; of a model in any, and maybe not
+    of all."""
     other_clients: Int[Tensor, " others"]
     """Places of examples that other clients trained on in the same round."""
     non_members: Int[Tensor, " non_members"]

@@ -9,18 +9,18 @@ import torch
 from fedleak.contracts.attack import attacks
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
-from fedleak.evaluation.challenge import FEWEST, Challenge, Question
+from fedleak.evaluation.challenge import FEWEST, MOST, Challenge, Question
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch, joined
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, Who
+from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
-from fedleak.vault import withdraw
+from fedleak.vault import trained_until, withdraw
 
 TASK = "digits-mlp"
 
@@ -95,6 +95,48 @@ def test_where_every_example_was_used_the_test_set_is_asked_about(tmp_path):
     question, _ = asked(run, 1, 0)
     assert images(question.non_members) <= images(load(TASK).test)
     assert len(question.non_members) >= FEWEST
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Two clients with forty examples each, of which two rounds use all; the model leaves after each."""
+    batches = {"batch_size": 8, "batches": "all", "examples": 40}
+    return federate(tmp_path_factory.mktemp("released"), clients=2, rounds=2, release="every", **batches)
+
+
+def test_members_of_a_model_are_what_any_client_trained_on_and_non_members_what_none_did(released):
+    question, challenge = asked(released, 2, MODEL)
+    members = images(joined(trained_until(released.vault("none"), 2).values()))
+    assert images(question.members) == members
+    assert len(question.members) == len(challenge.members) == 80
+    assert images(question.non_members) <= images(load(TASK).clients) - members
+    assert len(question.non_members) >= FEWEST
+    assert len(question.other_clients) == len(challenge.other_clients) == 0
+    assert images(challenge.candidates[challenge.members]) == members
+
+
+def test_strangers_to_a_model_are_strangers_to_later_ones_too(tmp_path):
+    run = federate(tmp_path, clients=2, rounds=3, batch_size=30, release=[1, 3])
+    used = images(joined(trained_until(run.vault("none"), 3).values()))
+    question, _ = asked(run, 1, MODEL)
+    assert len(question.members) == 60
+    assert len(used) > 60
+    assert not images(question.non_members) & used
+
+
+def test_of_many_members_of_a_model_some_are_asked_about(tmp_path):
+    run = federate(tmp_path, clients=1, batch_size=64, batches="all", release="last")
+    question, challenge = asked(run, 1, MODEL)
+    truth = images(message_in(run, 1, MODEL).truth)
+    assert len(challenge.members) == MOST < len(truth)
+    assert images(question.members) < truth
+    assert images(question.non_members) <= images(load(TASK).test)
+
+
+def test_the_order_of_a_model_s_candidates_tells_nothing(released):
+    _, challenge = asked(released, 2, MODEL)
+    place = challenge.members.double().mean() / len(challenge.candidates)
+    assert place == pytest.approx(0.5, abs=0.1)
 
 
 def test_an_attack_is_given_what_it_wants_and_no_more(run):
