@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.update import Meaning, UpdateKind, meaning_of, reach
@@ -67,11 +68,17 @@ def _items(tensors: NamedTensors | None) -> list[tuple[str, Tensor]]:
     return list((tensors or {}).items())
 
 
-def candidates_of(observation: Observation) -> Batch:
-    """The records that the adversary is asked about, where there are any and the update can be attacked."""
-    if observation.candidates is None or not len(observation.candidates):
+def records_of(view: View) -> Batch:
+    """The records that the adversary is asked about; raises `NotApplicable` where there are none."""
+    if view.candidates is None or not len(view.candidates):
         raise NotApplicable(
             "nobody was asked about: the attack needs candidates, which come with a message whose truth is known"
         )
+    return view.candidates
+
+
+def candidates_of(observation: Observation) -> Batch:
+    """The same, where the update can be attacked."""
+    records = records_of(observation)
     require_usable(observation)
-    return observation.candidates
+    return records

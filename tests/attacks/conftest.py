@@ -182,6 +182,31 @@ def trained() -> tuple[Task, Callable[..., Batch]]:
 
 
 @pytest.fixture(scope="session")
+def overfit() -> tuple[Task, Batch]:
+    """A perceptron that knows 40 random images by heart, and as candidates those, which come first, and 60 others."""
+    with seeded("overfit task"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(36, 24), nn.ReLU(), nn.Linear(24, 4))
+    task, rng = Task("tiny-overfit", network, (1, 6, 6), 4), generator("overfit")
+    candidates = Batch(torch.rand(100, 1, 6, 6, generator=rng), torch.randint(4, (100,), generator=rng))
+    training = LocalTraining(batch_size=10, epochs=100, batches=4, learning_rate=0.1, momentum=0.9)
+    after = train_locally(task, weights_of(network), candidates[torch.arange(40)], training, ("overfit",))
+    network.load_state_dict(after.state_dict())
+    return task, candidates
+
+
+@pytest.fixture(scope="session")
+def told_apart() -> Callable[[Reconstruction], float]:
+    """The share of pairs in which a member of `overfit` scores higher than another, ties for half (AUC)."""
+
+    def share(guess: Reconstruction) -> float:
+        assert guess.membership is not None, guess.failure
+        own, others = guess.membership[:40, None], guess.membership[None, 40:]
+        return float(((own > others).double() + (own == others) / 2).mean())
+
+    return share
+
+
+@pytest.fixture(scope="session")
 def inverted(trained, serve) -> Callable[..., tuple[Served, Reconstruction]]:
     """Asks an attack what class 3 of `trained` and class 0 look like; public data has no example of class 3."""
     task, drawn = trained

@@ -23,6 +23,16 @@ def losses(task: Task, weights: Weights, examples: Batch) -> Float[Tensor, " exa
     return torch.cat(parts).double()
 
 
+def rightness(task: Task, weights: Weights, examples: Batch) -> Float[Tensor, " examples"]:
+    """1 for each example whose label, or set of labels, the model decides for, else 0."""
+    with torch.no_grad():
+        parts = [
+            (task.criterion.decided(task.logits(weights, part.inputs, mode="eval")) == part.labels).view(len(part), -1)
+            for part in map(examples.__getitem__, torch.split(torch.arange(len(examples)), CHUNK))
+        ]
+    return torch.cat(parts).all(1).double()
+
+
 def drops(observation: Observation, examples: Batch) -> Float[Tensor, " examples"]:
     """By how much the update lowers the loss of each example."""
     task = observation.task
