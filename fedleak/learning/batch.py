@@ -33,7 +33,7 @@ class Batch:
 
     def to(self, device: str) -> "Batch":
         """The same on a device; on the one where it is, the same tensors."""
-        return Batch(self.inputs.to(device), self.labels.to(device))
+        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
 
     def __getitem__(self, index: Int[Tensor, " chosen"]) -> "Batch":
         return replace(self, inputs=self.inputs[index], labels=self.labels[index])

@@ -106,7 +106,7 @@ def tried(network: nn.Module, inputs: Tensor, mode: Mode, place: str, what: str)
 
     Raises `ConfigError` where there are none, or no parameter has a part in them.
     """
-    several = inputs if len(inputs) > 1 else inputs.repeat(2, 1, 1, 1)  # BatchNorm takes no single one
+    several = inputs if len(inputs) > 1 else torch.cat([inputs, inputs])  # BatchNorm takes no single one
     outputs = next(_runs(network, several, mode, place, what))[0]
     if not isinstance(outputs, Tensor):
         auxiliary = any("aux" in name for name in getattr(outputs, "_fields", ()))
@@ -149,7 +149,7 @@ def set_aside_unreached(network: nn.Module, inputs: Tensor, mode: Mode) -> None:
 
 def _runs(network: nn.Module, inputs: Tensor, mode: Mode, place: str, what: str) -> Iterator[tuple[Any, Weights]]:
     """What a network makes of a few examples at a time, and copies of its weights that it made it with."""
-    task = Task("tried", network, (inputs.shape[1], inputs.shape[2], inputs.shape[3]), 0)
+    task = Task("tried", network, tuple(inputs.shape[1:]), 0)
     was_training = network.training
     for some in torch.split(inputs, FEW):
         weights = Weights.of(network).clone()
