@@ -10,7 +10,15 @@ from fedleak.contracts.criterion import criterion_of
 from fedleak.contracts.data import source_of_table
 from fedleak.contracts.model import models
 from fedleak.contracts.network import network_of
-from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, image_folder, register_source, sources
+from fedleak.contracts.source import (
+    CATALOGUE,
+    IMAGE_FOLDER,
+    TABLE_FILES,
+    image_folder,
+    register_source,
+    sources,
+    table_file,
+)
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.loss import CrossEntropy
 from fedleak.learning.source import Shape, Source
@@ -19,6 +27,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 from fedleak.settings.task import TaskSettings
+from fedleak.tables.described import described
 
 __all__ = [
     "Shape",
@@ -35,7 +44,8 @@ __all__ = [
 
 @lru_cache(maxsize=32)
 def task_of(settings: TaskSettings | str) -> Task:
-    """The task of a table or of a name: `SOURCE-MODEL`, `image-folder:PATH` (a convnet), `image-folder-MODEL:PATH`.
+    """The task of a table or of a name: `SOURCE-MODEL`, `image-folder:PATH` (a convnet), `image-folder-MODEL:PATH`,
+    `csv:PATH` (an mlp), `csv-MODEL:PATH`, and so for `adult`.
 
     Raises `ConfigError` where there is no such task, or its network and its data do not fit.
     """
@@ -61,12 +71,18 @@ def parse_name(name: str) -> tuple[Source, str]:
     kind, colon, path = name.partition(":")
     if kind.startswith(IMAGE_FOLDER) and colon:
         return image_folder(Path(path).expanduser()), kind.removeprefix(IMAGE_FOLDER).removeprefix("-") or "convnet"
+    for file in TABLE_FILES:
+        if colon and (kind == file or kind.startswith(f"{file}-")):
+            model = kind.removeprefix(file).removeprefix("-") or "mlp"
+            return described(table_file(file, Path(path).expanduser())), model
     known = {cls.name for cls in models}  # first: finding the models also loads plug-ins, which may add sources
     for source in sources.values():
         model = name.removeprefix(f"{source.name}-")
         if model != name and model in known:
-            return source, model
-    raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH'))}")
+            return described(source), model
+    raise ConfigError(
+        f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH', 'csv:PATH'))}"
+    )
 
 
 def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None = None) -> Weights:
@@ -98,5 +114,5 @@ def _task(settings: TaskSettings, source: Source) -> Task:
 
 def _network(settings: TaskSettings, source: Source) -> nn.Module:
     if settings.is_short:
-        return models.build(parse_name(settings.label)[1], {}, "task").network(source.shape, source.classes)
+        return models.build(parse_name(settings.label)[1], {}, "task").on(source)
     return network_of(settings, source)

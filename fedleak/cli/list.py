@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fedleak.cli.options import FormOption, Kind, write_json
 from fedleak.contracts.catalogue import FAMILIES, OUTSIDE, Entry, entries
-from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, sources
+from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, TABLE_FILES, sources
 from fedleak.learning.source import Source
 
 PLACES = {
@@ -73,6 +73,8 @@ def listed_tasks() -> Iterator[Listed]:
             yield _task(source, about, name, name.removeprefix(f"{source.name}-"))
     own = Source(IMAGE_FOLDER, (3, 32, 32), 0, "a folder of your own images, one subfolder a class")
     yield _task(own, own.summary, f"{IMAGE_FOLDER}:PATH", "convnet")
+    for kind, words in TABLE_FILES.items():
+        yield _task(Source(kind, (), 0, f"{words}, from its file"), f"{words}, from its file", f"{kind}:PATH", "mlp")
 
 
 LISTS: dict[Kind, Callable[[], Iterator[Listed]]] = {

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-from fedleak.contracts.source import FOLDER_SHAPE, IMAGE_FOLDER, image_folder, sources
+from fedleak.contracts.source import FOLDER_SHAPE, IMAGE_FOLDER, TABLE_FILES, image_folder, sources, table_file
 from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.learning.source import Source
 from fedleak.settings.task import TaskSettings, is_own
+from fedleak.tables.described import described
 
 OWN = "own"
 """The loader of what a user's function or data set gives."""
@@ -18,10 +19,13 @@ def source_of_table(settings: TaskSettings) -> Source:
     kind, colon, reference = data.partition(":")
     if not colon:
         _require_known(data)
-        return _fixed(sources[data], settings)
+        return _fixed(described(sources[data]), settings)
     shape = (3, size, size) if size is not None else settings.shape
     if kind == IMAGE_FOLDER:
         return _checked(image_folder(Path(reference).expanduser(), shape or FOLDER_SHAPE), settings)
+    if kind in TABLE_FILES:
+        options = json.dumps(settings.data_options, sort_keys=True)
+        return _checked(described(table_file(kind, Path(reference).expanduser(), options)), settings)
     if shape is None or settings.classes is None:
         raise ConfigError(
             f"task: beside the data {echo(data)} expected a shape and a number of classes, which the server knows "
@@ -48,7 +52,14 @@ def source_of_table(settings: TaskSettings) -> Source:
 
 def _require_known(name: str) -> None:
     if name not in sources:
-        known = (*sources, "image-folder:PATH", "torchvision:NAME", "huggingface:NAME", "MODULE:NAME")
+        known = (
+            *sources,
+            "image-folder:PATH",
+            *(f"{kind}:PATH" for kind in TABLE_FILES),
+            "torchvision:NAME",
+            "huggingface:NAME",
+            "MODULE:NAME",
+        )
         raise ConfigError(f"task.data: no data set is called '{name}'{did_you_mean(name, known)}")
 
 

@@ -35,7 +35,7 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
     address = settings.network or ""
     kind, colon, name = address.partition(":")
     if not colon:
-        network = models.build(address, settings.options, PLACE).network(source.shape, source.classes)
+        network = models.build(address, settings.options, PLACE).on(source)
     elif kind in LIBRARIES:
         network = LIBRARIES[kind](name, settings.options, source)
     else:

@@ -1,4 +1,4 @@
-"""Data sources by name: those of ours, those that plug-ins register, and folders of images."""
+"""Data sources by name: those of ours, those that plug-ins register, folders of images and files of tables."""
 
 from pathlib import Path
 
@@ -27,8 +27,11 @@ CATALOGUE = (
     "cifar10-resnet18",
     "fashion-mnist-lenet",
     "fashion-mnist-convnet",
+    "diabetes-mlp",
+    "breast-cancer-mlp",
 )
-"""Tasks to start from; any source goes with any model, and `image-folder-MODEL:PATH` with a folder of one's own."""
+"""Tasks to start from; any source of images goes with any model, one of tables with perceptrons, and
+`image-folder-MODEL:PATH` and `csv-MODEL:PATH` with a folder or a table of one's own."""
 
 
 _FIXED = (
@@ -41,7 +44,11 @@ _FIXED = (
     Source(
         "fashion-mnist", (1, 28, 28), 10, "Fashion-MNIST, from files (Debian's dataset-fashion-mnist) or the network"
     ),
+    Source("diabetes", (11,), 2, "scikit-learn's diabetes: 442 patients, ten columns, the disease goes far or not"),
+    Source("breast-cancer", (30,), 2, "scikit-learn's breast cancer: 569 samples, thirty numbers, benign or not"),
 )
+TABLE_FILES = {"adult": "Adult, the census of 1994", "csv": "a table of your own"}
+"""Tables that are read from a path, by what stands before it. What is public of a table is in it: `fedleak.tables`."""
 sources: dict[str, Source] = {source.name: source for source in _FIXED}
 
 
@@ -65,3 +72,8 @@ def image_folder(path: Path, shape: Shape = FOLDER_SHAPE) -> Source:
     if classes < 2:
         raise DataError(f"image-folder: {path} has {classes} subfolders; expected two or more, one for each class")
     return Source(IMAGE_FOLDER, shape, classes, f"the images in {path}", path)
+
+
+def table_file(kind: str, path: Path, options: str = "{}") -> Source:
+    """A table in a file, or in the files of a folder, before its public rows are read."""
+    return Source(kind, (), 0, f"{TABLE_FILES[kind]}, {path}", path, options=options)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from fedleak.data.loader import Loader, batch_of, loaders, package_file
+from fedleak.data.loader import Loader, batch_of, loaders
+from fedleak.io.package_files import package_file
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
 

@@ -1,9 +1,6 @@
-"""Data loaders: their contract, the registry that finds them by source name, and files inside packages."""
+"""Data loaders: their contract, and the registry that finds them by source name."""
 
 from abc import ABC, abstractmethod
-from enum import IntEnum
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,14 +12,6 @@ from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
-
-
-class Part(IntEnum):
-    """Who holds an example."""
-
-    CLIENTS = 0
-    TEST = 1
-    AUXILIARY = 2
 
 
 class Loader(Plugin, ABC):
@@ -46,19 +35,6 @@ class Loader(Plugin, ABC):
 
 
 loaders: Registry[Loader] = Registry("data set", "fedleak.data")
-
-
-def package_file(package: str, path: str) -> Path:
-    """A file inside an installed package, found without importing the package (which can take seconds)."""
-    spec = find_spec(package)
-    folders = [] if spec is None else spec.submodule_search_locations or []
-    for folder in folders:
-        if (file := Path(folder, path)).is_file():
-            return file
-    raise DataError(
-        f"expected '{path}' inside the installed package '{package}', found none; "
-        "install the versions in constraints.txt"
-    )
 
 
 def labels_in_sets(given: Tensor, classes: int, what: str) -> Int[Tensor, "examples classes"]:

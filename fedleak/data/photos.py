@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from fedleak.data.loader import Loader, Part, batch_of, loaders, package_file
+from fedleak.data.loader import Loader, batch_of, loaders
+from fedleak.io.package_files import package_file
 from fedleak.learning.batch import Batch
+from fedleak.learning.part import Part
 from fedleak.learning.source import Source
 
 FLAT = 0.08

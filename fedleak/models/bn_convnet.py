@@ -16,6 +16,7 @@ class BatchNormConvNet(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/1502.03167"
     cites: ClassVar = "ioffe2015batch"
+    images_only: ClassVar = True
     width: int = 32
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

@@ -19,6 +19,7 @@ class CNN6(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/2010.07733"
     cites: ClassVar = "zhu2021rgap"
+    images_only: ClassVar = True
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         depth, height, width = shape

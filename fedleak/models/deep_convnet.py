@@ -16,6 +16,7 @@ class DeepConvNet(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/2003.14053"
     cites: ClassVar = "geiping2020inverting"
+    images_only: ClassVar = True
     width: int = 64
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

@@ -17,6 +17,7 @@ class DropoutConvNet(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/1207.0580"
     cites: ClassVar = "hinton2012improving"
+    images_only: ClassVar = True
     width: int = 32
     rate: Share = 0.25
     """Share of the features that is dropped in training."""

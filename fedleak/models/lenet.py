@@ -16,6 +16,7 @@ class LeNet(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/1906.08935"
     cites: ClassVar = "zhu2019deep"
+    images_only: ClassVar = True
     channels: int = 12
 
     def network(self, shape: Shape, classes: int) -> nn.Module:

@@ -16,6 +16,7 @@ class ResNet18(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/1512.03385"
     cites: ClassVar = "he2016deep"
+    images_only: ClassVar = True
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         # Imported here: torchvision takes seconds to import, and the catalogue of models is read by every command.

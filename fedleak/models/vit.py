@@ -23,6 +23,7 @@ class ViT(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/2112.14087"
     cites: ClassVar = "lu2022april"
+    images_only: ClassVar = True
     grid: int = 4
     """Patches along each side of the image, or the largest divisor of it that divides both sides."""
     width: int = 256

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from fedleak.contracts.source import sources
-from fedleak.data.loader import Part, loaders, package_file
+from fedleak.contracts.source import TABLE_FILES, sources
+from fedleak.data.loader import loaders
 from fedleak.data.photos import FLAT, PHOTOS, all_tiles, bands, contrast, pixels
 from fedleak.data.splits import load
 from fedleak.errors import DataError
+from fedleak.io.package_files import package_file
 from fedleak.learning.batch import Batch
+from fedleak.learning.part import Part
 from fedleak.learning.source import Source
 from fedleak.tasks import task_of
 
@@ -142,7 +144,14 @@ def test_every_photo_has_its_maker_and_license() -> None:
 
 
 def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
-    assert {cls.name for cls in loaders} == {*sources, "image-folder", "torchvision", "huggingface", "own"}
+    assert {cls.name for cls in loaders} == {
+        *sources,
+        *TABLE_FILES,
+        "image-folder",
+        "torchvision",
+        "huggingface",
+        "own",
+    }
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
