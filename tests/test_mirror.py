@@ -10,6 +10,7 @@ LAWS = {
     "attacks/membership/test_membership.py",
     "attacks/parts/classifier_head/test_labels.py",
     "attacks/test_attack_laws.py",
+    "attacks/test_table_laws.py",
     "attacks/test_view_laws.py",
     "fedleak/defenses/test_additive_and_sparse.py",
     "fedleak/defenses/test_answers.py",
