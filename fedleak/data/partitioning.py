@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from fedleak.contracts.foreign import arguments_for, built, read_option
+from fedleak.data.skew import skewed
 from fedleak.errors import ConfigError, echo
 from fedleak.learning.batch import Batch, label_keys
 from fedleak.randomness import generator, seed_of
@@ -31,13 +32,15 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
     The same seed gives the same shares. Raises `ConfigError` where a client would have less than one batch (times
     `settings.batches`), or fewer examples than `settings.examples`.
     """
+    order = torch.randperm(len(examples), generator=generator(seed, "partition"))
+    if settings.skew.property:
+        order = order[torch.isin(order, skewed(examples, settings.skew, seed))]
     needed = settings.batch_size * (1 if settings.batches == "all" else settings.batches)
-    if settings.clients * needed > len(examples):
+    if settings.clients * needed > len(order):
         raise ConfigError(
             f"federation: {settings.clients} clients need {needed} examples each (batch_size x batches), and there are "
-            f"{len(examples)} in all; take fewer clients or smaller batches"
+            f"{len(order)} in all; take fewer clients or smaller batches"
         )
-    order = torch.randperm(len(examples), generator=generator(seed, "partition"))
     shares = [order[places] for places in _places(examples[order], settings, seed, needed)]
     shares = [_capped(share, client, settings, seed) for client, share in enumerate(shares)]
     more = "fewer clients" if settings.examples is None else "more examples"

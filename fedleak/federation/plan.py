@@ -85,9 +85,9 @@ class FederationPlan(PlanSettings):
         Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
         """
         left_out: dict[str, bool | set[str]] = {"recordings": True, "vault": True, "records": True}
-        left_out |= {"federation": {"release"}, "adversary": {"lacks", "queries", "patience"}}
-        if self.federation.examples is None:  # what is not capped has the name that it had when nothing could be
-            left_out["federation"] = {"release", "examples"}
+        unused = {"skew"} if not self.federation.skew.property else set()
+        unused |= {"examples"} if self.federation.examples is None else set()
+        left_out |= {"federation": {"release", *unused}, "adversary": {"lacks", "queries", "patience"}}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}
         text = self.model_dump_json(exclude=left_out)

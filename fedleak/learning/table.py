@@ -94,7 +94,7 @@ class Table(InputSpace):
         names = [one.name for one in self.columns]
         if name == self.label:
             raise ConfigError(f"'{name}' is the label, which models predict; name another of {', '.join(names)}")
-        raise ConfigError(f"the table has no column '{name}'{did_you_mean(name, names)}; it has {', '.join(names)}")
+        raise ConfigError(f"the table has no column '{name}'{did_you_mean(name, names)}")
 
     def places(self, name: str) -> slice:
         """Which values of a row a column is; raises `ConfigError` as `column` does."""
@@ -111,9 +111,10 @@ class Table(InputSpace):
     def row(self, name: str, value: str) -> Float[Tensor, " width"]:
         """The values of a column that is a category; raises `ConfigError` where it is a number or has none such."""
         column = self.column(name)
+        if not column.is_category:
+            raise ConfigError(f"column '{name}' is a number and has no categories, such as '{value}'; name another")
         if value not in column.values:
-            what = f"one of {', '.join(column.values)}" if column.is_category else "a category, it is a number"
-            raise ConfigError(f"column '{name}': expected {what}, got '{value}'{did_you_mean(value, column.values)}")
+            raise ConfigError(f"column '{name}' has no category '{value}'{did_you_mean(value, column.values)}")
         return _one_hot(torch.tensor([column.values.index(value)]), column.width)[0]
 
     def settled(self, values: Float[Tensor, "*batch values"]) -> Float[Tensor, "*batch values"]:

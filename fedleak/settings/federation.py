@@ -13,6 +13,7 @@ from fedleak.settings.base import GOT, Amount, Count, Rate, Settings, Share, Tab
 from fedleak.settings.choices import Batches, Releases, Transform, as_table
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.partitioners import known_partitioner
+from fedleak.settings.skew import Skew
 from fedleak.settings.task import TaskSettings
 
 MOST_STEPS = 10_000_000
@@ -33,6 +34,8 @@ class FederationSettings(Settings):
     """Keyword arguments of its constructor, as flwr-datasets names them; those that follow from the others left out."""
     examples: Count | None = None
     """What each client keeps at most of its share, drawn at random; nobody trains on the rest. None: all of it."""
+    skew: Skew = Skew()
+    """What a share of all clients' examples is made to have in common, before they are shared out."""
     strategy: str = "FedAvg"
     strategy_options: Table = Field(default={})
     """Keyword arguments of the strategy's constructor, as Flower names them."""

@@ -42,8 +42,7 @@ class TableOptions(Settings):
         for option, chosen in self._chosen(label):
             if chosen not in names:
                 raise ConfigError(
-                    f"task.data_options.{option}: {what} has no column '{chosen}'{did_you_mean(chosen, names)}; it has "
-                    f"{', '.join(names)}"
+                    f"task.data_options.{option}: {what} has no column '{chosen}'{did_you_mean(chosen, names)}"
                 )
             if option != "label" and chosen == label:
                 raise ConfigError(f"task.data_options.{option}: '{label}' is the label; name another column")
