@@ -1,13 +1,15 @@
 """Served: a model behind a prediction API. Whoever uses it sees answers alone, and only so many."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
+from fedleak.contracts.shadows import ShadowBank
 from fedleak.contracts.view import View
+from fedleak.learning.facts import LocalTraining
 
 
 class Service(ABC):
@@ -34,3 +36,9 @@ class Served(View):
 
     reader: ClassVar[str] = "a user of the prediction API, who sees answers and no weights"
     service: Service
+    training: LocalTraining = field(default_factory=LocalTraining)
+    """How each client trained in a round, as far as the adversary knows."""
+    num_examples: int | None = None
+    """Examples that all clients trained on together, as whoever offers a model tells; None where it is unknown."""
+    shadows: ShadowBank = field(default_factory=ShadowBank, repr=False)
+    """Where it gets models that it trains itself."""

@@ -56,6 +56,8 @@ class Message:
     """None where the truth was not kept, so nobody can be asked about it."""
     client: tuple[int, int] | None = None
     """Round and client, where the run folder names one: the truth is then found without the recording."""
+    shadows: Path | None = None
+    """Where models that the adversary trains itself are kept; None: they are not."""
     _deposits: dict[tuple[int, int], PrivateBatch] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -64,7 +66,9 @@ class Message:
         client = None if isinstance(place.client, str) else (place.round, place.client)
         federation = place.defense, place.federation
         recordings, vault = folder.recordings(*federation), folder.vault(*federation)
-        return cls(path=folder.recording(place), recordings=recordings, vault=vault, client=client)
+        return cls(
+            path=folder.recording(place), recordings=recordings, vault=vault, client=client, shadows=folder.shadows
+        )
 
     @classmethod
     def at(cls, path: Path) -> "Message":

@@ -13,10 +13,12 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.contracts.shadows import ShadowBank
 from fedleak.contracts.view import View
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.kept_shadows import KeptShadows
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
@@ -57,10 +59,17 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     if attack.sees is Observation:
         others = message.others if "others" in attack.requires else ()
         return informed(replace(recording.observation(), others=others)), challenge
+    bank = ShadowBank() if message.shadows is None else KeptShadows(message.shadows)
+    released = replace(recording.released(), shadows=bank, num_examples=_examples_behind(message))
     if attack.sees is Served:
-        return informed(_served(recording.released(), message, terms)), challenge
+        return informed(_served(released, message, terms)), challenge
     earlier = message.earlier if "earlier" in attack.requires else ()
-    return informed(replace(recording.released(), earlier=earlier)), challenge
+    return informed(replace(released, earlier=earlier)), challenge
+
+
+def _examples_behind(message: Message) -> int | None:
+    """How many there are: no secret, as the clients report it in clear and who offers a model boasts of it."""
+    return None if message.vault is None else len(message.truth)
 
 
 LOOKS_AT: Mapping[type[View], str] = {
@@ -82,7 +91,16 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         benign=usual_queries(message.recording.source),
         seed=terms.seed_key,
     )
-    return Served(task=released.task, cohort=released.cohort, round=released.round, defense=chain, service=service)
+    return Served(
+        task=released.task,
+        training=released.training,
+        num_examples=released.num_examples,
+        shadows=released.shadows,
+        cohort=released.cohort,
+        round=released.round,
+        defense=chain,
+        service=service,
+    )
 
 
 def asked_about(task: Task, adversary: AdversarySettings) -> tuple[int, ...]:

@@ -85,7 +85,14 @@ class Recording:
 
     def released(self) -> Released:
         """What an attack on weights is given."""
-        return Released(task=self.task, weights=self.before, cohort=self.cohort, round=self.round, defense=self.chain)
+        return Released(
+            task=self.task,
+            weights=self.before,
+            training=self.training,
+            cohort=self.cohort,
+            round=self.round,
+            defense=self.chain,
+        )
 
     def observation(self) -> Observation:
         """What an attack on updates is given; raises `RecordingError` where there is none, as of a model."""

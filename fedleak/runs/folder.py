@@ -73,6 +73,11 @@ class RunFolder:
         """The page for people."""
         return self.root / "report.html"
 
+    @property
+    def shadows(self) -> Path:
+        """The models that adversaries trained themselves, each set of them once."""
+        return self.root / "shadows"
+
     def recordings(self, defense: str, federation: str = "") -> Path:
         """What the server saw under a defense; `federation` is the folder of its settings, see `Row.federation`."""
         return self.root / "recordings" / federation / self._trained_as(defense, federation)

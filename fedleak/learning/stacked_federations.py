@@ -1,0 +1,217 @@
+"""Stacked federations: many small federations trained at once, their parameters stacked along a first dimension.
+
+What an adversary trains itself, to see what a model looks like that a record was or was not trained on. A layer of all
+of them is one batched product (`vmap` over `functional_call`), which is what makes dozens of them affordable.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+from torch.func import vmap
+
+from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
+from fedleak.learning.facts import LocalTraining
+from fedleak.learning.layers import batch_norms, copied
+from fedleak.learning.optimizer import Optimizer, clipped, rates
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.randomness import generator, seed_of, seeded
+
+AT_ONCE = 2**28
+"""Bytes of parameters that are trained at a time; gradients and momentum take as much again each."""
+MOST = 2**31
+"""Bytes of parameters that are returned at most."""
+
+
+@runtime_checkable
+class _Initialized(Protocol):
+    """A layer that draws its parameters anew, as torch's own do."""
+
+    def reset_parameters(self) -> None: ...
+
+
+def _is_drawn(layer: nn.Module) -> bool:
+    return isinstance(layer, _Initialized)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedFederations:
+    """Federated averaging, so many times over: who has which records in each, and how all of them train.
+
+    Clients of all federations have equally many records. Nothing is defended. The same fields give the same bits.
+    """
+
+    task: Task
+    records: Batch
+    shares: Int[Tensor, "federations clients share"]
+    """Of each federation which of the records each client has."""
+    training: LocalTraining
+    """Of a client in a round; what is None there is as in `LocalTraining()`, but all batches of the share."""
+    rounds: int
+    seed: int
+
+    @classmethod
+    def drawn(
+        cls,
+        task: Task,
+        records: Batch,
+        training: LocalTraining,
+        *,
+        federations: int,
+        clients: int,
+        examples: int,
+        rounds: int,
+    ) -> "StackedFederations":
+        """Each on so many of the records by chance, shared out evenly. Dice are cast by what the records are.
+
+        So the same question has the same answer, whoever asks it.
+        """
+        digest = hashlib.blake2b(records.inputs.numpy().tobytes() + records.labels.numpy().tobytes()).hexdigest()
+        seed, share = seed_of("shadows", digest), max(min(examples, len(records)) // clients, 1)
+        order = torch.rand(federations, len(records), generator=generator(seed, "shares")).argsort(1)
+        if share * clients > len(records):
+            raise NotApplicable(f"{clients} clients cannot share out {len(records)} records; ask about more")
+        shares = order[:, : share * clients].reshape(-1, clients, share)
+        return cls(task=task, records=records, shares=shares, training=training, rounds=rounds, seed=seed)
+
+    @property
+    def address(self) -> str:
+        """Of what was asked: the same for the same federations, and another for any others."""
+        facts = (
+            self.task.name,
+            repr(self.task.network),
+            repr(self.task.criterion),
+            asdict(self.training),
+            self.rounds,
+            self.seed,
+            tuple(self.shares.shape),
+        )
+        tensors = (self.records.inputs, self.records.labels, self.shares)
+        digest = hashlib.blake2b(repr(facts).encode(), digest_size=16)
+        for tensor in tensors:
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
+    def trains_on(self) -> Bool[Tensor, "federations records"]:
+        """Of each federation whether it trains on each record."""
+        within = torch.zeros(len(self.shares), len(self.records), dtype=torch.bool)
+        return within.scatter(1, self.shares.flatten(1), True)
+
+    def trained(self) -> NamedTensors:
+        """The parameters after the last round, by name, each stacked: (federations, *shape).
+
+        Raises `NotApplicable` where the network or its training cannot be stacked, or the result takes too much memory.
+        """
+        self.require_stackable()
+        each = sum(value.nbytes for value in Weights.of(self.task.network).parameters.values())
+        federations, clients, _ = self.shares.shape
+        if each * federations > MOST:
+            raise NotApplicable(
+                f"{federations} models of '{self.task.name}' take {each * federations / 2**30:.1f} GiB, and at most "
+                f"{MOST / 2**30:.0f} are trained; lower 'shadows' to {MOST // each} or fewer"
+            )
+        groups = torch.split(torch.arange(federations), max(AT_ONCE // (each * clients), 1))
+        parts = [self._group(places) for places in groups]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def require_stackable(self) -> None:
+        """Raises `NotApplicable` for what a stack of models cannot do."""
+        network, training = self.task.network, self.training
+        fresh = {
+            f"{path}.{name}" if path else name
+            for path, module in network.named_modules()
+            if _is_drawn(module)
+            for name, _ in module.named_parameters(recurse=False)
+        }
+        old = [name for name, _ in network.named_parameters() if name not in fresh]
+        frozen = [name for name, one in network.named_parameters() if not one.requires_grad]
+        why = [
+            *(f"its parameter '{name}' cannot be drawn anew" for name in old[:1]),
+            *(f"its parameter '{name}' is frozen" for name in frozen[:1]),
+            *(f"'{name}' keeps running statistics" for name in list(batch_norms(network))[:1]),
+            *(["a defense adds a penalty to the loss"] if self.task.penalties else []),
+            *(["clients augment their examples"] if training.augmentation else []),
+            *(["clients accumulate gradients"] if training.accumulation > 1 else []),
+        ]
+        if why:
+            raise NotApplicable(f"models of '{self.task.name}' cannot be trained all at once: {why[0]}")
+
+    @property
+    def _facts(self) -> LocalTraining:
+        """How clients train, without what is done to the gradient of each model by itself."""
+        return replace(self.training.known_or(LocalTraining()), gradient_clipping=0.0, proximal=0.0)
+
+    def _group(self, places: Int[Tensor, " group"]) -> NamedTensors:
+        stacked, first = self._initial(places), int(places[0])
+        shares = self.shares[places].flatten(0, 1)
+        clients = self.shares.shape[1]
+        for round in range(1, self.rounds + 1):
+            words = self.seed, "stacked", first, round
+            apart = {name: value.repeat_interleave(clients, 0) for name, value in stacked.items()}
+            with seeded(*words, "dropout"):
+                after = self._locally(apart, shares, words)
+            stacked = {name: value.reshape(-1, clients, *value.shape[1:]).mean(1) for name, value in after.items()}
+        return stacked
+
+    def _initial(self, places: Int[Tensor, " group"]) -> NamedTensors:
+        """Weights by the architecture's own initialization, other ones for each federation."""
+        found: list[NamedTensors] = []
+        network = copied(self.task.network)
+        for place in places.tolist():
+            with seeded(self.seed, "initial weights of a stack", place):
+                for module in network.modules():
+                    if isinstance(module, _Initialized):
+                        module.reset_parameters()
+            found.append(Weights.of(network).clone().parameters)
+        return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+
+    def _locally(
+        self, before: NamedTensors, shares: Int[Tensor, "models share"], words: tuple[object, ...]
+    ) -> NamedTensors:
+        """One round of every client of every federation."""
+        facts, at, buffers = self._facts, dict(before), Weights.of(self.task.network).buffers
+        optimizer, mode = Optimizer(facts), facts.mode or "train"
+
+        def loss(parameters: NamedTensors, inputs: Tensor, labels: Tensor) -> Tensor:
+            return self.task.loss(Weights(parameters, buffers), inputs, labels, mode=mode)
+
+        steps = list(self._batches(shares, words))
+        for chosen, rate in zip(steps, rates(facts, len(steps)), strict=True):
+            leaves = {name: value.detach().requires_grad_() for name, value in at.items()}
+            batch = self.records[chosen.flatten()]
+            inputs, labels = (part.reshape(*chosen.shape, *part.shape[1:]) for part in (batch.inputs, batch.labels))
+            total = vmap(loss, randomness="different")(leaves, inputs, labels).sum()
+            slopes = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
+            gradients = self._each(dict(zip(leaves, slopes, strict=True)), at, before)
+            down = optimizer.change(gradients, at, None, rate)
+            at = {name: value - down[name] for name, value in at.items()}
+        return at
+
+    def _each(self, gradients: NamedTensors, at: NamedTensors, before: NamedTensors) -> NamedTensors:
+        """FedProx's pull and clipping, of each model's gradient by itself."""
+        pull, norm = self.training.proximal, self.training.gradient_clipping
+        if pull:
+            gradients = {name: slope + pull * (at[name] - before[name]) for name, slope in gradients.items()}
+        clip = vmap(lambda one: clipped(one, norm))
+        return clip(gradients) if norm else gradients
+
+    def _batches(
+        self, shares: Int[Tensor, "models share"], words: tuple[object, ...]
+    ) -> Iterator[Int[Tensor, "models batch"]]:
+        """The records of each step: those of the round by chance, and in every epoch in another order."""
+        facts, rng = self._facts, generator(*words, "order")
+        size, batches = facts.batch_size or 1, self.training.batches
+        taken = shares.gather(1, torch.rand(shares.shape, generator=rng).argsort(1))
+        taken = taken if batches is None else taken[:, : size * batches]
+        for _ in range(facts.epochs or 1):
+            shuffled = taken.gather(1, torch.rand(taken.shape, generator=rng).argsort(1))
+            for chosen in torch.split(shuffled, size, dim=1):
+                if chosen.shape[1] == size or not facts.drop_last:
+                    yield chosen
