@@ -1,5 +1,6 @@
 """Shadow scores: how sure models that did, and did not, train on a record are of its label."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -59,20 +60,25 @@ def scores_of(task: Task, weights: Weights, records: Batch) -> Float64[Tensor, "
         return task.logits(weights, records.inputs, mode="eval").double()
 
 
-def shadow_log_odds(task: Task, stacked: NamedTensors, records: Batch) -> Float64[Tensor, "models records"]:
-    """The log-odds that each of some stacked models gives each record."""
+def shadow_scores(
+    task: Task, stacked: NamedTensors, records: Batch
+) -> Iterator[Float64[Tensor, "some records classes"]]:
+    """What some stacked models say of all records, a few models at a time."""
     buffers = Weights.of(task.network).buffers
 
     def scores(parameters: NamedTensors) -> Tensor:
         return task.logits(Weights(parameters, buffers), records.inputs, mode="eval")
 
-    found, models = [], len(next(iter(stacked.values())))
+    models = len(next(iter(stacked.values())))
     for places in torch.split(torch.arange(models), AT_ONCE):
         report(int(places[0]), models)
         with torch.no_grad():
-            part = vmap(scores)({name: value[places] for name, value in stacked.items()})
-        found.append(log_odds(part.double(), records))
-    return torch.cat(found)
+            yield vmap(scores)({name: value[places] for name, value in stacked.items()}).double()
+
+
+def shadow_log_odds(task: Task, stacked: NamedTensors, records: Batch) -> Float64[Tensor, "models records"]:
+    """The log-odds that each of some stacked models gives each record."""
+    return torch.cat([log_odds(scores, records) for scores in shadow_scores(task, stacked, records)])
 
 
 @dataclass(frozen=True)
