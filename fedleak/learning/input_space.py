@@ -49,6 +49,10 @@ class InputSpace(ABC):
     def picture(self, example: Float[Tensor, "*shape"]) -> Float[Tensor, "colors height_ width_"]:
         """What people are shown of an example: one color (gray) or three, in [0, 1], gray where it is not finite."""
 
+    def said(self, example: Float[Tensor, "*shape"]) -> dict[str, str]:  # noqa: ARG002
+        """An example in words, part by part; empty where a picture says it all."""
+        return {}
+
     @property
     def extent(self) -> float:
         """From the least value to the greatest."""

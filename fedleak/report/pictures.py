@@ -105,6 +105,8 @@ class Trio:
     truth: str
     guess: str
     difference: str
+    words: tuple[tuple[str, str, str], ...] = ()
+    """Of each part that is said in words: its name, the truth, the guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +163,7 @@ class Album:
             truth=data_uri(truth.space.picture(true)),
             guess=data_uri(truth.space.picture(guessed)),
             difference=data_uri(truth.space.picture(difference(truth.space, guessed, true))),
+            words=in_words(truth.space, true, guessed),
         )
 
 
@@ -224,6 +227,14 @@ def difference(
 ) -> Float[Tensor, "*shape"]:
     """Guess minus truth about the middle: gray where they agree, brighter where the guess is too bright."""
     return space.middle + (space.clamped(guess.detach()) - truth) / 2
+
+
+def in_words(
+    space: InputSpace, true: Float[Tensor, "*shape"], guess: Float[Tensor, "*shape"]
+) -> tuple[tuple[str, str, str], ...]:
+    """Truth and guess beside each other, part by part, where their space says them in words."""
+    said = space.said(space.clamped(guess.detach()))
+    return tuple((part, words, said[part]) for part, words in space.said(true).items())
 
 
 def _fitted(image: Float[Tensor, "colors height width"]) -> Float[Tensor, "colors height_ width_"]:

@@ -10,7 +10,18 @@ from PIL import Image
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import Images
-from fedleak.report.pictures import LARGEST, Album, Files, chosen_of, data_uri, difference, fair_order, samples_of
+from fedleak.learning.table import Column, Table
+from fedleak.report.pictures import (
+    LARGEST,
+    Album,
+    Files,
+    chosen_of,
+    data_uri,
+    difference,
+    fair_order,
+    in_words,
+    samples_of,
+)
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 
@@ -43,6 +54,13 @@ def test_gray_stays_gray_and_large_pictures_are_scaled_down():
 
 def test_no_difference_is_middle_gray():
     assert torch.equal(difference(Images(3, 8, 8), IMAGE, IMAGE), torch.full_like(IMAGE, 0.5))
+
+
+def test_a_row_of_a_table_is_said_beside_its_guess_and_an_image_is_not():
+    space = Table(columns=(Column("age", low=20.0, high=60.0), Column("work", values=("farm", "sea"))))
+    truth, guess = torch.tensor([0.0, 1.0, -1.0]), torch.tensor([1.5, 0.1, 0.2])
+    assert in_words(space, truth, guess) == (("age", "40", "60"), ("work", "farm", "sea"))
+    assert in_words(Images(1, 2, 2), torch.rand(1, 2, 2), torch.rand(1, 2, 2)) == ()
 
 
 def test_the_worst_case_and_the_middle_one_are_chosen(make_row):
