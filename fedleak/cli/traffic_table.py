@@ -9,8 +9,9 @@ from rich.text import Text
 
 from fedleak.cli.results_table import interval_facts
 from fedleak.formatting import figure
+from fedleak.statistics.roc import Share
 from fedleak.traffic.audit import AttackTraffic, Audit
-from fedleak.traffic.detection import Detection, Share
+from fedleak.traffic.detection import Detection
 from fedleak.traffic.unseen import blocked_in_words
 
 NOTE = (

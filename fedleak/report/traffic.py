@@ -1,6 +1,5 @@
 """What the operator sees: how well detectors tell the queries of each attack from those of benign users."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from fedleak.formatting import number
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.runs.reading import FinishedRun
 from fedleak.traffic.audit import AttackTraffic, Audit, audit
-from fedleak.traffic.detection import Detection, Share
+from fedleak.traffic.detection import Detection
 from fedleak.traffic.unseen import blocked_in_words, unseen_in_words
 
 LINES, CHARTS = 120, 6
@@ -69,18 +68,13 @@ def _line(one: AttackTraffic, found: Detection) -> Watched:
         defense=one.defense,
         attack=one.attack,
         queries=f"{one.queries:,.0f}",
-        unsure=_share(one.unsure),
+        unsure=one.unsure.words,
         detector=found.detector,
-        caught=_share(found.caught),
-        auc=_share(found.auc),
+        caught=found.caught.words,
+        auc=found.auc.words,
         alarms=f"{number(found.refused.mean)} / {number(found.false_alarms)}",
         blocked=f"{blocked_in_words(found)} ({found.blocked} of {one.cells})",
     )
-
-
-def _share(found: Share) -> str:
-    low, high = found.interval.low, found.interval.high
-    return number(found.mean) + ("" if math.isnan(low) else f" ({number(low)} to {number(high)})")
 
 
 def _charts(found: Audit) -> list[Lines]:

@@ -11,9 +11,10 @@ from fedleak.contracts.defense import defenses
 from fedleak.contracts.detector import Detector
 from fedleak.randomness import one_thread
 from fedleak.runs.reading import FinishedRun
+from fedleak.statistics.roc import Share
 from fedleak.traffic.asked_cells import AskedCell, asked_cells
 from fedleak.traffic.benign_users import BenignUsers
-from fedleak.traffic.detection import Detection, Share, detection_of
+from fedleak.traffic.detection import Detection, detection_of
 from fedleak.traffic.trials import Trials, joined, trials_of_users
 
 USERS = 100
@@ -114,6 +115,6 @@ def _traffic(
         cells=len(cells),
         queries=float(np.mean(asked)),
         refused=sum(int(cell.log.refused.sum()) for cell in cells) / sum(asked),
-        unsure=Share.of(cells, unsure),
+        unsure=Share.of(unsure, [cell.row.seed for cell in cells], "cell"),
         detections=tuple(detection_of(one, cells, users, known.trials_of(one, cells)) for one in detectors()),
     )

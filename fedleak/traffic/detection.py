@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedleak.contracts.detector import Detector
 from fedleak.metrics.placement import Placement
-from fedleak.statistics.intervals import Interval, Units, of_mean
+from fedleak.statistics.roc import Share, each, found_at, roc
 from fedleak.traffic.asked_cells import AskedCell
 from fedleak.traffic.benign_users import BenignUsers
 from fedleak.traffic.trials import Trials, trials_of_log
@@ -21,20 +21,6 @@ FALSE_ALARMS = 0.01
 ROUNDING = 1e-9
 RATES = (*np.linspace(0, 0.1, 41).tolist(), *np.linspace(0.1, 1, 37)[1:].tolist())
 """Shares of false alarms at which a curve is drawn: close together where an operator would be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A mean over cells, each the mean over its trials."""
-
-    mean: float
-    interval: Interval
-
-    @classmethod
-    def of(cls, cells: Sequence[AskedCell], values: Sequence[float]) -> "Share":
-        """The interval is over seeds where there are five, else over cells; the threshold counts as given in it."""
-        units = Units.of(values, [cell.row.seed for cell in cells])
-        return cls(mean=float(np.mean(values)), interval=of_mean(units, (0.0, 1.0)).of_each("cell"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +74,8 @@ def detection_of(
     beside = [benign[:, length - 1] if streams else benign for length in lengths]
     placed = [Placement.of(one.scores, others.scores) for one, others in zip(own, beside, strict=True)]
 
-    def share(value: Callable[[Placement], torch.Tensor]) -> Share:
-        return Share.of(cells, [float(value(one).mean()) for one in placed])
+    def share(value: Callable[[Placement], Tensor]) -> Share:  # the threshold counts as given in its interval
+        return _share(cells, each(placed, value))
 
     first = [_first(_refused(detector, *one)) for one in zip(cells, users, own, strict=True)]
     return Detection(
@@ -98,14 +84,18 @@ def detection_of(
         trials=sum(len(one.scores) for one in own),
         length=(min(lengths), max(lengths)),
         benign=len(beside[0].scores),
-        caught=share(lambda one: one.found_at(FALSE_ALARMS)),
+        caught=share(found_at(FALSE_ALARMS)),
         auc=share(lambda one: one.below),
-        refused=Share.of(cells, [float(one.refused.double().mean()) for one in own]),
+        refused=_share(cells, [float(one.refused.double().mean()) for one in own]),
         false_alarms=float(np.mean([float(one.refused.double().mean()) for one in beside])),
         blocked_after=float(np.median(first)),
         blocked=sum(map(math.isfinite, first)),
-        curve=tuple((rate, float(np.mean([float(one.found_at(rate).mean()) for one in placed]))) for rate in RATES),
+        curve=roc(placed, RATES),
     )
+
+
+def _share(cells: Sequence[AskedCell], values: Sequence[float]) -> Share:
+    return Share.of(values, [cell.row.seed for cell in cells], "cell")
 
 
 def _refused(detector: Detector, cell: AskedCell, users: BenignUsers, trials: Trials) -> Bool[Tensor, " asked"]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from fedleak.statistics.intervals import Interval
+from fedleak.statistics.roc import Share
 from fedleak.traffic.audit import Audit, audit
-from fedleak.traffic.detection import Share
 from fedleak.traffic.unseen import blocked_in_words, unseen_in_words
 
 
