@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
 from fedleak.contracts.metric import Metric
@@ -35,6 +35,11 @@ class MembershipMetric(Metric):
         self, members: Float[Tensor, " members"], others: Float[Tensor, " others"]
     ) -> Float[Tensor, " members"]:
         """One value for each member from the attack's finite scores; only their order counts."""
+
+
+def ranked(guess: Float[Tensor, " candidates"]) -> Float64[Tensor, " candidates"]:
+    """The scores as they are judged: a candidate without one is the least likely: left out, it flattered the rest."""
+    return torch.nan_to_num(guess.double(), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
 class Membership(Goal):
@@ -71,9 +76,8 @@ class Membership(Goal):
         if len(others) < metric.fewest:
             there = "there is none" if not len(others) else f"there are {len(others)}"
             return Measured(reason=f"{metric.name} needs {_others(metric)}, {there}", fits=False)
-        # A candidate without a score is the least likely one: left out, the unsure ones would flatter the rest.
-        applicable = torch.nan_to_num(guess.double(), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
-        return Measured.of(metric.per_member(applicable[challenge.members], applicable[others]))
+        scores = ranked(guess)
+        return Measured.of(metric.per_member(scores[challenge.members], scores[others]))
 
     def prior(self, view: View, rng: Generator) -> Tensor | None:  # noqa: ARG002
         """The same score for each candidate: scored by ties, that is what scores drawn at random get in the mean."""

@@ -87,7 +87,10 @@ def line_chart(lines: Lines, name: str) -> Markup:
         )
     if lines.share:
         axes.set_ylim(0.0, 1.0)
-    _ticks(axes, whole=True, log=lines.log)
+    if lines.lowest is None:
+        _ticks(axes, whole=True, log=lines.log)
+    else:
+        _decades(axes, lines.lowest)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
     description = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
     return inline(figure, name=name, description=description, titles=_titles({i: title for i, title, _ in drawn}))
@@ -169,6 +172,19 @@ def _ticks(axes: Axes, *, whole: bool = False, log: bool = False) -> None:
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS, integer=whole))
     axes.yaxis.set_major_locator(_powers(*axes.get_ylim()) if log else MaxNLocator(4, steps=STEPS))
+    _faint(axes)
+
+
+def _decades(axes: Axes, lowest: float) -> None:
+    """Both axes logarithmic from the lowest value to 1, each power of ten as far from the next on both."""
+    axes.set(xscale="log", yscale="log", xlim=(lowest, 1.0), ylim=(lowest, 1.0))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(numticks=6))
+    _faint(axes)
+
+
+def _faint(axes: Axes) -> None:
+    """Faint lines across at round values that are told in figures."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))

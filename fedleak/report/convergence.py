@@ -28,6 +28,8 @@ class Lines:
     log: bool = False
     share: bool = False
     """Whether the values are shares, drawn from none to all, so that a small difference looks small."""
+    lowest: float | None = None
+    """Of a ROC of few false alarms: where both axes begin, which are then logarithmic and end at 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,19 @@ def curves(files: Files, rows: Sequence[Row]) -> list[Curves]:
 
 
 def lines_of(
-    title: str, over: str, points: Mapping[str, Points], *, log: bool = False, share: bool = False
+    title: str,
+    over: str,
+    points: Mapping[str, Points],
+    *,
+    log: bool = False,
+    share: bool = False,
+    lowest: float | None = None,
 ) -> Lines | None:
     """The chart of all points that can be drawn; None where there is none."""
     usable = {name: _usable(own, log=log) for name, own in points.items()}
-    return Lines(title=title, over=over, points=usable, log=log, share=share) if any(usable.values()) else None
+    if not any(usable.values()):
+        return None
+    return Lines(title=title, over=over, points=usable, log=log, share=share, lowest=lowest)
 
 
 def _same_message(files: Files, rows: Sequence[Row]) -> dict[str, Saved]:

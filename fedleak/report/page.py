@@ -28,6 +28,7 @@ from fedleak.report.lead_picture import LeadPicture, lead_picture_of
 from fedleak.report.leak_over_queries import LeakOverQueries, leak_over_queries
 from fedleak.report.learning import Learning, learning, values_cut
 from fedleak.report.matrix import Panel, panels
+from fedleak.report.membership import Members, members
 from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
@@ -69,6 +70,7 @@ class Page:
     frontiers: tuple[Frontier, ...]
     learning: tuple[Learning, ...]
     cohorts: tuple[CohortCurve, ...]
+    members: Members | None
     watch: Watch | None
     classes: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -118,6 +120,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         frontiers=tuple(frontiers(results)),
         learning=tuple(learning(analysis.federations)),
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
+        members=members(run.folder, rows),
         watch=watch(run),
         classes=classes_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),
