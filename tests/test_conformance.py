@@ -24,6 +24,7 @@ from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import score
+from fedleak.evaluation.views import without
 from fedleak.learning.batch import Batch, class_means
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
@@ -210,7 +211,8 @@ def test_a_defense_of_answers_is_deterministic_and_leaves_the_request_alone(cls:
 
 
 OF_CLASSES = [cls for cls in shipped(metrics) if cls.compares == "representatives"]
-OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in OF_CLASSES]
+OF_COLUMNS = [cls for cls in shipped(metrics) if cls.compares == "columns"]
+OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in (*OF_CLASSES, *OF_COLUMNS)]
 
 
 @pytest.mark.parametrize("cls", OF_CLASSES, ids=lambda cls: cls.name)
@@ -223,6 +225,30 @@ def test_a_metric_on_classes_prefers_a_private_example_to_its_negative(cls: type
         score(guess, private, (metrics.build(cls.name, {}),), wrong, view=view)[0] for guess in (right, wrong)
     )
     assert len(of_right.per_sample) == 3
+    assert all(a > b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
+
+
+@pytest.mark.parametrize("cls", OF_COLUMNS, ids=lambda cls: cls.name)
+def test_a_metric_on_columns_prefers_the_truth(cls: type[Metric]) -> None:
+    task, clients = task_of("diabetes-mlp"), load("diabetes-mlp").clients
+    members, others = clients[torch.arange(20)], clients[torch.arange(20, 50)]
+    challenge = Question(
+        members=members, other_clients=members[torch.arange(0)], non_members=others, seed_key=()
+    ).challenge()
+    view = Released(
+        task=task,
+        weights=initial_weights(task.name, 0),
+        rows=without(challenge.candidates, ("sex",)),
+        hidden=("sex",),
+    )
+    true = challenge.candidates.inputs[:, challenge.candidates.space.mask(["sex"])]
+    right, wrong = (Reconstruction(columns=values) for values in (true, -true))
+    of_right, of_wrong = (
+        score(guess, members, (metrics.build(cls.name, {}),), wrong, (), challenge, view=view)[0]
+        for guess in (right, wrong)
+    )
+    assert of_right.value == 1.0
+    assert of_wrong.value == 0.0
     assert all(a > b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
 
 

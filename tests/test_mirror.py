@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("attacks", "clients", "fedleak", "server")
 LAWS = {
+    "attacks/attributes/test_attributes.py",
     "attacks/gradient_matching/test_gradient_matching.py",
     "attacks/label_inference/test_label_rules.py",
     "attacks/membership/test_membership.py",
@@ -18,6 +19,7 @@ LAWS = {
     "fedleak/defenses/test_gradient_defenses.py",
     "fedleak/defenses/test_much_noise.py",
     "fedleak/defenses/test_sensitivity_bound.py",
+    "fedleak/metrics/test_column_metrics.py",
     "fedleak/metrics/test_image_metrics.py",
     "fedleak/metrics/test_membership_metrics.py",
     "fedleak/metrics/test_property_metrics.py",

@@ -23,7 +23,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
-from fedleak.experiment.access import require_classes
+from fedleak.experiment.access import require_classes, require_columns
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import Panel, beside, draw
@@ -52,6 +52,7 @@ def attack_recording(
     message = Message.at(path)
     recording, who = message.recording, message.sender
     require_classes(terms.adversary, recording.task.classes, "--lacks")
+    require_columns(terms.adversary.hidden, recording.task.space, "--hidden")
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
@@ -187,6 +188,9 @@ def command(
     lacks: Annotated[
         list[int] | None, typer.Option(min=0, help="A class that none of these is of, and is asked about; repeatable.")
     ] = None,
+    hidden: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column of a table that is asked about; repeatable.")
+    ] = None,
     queries: Annotated[
         int | None, typer.Option(min=0, help="Of an attack on a prediction API: inputs that it may ask.")
     ] = None,
@@ -196,7 +200,9 @@ def command(
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    known = AdversarySettings(auxiliary=auxiliary, lacks=tuple(lacks or ()), queries=queries)
+    known = AdversarySettings(
+        auxiliary=auxiliary, lacks=tuple(lacks or ()), hidden=tuple(hidden or ()), queries=queries
+    )
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
 

@@ -33,6 +33,7 @@ FAMILIES = {
     "label_inference": "labels",
     "learned": "learned",
     "membership": "membership inference",
+    "attributes": "attribute inference",
     "property": "property inference",
     "model_inversion": "model inversion",
     "baselines": "baselines",

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Kind = Literal["inputs", "labels", "membership", "properties", "representatives"]
+Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns"]
 """What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
 
@@ -64,6 +64,9 @@ class Reconstruction:
     """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say."""
     representatives: Float[Tensor, "asked *shape"] | None = None
     """For each of the classes that were asked about, in that order, an example of it; a row of NaN: no say."""
+    columns: Float[Tensor, "rows hidden"] | None = None
+    """For each of the rows that were asked about its hidden values, as the table has them: of a category, where
+    probability 0 is -1 and 1 is 1, one for each value that there is; NaN: no say."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -27,6 +27,12 @@ class View:
     it, others that clients hold, and such as nobody trained on. Only for attacks that say so in `Attack.requires`."""
     classes: tuple[int, ...] = ()
     """The classes that the adversary is asked to give a representative of."""
+    rows: Batch | None = None
+    """Rows of a table that the adversary knows but for the `hidden` columns, whose values are NaN: what are these?
+    Mixed up are rows that were trained on and others. Only for attacks that target `columns`; they get no candidates.
+    """
+    hidden: tuple[str, ...] = ()
+    """The columns that are hidden of `rows`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them

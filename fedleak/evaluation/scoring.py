@@ -82,7 +82,8 @@ def _answer(
     private: Batch | None,
     blind: Sequence[Reconstruction],
 ) -> Answer:
-    answer = Answer(truth=truth, challenge=challenge, private=private)
+    hidden = () if view is None else view.hidden
+    answer = Answer(truth=truth, challenge=challenge, hidden=hidden, private=private)
     if view is None or not view.classes:
         return answer
     return replace(

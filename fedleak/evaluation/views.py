@@ -1,5 +1,6 @@
 """Views: what an attack is let at. A recording with public data, what it is asked and requires, and nothing else."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from fedleak.evaluation.kept_shadows import KeptShadows
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
+from fedleak.learning.space import require_table
 from fedleak.learning.task import Task
 from fedleak.serving.served_model import ServedModel
 from fedleak.settings.adversary import AdversarySettings
@@ -48,13 +50,16 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     recording, adversary = message.recording, terms.adversary
     if attack.sees not in recording.views:
         raise ConfigError(f"{attack.name} looks at {LOOKS_AT[attack.sees]}, and {message.path} has none")
-    challenge = message.challenge if "candidates" in attack.requires else None
+    hidden = adversary.hidden if "columns" in attack.targets else ()
+    challenge = message.challenge if "candidates" in attack.requires or hidden else None
     public = public_examples(recording.source, adversary.auxiliary, adversary.lacks)
     classes = asked_about(recording.task, adversary) if "representatives" in attack.targets else ()
-    candidates = None if challenge is None else challenge.candidates
+    asked = None if challenge is None else challenge.candidates
+    # Never both: candidates are whole.
+    about = {"candidates": asked} if not hidden else {"rows": asked and without(asked, hidden), "hidden": hidden}
 
     def informed(view: AnyView) -> AnyView:
-        return replace(view, auxiliary=public, candidates=candidates, classes=classes)
+        return replace(view, auxiliary=public, classes=classes, **about)
 
     if attack.sees is Observation:
         others = message.others if "others" in attack.requires else ()
@@ -65,6 +70,12 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         return informed(_served(released, message, terms)), challenge
     earlier = message.earlier if "earlier" in attack.requires else ()
     return informed(replace(released, earlier=earlier)), challenge
+
+
+def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
+    """Rows of a table with NaN for the values of some columns; raises `ConfigError` where it has none such."""
+    mask = require_table(rows.space, "hidden columns", ConfigError).mask(hidden)
+    return replace(rows, inputs=rows.inputs.masked_fill(mask, math.nan))
 
 
 def _examples_behind(message: Message) -> int | None:

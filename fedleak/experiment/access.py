@@ -7,11 +7,14 @@ from functools import lru_cache
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError
 from fedleak.formatting import listed
+from fedleak.learning.source import Source
+from fedleak.learning.space import InputSpace, require_table, space_of_source
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
@@ -19,12 +22,14 @@ from fedleak.settings.federation import PlanSettings
 
 def looks_at(table: Table) -> type[View]:
     """What the attack of a table sees."""
-    return _looks_at(json.dumps(table, sort_keys=True))
+    return _facts(json.dumps(table, sort_keys=True))[0]
 
 
 @lru_cache(maxsize=1024)
-def _looks_at(text: str) -> type[View]:
-    return attacks.from_table(json.loads(text)).sees
+def _facts(text: str) -> tuple[type[View], frozenset[Kind]]:
+    """What an attack sees and what it guesses."""
+    attack = attacks.from_table(json.loads(text))
+    return attack.sees, attack.targets
 
 
 def sees_model(table: Table) -> bool:
@@ -80,6 +85,40 @@ def require_classes(adversary: AdversarySettings, classes: int, where: str = "ad
             f"{where}: all {classes} classes, so that there is no public example left; leave some out, or set "
             f"{where.replace('lacks', 'auxiliary')} = 0 for an adversary without public examples"
         )
+
+
+def require_hidden(adversary: AdversarySettings, tables: Iterable[Table], source: Source) -> None:
+    """Raises `ConfigError` for hidden columns that there are not, or twice, and where nobody guesses, or nothing.
+
+    `tables` are the attacks without their labels.
+    """
+    hidden, asked = adversary.hidden, [(str(one["use"]), _facts(json.dumps(one, sort_keys=True))[1]) for one in tables]
+    for i, (name, targets) in enumerate(asked):
+        if not hidden and targets == {"columns"}:
+            raise ConfigError(
+                f"attacks.{i}: {name} guesses hidden columns, and none is hidden; set adversary.hidden, as in "
+                'hidden = ["sex"]'
+            )
+    require_columns(hidden, space_of_source(source))
+    if hidden and asked and not any("columns" in targets for _, targets in asked):
+        fitting = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.attributes.")]
+        raise ConfigError(
+            f"adversary.hidden: {listed(hidden)}, and no attack here guesses hidden columns; add one such as "
+            f"{listed(fitting, 'or')}, or leave hidden out"
+        )
+
+
+def require_columns(hidden: tuple[str, ...], space: InputSpace, where: str = "adversary.hidden") -> None:
+    """Raises `ConfigError` for columns that a table has not, or twice, and where there is no table."""
+    if not hidden:
+        return
+    table = require_table(space, where, ConfigError)
+    try:
+        table.mask(hidden)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if len(set(hidden)) < len(hidden):
+        raise ConfigError(f"{where}: expected each column once, got {list(hidden)}")
 
 
 def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: str) -> None:

@@ -14,7 +14,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
-from fedleak.experiment.access import require_access
+from fedleak.experiment.access import require_access, require_hidden
 from fedleak.experiment.overrides import override
 from fedleak.goals.goals import GOALS
 from fedleak.learning.training import require_trained_so
@@ -138,8 +138,9 @@ def require_fitting(experiment: Experiment) -> None:
     _require_task(experiment.task)
     require_trained_so(experiment.federation.training())
     chains = experiment.build_chains()
-    classes = source_of(experiment.task).classes
-    require_access(experiment, map(unlabeled, experiment.attacks), chains, classes)
+    source, tables = source_of(experiment.task), [unlabeled(table) for table in experiment.attacks]
+    require_access(experiment, tables, chains, source.classes)
+    require_hidden(experiment.adversary, tables, source)
     for i, chain in enumerate(chains.values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long

@@ -112,6 +112,8 @@ class Answer:
     """Which candidates are behind it, where the attack was asked about candidates."""
     classes: tuple[int, ...] = ()
     """The classes that the adversary was asked to give a representative of."""
+    hidden: tuple[str, ...] = ()
+    """The columns of the candidates that the adversary was asked about."""
     private: Batch | None = None
     """The private examples that representatives are compared with; None: the truth."""
     public: Batch | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fedleak.contracts.metric import Metric
+from fedleak.goals.columns import Columns
 from fedleak.goals.goal import Goal
 from fedleak.goals.inputs import Inputs
 from fedleak.goals.labels import Labels
@@ -11,7 +12,7 @@ from fedleak.goals.properties import Properties
 from fedleak.goals.representatives import Representatives
 
 GOALS: Mapping[str, Goal] = {
-    goal.name: goal for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives())
+    goal.name: goal for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives(), Columns())
 }
 """One for each `Kind`."""
 

@@ -108,6 +108,13 @@ class Table(InputSpace):
             marked[self.places(name)] = True
         return marked
 
+    def within(self, names: Iterable[str]) -> list[tuple[Column, slice]]:
+        """Columns in the order of the table, each with its place among the values of these alone; raises as `mask`."""
+        wanted = {self.column(name).name for name in names}
+        own = [one for one in self.columns if one.name in wanted]
+        ends = accumulate(one.width for one in own)
+        return [(one, slice(end - one.width, end)) for one, end in zip(own, ends, strict=True)]
+
     def row(self, name: str, value: str) -> Float[Tensor, " width"]:
         """The values of a column that is a category; raises `ConfigError` where it is a number or has none such."""
         column = self.column(name)

@@ -176,10 +176,12 @@ def _holds(experiments: list[Experiment]) -> str:
     amounts = sorted({experiment.adversary.auxiliary for experiment in experiments})
     lacks = _varied([e for e in experiments if e.adversary.lacks], lambda e: listed(map(str, e.adversary.lacks), "or"))
     asked = f" None of them is of class {lacks}, and it is asked what examples of these look like." if lacks else ""
+    hidden = _varied([e for e in experiments if e.adversary.hidden], lambda e: listed(e.adversary.hidden, "and"))
+    rows = f" Of rows that it is asked about it knows the label and every column but {hidden}." if hidden else ""
     if amounts == [0]:
-        return "No public data."
+        return f"No public data.{rows}"
     many = " or ".join(counted(amount, "public example") for amount in amounts)
-    return f"{many} of the same kind as the clients', disjoint from theirs.{asked}"
+    return f"{many} of the same kind as the clients', disjoint from theirs.{asked}{rows}"
 
 
 def _chains(experiment: Experiment) -> Iterator[str]:

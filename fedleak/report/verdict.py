@@ -162,6 +162,12 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
             "A class counts as recognised where two judges of different make take the image for one of it and it is "
             "nearer to a private example of the class than every guess made without access."
         )
+    if measured_metrics(evidence.of("columns"), "columns"):
+        yield (
+            "Of hidden columns only what an attack gains over an imputer counts, one learnt from public rows and asks "
+            "no model: whatever that says, anybody may know. What is gained for rows that were trained on and not for "
+            "others (metrics “of others”) the model remembers of them."
+        )
 
 
 def _levels(evidence: Evidence, name: str) -> str:

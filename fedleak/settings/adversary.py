@@ -17,6 +17,8 @@ class AdversarySettings(Settings):
     """Public examples of the same kind as the clients', disjoint from theirs."""
     lacks: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
     """Classes that the public examples have none of; the adversary is asked what these look like."""
+    hidden: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Columns of a table that the adversary is asked about: of some rows it knows all others, and the label."""
     queries: Annotated[int, Field(ge=0)] | None = None
     """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
     patience: Rate | None = None
@@ -29,7 +31,7 @@ class AdversarySettings(Settings):
         return self.victims is None or client < self.victims
 
 
-ASKED_LATER = ("auxiliary", "lacks", "queries", "patience")
+ASKED_LATER = ("auxiliary", "lacks", "hidden", "queries", "patience")
 """Settings of the adversary that matter only to who attacks what was recorded."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

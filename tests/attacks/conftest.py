@@ -13,12 +13,14 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
+from fedleak.data.splits import load
+from fedleak.evaluation.views import without
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
-from fedleak.tasks import weights_of
+from fedleak.tasks import task_of, weights_of
 
 Observe = Callable[..., Observation]
 
@@ -125,7 +127,7 @@ class Answering(Service):
         return self.left
 
     def ask(self, inputs: Tensor) -> Tensor:
-        answers = self.probabilities(inputs.clamp(0, 1))
+        answers = self.probabilities(inputs)
         answers[self.left :] = torch.nan
         self.left = max(self.left - len(inputs), 0)
         self.log.append(inputs.clone())
@@ -153,7 +155,7 @@ def serve() -> Callable[..., Served]:
         weights = weights_of(task.network)
 
         def probabilities(inputs: Tensor) -> Tensor:
-            return answer(task.logits(weights, inputs, mode="eval").softmax(1).detach())
+            return answer(task.logits(weights, task.space.clamped(inputs), mode="eval").softmax(1).detach())
 
         return Served(task=task, service=Answering(probabilities, queries, []), **known)
 
@@ -231,3 +233,22 @@ def likeness(trained) -> Callable[[Reconstruction], list[int]]:
         return torch.nn.functional.cosine_similarity(own[:, None], known[None], dim=2).argmax(1).tolist()
 
     return nearest
+
+
+@pytest.fixture(scope="session")
+def hiding(serve) -> tuple[Callable[..., Served], Batch]:
+    """A service on what 60 patients taught a perceptron by heart, asked for their sex and that of 60 others.
+
+    And all that there is to know of them, in the order in which they are asked about: members come first.
+    """
+    splits, task = load("diabetes-mlp"), task_of("diabetes-mlp")
+    rows = splits.clients[torch.arange(120)]
+    training = LocalTraining(batch_size=10, epochs=200, batches=6, learning_rate=0.1, momentum=0.9)
+    after = train_locally(task, weights_of(task.network), rows[torch.arange(60)], training, ("hiding",))
+    task.network.load_state_dict(after.state_dict())
+
+    def asked(queries: int = 240, answer: Callable[[Tensor], Tensor] = Tensor.clone, **known: Any) -> Served:
+        usual = {"auxiliary": splits.auxiliary, "rows": without(rows, ("sex",)), "hidden": ("sex",)}
+        return serve(task, queries, answer, **{**usual, **known})
+
+    return asked, rows

@@ -11,6 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.data.splits import load
+from fedleak.evaluation.views import without
 from fedleak.learning.table import Table
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
@@ -96,7 +97,9 @@ def test_a_row_comes_back_in_words(name: str, task: Task, seen) -> None:
 @pytest.mark.parametrize("name", ON_MODELS)
 def test_who_sees_the_model_guesses_rows_or_says_why_not(name: str, task: Task, release, serve) -> None:
     splits = load("diabetes-mlp")
-    known = {"classes": (1, 0), "auxiliary": splits.auxiliary, "candidates": splits.clients[torch.arange(10)]}
+    candidates = splits.clients[torch.arange(10)]
+    known = {"classes": (1, 0), "auxiliary": splits.auxiliary, "candidates": candidates}
+    known |= {"rows": without(candidates, ("sex",)), "hidden": ("sex",)}
     served = attacks.get(name).declared is Served
     view = serve(task, 60, **known) if served else release(task, **known, earlier=(release(task, **known),))
     assert isinstance(view, Served if served else Released)

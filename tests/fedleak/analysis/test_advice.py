@@ -135,11 +135,18 @@ def test_a_defense_whose_labels_are_read_is_named_only_where_that_is_allowed(can
 
 
 def test_kinds_that_were_not_measured_are_known(candidate):
-    assert candidate("one", clean(5.0)).unmeasured == ["labels", "membership", "properties", "representatives"]
+    assert candidate("one", clean(5.0)).unmeasured == [
+        "labels",
+        "membership",
+        "properties",
+        "representatives",
+        "columns",
+    ]
     assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == [
         "membership",
         "properties",
         "representatives",
+        "columns",
     ]
 
 

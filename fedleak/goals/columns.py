@@ -1,0 +1,108 @@
+"""Columns: what do rows of a table say in columns that are hidden?"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.contracts.metric import Metric
+from fedleak.contracts.reconstruction import Kind
+from fedleak.contracts.view import View
+from fedleak.goals.answer import Answer
+from fedleak.goals.goal import Goal, of_no_known_kind, public_in
+from fedleak.goals.imputer import frequencies, imputed
+from fedleak.goals.judgement import Judgement
+from fedleak.goals.measured import Measured
+from fedleak.learning.space import require_table
+from fedleak.learning.table import Column
+
+
+class ColumnMetric(Metric):
+    """Judges guesses of hidden columns, each column apart. A sample is one row, or a place in an order of rows."""
+
+    compares: ClassVar[Kind] = "columns"
+    of_members: ClassVar[bool] = True
+    """Whether it judges rows that were trained on, or those that were not: what a model tells of these it would tell
+    of anybody."""
+
+    @abstractmethod
+    def applies_to(self, column: Column) -> bool:
+        """Whether it can judge such a column."""
+
+    @abstractmethod
+    def per_row(
+        self, guess: Float[Tensor, "rows values"], truth: Float[Tensor, "rows values"]
+    ) -> Float[Tensor, " some"]:
+        """The values for one column, as the table has it; every guess is finite."""
+
+
+class Columns(Goal):
+    """Values of columns that are hidden of known rows. Metrics on it are `ColumnMetric`s."""
+
+    name: ClassVar[Kind] = "columns"
+    noun: ClassVar[str] = "hidden value"
+    verb: ClassVar[str] = "found"
+    guessing: ClassVar[str] = "guesses hidden columns"
+    unguessed: ClassVar[str] = "the attack guesses no hidden columns"
+    hit_or_miss: ClassVar[bool] = True
+    metrics: ClassVar[tuple[str, ...]] = (
+        "column-accuracy",
+        "column-auc",
+        "ppv-100",
+        "column-accuracy-of-others",
+        "column-auc-of-others",
+        "ppv-100-of-others",
+    )
+    sentences: ClassVar[Mapping[Judgement, str]] = {
+        Judgement.LEAKED: "Hidden columns of members were guessed under {names} better than without the model.",
+        Judgement.BEYOND: "Under {names} hidden columns of members were guessed better than without the model.",
+        Judgement.UNCLEAR: "Under {names} luck may explain the hidden columns that were guessed.",
+        Judgement.TOO_FEW: "Under {names} there is too little to tell what the model adds to an imputer.",
+        Judgement.NOTHING: "Under {names} these attackers guessed hidden columns no better than an imputer does "
+        "without the model; {tested}",
+        Judgement.MISSING: "Under {names} no attack has a figure for the hidden columns.",
+    }
+
+    def figures(self, metric: Metric, guess: Tensor, answer: Answer) -> Measured:
+        if not isinstance(metric, ColumnMetric):
+            raise of_no_known_kind(metric)
+        challenge = answer.challenge
+        if challenge is None or not answer.hidden:
+            return Measured(reason="no column was hidden, or nobody knows what it says", fits=False)
+        table = require_table(challenge.candidates.space, "a hidden column")
+        truth = challenge.candidates.inputs[:, table.mask(answer.hidden)]
+        if guess.shape != truth.shape:
+            return Measured(reason=f"the attack guesses {tuple(guess.shape)} values of {tuple(truth.shape)}")
+        places = challenge.members if metric.of_members else challenge.non_members
+        if not len(places):
+            return Measured(reason=f"{metric.name} needs rows that nobody trained on, there is none", fits=False)
+        own = [part for column, part in table.within(answer.hidden) if metric.applies_to(column)]
+        if not own:
+            return Measured(reason=f"{metric.name} cannot judge column {', '.join(answer.hidden)}", fits=False)
+        # What an attack does not say is as probable as anything: the least of each value, or the middle of a number.
+        made = guess.double().nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0).clamp(-1, 1)[places]
+        right = truth.double()[places]
+        return Measured.of(torch.cat([metric.per_row(made[:, part], right[:, part]) for part in own]))
+
+    def prior(self, view: View, rng: Generator) -> Tensor | None:  # noqa: ARG002
+        """For each row how frequent the values are in public, or the mean of a number.
+
+        Without public data each value is as frequent, and a number is in the middle.
+        """
+        if view.rows is None:
+            return None
+        table = require_table(view.task.space, "a hidden column")
+        return frequencies(public_in(view), table, view.hidden).expand(len(view.rows), -1).clone()
+
+    def no_access(self, view: View, rng: Generator) -> Tensor | None:  # noqa: ARG002
+        """What an imputer says that learnt from public rows, by all that is known of each row and its label.
+
+        It draws nothing, so that all draws are the same.
+        """
+        public = public_in(view)
+        if view.rows is None or public is None:
+            return None
+        return imputed(public, view.rows, view.hidden)
