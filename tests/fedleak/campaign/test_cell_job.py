@@ -128,6 +128,7 @@ def test_every_part_of_a_guess_is_kept(tmp_path):
         membership=torch.rand(5),
         properties=torch.tensor([float("nan"), 0.5]),
         representatives=torch.rand(2, 1, 3, 3),
+        columns=torch.rand(4, 2),
         diagnosis=Diagnosis("plateau", "it does not get better"),
         note="unsure",
     )
