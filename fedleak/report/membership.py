@@ -59,8 +59,9 @@ class Tried:
 
     @property
     def curve(self) -> Points:
-        """The ROC as it is drawn: a share below the edge of the chart lies on the edge."""
-        return tuple((rate, max(found, FEWEST)) for rate, found in roc(self.placed, _rates(self.least)))
+        """The ROC as it is drawn: a share below the edge of the chart lies on it; who takes all for members finds all."""
+        drawn = ((rate, max(found, FEWEST)) for rate, found in roc(self.placed, _rates(self.least)))
+        return (*drawn, (1.0, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +146,8 @@ def _placed(folder: RunFolder, row: Row, challenge: Challenge | None) -> Placeme
 
 
 def _rates(least: float) -> list[float]:
-    """Shares of false alarms as far apart as they are drawn, from the least that can be met to all."""
-    steps = [10 ** (step / STEPS) for step in range(-3 * STEPS, 1)]
+    """Shares of false alarms as far apart as they are drawn, from the least that can be met to short of all."""
+    steps = [10 ** (step / STEPS) for step in range(-3 * STEPS, 0)]
     return [least, *(rate for rate in steps if rate > least)]
 
 

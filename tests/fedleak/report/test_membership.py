@@ -96,7 +96,9 @@ def test_equal_scores_lie_on_the_diagonal(guessing):
 def test_what_finds_nobody_is_drawn_at_the_edge_and_said_to_be_nothing(guessing):
     run = guessing(lambda challenge: -perfect(challenge).nan_to_num(nan=0.0))
     section = members(run.folder, run.rows)
-    assert section.charts[0].points["loss-threshold"][0] == (1 / 500, FEWEST)
+    curve = section.charts[0].points["loss-threshold"]
+    assert curve[0] == (1 / 500, FEWEST)
+    assert curve[-1] == (1.0, 1.0)
     assert section.lines[0].few.startswith("0.00")
 
 
