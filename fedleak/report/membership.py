@@ -59,7 +59,7 @@ class Tried:
 
     @property
     def curve(self) -> Points:
-        """The ROC as it is drawn: a share below the edge of the chart lies on it; who takes all for members finds all."""
+        """The ROC as it is drawn: a share below the edge of the chart lies on it; taking all finds all."""
         drawn = ((rate, max(found, FEWEST)) for rate, found in roc(self.placed, _rates(self.least)))
         return (*drawn, (1.0, 1.0))
 
