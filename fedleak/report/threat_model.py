@@ -181,7 +181,8 @@ def _holds(experiments: list[Experiment]) -> str:
     if amounts == [0]:
         return f"No public data.{rows}"
     many = " or ".join(counted(amount, "public example") for amount in amounts)
-    return f"{many} of the same kind as the clients', disjoint from theirs.{asked}{rows}"
+    most = "At most " if lacks else ""  # without the classes that it lacks there may be fewer
+    return f"{most}{many} of the same kind as the clients', disjoint from theirs.{asked}{rows}"
 
 
 def _chains(experiment: Experiment) -> Iterator[str]:
