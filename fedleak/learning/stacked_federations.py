@@ -55,6 +55,8 @@ class StackedFederations:
     """Of a client in a round; what is None there is as in `LocalTraining()`, but all batches of the share."""
     rounds: int
     seed: int
+    start: NamedTensors | None = None
+    """What each goes on from, stacked by federation, or one model that all go on from; None: weights drawn anew."""
 
     @classmethod
     def drawn(
@@ -80,6 +82,10 @@ class StackedFederations:
         shares = order[:, : share * clients].reshape(-1, clients, share)
         return cls(task=task, records=records, shares=shares, training=training, rounds=rounds, seed=seed)
 
+    def continued(self, after: NamedTensors, rounds: int) -> "StackedFederations":
+        """The same federations for more rounds, from the parameters that they have after theirs."""
+        return replace(self, start=after, rounds=rounds, seed=seed_of(self.seed, "continued", self.rounds))
+
     @property
     def address(self) -> str:
         """Of what was asked: the same for the same federations, and another for any others."""
@@ -92,7 +98,8 @@ class StackedFederations:
             self.seed,
             tuple(self.shares.shape),
         )
-        tensors = (self.records.inputs, self.records.labels, self.shares)
+        start = () if self.start is None else tuple(self.start.values())
+        tensors = (self.records.inputs, self.records.labels, self.shares, *start)
         digest = hashlib.blake2b(repr(facts).encode(), digest_size=16)
         for tensor in tensors:
             digest.update(tensor.contiguous().numpy().tobytes())
@@ -130,7 +137,8 @@ class StackedFederations:
             if _is_drawn(module)
             for name, _ in module.named_parameters(recurse=False)
         }
-        old = [name for name, _ in network.named_parameters() if name not in fresh]
+        drawn = self.start is None
+        old = [name for name, _ in network.named_parameters() if drawn and name not in fresh]
         frozen = [name for name, one in network.named_parameters() if not one.requires_grad]
         why = [
             *(f"its parameter '{name}' cannot be drawn anew" for name in old[:1]),
@@ -161,7 +169,9 @@ class StackedFederations:
         return stacked
 
     def _initial(self, places: Int[Tensor, " group"]) -> NamedTensors:
-        """Weights by the architecture's own initialization, other ones for each federation."""
+        """Those to go on from, or weights by the architecture's own initialization, others for each federation."""
+        if self.start is not None:
+            return {name: value[places if len(value) > 1 else 0 * places] for name, value in self.start.items()}
         found: list[NamedTensors] = []
         network = copied(self.task.network)
         for place in places.tolist():

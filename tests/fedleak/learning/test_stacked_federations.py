@@ -134,3 +134,41 @@ def test_more_than_memory_is_said_before_anything_is_trained(monkeypatch: pytest
     monkeypatch.setattr("fedleak.learning.stacked_federations.MOST", 1000)
     with pytest.raises(NotApplicable, match="lower 'shadows' to 2 or fewer"):
         drawn().trained()
+
+
+def test_rounds_go_on_from_where_others_ended() -> None:
+    first = drawn()
+    went_on = first.continued(first.trained(), 3)
+    stacked = went_on.trained()
+    assert went_on.address != first.address
+    assert torch.equal(went_on.shares, first.shares)
+    for place in range(4):
+        for name, value in alone(went_on, place).items():
+            assert torch.allclose(stacked[name][place], value, atol=1e-5), name
+
+
+def test_many_go_on_from_one_model() -> None:
+    one = {name: value[:1] for name, value in drawn().trained().items()}
+    apart = {name: value.repeat_interleave(4, 0) for name, value in one.items()}
+    together = replace(drawn(), start=one)
+    stacked = together.trained()
+    assert all(torch.equal(value, replace(together, start=apart).trained()[name]) for name, value in stacked.items())
+    assert all(not torch.equal(value[0], value[1]) for value in stacked.values())
+    other = {name: value + 1 for name, value in one.items()}
+    assert len({each.address for each in (drawn(), together, replace(together, start=other))}) == 3
+
+
+def test_what_cannot_be_drawn_anew_can_go_on() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(16))
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs.flatten(1) * self.scale
+
+    fixed = task(Own(), nn.Linear(16, 3))
+    with pytest.raises(NotApplicable, match="cannot be drawn anew"):
+        drawn(fixed).trained()
+    start = {name: value[None] for name, value in Weights.of(fixed.network).parameters.items()}
+    assert replace(drawn(fixed), start=start).trained()["0.scale"].shape == (4, 16)
