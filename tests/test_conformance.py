@@ -230,7 +230,8 @@ def test_a_metric_on_classes_prefers_a_private_example_to_its_negative(cls: type
 
 @pytest.mark.parametrize("cls", OF_COLUMNS, ids=lambda cls: cls.name)
 def test_a_metric_on_columns_prefers_the_truth(cls: type[Metric]) -> None:
-    task, clients = task_of("diabetes-mlp"), load("diabetes-mlp").clients
+    task, clients, metric = task_of("diabetes-mlp"), load("diabetes-mlp").clients, metrics.build(cls.name, {})
+    hidden = next((name,) for name in ("sex", "age") if metric.applies_to(task.space.column(name)))
     members, others = clients[torch.arange(20)], clients[torch.arange(20, 50)]
     challenge = Question(
         members=members, other_clients=members[torch.arange(0)], non_members=others, seed_key=()
@@ -238,18 +239,17 @@ def test_a_metric_on_columns_prefers_the_truth(cls: type[Metric]) -> None:
     view = Released(
         task=task,
         weights=initial_weights(task.name, 0),
-        rows=without(challenge.candidates, ("sex",)),
-        hidden=("sex",),
+        rows=without(challenge.candidates, hidden),
+        hidden=hidden,
     )
-    true = challenge.candidates.inputs[:, challenge.candidates.space.mask(["sex"])]
+    true = challenge.candidates.inputs[:, challenge.candidates.space.mask(hidden)]
     right, wrong = (Reconstruction(columns=values) for values in (true, -true))
     of_right, of_wrong = (
-        score(guess, members, (metrics.build(cls.name, {}),), wrong, (), challenge, view=view)[0]
-        for guess in (right, wrong)
+        score(guess, members, (metric,), wrong, (), challenge, view=view)[0] for guess in (right, wrong)
     )
-    assert of_right.value == 1.0
-    assert of_wrong.value == 0.0
-    assert all(a > b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
+    sign, best = (1, metric.bounds[1]) if metric.higher_is_better else (-1, metric.bounds[0])
+    assert of_right.value == best
+    assert all(sign * a > sign * b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
 
 
 @pytest.mark.parametrize("cls", OF_MESSAGES, ids=lambda cls: cls.name)

@@ -15,9 +15,13 @@ from fedleak.errors import ConfigError
 from fedleak.formatting import listed
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, require_table, space_of_source
+from fedleak.learning.table import Column
+from fedleak.learning.table import Table as Rows
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
+from fedleak.settings.task import TaskSettings
+from fedleak.tasks import source_of
 
 
 def looks_at(table: Table) -> type[View]:
@@ -106,6 +110,14 @@ def require_hidden(adversary: AdversarySettings, tables: Iterable[Table], source
             f"adversary.hidden: {listed(hidden)}, and no attack here guesses hidden columns; add one such as "
             f"{listed(fitting, 'or')}, or leave hidden out"
         )
+
+
+def hidden_columns(adversary: AdversarySettings, task: TaskSettings) -> tuple[Column, ...]:
+    """The columns that are hidden, as far as there are such: `require_hidden` refuses others."""
+    if not adversary.hidden:
+        return ()
+    space = space_of_source(source_of(task))
+    return tuple(one for one in (space.columns if isinstance(space, Rows) else ()) if one.name in adversary.hidden)
 
 
 def require_columns(hidden: tuple[str, ...], space: InputSpace, where: str = "adversary.hidden") -> None:

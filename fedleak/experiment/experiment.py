@@ -14,9 +14,11 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
-from fedleak.experiment.access import require_access, require_hidden
+from fedleak.experiment.access import hidden_columns, require_access, require_hidden
 from fedleak.experiment.overrides import override
+from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
+from fedleak.learning.table import Column
 from fedleak.learning.training import require_trained_so
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
 from fedleak.settings.federation import PlanSettings
@@ -102,7 +104,8 @@ def parse_unjudged(tree: Table, *, whole: bool = True) -> Experiment:
         if times > 1:
             raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
     if "metrics" not in experiment.model_fields_set:
-        experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks())})
+        hidden = hidden_columns(experiment.adversary, experiment.task)
+        experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks(), hidden)})
     experiment.build_attacks()
     if whole:
         require_fitting(experiment)
@@ -168,10 +171,18 @@ def require_judged(attacks: Sequence[Attack], metrics: Sequence[Metric]) -> None
         )
 
 
-def metrics_for(attacks: Sequence[Attack]) -> tuple[str, ...]:
-    """The metrics that some attack can be judged by; without attacks those of images and labels."""
+def metrics_for(attacks: Sequence[Attack], hidden: Sequence[Column] = ()) -> tuple[str, ...]:
+    """The metrics that some attack can be judged by; without attacks those of images and labels.
+
+    Of those on hidden columns they are such as can judge some that are `hidden`.
+    """
     answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
-    return tuple(name for goal in GOALS.values() if goal.name in answers for name in goal.metrics)
+    named = (name for goal in GOALS.values() if goal.name in answers for name in goal.metrics)
+    return tuple(name for name in named if not hidden or _fits_some(metrics.build(name, {}), hidden))
+
+
+def _fits_some(metric: Metric, columns: Sequence[Column]) -> bool:
+    return not isinstance(metric, ColumnMetric) or any(metric.applies_to(column) for column in columns)
 
 
 def judges(metric: Metric, attack: Attack) -> bool:

@@ -39,6 +39,29 @@ class ColumnMetric(Metric):
         """The values for one column, as the table has it; every guess is finite."""
 
 
+class ShareOfRows(ColumnMetric):
+    """Judges categories by shares of rows: 1 is right for all of them."""
+
+    unit: ClassVar[str] = "share of rows"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    threshold: ClassVar[float] = 1.0
+    margin: ClassVar[float] = 0.0
+
+    def applies_to(self, column: Column) -> bool:
+        return column.is_category
+
+
+class OfOthers(ColumnMetric):
+    """The same of rows that nobody trained on: it stands beside the figure of members, which may be a verdict.
+
+    What a model tells of these is no secret of those in its training data. Before the metric among the bases.
+    """
+
+    of_members: ClassVar[bool] = False
+    speaks: ClassVar[bool] = False
+
+
 class Columns(Goal):
     """Values of columns that are hidden of known rows. Metrics on it are `ColumnMetric`s."""
 
@@ -55,6 +78,8 @@ class Columns(Goal):
         "column-accuracy-of-others",
         "column-auc-of-others",
         "ppv-100-of-others",
+        "column-error",
+        "column-error-of-others",
     )
     sentences: ClassVar[Mapping[Judgement, str]] = {
         Judgement.LEAKED: "Hidden columns of members were guessed under {names} better than without the model.",

@@ -17,6 +17,8 @@ GAUGE = 16
 """Pixels across the picture of a column."""
 STRIPE = 3
 """Pixels that a column is high, the last of them black so that columns stay apart."""
+SPREAD = 3.0
+"""Standard deviations of public rows from a number's mean to the ends of its range; what is beyond is put there."""
 MISSING = "?"
 """The category of those who do not say theirs."""
 

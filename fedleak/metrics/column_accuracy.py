@@ -7,13 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.metric import metrics
-from fedleak.goals.columns import ColumnMetric
-from fedleak.learning.table import Column
+from fedleak.goals.columns import OfOthers, ShareOfRows
 
 
 @metrics.register("column-accuracy")
 @dataclass(frozen=True, kw_only=True)
-class ColumnAccuracy(ColumnMetric):
+class ColumnAccuracy(ShareOfRows):
     """The share of rows that were trained on whose hidden category is guessed right, by its most probable value.
 
     Of several values that are as probable each is guessed as often. High where most rows say the same, so that it means
@@ -22,14 +21,6 @@ class ColumnAccuracy(ColumnMetric):
 
     paper: ClassVar = "https://arxiv.org/abs/2201.09370"
     cites: ClassVar = "mehnaz2022sensitive"
-    unit: ClassVar = "share of rows"
-    higher_is_better: ClassVar = True
-    bounds: ClassVar = (0.0, 1.0)
-    threshold: ClassVar = 1.0
-    margin: ClassVar = 0.0
-
-    def applies_to(self, column: Column) -> bool:
-        return column.is_category
 
     def per_row(
         self, guess: Float[Tensor, "rows values"], truth: Float[Tensor, "rows values"]
@@ -39,14 +30,11 @@ class ColumnAccuracy(ColumnMetric):
 
 @metrics.register("column-accuracy-of-others")
 @dataclass(frozen=True, kw_only=True)
-class ColumnAccuracyOfOthers(ColumnAccuracy):
+class ColumnAccuracyOfOthers(OfOthers, ColumnAccuracy):
     """The same of rows that nobody trained on: what a model tells of these is no secret of those in its training data.
 
     It only stands beside the figure of members, which may be a verdict.
     """
-
-    of_members: ClassVar[bool] = False
-    speaks: ClassVar[bool] = False
 
 
 def right_shares(guess: Float[Tensor, "rows values"], truth: Float[Tensor, "rows values"]) -> Float[Tensor, " rows"]:

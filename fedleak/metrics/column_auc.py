@@ -8,14 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.metric import metrics
-from fedleak.goals.columns import ColumnMetric
-from fedleak.learning.table import Column
+from fedleak.goals.columns import OfOthers, ShareOfRows
 from fedleak.metrics.placement import Placement
 
 
 @metrics.register("column-auc")
 @dataclass(frozen=True, kw_only=True)
-class ColumnAUC(ColumnMetric):
+class ColumnAUC(ShareOfRows):
     """The share of rows with another value that are less likely to have a row's value than itself; ties count half.
 
     Its mean over rows that have a value is the area under the ROC curve of that value against all others (Mann and
@@ -26,13 +25,7 @@ class ColumnAUC(ColumnMetric):
     paper: ClassVar = "https://doi.org/10.1214/aoms/1177730491"
     cites: ClassVar = "mann1947test"
     unit: ClassVar = "share of rows with another value"
-    higher_is_better: ClassVar = True
-    bounds: ClassVar = (0.0, 1.0)
     threshold: ClassVar = 0.99
-    margin: ClassVar = 0.0
-
-    def applies_to(self, column: Column) -> bool:
-        return column.is_category
 
     def per_row(
         self, guess: Float[Tensor, "rows values"], truth: Float[Tensor, "rows values"]
@@ -48,11 +41,8 @@ class ColumnAUC(ColumnMetric):
 
 @metrics.register("column-auc-of-others")
 @dataclass(frozen=True, kw_only=True)
-class ColumnAUCOfOthers(ColumnAUC):
+class ColumnAUCOfOthers(OfOthers, ColumnAUC):
     """The same of rows that nobody trained on: what a model tells of these is no secret of those in its training data.
 
     It only stands beside the figure of members, which may be a verdict.
     """
-
-    of_members: ClassVar[bool] = False
-    speaks: ClassVar[bool] = False

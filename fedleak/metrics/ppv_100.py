@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.metric import metrics
-from fedleak.goals.columns import ColumnMetric
-from fedleak.learning.table import Column
+from fedleak.goals.columns import OfOthers, ShareOfRows
 from fedleak.metrics.column_accuracy import right_shares
 
 FIRST = 100
@@ -18,7 +17,7 @@ FIRST = 100
 
 @metrics.register("ppv-100")
 @dataclass(frozen=True, kw_only=True)
-class PPV100(ColumnMetric):
+class PPV100(ShareOfRows):
     """The share of right guesses among the hundred rows that an attack is surest of (positive predictive value).
 
     A sample is a place in the order of certainty, so that what stands beside it is judged on its own hundred. Rows that
@@ -28,14 +27,6 @@ class PPV100(ColumnMetric):
 
     paper: ClassVar = "https://arxiv.org/abs/2209.01292"
     cites: ClassVar = "jayaraman2022attribute"
-    unit: ClassVar = "share of rows"
-    higher_is_better: ClassVar = True
-    bounds: ClassVar = (0.0, 1.0)
-    threshold: ClassVar = 1.0
-    margin: ClassVar = 0.0
-
-    def applies_to(self, column: Column) -> bool:
-        return column.is_category
 
     def per_row(
         self, guess: Float[Tensor, "rows values"], truth: Float[Tensor, "rows values"]
@@ -50,11 +41,8 @@ class PPV100(ColumnMetric):
 
 @metrics.register("ppv-100-of-others")
 @dataclass(frozen=True, kw_only=True)
-class PPV100OfOthers(PPV100):
+class PPV100OfOthers(OfOthers, PPV100):
     """The same of rows that nobody trained on: what a model tells of these is no secret of those in its training data.
 
     It only stands beside the figure of members, which may be a verdict.
     """
-
-    of_members: ClassVar[bool] = False
-    speaks: ClassVar[bool] = False

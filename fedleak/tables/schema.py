@@ -10,11 +10,9 @@ import numpy as np
 
 from fedleak.errors import DataError
 from fedleak.learning.part import Part
-from fedleak.learning.table import MISSING, Column, Table
+from fedleak.learning.table import MISSING, SPREAD, Column, Table
 from fedleak.tables.frame import UNSAID, Frame, is_number
 
-SPREAD = 3.0
-"""Standard deviations from the mean to the ends of a column's range; what is farther out is put to the end."""
 FEW = 2
 """Different values up to which a column of numbers is a category, unless it is said to be a number."""
 MOST = 100

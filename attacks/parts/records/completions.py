@@ -93,6 +93,15 @@ class Completions:
         logs = self.confidences.clamp_min(TINY).log()
         return torch.where(logs.isfinite().all(1, keepdim=True), logs, 0.0)
 
+    def before(self, known: Float[Tensor, "rows hidden"]) -> Float64[Tensor, "rows combinations"]:
+        """How probable each combination is by what is known of each value, in natural logarithms."""
+        logs = ((known.double() + 1) / 2).clamp_min(TINY).log()
+        total, start = torch.zeros(len(known), len(self.combinations), dtype=torch.float64), 0
+        for own, column in zip(self.combinations.unbind(1), self.columns, strict=True):
+            total = total + logs[:, start + own]
+            start += column.width
+        return total
+
     def guess(
         self, evidence: Float64[Tensor, "rows combinations"], known: Float[Tensor, "rows hidden"]
     ) -> Float[Tensor, "rows hidden"]:
@@ -101,12 +110,7 @@ class Completions:
         `known` has a probability for each value, 0 as -1 and 1 as 1, and so has what comes out. Columns were
         independent before.
         """
-        before = ((known.double() + 1) / 2).clamp_min(TINY).log()
-        total, start = evidence.clone(), 0
-        for own, column in zip(self.combinations.unbind(1), self.columns, strict=True):
-            total = total + before[:, start + own]
-            start += column.width
-        shares, parts = total.softmax(1), []
+        shares, parts = (evidence + self.before(known)).softmax(1), []
         for own, column in zip(self.combinations.unbind(1), self.columns, strict=True):
             part = torch.zeros(len(shares), column.width, dtype=shares.dtype)
             parts.append(2 * part.index_add(1, own, shares) - 1)

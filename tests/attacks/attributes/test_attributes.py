@@ -35,7 +35,7 @@ def blind(inputs: torch.Tensor) -> torch.Tensor:
 
 
 def test_there_are_such_attacks() -> None:
-    assert NAMES == ["csmia", "fredrikson-tabular", "imputer-and-model", "lomia"]
+    assert NAMES == ["csmia", "fredrikson-tabular", "imputer-and-model", "lomia", "yeom-attribute"]
 
 
 @pytest.mark.parametrize("name", NAMES)

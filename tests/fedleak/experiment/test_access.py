@@ -78,6 +78,16 @@ def test_hidden_columns_are_those_that_a_table_has() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hidden", "errors", "shares"), [(["sex"], False, True), (["age"], True, False), (["age", "sex"], True, True)]
+)
+def test_numbers_are_judged_by_their_error_and_categories_by_shares(hidden: Any, errors: bool, shares: bool) -> None:
+    found = parse_experiment({**TABULAR, "attacks": [{"use": "lomia"}], "adversary": {"queries": 5, "hidden": hidden}})
+    named = found.metrics
+    assert ("column-error" in named, "column-error-of-others" in named) == (errors, errors)
+    assert ("column-auc" in named, "ppv-100-of-others" in named) == (shares, shares)
+
+
+@pytest.mark.parametrize(
     ("attack", "hidden", "sentence"),
     [
         ("lomia", ["sez"], "adversary.hidden: the table has no column 'sez'; did you mean 'sex'"),

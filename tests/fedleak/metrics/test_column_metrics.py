@@ -2,10 +2,15 @@
 
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import mean_absolute_error, roc_auc_score
 
 from fedleak.contracts.metric import metrics
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.data.splits import load
+from fedleak.goals.answer import Answer, Challenge
 from fedleak.goals.columns import ColumnMetric
+from fedleak.goals.goals import GOALS
+from fedleak.learning.space import require_table
 from fedleak.randomness import generator
 
 
@@ -63,3 +68,40 @@ def test_the_figure_of_others_stands_beside_and_is_no_verdict(name: str) -> None
     assert (others.of_members, others.speaks) == (False, False)
     truth, guess = encoded(torch.tensor([0, 1, 1])), soft(torch.tensor([0.2, 0.4, 0.9]))
     assert torch.equal(own.per_row(guess, truth), others.per_row(guess, truth))
+
+
+def test_an_error_is_in_standard_deviations_of_public_rows() -> None:
+    splits = load("diabetes-mlp")
+    table = require_table(splits.auxiliary.space, "a test")
+    place = table.places("age")
+    public, true = splits.auxiliary.inputs[:, place].double(), splits.clients.inputs[:, place].double()
+    column = table.column("age")
+    years = [one * (column.high - column.low) / 2 for one in (public, true)]
+    guess = torch.full_like(true, float(public.mean()))
+    expected = mean_absolute_error(years[1], years[0].mean().expand_as(years[1])) / float(years[0].std(correction=0))
+    assert float(metric("column-error").per_row(guess, true).mean()) == pytest.approx(expected, rel=1e-5)
+    assert metric("column-error").per_row(true, true).abs().max() == 0
+    assert metric("column-error").applies_to(column)
+    assert not metric("column-error").applies_to(table.column("sex"))
+
+
+def test_members_and_others_swapped_swap_the_figures() -> None:
+    rows = load("diabetes-mlp").clients[torch.arange(90)]
+    rng, members, others = generator("swapped"), torch.arange(30), torch.arange(30, 90)
+    for name in sorted(cls.name for cls in metrics if issubclass(cls, ColumnMetric) and cls.of_members):
+        hidden = ("sex",) if metric(name).applies_to(rows.space.column("sex")) else ("age",)
+        guess = Reconstruction(columns=2 * torch.rand(90, int(rows.space.mask(hidden).sum()), generator=rng) - 1)
+        one, other = (
+            Answer(
+                truth=rows,
+                hidden=hidden,
+                challenge=Challenge(
+                    candidates=rows, members=own, non_members=left, other_clients=torch.zeros(0, dtype=torch.int64)
+                ),
+            )
+            for own, left in ((members, others), (others, members))
+        )
+        beside = metric(f"{name}-of-others")
+        assert GOALS["columns"].measure(metric(name), guess, one) == GOALS["columns"].measure(beside, guess, other)
+        assert GOALS["columns"].measure(metric(name), guess, other) == GOALS["columns"].measure(beside, guess, one)
+        assert GOALS["columns"].measure(metric(name), guess, one) != GOALS["columns"].measure(beside, guess, one)

@@ -8,11 +8,11 @@ import torch
 
 from fedleak.errors import DataError
 from fedleak.learning.part import Part
-from fedleak.learning.table import MISSING
+from fedleak.learning.table import MISSING, SPREAD
 from fedleak.tables.encoding import encoded
 from fedleak.tables.frame import Frame
 from fedleak.tables.options import TableOptions
-from fedleak.tables.schema import SPREAD, schema_of
+from fedleak.tables.schema import schema_of
 
 NAMES = ("age", "sex", "town", "pay", "ill")
 ROWS = [
