@@ -37,5 +37,5 @@ class CSMIA(Attack[Served]):
         order = torch.where(tried.right, sure, -sure)
         answered = order.isfinite().all(1, keepdim=True)
         usual = frequent(observation)
-        guess = tried.guess(order.nan_to_num(0.0), torch.ones_like(usual))
+        guess = tried.values.guess(order.nan_to_num(0.0), torch.ones_like(usual))
         return Reconstruction(columns=torch.where(answered, guess, usual))

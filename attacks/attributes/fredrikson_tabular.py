@@ -33,4 +33,4 @@ class FredriksonTabular(Attack[Served]):
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:  # noqa: ARG002
         tried = Completions.of(observation)
-        return Reconstruction(columns=tried.guess(tried.evidence, frequent(observation)))
+        return Reconstruction(columns=tried.values.guess(tried.evidence, frequent(observation)))

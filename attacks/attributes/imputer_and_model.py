@@ -31,4 +31,4 @@ class ImputerAndModel(Attack[Served]):
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:  # noqa: ARG002
         before = plausible(observation)
         tried = Completions.of(observation)
-        return Reconstruction(columns=tried.guess(tried.evidence, before))
+        return Reconstruction(columns=tried.values.guess(tried.evidence, before))

@@ -10,7 +10,6 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
 from fedleak.goals.imputer import imputed
-from fedleak.learning.space import require_table
 
 from ..parts.records.completions import Completions, frequent
 
@@ -39,11 +38,10 @@ class LOMIA(Attack[Served]):
         if not plain.any():
             return Reconstruction(columns=guess)
         rows, hidden = tried.rows, observation.hidden
-        mask = require_table(rows.space, "a hidden column").mask(hidden)
-        values = tried.guess(torch.where(right, 0.0, -torch.inf)[plain].double(), torch.ones_like(guess)[plain])
+        values = tried.values.guess(torch.where(right, 0.0, -torch.inf)[plain].double(), torch.ones_like(guess)[plain])
         known = rows[plain.nonzero()[:, 0]]
         completed = known.inputs.clone()
-        completed[:, mask] = values
+        completed[:, tried.values.mask] = values
         guess = imputed(replace(known, inputs=completed), rows, hidden)
         guess[plain] = values
         return Reconstruction(columns=guess)

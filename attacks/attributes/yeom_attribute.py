@@ -47,8 +47,8 @@ class YeomAttribute(Attack[Served]):
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:  # noqa: ARG002
         tried, known = Completions.of(observation), frequent(observation)
         squares = tried.evidence.square()  # a loss is how far the logarithm of a confidence is below 0
-        error = error_of(squares, tried.before(known)) if self.error is None else self.error
-        return Reconstruction(columns=tried.guess(-squares / (2 * error**2), known))
+        error = error_of(squares, tried.values.before(known)) if self.error is None else self.error
+        return Reconstruction(columns=tried.values.guess(-squares / (2 * error**2), known))
 
 
 def error_of(squares: Float64[Tensor, "rows values"], before: Float64[Tensor, "rows values"]) -> float:

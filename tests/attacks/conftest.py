@@ -236,8 +236,9 @@ def likeness(trained) -> Callable[[Reconstruction], list[int]]:
 
 
 @pytest.fixture(scope="session")
-def hiding(serve) -> tuple[Callable[..., Served], Batch]:
-    """A service on what 60 patients taught a perceptron by heart, asked for their sex and that of 60 others.
+def hiding(serve, release) -> tuple[Callable[..., Any], Batch]:
+    """A service on what 60 patients taught a perceptron by heart, asked for their sex and that of 60 others; with
+    `view=Released` the perceptron itself.
 
     And all that there is to know of them, in the order in which they are asked about: members come first.
     """
@@ -247,8 +248,15 @@ def hiding(serve) -> tuple[Callable[..., Served], Batch]:
     after = train_locally(task, weights_of(task.network), rows[torch.arange(60)], training, ("hiding",))
     task.network.load_state_dict(after.state_dict())
 
-    def asked(queries: int = 240, answer: Callable[[Tensor], Tensor] = Tensor.clone, **known: Any) -> Served:
+    def asked(
+        queries: int = 240,
+        answer: Callable[[Tensor], Tensor] = Tensor.clone,
+        view: type[Released] | type[Served] = Served,
+        **known: Any,
+    ) -> Released | Served:
         usual = {"auxiliary": splits.auxiliary, "rows": without(rows, ("sex",)), "hidden": ("sex",)}
+        if view is Released:
+            return release(task, **{**usual, **known})
         return serve(task, queries, answer, **{**usual, **known})
 
     return asked, rows

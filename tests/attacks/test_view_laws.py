@@ -53,7 +53,7 @@ def seen(trained, release, serve, hiding) -> Seen:
 
     def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
         if "columns" in quick(name).targets:  # of a table, and of no image
-            return hiding[0](queries, **changed)
+            return hiding[0](queries, view=attacks.get(name).declared, **changed)
         drawn_of = drawn(60, "public")
         known = {
             "classes": (3, 0),
