@@ -7,17 +7,17 @@ from torch import nn
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.criterion import criterion_of
-from fedleak.contracts.data import source_of_table
+from fedleak.contracts.data import described, source_of_table
 from fedleak.contracts.model import models
 from fedleak.contracts.network import network_of
 from fedleak.contracts.source import (
     CATALOGUE,
+    FILES,
     IMAGE_FOLDER,
-    TABLE_FILES,
     image_folder,
+    in_files,
     register_source,
     sources,
-    table_file,
 )
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.loss import CrossEntropy
@@ -27,7 +27,6 @@ from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
 from fedleak.settings.task import TaskSettings
-from fedleak.tables.described import described
 
 __all__ = [
     "Shape",
@@ -45,7 +44,7 @@ __all__ = [
 @lru_cache(maxsize=32)
 def task_of(settings: TaskSettings | str) -> Task:
     """The task of a table or of a name: `SOURCE-MODEL`, `image-folder:PATH` (a convnet), `image-folder-MODEL:PATH`,
-    `csv:PATH` (an mlp), `csv-MODEL:PATH`, and so for `adult`.
+    `csv:PATH` (an mlp), `csv-MODEL:PATH`, and so for `adult` and `text` (a gru).
 
     Raises `ConfigError` where there is no such task, or its network and its data do not fit.
     """
@@ -71,18 +70,17 @@ def parse_name(name: str) -> tuple[Source, str]:
     kind, colon, path = name.partition(":")
     if kind.startswith(IMAGE_FOLDER) and colon:
         return image_folder(Path(path).expanduser()), kind.removeprefix(IMAGE_FOLDER).removeprefix("-") or "convnet"
-    for file in TABLE_FILES:
+    for file, (_, usual) in FILES.items():
         if colon and (kind == file or kind.startswith(f"{file}-")):
-            model = kind.removeprefix(file).removeprefix("-") or "mlp"
-            return described(table_file(file, Path(path).expanduser())), model
+            model = kind.removeprefix(file).removeprefix("-") or usual
+            return described(in_files(file, Path(path).expanduser())), model
     known = {cls.name for cls in models}  # first: finding the models also loads plug-ins, which may add sources
     for source in sources.values():
         model = name.removeprefix(f"{source.name}-")
         if model != name and model in known:
             return described(source), model
-    raise ConfigError(
-        f"task: no task is called '{name}'{did_you_mean(name, (*CATALOGUE, 'image-folder:PATH', 'csv:PATH'))}"
-    )
+    names = (*CATALOGUE, f"{IMAGE_FOLDER}:PATH", *(f"{file}:PATH" for file in FILES))
+    raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, names)}")
 
 
 def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None = None) -> Weights:

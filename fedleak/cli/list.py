@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fedleak.cli.options import FormOption, Kind, write_json
 from fedleak.contracts.catalogue import FAMILIES, OUTSIDE, Entry, entries
-from fedleak.contracts.source import CATALOGUE, IMAGE_FOLDER, TABLE_FILES, sources
+from fedleak.contracts.source import CATALOGUE, FILES, IMAGE_FOLDER, sources
 from fedleak.learning.source import Source
 
 PLACES = {
@@ -67,14 +67,14 @@ def listed_tasks() -> Iterator[Listed]:
     """By data source; those that plug-ins from outside bring come with the plug-ins."""
     entries("attack")
     for source in sources.values():
-        about = f"{source.summary}; {source.classes} classes"
+        about = f"{source.summary}; {source.classes} classes" if source.classes else source.summary
         names = [name for name in CATALOGUE if name.startswith(f"{source.name}-")]
         for name in names or [f"{source.name}-MODEL"]:
             yield _task(source, about, name, name.removeprefix(f"{source.name}-"))
     own = Source(IMAGE_FOLDER, (3, 32, 32), 0, "a folder of your own images, one subfolder a class")
     yield _task(own, own.summary, f"{IMAGE_FOLDER}:PATH", "convnet")
-    for kind, words in TABLE_FILES.items():
-        yield _task(Source(kind, (), 0, f"{words}, from its file"), f"{words}, from its file", f"{kind}:PATH", "mlp")
+    for kind, (words, usual) in FILES.items():
+        yield _task(Source(kind, (), 0, f"{words}, from its file"), f"{words}, from its file", f"{kind}:PATH", usual)
 
 
 LISTS: dict[Kind, Callable[[], Iterator[Listed]]] = {

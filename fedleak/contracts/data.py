@@ -1,13 +1,15 @@
 """Data by address: what is public about a data set that a table names, ours, a library's or the user's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from fedleak.contracts.source import FOLDER_SHAPE, IMAGE_FOLDER, TABLE_FILES, image_folder, sources, table_file
+from fedleak.contracts.source import FILES, FOLDER_SHAPE, IMAGE_FOLDER, image_folder, in_files, sources
 from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.learning.source import Source
 from fedleak.settings.task import TaskSettings, is_own
-from fedleak.tables.described import described
+from fedleak.tables import described as tables
+from fedleak.texts import described as texts
 
 OWN = "own"
 """The loader of what a user's function or data set gives."""
@@ -17,15 +19,15 @@ def source_of_table(settings: TaskSettings) -> Source:
     """What is public about the data that a table names; raises `ConfigError` for what it should say and does not."""
     data, size = settings.data or "", settings.size
     kind, colon, reference = data.partition(":")
+    options = json.dumps(settings.data_options, sort_keys=True)
     if not colon:
         _require_known(data)
-        return _fixed(described(sources[data]), settings)
+        return _fixed(sources[data], settings, options)
     shape = (3, size, size) if size is not None else settings.shape
     if kind == IMAGE_FOLDER:
         return _checked(image_folder(Path(reference).expanduser(), shape or FOLDER_SHAPE), settings)
-    if kind in TABLE_FILES:
-        options = json.dumps(settings.data_options, sort_keys=True)
-        return _checked(described(table_file(kind, Path(reference).expanduser(), options)), settings)
+    if kind in FILES:
+        return _checked(described(in_files(kind, Path(reference).expanduser(), options)), settings)
     if shape is None or settings.classes is None:
         raise ConfigError(
             f"task: beside the data {echo(data)} expected a shape and a number of classes, which the server knows "
@@ -45,7 +47,7 @@ def source_of_table(settings: TaskSettings) -> Source:
         Path(settings.folder) if own and settings.folder else None,
         loader=OWN if own else kind,
         reference=data if own else reference,
-        options=json.dumps(settings.data_options, sort_keys=True),
+        options=options,
         several_labels=settings.several_labels,
     )
 
@@ -55,7 +57,7 @@ def _require_known(name: str) -> None:
         known = (
             *sources,
             "image-folder:PATH",
-            *(f"{kind}:PATH" for kind in TABLE_FILES),
+            *(f"{kind}:PATH" for kind in FILES),
             "torchvision:NAME",
             "huggingface:NAME",
             "MODULE:NAME",
@@ -63,8 +65,16 @@ def _require_known(name: str) -> None:
         raise ConfigError(f"task.data: no data set is called '{name}'{did_you_mean(name, known)}")
 
 
-def _fixed(source: Source, settings: TaskSettings) -> Source:
+def described(source: Source) -> Source:
+    """The source with what is public of it, which of a table or a text stands in it; any other as it is."""
+    return texts.described(tables.described(source))
+
+
+def _fixed(source: Source, settings: TaskSettings, options: str) -> Source:
     """A data set of ours or of a plug-in, which has a shape of its own."""
+    if source.name in texts.READERS and settings.size is None:
+        return _checked(described(replace(source, options=options)), settings)
+    source = described(source)
     if settings.size is not None or settings.data_options:
         what = "size" if settings.size is not None else "data_options"
         raise ConfigError(f"task.{what}: '{source.name}' is {source.shape} and takes none; leave it out")

@@ -1,4 +1,4 @@
-"""Data sources by name: those of ours, those that plug-ins register, folders of images and files of tables."""
+"""Data sources by name: those of ours, those that plug-ins register, folders of images, files of tables and texts."""
 
 from pathlib import Path
 
@@ -29,9 +29,10 @@ CATALOGUE = (
     "fashion-mnist-convnet",
     "diabetes-mlp",
     "breast-cancer-mlp",
+    "pydoc-gru",
 )
-"""Tasks to start from; any source of images goes with any model, one of tables with perceptrons, and
-`image-folder-MODEL:PATH` and `csv-MODEL:PATH` with a folder or a table of one's own."""
+"""Tasks to start from; any source of images goes with any model, one of tables with perceptrons, one of texts with
+these and `gru`, and `image-folder-MODEL:PATH`, `csv-MODEL:PATH` and `text-MODEL:PATH` with what is one's own."""
 
 
 _FIXED = (
@@ -46,9 +47,15 @@ _FIXED = (
     ),
     Source("diabetes", (11,), 2, "scikit-learn's diabetes: 442 patients, ten columns, the disease goes far or not"),
     Source("breast-cancer", (30,), 2, "scikit-learn's breast cancer: 569 samples, thirty numbers, benign or not"),
+    Source("pydoc", (), 0, "the text of Python's own help on the language, by characters"),
 )
-TABLE_FILES = {"adult": "Adult, the census of 1994", "csv": "a table of your own"}
-"""Tables that are read from a path, by what stands before it. What is public of a table is in it: `fedleak.tables`."""
+FILES = {
+    "adult": ("Adult, the census of 1994", "mlp"),
+    "csv": ("a table of your own", "mlp"),
+    "text": ("a text of your own", "gru"),
+}
+"""Tables and texts that are read from a path, by what stands before it, and the network that each has by default. What
+is public of them is in them: `fedleak.tables`, `fedleak.texts`."""
 sources: dict[str, Source] = {source.name: source for source in _FIXED}
 
 
@@ -74,6 +81,6 @@ def image_folder(path: Path, shape: Shape = FOLDER_SHAPE) -> Source:
     return Source(IMAGE_FOLDER, shape, classes, f"the images in {path}", path)
 
 
-def table_file(kind: str, path: Path, options: str = "{}") -> Source:
-    """A table in a file, or in the files of a folder, before its public rows are read."""
-    return Source(kind, (), 0, f"{TABLE_FILES[kind]}, {path}", path, options=options)
+def in_files(kind: str, path: Path, options: str = "{}") -> Source:
+    """A table or a text in a file, or in the files of a folder, before its public part is read."""
+    return Source(kind, (), 0, f"{FILES[kind][0]}, {path}", path, options=options)

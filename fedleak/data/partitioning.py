@@ -32,7 +32,7 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
     The same seed gives the same shares. Raises `ConfigError` where a client would have less than one batch (times
     `settings.batches`), or fewer examples than `settings.examples`.
     """
-    order = torch.randperm(len(examples), generator=generator(seed, "partition"))
+    order = _order(examples, seed)
     if settings.skew.property:
         order = order[torch.isin(order, skewed(examples, settings.skew, seed))]
     needed = settings.batch_size * (1 if settings.batches == "all" else settings.batches)
@@ -42,7 +42,8 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
             f"{len(order)} in all; take fewer clients or smaller batches"
         )
     shares = [order[places] for places in _places(examples[order], settings, seed, needed)]
-    shares = [_capped(share, client, settings, seed) for client, share in enumerate(shares)]
+    consecutive = examples.space.consecutive
+    shares = [_capped(share, client, settings, seed, consecutive=consecutive) for client, share in enumerate(shares)]
     more = "fewer clients" if settings.examples is None else "more examples"
     for client, share in enumerate(shares):
         if len(share) < needed:
@@ -53,8 +54,16 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
     return shares
 
 
-def _capped(share: Tensor, client: int, settings: FederationSettings, seed: int) -> Tensor:
-    """As many of a share, by chance, as a client keeps."""
+def _order(examples: Batch, seed: int) -> Int[Tensor, " examples"]:
+    """By chance; where examples follow one another, as they do, from a beginning by chance on."""
+    rng = generator(seed, "partition")
+    if not examples.space.consecutive:
+        return torch.randperm(len(examples), generator=rng)
+    return torch.arange(len(examples)).roll(int(torch.randint(len(examples), (), generator=rng)))
+
+
+def _capped(share: Tensor, client: int, settings: FederationSettings, seed: int, *, consecutive: bool) -> Tensor:
+    """As many of a share as a client keeps, by chance; or from a place by chance on."""
     kept = settings.examples
     if kept is None:
         return share
@@ -63,7 +72,11 @@ def _capped(share: Tensor, client: int, settings: FederationSettings, seed: int)
             f"federation.examples: expected at most the {len(share)} examples of client {client}'s share, got {kept}; "
             "take fewer clients or fewer examples"
         )
-    return share[torch.randperm(len(share), generator=generator(seed, "examples kept", client))[:kept]]
+    rng = generator(seed, "examples kept", client)
+    if consecutive:
+        first = int(torch.randint(len(share) - kept + 1, (), generator=rng))
+        return share[first : first + kept]
+    return share[torch.randperm(len(share), generator=rng)[:kept]]
 
 
 def _places(examples: Batch, settings: FederationSettings, seed: int, needed: int) -> list[Tensor]:

@@ -32,7 +32,7 @@ class Splits:
     """
 
     clients: Batch
-    """What the clients share out among themselves: private."""
+    """What the clients share out among themselves: private. In their own order where examples follow one another."""
     test: Batch
     """What the model's accuracy is measured on."""
     auxiliary: Batch
@@ -65,6 +65,8 @@ def _splits(source: Source) -> Splits:
     _check_parts(parts, source, len(everything))
     # In the order of chance, so that the first examples of a part are a sample of it.
     clients, test, auxiliary = (everything[order[parts[order] == part]] for part in Part)
+    if everything.space.consecutive:
+        clients = everything[(parts == Part.CLIENTS).nonzero()[:, 0]]
     return Splits(clients, test, auxiliary)
 
 

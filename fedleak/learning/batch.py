@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int, Num
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from fedleak.learning.space import InputSpace, space_of
+from fedleak.learning.images import space_of
+from fedleak.learning.input_space import InputSpace
 
 
 @dataclass(frozen=True)

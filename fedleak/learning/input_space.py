@@ -26,6 +26,10 @@ class InputSpace(ABC):
     neighbors: ClassVar[tuple[int, ...]] = ()
     """The axes, counted from the last, along which values lie beside each other, as pixels do; none: order says
     nothing, so there is nothing to be smooth, and no area to have one color."""
+    consecutive: ClassVar[bool] = False
+    """Whether examples follow one another, as those of a text do: a client then holds a stretch of them."""
+    continuous: ClassVar[bool] = True
+    """Whether a model's answer follows small changes of a value, so that its slope says where to go."""
 
     def __init_subclass__(cls) -> None:
         InputSpace.kinds[cls.kind] = cls
@@ -44,6 +48,11 @@ class InputSpace(ABC):
     @abstractmethod
     def words(self) -> str:
         """What the examples are, in the plural, for sentences and tables."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What each label says, by class index, where the space knows it."""
+        return ()
 
     @abstractmethod
     def picture(self, example: Float[Tensor, "*shape"]) -> Float[Tensor, "colors height_ width_"]:

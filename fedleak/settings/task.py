@@ -10,7 +10,7 @@ from fedleak.settings.base import Count, Name, Rate, Settings, Table
 
 IMPORT = ":"
 """Stands between the module and the name in it of what is imported from a user's code."""
-LIBRARIES = ("adult", "csv", "huggingface", "image-folder", "timm", "torchvision")
+LIBRARIES = ("adult", "csv", "huggingface", "image-folder", "text", "timm", "torchvision")
 """What may stand before a colon and is no module."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -44,7 +44,7 @@ class TaskSettings(Settings):
     name: Name | None = None
     """What it is called in results; for a short form the whole of it, else by default DATA-NETWORK."""
     data: str | None = None
-    """A data set of ours, `image-folder:PATH`, `csv:PATH`, `adult:PATH`, `torchvision:NAME`,
+    """A data set of ours, `image-folder:PATH`, `csv:PATH`, `adult:PATH`, `text:PATH`, `torchvision:NAME`,
     `huggingface:NAME`, or `MODULE:NAME` of a function or data set."""
     network: str | None = None
     """An architecture of ours, `torchvision:NAME`, `timm:NAME`, or `MODULE:NAME` of a class or function."""

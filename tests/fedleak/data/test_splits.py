@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedleak.contracts.source import TABLE_FILES, sources
+from fedleak.contracts.source import FILES, sources
 from fedleak.data.loader import loaders
 from fedleak.data.photos import FLAT, PHOTOS, all_tiles, bands, contrast, pixels
 from fedleak.data.splits import load
@@ -146,7 +146,7 @@ def test_every_photo_has_its_maker_and_license() -> None:
 def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
     assert {cls.name for cls in loaders} == {
         *sources,
-        *TABLE_FILES,
+        *FILES,
         "image-folder",
         "torchvision",
         "huggingface",

@@ -1,0 +1,58 @@
+"""Gated recurrent network on characters: predicts which comes next."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fedleak.contracts.model import Model, models
+from fedleak.errors import ConfigError
+from fedleak.learning.source import Shape, Source
+from fedleak.learning.space import require_text, space_of_source
+from fedleak.learning.text import places_of
+from fedleak.settings.base import Count
+
+
+@models.register("gru")
+@dataclass(frozen=True, kw_only=True)
+class GRU(Model):
+    """An embedding of each character, one layer of gated recurrent units, a linear classifier on the last state."""
+
+    paper: ClassVar = "https://arxiv.org/abs/1406.1078"
+    cites: ClassVar = "cho2014learning"
+    hidden: Count = 128
+
+    def network(self, shape: Shape, classes: int) -> nn.Module:  # noqa: ARG002
+        return CharacterGRU(classes, self.hidden)
+
+    def on(self, source: Source) -> nn.Module:
+        require_text(space_of_source(source), f"network '{self.name}'", ConfigError)
+        return super().on(source)
+
+
+class CharacterGRU(nn.Module):
+    """From windows to logits, a step for each character, written out in layers that can be stacked and watched.
+
+    It computes what `torch.nn.GRU` does on one-hot characters: the embedding has the columns of its input weights, and
+    the biases of both are one but for that of the candidate state within the reset.
+    """
+
+    def __init__(self, characters: int, hidden: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(characters, 3 * hidden)
+        self.recurrence = nn.Linear(hidden, 3 * hidden)
+        self.head = nn.Linear(hidden, characters)
+
+    def forward(self, windows: Float[Tensor, "batch length"]) -> Float[Tensor, "batch characters"]:
+        gates = self.embedding(places_of(windows, self.embedding.num_embeddings))
+        state = gates.new_zeros(len(gates), self.recurrence.in_features)
+        for step in range(gates.shape[1]):
+            given, kept = gates[:, step].chunk(3, dim=1), self.recurrence(state).chunk(3, dim=1)
+            reset = torch.sigmoid(given[0] + kept[0])
+            update = torch.sigmoid(given[1] + kept[1])
+            candidate = torch.tanh(given[2] + reset * kept[2])
+            state = candidate + update * (state - candidate)
+        logits: Tensor = self.head(state)
+        return logits
