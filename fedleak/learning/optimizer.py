@@ -95,6 +95,26 @@ class Optimizer:
         return self.moments[moment]
 
 
+def in_place(training: LocalTraining, parameters: Iterable[Tensor]) -> torch.optim.Optimizer:
+    """The same steps by torch, for whoever does not differentiate them: without a copy of the weights for each.
+
+    Clipping and FedProx's pull are left to the caller.
+    """
+    decay, momentum = training.weight_decay or 0.0, training.momentum or 0.0
+    rate = 1.0 if training.learning_rate is None else training.learning_rate
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=rate,
+            momentum=momentum,
+            dampening=training.dampening,
+            weight_decay=decay,
+            nesterov=training.nesterov and momentum > 0,
+        )
+    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=rate, betas=training.betas, eps=training.epsilon, weight_decay=decay)
+
+
 def clipped(gradients: NamedTensors, norm: float) -> NamedTensors:
     """The gradient scaled down to a Euclidean norm over all tensors, as `clip_grad_norm_` does it; by 0 left alone."""
     if not norm:

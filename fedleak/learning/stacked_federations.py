@@ -18,13 +18,14 @@ from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.layers import batch_norms, copied
-from fedleak.learning.optimizer import Optimizer, clipped, rates
+from fedleak.learning.optimizer import clipped, in_place, rates
+from fedleak.learning.stacked_convolutions import StackedConvolutions, laid_out
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seed_of, seeded
 
-AT_ONCE = 2**28
-"""Bytes of parameters that are trained at a time; gradients and momentum take as much again each."""
+AT_ONCE = 2**23
+"""Bytes of parameters that are trained at a time, so that they and what is computed from them stay in caches."""
 MOST = 2**31
 """Bytes of parameters that are returned at most."""
 
@@ -124,7 +125,7 @@ class StackedFederations:
                 f"{federations} models of '{self.task.name}' take {each * federations / 2**30:.1f} GiB, and at most "
                 f"{MOST / 2**30:.0f} are trained; lower 'shadows' to {MOST // each} or fewer"
             )
-        groups = torch.split(torch.arange(federations), max(AT_ONCE // (each * clients), 1))
+        groups = torch.arange(federations).chunk(-(-each * clients * federations // AT_ONCE))
         parts = [self._group(places) for places in groups]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -186,23 +187,27 @@ class StackedFederations:
         self, before: NamedTensors, shares: Int[Tensor, "models share"], words: tuple[object, ...]
     ) -> NamedTensors:
         """One round of every client of every federation."""
-        facts, at, buffers = self._facts, dict(before), Weights.of(self.task.network).buffers
-        optimizer, mode = Optimizer(facts), facts.mode or "train"
+        facts, buffers = self._facts, Weights.of(self.task.network).buffers
+        at = {name: laid_out(value.detach().clone()).requires_grad_() for name, value in before.items()}
+        optimizer, mode = in_place(facts, at.values()), facts.mode or "train"
 
         def loss(parameters: NamedTensors, inputs: Tensor, labels: Tensor) -> Tensor:
             return self.task.loss(Weights(parameters, buffers), inputs, labels, mode=mode)
 
         steps = list(self._batches(shares, words))
         for chosen, rate in zip(steps, rates(facts, len(steps)), strict=True):
-            leaves = {name: value.detach().requires_grad_() for name, value in at.items()}
             batch = self.records[chosen.flatten()]
             inputs, labels = (part.reshape(*chosen.shape, *part.shape[1:]) for part in (batch.inputs, batch.labels))
-            total = vmap(loss, randomness="different")(leaves, inputs, labels).sum()
-            slopes = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
-            gradients = self._each(dict(zip(leaves, slopes, strict=True)), at, before)
-            down = optimizer.change(gradients, at, None, rate)
-            at = {name: value - down[name] for name, value in at.items()}
-        return at
+            with StackedConvolutions():
+                total = vmap(loss, randomness="different")(at, inputs, labels).sum()
+            slopes = torch.autograd.grad(total, list(at.values()), materialize_grads=True)
+            with torch.no_grad():
+                gradients = self._each(dict(zip(at, slopes, strict=True)), at, before)
+            for name, value in at.items():
+                value.grad = gradients[name]
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.step()
+        return {name: value.detach() for name, value in at.items()}
 
     def _each(self, gradients: NamedTensors, at: NamedTensors, before: NamedTensors) -> NamedTensors:
         """FedProx's pull and clipping, of each model's gradient by itself."""
