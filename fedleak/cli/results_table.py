@@ -12,6 +12,7 @@ from rich.text import Text
 from fedleak.formatting import figure, listed, setting_in_words
 from fedleak.results.row import Row
 from fedleak.results.schema import MODEL
+from fedleak.statistics.group import installed
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
 
@@ -33,12 +34,16 @@ def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]
 
 def note_on(summaries: Iterable[Summary]) -> str:
     """What the figures of the tables are."""
+    summaries = tuple(summaries)
     senders = {one.group.sender for one in summaries}
     over = ["clients"] * bool(senders - {MODEL}) + ["models"] * (MODEL in senders)
     without = "the update" if senders - {MODEL} else "access"
+    kinds = {None if (metric := installed(one.group.metric)) is None else metric.compares for one in summaries}
+    imputer = "an imputer that learnt from public rows, of hidden columns"
+    other = ["public examples drawn at random"] * (kinds != {"columns"}) + [imputer] * ("columns" in kinds)
     return (
-        f"mean over {listed(over)} (prior: the best constant guess without {without}) no access: public examples drawn "
-        "at random; below it the 95% interval; ↑ higher, ↓ lower means more leakage"
+        f"mean over {listed(over)} (prior: the best constant guess without {without}) no access: "
+        f"{listed(other, 'or')}; below it the 95% interval; ↑ higher, ↓ lower means more leakage"
     )
 
 

@@ -38,6 +38,7 @@ from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed, opening
 from fedleak.io.fingerprint import address_of
 from fedleak.report.cohort_size import cohort_curves
+from fedleak.report.columns import meaning
 from fedleak.report.learning import values_cut
 from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
@@ -171,6 +172,7 @@ def remarks(analysis: Analysis) -> Iterator[str]:
         yield nothing
     if analysis.rows and analysis.evidence.diagnostic:
         yield DIAGNOSTIC
+    yield from meaning(analysis.summaries)
     causes = [first for first, *_ in analysis.diagnoses.values()]
     if causes:
         yield "attacks that fell short by their own figures, as the attacker can tell:"

@@ -20,6 +20,7 @@ from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
 from fedleak.report.classes import Classes, classes_of
 from fedleak.report.cohort_size import CohortCurve, cohort_curves
+from fedleak.report.columns import HiddenColumns, hidden_columns
 from fedleak.report.convergence import Curves, curves
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.holdings import Holdings, holdings
@@ -71,6 +72,7 @@ class Page:
     learning: tuple[Learning, ...]
     cohorts: tuple[CohortCurve, ...]
     members: Members | None
+    columns: HiddenColumns | None
     watch: Watch | None
     classes: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -121,6 +123,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         learning=tuple(learning(analysis.federations)),
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
         members=members(run.folder, rows),
+        columns=hidden_columns(summaries),
         watch=watch(run),
         classes=classes_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),

@@ -28,6 +28,8 @@ class TableOptions(Settings):
     """Columns that are numbers, few as they may be."""
     categories: Columns = ()
     """Columns that are categories, though they look like numbers."""
+    merged: dict[str, dict[str, Columns]] = Field(default={})
+    """By column, categories that are taken for one, under its name: `{ status = { married = ["a", "b"] } }`."""
 
     @staticmethod
     def read(options: str) -> "TableOptions":
@@ -46,6 +48,7 @@ class TableOptions(Settings):
                 )
             if option != "label" and chosen == label:
                 raise ConfigError(f"task.data_options.{option}: '{label}' is the label; name another column")
+        rows = self._merged(what, names, rows)
         kept = [place for place, name in enumerate(names) if name != label and name not in self.ignore]
         if not kept:
             raise DataError(f"{what}: expected a column beside the label '{label}', got none; ignore fewer")
@@ -63,8 +66,26 @@ class TableOptions(Settings):
 
     def _chosen(self, label: str) -> list[tuple[str, str]]:
         """Every column that is named, and by which option."""
-        lists = {"ignore": self.ignore, "numbers": self.numbers, "categories": self.categories}
+        lists = {
+            "ignore": self.ignore,
+            "numbers": self.numbers,
+            "categories": self.categories,
+            "merged": tuple(self.merged),
+        }
         return [("label", label), *((option, name) for option, names in lists.items() for name in names)]
+
+    def _merged(self, what: str, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Sequence[tuple[str, ...]]:
+        """The rows with one category in the place of those that are merged."""
+        for column, groups in self.merged.items():
+            place, new = names.index(column), {old: name for name, olds in groups.items() for old in olds}
+            there = {row[place] for row in rows}
+            if strange := sorted(new.keys() - there):
+                raise ConfigError(
+                    f"task.data_options.merged.{column}: {what} has no such category '{strange[0]}'"
+                    f"{did_you_mean(strange[0], sorted(there))}"
+                )
+            rows = [(*row[:place], new.get(row[place], row[place]), *row[place + 1 :]) for row in rows]
+        return rows
 
     def _labels(self, what: str, label: str, said: list[str]) -> tuple[list[str], tuple[str, ...]]:
         """The label of each row, and the classes that there are."""

@@ -46,6 +46,13 @@ def test_options_choose_the_label_and_kinds(people: Path) -> None:
     assert [column.name for column in task.space.columns] == ["pay", "ill"]
 
 
+def test_categories_that_are_merged_are_one(people: Path) -> None:
+    options = {"categories": ["pay"], "merged": {"pay": {"little": ["0", "1", "2"], "much": ["9", "10"]}}}
+    space = task_of(TaskSettings(data=f"csv:{people}", network="mlp", data_options=options)).space
+    assert isinstance(space, Table)
+    assert space.column("pay").values == ("3", "4", "5", "6", "7", "8", "little", "much")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -58,6 +65,8 @@ def test_options_choose_the_label_and_kinds(people: Path) -> None:
         ({"above": 3}, "expected numbers in 'ill' to compare with 3, got 'no'"),
         ({"label": "age", "above": 99}, "'age' is up to 99 in all rows; compare with another number"),
         ({"labels": "age"}, r"task.data_options.labels: unknown field; did you mean 'label'\?"),
+        ({"merged": {"twn": {"a": ["Ulm"]}}}, r"merged: .*people.csv has no column 'twn'; did you mean 'town'"),
+        ({"merged": {"town": {"a": ["Ulmm"]}}}, r"merged.town: .* no such category 'Ulmm'; did you mean 'Ulm'"),
         ({"ignore": "age"}, "task.data_options.ignore: expected .*, got 'age'"),
     ],
 )
