@@ -12,6 +12,7 @@ LAWS = {
     "attacks/parts/classifier_head/test_labels.py",
     "attacks/test_attack_laws.py",
     "attacks/test_table_laws.py",
+    "attacks/test_text_laws.py",
     "attacks/test_view_laws.py",
     "fedleak/defenses/test_additive_and_sparse.py",
     "fedleak/defenses/test_answers.py",

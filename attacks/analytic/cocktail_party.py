@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.learning.space import require_continuous
 from fedleak.settings.base import Amount, Count, Rate
 
 from ..label_inference.auto_labels import AutoLabels
@@ -61,6 +62,7 @@ class CocktailParty(Attack):
     """The rule for labels where they do not follow from the images."""
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        require_continuous(observation.task.space, "unmixing")
         names = find_inner_layer(observation.task)
         require_gradient(observation)
         front = Front(observation, names)

@@ -12,6 +12,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import class_means
+from fedleak.learning.space import require_continuous
 
 from ..label_inference.auto_labels import AutoLabels
 from ..parts.classifier_head.label_rule import LabelRule
@@ -40,6 +41,7 @@ class ClassMean(Attack):
         return frozenset({"inputs"})
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        require_continuous(observation.task.space, "a mean example")
         public = observation.auxiliary
         if public is None or not len(public):
             raise NotApplicable("the adversary holds no public examples to take the means of")

@@ -15,6 +15,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Diagnosis, Reconstruction
 from fedleak.errors import NonFiniteError, NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.space import require_continuous
 from fedleak.learning.update import UpdateKind
 from fedleak.settings.base import Count, Rate, Share
 
@@ -88,6 +89,7 @@ class LTI(Attack):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         require_usable(observation)
+        require_continuous(observation.task.space, "a network that guesses images")
         public = _public_examples(observation)
         try:
             seen, inverter = self._learned(observation, public, rng)

@@ -13,7 +13,7 @@ from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
-from fedleak.learning.space import require_images
+from fedleak.learning.space import require_continuous, require_images
 from fedleak.progress import report
 from fedleak.settings.base import Count, Rate
 
@@ -69,6 +69,7 @@ class MIFace(Attack[Released]):
         return frozenset({"representatives"})
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        require_continuous(observation.task.space, "gradient descent on examples")
         classes = asked_classes(observation)
         require_finite_scores(observation)
         descent = _Descent(self, observation, classes, self._process(observation), sure_enough(observation, self.sure))

@@ -46,6 +46,11 @@ def partition(examples: Batch, settings: FederationSettings, seed: int) -> list[
     shares = [_capped(share, client, settings, seed, consecutive=consecutive) for client, share in enumerate(shares)]
     more = "fewer clients" if settings.examples is None else "more examples"
     for client, share in enumerate(shares):
+        if len(share) < examples.space.fewest:
+            raise ConfigError(
+                f"federation: client {client} has {len(share)} characters, and a window is of {examples.space.fewest}; "
+                f"take {more} or a shorter task.data_options.length"
+            )
         if len(share) < needed:
             raise ConfigError(
                 f"federation: client {client} has {len(share)} examples and needs {needed} (batch_size x batches); "

@@ -46,11 +46,10 @@ def _having(examples: Batch, property: str) -> Bool[Tensor, " examples"]:
 
 
 def _class_of(examples: Batch, value: str) -> int:
-    """The index of a class that is named by its index or, of a table, by what the label says."""
+    """The index of a class that is named by its index, or by what the label says where the space knows it."""
     if examples.labels.dim() != 1:
         raise ConfigError(f"{PLACE}.property: expected examples of one label each, these have sets of them")
-    named = examples.space.classes if isinstance(examples.space, Table) else ()
-    known = named or tuple(map(str, range(int(examples.labels.max()) + 1)))
+    known = examples.space.classes or tuple(map(str, range(int(examples.labels.max()) + 1)))
     if value not in known:
         raise ConfigError(f"{PLACE}.property: no label is called '{value}'{did_you_mean(value, known)}")
     return known.index(value)

@@ -15,8 +15,9 @@ from fedleak.learning.source import Source
 from fedleak.learning.space import require_text, space_of_source
 from fedleak.texts.described import corpus_of, described
 
-MOST_TESTED = 10_000
-"""Windows that a model is tested on at most, evenly over the test stretches."""
+MOST_TESTED = 2_000
+"""Windows that a model is tested on at most, evenly over the test stretches; half of them are what users of a service
+ask, and detectors take the square of their number."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,7 +157,9 @@ class _Collector:
         return Line(title="truth", pictures=tuple(pictures))
 
     def _prior_lines(self) -> Iterator[Line]:
-        """What guessing without any update gives; the same under every defense, so the first will do."""
+        """What guessing without any update gives; the same under every defense, so the first will do; none of texts."""
+        if not all(truth.space.continuous for truth in self.truths.values()):
+            return
         for defense in self.defenses:
             priors = {who: saved for (own, _, who), saved in self.cells.items() if own == defense}
             if all(column.client in priors for column in self.columns) and priors:

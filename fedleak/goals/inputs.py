@@ -65,9 +65,9 @@ class Inputs(Goal):
         return Measured(tuple(values.tolist()), reason)
 
     def prior(self, view: View, rng: Generator) -> Tensor | None:  # noqa: ARG002
-        """The mean public example for each; without public data the middle of the range, mid-gray."""
+        """The mean public example for each; without public data the middle of the range, mid-gray; none of texts."""
         task, examples, public = view.task, examples_in(view), public_in(view)
-        if examples is None:
+        if examples is None or not task.space.continuous:
             return None
         image = torch.full(task.shape, task.space.middle) if public is None else public.inputs.mean(0)
         return image.expand(examples, *task.shape).clone()
@@ -75,7 +75,7 @@ class Inputs(Goal):
     def no_access(self, view: View, rng: Generator) -> Tensor | None:
         """Public examples drawn at random, independently: those whose labels an equally seeded draw of labels gives."""
         drawn = drawn_public(view, rng)
-        return None if drawn is None else drawn.inputs
+        return None if drawn is None or not view.task.space.continuous else drawn.inputs
 
 
 def drawn_public(view: View, rng: Generator) -> Batch | None:

@@ -1,5 +1,6 @@
 """Per-sample gradients, for defenses that treat each example by itself."""
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -67,10 +68,12 @@ def _together(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     for name, value in network.named_parameters():
         value.requires_grad_(name in step.weights.parameters)
     watched = GradSampleModule(network)
-    # Its hooks warn where nothing that goes in has a gradient.
     inputs = step.examples.inputs.to(next(network.parameters()).dtype, copy=True)
-    scores = step.task.criterion.scores(scores_in(watched(inputs.requires_grad_())))
-    torch.autograd.backward([step.task.criterion.each(scores, step.examples.labels).mean()])
+    with warnings.catch_warnings():
+        # Its hooks warn where nothing that goes in has a gradient, as the places of characters have none.
+        warnings.filterwarnings("ignore", "Full backward hook is firing", UserWarning)
+        scores = step.task.criterion.scores(scores_in(watched(inputs.requires_grad_())))
+        torch.autograd.backward([step.task.criterion.each(scores, step.examples.labels).mean()])
     count = len(step.examples)
     return {
         name.removeprefix("_module."): value.new_zeros(count, *value.shape)

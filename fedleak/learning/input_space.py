@@ -50,6 +50,11 @@ class InputSpace(ABC):
         """What the examples are, in the plural, for sentences and tables."""
 
     @property
+    def fewest(self) -> int:
+        """Examples that a client needs to hold so that one of them is whole."""
+        return 1
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """What each label says, by class index, where the space knows it."""
         return ()

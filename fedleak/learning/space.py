@@ -18,6 +18,7 @@ __all__ = [
     "InputSpace",
     "Table",
     "Text",
+    "require_continuous",
     "require_images",
     "require_table",
     "require_text",
@@ -62,3 +63,9 @@ def require_text(space: InputSpace, what: str, error: type[FedleakError] = NotAp
     if not isinstance(space, Text):
         raise error(f"{what} is for texts, and the examples are {space.words}")
     return space
+
+
+def require_continuous(space: InputSpace, what: str, error: type[FedleakError] = NotApplicable) -> None:
+    """For what follows slopes, or takes means; raises `NotApplicable`, or another error, where values have none."""
+    if not space.continuous:
+        raise error(f"{what} needs examples that can change little by little, and these are {space.words}")

@@ -46,6 +46,10 @@ class Text(InputSpace):
         return f"windows of {self.length} characters"
 
     @property
+    def fewest(self) -> int:
+        return self.length
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return tuple(self.alphabet)
 

@@ -26,8 +26,16 @@ class MSE(ExampleMetric):
     """The mean squared error of 20 dB."""
     margin: ClassVar = 0.005
 
+    def inapplicable(self, truth: Batch) -> str | None:
+        return no_distance(truth, "MSE")
+
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         return squared_error(guess, truth).tolist()
+
+
+def no_distance(truth: Batch, what: str) -> str | None:
+    """Why there are no errors of such examples, None where there are."""
+    return None if truth.space.continuous else f"{what} is of values, and the examples are {truth.space.words}"
 
 
 def squared_error(guess: Batch, truth: Batch) -> Float64[Tensor, " batch"]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedleak.contracts.metric import ExampleMetric, metrics
 from fedleak.learning.batch import Batch
-from fedleak.metrics.mse import squared_error
+from fedleak.metrics.mse import no_distance, squared_error
 
 CAP = 100.0
 """The greatest ratio that is reported, in dB: an error of 1e-5 a value, where float32 images are equal."""
@@ -28,6 +28,9 @@ class PSNR(ExampleMetric):
     threshold: ClassVar = 20.0
     """Where people recognize what a small photo shows."""
     margin: ClassVar = 3.0
+
+    def inapplicable(self, truth: Batch) -> str | None:
+        return no_distance(truth, "PSNR")
 
     def per_sample(self, guess: Batch, truth: Batch) -> list[float]:
         return decibels(squared_error(guess, truth))

@@ -22,7 +22,7 @@ class GRU(Model):
 
     paper: ClassVar = "https://arxiv.org/abs/1406.1078"
     cites: ClassVar = "cho2014learning"
-    hidden: Count = 128
+    hidden: Count = 64
 
     def network(self, shape: Shape, classes: int) -> nn.Module:  # noqa: ARG002
         return CharacterGRU(classes, self.hidden)
@@ -46,13 +46,13 @@ class CharacterGRU(nn.Module):
         self.head = nn.Linear(hidden, characters)
 
     def forward(self, windows: Float[Tensor, "batch length"]) -> Float[Tensor, "batch characters"]:
+        width = self.recurrence.in_features
         gates = self.embedding(places_of(windows, self.embedding.num_embeddings))
-        state = gates.new_zeros(len(gates), self.recurrence.in_features)
-        for step in range(gates.shape[1]):
-            given, kept = gates[:, step].chunk(3, dim=1), self.recurrence(state).chunk(3, dim=1)
-            reset = torch.sigmoid(given[0] + kept[0])
-            update = torch.sigmoid(given[1] + kept[1])
-            candidate = torch.tanh(given[2] + reset * kept[2])
-            state = candidate + update * (state - candidate)
+        state = gates.new_zeros(len(gates), width)
+        for given in gates.unbind(1):
+            kept = self.recurrence(state)
+            reset, update = torch.sigmoid(given[:, : 2 * width] + kept[:, : 2 * width]).chunk(2, dim=1)
+            candidate = torch.tanh(given[:, 2 * width :] + reset * kept[:, 2 * width :])
+            state = torch.lerp(candidate, state, update)
         logits: Tensor = self.head(state)
         return logits

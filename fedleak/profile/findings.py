@@ -128,7 +128,9 @@ def _inside(profile: Profile) -> Iterator[Finding]:
     inside = profile.inside
     if inside is None:
         words = (
-            "without the vault beside the recording nothing is known of activations, Jacobian and Fisher information"
+            f"of {profile.discrete}, which cannot change little by little, there is no Jacobian or Fisher information"
+            if profile.discrete
+            else "without the vault beside the recording nothing is known of activations, Jacobian, Fisher information"
         )
         yield Finding(indicator="truth", state="not known to be reachable", words=words)
         return

@@ -77,13 +77,16 @@ class Profile:
     layers: tuple[LayerProfile, ...]
     batch_norm: BatchNormLeak
     inside: Inside | None
-    """None where the truth is not at hand, and where the update is signs, which carry other things than a gradient."""
+    """None where the truth is not at hand, where the update is signs, which carry other things than a gradient, and
+    where examples cannot change little by little."""
     steps: int | None
     """Local steps. Of several the Jacobian is that of the mean gradient at the first, not of the whole update."""
     cohort: int
     """Clients in it."""
     meaning: Meaning
     """What is left of a gradient in the update."""
+    discrete: str = ""
+    """What the examples are, where they cannot change little by little: there is no slope by them."""
 
 
 @twice_differentiable()
@@ -97,7 +100,7 @@ def profile(subject: Subject, effort: Effort | None = None) -> Profile:
     if not bool(torch.isfinite(observation.update.vector()).all()):
         raise RecordingError(f"{subject.title}: the update has entries that are NaN or infinite")
     meaning = Meaning.GRADIENT if observation.update.kind is UpdateKind.GRADIENT else meaning_of(subject.training)
-    signs = meaning is Meaning.SIGNS
+    blind = meaning is Meaning.SIGNS or not observation.task.space.continuous
     return Profile(
         title=subject.title,
         examples=observation.examples(),
@@ -106,10 +109,11 @@ def profile(subject: Subject, effort: Effort | None = None) -> Profile:
         pixels=observation.examples() * int(torch.tensor(observation.task.shape).prod()),
         layers=(layers := layer_profiles(subject)),
         batch_norm=batch_norm_leak(subject),
-        inside=None if subject.truth is None or signs else _inside(subject, layers, effort or Effort()),
+        inside=None if subject.truth is None or blind else _inside(subject, layers, effort or Effort()),
         steps=subject.training.steps,
         cohort=len(observation.cohort),
         meaning=meaning,
+        discrete="" if observation.task.space.continuous else observation.task.space.words,
     )
 
 
@@ -122,7 +126,7 @@ def fisher_bound(subject: Subject) -> float:
     require_open(subject)
     assert subject.truth is not None, "the bound is about the true images"
     noise = noise_in(subject.observation.defense, subject.training) / scale_of(subject)
-    if noise == 0 or meaning_of(subject.training) is Meaning.SIGNS:
+    if noise == 0 or meaning_of(subject.training) is Meaning.SIGNS or not subject.observation.task.space.continuous:
         return math.inf
     mode = subject.training.mode or "train"
     gradient = Update(gradient_at_truth(subject, torch.float32), UpdateKind.GRADIENT).vector()

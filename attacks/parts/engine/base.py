@@ -15,6 +15,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import ConfigError, NotApplicable
 from fedleak.learning.device import computing_on, require
 from fedleak.learning.facts import Device
+from fedleak.learning.space import require_continuous
 from fedleak.settings.base import Amount, Count
 
 from ..applicability import length_unknown, require_usable
@@ -49,6 +50,7 @@ class MatchingAttack(Attack, ABC):
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         require_usable(observation)
+        require_continuous(observation.task.space, "gradient matching")
         try:
             require(self.device)
         except ConfigError as error:
