@@ -30,7 +30,7 @@ from fedleak.vault import PrivateBatch, deposit, deposit_use
 
 from .floor import Floor
 from .memory import Footprint, footprint
-from .share import chosen_of, examples_of, held_by, pretraining_of, share_of
+from .share import chosen_of, examples_of, held_by, pretraining_of, share_of, trained_before
 
 CHUNK = 256
 
@@ -140,7 +140,7 @@ class Client:
         return trained
 
     def pretrain(self, content: RecordDict) -> Trained:
-        """A round before the recorded ones: the whole share, undefended, and nothing is kept."""
+        """A round before the recorded ones: what of the share is for it, undefended, and nothing is kept."""
         examples, training = pretraining_of(self.plan, self.partition)
         trained = self._train(content, examples, training, Chain())
         self._deposit_use()
@@ -149,9 +149,9 @@ class Client:
     def _deposit_use(self) -> None:
         """Where the model is recorded later on, whose truth is all that trained for it: which examples did now."""
         if "model" in self.plan.records and self.round <= max(self.plan.models, default=0):
-            round = 0 if self.pretraining else self.round
-            chosen = None if self.pretraining else chosen_of(self.plan, self.partition, round)[0]
-            deposit_use(Path(self.plan.vault), share_of(self.plan, self.partition), self.partition, round, chosen)
+            plan, own, round = self.plan, self.partition, 0 if self.pretraining else self.round
+            chosen = trained_before(plan, own) if self.pretraining else chosen_of(plan, own, round)[0]
+            deposit_use(Path(plan.vault), share_of(plan, own), own, round, chosen)
 
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.

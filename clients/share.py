@@ -46,31 +46,55 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
 
 def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor, " chosen"] | None, LocalTraining]:
     """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how."""
-    held, settings = len(places_of(plan, client)), plan.training(round)
+    (_, left), settings = _halves(plan, client), plan.training(round)
+    held = len(places_of(plan, client)) if left is None else len(left)
     _require_examples(plan, held)
     order = torch.randperm(held, generator=generator(plan.seed, "examples", client, round))
+    order = order if left is None else left[order]
     if settings.batches == "all":
         batches = batches_in(held, settings.training())
         # What a single epoch leaves out is in no update, and so no truth behind one.
         left_out = settings.drop_last and settings.epochs == 1
-        return order[: settings.batch_size * batches] if left_out else None, settings.training(batches)
+        return order[: settings.batch_size * batches] if left_out else left, settings.training(batches)
     needed = settings.batch_size * settings.batches
     if needed > held:
         table = "federation" if plan.recorded(round) else "utility"
+        rest = "" if left is None else " that it did not train on before the recorded rounds"
         raise ConfigError(
-            f"{table}: client {client} has {held} examples and a round takes {needed} (batch_size x batches); "
+            f"{table}: client {client} has {held} examples{rest} and a round takes {needed} (batch_size x batches); "
             "lower either, or take fewer clients"
         )
     return order[:needed], settings.training()
 
 
+def trained_before(plan: FederationPlan, client: int) -> Int[Tensor, " chosen"] | None:
+    """Which of its share a client trains on before the recorded rounds, None for all of it."""
+    return _halves(plan, client)[0]
+
+
+def _halves(plan: FederationPlan, client: int) -> tuple[Int[Tensor, " before"] | None, Int[Tensor, " after"] | None]:
+    """Which of its share a client trains on before the recorded rounds, and in them; None for all of it."""
+    first = plan.model.trained_examples
+    if first is None:
+        return None, None
+    held = len(places_of(plan, client))
+    if first >= held:
+        raise ConfigError(
+            f"model.trained_examples: client {client} has {held} examples, so that {first} leave none for the recorded "
+            "rounds; lower it, or take fewer clients"
+        )
+    order = torch.randperm(held, generator=generator(plan.seed, "held back", client))
+    return order[:first].sort().values, order[first:].sort().values
+
+
 def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTraining]:
-    """What a client trains on before the recorded rounds: one epoch over its whole share."""
-    share = share_of(plan, client)
+    """What a client trains on before the recorded rounds: one epoch over its share, or over what of it is for that."""
+    share, chosen = share_of(plan, client), trained_before(plan, client)
+    examples = share if chosen is None else share[chosen]
     model = plan.model
-    return share, LocalTraining(
+    return examples, LocalTraining(
         batch_size=model.trained_batch_size,
-        batches=-(-len(share) // model.trained_batch_size),
+        batches=-(-len(examples) // model.trained_batch_size),
         learning_rate=model.trained_learning_rate,
         momentum=model.trained_momentum,
     )
@@ -83,7 +107,8 @@ def require_share(plan: FederationPlan, client: int) -> None:
     """
     if client >= plan.federation.clients:
         return
-    share = len(places_of(plan, client))
+    left = _halves(plan, client)[1]
+    share = len(places_of(plan, client)) if left is None else len(left)
     _require_examples(plan, share)
     task = plan.public_task()
     if not batch_norms(task.network):

@@ -117,20 +117,24 @@ def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[
     write_atomically(vault / SHARES / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
 
 
-def trained_until(vault: Path, round: int, cohort: Collection[int] | None = None) -> dict[int, Batch]:
+def trained_until(
+    vault: Path, round: int, cohort: Collection[int] | None = None, *, after: int | None = None
+) -> dict[int, Batch]:
     """By client the examples that it trained on in any round up to this one; without clients that never did.
 
-    Of the clients of a cohort alone, where it is given: another run may have left those of more.
+    Of the clients of a cohort alone, where it is given: another run may have left those of more. Of rounds after
+    another one alone, where that is given.
 
     Raises `RecordingError` where that was not kept or is damaged.
     """
     used: dict[int, set[int]] = {}
     for path in _uses(vault):
         client, when = (int(part) for part in re.findall(r"\d+", path.stem))
-        if when <= round and (cohort is None or client in cohort):
+        if when <= round and (after is None or when > after) and (cohort is None or client in cohort):
             used.setdefault(client, set()).update(_places(path))
     if not used:
-        raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on")
+        since = "" if after is None else f" since round {after}"
+        raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on{since}")
     return {client: _examples(vault, client, sorted(places)) for client, places in sorted(used.items())}
 
 

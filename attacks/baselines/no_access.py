@@ -11,6 +11,7 @@ from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 from fedleak.goals.goal import public_in
 from fedleak.goals.goals import GOALS
+from fedleak.goals.labels import blind_distribution
 
 
 @attacks.register("no-access")
@@ -33,4 +34,4 @@ class NoAccess(Attack):
             raise NotApplicable("the adversary holds no public examples to guess from")
         # Each goal from the same state: labels are then those of the very examples that were drawn as inputs.
         guesses: dict[str, Any] = {goal.name: goal.no_access(observation, rng.clone_state()) for goal in GOALS.values()}
-        return Reconstruction(**guesses)
+        return Reconstruction(**guesses, label_distribution=blind_distribution(observation))

@@ -9,6 +9,7 @@ from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.view import View
 from fedleak.goals.goals import GOALS
+from fedleak.goals.labels import blind_distribution
 
 
 @attacks.register("prior")
@@ -27,4 +28,4 @@ class Prior(Attack):
 
     def reconstruct(self, observation: View, rng: Generator) -> Reconstruction:
         guesses: dict[str, Any] = {goal.name: goal.prior(observation, rng) for goal in GOALS.values()}
-        return Reconstruction(**guesses)
+        return Reconstruction(**guesses, label_distribution=blind_distribution(observation))

@@ -150,7 +150,7 @@ class Bookkeeping:
         failed, others = _by_round(federated.failures, point.experiment)
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
-        cells_on = (len(choice.labels(self.campaign, point, defense.name, who)) for _, who in messages)
+        cells_on = (len(choice.labels(self.campaign, point, defense.name, message)) for message in messages)
         self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, records, choice)
         self.ledger.federated(section, federation_rows(point, defense.name, federated))
         left: list[Cell] = []
@@ -185,7 +185,7 @@ class Bookkeeping:
         number, defense = section
         point = self.campaign.points[number]
         tables = labeled_attacks(point.experiment)
-        for label in self.choice.labels(self.campaign, point, defense, message[1]):
+        for label in self.choice.labels(self.campaign, point, defense, message):
             place = place_of(point, defense, message, label, algorithm_of(tables[label]))
             rows = place.failed(point.experiment.build_metrics(), reason)
             self.ledger.add(section, rows)

@@ -47,15 +47,17 @@ def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
 
 
 def _attacked(cell: Cell, message: Message) -> Saved:
-    observation, challenge = views.observe(message, cell.terms, attacks.from_table(cell.table))
+    attack = attacks.from_table(cell.table)
+    observation, challenge = views.observe(message, cell.terms, attack)
+    truth = message.behind(attack.targets)
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
     queries, refused = _logged(cell, observation)
-    rows = _rows(cell, saved, observation, message, challenge, seconds)
+    rows = _rows(cell, saved, observation, message, truth, challenge, seconds)
     rows = tuple(replace(row, queries=queries, refused=refused) for row in rows)
-    return replace(saved, rows=rows, quality=_quality(saved.guess, message.truth))
+    return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
 
 
 def _logged(cell: Cell, observation: View) -> tuple[int, int]:
@@ -75,14 +77,20 @@ def _guessed(cell: Cell, observation: View, saved: Saved) -> Saved:
 
 
 def _rows(
-    cell: Cell, saved: Saved, observation: View, message: Message, challenge: Challenge | None, seconds: float
+    cell: Cell,
+    saved: Saved,
+    observation: View,
+    message: Message,
+    truth: Batch,
+    challenge: Challenge | None,
+    seconds: float,
 ) -> tuple[Row, ...]:
     # Not by the defense: every defense of a message stands beside the same baselines.
     public, unseen = adversary.public_and_unseen(observation)
     seed_key = cell.place.seed, cell.place.round, cell.place.client
     scores = scoring.score(
         saved.guess,
-        message.truth,
+        truth,
         cell.built_metrics,
         saved.prior,
         adversary.baselines(observation, *seed_key),
@@ -92,11 +100,10 @@ def _rows(
         unseen=unseen,
         seen=message.seen,
         view=observation,
+        private=message.truth,
     )
     remarks = _remarks(saved.guess)
-    return tuple(
-        cell.place.row(score, seconds=seconds, samples=len(message.truth), remarks=remarks) for score in scores
-    )
+    return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)
 
 
 def _remarks(guess: Reconstruction) -> Remarks:

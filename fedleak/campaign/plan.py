@@ -11,7 +11,7 @@ from typing import get_args
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.experiment.access import sees_model
+from fedleak.experiment.access import compares_versions, sees_model
 from fedleak.experiment.campaign import Campaign, Point, distinct
 from fedleak.experiment.canonical import (
     acting_tables,
@@ -32,6 +32,8 @@ from fedleak.statistics.group import Variant, sender_of
 
 MessageKey = tuple[int, Who]
 """Of a message in its federation: round and sender."""
+ANY = -1
+"""A round that none is: of a message, whichever it is, that is not the first release."""
 
 
 def records_of(campaign: Campaign) -> tuple[Recorded, ...]:
@@ -75,6 +77,11 @@ def expected_messages(
     return [*((round, who) for round in updates for who in senders), *((round, MODEL) for round in models)]
 
 
+def first_release(experiment: Experiment) -> MessageKey:
+    """The first model that leaves the federation, which there is no earlier version of."""
+    return min(experiment.models, default=0), MODEL
+
+
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
     """Whom the messages of a round are from if every client takes part: victims, and the sum where one is revealed."""
     clients = tuple(client for client in range(experiment.federation.clients) if experiment.adversary.attacks(client))
@@ -92,14 +99,16 @@ class Choice:
 
     winners: frozenset[Variant] = frozenset()
 
-    def labels(self, campaign: Campaign, point: Point, defense: str, who: Who) -> list[str]:
-        """The attacks that are run on a message.
+    def labels(self, campaign: Campaign, point: Point, defense: str, message: MessageKey) -> list[str]:
+        """The attacks that are run on a message; on the first release none that compares it with one before.
 
         All, unless the campaign asks for those that were chosen alone: then on tuning seeds only what there is a choice
         of, and on the others the winner of that, or its first variant where none has a figure.
         """
-        tables = labeled_attacks(point.experiment)
-        every = [label for label, table in tables.items() if sees_model(table) == (who == MODEL)]
+        tables, who = labeled_attacks(point.experiment), message[1]
+        first = message == first_release(point.experiment)
+        fits = {label: sees_model(table) == (who == MODEL) for label, table in tables.items()}
+        every = [label for label, table in tables.items() if fits[label] and not (first and compares_versions(table))]
         variants = {label: name for label, name in variants_of(point.experiment).items() if label in every}
         if not campaign.only_chosen:
             return every
@@ -148,7 +157,7 @@ def cells_of(
             address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()
-        for label in choice.labels(campaign, point, row.name, who)
+        for label in choice.labels(campaign, point, row.name, (round, who))
     ]
 
 
@@ -191,4 +200,7 @@ def expected_cells(
 ) -> int:
     """How many cells there are of a point under one defense, if every client takes part in every round."""
     counts = expected_counts(point.experiment, row, records)
-    return sum(many * len(choice.labels(campaign, point, row.name, who)) for who, many in counts.items())
+    usual = {who: len(choice.labels(campaign, point, row.name, (ANY, who))) for who in counts}
+    first = choice.labels(campaign, point, row.name, first_release(point.experiment))
+    fewer = usual[MODEL] - len(first) if MODEL in counts else 0
+    return sum(many * usual[who] for who, many in counts.items()) - fewer

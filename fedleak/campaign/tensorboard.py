@@ -111,7 +111,7 @@ def _pictures(message: Message, saved: Saved) -> list[Any]:
     if saved.guess.inputs is None:
         return []
     try:
-        truth = message.truth
+        truth = message.news
     except RecordingError:
         return []  # without the truth there is nothing to show beside the guess; the scores say why
     guess = scoring.matched(saved.guess.inputs, truth)

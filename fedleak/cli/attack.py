@@ -76,7 +76,8 @@ def attack_recording(
         _print_scores(scores)
     title = f"{attack.name} on {stem_name(who)}"
     if guess.inputs is not None:
-        typer.echo(f"picture   {_draw(picture, beside(title, guess.inputs, truth, observation.task.space))}")
+        known = None if truth is None else message.news
+        typer.echo(f"picture   {_draw(picture, beside(title, guess.inputs, known, observation.task.space))}")
     elif guess.representatives is not None:
         exhibits = exhibits_of(observation, truth, place.seed, place.round, place.client)
         typer.echo(f"picture   {_draw(picture, classes_beside(title, guess, exhibits, scores))}")
@@ -132,7 +133,7 @@ def _scores(
     seed_key = place.seed, place.round, place.client
     return scoring.score(
         guess,
-        message.truth,
+        message.behind(guess.guesses),
         tuple(cls() for cls in metrics),
         adversary.prior_guess(observation, place),
         adversary.baselines(observation, *seed_key),
@@ -142,6 +143,7 @@ def _scores(
         unseen=unseen,
         seen=message.seen,
         view=observation,
+        private=message.truth,
     )
 
 

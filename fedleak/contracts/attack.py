@@ -64,6 +64,11 @@ class Attack(Plugin, ABC, Generic[Seen]):
         """What it guesses: an experiment that names no metrics is scored by those that judge this."""
         return frozenset({"inputs", "labels"})
 
+    @property
+    def compares_versions(self) -> bool:
+        """Whether it guesses at examples that were trained on between two releases: there are none in the first."""
+        return "earlier" in self.requires and bool({"inputs", "labels"} & self.targets)
+
     def run(self, observation: Seen, rng: Generator) -> Reconstruction:
         """The guess; a failed one, with the reason, where the attack does not apply."""
         try:

@@ -33,6 +33,7 @@ FAMILIES = {
     "label_inference": "labels",
     "learned": "learned",
     "membership": "membership inference",
+    "versions": "changes between versions",
     "attributes": "attribute inference",
     "property": "property inference",
     "model_inversion": "model inversion",

@@ -67,6 +67,8 @@ class Reconstruction:
     columns: Float[Tensor, "rows hidden"] | None = None
     """For each of the rows that were asked about its hidden values, as the table has them: of a category, where
     probability 0 is -1 and 1 is 1, one for each value that there is; NaN: no say."""
+    label_distribution: Float[Tensor, " classes"] | None = None
+    """Beside `labels`: how probable each is of an example behind it; sums to 1. None: as often as it is guessed."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

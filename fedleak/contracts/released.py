@@ -23,3 +23,5 @@ class Released(View):
     """Where it gets models that it trains itself."""
     earlier: tuple["Released", ...] = ()
     """Earlier releases of the same federation, oldest first. Only for attacks that say so in `Attack.requires`."""
+    new_examples: int | None = None
+    """Examples trained on since the latest of `earlier`, as whoever offers a model tells; None where nobody asks."""

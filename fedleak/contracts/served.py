@@ -42,3 +42,9 @@ class Served(View):
     """Examples that all clients trained on together, as whoever offers a model tells; None where it is unknown."""
     shadows: ShadowBank = field(default_factory=ShadowBank, repr=False)
     """Where it gets models that it trains itself."""
+    earlier: tuple["Served", ...] = ()
+    """Earlier releases of the same federation, each behind a service of its own, oldest first. What any of them is
+    asked counts against one budget: `remaining` is the same for all. Only for attacks that say so in
+    `Attack.requires`."""
+    new_examples: int | None = None
+    """Examples trained on since the latest of `earlier`, as whoever offers a model tells; None where nobody asks."""

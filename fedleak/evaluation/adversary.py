@@ -11,6 +11,7 @@ from fedleak.data.splits import load
 from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.scoring import NO_GUESS, NOT_GUESSED
 from fedleak.experiment.canonical import placed
+from fedleak.goals.goal import examples_in, public_in
 from fedleak.io.fingerprint import address_of
 from fedleak.learning.batch import Batch, class_means
 from fedleak.randomness import generator
@@ -41,11 +42,13 @@ def class_means_of(observation: View, made: Reconstruction, *seed_key: object) -
 
     Where none can be inferred it is the mean of all, so that every message of a run has such a guess.
     """
-    public = observation.auxiliary
-    if not isinstance(observation, Observation) or made.inputs is None or public is None or not len(public):
+    public, examples = public_in(observation), examples_in(observation)
+    if examples is None or made.inputs is None or public is None:
         return NOT_GUESSED
-    if made.labels is not None and len(made.labels) == observation.examples():
+    if made.labels is not None and len(made.labels) == examples:
         return Reconstruction(inputs=class_means(public, made.labels))
+    if not isinstance(observation, Observation):
+        return NOT_GUESSED
     inferred = attacks.build("class-mean", {}).run(observation, generator("class mean", *seed_key))
     unknown = torch.full((observation.examples(),), NO_GUESS)
     return Reconstruction(inputs=class_means(public, unknown)) if inferred.failure else inferred

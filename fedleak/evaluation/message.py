@@ -1,7 +1,7 @@
 """Message: one recorded message, or model, the truth behind it and what lay around it, each file read once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
@@ -117,13 +118,26 @@ class Message:
         return joined(deposit.examples for deposit in self.deposits)
 
     @cached_property
+    def news(self) -> Batch:
+        """Of a model what any client trained on since the release before, or from the start; of an update its truth.
+
+        What guesses at examples are compared with: nobody claims to rebuild all that a model ever saw. Raises
+        `RecordingError`, also where nobody trained in between.
+        """
+        before = self._releases_before if self.of_model else ()
+        if not before:
+            return self.truth
+        after = _round_of(before[-1])
+        return joined(trained_until(self._vault, self.recording.round, self.cohort, after=after).values())
+
+    @cached_property
     def seen(self) -> Batch:
         """The truth with NaN for what no client trained on, as where a defense moved it out of the picture.
 
-        Of a model all of the truth: what is out of the picture in one round is in it in another.
+        Of a model all of its news: what is out of the picture in one round is in it in another.
         """
         if self.of_model:
-            return self.truth
+            return self.news
         chain = self.recording.observation().defense.local
         masks = [chain.seen(one.examples, one.seed_key) for one in self.deposits]
         return replace(self.truth, inputs=self.truth.inputs.masked_fill(~torch.cat(masks), math.nan))
@@ -146,8 +160,16 @@ class Message:
     @property
     def earlier(self) -> tuple[Released, ...]:
         """Of a model those that left the federation before, oldest first."""
-        paths = (path for path in sorted(self.recordings.glob("round-*/model.json")) if _round_of(path) < self.round)
-        return tuple(read_recording(path).released() for path in paths)
+        return tuple(read_recording(path).released() for path in self._releases_before)
+
+    @property
+    def _releases_before(self) -> tuple[Path, ...]:
+        paths = sorted(self.recordings.glob("round-*/model.json"))
+        return tuple(path for path in paths if _round_of(path) < self.round)
+
+    def behind(self, targets: Collection[Kind]) -> Batch:
+        """What a guess of such things is compared with: the news where it is of examples, else the truth."""
+        return self.news if {"inputs", "labels"} & set(targets) else self.truth
 
     @cached_property
     def question(self) -> Question | None:

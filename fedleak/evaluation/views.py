@@ -65,11 +65,15 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         others = message.others if "others" in attack.requires else ()
         return informed(replace(recording.observation(), others=others)), challenge
     bank = ShadowBank() if message.shadows is None else KeptShadows(message.shadows)
-    released = replace(recording.released(), shadows=bank, num_examples=_examples_behind(message))
-    if attack.sees is Served:
-        return informed(_served(released, message, terms)), challenge
     earlier = message.earlier if "earlier" in attack.requires else ()
-    return informed(replace(released, earlier=earlier)), challenge
+    released = replace(
+        recording.released(),
+        shadows=bank,
+        num_examples=_examples_behind(message),
+        earlier=earlier,
+        new_examples=_examples_between(message) if attack.compares_versions and earlier else None,
+    )
+    return informed(_served(released, message, terms) if attack.sees is Served else released), challenge
 
 
 def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
@@ -81,6 +85,11 @@ def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
 def _examples_behind(message: Message) -> int | None:
     """How many there are: no secret, as the clients report it in clear and who offers a model boasts of it."""
     return None if message.vault is None else len(message.truth)
+
+
+def _examples_between(message: Message) -> int | None:
+    """How many were trained on since the release before: clients report that as well."""
+    return None if message.vault is None else len(message.news)
 
 
 LOOKS_AT: Mapping[type[View], str] = {
@@ -102,7 +111,7 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         benign=usual_queries(message.recording.source),
         seed=terms.seed_key,
     )
-    return Served(
+    latest = Served(
         task=released.task,
         training=released.training,
         num_examples=released.num_examples,
@@ -111,7 +120,13 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         round=released.round,
         defense=chain,
         service=service,
+        new_examples=released.new_examples,
     )
+    before = [
+        replace(latest, service=service.version(one.weights), round=one.round, new_examples=None, num_examples=None)
+        for one in released.earlier
+    ]
+    return replace(latest, earlier=tuple(before))
 
 
 def asked_about(task: Task, adversary: AdversarySettings) -> tuple[int, ...]:

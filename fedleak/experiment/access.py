@@ -1,7 +1,7 @@
 """Access: refuses an experiment whose attacks look at what nobody gets at, or that opens a service nobody asks."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from fedleak.contracts.attack import attacks
@@ -23,6 +23,9 @@ from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import source_of
 
+LEAST_OF_TWO = 2
+"""Questions without which two versions cannot be asked the same."""
+
 
 def looks_at(table: Table) -> type[View]:
     """What the attack of a table sees."""
@@ -30,10 +33,10 @@ def looks_at(table: Table) -> type[View]:
 
 
 @lru_cache(maxsize=1024)
-def _facts(text: str) -> tuple[type[View], frozenset[Kind]]:
-    """What an attack sees and what it guesses."""
+def _facts(text: str) -> tuple[type[View], frozenset[Kind], bool]:
+    """What an attack sees, what it guesses, and whether that is what was trained on between two versions."""
     attack = attacks.from_table(json.loads(text))
-    return attack.sees, attack.targets
+    return attack.sees, attack.targets, attack.compares_versions
 
 
 def sees_model(table: Table) -> bool:
@@ -41,13 +44,20 @@ def sees_model(table: Table) -> bool:
     return looks_at(table) is not Observation
 
 
-def require_access(settings: PlanSettings, tables: Iterable[Table], chains: Mapping[str, Chain], classes: int) -> None:
+def compares_versions(table: Table) -> bool:
+    """Whether an attack guesses what was trained on between two releases; in the first there is nothing to guess."""
+    return _facts(json.dumps(table, sort_keys=True))[2]
+
+
+def require_access(settings: PlanSettings, tables: Sequence[Table], chains: Mapping[str, Chain], classes: int) -> None:
     """Raises `ConfigError` for attacks without what they look at, and for settings that nothing comes of.
 
     `tables` are the attacks without their labels, `classes` those of the task.
     """
     seen = [(str(table["use"]), looks_at(table)) for table in tables]
     _require_what_is_seen(settings, seen)
+    comparing = [(i, name, view) for i, (name, view) in enumerate(seen) if compares_versions(tables[i])]
+    _require_versions(settings, comparing)
     require_classes(settings.adversary, classes)
     for i, (name, chain) in enumerate(chains.items()):
         _require_a_service(settings, chain, f"defenses.{i}.chain", name)
@@ -74,6 +84,22 @@ def _require_what_is_seen(settings: PlanSettings, seen: list[tuple[str, type[Vie
             f"adversary.queries: {queries} queries, and no attack here asks a prediction API; add one such as "
             f"{listed(asking, 'or')}, or leave queries out"
         )
+
+
+def _require_versions(settings: PlanSettings, comparing: list[tuple[int, str, type[View]]]) -> None:
+    """`comparing` are the attacks that compare versions of a model: their places, names, and what they see."""
+    released, queries = settings.models, settings.adversary.queries
+    for i, name, view in comparing:
+        if len(released) < 2:
+            raise ConfigError(
+                f"attacks.{i}: {name} compares two versions of a model, and one leaves this federation; release two or "
+                "more, as in release = [19, 20]"
+            )
+        if view is Served and queries is not None and queries < LEAST_OF_TWO:
+            raise ConfigError(
+                f"adversary.queries: {name} asks two versions of a model the same, so expected {LEAST_OF_TWO} or more "
+                f"for both together, got {queries}"
+            )
 
 
 def require_classes(adversary: AdversarySettings, classes: int, where: str = "adversary.lacks") -> None:

@@ -88,6 +88,7 @@ class FederationPlan(PlanSettings):
         unused = {"skew"} if not self.federation.skew.property else set()
         unused |= {"examples"} if self.federation.examples is None else set()
         left_out |= {"federation": {"release", *unused}, "adversary": {"lacks", "hidden", "queries", "patience"}}
+        left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}
         text = self.model_dump_json(exclude=left_out)

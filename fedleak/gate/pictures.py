@@ -115,7 +115,7 @@ def _images(run: FinishedRun, sample: Sample) -> _Images:
     row, place = sample.row, sample.place
     message, guess = Message.of(run.folder, row), cell_file.load(run.folder.cell(row)).guess
     if guess.inputs is not None and metrics.get(row.metric).compares == "inputs":
-        truth = message.truth
+        truth = message.news
         return _Images(
             "truth", f"example {place}", truth.space, truth.inputs[place], scoring.matched(guess.inputs, truth)[place]
         )

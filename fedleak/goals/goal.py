@@ -9,6 +9,8 @@ from torch import Generator, Tensor
 from fedleak.contracts.metric import Metric
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.goals.answer import Answer
 from fedleak.goals.judgement import Judgement
@@ -72,8 +74,10 @@ class Goal(ABC):
 
 
 def examples_in(view: View) -> int | None:
-    """How many examples there are to guess; None of what is no update, which nobody asks that of."""
-    return view.examples() if isinstance(view, Observation) else None
+    """How many examples there are to guess: behind an update, or between two versions of a model; None of one model."""
+    if isinstance(view, Observation):
+        return view.examples()
+    return view.new_examples if isinstance(view, Released | Served) else None
 
 
 def public_in(view: View) -> Batch | None:

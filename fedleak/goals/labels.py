@@ -1,11 +1,12 @@
 """Labels: those of the examples behind an update are read."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Float64, Int
 from torch import Generator, Tensor
 
 from fedleak.contracts.metric import Metric
@@ -22,8 +23,21 @@ PUBLIC, BATCHES = 1000, 64
 """Public sets of labels that are compared with each other at most, and batches of them that guesses are tried on."""
 
 
+class DistributionMetric(Metric):
+    """Judges how often each label was guessed to come. A sample is one of the examples; all have the same figure."""
+
+    compares: ClassVar[Kind] = "labels"
+
+    @abstractmethod
+    def of_message(self, guess: Float64[Tensor, " classes"], truth: Float64[Tensor, " classes"]) -> float:
+        """One value from two distributions over the same classes; each sums to 1."""
+
+
 class Labels(Goal):
-    """The labels of the examples behind an update. A sample is one of these; metrics on it are `ExampleMetric`s."""
+    """The labels of the examples behind an update. A sample is one of these.
+
+    Metrics on it are `ExampleMetric`s, or `DistributionMetric`s.
+    """
 
     name: ClassVar[Kind] = "labels"
     noun: ClassVar[str] = "label"
@@ -48,15 +62,34 @@ class Labels(Goal):
         return replace(made, failure=too_many(len(made.labels), "labels", answer))
 
     def unfit(self, metric: Metric, answer: Answer) -> str | None:
-        return example_metric(metric).inapplicable(answer.truth)
+        if not isinstance(metric, DistributionMetric):
+            return example_metric(metric).inapplicable(answer.truth)
+        return "each example has a set of labels, and a distribution is of one each" if _sets(answer) else None
+
+    def measure(self, metric: Metric, guess: Reconstruction, answer: Answer) -> Measured:
+        said = guess.label_distribution
+        if said is None or guess.failure is not None or _sets(answer) or not isinstance(metric, DistributionMetric):
+            return super().measure(metric, guess, answer)
+        if not bool(said.isfinite().all()) or bool((said < 0).any()) or not float(said.sum()) > 0:
+            return Measured(reason="the attack guesses no distribution of labels: expected shares of 0 or more")
+        return self._distributions(metric, said.double() / said.double().sum(), answer)
 
     def figures(self, metric: Metric, guess: Tensor, answer: Answer) -> Measured:
         truth = answer.truth
+        if isinstance(metric, DistributionMetric):
+            return self._distributions(metric, torch.bincount(guess).double() / max(len(guess), 1), answer)
         if guess.shape[1:] != truth.labels.shape[1:]:
             kinds = ["one label an example" if one.dim() == 1 else "a set of labels" for one in (guess, truth.labels)]
             return Measured(reason=f"the attack guesses {kinds[0]}, and each has {kinds[1]}")
         batch = Batch(torch.zeros(len(guess), *truth.inputs.shape[1:]), guess, truth.space)
         return Measured(tuple(example_metric(metric).per_sample(batch, truth)))
+
+    @staticmethod
+    def _distributions(metric: DistributionMetric, said: Float64[Tensor, " said"], answer: Answer) -> Measured:
+        labels = answer.truth.labels
+        true = torch.bincount(labels, minlength=len(said)).double() / len(labels)
+        padded = torch.cat([said, said.new_zeros(len(true) - len(said))])
+        return Measured((metric.of_message(padded, true),) * len(labels))
 
     def prior(self, view: View, rng: Generator) -> Tensor | None:
         """Labels as often as they are public, without public data all as often.
@@ -66,18 +99,35 @@ class Labels(Goal):
         task, examples, public = view.task, examples_in(view), public_in(view)
         if examples is None:
             return None
-        if task.criterion.several_labels:
+        frequency = label_frequency(view)
+        if frequency is None:
             nothing = torch.zeros(examples, task.classes, dtype=torch.long)
             return nothing if public is None else _frequent_sets(public.labels[:PUBLIC], examples, rng)
-        frequency = torch.full((task.classes,), 1.0 / task.classes)
-        if public is not None:
-            frequency = torch.bincount(public.labels, minlength=task.classes) / len(public)
         return as_labels(whole_counts(examples * frequency, examples))
 
     def no_access(self, view: View, rng: Generator) -> Tensor | None:
         """Those of public examples drawn at random: of the same that an equally seeded draw of inputs gives."""
         drawn = drawn_public(view, rng)
         return None if drawn is None else drawn.labels
+
+
+def label_frequency(view: View) -> Float[Tensor, " classes"] | None:
+    """How often each label comes in public, all alike without public data; None where examples have several."""
+    task, public = view.task, public_in(view)
+    if task.criterion.several_labels:
+        return None
+    if public is None:
+        return torch.full((task.classes,), 1.0 / task.classes)
+    return torch.bincount(public.labels, minlength=task.classes) / len(public)
+
+
+def blind_distribution(view: View) -> Float[Tensor, " classes"] | None:
+    """The same where there are labels to guess: all that is known of their distribution without access."""
+    return None if examples_in(view) is None else label_frequency(view)
+
+
+def _sets(answer: Answer) -> bool:
+    return answer.truth.labels.dim() > 1
 
 
 def _frequent_sets(

@@ -37,6 +37,17 @@ class _Initialized(Protocol):
     def reset_parameters(self) -> None: ...
 
 
+def require_room(task: Task, models: int) -> int:
+    """The bytes of a model of a task; raises `NotApplicable` where so many take too many."""
+    each = sum(value.nbytes for value in Weights.of(task.network).parameters.values())
+    if each * models > MOST:
+        raise NotApplicable(
+            f"{models} models of '{task.name}' take {each * models / 2**30:.1f} GiB, and at most "
+            f"{MOST / 2**30:.0f} are trained; lower 'shadows' to {MOST // each} or fewer"
+        )
+    return each
+
+
 def _is_drawn(layer: nn.Module) -> bool:
     return isinstance(layer, _Initialized)
 
@@ -57,7 +68,8 @@ class StackedFederations:
     rounds: int
     seed: int
     start: NamedTensors | None = None
-    """What each goes on from, stacked by federation, or one model that all go on from; None: weights drawn anew."""
+    """Models that they go on from, stacked: the first so many federations from the first, as many from each of the
+    others. None: weights drawn anew."""
 
     @classmethod
     def drawn(
@@ -118,13 +130,8 @@ class StackedFederations:
         Raises `NotApplicable` where the network or its training cannot be stacked, or the result takes too much memory.
         """
         self.require_stackable()
-        each = sum(value.nbytes for value in Weights.of(self.task.network).parameters.values())
         federations, clients, _ = self.shares.shape
-        if each * federations > MOST:
-            raise NotApplicable(
-                f"{federations} models of '{self.task.name}' take {each * federations / 2**30:.1f} GiB, and at most "
-                f"{MOST / 2**30:.0f} are trained; lower 'shadows' to {MOST // each} or fewer"
-            )
+        each = require_room(self.task, federations)
         groups = torch.arange(federations).chunk(-(-each * clients * federations // AT_ONCE))
         parts = [self._group(places) for places in groups]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -172,7 +179,7 @@ class StackedFederations:
     def _initial(self, places: Int[Tensor, " group"]) -> NamedTensors:
         """Those to go on from, or weights by the architecture's own initialization, others for each federation."""
         if self.start is not None:
-            return {name: value[places if len(value) > 1 else 0 * places] for name, value in self.start.items()}
+            return {name: value[places * len(value) // len(self.shares)] for name, value in self.start.items()}
         found: list[NamedTensors] = []
         network = copied(self.task.network)
         for place in places.tolist():

@@ -61,11 +61,11 @@ class Files:
         return holdings_in(self.folder.vault(row.defense, row.federation))
 
     def truth(self, row: Row) -> Batch | None:
-        """The examples behind the row's message."""
+        """The examples behind the row's message; of a model those since the release before."""
         stem = self.folder.recording(row)
         if stem not in self._truths:
             try:
-                self._truths[stem] = Message.of(self.folder, row).truth
+                self._truths[stem] = Message.of(self.folder, row).news
             except RecordingError:
                 self._truths[stem] = None
         return self._truths[stem]

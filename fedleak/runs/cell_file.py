@@ -15,6 +15,8 @@ from fedleak.results.row import Row
 from fedleak.results.schema import figure, finite_or_null
 
 FORMAT = "fedleak-cell-5"
+DISTRIBUTION = "label_distribution"
+"""What stands beside the guessed labels."""
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 
@@ -102,7 +104,8 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
 
 
 def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
-    return {f"{prefix}/{goal}": value.detach() for goal, value in guess.guesses.items()}
+    tensors: list[tuple[str, Tensor | None]] = [*guess.guesses.items(), (DISTRIBUTION, guess.label_distribution)]
+    return {f"{prefix}/{name}": value.detach() for name, value in tensors if value is not None}
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
@@ -110,6 +113,7 @@ def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tenso
     guesses: dict[str, Any] = {goal: tensors.get(f"{prefix}/{goal}") for goal in get_args(Kind)}
     return Reconstruction(
         **guesses,
+        label_distribution=tensors.get(f"{prefix}/{DISTRIBUTION}"),
         mismatch=figure(fields["mismatch"]),
         failure=fields["failure"],
         certifiable=fields["certifiable"],

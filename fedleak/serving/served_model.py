@@ -1,6 +1,7 @@
 """Served model: the global model after a round behind a prediction API, with the defenses of its answers."""
 
 from collections.abc import Hashable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,15 @@ class ServedModel(Metered):
         self.benign = torch.empty(0, *task.shape) if benign is None else benign.float()
         self._dice = [generator(*seed, "answers", place) for place, _ in enumerate(self.chain)]
         self._derived: dict[Hashable, Any] = {}
+
+    def version(self, weights: Weights) -> "ServedModel":
+        """Another version of the model behind the same API: whoever asks either has one budget, and one log of both.
+
+        Detectors see one user, and noise that is fixed for an input is the same in both.
+        """
+        other = copy(self)
+        other.weights = weights
+        return other
 
     @property
     def remaining(self) -> int:

@@ -149,6 +149,16 @@ class ModelSettings(Settings):
     trained_batch_size: Count = 32
     trained_learning_rate: Rate = 0.05
     trained_momentum: Share = 0.9
+    trained_examples: Count | None = None
+    """What each client trains on in them at most, drawn at random of its share; rounds after them take of the rest.
+    None: all of it, and later rounds take of all."""
+
+    @model_validator(mode="after")
+    def _trained_at_all(self) -> "ModelSettings":
+        if self.trained_examples is not None and not self.trained_rounds:
+            wanted = "no trained_examples where trained_rounds is 0: nothing trains before the recorded rounds"
+            raise PydanticCustomError("trained", wanted, {GOT: self.trained_examples})
+        return self
 
 
 class UtilitySettings(Settings):

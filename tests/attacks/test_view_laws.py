@@ -46,6 +46,21 @@ def same(one: Reconstruction, other: Reconstruction) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Older(Service):
+    """An earlier version of what a service answers with: less sure of everything. It has the same budget and log."""
+
+    latest: Any
+
+    @property
+    def remaining(self) -> int:
+        return int(self.latest.remaining)
+
+    def ask(self, inputs: Tensor) -> Tensor:
+        said: Tensor = self.latest.ask(inputs)
+        return (0.9 * said.log()).softmax(1)
+
+
 @pytest.fixture
 def seen(trained, release, serve, hiding) -> Seen:
     """What an attack looks at: a model or a service, with public data of three classes, asked about two."""
@@ -62,7 +77,8 @@ def seen(trained, release, serve, hiding) -> Seen:
             **changed,
         }
         if attacks.get(name).declared is Served:
-            return serve(task, queries, **known)
+            latest = serve(task, queries, **known)
+            return replace(latest, earlier=(replace(latest, service=Older(latest.service)),), round=2)
         return release(task, **known, earlier=(release(task, **known),))
 
     return made
@@ -135,23 +151,25 @@ class Piped(Service):
     """A service that is somewhere else: of it nothing is here but one end of a pipe."""
 
     connection: Connection
+    version: int = 0
 
     @property
     def remaining(self) -> int:
-        self.connection.send(None)
+        self.connection.send((self.version, None))
         return int(self.connection.recv())
 
     def ask(self, inputs: Tensor) -> Tensor:
-        self.connection.send(inputs.numpy())
+        self.connection.send((self.version, inputs.numpy()))
         return torch.from_numpy(self.connection.recv())
 
 
-def answer(service: Service, far_end: Connection, connection: Connection) -> None:
-    """Asks a service whatever comes through a pipe, until its other end is closed."""
+def answer(services: list[Service], far_end: Connection, connection: Connection) -> None:
+    """Asks services whatever comes through a pipe, until its other end is closed."""
     far_end.close()  # the copy of it that this process was born with, or the pipe would never end
     with suppress(EOFError):
         while True:
-            inputs = connection.recv()
+            version, inputs = connection.recv()
+            service = services[version]
             answered = service.remaining if inputs is None else service.ask(torch.from_numpy(inputs)).numpy()
             connection.send(answered)
 
@@ -162,11 +180,13 @@ def test_of_a_service_in_another_process_it_learns_the_same_to_the_last_bit(name
     view, here = seen(name, 120), seen(name, 120)
     context = get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=answer, args=(view.service, ours, theirs), daemon=True)
+    services = [view.service, *(one.service for one in view.earlier)]
+    process = context.Process(target=answer, args=(services, ours, theirs), daemon=True)
     process.start()
     theirs.close()
     with ours:
-        far = quick(name).run(replace(view, service=Piped(ours)), generator(7))
+        before = tuple(replace(one, service=Piped(ours, 1 + i)) for i, one in enumerate(view.earlier))
+        far = quick(name).run(replace(view, service=Piped(ours), earlier=before), generator(7))
     process.join()
     assert same(far, quick(name).run(here, generator(7)))
     assert not view.service.log

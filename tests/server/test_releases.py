@@ -10,10 +10,11 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.data.splits import load
-from fedleak.errors import RecordingError
+from fedleak.errors import ConfigError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.batch import joined
 from fedleak.recording.files import find_recordings, read_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
@@ -85,6 +86,31 @@ def test_rounds_that_nobody_records_count_too(tmp_path: Path) -> None:
     recorded(plan)
     everything = trained_until(Path(plan.vault), 0)
     assert sum(len(own) for own in everything.values()) == len(load(plan.source).clients)
+
+
+def test_recorded_rounds_take_of_what_was_not_trained_on_before_them(tmp_path: Path) -> None:
+    trained = {"trained_rounds": 1, "trained_batch_size": 64, "trained_examples": 100}
+    for batches in (2, "all"):
+        settings = {**FEDERATION, "batches": batches, "rounds": 2, "release": "every"}
+        plan = plan_in(tmp_path / str(batches), federation=settings, records=["model"], model=trained)
+        recorded(plan)
+        vault = Path(plan.vault)
+        before, later = trained_until(vault, 0), trained_until(vault, 2, after=0)
+        assert [len(own) for own in before.values()] == [100] * 3
+        assert not keys(joined(before.values()).inputs) & keys(joined(later.values()).inputs)
+        if batches == "all":
+            assert len(joined(before.values())) + len(joined(later.values())) == len(load(plan.source).clients)
+
+
+def test_who_trains_on_all_before_has_nothing_left(tmp_path: Path) -> None:
+    trained = {"trained_rounds": 1, "trained_examples": 1000}
+    with pytest.raises(FedleakError, match=r"client \d has \d+ examples, so that 1000 leave none for the"):
+        run_federation(plan_in(tmp_path, model=trained))
+    with pytest.raises(ConfigError, match="no trained_examples where trained_rounds is 0"):
+        plan_in(tmp_path, model={"trained_examples": 3})
+    trained = {"trained_rounds": 1, "trained_examples": 355}
+    with pytest.raises(FedleakError, match="examples that it did not train on before the recorded rounds and a round"):
+        run_federation(plan_in(tmp_path, model=trained))
 
 
 def test_what_an_earlier_run_left_in_the_folders_is_neither_a_release_nor_its_truth(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ CHOOSING = {
 
 
 def chosen(campaign: Campaign, number: int, *winners: Variant) -> list[str]:
-    return Choice(frozenset(winners)).labels(campaign, campaign.points[number], "none", 0)
+    return Choice(frozenset(winners)).labels(campaign, campaign.points[number], "none", (1, 0))
 
 
 def test_on_tuning_seeds_variants_are_tried_and_on_the_others_only_the_chosen_one_runs():
@@ -56,6 +56,22 @@ def test_what_was_chosen_elsewhere_has_no_say_and_then_the_first_variant_runs():
 def test_without_being_asked_to_all_variants_run_everywhere():
     campaign = parse_campaign({**CHOOSING, "tuning": {"seeds": [7]}})
     assert [len(chosen(campaign, number)) for number in (0, 1)] == [3, 3]
+
+
+VERSIONS = {
+    "name": "versions", "task": "digits-mlp", "federation": {"rounds": 4, "release": [1, 3, 4]},
+    "adversary": {"queries": 9}, "attacks": [{"use": "updates-leak"}, {"use": "confidence-inversion"}],
+}  # fmt: skip
+
+
+def test_the_first_release_is_compared_with_none(tmp_path):
+    campaign = parse_campaign(VERSIONS)
+    row = campaign.first.defenses[0]
+    cells = cells_of(campaign, 0, tmp_path, row, {(round, "model"): "digest" for round in (1, 3, 4)})
+    found = [(cell.place.round, cell.place.attack) for cell in cells]
+    others = [(round, name) for round in (3, 4) for name in ("updates-leak", "confidence-inversion")]
+    assert found == [(1, "confidence-inversion"), *others]
+    assert counts_of(campaign) == (1, len(found))
 
 
 DEVICES = {

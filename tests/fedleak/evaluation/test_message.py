@@ -115,6 +115,21 @@ def test_members_of_a_model_are_what_any_client_trained_on_and_non_members_what_
     assert images(challenge.candidates[challenge.members]) == members
 
 
+def test_news_of_a_model_are_what_was_trained_on_since_the_release_before(tmp_path):
+    run = federate(tmp_path, clients=2, rounds=4, batch_size=10, release=[1, 3, 4])
+    messages = {round: message_in(run, round, MODEL) for round in (1, 3, 4)}
+    assert all(len(images(one.news)) == len(one.news) for one in messages.values()), "each once"
+    assert (len(messages[1].news), len(messages[4].news)) == (20, 20)
+    assert 20 < len(messages[3].news) <= 40
+    used = [trained_until(run.vault("none"), round) for round in range(1, 5)]
+    assert images(messages[1].news) == images(joined(used[0].values())) == images(messages[1].truth)
+    for round, before in ((3, 1), (4, 3)):
+        assert images(joined(used[before - 1].values())) | images(messages[round].news) == images(messages[round].truth)
+        assert messages[round].behind({"labels"}) is messages[round].seen is messages[round].news
+        assert messages[round].behind({"membership"}) is messages[round].truth
+    assert message_in(run, 3, MODEL).earlier[-1].round == 1
+
+
 def test_strangers_to_a_model_are_strangers_to_later_ones_too(tmp_path):
     run = federate(tmp_path, clients=2, rounds=3, batch_size=30, release=[1, 3])
     used = images(joined(trained_until(run.vault("none"), 3).values()))

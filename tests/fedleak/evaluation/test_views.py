@@ -120,3 +120,25 @@ def test_public_examples_without_a_class_are_the_first_of_the_others() -> None:
 def test_usual_queries_are_half_of_the_test_set() -> None:
     source = source_of("digits-mlp")
     assert torch.equal(usual_queries(source), load(source).test.inputs[::2])
+
+
+COMPARING = attacks.build("updates-leak", {})
+
+
+def test_who_compares_versions_asks_both_out_of_one_budget(run: Path) -> None:
+    view, challenge = observe(model(run), Terms(adversary=AdversarySettings(queries=6)), COMPARING)
+    assert isinstance(view, Served)
+    assert challenge is None
+    (before,) = view.earlier
+    assert (before.round, view.round) == (1, 2)
+    assert view.new_examples == len(model(run).news) == 16
+    assert before.new_examples is None
+    inputs = torch.rand(4, 1, 8, 8)
+    first, second = before.service.ask(inputs), view.service.ask(inputs)
+    assert second[2:].isnan().all()
+    assert view.service.remaining == before.service.remaining == 0
+    alone, _ = observe(model(run, 1), Terms(adversary=AdversarySettings(queries=4)), ASKING)
+    assert torch.equal(first, alone.service.ask(inputs))
+    first_release, _ = observe(model(run, 1), Terms(adversary=AdversarySettings(queries=4)), COMPARING)
+    assert first_release.earlier == ()
+    assert first_release.new_examples is None

@@ -11,6 +11,7 @@ from fedleak.learning.space import require_table
 from fedleak.tasks import task_of
 
 ASKING, READING = {"use": "confidence-inversion"}, {"use": "mi-face"}
+COMPARING = {"use": "updates-leak"}
 
 
 def parsed(
@@ -45,6 +46,9 @@ def test_weights_need_a_release_and_answers_a_service() -> None:
         ({"attack": READING, "release": [2, 2]}, "rounds of the 4 that there are, each once, got .2, 2."),
         ({"attack": READING, "release": "never"}, "a list of rounds such as"),
         ({"attack": READING, "release": "last", "chain": ({"use": "label-only"},)}, "so it does nothing"),
+        ({"attack": COMPARING, "queries": 9}, "updates-leak compares two versions of a model, and one leaves"),
+        ({"attack": COMPARING, "queries": 9, "release": "last"}, r"release two or more, as in release = .19, 20."),
+        ({"attack": COMPARING, "queries": 1, "release": "every"}, "expected 2 or more for both together, got 1"),
         (
             {"attack": ASKING, "queries": 5, "chain": ({"use": "rate-limit", "answers": 10},)},
             "say for how many days the adversary asks",

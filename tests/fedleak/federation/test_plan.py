@@ -46,7 +46,8 @@ def test_a_plan_round_trips_through_the_run_config() -> None:
 
 def test_every_field_may_be_overridden_in_flwr_run() -> None:
     utility = UtilitySettings(batch_size=1, batches=1, epochs=1, learning_rate=0.1, momentum=0.0)
-    adversary, model = AdversarySettings(victims=1, queries=1, patience=1.0), ModelSettings(checkpoint="c")
+    adversary = AdversarySettings(victims=1, queries=1, patience=1.0)
+    model = ModelSettings(checkpoint="c", trained_rounds=1, trained_examples=1)
     federation, where = FederationSettings(release="last", examples=1), {"recordings": "a", "vault": "b"}
     plan = FederationPlan(task="t", **where, model=model, federation=federation, adversary=adversary, utility=utility)
     assert declared().keys() == plan.to_run_config().keys()
@@ -58,6 +59,9 @@ def test_a_federation_without_a_cap_has_the_session_that_it_had_before_there_wer
     capped = plain.model_copy(update={"federation": FederationSettings(examples=60)})
     assert plain.session_name(1).hex() == "5ec8de8cf148006a3f06762514867e2e8e78774b45e1c26ea12445eaa13794e1"
     assert capped.session_name(1) != plain.session_name(1)
+    halved = plain.model_copy(update={"model": ModelSettings(trained_rounds=1, trained_examples=5)})
+    whole = plain.model_copy(update={"model": ModelSettings(trained_rounds=1)})
+    assert halved.session_name(1) != whole.session_name(1)
 
 
 def test_the_declared_defaults_are_the_plan_s_own() -> None:

@@ -154,6 +154,10 @@ def test_many_go_on_from_one_model() -> None:
     stacked = together.trained()
     assert all(torch.equal(value, replace(together, start=apart).trained()[name]) for name, value in stacked.items())
     assert all(not torch.equal(value[0], value[1]) for value in stacked.values())
+    two = {name: value[:2] for name, value in drawn().trained().items()}
+    halves = {name: value.repeat_interleave(2, 0) for name, value in two.items()}
+    of_two = replace(drawn(), start=two).trained()
+    assert all(torch.equal(value, of_two[name]) for name, value in replace(drawn(), start=halves).trained().items())
     other = {name: value + 1 for name, value in one.items()}
     assert len({each.address for each in (drawn(), together, replace(together, start=other))}) == 3
 

@@ -190,3 +190,16 @@ def test_scores_become_probabilities_under_every_criterion(criterion):
 def test_a_single_logit_is_two_probabilities():
     scores = CrossEntropy(single_logit=True).scores(torch.tensor([[0.0], [50.0]]))
     assert torch.allclose(as_probabilities(CrossEntropy(single_logit=True), scores), torch.tensor([[0.5, 0.5], [0, 1]]))
+
+
+def test_versions_have_one_budget_one_log_and_one_user():
+    first = served(10, Odd())
+    second = first.version(initial_weights("digits-mlp", 1))
+    said = first.ask(INPUTS[:3]), second.ask(INPUTS[:4])
+    assert first.remaining == second.remaining == 3
+    assert torch.equal(first.log.inputs, torch.cat([INPUTS[:3], INPUTS[:4]]))
+    assert said[0].isnan().any(1).tolist() == [False, True, False]
+    assert said[1].isnan().any(1).tolist() == [True, False, True, False], "it goes on counting"
+    assert torch.allclose(said[1][1], TASK.logits(second.weights, INPUTS[1:2], mode="eval").softmax(1)[0], atol=1e-6)
+    assert second.ask(INPUTS)[3:].isnan().all()
+    assert first.remaining == 0

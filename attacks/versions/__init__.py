@@ -1,0 +1,1 @@
+"""Versions: what was trained on between two releases of a model."""
