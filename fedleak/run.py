@@ -16,6 +16,7 @@ from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.workers import Engine, InThisProcess, Workers
 from fedleak.errors import BoundError, ConfigError, FedleakError, OutputError
+from fedleak.evaluation.asked_shares import require_told_apart
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
@@ -28,6 +29,7 @@ from fedleak.runs.folder import RunFolder
 from fedleak.runs.manifest import Manifest, manifest_of, read_manifest
 from fedleak.runs.ownership import claim, locked
 from fedleak.runs.reading import FinishedRun
+from fedleak.tasks import source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ def run(
     campaign = campaign_of(what) if isinstance(what, Experiment) else what
     folder, watching = RunFolder(out), events or Events()
     start = _workers(engine, jobs, folder.root, devices_of(campaign), gpu)
+    _require_told_apart(campaign)
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
         execution = execution_of(campaign, folder, engine, watching)
@@ -83,6 +86,17 @@ def run(
             _draw(books, analysis)
     errors = books.log.errors
     return Outcome(folder=folder, analysis=analysis, problems=tuple(errors), exit_status=errors.exit_status)
+
+
+def _require_told_apart(campaign: Campaign) -> None:
+    """Refuses shares of a property that nobody has, or that public examples cannot have, before anything runs."""
+    asked = {
+        repr((experiment.task, experiment.adversary)): experiment
+        for experiment in (point.experiment for point in campaign.points)
+        if experiment.adversary.property
+    }
+    for experiment in asked.values():
+        require_told_apart(experiment.adversary, source_of(experiment.task))
 
 
 @contextmanager

@@ -212,7 +212,22 @@ def test_a_defense_of_answers_is_deterministic_and_leaves_the_request_alone(cls:
 
 OF_CLASSES = [cls for cls in shipped(metrics) if cls.compares == "representatives"]
 OF_COLUMNS = [cls for cls in shipped(metrics) if cls.compares == "columns"]
-OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in (*OF_CLASSES, *OF_COLUMNS)]
+OF_PROPERTIES = [cls for cls in shipped(metrics) if cls.compares == "properties"]
+OF_SHARES = [cls for cls in OF_PROPERTIES if not cls.of_catalogue]
+OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES)]
+
+
+@pytest.mark.parametrize("cls", OF_PROPERTIES, ids=lambda cls: cls.name)
+def test_a_metric_on_properties_prefers_the_nearest_share(cls: type[Metric]) -> None:
+    task, clients = task_of("digits-mlp"), load("digits-mlp").clients
+    threes, others = ((clients.labels == 3) == has for has in (True, False))
+    truth = clients[torch.cat([threes.nonzero()[:6, 0], others.nonzero()[:14, 0]])]
+    view = Released(task=task, weights=initial_weights(task.name, 0), property="label=3", shares=(0.3, 0.6))
+    right, wrong = (Reconstruction(properties=torch.tensor(guess)) for guess in ([1.0, 0.0], [0.0, 1.0]))
+    of_right, of_wrong = (
+        score(guess, truth, (metrics.build(cls.name, {}),), wrong, view=view)[0].value for guess in (right, wrong)
+    )
+    assert of_right > of_wrong if cls.higher_is_better else of_right < of_wrong
 
 
 @pytest.mark.parametrize("cls", OF_CLASSES, ids=lambda cls: cls.name)

@@ -10,6 +10,7 @@ LAWS = {
     "attacks/label_inference/test_label_rules.py",
     "attacks/membership/test_membership.py",
     "attacks/parts/classifier_head/test_labels.py",
+    "attacks/property/test_shares.py",
     "attacks/test_attack_laws.py",
     "attacks/test_table_laws.py",
     "attacks/test_text_laws.py",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from fedleak.analysis.asked_shares import told_apart
 from fedleak.analysis.bounds import Bound, bounds_of
 from fedleak.analysis.conditions import Condition, Tried, defended_in, is_diagnostic
 from fedleak.analysis.defenses import DefenseResult, defense_results
@@ -105,6 +106,7 @@ class Analysis:
                 self.unaware
             ),
             diagnostic=is_diagnostic(self.campaign),
+            told_apart=told_apart(point.experiment for point in self.campaign.points),
         )
 
     def defenses(self, metric: str) -> tuple[DefenseResult, ...]:

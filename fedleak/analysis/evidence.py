@@ -39,6 +39,8 @@ class Evidence:
     """The defenses that some attack takes account of."""
     diagnostic: bool = False
     """Whether every message is from the diagnostic setting; see `is_diagnostic`."""
+    told_apart: str = ""
+    """Which shares of a property, in words."""
 
     @property
     def of_models(self) -> bool:

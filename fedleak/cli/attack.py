@@ -23,18 +23,19 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
-from fedleak.experiment.access import require_classes, require_columns
+from fedleak.experiment.access import require_classes, require_columns, tells_shares
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
 from fedleak.figures.panels import Panel, beside, draw
 from fedleak.figures.representatives import classes_beside
 from fedleak.learning.batch import Batch
 from fedleak.learning.device import asked, dealt, take
+from fedleak.learning.having import require_property
 from fedleak.randomness import one_thread
 from fedleak.results.row import Place
 from fedleak.runs.folder import stem_name
 from fedleak.settings.adversary import AdversarySettings
-from fedleak.settings.base import Table
+from fedleak.settings.base import Table, parse_settings
 
 
 def attack_recording(
@@ -53,6 +54,9 @@ def attack_recording(
     recording, who = message.recording, message.sender
     require_classes(terms.adversary, recording.task.classes, "--lacks")
     require_columns(terms.adversary.hidden, recording.task.space, "--hidden")
+    _require_shares(attack, terms.adversary)
+    if terms.adversary.property:
+        require_property(recording.task.space, terms.adversary.property, recording.task.classes, "--property")
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
@@ -193,6 +197,12 @@ def command(
     hidden: Annotated[
         list[str] | None, typer.Option(metavar="COLUMN", help="A column of a table that is asked about; repeatable.")
     ] = None,
+    property: Annotated[
+        str, typer.Option(metavar="COLUMN=VALUE", help="What a share of all training data has, or label=CLASS.")
+    ] = "",
+    share: Annotated[
+        list[float] | None, typer.Option(min=0, max=1, help="A share of it that is told from the others; repeatable.")
+    ] = None,
     queries: Annotated[
         int | None, typer.Option(min=0, help="Of an attack on a prediction API: inputs that it may ask.")
     ] = None,
@@ -202,9 +212,8 @@ def command(
     ] = None,
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
-    known = AdversarySettings(
-        auxiliary=auxiliary, lacks=tuple(lacks or ()), hidden=tuple(hidden or ()), queries=queries
-    )
+    asked = {"lacks": lacks or [], "hidden": hidden or [], "property": property, "shares": share or []}
+    known = parse_settings(AdversarySettings, {"auxiliary": auxiliary, "queries": queries, **asked})
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
 
@@ -216,6 +225,18 @@ def _require_budget(attack: Attack[Any], queries: int | None) -> None:
         raise ConfigError(f"{attack.name} asks a prediction API; say how many inputs, as in --queries 1000")
     if not asks and queries is not None:
         raise ConfigError(f"--queries: {attack.name} asks no prediction API; leave it out")
+
+
+def _require_shares(attack: Attack[Any], adversary: AdversarySettings) -> None:
+    """Raises `ConfigError` where an attack tells shares apart and none are said, or the other way round."""
+    telling = tells_shares(attack.sees, attack.targets)
+    if telling and not adversary.property:
+        raise ConfigError(
+            f"{attack.name} tells shares of a property apart; say of which, as in --property sex=Female --share 0.3 "
+            "--share 0.6"
+        )
+    if not telling and adversary.property:
+        raise ConfigError(f"--property: {attack.name} tells no shares of a property apart; leave it out")
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:

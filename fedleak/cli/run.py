@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.asked_shares import shares_sentence
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.options import (
@@ -130,6 +131,9 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(table)
     if outcome.rows:
         console.print(note_on(outcome.analysis.summaries))
+    shares = shares_sentence(outcome.analysis.evidence.told_apart)
+    if outcome.rows and shares:
+        console.print(shares, markup=False)
     unaware = outcome.analysis.unaware
     if outcome.rows and unaware:
         console.print(UNTESTED.format(listed(unaware)), markup=False)

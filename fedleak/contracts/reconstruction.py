@@ -61,7 +61,8 @@ class Reconstruction:
     membership: Float[Tensor, " candidates"] | None = None
     """For each of the observation's candidates how surely it is behind the update; only the order means something."""
     properties: Float[Tensor, " properties"] | None = None
-    """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say."""
+    """For each property in `contracts.properties` how probable it is that most of the examples have it; NaN: no say.
+    Of a model whose view names `shares`: how probable each of them is."""
     representatives: Float[Tensor, "asked *shape"] | None = None
     """For each of the classes that were asked about, in that order, an example of it; a row of NaN: no say."""
     columns: Float[Tensor, "rows hidden"] | None = None

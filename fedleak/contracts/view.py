@@ -33,6 +33,11 @@ class View:
     """
     hidden: tuple[str, ...] = ()
     """The columns that are hidden of `rows`."""
+    property: str = ""
+    """What a share of all that is behind a model has, `COLUMN=CATEGORY` or `label=CLASS`: which of `shares` is it? Only
+    for attacks on models that target `properties`; empty: that is not asked."""
+    shares: tuple[float, ...] = ()
+    """The shares that the adversary tells apart, the nearest of which to the true one is right."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them

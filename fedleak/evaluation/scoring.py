@@ -82,9 +82,11 @@ def _answer(
     private: Batch | None,
     blind: Sequence[Reconstruction],
 ) -> Answer:
-    hidden = () if view is None else view.hidden
-    answer = Answer(truth=truth, challenge=challenge, hidden=hidden, private=private)
-    if view is None or not view.classes:
+    answer = Answer(truth=truth, challenge=challenge, private=private)
+    if view is None:
+        return answer
+    answer = replace(answer, hidden=view.hidden, asked_property=view.property, shares=view.shares)
+    if not view.classes:
         return answer
     return replace(
         answer,

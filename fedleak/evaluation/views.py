@@ -56,7 +56,11 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     classes = asked_about(recording.task, adversary) if "representatives" in attack.targets else ()
     asked = None if challenge is None else challenge.candidates
     # Never both: candidates are whole.
-    about = {"candidates": asked} if not hidden else {"rows": asked and without(asked, hidden), "hidden": hidden}
+    about: dict[str, Any] = {"candidates": asked}
+    if hidden:
+        about = {"rows": asked and without(asked, hidden), "hidden": hidden}
+    if "properties" in attack.targets and attack.sees is not Observation:
+        about |= {"property": adversary.property, "shares": adversary.shares}
 
     def informed(view: AnyView) -> AnyView:
         return replace(view, auxiliary=public, classes=classes, **about)

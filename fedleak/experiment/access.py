@@ -13,6 +13,7 @@ from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError
 from fedleak.formatting import listed
+from fedleak.learning.having import require_property
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, require_table, space_of_source
 from fedleak.learning.table import Column
@@ -144,6 +145,33 @@ def hidden_columns(adversary: AdversarySettings, task: TaskSettings) -> tuple[Co
         return ()
     space = space_of_source(source_of(task))
     return tuple(one for one in (space.columns if isinstance(space, Rows) else ()) if one.name in adversary.hidden)
+
+
+def require_shares(adversary: AdversarySettings, tables: Iterable[Table], source: Source) -> None:
+    """Raises `ConfigError` for a property that the data lack, and where nobody tells shares of it apart, or none is
+    there to tell. `tables` are the attacks without their labels.
+    """
+    asked = [(str(one["use"]), *_facts(json.dumps(one, sort_keys=True))) for one in tables]
+    telling = [(i, name) for i, (name, view, targets) in enumerate(asked) if tells_shares(view, targets)]
+    if telling and not adversary.property:
+        raise ConfigError(
+            f"attacks.{telling[0][0]}: {telling[0][1]} tells shares of a property apart, and none is asked about; set "
+            'adversary.property and adversary.shares, as in property = "sex=Female" and shares = [0.3, 0.6]'
+        )
+    if not adversary.property:
+        return
+    require_property(space_of_source(source), adversary.property, source.classes, "adversary.property")
+    if asked and not telling:
+        fitting = [cls.name for cls in attacks if cls.declared is Released and "property" in cls.__module__]
+        raise ConfigError(
+            f"adversary.property: '{adversary.property}', and no attack here tells shares of it apart; add one such as "
+            f"{listed(fitting, 'or')}, or leave property and shares out"
+        )
+
+
+def tells_shares(view: type[View], targets: frozenset[Kind]) -> bool:
+    """Whether an attack that looks at such a view and guesses such things is about shares of a property."""
+    return view is not Observation and "properties" in targets
 
 
 def require_columns(hidden: tuple[str, ...], space: InputSpace, where: str = "adversary.hidden") -> None:

@@ -12,9 +12,10 @@ from pydantic_core import PydanticCustomError
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import Metric, metrics
+from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
-from fedleak.experiment.access import hidden_columns, require_access, require_hidden
+from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_shares
 from fedleak.experiment.overrides import override
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
@@ -144,6 +145,7 @@ def require_fitting(experiment: Experiment) -> None:
     source, tables = source_of(experiment.task), [unlabeled(table) for table in experiment.attacks]
     require_access(experiment, tables, chains, source.classes)
     require_hidden(experiment.adversary, tables, source)
+    require_shares(experiment.adversary, tables, source)
     for i, chain in enumerate(chains.values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long
@@ -177,7 +179,13 @@ def metrics_for(attacks: Sequence[Attack], hidden: Sequence[Column] = ()) -> tup
     Of those on hidden columns they are such as can judge some that are `hidden`.
     """
     answers = frozenset[Kind]().union(*(attack.targets for attack in attacks)) or {"inputs", "labels"}
-    named = (name for goal in GOALS.values() if goal.name in answers for name in goal.metrics)
+    of_models = frozenset[Kind]().union(*(attack.targets for attack in attacks if attack.sees is not Observation))
+    named = (
+        name
+        for goal in GOALS.values()
+        if goal.name in answers
+        for name in (*goal.metrics, *(goal.metrics_of_models if goal.name in of_models else ()))
+    )
     return tuple(name for name in named if not hidden or _fits_some(metrics.build(name, {}), hidden))
 
 

@@ -84,10 +84,13 @@ class FederationPlan(PlanSettings):
 
         Rounds for utility are left out of recorded ones, which are the same whatever comes after them.
         """
-        left_out: dict[str, bool | set[str]] = {"recordings": True, "vault": True, "records": True}
-        unused = {"skew"} if not self.federation.skew.property else set()
-        unused |= {"examples"} if self.federation.examples is None else set()
-        left_out |= {"federation": {"release", *unused}, "adversary": {"lacks", "hidden", "queries", "patience"}}
+        left_out: dict[str, Any] = {"recordings": True, "vault": True, "records": True}
+        skew = self.federation.skew
+        unused: dict[str, bool | set[str]] = {"release": True}
+        unused |= {"skew": True} if not skew.property else {"skew": {"shares"}} if not skew.shares else {}
+        unused |= {"examples": True} if self.federation.examples is None else {}
+        asked = {"lacks", "hidden", "property", "shares", "queries", "patience"}
+        left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}

@@ -114,6 +114,10 @@ class Answer:
     """The classes that the adversary was asked to give a representative of."""
     hidden: tuple[str, ...] = ()
     """The columns of the candidates that the adversary was asked about."""
+    asked_property: str = ""
+    """What a share of the truth has, where the adversary was asked which."""
+    shares: tuple[float, ...] = ()
+    """The shares that it tells apart."""
     private: Batch | None = None
     """The private examples that representatives are compared with; None: the truth."""
     public: Batch | None = None

@@ -34,6 +34,8 @@ class Goal(ABC):
     """Whether guessing hits some samples as well, so that a single hit is no finding."""
     metrics: ClassVar[tuple[str, ...]]
     """What judges it where nobody named a metric; the page of a run speaks in the first that has a figure."""
+    metrics_of_models: ClassVar[tuple[str, ...]] = ()
+    """What judges it besides, where it is asked of a model that left its federation."""
     sentences: ClassVar[Mapping[Judgement, str]]
     """What a verdict says, with `{names}` for the defenses and `{tested}` for whether attackers know them."""
 

@@ -52,6 +52,12 @@ def _is_drawn(layer: nn.Module) -> bool:
     return isinstance(layer, _Initialized)
 
 
+def dice_of(records: Batch) -> int:
+    """A seed by what the records are, so that the same question has the same answer, whoever asks it."""
+    digest = hashlib.blake2b(records.inputs.numpy().tobytes() + records.labels.numpy().tobytes()).hexdigest()
+    return seed_of("shadows", digest)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StackedFederations:
     """Federated averaging, so many times over: who has which records in each, and how all of them train.
@@ -87,8 +93,7 @@ class StackedFederations:
 
         So the same question has the same answer, whoever asks it.
         """
-        digest = hashlib.blake2b(records.inputs.numpy().tobytes() + records.labels.numpy().tobytes()).hexdigest()
-        seed, share = seed_of("shadows", digest), max(min(examples, len(records)) // clients, 1)
+        seed, share = dice_of(records), max(min(examples, len(records)) // clients, 1)
         order = torch.rand(federations, len(records), generator=generator(seed, "shares")).argsort(1)
         if share * clients > len(records):
             raise NotApplicable(f"{clients} clients cannot share out {len(records)} records; ask about more")

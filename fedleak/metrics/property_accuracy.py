@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from fedleak.contracts.metric import metrics
-from fedleak.goals.properties import PropertyMetric
+from fedleak.goals.properties import PropertyMetric, nearest
 
 
 @metrics.register("property-accuracy")
@@ -16,7 +16,8 @@ from fedleak.goals.properties import PropertyMetric
 class PropertyAccuracy(PropertyMetric):
     """The share of questions about a batch, such as whether most of its images are warm, that are answered right.
 
-    A probability above 0.5 is a yes; at 0.5 it is half an answer. The prior answers by what is commonest in public.
+    A probability above 0.5 is a yes; at 0.5 it is half an answer. The prior answers by what is commonest in public. Of
+    shares of a property the likeliest one counts, and of several that are as likely each in part.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.04049"
@@ -32,3 +33,7 @@ class PropertyAccuracy(PropertyMetric):
     ) -> Float[Tensor, " properties"]:
         right = ((guess > 0.5) == (truth > 0.5)).to(guess.dtype)
         return torch.where(guess == 0.5, 0.5, right)
+
+    def of_share(self, guess: Float64[Tensor, " shares"], shares: Float64[Tensor, " shares"], true: float) -> float:
+        likeliest = guess == guess.max()
+        return float(likeliest[nearest(shares, true)]) / int(likeliest.sum())

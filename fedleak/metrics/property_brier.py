@@ -15,7 +15,8 @@ from fedleak.goals.properties import PropertyMetric
 class PropertyBrier(PropertyMetric):
     """The squared error of the probability of yes to a question about a batch, the Brier score.
 
-    0 is sure and right, 0.25 undecided, 1 sure and wrong; below 0.25 counts as answered.
+    0 is sure and right, 0.25 undecided, 1 sure and wrong; below 0.25 counts as answered. Of shares of a
+    property it is the mean over them, each as a question of its own.
     """
 
     paper: ClassVar = "https://doi.org/10.1175/1520-0493(1950)078%3C0001:VOFEIT%3E2.0.CO;2"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from fedleak.analysis.asked_shares import told_apart
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
@@ -178,6 +179,12 @@ def _holds(experiments: list[Experiment]) -> str:
     asked = f" None of them is of class {lacks}, and it is asked what examples of these look like." if lacks else ""
     hidden = _varied([e for e in experiments if e.adversary.hidden], lambda e: listed(e.adversary.hidden, "and"))
     rows = f" Of rows that it is asked about it knows the label and every column but {hidden}." if hidden else ""
+    told = told_apart(experiments)
+    rows += (
+        f" It is asked about all that was trained on, and tells apart shares that are as likely to it: {told}."
+        if told
+        else ""
+    )
     if amounts == [0]:
         return f"No public data.{rows}"
     many = " or ".join(counted(amount, "public example") for amount in amounts)

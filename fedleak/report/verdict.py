@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedleak.analysis.asked_shares import shares_sentence
 from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
 from fedleak.analysis.judgement import GRAVITY, Judgement, judge
@@ -168,6 +169,8 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
             "no model: whatever that says, anybody may know. What is gained for rows that were trained on and not for "
             "others (metrics “of others”) the model remembers of them."
         )
+    if evidence.told_apart and measured_metrics(evidence.of("properties"), "properties"):
+        yield shares_sentence(evidence.told_apart)
 
 
 def _levels(evidence: Evidence, name: str) -> str:

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from fedleak.settings.base import Count, Rate, Settings
+from fedleak.settings.base import GOT, Count, Rate, Settings, Share
+from fedleak.settings.skew import A_PROPERTY, is_property
 
 TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
 
@@ -19,6 +21,11 @@ class AdversarySettings(Settings):
     """Classes that the public examples have none of; the adversary is asked what these look like."""
     hidden: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Columns of a table that the adversary is asked about: of some rows it knows all others, and the label."""
+    property: str = ""
+    """`COLUMN=CATEGORY` of a table, or `label=CLASS` of any data: what share of all behind a model has it? Empty: not
+    asked."""
+    shares: Annotated[tuple[Share, ...], Field(strict=False)] = ()
+    """The shares that it tells apart, each as likely as the others to it."""
     queries: Annotated[int, Field(ge=0)] | None = None
     """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
     patience: Rate | None = None
@@ -26,12 +33,23 @@ class AdversarySettings(Settings):
     victims: Count | None = None
     """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
 
+    @model_validator(mode="after")
+    def _some_to_tell_apart(self) -> "AdversarySettings":
+        if self.property and not is_property(self.property):
+            raise PydanticCustomError("property", A_PROPERTY)
+        if self.property and len(set(self.shares)) < max(2, len(self.shares)):
+            wanted = "two shares or more that the property may have, each once, as in shares = [0.3, 0.6]"
+            raise PydanticCustomError("shares", wanted, {GOT: list(self.shares)})
+        if self.shares and not self.property:
+            raise PydanticCustomError("shares", 'shares beside what they are of, as in property = "sex=Female"')
+        return self
+
     def attacks(self, client: int) -> bool:
         """Whether a client is among the victims."""
         return self.victims is None or client < self.victims
 
 
-ASKED_LATER = ("auxiliary", "lacks", "hidden", "queries", "patience")
+ASKED_LATER = ("auxiliary", "lacks", "hidden", "property", "shares", "queries", "patience")
 """Settings of the adversary that matter only to who attacks what was recorded."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

@@ -76,6 +76,8 @@ def seen(trained, release, serve, hiding) -> Seen:
             "candidates": drawn(10, "candidates"),
             **changed,
         }
+        if "properties" in quick(name).targets:  # which share of all examples is of a class
+            known |= {"auxiliary": drawn_of, "property": "label=1", "shares": (0.1, 0.5), **changed}
         if attacks.get(name).declared is Served:
             latest = serve(task, queries, **known)
             return replace(latest, earlier=(replace(latest, service=Older(latest.service)),), round=2)
@@ -112,6 +114,9 @@ def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen:
         assert ((known >= 0) & (known <= 1)).all()
     if guess.membership is not None:
         assert guess.membership.shape == (len(view.candidates),)
+    if guess.properties is not None:
+        assert guess.properties.sum().item() == pytest.approx(1.0)
+        assert guess.properties.shape == (len(view.shares),) == (2,)
     if guess.columns is not None:
         assert guess.columns.shape == (len(view.rows), 2)
         assert guess.columns.abs().max() <= 1
@@ -119,7 +124,7 @@ def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_who_holds_nothing_else_gets_a_guess_or_a_reason(name: str, seen: Seen) -> None:
-    for missing in ({"auxiliary": None}, {"classes": (), "candidates": None}):
+    for missing in ({"auxiliary": None}, {"classes": (), "candidates": None, "property": "", "shares": ()}):
         guess = quick(name).run(seen(name, **missing), generator(7))
         assert guess.failure or any(getattr(guess, kind) is not None for kind in quick(name).targets)
 

@@ -124,3 +124,32 @@ def test_images_have_no_columns() -> None:
     }
     with pytest.raises(ConfigError, match=r"adversary\.hidden is for rows of a table"):
         parse_experiment(tree)
+
+
+def asking(attack: str, task: str = "diabetes-mlp", **adversary: Any) -> Experiment:
+    tree = {"name": "n", "task": task, "federation": {"release": "last"}, "adversary": adversary}
+    return parse_experiment({**tree, "attacks": [{"use": attack}]})
+
+
+def test_shares_of_what_a_table_or_a_label_says_are_told_apart() -> None:
+    told = asking("deep-sets", property="sex=2", shares=[0.3, 0.6])
+    assert told.metrics == ("property-accuracy", "property-brier", "share-error")
+    assert asking("meta-classifier", "digits-mlp", property="label=3", shares=[0.1, 0.3]).adversary.shares == (0.1, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("attack", "task", "property", "sentence"),
+    [
+        ("deep-sets", "diabetes-mlp", "", "attacks.0: deep-sets tells shares of a property apart, and none is asked"),
+        ("deep-sets", "diabetes-mlp", "sez=2", "adversary.property: the table has no column 'sez'; did you mean 'sex'"),
+        ("deep-sets", "diabetes-mlp", "sex=3", "adversary.property: column 'sex' has no category '3'"),
+        ("deep-sets", "digits-mlp", "sex=2", "adversary.property: 'sex', a column, is for rows of a table"),
+        ("deep-sets", "digits-mlp", "label=10", "adversary.property: no label is called '10'"),
+        ("lira", "diabetes-mlp", "sex=2", "adversary.property: 'sex=2', and no attack here tells shares of it apart"),
+    ],
+)
+def test_shares_that_nobody_has_or_tells_are_refused(attack: str, task: str, property: str, sentence: str) -> None:
+    shares = [0.3, 0.6] if property else []
+    with pytest.raises(ConfigError) as refused:
+        asking(attack, task, property=property, shares=shares)
+    assert str(refused.value).startswith(sentence)
