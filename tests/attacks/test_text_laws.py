@@ -45,6 +45,7 @@ def seen(task: Task, splits: Splits, observe: Callable[..., Observation]) -> Cal
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_UPDATES)
 @pytest.mark.parametrize("examples", [1, 3])
 def test_an_attack_guesses_labels_or_says_why_not(name: str, examples: int, task: Task, seen) -> None:
@@ -54,6 +55,7 @@ def test_an_attack_guesses_labels_or_says_why_not(name: str, examples: int, task
     assert guess.inputs is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_MODELS)
 def test_who_sees_the_model_guesses_or_says_why_not(name: str, task: Task, splits: Splits, release, serve) -> None:
     candidates = splits.clients[torch.arange(10)]

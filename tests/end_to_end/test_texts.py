@@ -50,6 +50,7 @@ def run(folder: Path, file: str = "diary.txt", length: int = 6):
     return CliRunner().invoke(app, ["run", str(experiment), "--out", str(folder / "run")])
 
 
+@pytest.mark.slow
 def test_labels_and_members_are_asked_about_and_windows_are_not_rebuilt(diaries: Path) -> None:
     said = run(diaries)
     assert said.exit_code == 0, said.output

@@ -51,6 +51,7 @@ def test_stacked_it_computes_what_each_does(network: CharacterGRU) -> None:
         assert torch.allclose(outputs, alone, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_of_examples_are_those_one_by_one_and_nobody_is_warned(recwarn: pytest.WarningsRecorder) -> None:
     examples = load("pydoc-gru").clients[torch.arange(0, 4000, 1000)]
     step = Step(task=task_of("pydoc-gru"), weights=initial_weights("pydoc-gru", 0), examples=examples, mode="train")
@@ -71,6 +72,7 @@ def test_federations_of_it_are_trained_at_once() -> None:
     assert not torch.equal(after["head.weight"][0], after["head.weight"][1])
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_which_character_is_most_frequent() -> None:
     task, splits = task_of("pydoc-gru"), load("pydoc-gru")
     taken = splits.clients[torch.randperm(len(splits.clients), generator=generator("taken"))[:3200]]

@@ -10,6 +10,7 @@ from fedleak.texts import corpus
 from fedleak.texts.corpus import Corpus
 
 
+@pytest.mark.slow
 @given(st.text("ab ", min_size=30, max_size=20_000).filter(lambda text: len(" ".join(text.split())) >= 20))
 def test_stretches_are_the_text(text: str) -> None:
     found = Corpus.of("a test", text, 3)

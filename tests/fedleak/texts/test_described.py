@@ -62,9 +62,8 @@ def test_an_alphabet_has_no_more_than_its_most(letters: Path) -> None:
 
 
 def test_options_say_how_long_a_window_is(letters: Path) -> None:
-    settings = {"network": "gru", "data_options": {"length": 7}}
-    assert task_of(TaskSettings(data=f"text:{letters}", **settings)).shape == (7,)
-    assert task_of(TaskSettings(data="pydoc", **settings)).shape == (7,)
+    for data in (f"text:{letters}", "pydoc"):
+        assert task_of(TaskSettings(data=data, network="gru", data_options={"length": 7})).shape == (7,)
 
 
 @pytest.mark.parametrize(
