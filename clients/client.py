@@ -30,7 +30,7 @@ from fedleak.vault import PrivateBatch, deposit, deposit_use
 
 from .floor import Floor
 from .memory import Footprint, footprint
-from .share import chosen_of, examples_of, held_by, pretraining_of, share_of, trained_before
+from .share import chosen_of, examples_of, held_by, prepared_of, pretraining_of, share_of, trained_before
 
 CHUNK = 256
 
@@ -122,12 +122,15 @@ class Client:
     def train(self, content: RecordDict) -> Trained:
         """Trains and defends; in a recorded round, deposits the truth in the vault."""
         examples, training = examples_of(self.plan, self.partition, self.round)
-        trained = self._train(content, examples, training, self.plan.defenses())
+        prepared = prepared_of(self.plan, self.partition, self.round)
+        own = examples if prepared is None else prepared
+        trained = self._train(content, own, training, self.plan.defenses())
         self._deposit_use()
         if not self.plan.taps(self.round):
             return trained
         truth = PrivateBatch(
             examples=examples,
+            prepared=prepared,
             training=training,
             seed_key=self.seed_key,
             client=self.partition,

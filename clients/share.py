@@ -44,6 +44,16 @@ def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, L
     return load(plan.source).clients[places if chosen is None else places[chosen]], training
 
 
+def prepared_of(plan: FederationPlan, client: int, round: int) -> Batch | None:
+    """What the defenses had made of these examples before any training, the same in each round; None: nothing."""
+    chain = plan.defenses()
+    if not chain.prepares:
+        return None
+    chosen, _ = chosen_of(plan, client, round)
+    share = chain.prepared(plan.public_task(), share_of(plan, client), (plan.seed, "client", client))
+    return share if chosen is None else share[chosen]
+
+
 def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor, " chosen"] | None, LocalTraining]:
     """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how."""
     (_, left), settings = _halves(plan, client), plan.training(round)

@@ -37,6 +37,17 @@ class PrivateBatch:
     """How many examples of each class the client holds in all; empty in vaults of before."""
     device: Device = "cpu"
     """Where the client trained."""
+    prepared: Batch | None = None
+    """What defenses had made of the examples before any training; None: nothing."""
+
+    @property
+    def trained_on(self) -> Batch:
+        """What the client took into the round."""
+        return self.examples if self.prepared is None else self.prepared
+
+
+PREPARED_INPUTS, PREPARED_LABELS = "prepared/inputs", "prepared/labels"
+"""Names of the tensors."""
 
 
 def stem_of(vault: Path, round: int, client: int) -> Path:
@@ -57,7 +68,9 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "space": truth.examples.space.facts(),
     }
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
-    tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept}
+    own = truth.prepared
+    prepared = {} if own is None else {PREPARED_INPUTS: own.inputs, PREPARED_LABELS: own.labels}
+    tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept, **prepared}
     write_pair(stem_of(vault, truth.round, truth.client), tensors, facts)
 
 
@@ -72,10 +85,11 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
     stem = stem_of(vault, round, client)
     tensors, facts = read_pair(stem)
     try:
+        space = space_from(facts["space"]) if "space" in facts else None
+        prepared = PREPARED_INPUTS in tensors
         return PrivateBatch(
-            examples=Batch(
-                tensors["inputs"], tensors["labels"], space_from(facts["space"]) if "space" in facts else None
-            ),
+            examples=Batch(tensors["inputs"], tensors["labels"], space),
+            prepared=Batch(tensors[PREPARED_INPUTS], tensors[PREPARED_LABELS], space) if prepared else None,
             training=LocalTraining.of(facts["training"]),
             seed_key=tuple(facts["dice"]),
             client=facts["client"],

@@ -1,23 +1,64 @@
 """Privacy guarantees: what one mechanism proves over the rounds of a run."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
 from fedleak.accounting.gaussian import delta_of, epsilon_of
-from fedleak.accounting.mechanism import RELATION, Mechanism, Unproven
+from fedleak.accounting.mechanism import RELATION, Mechanism, Response, Unproven, Vantage
 
-__all__ = ["Guarantee", "Unproven"]
+__all__ = ["Guarantee", "Proven", "ResponseGuarantee", "Unproven"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guarantee:
+class Proven(ABC):
+    """What a defense proves of a run, with the relation that every figure of it is about."""
+
+    defense: str
+    """Its name."""
+
+    @property
+    @abstractmethod
+    def protects(self) -> str:
+        """What is another one in a neighboring case."""
+
+    @abstractmethod
+    def epsilon(self, delta: float) -> float:
+        """The run is (epsilon, delta)-private for each of the protected; infinite where nothing hides them."""
+
+    def sampled(self, delta: float) -> bool:  # noqa: ARG002
+        """Whether the epsilon at this delta is lower because samples are secret."""
+        return False
+
+    @property
+    def relation(self) -> str:
+        """`replace-one example`: what is another one in a neighboring case."""
+        return f"{RELATION} {self.protects}"
+
+    def terms(self, delta: float) -> str:  # noqa: ARG002
+        """`replace-one example, no sampling credit`: relation and sampling of the epsilon at this delta."""
+        return f"{self.relation}, no sampling credit"
+
+    def statement(self, delta: float) -> str:
+        """`epsilon 19.1 (replace-one example, no sampling credit), delta 1e-5`."""
+        epsilon, small = self.epsilon(delta), f"{delta:.0e}".replace("e-0", "e-")
+        return f"epsilon {epsilon:.{1 if epsilon >= 10 else 2}f} ({self.terms(delta)}), delta {small}"
+
+    @property
+    @abstractmethod
+    def sentence(self) -> str:
+        """What it rests on, `local-dp: noise multiplier 0.9 (replace-one client), 3 releases`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarantee(Proven):
     """A mechanism that acts in each of so many rounds, against an adversary who chooses each round's model."""
 
     mechanism: Mechanism
     rounds: int
-    defense: str
-    """Name of the defense that acts so."""
+    view: Vantage = "message"
+    """What the adversary sees."""
     later: "Guarantee | None" = None
     """What the same defense does in the rounds after these, where clients train otherwise."""
 
@@ -46,7 +87,6 @@ class Guarantee:
         return math.sqrt(math.fsum(squares))
 
     def epsilon(self, delta: float) -> float:
-        """The run is (epsilon, delta)-private for each of the protected; infinite where the noise is 0."""
         return composed_epsilon(self.parts, delta)
 
     def delta(self, epsilon: float) -> float:
@@ -61,30 +101,22 @@ class Guarantee:
         return replace(self, rounds=rounds, mechanism=self.mechanism.unsampled, later=None)
 
     @property
-    def relation(self) -> str:
-        """`replace-one example`: what is another one in a neighboring case."""
-        return f"{RELATION} {self.mechanism.protects}"
+    def protects(self) -> str:
+        return self.mechanism.protects
 
     def sampled(self, delta: float) -> bool:
-        """Whether the epsilon at this delta is lower because samples are secret."""
         return self.epsilon(delta) < epsilon_of(delta, self.mu)
 
     def terms(self, delta: float) -> str:
-        """`replace-one example, no sampling credit`: relation and sampling of the epsilon at this delta."""
+        models = ", for who sees models alone" if self.view == "model" else ""
         if not self.sampled(delta):
-            return f"{self.relation}, no sampling credit"
+            return f"{super().terms(delta)}{models}"
         samples = [one.mechanism.sample for one in self.phases]
         drawn = dict.fromkeys(f"{one.size} of {one.population}" for one in samples if one is not None)
-        return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement"
-
-    def statement(self, delta: float) -> str:
-        """`epsilon 19.1 (replace-one example, no sampling credit), delta 1e-5`."""
-        epsilon, small = self.epsilon(delta), f"{delta:.0e}".replace("e-0", "e-")
-        return f"epsilon {epsilon:.{1 if epsilon >= 10 else 2}f} ({self.terms(delta)}), delta {small}"
+        return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement{models}"
 
     @property
     def sentence(self) -> str:
-        """`local-dp: noise multiplier 0.9 (replace-one client), 3 releases`."""
         return f"{self.defense}: {'; then '.join(one._words for one in self.phases)}"
 
     @property
@@ -94,3 +126,21 @@ class Guarantee:
             sampled = f", {self.rounds} times a secret sample of {one.sample.size} of {one.sample.population}"
         count = f"{releases} release{'s' if releases != 1 else ''}"
         return f"noise multiplier {one.noise_multiplier:.3g} ({self.relation}), {count}{sampled}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseGuarantee(Proven):
+    """A randomized response that a run is made of, whoever looks at what of it, and for how many rounds."""
+
+    response: Response
+
+    @property
+    def protects(self) -> str:
+        return self.response.protects
+
+    def epsilon(self, delta: float) -> float:  # noqa: ARG002
+        return self.response.epsilon  # at every delta
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.defense}: a randomized response of epsilon {self.response.epsilon:.3g} ({self.relation}), once"

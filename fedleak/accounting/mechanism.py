@@ -50,11 +50,15 @@ class Mechanism:
     """Of one round that the same contribution is in at most."""
     sample: Sample | None = None
     """Of the protected, who is in a round; None: all are, or the adversary may see who."""
+    apart: float | None = None
+    """Greatest distance of two contributions, where that is less than twice the greatest norm; None: it is that."""
+    once: bool = False
+    """Whether a run has these releases once, however many rounds it has."""
 
     @property
     def sensitivity(self) -> float:
         """How far apart what is released without noise can be where one contribution is replaced by another."""
-        return 2 * self.contribution
+        return 2 * self.contribution if self.apart is None else self.apart
 
     @property
     def noise_multiplier(self) -> float:
@@ -75,6 +79,16 @@ class Mechanism:
         """So many rounds for an accountant: a contribution that is in a round is in all of its releases at once."""
         multiplier = self.noise_multiplier / math.sqrt(self.releases)
         return Releases(noise_multiplier=multiplier, sample=self.sample, count=rounds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """Randomized response: what is protected is said once in a run, and at random; all else is made of that."""
+
+    epsilon: float
+    """Of pure differential privacy (delta 0), over the whole run and whatever is seen of it."""
+    protects: str
+    """What is another one in a neighboring case, as `sex of an example`."""
 
 
 @dataclass(frozen=True)

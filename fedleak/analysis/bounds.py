@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.guarantee import Guarantee, Proven, Unproven
 from fedleak.analysis.conditions import Tried, chains_in, condition_of, condition_of_point
 from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
@@ -29,7 +29,7 @@ from fedleak.statistics.samples import Samples, share_interval
 from fedleak.statistics.summary import threshold_of
 from fedleak.tasks import hardened, source_of
 
-Proofs = dict[Tried, Guarantee | Unproven]
+Proofs = dict[Tried, Proven | Unproven]
 """What each chain proves where it was tried."""
 
 
@@ -204,7 +204,7 @@ def _blind(metric: Metric, task: TaskSettings, threshold: float) -> BlindSuccess
         return UNKNOWN
 
 
-def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Guarantee | Unproven]) -> Proofs:
+def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Proven | Unproven]) -> Proofs:
     found: Proofs = {}
     for point in campaign.points:
         for name, chain in point.experiment.build_chains().items():
@@ -213,15 +213,15 @@ def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], 
     return found
 
 
-def _recorded(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+def _recorded(experiment: Experiment, chain: Chain) -> Proven | Unproven:
     return _over((experiment.federation,), experiment, chain)
 
 
-def _whole(experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+def _whole(experiment: Experiment, chain: Chain) -> Proven | Unproven:
     return _over(experiment.phases, experiment, chain)
 
 
-def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain: Chain) -> Guarantee | Unproven:
+def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain: Chain) -> Proven | Unproven:
     if experiment.model.trained_rounds:
         return Unproven(
             "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
@@ -232,6 +232,6 @@ def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain:
 
 
 @lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain) -> Guarantee | Unproven:
+def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain) -> Proven | Unproven:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
     return chain.guarantee(settings, hardened(task, chain))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 
-from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import (
     Condition,
@@ -84,9 +84,9 @@ class DefenseResult:
     """Of training and defenses, for a client in a recorded round."""
     memory: Figure
     """Bytes that these take at the peak."""
-    guarantee: Guarantee | Unproven | None
+    guarantee: Proven | Unproven | None
     """What the chain proves over the recorded rounds, or why it proves nothing; None without a chain."""
-    whole: Guarantee | Unproven | None
+    whole: Proven | Unproven | None
     """The same over the whole run, rounds after the recorded ones included."""
     bound: Check | None
     """The strongest attacker's successes beside the most that the guarantee allows."""
@@ -164,8 +164,8 @@ class _Shared:
     """One of those of each condition, whose seeds are all that tells them apart."""
     evaluated: Mapping[Condition, frozenset[int]]
     """The seeds under which federations are to be trained to the end."""
-    recorded: Mapping[Tried, Guarantee | Unproven]
-    whole: Mapping[Tried, Guarantee | Unproven]
+    recorded: Mapping[Tried, Proven | Unproven]
+    whole: Mapping[Tried, Proven | Unproven]
     checks: Mapping[Group, Check]
     gains: Mapping[Group, Comparison]
     """What knowing the defense was worth, for each attack that has a control."""

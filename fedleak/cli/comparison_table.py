@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.accounting.guarantee import Guarantee
+from fedleak.accounting.guarantee import Proven
 from fedleak.accounting.mechanism import RELATION
 from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
@@ -84,9 +84,9 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
             "seconds": result.seconds.mean,
             "memory_bytes": result.memory.mean,
             "delta": DELTA,
-            "epsilon_whole_run": result.whole.epsilon(DELTA) if isinstance(result.whole, Guarantee) else None,
+            "epsilon_whole_run": result.whole.epsilon(DELTA) if isinstance(result.whole, Proven) else None,
             "epsilon_terms": _terms(result),
-            "epsilon_recorded": result.guarantee.epsilon(DELTA) if isinstance(result.guarantee, Guarantee) else None,
+            "epsilon_recorded": result.guarantee.epsilon(DELTA) if isinstance(result.guarantee, Proven) else None,
             "success": result.bound.measured if result.bound else None,
             "success_bound": result.bound.bound_at_most if result.bound else None,
         }
@@ -178,11 +178,11 @@ def _gain(result: DefenseResult) -> Text:
 
 
 def _epsilon(one: DefenseResult) -> Text:
-    if not isinstance(one.guarantee, Guarantee):
+    if not isinstance(one.guarantee, Proven):
         return Text("-", style="dim")
-    shown = one.whole if isinstance(one.whole, Guarantee) else one.guarantee
-    text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Guarantee) else "none")
-    text.append(f" {shown.mechanism.protects}\n{'sampled' if shown.sampled(DELTA) else 'no sampling'}", "dim")
+    shown = one.whole if isinstance(one.whole, Proven) else one.guarantee
+    text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Proven) else "none")
+    text.append(f" {shown.protects}\n{'sampled' if shown.sampled(DELTA) else 'no sampling'}", "dim")
     if one.whole != one.guarantee:
         text.append(f"\n{figure(one.guarantee.epsilon(DELTA))}", "dim")
     return text
@@ -190,8 +190,8 @@ def _epsilon(one: DefenseResult) -> Text:
 
 def _terms(one: DefenseResult) -> str | None:
     """`replace-one example, no sampling credit`."""
-    shown = one.whole if isinstance(one.whole, Guarantee) else one.guarantee
-    return shown.terms(DELTA) if isinstance(shown, Guarantee) else None
+    shown = one.whole if isinstance(one.whole, Proven) else one.guarantee
+    return shown.terms(DELTA) if isinstance(shown, Proven) else None
 
 
 def _signed(value: float) -> str:

@@ -19,14 +19,15 @@ PLACES = {
     "training": "how clients train",
     "task": "on the network",
     "layers": "on which layers are sent",
-    "examples": "on the examples",
+    "share": "on a client's data, once before training",
+    "examples": "on the examples of a round",
     "gradient": "on the gradient of a step",
     "update": "on the update",
     "protocol": "on the protocol",
     "answers": "on the answers of a prediction API",
 }
 """Where defenses act, in the order of a round and then before who asks the model, in words."""
-BY_WEIGHT = ("answers", "protocol", "examples", "gradient", "task", "layers", "update", "training")
+BY_WEIGHT = ("answers", "protocol", "share", "examples", "gradient", "task", "layers", "update", "training")
 """The same, the most characteristic first: a defense is listed under the first of its places."""
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Generator, Tensor
 
-from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
 from fedleak.contracts.chaining import acting_on, require_one_gradient, require_protocol_last, require_shared
 from fedleak.contracts.defense import Defense, Place, defenses
@@ -94,6 +94,11 @@ class Chain:
         return min((defense.most_answers(days) for defense in self), default=math.inf)
 
     @property
+    def prepares(self) -> bool:
+        """Whether a defense changes shares before any training."""
+        return bool(self._acting_on("share"))
+
+    @property
     def shapes_the_network(self) -> bool:
         """Whether a defense asks something of the network or changes it."""
         return any(defense.acts_on & {"requirements", "task"} for defense in self)
@@ -122,6 +127,12 @@ class Chain:
     def withheld(self, task: Task) -> frozenset[str]:
         """Names of the parameters and buffers that never leave a client; `task` is the transformed one."""
         return frozenset(name for defense in self for name in defense.withheld(task))
+
+    def prepared(self, task: Task, share: Batch, seed_key: tuple[object, ...]) -> Batch:
+        """What a client has in place of its share; `seed_key` names the client, and no round."""
+        for place, defense in enumerate(self):
+            share = defense.prepare(task, share, generator(*seed_key, "share", place))
+        return share
 
     # One round of a client.
 
@@ -189,7 +200,7 @@ class Chain:
 
     def guarantee(
         self, phases: tuple[FederationSettings, ...], task: Task, *, view: Vantage | None = None
-    ) -> Guarantee | Unproven:
+    ) -> Proven | Unproven:
         """The strongest guarantee that one defense of the chain gives over all rounds of a run.
 
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed

@@ -9,18 +9,28 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
-from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, Vantage
 from fedleak.contracts.operator_side import OperatorSide
 from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.proof import PrivacyProof
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.learning.training import LocalTraining, Step
+from fedleak.learning.training import Step
 from fedleak.learning.update import Update, dense_bytes
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings.federation import FederationSettings
 
 Place = Literal[
-    "requirements", "training", "task", "layers", "examples", "gradient", "state", "update", "protocol", "answers"
+    "requirements",
+    "training",
+    "task",
+    "layers",
+    "share",
+    "examples",
+    "gradient",
+    "state",
+    "update",
+    "protocol",
+    "answers",
 ]
 """Where along a client's round, or before a prediction API, a defense acts; see `PLACES`."""
 
@@ -29,6 +39,7 @@ PLACES: dict[str, Place] = {
     "settings": "training",
     "transform_task": "task",
     "withheld": "layers",
+    "prepare": "share",
     "examples": "examples",
     "gradient": "gradient",
     "load_state": "state",
@@ -66,6 +77,13 @@ class ClientSide:
     def withheld(self, task: Task) -> frozenset[str]:
         """Names of the parameters and buffers of the transformed task that a client keeps for itself."""
         return frozenset()
+
+    def prepare(self, task: Task, share: Batch, rng: Generator) -> Batch:
+        """What a client has of its share, example for example, in place of it: the same in all rounds of a run.
+
+        `task` is the transformed one. Not for rounds before the recorded ones, which are undefended.
+        """
+        return share
 
     def examples(self, task: Task, examples: Batch, rng: Generator) -> Batch:
         """What a client trains on in a round in place of its own examples; `task` is the transformed one."""
@@ -165,39 +183,6 @@ class AdversaryKnowledge:
         No attacker knows; scoring does not count what no one can recover.
         """
         return torch.ones_like(examples.inputs, dtype=torch.bool)
-
-
-class PrivacyProof:
-    """What is proved of a defense, and what it takes to prove it."""
-
-    def sensitivity_bound(self, norm: float) -> float:
-        """The greatest norm of an update that `protect` returns, if the one that it is given has at most this norm."""
-        return math.inf
-
-    def mechanism(self, situation: Situation) -> Mechanism | Unproven | None:
-        """What one round proves, for accountants; None where nothing is claimed, a reason where it does not hold."""
-        return None
-
-    def require_examples(self, held: int) -> None:
-        """Raises `ConfigError` where a client holds fewer examples than the defense, or what is proved, counts on."""
-
-    reveals: ClassVar[Vantage] = "message"
-    """What a curious server sees of a round, alone: single messages, also where they are masked in a way that has been
-    broken, or only their sum."""
-
-    @property
-    def grid(self) -> float:
-        """Of a protocol: the step that each client's part of a sum is rounded to before it is added."""
-        return 0.0
-
-    @property
-    def least_survivors(self) -> int | None:
-        """Of a protocol that bears with clients that leave: the fewest over which it opens a sum; None: all."""
-        return None
-
-    def noise(self, training: LocalTraining) -> float:
-        """Standard deviation of the noise in an entry of what one client sends; 0 for none, and where it is unknown."""
-        return 0.0
 
 
 class Defense(Plugin, ClientSide, OperatorSide, AdversaryKnowledge, PrivacyProof, ABC):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from fedleak.accounting.guarantee import Guarantee
-from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
+from fedleak.accounting.guarantee import Guarantee, Proven, ResponseGuarantee
+from fedleak.accounting.mechanism import Mechanism, Response, Situation, Unproven, Vantage
 from fedleak.contracts.defense import Defense
 from fedleak.settings.federation import FederationSettings
 
@@ -14,12 +14,30 @@ def strongest_guarantee(
     phases: tuple[FederationSettings, ...],
     situations: list[Situation],
     unprotected: str | None,
-) -> Guarantee | Unproven:
+) -> Proven | Unproven:
     """The strongest guarantee that one of the defenses gives over all phases of a run, or why there is none.
 
     `situations` has how clients train in each phase under the whole chain; `unprotected` names a buffer that leaves
-    clients as training made it, if there is one.
+    clients as training made it, if there is one. One about whole examples or clients goes before a randomized response,
+    which is about a few columns, and holds for whatever is made of it.
     """
+    noisy = _strongest_noise(defenses, phases, situations, unprotected)
+    if isinstance(noisy, Unproven):
+        responses = [
+            ResponseGuarantee(defense=defenses[place].name, response=claim)
+            for place, claim in _claims(defenses, situations[0])
+            if isinstance(claim, Response)
+        ]
+        return min(responses, key=lambda one: one.response.epsilon, default=noisy)
+    return noisy
+
+
+def _strongest_noise(
+    defenses: tuple[Defense, ...],
+    phases: tuple[FederationSettings, ...],
+    situations: list[Situation],
+    unprotected: str | None,
+) -> Guarantee | Unproven:
     found = [dict(mechanisms(defenses, situation)) for situation in situations]
     always = [place for place in found[0] if all(place in later for later in found)]
     if not always:
@@ -29,8 +47,9 @@ def strongest_guarantee(
             f"the network's buffer '{unprotected}' leaves clients as training made it, without noise; "
             "take a network with group normalization, or withhold its buffers"
         )
-    guarantees = [_composed(defenses[place].name, phases, [one[place] for one in found]) for place in always]
-    mixing = [defense.name for defense in defenses if "examples" in defense.acts_on]
+    view = situations[0].view
+    guarantees = [_composed(defenses[place].name, phases, [one[place] for one in found], view) for place in always]
+    mixing = [defense.name for defense in defenses if "examples" in defense.acts_on or defense.mixes_share]
     sound = [one for one in guarantees if not mixing or one.mechanism.protects == "client"]
     if not sound:
         return Unproven(
@@ -47,15 +66,19 @@ def mechanisms(defenses: tuple[Defense, ...], situation: Situation) -> Iterator[
             yield place, claim
 
 
-def _claims(defenses: tuple[Defense, ...], situation: Situation) -> Iterator[tuple[int, Mechanism | Unproven | None]]:
+def _claims(
+    defenses: tuple[Defense, ...], situation: Situation
+) -> Iterator[tuple[int, Mechanism | Response | Unproven | None]]:
     for place, defense in enumerate(defenses):
         yield place, defense.mechanism(situation)
         situation = replace(situation, norm=defense.sensitivity_bound(situation.norm))
 
 
-def _composed(name: str, phases: tuple[FederationSettings, ...], proved: list[Mechanism]) -> Guarantee:
-    later = _composed(name, phases[1:], proved[1:]) if len(phases) > 1 else None
-    return Guarantee(mechanism=proved[0], rounds=phases[0].rounds, defense=name, later=later)
+def _composed(name: str, phases: tuple[FederationSettings, ...], proved: list[Mechanism], view: Vantage) -> Guarantee:
+    if proved[0].once:
+        return Guarantee(mechanism=proved[0], rounds=1, defense=name, view=view)
+    later = _composed(name, phases[1:], proved[1:], view) if len(phases) > 1 else None
+    return Guarantee(mechanism=proved[0], rounds=phases[0].rounds, defense=name, view=view, later=later)
 
 
 def _why_nothing(defenses: tuple[Defense, ...], situations: list[Situation]) -> str:

@@ -65,7 +65,7 @@ def replay(
     return reply(
         recording.task,
         recording.before,
-        truth.examples,
+        truth.trained_on,
         training or recording.training.known_or(truth.training),
         recording.chain if chain is None else chain,
         truth.seed_key if seed_key is None else seed_key,
