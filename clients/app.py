@@ -10,6 +10,7 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
 
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
+from fedleak.defenses.pate import PATE
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import Dropout, FederationError, FedleakError, UserError, sentence
@@ -22,6 +23,7 @@ from .homomorphic import opened, sealed
 from .masking import Seat
 from .secagg_plus import Reply, through_mod
 from .share import require_share
+from .teacher import student_of, teaching_in, votes_of
 
 logger = logging.getLogger(__name__)
 Handler = Callable[[Message, Context], Message]
@@ -118,11 +120,27 @@ def _encrypted(client: Client, message: Message, context: Context) -> Message:
     return _answered(client, message, context, reply)
 
 
+def _taught(client: Client, message: Message, context: Context) -> Message:
+    """Replies with votes in the last recorded round, before it with nothing, and after it not at all."""
+    teaching, last = teaching_in(client.plan.defenses()), client.plan.federation.rounds
+    if client.round > last:
+        raise FederationError(f"the teachers voted in round {last} and say no more; this client refuses")
+
+    def reply(trained: Trained, message: Message) -> Message:
+        voted = teaching is not None and client.round == last
+        votes = {wire.VOTES: votes_of(client, teaching, trained.after)} if teaching and voted else {}
+        metrics = MetricRecord({wire.NUM_EXAMPLES: trained.examples})
+        return wire.answer(message, arrays=wire.to_arrays(votes), metrics=metrics, cost=_cost(trained))
+
+    return _answered(client, message, context, reply)
+
+
 ANSWERS: Mapping[str | None, Callable[[Client, Message, Context], Message]] = {
     None: _clear,
     SecureAggregation.protocol: _masked,
     SecureAggregationFlower.protocol: _masked_by_flower,
     HomomorphicAggregation.protocol: _encrypted,
+    PATE.protocol: _taught,
 }
 """How a client answers a message that trains, by the protocol of the run."""
 
@@ -191,6 +209,15 @@ def open_sum(message: Message, context: Context) -> Message:
     client = Client.of(message, context)
     client.stay("unmask")
     return wire.answer(message, **{wire.SECURE_AGGREGATION: opened(client, message)})
+
+
+@app.train("student")
+@answering
+def student(message: Message, context: Context) -> Message:
+    """Trains the student on public examples with the labels that the votes gave; no example of its own is touched."""
+    client = Client.of(message, context)
+    weights = student_of(client, message)
+    return wire.answer(message, arrays=wire.to_arrays(client.sendable(weights)))
 
 
 @app.evaluate()

@@ -33,6 +33,8 @@ from .memory import Footprint, footprint
 from .share import chosen_of, examples_of, held_by, prepared_of, pretraining_of, share_of, trained_before
 
 CHUNK = 256
+TEACHER = "teacher"
+"""Where a client whose model leaves for nobody keeps it, beside what its defenses keep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ class Client:
         }
 
     def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
-        before = self._weights(content)
+        before = self._start(content)
         loss, _ = mean_loss(self.task, before, examples, self.plan.device)
         if not isfinite(loss):
             raise NonFiniteError(
@@ -192,7 +194,7 @@ class Client:
             after=sent.weights,
             examples=len(examples),
             loss=loss if chain.reports_loss(self.plan.federation) else None,
-            kept=sent.kept,
+            kept={**sent.kept, **self._teacher(sent.weights)},
             seconds=seconds,
             memory=taken.bytes,
         )
@@ -204,6 +206,17 @@ class Client:
             return stabilizers(self.task, "model.trained_learning_rate")
         utility = not self.plan.recorded(self.round) and self.plan.utility.learning_rate is not None
         return stabilizers(self.task, f"{'utility' if utility else 'federation'}.learning_rate")
+
+    def _start(self, content: RecordDict) -> Weights:
+        """What it trains from: the model that it is sent or, as a teacher, its own of the round before."""
+        sent = self._weights(content).state_dict()
+        return self.task.split({name: self.kept.get(f"{TEACHER}/{name}", value) for name, value in sent.items()})
+
+    def _teacher(self, after: Weights) -> NamedTensors:
+        """A teacher's model, for its next round; nothing where it is none."""
+        protocol = None if self.pretraining else self.plan.defenses().protocol
+        shares = protocol is None or protocol.shares_model
+        return {} if shares else {f"{TEACHER}/{name}": value for name, value in after.state_dict().items()}
 
     def _weights(self, content: RecordDict) -> Weights:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))

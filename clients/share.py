@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fedleak.data.partitioning import partition
 from fedleak.data.splits import load
+from fedleak.defenses.pate import PATE
 from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch, label_counts
@@ -110,6 +111,17 @@ def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTrain
     )
 
 
+def public_of(plan: FederationPlan, teaching: PATE) -> Batch:
+    """The public examples that are voted on; raises `ConfigError` where there are fewer."""
+    public = load(plan.source).auxiliary
+    if teaching.queries > len(public):
+        raise ConfigError(
+            f"'{teaching.name}' has teachers label queries = {teaching.queries} public examples, and "
+            f"'{plan.source.name}' has {len(public)}; lower queries"
+        )
+    return public[torch.arange(teaching.queries)]
+
+
 def require_share(plan: FederationPlan, client: int) -> None:
     """Refuses, before anything is trained, a share that some round of the run could not be trained on (`ConfigError`).
 
@@ -120,6 +132,8 @@ def require_share(plan: FederationPlan, client: int) -> None:
     left = _halves(plan, client)[1]
     share = len(places_of(plan, client)) if left is None else len(left)
     _require_examples(plan, share)
+    if isinstance(teaching := plan.defenses().protocol, PATE):
+        public_of(plan, teaching)
     task = plan.public_task()
     if not batch_norms(task.network):
         return

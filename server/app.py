@@ -9,9 +9,10 @@ from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
+from fedleak.defenses.pate import PATE
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
-from fedleak.errors import FederationError, FedleakError
+from fedleak.errors import ConfigError, FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
@@ -24,6 +25,7 @@ from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer
 from .meter import Meter
+from .pate import TeachersLayer
 from .protocol_layer import ProtocolLayer
 from .recorder import Recorder
 from .releases import AfterRound, Releases
@@ -107,14 +109,20 @@ LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | Non
     str(SecureAggregation.protocol): SecureAggregationLayer,
     str(SecureAggregationFlower.protocol): FlowerAggregationLayer,
     str(HomomorphicAggregation.protocol): HomomorphicLayer,
+    str(PATE.protocol): TeachersLayer,
 }
 """What speaks a protocol with the clients, by its name."""
 
 
 def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
     """What the strategy talks to."""
-    grid: Grid = roster if recorder is None else Tap(roster, recorder)
     protocol = plan.defenses().protocol
+    if protocol is not None and recorder is not None and not protocol.shares_model:
+        raise ConfigError(
+            f"'{protocol.name}' sends votes and no updates, so there are none to record; let attacks look at the "
+            "model alone, by federation.release or adversary.queries"
+        )
+    grid: Grid = roster if recorder is None else Tap(roster, recorder)
     return grid if protocol is None else LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
 
 

@@ -217,7 +217,7 @@ class Chain:
         ]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
         bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
-        return strongest_guarantee(local.defenses, phases, situations, bare[0] if bare else None)
+        return strongest_guarantee(self.defenses, phases, situations, bare[0] if bare else None)
 
     def _grid(self, federation: FederationSettings) -> float:
         return 0.0 if self.protocol is None else self.protocol.planned((federation,)).grid

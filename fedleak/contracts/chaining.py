@@ -37,6 +37,12 @@ def require_shared(defenses: Sequence[Defense], task: Task) -> None:
     `task` is the transformed one.
     """
     withholding = acting_on(defenses, "layers")
+    alone = [defense.name for defense in defenses if not defense.shares_model]
+    if withholding and alone:
+        raise ConfigError(
+            f"'{withholding[0].name}' withholds layers of what clients share, and under '{alone[0]}' they share no "
+            "model; keep one"
+        )
     for defense in withholding:
         if not defense.withheld(task):
             raise ConfigError(

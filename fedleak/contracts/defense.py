@@ -119,6 +119,8 @@ class AdversaryKnowledge:
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
     keeps_direction: ClassVar[bool] = False
     """Whether an update that it protects is only scaled, as a whole."""
+    shares_model: ClassVar[bool] = True
+    """Of a protocol: whether clients share one model, by updates or a sum of them; False: each keeps one of its own."""
     mixes_examples: ClassVar[bool] = False
     """Whether an image that clients train on is made of several of their own."""
     stochastic: ClassVar[bool] = False

@@ -49,8 +49,6 @@ class Sanitisation(Defense):
     """Rows that have the same values in these, at least; 1 asks for nothing."""
 
     def __post_init__(self) -> None:
-        if not (self.suppress or self.coarse or self.merge or self.among):
-            raise ConfigError("expected something to do: name columns to suppress, coarse, merge, or among with k")
         if (self.k > 1) is not bool(self.among):
             raise ConfigError(
                 "k goes with the columns among which rows must not stand out; give k = 2 or more and both"
@@ -65,6 +63,10 @@ class Sanitisation(Defense):
         return self.k > 1
 
     def require(self, task: Task) -> None:
+        if not (self.suppress or self.coarse or self.merge or self.among):
+            raise ConfigError(
+                f"'{self.name}' takes nothing away; name columns to suppress, coarse, merge, or among with k"
+            )
         table = require_table(task.space, f"'{self.name}'", ConfigError)
         table.mask((*self.suppress, *self.among))
         for name in self.coarse:

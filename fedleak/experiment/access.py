@@ -62,6 +62,7 @@ def require_access(settings: PlanSettings, tables: Sequence[Table], chains: Mapp
     require_classes(settings.adversary, classes)
     for i, (name, chain) in enumerate(chains.items()):
         _require_a_service(settings, chain, f"defenses.{i}.chain", name)
+        _require_updates(chain, f"defenses.{i}.chain", name, seen)
 
 
 def _require_what_is_seen(settings: PlanSettings, seen: list[tuple[str, type[View]]]) -> None:
@@ -101,6 +102,17 @@ def _require_versions(settings: PlanSettings, comparing: list[tuple[int, str, ty
                 f"adversary.queries: {name} asks two versions of a model the same, so expected {LEAST_OF_TWO} or more "
                 f"for both together, got {queries}"
             )
+
+
+def _require_updates(chain: Chain, where: str, name: str, seen: list[tuple[str, type[View]]]) -> None:
+    """Refuses attacks on updates where there are none."""
+    protocol = chain.protocol
+    reading = [attack for attack, view in seen if view is Observation]
+    if protocol is not None and not protocol.shares_model and reading:
+        raise ConfigError(
+            f"{where}: under '{name}' ({protocol.name}) clients send no updates, and {reading[0]} looks at them; leave "
+            "one of them out"
+        )
 
 
 def require_classes(adversary: AdversarySettings, classes: int, where: str = "adversary.lacks") -> None:

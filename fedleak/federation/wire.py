@@ -42,6 +42,9 @@ MESSAGE_TYPES: Mapping[str, str] = {
 """By stage of secure aggregation; what is masked is the reply to the training message itself."""
 OPEN_SUM = f"{MessageType.TRAIN}.open_sum"
 """Asks a client to decrypt a sum of ciphertexts."""
+STUDENT = f"{MessageType.TRAIN}.student"
+"""Asks a client to train a student on public examples, with the labels that are in the question."""
+VOTES = "votes"
 CLIENT_FAILED = 2
 """Flower's code for an exception in a ClientApp."""
 

@@ -87,6 +87,7 @@ def test_nothing_is_proved_and_k_voids_what_is_proved_of_single_examples() -> No
 @pytest.mark.parametrize(
     ("options", "task", "words"),
     [
+        ({}, "diabetes-mlp", "takes nothing away"),
         ({"suppress": ["sexx"]}, "diabetes-mlp", "no column 'sexx'"),
         ({"coarse": ["sex"]}, "diabetes-mlp", "column 'sex' is a category"),
         ({"merge": ["sex"]}, "diabetes-mlp", "expected a category such as"),
@@ -100,7 +101,7 @@ def test_what_there_is_not_is_refused(options: dict[str, Any], task: str, words:
         Chain.build(({"use": "sanitisation", **options},)).task(task_of(task))
 
 
-@pytest.mark.parametrize("options", [{}, {"k": 3}, {"among": ["sex"]}, {"k": 3, "suppress": ["sex"]}])
+@pytest.mark.parametrize("options", [{"k": 3}, {"among": ["sex"]}, {"k": 3, "suppress": ["sex"]}])
 def test_options_that_go_together_are_given_together(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         defenses.build("sanitisation", options)
