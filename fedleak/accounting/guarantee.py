@@ -8,7 +8,10 @@ from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
 from fedleak.accounting.gaussian import delta_of, epsilon_of
 from fedleak.accounting.mechanism import RELATION, Mechanism, Response, Unproven, Vantage
 
-__all__ = ["Guarantee", "Proven", "ResponseGuarantee", "Unproven"]
+__all__ = ["DELTA", "Guarantee", "Proven", "ResponseGuarantee", "Unproven"]
+
+DELTA = 1e-5
+"""Of every epsilon that is shown or judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

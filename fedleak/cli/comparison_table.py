@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from fedleak.accounting.guarantee import Proven
+from fedleak.accounting.guarantee import DELTA, Proven
 from fedleak.accounting.mechanism import RELATION
 from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
 from fedleak.analysis.judgement import guessing
@@ -36,8 +36,6 @@ COSTS_NOTE = (
     "the proof allows"
 )
 UNTESTED = "untested"
-DELTA = 1e-5
-"""Where epsilon is read off what a chain proves."""
 
 
 def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from fedleak.accounting.guarantee import Guarantee
+from fedleak.accounting.guarantee import DELTA, Guarantee
 from fedleak.accounting.mechanism import Mechanism, Situation, Vantage
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
@@ -18,9 +18,6 @@ from fedleak.learning.update import Update
 from fedleak.learning.weights import Weights
 from fedleak.settings.base import Amount, Count
 from fedleak.settings.federation import FederationSettings
-
-DELTA = 1e-5
-"""Of the epsilon that is told beside what the server sees."""
 
 
 @defenses.register("pate")

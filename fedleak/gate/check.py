@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.bounds import whole_guarantees_of
 from fedleak.analysis.judgement import BASELINES
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
@@ -45,7 +46,12 @@ def check_run(
     if policy is not None:
         validate(policy, Vocabulary.of(run.campaign))
     measured = Measured(
-        analysis.rows, analysis.summaries, analysis.federations, Crashes(run.folder), evaluated_in(run.campaign)
+        analysis.rows,
+        analysis.summaries,
+        analysis.federations,
+        Crashes(run.folder),
+        evaluated_in(run.campaign),
+        whole_guarantees_of(run.campaign),
     )
     old = None
     if baseline is not None:

@@ -6,6 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from fedleak.accounting.guarantee import DELTA, Unproven
+from fedleak.analysis.bounds import Proofs
+from fedleak.analysis.conditions import Condition
 from fedleak.experiment.campaign import Campaign
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.rule import Aggregate, AggregateName
@@ -23,6 +26,7 @@ Evaluated = Callable[[FederationRow], bool]
 Name = Literal["accuracy", "loss"]
 UNITS: dict[Name, str] = {"accuracy": "share of the test split", "loss": ""}
 BOUNDS: dict[Name, tuple[float, float]] = {"accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
+UNDEFENDED = Unproven("there is no defense")
 UNEVALUATED = "no round was evaluated; set federation.fraction_evaluate or utility.rounds"
 
 
@@ -75,6 +79,32 @@ def measure_federations(name: Name, rows: Sequence[FederationRow], evaluated: Ev
             setting = setting_key(row.setting)
             last.setdefault(MeasuredGroup(task=row.task, setting=setting, defense=row.defense), {})[row.seed] = row
     return [_over_seeds(name, group, list(own.values()), evaluated) for group, own in last.items()]
+
+
+def measure_epsilons(rows: Sequence[FederationRow], proofs: Proofs) -> list[Measurement]:
+    """For each task, setting and defense what is proved of the whole run, at delta 1e-5; infinity for nothing.
+
+    Why nothing is proved is a problem of the figure: no bound makes up for that.
+    """
+    groups: dict[MeasuredGroup, set[int]] = {}
+    for row in rows:
+        if row.split == "test":
+            group = MeasuredGroup(task=row.task, setting=setting_key(row.setting), defense=row.defense)
+            groups.setdefault(group, set()).add(row.seed)
+    return [_proved(group, len(seeds), proofs) for group, seeds in groups.items()]
+
+
+def _proved(group: MeasuredGroup, seeds: int, proofs: Proofs) -> Measurement:
+    found = proofs.get((Condition(task=group.task, setting=group.setting), group.defense), UNDEFENDED)
+    return Measurement(
+        group=group,
+        value=math.inf if isinstance(found, Unproven) else found.epsilon(DELTA),
+        unit="" if isinstance(found, Unproven) else f"at delta {DELTA:g}, {found.terms(DELTA)}",
+        interval=None,
+        messages=0,
+        seeds=seeds,
+        problem=f"nothing is proved: {found.reason}" if isinstance(found, Unproven) else "",
+    )
 
 
 def _over_seeds(name: Name, group: MeasuredGroup, rows: Sequence[FederationRow], evaluated: Evaluated) -> Measurement:

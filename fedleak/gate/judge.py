@@ -22,6 +22,8 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
     measurements = measure(rule.assertion.figure, measured)
     selected = _select(rule.assertion, measurements)
     judged = [one for one in selected if _is_judged(one)]
+    if not judged and rule.if_measured and not any(one.applicable for one in selected):
+        return RuleVerdict(rule=rule, findings=(), notes=("left out: no attack of this run has this figure",))
     if not judged:
         why = _why_none(rule.assertion, measurements)
         return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {why}")

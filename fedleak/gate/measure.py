@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from fedleak.analysis.bounds import Proofs
 from fedleak.errors import RecordingError
-from fedleak.gate.figures import Evaluated, aggregated, always, measure_federations
+from fedleak.gate.figures import Evaluated, aggregated, always, measure_epsilons, measure_federations
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
@@ -68,6 +69,8 @@ class Measured:
     crashed: Callable[[Row], str] = never
     """See `Crashes`; asked only where an attack has no figure."""
     evaluated: Evaluated = always
+    proofs: Proofs = field(default_factory=dict)
+    """What each chain proves of the whole run."""
 
     @cached_property
     def groups(self) -> dict[Group, list[Row]]:
@@ -92,6 +95,7 @@ def measure(figure: Figure, measured: Measured) -> list[Measurement]:
         "failed": lambda: [_failed(*one) for one in measured.variants.items()],
         "accuracy": lambda: measure_federations("accuracy", measured.federations, measured.evaluated),
         "loss": lambda: measure_federations("loss", measured.federations, measured.evaluated),
+        "epsilon": lambda: measure_epsilons(measured.federations, measured.proofs),
     }
     return of[figure.name]()
 

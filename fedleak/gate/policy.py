@@ -23,6 +23,8 @@ class NamedRule(Settings):
     name: Text
     assertion: Annotated[Text, Field(alias="assert")]
     because: str = ""
+    if_measured: bool = False
+    """Whether it is left out where no attack of a run, or none on such data, has its figure."""
 
 
 class PolicySettings(Settings):
@@ -46,6 +48,8 @@ class Rule:
     line: int
     """Of the policy file."""
     assertion: Assertion
+    if_measured: bool = False
+    """Whether it is kept where nothing that it is about was tried; where it was, and came to nothing, it is not."""
 
     @property
     def label(self) -> str:
@@ -88,9 +92,9 @@ def _rules(settings: PolicySettings, text: str, path: Path) -> tuple[Rule, ...]:
     plain_lines = _lines_of(settings.rules, text, "")
     named_lines = _lines_of(tuple(rule.assertion for rule in settings.rule), text, r"assert[\"']?\s*=\s*")
     written = [
-        *(("", text, "", line) for text, line in zip(settings.rules, plain_lines, strict=True)),
+        *(("", text, "", False, line) for text, line in zip(settings.rules, plain_lines, strict=True)),
         *(
-            (rule.name, rule.assertion, rule.because, line)
+            (rule.name, rule.assertion, rule.because, rule.if_measured, line)
             for rule, line in zip(settings.rule, named_lines, strict=True)
         ),
     ]
@@ -102,8 +106,9 @@ def _rules(settings: PolicySettings, text: str, path: Path) -> tuple[Rule, ...]:
             because=because,
             line=line,
             assertion=parse_rule(rule, f"{path}: {label_of(number, name)}"),
+            if_measured=if_measured,
         )
-        for number, (name, rule, because, line) in enumerate(written, 1)
+        for number, (name, rule, because, if_measured, line) in enumerate(written, 1)
     )
 
 

@@ -12,7 +12,7 @@ from fedleak.settings.base import Scalar
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Baseline = Literal["prior", "no-access", "class-mean"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
-COUNTED = ("certified", "failed", "accuracy", "loss")
+COUNTED = ("certified", "failed", "accuracy", "loss", "epsilon")
 """Figures that are no metric's and have no aggregate."""
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 Fields = Mapping[str, tuple[Scalar, ...]]

@@ -80,7 +80,7 @@ def _check_figure(rule: Rule, vocabulary: Vocabulary, where: str) -> None:
 
 def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, where: str) -> None:
     name, figure = comparison.field, rule.assertion.figure.name
-    if figure in ("accuracy", "loss") and name in OF_AN_ATTACK and name not in OF_A_FEDERATION:
+    if figure in ("accuracy", "loss", "epsilon") and name in OF_AN_ATTACK and name not in OF_A_FEDERATION:
         raise ConfigError(
             f"{where}, column {comparison.column}: {figure} is a federation's and has no {name}; "
             "select by task, defense or setting"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedleak.accounting.guarantee import Unproven
+from fedleak.accounting.guarantee import DELTA, Unproven
 from fedleak.analysis.conditions import condition_of_row
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import guessing
@@ -19,8 +19,6 @@ from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
 UNTESTED = "untested"
-DELTA = 1e-5
-"""Where epsilon is read off what a chain proves."""
 
 
 @dataclass(frozen=True, kw_only=True)

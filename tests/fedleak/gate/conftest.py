@@ -43,8 +43,8 @@ def make_policy():
 def judged():
     """The verdict on one rule over some rows."""
 
-    def judge_rows(text: str, rows, federations=(), decide_by="figure", **more):
-        return judge(rule(text), measured(rows, tuple(federations), **more), decide_by)
+    def judge_rows(text: str, rows, federations=(), decide_by="figure", if_measured=False, **more):
+        return judge(rule(text, if_measured=if_measured), measured(rows, tuple(federations), **more), decide_by)
 
     return judge_rows
 

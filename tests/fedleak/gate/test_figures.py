@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.mechanism import Mechanism
+from fedleak.analysis.conditions import Condition
 from fedleak.results.federation_row import FederationRow
 
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
@@ -94,3 +97,21 @@ def test_an_accuracy_is_as_sure_as_its_seeds_agree(judged, make_row):
     (finding,) = judged("accuracy >= .8", [make_row(1.0)], rows).findings
     assert finding.measurement.interval.method.startswith("Student's t over 2 seeds, ")
     assert not judged("accuracy >= .8", [make_row(1.0)], rows, decide_by="interval").passed
+
+
+def test_epsilon_is_what_is_proved_of_the_whole_run_and_nothing_keeps_no_bound(judged):
+    place = Condition(task="digits-mlp")
+    noise = Mechanism(noise=2.0, contribution=1.0, protects="client")
+    proved = Guarantee(mechanism=noise, rounds=4, defense="noise")
+    proofs = {(place, "noise"): proved, (place, "tried"): Unproven("its noise is for a mean")}
+    rows = [federation(0.9, defense=name, seed=seed) for name in ("noise", "tried", "none") for seed in (0, 1)]
+    limit = proved.epsilon(1e-5)
+    assert judged(f"epsilon <= {limit + 1e-6} where defense = 'noise'", [], rows, proofs=proofs).passed
+    assert not judged(f"epsilon <= {limit - 1e-6} where defense = 'noise'", [], rows, proofs=proofs).passed
+    verdict = judged("epsilon <= 1e300", [], rows, proofs=proofs)
+    assert {one.measurement.group.defense: one.problem.partition("; ")[2] for one in verdict.broken} == {
+        "tried": "nothing is proved: its noise is for a mean",
+        "none": "nothing is proved: there is no defense",
+    }
+    (kept,) = (one for one in verdict.findings if one.passed)
+    assert (kept.measurement.seeds, kept.measurement.unit) == (2, f"at delta 1e-05, {proved.terms(1e-5)}")

@@ -167,3 +167,20 @@ def test_counts_and_extremes_decide_by_themselves(judged, make_row):
         assert rule.split()[0] in note
         assert verdict.findings[0].alone
         assert not judged(rule, [make_row(1.0)]).findings[0].notes
+
+
+def test_a_rule_for_what_was_measured_is_left_out_where_nobody_could(judged, make_row):
+    nobody = [[], [make_row(1.0, **ERROR)], [make_row(applicable=False)]]
+    for rows in nobody:
+        verdict = judged("psnr < 18", rows, if_measured=True)
+        assert verdict.passed
+        assert not verdict.findings
+        assert verdict.notes == ("left out: no attack of this run has this figure",)
+        assert not judged("psnr < 18", rows).passed
+
+
+def test_a_rule_for_what_was_measured_is_judged_where_somebody_tried(judged, make_row):
+    assert not judged("psnr < 18", [make_row(20.0)], if_measured=True).passed
+    assert judged("psnr < 18", [make_row(2.0)], if_measured=True).findings
+    assert not judged("psnr < 18", [make_row()], if_measured=True).passed  # it raised, which is no safety
+    assert not judged("psnr < 18", [make_row()], if_measured=True, crashed=crashed).passed

@@ -18,6 +18,7 @@ rules = [
 name = "photos stay unrecognizable"
 assert = 'psnr.p95 < 18'
 because = "people know a face at 18 dB"
+if_measured = true
 """
 
 
@@ -39,10 +40,12 @@ def test_rules_come_in_the_order_of_the_file_with_their_lines(written):
 
 
 def test_a_rule_without_a_name_is_called_by_what_it_says(written):
-    plain, named = load_policy(written(POLICY)).rules[2:]
+    policy = load_policy(written(POLICY))
+    plain, named = policy.rules[2:]
     assert (plain.name, plain.label) == (plain.text, "rule 3")
     assert (named.name, named.label) == ("photos stay unrecognizable", "rule 4 (photos stay unrecognizable)")
     assert named.because == "people know a face at 18 dB"
+    assert [one.if_measured for one in policy.rules] == [one is named for one in policy.rules]
 
 
 @pytest.mark.parametrize(
