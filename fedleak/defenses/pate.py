@@ -26,11 +26,11 @@ class PATE(Defense):
     """Each client trains a model of its own, and only noisy votes of these teachers leave the clients (GNMax).
 
     In the last recorded round each of n teachers names the class of the first `queries` public examples, as a one for
-    its class and zeros for others, and adds N(0, noise² / n) to each; the class of the greatest sum is the label. One
+    its class and zeros for others, and adds N(0, std² / n) to each; the class of the greatest sum is the label. One
     client trains the student on the public examples with these labels, from the first model of the run: it is the model
     from then on, and the model before is the first one. What is proved of it is about whole clients: another client in
     the place of one moves the votes on an example by sqrt(2) at most, so the labels are `queries` releases with
-    `noise / sqrt(2)` times that. It does not go by how far teachers agree, so it may be told, as the paper's smaller
+    `std / sqrt(2)` times that. It does not go by how far teachers agree, so it may be told, as the paper's smaller
     data-dependent epsilon may not without noise. The server adds nothing and sees single votes, whose noise is
     sqrt(n) times less; it is to be trusted not to look at them, or has far less hidden from it.
     """
@@ -40,7 +40,7 @@ class PATE(Defense):
     protocol: ClassVar[str | None] = "pate"
     reveals: ClassVar[Vantage] = "model"
     shares_model: ClassVar[bool] = False
-    noise: Amount
+    std: Amount
     """Standard deviation of the noise in the sum of votes for a class; a vote is 1."""
     queries: Count
     """Public examples that the teachers label."""
@@ -83,7 +83,7 @@ class PATE(Defense):
         clients = situation.federation.clients
         summed = situation.summands if situation.view == "model" else 1
         return Mechanism(
-            noise=self.noise * math.sqrt(summed / clients),
+            noise=self.std * math.sqrt(summed / clients),
             contribution=1.0,
             apart=math.sqrt(2),
             protects="client",
@@ -109,7 +109,7 @@ class PATE(Defense):
         with torch.no_grad():
             named = task.criterion.decided(task.logits(teacher, public, mode="eval"))
         votes = torch.nn.functional.one_hot(named.cpu(), task.classes).float()
-        return votes + self.noise / math.sqrt(clients) * torch.randn(votes.shape, generator=rng)
+        return votes + self.std / math.sqrt(clients) * torch.randn(votes.shape, generator=rng)
 
     def labels(self, votes: Float[Tensor, "queries classes"]) -> Int[Tensor, " queries"]:
         """The class with the greatest sum."""

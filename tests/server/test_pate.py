@@ -25,7 +25,7 @@ FEDERATION = {"clients": 3, "rounds": 2, "batch_size": 8, "batches": 2, "release
 
 def plan_in(folder: Path, noise: float = 0.0, **changes: Any) -> FederationPlan:
     places = {"recordings": str(folder / "recordings" / "none"), "vault": str(folder / "vault" / "none")}
-    chain = [{"use": "pate", "noise": noise, "queries": QUERIES, "epochs": EPOCHS}]
+    chain = [{"use": "pate", "std": noise, "queries": QUERIES, "epochs": EPOCHS}]
     tree = {"task": "digits-mlp", "federation": FEDERATION, "chain": chain, "records": ["model"], **places, **changes}
     return parse_settings(FederationPlan, tree)
 
@@ -82,7 +82,7 @@ def test_a_client_that_leaves_does_not_vote(tmp_path: Path) -> None:
 
 
 def test_more_queries_than_there_are_public_examples_are_one_sentence(tmp_path: Path) -> None:
-    chain = [{"use": "pate", "noise": 1.0, "queries": 5000}]
+    chain = [{"use": "pate", "std": 1.0, "queries": 5000}]
     with pytest.raises(ConfigError, match="label queries = 5000 public examples, and 'digits' has 359; lower queries"):
         run_federation(plan_in(tmp_path, chain=chain))
 

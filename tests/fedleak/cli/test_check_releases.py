@@ -56,7 +56,7 @@ def test_one_that_was_trained_under_dp_sgd_may(tmp_path):
 
 
 def test_a_student_of_few_teachers_tells_no_members_and_is_refused_for_want_of_a_proof(tmp_path):
-    status, said = verdict(tmp_path, '{ use = "pate", noise = 1.0, queries = 100, epochs = 20 }')
+    status, said = verdict(tmp_path, '{ use = "pate", std = 1.0, queries = 100, epochs = 20 }')
     assert status == 1
     assert "PASS rule 2" in said
     assert "FAIL rule 6 something is proved" in said

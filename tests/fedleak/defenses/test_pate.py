@@ -27,7 +27,7 @@ TASK = task_of("digits-mlp")
 def proven(view: Vantage | None = None, noise: float = 4.0, queries: int = 60, **federation: Any) -> Guarantee:
     tree = {"task": "digits-mlp", "federation": {"clients": 8, "rounds": 20, **federation}, "utility": {"rounds": 5}}
     run = parse_settings(PlanSettings, tree)
-    chain = Chain.build(({"use": "pate", "noise": noise, "queries": queries},)).planned(run.phases)
+    chain = Chain.build(({"use": "pate", "std": noise, "queries": queries},)).planned(run.phases)
     found = chain.guarantee(run.phases, chain.task(TASK), view=view)
     assert isinstance(found, Guarantee), found
     return found
@@ -65,7 +65,7 @@ def test_what_is_stated_is_for_who_sees_the_model_and_the_server_sees_more() -> 
     assert model.terms(1e-5) == "replace-one client, no sampling credit, for who sees models alone"
     assert server.mechanism.noise == pytest.approx(model.mechanism.noise / math.sqrt(8))
     assert server.epsilon(1e-5) > model.epsilon(1e-5)
-    defense = PATE(noise=4.0, queries=60)
+    defense = PATE(std=4.0, queries=60)
     told = dict(
         defense.disclosures(
             parse_settings(PlanSettings, {"task": "digits-mlp", "federation": {"clients": 8}}).federation
@@ -81,17 +81,17 @@ def test_clients_that_may_leave_take_their_share_of_the_noise_along() -> None:
 
 def test_votes_without_noise_are_the_classes_and_the_sum_has_the_noise_that_was_asked_for() -> None:
     public, weights = load("digits-mlp").auxiliary.inputs[:200], initial_weights("digits-mlp", 0)
-    plain = PATE(noise=0.0, queries=200).votes(TASK, weights, public, 8, generator(0))
+    plain = PATE(std=0.0, queries=200).votes(TASK, weights, public, 8, generator(0))
     assert torch.equal(plain.argmax(1), TASK.logits(weights, public, mode="eval").argmax(1))
     assert torch.equal(plain.sum(1), torch.ones(200))
-    noisy = [PATE(noise=3.0, queries=200).votes(TASK, weights, public, 8, generator(seed)) for seed in range(8)]
+    noisy = [PATE(std=3.0, queries=200).votes(TASK, weights, public, 8, generator(seed)) for seed in range(8)]
     left = torch.stack(noisy).sum(0) - 8 * plain
     assert float(left.std()) == pytest.approx(3.0, rel=0.05)
 
 
 def test_without_noise_nothing_is_proved() -> None:
     run = parse_settings(PlanSettings, {"task": "digits-mlp"})
-    chain = Chain.build(({"use": "pate", "noise": 0.0, "queries": 10},))
+    chain = Chain.build(({"use": "pate", "std": 0.0, "queries": 10},))
     assert isinstance(chain.guarantee(run.phases, chain.task(TASK)), Unproven)
 
 
@@ -101,7 +101,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         "task": "digits-mlp",
         "federation": {"clients": 2, "release": "last"},
         "attacks": [{"use": "loss-threshold"}],
-        "defenses": [{"name": "teachers", "chain": [{"use": "pate", "noise": 1.0, "queries": 10}]}],
+        "defenses": [{"name": "teachers", "chain": [{"use": "pate", "std": 1.0, "queries": 10}]}],
     }
     return {**tree, **changes}
 
@@ -120,6 +120,6 @@ def test_what_cannot_be_is_one_sentence(changes: dict[str, Any], words: str) -> 
 
 
 def test_teachers_share_no_layers_that_could_be_withheld() -> None:
-    tables = ({"use": "withhold", "layers": ["1.*"]}, {"use": "pate", "noise": 1.0, "queries": 10})
+    tables = ({"use": "withhold", "layers": ["1.*"]}, {"use": "pate", "std": 1.0, "queries": 10})
     with pytest.raises(ConfigError, match="under 'pate' they share no model"):
         Chain.build(tables).task(TASK)
