@@ -163,7 +163,7 @@ def require_shares(adversary: AdversarySettings, tables: Iterable[Table], source
     """Raises `ConfigError` for a property that the data lack, and where nobody tells shares of it apart, or none is
     there to tell. `tables` are the attacks without their labels.
     """
-    asked = [(str(one["use"]), *_facts(json.dumps(one, sort_keys=True))) for one in tables]
+    asked = [(str(one["use"]), *_facts(json.dumps(one, sort_keys=True))[:2]) for one in tables]
     telling = [(i, name) for i, (name, view, targets) in enumerate(asked) if tells_shares(view, targets)]
     if telling and not adversary.property:
         raise ConfigError(
