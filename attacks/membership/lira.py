@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Generator
 
 from fedleak.contracts.attack import Attack, Requirement, attacks
@@ -13,6 +14,7 @@ from fedleak.settings.base import Count
 
 from ..parts.applicability import records_of
 from ..parts.records.shadow_scores import likelihood_ratio, log_odds, scores_of
+from ..parts.records.shadow_versions import ratios_of_versions
 
 
 @attacks.register("lira")
@@ -33,6 +35,8 @@ class LiRA(Attack[Released]):
     cites: ClassVar = "carlini2022membership"
     shadows: Count = 64
     online: bool = True
+    versions: Count = 1
+    """Releases, the last so many, whose ratios are added up: shadows go on from one to the next as the target did."""
 
     @property
     def targets(self) -> frozenset[Kind]:
@@ -40,12 +44,15 @@ class LiRA(Attack[Released]):
 
     @property
     def requires(self) -> frozenset[Requirement]:
-        return frozenset({"candidates"})
+        return frozenset({"candidates", "earlier"} if self.versions > 1 else {"candidates"})
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
         records = records_of(observation)
         odds = log_odds(scores_of(observation.task, observation.weights, records), records)
         if not odds.isfinite().any():
             raise NotApplicable("the released weights give no candidate a finite score")
+        if self.versions > 1:
+            ratios = list(ratios_of_versions(observation, records, self.versions, self.shadows, online=self.online))
+            return Reconstruction(membership=torch.stack(ratios).sum(0).float())
         score = likelihood_ratio(observation, records, odds, self.shadows, online=self.online)
         return Reconstruction(membership=score.float())
