@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 from torch.func import vmap
 
@@ -93,7 +93,11 @@ class Spread:
 
     @classmethod
     def of(cls, odds: Float64[Tensor, "models records"], counted: Float64[Tensor, "models records"]) -> "Spread":
-        """Over the models that count for a record (1, else 0); where none does, what is usual among all records."""
+        """Over the models that count for a record (1, else 0); where none does, what is usual among all records.
+
+        What is not finite counts for nothing.
+        """
+        counted, odds = counted * odds.isfinite(), odds.nan_to_num()
         models = counted.sum(0)
         usual = (odds * counted).sum() / counted.sum().clamp_min(1.0)
         mean = torch.where(models > 0, (odds * counted).sum(0) / models.clamp_min(1.0), usual)
@@ -105,23 +109,47 @@ class Spread:
         return -(odds - self.mean).square() / (2 * self.variance) - self.variance.log() / 2
 
 
+@dataclass(frozen=True)
+class Shadows:
+    """Models of the adversary's own, and which of the records each trained on."""
+
+    stacked: NamedTensors
+    records: Batch
+    """What they were trained on some of."""
+    trained_on: Bool[Tensor, "models records"]
+    online: bool
+    """Whether these are the records that are asked about; else no model trained on any of those."""
+
+    @classmethod
+    def of(cls, view: Released | Served, records: Batch, count: int, *, online: bool) -> "Shadows":
+        """So many like the observed one; raises `NotApplicable` where there is nothing to train them on."""
+        pool = records if online else view.auxiliary
+        if pool is None or not len(pool):
+            raise NotApplicable(
+                "the adversary holds no public examples to train shadow models on; online = true needs none"
+            )
+        asked = federations_like(view, pool, count)
+        return cls(view.shadows.trained(asked), pool, asked.trains_on, online)
+
+    def likelihood_ratio(
+        self, odds: Float64[Tensor, " records"], own: Float64[Tensor, "models records"]
+    ) -> Float64[Tensor, " records"]:
+        """How much likelier the target's log-odds are of a model that trained on a record than of one that did not.
+
+        `own` is what these models give the same records. Offline how far the target is above them, in standard
+        deviations.
+        """
+        if not self.online:
+            outside = Spread.of(own, torch.ones_like(own))
+            return (odds - outside.mean) / outside.variance.sqrt()
+        trained_on = self.trained_on.double()
+        inside, outside = Spread.of(own, trained_on), Spread.of(own, 1 - trained_on)
+        return inside.log_likelihood(odds) - outside.log_likelihood(odds)
+
+
 def likelihood_ratio(
     view: Released | Served, records: Batch, odds: Float64[Tensor, " records"], count: int, *, online: bool
 ) -> Float64[Tensor, " records"]:
-    """How much likelier the target's log-odds are of a model that trained on a record than of one that did not.
-
-    Offline how far they are above those of models that trained on public records alone, in standard deviations.
-    """
-    pool = records if online else view.auxiliary
-    if pool is None or not len(pool):
-        raise NotApplicable(
-            "the adversary holds no public examples to train shadow models on; online = true needs none"
-        )
-    asked = federations_like(view, pool, count)
-    shadows = shadow_log_odds(view.task, view.shadows.trained(asked), records)
-    if not online:
-        outside = Spread.of(shadows, torch.ones_like(shadows))
-        return (odds - outside.mean) / outside.variance.sqrt()
-    trained_on = asked.trains_on.double()
-    inside, outside = Spread.of(shadows, trained_on), Spread.of(shadows, 1 - trained_on)
-    return inside.log_likelihood(odds) - outside.log_likelihood(odds)
+    """The likelihood ratio of log-odds that the target gives records, by so many models of the adversary's own."""
+    shadows = Shadows.of(view, records, count, online=online)
+    return shadows.likelihood_ratio(odds, shadow_log_odds(view.task, shadows.stacked, records))
