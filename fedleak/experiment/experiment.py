@@ -17,6 +17,7 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_shares
 from fedleak.experiment.overrides import override
+from fedleak.experiment.shadows import require_memory
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.table import Column
@@ -146,6 +147,7 @@ def require_fitting(experiment: Experiment) -> None:
     require_access(experiment, tables, chains, source.classes)
     require_hidden(experiment.adversary, tables, source)
     require_shares(experiment.adversary, tables, source)
+    require_memory(tables, experiment.task)
     for i, chain in enumerate(chains.values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long

@@ -19,10 +19,20 @@ from fedleak.contracts.served import Served, Service
 from fedleak.contracts.view import View
 from fedleak.randomness import generator
 
-COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 4, "hidden": 16, "training_steps": 10}
+COUNTS = {
+    "steps": 8,
+    "restarts": 1,
+    "iterations": 3,
+    "epochs": 2,
+    "shadows": 4,
+    "hidden": 16,
+    "training_steps": 10,
+    "copies": 2,
+}
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
 SHIPPED = [cls for cls in attacks if not cls.__module__.rpartition(".")[2].startswith(("test_", "conftest"))]
 NAMES = [cls.name for cls in SHIPPED if not issubclass(Observation, cls.declared)]
+MEMBERSHIP = [cls.name for cls in SHIPPED if cls.name in NAMES and "membership" in attacks.build(cls.name, {}).targets]
 ASKING = [cls.name for cls in SHIPPED if cls.declared is Served]
 BUDGET = 60
 
@@ -195,3 +205,32 @@ def test_of_a_service_in_another_process_it_learns_the_same_to_the_last_bit(name
     process.join()
     assert same(far, quick(name).run(here, generator(7)))
     assert not view.service.log
+
+
+CUTS = 12
+"""Models or shufflings that a figure of guessing is the mean over."""
+
+
+@pytest.mark.parametrize("name", MEMBERSHIP)
+def test_of_a_model_that_trained_on_none_of_them_it_guesses(name: str, trained, seen: Seen, told_apart) -> None:
+    """The channel cut: the same attack and knowledge, and a model that no candidate had a part in."""
+    _, drawn = trained
+    found = [told_apart(quick(name).run(seen(name, 400, candidates=drawn(100, ("cut", one))), generator(one)))
+             for one in range(CUTS)]  # fmt: skip
+    assert sum(found) / CUTS == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("name", sorted({*MEMBERSHIP} & {*ASKING}))
+def test_from_answers_to_other_questions_it_tells_no_member(name: str, overfit, serve, told_apart, batch_of) -> None:
+    """But for which classes are frequent among the answers, which is as frequent as it was, and among these members."""
+    task, candidates = overfit
+    found = []
+    for one in range(CUTS):
+        rng = generator("shuffled", one)
+
+        def shuffled(said: Tensor, rng: Any = rng) -> Tensor:
+            return said[torch.randperm(len(said), generator=rng)]
+
+        view = serve(task, 400, shuffled, candidates=candidates, num_examples=40, auxiliary=batch_of(task, 60, 9))
+        found.append(told_apart(quick(name).run(view, generator(one))))
+    assert sum(found) / CUTS == pytest.approx(0.5, abs=0.1)

@@ -102,22 +102,6 @@ def test_where_nothing_is_answered_it_guesses(overfit, serve, told_apart, querie
     assert told_apart(guess(silent)) == 0.5
 
 
-def test_answers_to_other_questions_tell_nothing(overfit, serve, told_apart):
-    task, candidates = overfit
-    found = []
-    for seed in range(12):
-        rng = generator("shuffled", seed)
-        shuffled = serve(
-            task,
-            300,
-            lambda said, rng=rng: label(said)[torch.randperm(len(said), generator=rng)],
-            candidates=candidates,
-            **KNOWN,
-        )
-        found.append(told_apart(guess(shuffled, copies=2)))
-    assert sum(found) / len(found) == pytest.approx(0.5, abs=0.06)
-
-
 def test_a_noise_that_tells_is_found_by_models_of_its_own(overfit, serve, told_apart):
     task, candidates = overfit
     view = serve(task, 1300, label, candidates=candidates, **KNOWN)
