@@ -1,31 +1,33 @@
 """Boundary distance: members are farther from where a service's label changes, which labels alone tell."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
+from jaxtyping import Bool, Float, Float64
 from pydantic import Field
-from torch import Generator
+from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
 from fedleak.errors import NotApplicable
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors
 from fedleak.progress import report
 from fedleak.settings.base import Count, Rate
 
 from ..parts.applicability import records_of
 from ..parts.records.answers import filled
-from ..parts.records.nearby import (
-    USUAL,
-    Kept,
-    copies,
-    kept_by_models,
-    kept_by_service,
-    plain_scores,
-    telling_noise,
-)
-from ..parts.records.shadow_scores import Shadows
+from ..parts.records.shadow_scores import Shadows, Spread, shadow_scores
+
+NOISES = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Standard deviations that are tried, in units of the range of a value."""
+USUAL = 0.3
+TRIED, MODELS = 4, 16
+"""Copies and models that each is tried with."""
 
 
 @attacks.register("boundary-distance")
@@ -69,21 +71,85 @@ class BoundaryDistance(Attack[Served]):
         if records.labels.dim() != 1:
             raise NotApplicable("a boundary is between labels, and these records have several")
         shadows = Shadows.of(observation, records, self.shadows, online=self.online) if self.shadows else None
-        noise = self.noise or (USUAL if shadows is None else telling_noise(task, shadows, rng))
+        noise = self.noise or (USUAL if shadows is None else _telling_noise(task, shadows, rng))
         right = torch.zeros(len(records), dtype=torch.bool)
-        found = Kept(torch.zeros(len(records)).double(), torch.zeros(len(records)).double())
-        own = Kept(torch.zeros(self.shadows, len(records)).double(), found.answered)
-        for place, copy in enumerate(copies(records, task, noise, self.copies, rng)):
+        found = _Kept(torch.zeros(len(records)).double(), torch.zeros(len(records)).double())
+        own = _Kept(torch.zeros(self.shadows, len(records)).double(), found.answered)
+        for place, copy in enumerate(_copies(records, task, noise, self.copies, rng)):
             report(place, self.copies + 1)
-            answered, kept = kept_by_service(observation, copy)
+            answered, kept = _kept_by_service(observation, copy)
             if not answered.any():
                 break
             right = kept if not place else right
             found.kept += kept
             found.answered += answered
             if shadows is not None:
-                own.kept += kept_by_models(task, shadows.stacked, copy) & answered
-        score = plain_scores(right, found)
+                own.kept += _kept_by_models(task, shadows.stacked, copy) & answered
+        score = _plain_scores(right, found)
         if shadows is not None:
             score = shadows.likelihood_ratio(found.log_odds, own.log_odds)
         return Reconstruction(membership=filled(score).float())
+
+
+@dataclass
+class _Kept:
+    """Of each record how many of its copies were answered, and how many of these with its own label."""
+
+    kept: Float64[Tensor, "*models records"]
+    answered: Float64[Tensor, " records"]
+
+    @property
+    def log_odds(self) -> Float64[Tensor, "*models records"]:
+        """Of a copy keeping the label, with half a copy more of either kind; NaN where nothing was answered."""
+        odds = ((self.kept + 0.5) / (self.answered - self.kept + 0.5)).log()
+        return torch.where(self.answered > 0, odds, torch.nan)
+
+
+def _copies(records: Batch, task: Task, noise: float, count: int, rng: Generator) -> Iterator[Batch]:
+    """The records as they are, and then so many times with Gaussian noise, clamped to the range."""
+    if not task.space.continuous:
+        raise NotApplicable(f"{task.space.words} have no noisy copies: a small change of a value is another value")
+    yield records
+    for _ in range(count):
+        noisy = records.inputs + noise * task.space.extent * torch.randn(records.inputs.shape, generator=rng)
+        yield replace(records, inputs=task.space.clamped(noisy))
+
+
+def _kept_by_service(view: Served, copy: Batch) -> tuple[Bool[Tensor, " records"], Bool[Tensor, " records"]]:
+    """Which records were answered, as far as the budget goes, and which of these with their own label."""
+    answered = torch.zeros(len(copy), dtype=torch.bool)
+    kept = torch.zeros(len(copy), dtype=torch.bool)
+    asked = copy.inputs[: view.service.remaining]
+    if len(asked):
+        said = view.service.ask(asked)
+        answered[: len(asked)] = said.isfinite().all(1)
+        kept[: len(asked)] = said.nan_to_num().argmax(1) == copy.labels[: len(asked)]
+    return answered, kept & answered
+
+
+def _kept_by_models(task: Task, stacked: NamedTensors, copy: Batch) -> Bool[Tensor, "models records"]:
+    """Of each model which records have their own label."""
+    return torch.cat([scores.argmax(2) == copy.labels for scores in shadow_scores(task, stacked, copy)])
+
+
+def _telling_noise(task: Task, shadows: Shadows, rng: Generator) -> float:
+    """The noise at which models of the adversary's own differ most between records they did and did not train on."""
+    some = {name: value[:MODELS] for name, value in shadows.stacked.items()}
+    trained_on = shadows.trained_on[:MODELS].double()
+
+    def telling(noise: float) -> float:
+        each = [
+            _kept_by_models(task, some, copy).double() for copy in _copies(shadows.records, task, noise, TRIED, rng)
+        ]
+        odds = _Kept(torch.stack(each).sum(0), torch.full((len(shadows.records),), TRIED + 1.0).double()).log_odds
+        inside, outside = Spread.of(odds, trained_on), Spread.of(odds, 1 - trained_on)
+        both = (trained_on.sum(0) > 0) & (trained_on.sum(0) < len(trained_on))
+        apart = (inside.mean - outside.mean)[both].mean()
+        return float(apart / (inside.variance + outside.variance).sqrt())
+
+    return max(NOISES, key=telling)
+
+
+def _plain_scores(right: Bool[Tensor, " records"], found: _Kept) -> Float[Tensor, " records"]:
+    """Copies that keep the label, by share; 0 where the record itself has another one, NaN where nothing was said."""
+    return torch.where(found.answered > 0, right * found.kept / found.answered.clamp_min(1.0), torch.nan)

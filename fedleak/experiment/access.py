@@ -11,18 +11,19 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
-from fedleak.errors import ConfigError
+from fedleak.errors import ConfigError, NotApplicable
 from fedleak.formatting import listed
 from fedleak.learning.having import require_property
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, require_table, space_of_source
+from fedleak.learning.stacked_federations import require_room
 from fedleak.learning.table import Column
 from fedleak.learning.table import Table as Rows
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
-from fedleak.tasks import source_of
+from fedleak.tasks import source_of, task_of
 
 LEAST_OF_TWO = 2
 """Questions without which two versions cannot be asked the same."""
@@ -212,3 +213,24 @@ def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: s
             f"{where}: '{name}' limits the answers of a day; say for how many days the adversary asks, as in "
             "adversary.patience = 30"
         )
+
+
+def require_memory(tables: Iterable[Table], settings: TaskSettings) -> None:
+    """Raises `ConfigError` where an attack on a model would train more models like it than memory has room for.
+
+    `tables` are the attacks without their labels.
+    """
+    counts = {i: _own_models(table) for i, table in enumerate(tables) if sees_model(table)}
+    if not any(counts.values()):
+        return
+    task = task_of(settings)
+    for i, count in counts.items():
+        try:
+            require_room(task, count)
+        except NotApplicable as error:
+            raise ConfigError(f"attacks.{i}.shadows: {error}") from error
+
+
+def _own_models(table: Table) -> int:
+    """How many models of its own an attack trains: its option of that name, 0 where it has none."""
+    return int(getattr(attacks.from_table(table), "shadows", 0))

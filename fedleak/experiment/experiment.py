@@ -15,9 +15,8 @@ from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
-from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_shares
+from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_memory, require_shares
 from fedleak.experiment.overrides import override
-from fedleak.experiment.shadows import require_memory
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.table import Column

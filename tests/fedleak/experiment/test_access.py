@@ -1,13 +1,18 @@
 """What nobody gets at cannot be attacked, and a service that nobody asks is a mistake; one sentence each."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from fedleak.cli.app import app
 from fedleak.errors import ConfigError
+from fedleak.experiment.access import require_memory
 from fedleak.experiment.experiment import Experiment, parse_experiment
 from fedleak.experiment.grid import parse_campaign
 from fedleak.learning.space import require_table
+from fedleak.settings.task import TaskSettings
 from fedleak.tasks import task_of
 
 ASKING, READING = {"use": "confidence-inversion"}, {"use": "mi-face"}
@@ -153,3 +158,32 @@ def test_shares_that_nobody_has_or_tells_are_refused(attack: str, task: str, pro
     with pytest.raises(ConfigError) as refused:
         asking(attack, task, property=property, shares=shares)
     assert str(refused.value).startswith(sentence)
+
+
+MODELS = """
+name = "many"
+task = "digits-mlp"
+federation = {{ release = "last", examples = 60 }}
+adversary = {{ queries = 100 }}
+attacks = [{{ use = "loss-threshold" }}, {{ use = "served-gap" }}, {{ use = "{attack}", shadows = {shadows} }}]
+defenses = [{{ name = "none" }}]
+"""
+
+
+@pytest.mark.parametrize("attack", ["lira", "served-lira", "boundary-distance", "shadow-models"])
+def test_more_than_memory_is_one_sentence_before_anything_runs(attack: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "many.toml", tmp_path / "out"
+    path.write_text(MODELS.format(attack=attack, shadows=10**6))
+    said = CliRunner().invoke(app, ["run", str(path), "--out", str(out)])
+    assert said.exit_code == 2
+    sentence = " ".join(said.output.split())
+    assert "attacks.2.shadows: 1000000 models of 'digits-mlp' take 35.8 GiB, and at most 2 are trained" in sentence
+    assert "lower 'shadows' to 55865 or fewer" in sentence
+    assert not out.exists()
+
+
+def test_what_fits_and_attacks_without_models_of_their_own_pass() -> None:
+    task = TaskSettings.model_validate("digits-mlp")
+    require_memory([{"use": "lira", "shadows": 55865}, {"use": "gap"}, {"use": "dlg"}], task)
+    with pytest.raises(ConfigError, match=r"attacks\.0\.shadows"):
+        require_memory([{"use": "lira", "shadows": 55866}], task)
