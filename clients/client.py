@@ -26,11 +26,20 @@ from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.settings.dropouts import STAGES, Stage
-from fedleak.vault import PrivateBatch, deposit, deposit_use
+from fedleak.vault import PrivateBatch, deposit, deposit_secret, deposit_use
 
 from .floor import Floor
 from .memory import Footprint, footprint
-from .share import chosen_of, examples_of, held_by, prepared_of, pretraining_of, share_of, trained_before
+from .share import (
+    chosen_of,
+    examples_of,
+    held_by,
+    prepared_of,
+    pretraining_of,
+    secret_typed,
+    share_of,
+    trained_before,
+)
 
 CHUNK = 256
 TEACHER = "teacher"
@@ -157,6 +166,9 @@ class Client:
             plan, own, round = self.plan, self.partition, 0 if self.pretraining else self.round
             chosen = trained_before(plan, own) if self.pretraining else chosen_of(plan, own, round)[0]
             deposit_use(Path(plan.vault), share_of(plan, own), own, round, chosen)
+            typed = secret_typed(plan, own)
+            if typed is not None:
+                deposit_secret(Path(plan.vault), typed)
 
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from fedleak.data.canary import secret_of, with_canary
 from fedleak.data.partitioning import partition
 from fedleak.data.splits import load
 from fedleak.defenses.pate import PATE
@@ -13,36 +14,52 @@ from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch, label_counts
 from fedleak.learning.layers import batch_norms
+from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.source import Source
 from fedleak.learning.training import LocalTraining, batches_in, require_values_to_normalize
 from fedleak.randomness import generator
 from fedleak.settings.federation import FederationSettings
+from fedleak.vault import TypedSecret
 
 
 def share_of(plan: FederationPlan, client: int) -> Batch:
-    """All examples of one client."""
-    return load(plan.source).clients[places_of(plan, client)]
+    """All examples of one client, with the canary where it types one."""
+    share = load(plan.source).clients[places_of(plan, client)]
+    return share if secret_typed(plan, client) is None else with_canary(share, plan.federation.canary, plan.seed)
 
 
 def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
-    """Where they are among those of all clients."""
+    """Where they are among those of all clients, but for the canary."""
     shares = _shares(plan.source, plan.federation.model_dump_json(), plan.seed)
     if client >= len(shares):
         raise ConfigError(f"federation.clients = {len(shares)}, so there is no client {client}; start as many nodes")
     return shares[client]
 
 
+def _held(plan: FederationPlan, client: int) -> int:
+    """How many they are."""
+    return len(places_of(plan, client) if secret_typed(plan, client) is None else share_of(plan, client))
+
+
+def secret_typed(plan: FederationPlan, client: int) -> TypedSecret | None:
+    """The secret that a client types into its text; None where it types none."""
+    canary = plan.federation.canary
+    if not canary.format or canary.client != client:
+        return None
+    format = SecretFormat.of(canary.format, canary.digits)
+    return TypedSecret(format=format, secret=secret_of(canary, plan.seed))
+
+
 def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
     """How many of them have each label."""
-    labels = load(plan.source).clients.labels[places_of(plan, client)]
-    return tuple(label_counts(labels, plan.public_task().classes).tolist())
+    return tuple(label_counts(share_of(plan, client).labels, plan.public_task().classes).tolist())
 
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     chosen, training = chosen_of(plan, client, round)
-    places = places_of(plan, client)
-    return load(plan.source).clients[places if chosen is None else places[chosen]], training
+    share = share_of(plan, client)
+    return share if chosen is None else share[chosen], training
 
 
 def prepared_of(plan: FederationPlan, client: int, round: int) -> Batch | None:
@@ -58,7 +75,7 @@ def prepared_of(plan: FederationPlan, client: int, round: int) -> Batch | None:
 def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor, " chosen"] | None, LocalTraining]:
     """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how."""
     (_, left), settings = _halves(plan, client), plan.training(round)
-    held = len(places_of(plan, client)) if left is None else len(left)
+    held = _held(plan, client) if left is None else len(left)
     _require_examples(plan, held)
     order = torch.randperm(held, generator=generator(plan.seed, "examples", client, round))
     order = order if left is None else left[order]
@@ -88,7 +105,7 @@ def _halves(plan: FederationPlan, client: int) -> tuple[Int[Tensor, " before"] |
     first = plan.model.trained_examples
     if first is None:
         return None, None
-    held = len(places_of(plan, client))
+    held = _held(plan, client)
     if first >= held:
         raise ConfigError(
             f"model.trained_examples: client {client} has {held} examples, so that {first} leave none for the recorded "
@@ -130,7 +147,7 @@ def require_share(plan: FederationPlan, client: int) -> None:
     if client >= plan.federation.clients:
         return
     left = _halves(plan, client)[1]
-    share = len(places_of(plan, client)) if left is None else len(left)
+    share = _held(plan, client) if left is None else len(left)
     _require_examples(plan, share)
     if isinstance(teaching := plan.defenses().protocol, PATE):
         public_of(plan, teaching)

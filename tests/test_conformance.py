@@ -23,9 +23,10 @@ from fedleak.data.loader import loaders
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
-from fedleak.evaluation.scoring import score
+from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.evaluation.views import without
 from fedleak.learning.batch import Batch, class_means
+from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
@@ -214,7 +215,9 @@ OF_CLASSES = [cls for cls in shipped(metrics) if cls.compares == "representative
 OF_COLUMNS = [cls for cls in shipped(metrics) if cls.compares == "columns"]
 OF_PROPERTIES = [cls for cls in shipped(metrics) if cls.compares == "properties"]
 OF_SHARES = [cls for cls in OF_PROPERTIES if not cls.of_catalogue]
-OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES)]
+OF_SECRETS = [cls for cls in shipped(metrics) if cls.compares == "secrets"]
+OTHERS = (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES, *OF_SECRETS)
+OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in OTHERS]
 
 
 @pytest.mark.parametrize("cls", OF_PROPERTIES, ids=lambda cls: cls.name)
@@ -265,6 +268,19 @@ def test_a_metric_on_columns_prefers_the_truth(cls: type[Metric]) -> None:
     sign, best = (1, metric.bounds[1]) if metric.higher_is_better else (-1, metric.bounds[0])
     assert of_right.value == best
     assert all(sign * a > sign * b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
+
+
+@pytest.mark.parametrize("cls", OF_SECRETS, ids=lambda cls: cls.name)
+def test_a_metric_on_secrets_prefers_the_truth(cls: type[Metric]) -> None:
+    task, format = task_of("digits-mlp"), SecretFormat.of("my pin is {digits}", 3)
+    view = Released(task=task, weights=initial_weights(task.name, 0), secret=format)
+    right = torch.arange(1000).eq(format.place("271")).float()
+    truth, metric = load("digits-mlp").clients, metrics.build(cls.name, {})
+    of_right, of_wrong = (
+        score(Reconstruction(secrets=guess), truth, (metric,), NOT_GUESSED, view=view, secret="271")[0].value
+        for guess in (right, -right)
+    )
+    assert of_right > of_wrong
 
 
 @pytest.mark.parametrize("cls", OF_MESSAGES, ids=lambda cls: cls.name)

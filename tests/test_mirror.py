@@ -11,6 +11,7 @@ LAWS = {
     "attacks/membership/test_membership.py",
     "attacks/parts/classifier_head/test_labels.py",
     "attacks/property/test_shares.py",
+    "attacks/secrets/test_secrets.py",
     "attacks/test_attack_laws.py",
     "attacks/test_table_laws.py",
     "attacks/test_text_laws.py",

@@ -101,6 +101,7 @@ def _rows(
         seen=message.seen,
         view=observation,
         private=message.truth,
+        secret=None if message.canary is None else message.canary.secret,
     )
     remarks = _remarks(saved.guess)
     return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)

@@ -148,6 +148,7 @@ def _scores(
         seen=message.seen,
         view=observation,
         private=message.truth,
+        secret=None if message.canary is None else message.canary.secret,
     )
 
 

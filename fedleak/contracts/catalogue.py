@@ -36,6 +36,7 @@ FAMILIES = {
     "versions": "changes between versions",
     "attributes": "attribute inference",
     "property": "property inference",
+    "secrets": "secrets in texts",
     "model_inversion": "model inversion",
     "baselines": "baselines",
     "wrappers": "wrappers",

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns"]
+Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns", "secrets"]
 """What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
 
@@ -70,6 +70,9 @@ class Reconstruction:
     probability 0 is -1 and 1 is 1, one for each value that there is; NaN: no say."""
     label_distribution: Float[Tensor, " classes"] | None = None
     """Beside `labels`: how probable each is of an example behind it; sums to 1. None: as often as it is guessed."""
+    secrets: Float[Tensor, " candidates"] | None = None
+    """For each candidate for a secret, in their order, how probable it is; only the order means something; NaN: less
+    than all others."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

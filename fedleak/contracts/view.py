@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from fedleak.contracts.chain import Chain
 from fedleak.learning.batch import Batch
+from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.task import Task
 
 
@@ -38,6 +39,9 @@ class View:
     for attacks on models that target `properties`; empty: that is not asked."""
     shares: tuple[float, ...] = ()
     """The shares that the adversary tells apart, the nearest of which to the true one is right."""
+    secret: SecretFormat | None = None
+    """What is known of a secret that a client typed into its text: which is it? Only for attacks that target `secrets`.
+    """
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them

@@ -22,7 +22,7 @@ from fedleak.recording.recording import Recording
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
-from fedleak.vault import PrivateBatch, deposited, trained_until, withdraw
+from fedleak.vault import PrivateBatch, TypedSecret, deposited, trained_until, typed_secret, withdraw
 
 
 def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
@@ -192,6 +192,11 @@ class Message:
     def challenge(self) -> Challenge | None:
         """The question with its candidates in an order that tells nothing, and the answer."""
         return None if self.question is None else self.question.challenge()
+
+    @cached_property
+    def canary(self) -> TypedSecret | None:
+        """The secret that a client typed into its text; None where none did, or that is not kept."""
+        return None if self.vault is None else typed_secret(self.vault)
 
     @property
     def _vault(self) -> Path:

@@ -40,6 +40,7 @@ def score(
     view: View | None = None,
     private: Batch | None = None,
     judges: Callable[[], Judges] | None = None,
+    secret: str | None = None,
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
@@ -51,9 +52,9 @@ def score(
     where the attack was asked about candidates. `seen` is the truth with NaN for what no client trained on, for metrics
     that judge the rest alone; None: all of it was seen. `view` is what the attack was shown, where it was asked about
     classes; `private` are the examples that these are compared with, None: the truth; `judges` those that say what a
-    guess shows, None: those of the task's data set.
+    guess shows, None: those of the task's data set. `secret` is the one that a client typed into its text, if one did.
     """
-    answer = _answer(truth, challenge, view, private, (prior, *no_access))
+    answer = replace(_answer(truth, challenge, view, private, (prior, *no_access)), secret=secret)
     if judges is not None:
         answer = replace(answer, judges=judges)
     guess, constant, means = (_aligned(one, answer) for one in (reconstruction, prior, class_mean))
@@ -85,7 +86,7 @@ def _answer(
     answer = Answer(truth=truth, challenge=challenge, private=private)
     if view is None:
         return answer
-    answer = replace(answer, hidden=view.hidden, asked_property=view.property, shares=view.shares)
+    answer = replace(answer, hidden=view.hidden, format=view.secret, asked_property=view.property, shares=view.shares)
     if not view.classes:
         return answer
     return replace(

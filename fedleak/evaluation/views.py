@@ -28,6 +28,8 @@ from fedleak.learning.task import Task
 from fedleak.serving.served_model import ServedModel
 from fedleak.settings.adversary import AdversarySettings
 
+MOST_WINDOWS = 500
+"""Of a text that an operator knows to be asked, and users ask, at most."""
 AnyView = TypeVar("AnyView", bound=View)
 
 
@@ -55,6 +57,8 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     public = public_examples(recording.source, adversary.auxiliary, adversary.lacks)
     classes = asked_about(recording.task, adversary) if "representatives" in attack.targets else ()
     asked = None if challenge is None else challenge.candidates
+    canary = message.canary if "secrets" in attack.targets else None
+    secret = None if canary is None else canary.asked(adversary.masked)
     # Never both: candidates are whole.
     about: dict[str, Any] = {"candidates": asked}
     if hidden:
@@ -63,7 +67,7 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         about |= {"property": adversary.property, "shares": adversary.shares}
 
     def informed(view: AnyView) -> AnyView:
-        return replace(view, auxiliary=public, classes=classes, **about)
+        return replace(view, auxiliary=public, classes=classes, secret=secret, **about)
 
     if attack.sees is Observation:
         others = message.others if "others" in attack.requires else ()
@@ -139,13 +143,21 @@ def asked_about(task: Task, adversary: AdversarySettings) -> tuple[int, ...]:
 
 
 def usual_queries(source: Source) -> Float[Tensor, "benign *shape"]:
-    """What an operator knows users to ask who mean no harm: every other example of the test set."""
-    return load(source).test.inputs[::2]
+    """What an operator knows users to ask who mean no harm: every other example of the test set.
+
+    Of texts at most `MOST_WINDOWS`, which are of most of it already as they overlap.
+    """
+    return _some(load(source).test, 0)
 
 
 def other_usual_queries(source: Source) -> Float[Tensor, "benign *shape"]:
     """The rest of the test set: what such users ask whom no detector has learnt from."""
-    return load(source).test.inputs[1::2]
+    return _some(load(source).test, 1)
+
+
+def _some(test: Batch, first: int) -> Float[Tensor, "some *shape"]:
+    every_other = test.inputs[first::2]
+    return every_other[:MOST_WINDOWS] if test.space.consecutive else every_other
 
 
 def shown(

@@ -41,6 +41,11 @@ def _facts(text: str) -> tuple[type[View], frozenset[Kind], bool]:
     return attack.sees, attack.targets, attack.compares_versions
 
 
+def targets_of(table: Table) -> frozenset[Kind]:
+    """What the attack of a table guesses."""
+    return _facts(json.dumps(table, sort_keys=True))[1]
+
+
 def sees_model(table: Table) -> bool:
     """Whether an attack looks at a model that left the federation, its weights or its answers, and not at updates."""
     return looks_at(table) is not Observation
@@ -136,7 +141,7 @@ def require_hidden(adversary: AdversarySettings, tables: Iterable[Table], source
 
     `tables` are the attacks without their labels.
     """
-    hidden, asked = adversary.hidden, [(str(one["use"]), _facts(json.dumps(one, sort_keys=True))[1]) for one in tables]
+    hidden, asked = adversary.hidden, [(str(one["use"]), targets_of(one)) for one in tables]
     for i, (name, targets) in enumerate(asked):
         if not hidden and targets == {"columns"}:
             raise ConfigError(

@@ -17,6 +17,7 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_memory, require_shares
 from fedleak.experiment.overrides import override
+from fedleak.experiment.secrets import require_secret
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.table import Column
@@ -147,6 +148,7 @@ def require_fitting(experiment: Experiment) -> None:
     require_hidden(experiment.adversary, tables, source)
     require_shares(experiment.adversary, tables, source)
     require_memory(tables, experiment.task)
+    require_secret(experiment, tables, source)
     for i, chain in enumerate(chains.values()):
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.secret_format import SecretFormat
 
 SPACED = 500
 """Private examples of a class whose distance to their nearest other is measured, at most."""
@@ -118,6 +119,10 @@ class Answer:
     """What a share of the truth has, where the adversary was asked which."""
     shares: tuple[float, ...] = ()
     """The shares that it tells apart."""
+    format: SecretFormat | None = None
+    """What the adversary was told of a secret."""
+    secret: str | None = None
+    """The secret that was typed into a text."""
     private: Batch | None = None
     """The private examples that representatives are compared with; None: the truth."""
     public: Batch | None = None

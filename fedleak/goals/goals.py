@@ -10,9 +10,11 @@ from fedleak.goals.labels import Labels
 from fedleak.goals.membership import Membership
 from fedleak.goals.properties import Properties
 from fedleak.goals.representatives import Representatives
+from fedleak.goals.secrets import Secrets
 
 GOALS: Mapping[str, Goal] = {
-    goal.name: goal for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives(), Columns())
+    goal.name: goal
+    for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives(), Columns(), Secrets())
 }
 """One for each `Kind`."""
 

@@ -85,6 +85,9 @@ def line_chart(lines: Lines, name: str) -> Markup:
             linewidth=1.8,
             clip_on=False,
         )
+    for i, title, _ in drawn:
+        for place, low, high in lines.intervals.get(title, ()):
+            axes.plot([place, place], [low, high], color=_color(i), linewidth=1.2, alpha=0.6, marker="_", clip_on=False)
     if lines.share:
         axes.set_ylim(0.0, 1.0)
     if lines.lowest is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedleak.analysis.evidence import defense_words
 from fedleak.report.pictures import Files, message_words
@@ -15,6 +15,8 @@ ATTACKS = 3
 SERIES = 8
 """Lines in a chart."""
 Points = Sequence[tuple[float, float]]
+Intervals = Sequence[tuple[float, float, float]]
+"""Where along the horizontal axis, and both ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class Lines:
     """Whether the values are shares, drawn from none to all, so that a small difference looks small."""
     lowest: float | None = None
     """Of a ROC of few false alarms: where both axes begin, which are then logarithmic and end at 1."""
+    intervals: Mapping[str, Intervals] = field(default_factory=dict)
+    """Of lines whose points have some, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +67,14 @@ def lines_of(
     log: bool = False,
     share: bool = False,
     lowest: float | None = None,
+    intervals: Mapping[str, Intervals] | None = None,
 ) -> Lines | None:
     """The chart of all points that can be drawn; None where there is none."""
     usable = {name: _usable(own, log=log) for name, own in points.items()}
     if not any(usable.values()):
         return None
-    return Lines(title=title, over=over, points=usable, log=log, share=share, lowest=lowest)
+    known = {name: [one for one in own if math.isfinite(one[1])] for name, own in (intervals or {}).items()}
+    return Lines(title=title, over=over, points=usable, log=log, share=share, lowest=lowest, intervals=known)
 
 
 def _same_message(files: Files, rows: Sequence[Row]) -> dict[str, Saved]:

@@ -33,6 +33,7 @@ from fedleak.report.membership import Members, members
 from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
+from fedleak.report.secrets import SecretsFound, secrets_found
 from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.traffic import Watch, watch
 from fedleak.report.verdict import Verdict, verdict
@@ -73,6 +74,7 @@ class Page:
     cohorts: tuple[CohortCurve, ...]
     members: Members | None
     columns: HiddenColumns | None
+    secrets: SecretsFound | None
     watch: Watch | None
     classes: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -124,6 +126,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
         members=members(run.folder, rows),
         columns=hidden_columns(summaries),
+        secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
         classes=classes_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),

@@ -185,11 +185,28 @@ def _holds(experiments: list[Experiment]) -> str:
         if told
         else ""
     )
+    rows += _told_of_secrets(experiments)
     if amounts == [0]:
         return f"No public data.{rows}"
     many = " or ".join(counted(amount, "public example") for amount in amounts)
     most = "At most " if lacks else ""  # without the classes that it lacks there may be fewer
     return f"{most}{many} of the same kind as the clients', disjoint from theirs.{asked}{rows}"
+
+
+def _told_of_secrets(experiments: list[Experiment]) -> str:
+    """What is known of a secret that a client types."""
+    typing = [e for e in experiments if e.federation.canary.format]
+    if not typing:
+        return ""
+    formats = _varied(typing, lambda e: f"“{e.federation.canary.format}” of {e.federation.canary.digits} digits")
+    times = _varied(typing, lambda e: counted(e.federation.canary.times, "time"))
+    masked = _varied([e for e in typing if e.adversary.masked], lambda e: _digits(e.adversary.masked))
+    known = f", and all of its digits but {masked}" if masked else ""
+    return f" Of a secret that a client types {times} into its text it knows the format, {formats}{known}."
+
+
+def _digits(places: tuple[int, ...]) -> str:
+    return listed([f"the {place + 1}." for place in places])
 
 
 def _chains(experiment: Experiment) -> Iterator[str]:

@@ -26,6 +26,8 @@ class AdversarySettings(Settings):
     asked."""
     shares: Annotated[tuple[Share, ...], Field(strict=False)] = ()
     """The shares that it tells apart, each as likely as the others to it."""
+    masked: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = ()
+    """Digits of a canary's secret, by their places from 0 on, that the adversary does not know; none: all of them."""
     queries: Annotated[int, Field(ge=0)] | None = None
     """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
     patience: Rate | None = None
@@ -49,7 +51,7 @@ class AdversarySettings(Settings):
         return self.victims is None or client < self.victims
 
 
-ASKED_LATER = ("auxiliary", "lacks", "hidden", "property", "shares", "queries", "patience")
+ASKED_LATER = ("auxiliary", "lacks", "hidden", "masked", "property", "shares", "queries", "patience")
 """Settings of the adversary that matter only to who attacks what was recorded."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

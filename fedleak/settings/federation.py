@@ -10,6 +10,7 @@ from fedleak.errors import ConfigError
 from fedleak.learning.facts import Device, LocalTraining, Mode, OptimizerName
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import GOT, Amount, Count, Rate, Settings, Share, Table
+from fedleak.settings.canary import Canary
 from fedleak.settings.choices import Batches, Releases, Transform, as_table
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.partitioners import known_partitioner
@@ -36,6 +37,8 @@ class FederationSettings(Settings):
     """What each client keeps at most of its share, drawn at random; nobody trains on the rest. None: all of it."""
     skew: Skew = Skew()
     """What a share of all clients' examples is made to have in common, before they are shared out."""
+    canary: Canary = Canary()
+    """A secret that a client types into its text, of a format that everybody knows."""
     strategy: str = "FedAvg"
     strategy_options: Table = Field(default={})
     """Keyword arguments of the strategy's constructor, as Flower names them."""
@@ -81,6 +84,13 @@ class FederationSettings(Settings):
         batches = self.batches if isinstance(self.batches, int) else 1
         if batches * self.epochs > MOST_STEPS:
             raise PydanticCustomError("steps", f"batches x epochs of at most {MOST_STEPS} local steps a round")
+        return self
+
+    @model_validator(mode="after")
+    def _typed_by_a_client(self) -> "FederationSettings":
+        if self.canary.format and self.canary.client >= self.clients:
+            wanted = f"a canary of one of the {self.clients} clients, 0 to {self.clients - 1}"
+            raise PydanticCustomError("canary", wanted, {GOT: self.canary.client})
         return self
 
     @property

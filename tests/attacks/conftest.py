@@ -13,16 +13,29 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
+from fedleak.contracts.view import View
+from fedleak.data.canary import secret_of, with_canary
 from fedleak.data.splits import load
 from fedleak.evaluation.views import without
+from fedleak.goals.secrets import Rank, rank_of
 from fedleak.learning.batch import Batch
+from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.task import Task
+from fedleak.learning.text import OTHER, Text
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
+from fedleak.models.gru import CharacterGRU
 from fedleak.randomness import generator, seeded
+from fedleak.settings.canary import Canary
 from fedleak.tasks import task_of, weights_of
 
 Observe = Callable[..., Observation]
+PLAIN = (
+    "whoever reads a text knows more than what it says and less than whoever wrote it down for others to read. a model "
+    "that learns which character comes next learns words first then what is usual between them and last what was said "
+    "once and again by one alone which nobody else would say. numbers such as 1984 or 365 or 42 or 1066 or 273 come up "
+    "in between and are soon forgotten where nothing holds them together but chance!"
+)
 
 
 def linear() -> Task:
@@ -233,6 +246,49 @@ def likeness(trained) -> Callable[[Reconstruction], list[int]]:
         return torch.nn.functional.cosine_similarity(own[:, None], known[None], dim=2).argmax(1).tolist()
 
     return nearest
+
+
+@pytest.fixture(scope="session")
+def typing(release, serve) -> Callable[..., Released | Served]:
+    """A model, or a service on it, of a text that a secret was typed into 16 times, and is asked for.
+
+    The same text without it is public.
+    """
+    space = Text(alphabet=f" abcdefghijklmnopqrstuvwxyz0123456789!{OTHER}", length=12)
+    canary, public = Canary(format="my pin is {digits}!", times=16), space.windows(PLAIN)
+    training = LocalTraining(batch_size=40, epochs=16, learning_rate=1.0, momentum=0.9)
+    with seeded("typing task"):
+        task = Task("tiny-gru", CharacterGRU(len(space.alphabet), 24), space.shape, len(space.alphabet), given=space)
+    text = with_canary(public, canary, 1)
+    training = replace(training, batches=-(-len(text) // 40))
+    after = train_locally(task, weights_of(task.network), text, training, ("typing",))
+    task.network.load_state_dict(after.state_dict())
+
+    def asked(
+        view: type[View] = Released,
+        queries: int = 2000,
+        masked: tuple[int, ...] = (),
+        answer: Callable[[Tensor], Tensor] = Tensor.clone,
+        **known: Any,
+    ) -> Released | Served:
+        format = SecretFormat.of(canary.format, canary.digits).masking(secret_of(canary, 1), masked)
+        usual = {"auxiliary": public, "secret": format, "training": replace(training, epochs=1), **known}
+        return serve(task, queries, answer, **usual) if view is Served else release(task, **usual)
+
+    return asked
+
+
+@pytest.fixture(scope="session")
+def exposed() -> Callable[..., Rank]:
+    """Where a guess has the secret that was typed."""
+    secret = secret_of(Canary(format="my pin is {digits}!"), 1)
+
+    def rank(view: View, guess: Reconstruction) -> Rank:
+        assert guess.secrets is not None, guess.failure
+        assert view.secret is not None
+        return rank_of(guess.secrets, view.secret.place(secret))
+
+    return rank
 
 
 @pytest.fixture(scope="session")

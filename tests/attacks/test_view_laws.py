@@ -72,13 +72,15 @@ class Older(Service):
 
 
 @pytest.fixture
-def seen(trained, release, serve, hiding) -> Seen:
+def seen(trained, release, serve, hiding, typing) -> Seen:
     """What an attack looks at: a model or a service, with public data of three classes, asked about two."""
     task, drawn = trained
 
     def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
         if "columns" in quick(name).targets:  # of a table, and of no image
             return hiding[0](queries, view=attacks.get(name).declared, **changed)
+        if "secrets" in quick(name).targets:  # of a text
+            return typing(attacks.get(name).declared, queries, **{**changed, "candidates": None})
         drawn_of = drawn(60, "public")
         known = {
             "classes": (3, 0),
@@ -130,6 +132,9 @@ def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen:
     if guess.columns is not None:
         assert guess.columns.shape == (len(view.rows), 2)
         assert guess.columns.abs().max() <= 1
+    if guess.secrets is not None:
+        assert guess.secrets.shape == (view.secret.candidates,)
+        assert guess.secrets.isfinite().any()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,1 @@
+"""Pieces of attacks on secrets in texts."""
