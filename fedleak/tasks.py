@@ -8,7 +8,7 @@ from torch import nn
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.criterion import criterion_of
 from fedleak.contracts.data import described, source_of_table
-from fedleak.contracts.model import models
+from fedleak.contracts.model import models, require_loss
 from fedleak.contracts.network import network_of
 from fedleak.contracts.source import (
     CATALOGUE,
@@ -112,5 +112,7 @@ def _task(settings: TaskSettings, source: Source) -> Task:
 
 def _network(settings: TaskSettings, source: Source) -> nn.Module:
     if settings.is_short:
-        return models.build(parse_name(settings.label)[1], {}, "task").on(source)
+        model = models.build(parse_name(settings.label)[1], {}, "task")
+        require_loss(model, source, settings.loss)
+        return model.on(source)
     return network_of(settings, source)

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 from fedleak.contracts.foreign import arguments_for
 from fedleak.contracts.imports import imported
+from fedleak.contracts.model import LIKELIHOOD
 from fedleak.contracts.network import BINARY, as_it_is, outputs_allowed, require_scores
 from fedleak.errors import ConfigError, did_you_mean, first_line
 from fedleak.learning.batch import Batch, as_shares
+from fedleak.learning.likelihood import Likelihood
 from fedleak.learning.loss import Criterion, CrossEntropy, Labels, OneAgainstRest, Scores, SquaredError
 from fedleak.learning.networks import tried
 from fedleak.learning.source import Source
@@ -36,14 +38,11 @@ class _Binary(Settings):
     positive_weight: Rate | None = None
 
 
-class _Nothing(Settings):
-    pass
-
-
 Loss = str | Callable[..., Tensor]
 LEVELS = [step / 20 for step in range(-80, 81)]
 """Scores that a user's loss is tried at, to see which it takes for a label."""
-NAMES = ("cross-entropy", BINARY, "mean-squared-error")
+PLAIN = {"mean-squared-error": SquaredError, LIKELIHOOD: Likelihood}
+NAMES = ("cross-entropy", BINARY, *PLAIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +179,9 @@ def _criterion_for(loss: Loss, options: Table, classes: int, single_logit: bool,
         return _cross_entropy(chosen.class_weights, chosen.label_smoothing, classes)
     if loss == BINARY:
         return _binary(parse_settings(_Binary, options, OPTIONS).positive_weight, single_logit)
-    if loss == "mean-squared-error":
-        parse_settings(_Nothing, options, OPTIONS)
-        return SquaredError()
+    if loss in PLAIN:
+        parse_settings(Settings, options, OPTIONS)
+        return PLAIN[loss]()
     raise ConfigError(f"{PLACE}: no loss is called '{loss}'{did_you_mean(loss, (*NAMES, 'MODULE:NAME'))}")
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from fedleak.contracts.foreign import arguments_for, parameters_of
 from fedleak.contracts.imports import imported
-from fedleak.contracts.model import models
+from fedleak.contracts.model import models, require_loss
 from fedleak.errors import ConfigError, DataError, did_you_mean, echo, first_line
 from fedleak.learning.facts import Mode
 from fedleak.learning.layers import normalize_inputs
@@ -35,7 +35,9 @@ def network_of(settings: TaskSettings, source: Source) -> nn.Module:
     address = settings.network or ""
     kind, colon, name = address.partition(":")
     if not colon:
-        network = models.build(address, settings.options, PLACE).on(source)
+        model = models.build(address, settings.options, PLACE)
+        require_loss(model, source, settings.loss)
+        network = model.on(source)
     elif kind in LIBRARIES:
         network = LIBRARIES[kind](name, settings.options, source)
     else:
