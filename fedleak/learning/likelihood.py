@@ -18,8 +18,8 @@ class Likelihood(Criterion):
     """Minus the score of an example's class, of networks whose scores are how likely example and class are together.
 
     Its derivative by the scores is -1 at the own class and 0 elsewhere, whatever the scores are: it does not tell how
-    sure a network is, and it has no least value unless scores have a greatest one. No label rule is derived for it: what
-    comes before the scores of such a network is no linear layer.
+    sure a network is, and it has no least value unless scores have a greatest one. No label rule is derived for it:
+    what comes before the scores of such a network is no linear layer.
     """
 
     @property

@@ -63,7 +63,8 @@ class TaskSettings(Settings):
     normalize: NormalizeSettings | None = Field(default=None, validation_alias=AliasChoices("normalize", "normalise"))
     loss: str = "cross-entropy"
     """Cross-entropy, binary-cross-entropy (of a single logit for two classes, or of each class against the rest),
-    mean-squared-error of one-hot labels, likelihood of a generator, or `MODULE:NAME` of a function of outputs and labels, or its class."""
+    mean-squared-error of one-hot labels, likelihood (of a generator), or `MODULE:NAME` of a function of outputs and
+    labels, or its class."""
     loss_options: Table = Field(default={})
     """Its options: `class_weights`, `label_smoothing`; `positive_weight` of a single logit; those of a user's own."""
     freeze: tuple[str, ...] = Field(default=(), strict=False)

@@ -17,7 +17,10 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
 from fedleak.contracts.view import View
-from fedleak.randomness import generator
+from fedleak.learning.likelihood import Likelihood
+from fedleak.learning.task import Task
+from fedleak.models.generator import Generating
+from fedleak.randomness import generator, seeded
 
 COUNTS = {
     "steps": 8,
@@ -74,9 +77,13 @@ class Older(Service):
 @pytest.fixture
 def seen(trained, release, serve, hiding, typing) -> Seen:
     """What an attack looks at: a model or a service, with public data of three classes, asked about two."""
-    task, drawn = trained
+    classifying, drawn = trained
+    with seeded("generating"):
+        network = Generating((1, 6, 6), 4, hidden=8, latent=3)
+    generating = Task("tiny-generator", network, (1, 6, 6), 4, criterion=Likelihood())
 
     def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
+        task = classifying
         if "columns" in quick(name).targets:  # of a table, and of no image
             return hiding[0](queries, view=attacks.get(name).declared, **changed)
         if "secrets" in quick(name).targets:  # of a text
@@ -90,6 +97,7 @@ def seen(trained, release, serve, hiding, typing) -> Seen:
         }
         if "properties" in quick(name).targets:  # which share of all examples is of a class
             known |= {"auxiliary": drawn_of, "property": "label=1", "shares": (0.1, 0.5), **changed}
+            task = generating if "generator" in name else classifying
         if attacks.get(name).declared is Served:
             latest = serve(task, queries, **known)
             return replace(latest, earlier=(replace(latest, service=Older(latest.service)),), round=2)

@@ -77,7 +77,8 @@ def told_by_neurons(
     for step in fit(reader, partial(_loss, reader, known, answers, iter(groups)), adam(RATE), len(groups)):
         report(step, len(groups))
     with torch.no_grad():
-        return reader(seen)[0].double().softmax(0)
+        scores: Tensor = reader(seen)[0]
+    return scores.double().softmax(0)
 
 
 def _loss(reader: Neurons, known: Sequence[Layer], answers: Tensor, groups: Iterator[Tensor]) -> Float[Tensor, ""]:
