@@ -49,6 +49,23 @@ def test_the_rate_is_that_of_scikit_learn_s_curve() -> None:
         assert found >= max(rate for fpr, rate in zip(false, true, strict=True) if fpr < 0.01 - 1e-9)
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_members_and_strangers_swapped_give_one_minus_the_area(tied: bool) -> None:
+    """Whatever an attack says of whom: so it holds for all of them."""
+    for seed in range(5):
+        members, others = (
+            torch.randn(40, generator=generator(seed)) + 0.5,
+            torch.randn(200, generator=generator(seed, 1)),
+        )
+        if tied:
+            members, others = members.round(), others.round()
+        one, other = (
+            float(metric("membership-auc").per_member(*pair).mean()) for pair in ((members, others), (others, members))
+        )
+        assert one != pytest.approx(0.5)
+        assert other == pytest.approx(1 - one)
+
+
 @pytest.mark.parametrize("others", [100, 150, 250])
 @pytest.mark.parametrize("equal", [True, False])
 def test_guessing_gives_a_half_and_a_hundredth(others: int, equal: bool) -> None:
