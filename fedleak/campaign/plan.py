@@ -142,7 +142,8 @@ def cells_of(
     federation = federation_address(experiment, row, records_of(campaign))
     adversary, chain = experiment.adversary, tuple(acting_tables(experiment, row))
     tables = labeled_attacks(experiment)
-    common = (federation, experiment.metrics, adversary.model_dump(mode="json"), chain)
+    unsaid = set() if adversary.explanations else {"explanations"}  # as before there were any
+    common = (federation, experiment.metrics, adversary.model_dump(mode="json", exclude=unsaid), chain)
     every = list(messages.values())
     more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
     return [

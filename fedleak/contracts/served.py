@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedleak.contracts.shadows import ShadowBank
 from fedleak.contracts.view import View
+from fedleak.errors import ConfigError
 from fedleak.learning.facts import LocalTraining
 
 
@@ -29,6 +30,14 @@ class Service(ABC):
         the range of the task's examples.
         """
 
+    def explain(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked columns classes"]:
+        """How much each column of a row moves each probability from that of the mean public row (Shapley values).
+
+        Each row counts as one question, and one more for each column; a row of NaN was refused, as no such number was
+        left. Raises `ConfigError` where no explanations are offered.
+        """
+        raise ConfigError(f"this service offers no explanations of {len(inputs)} inputs; it answers alone")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Served(View):
@@ -48,3 +57,6 @@ class Served(View):
     `Attack.requires`."""
     new_examples: int | None = None
     """Examples trained on since the latest of `earlier`, as whoever offers a model tells; None where nobody asks."""
+    explanations: Float[Tensor, "rows columns classes"] | None = None
+    """What `Service.explain` says of the whole `rows`, as reports to the people they are about that the adversary got
+    hold of; it never saw what was explained. None where it got none. Only for attacks that require them."""

@@ -25,7 +25,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
 from fedleak.learning.space import require_table
 from fedleak.learning.task import Task
-from fedleak.serving.served_model import ServedModel
+from fedleak.serving.served_model import ServedModel, explanations_of
 from fedleak.settings.adversary import AdversarySettings
 
 MOST_WINDOWS = 500
@@ -81,7 +81,12 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         earlier=earlier,
         new_examples=_examples_between(message) if attack.compares_versions and earlier else None,
     )
-    return informed(_served(released, message, terms) if attack.sees is Served else released), challenge
+    if attack.sees is Released:
+        return informed(released), challenge
+    served = informed(_served(released, message, terms))
+    if asked is not None and "explanations" in attack.requires and adversary.explanations:
+        served = _with_reports(served, released, asked)
+    return served, challenge
 
 
 def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
@@ -118,6 +123,7 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         days=terms.adversary.patience or 0.0,
         benign=usual_queries(message.recording.source),
         seed=terms.seed_key,
+        background=mean_row(message.recording.source) if terms.adversary.explanations else None,
     )
     latest = Served(
         task=released.task,
@@ -135,6 +141,18 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         for one in released.earlier
     ]
     return replace(latest, earlier=tuple(before))
+
+
+def _with_reports(view: Served, released: Released, rows: Batch) -> Served:
+    """With the explanations of whole rows, which their people were given: no question of the adversary's."""
+    background = mean_row(released.task.source) if released.task.source else rows.inputs.mean(0)
+    found = explanations_of(released.task, released.weights, rows.inputs, background)
+    return replace(view, explanations=found.float())
+
+
+def mean_row(source: Source) -> Float[Tensor, " values"]:
+    """The mean of a table's public rows: the background of explanations, which whoever offers them tells."""
+    return load(source).auxiliary.inputs.mean(0)
 
 
 def asked_about(task: Task, adversary: AdversarySettings) -> tuple[int, ...]:

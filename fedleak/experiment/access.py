@@ -12,6 +12,7 @@ from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, NotApplicable
+from fedleak.experiment.explanations import require_explanations
 from fedleak.formatting import listed
 from fedleak.learning.having import require_property
 from fedleak.learning.source import Source
@@ -66,6 +67,7 @@ def require_access(settings: PlanSettings, tables: Sequence[Table], chains: Mapp
     comparing = [(i, name, view) for i, (name, view) in enumerate(seen) if compares_versions(tables[i])]
     _require_versions(settings, comparing)
     require_classes(settings.adversary, classes)
+    require_explanations(settings, tables, chains)
     for i, (name, chain) in enumerate(chains.items()):
         _require_a_service(settings, chain, f"defenses.{i}.chain", name)
         _require_updates(chain, f"defenses.{i}.chain", name, seen)

@@ -90,7 +90,7 @@ class FederationPlan(PlanSettings):
         unused |= {"skew": True} if not skew.property else {"skew": {"shares"}} if not skew.shares else {}
         unused |= {"canary": True} if not self.federation.canary.format else {}
         unused |= {"examples": True} if self.federation.examples is None else {}
-        asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience"}
+        asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations"}
         left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}

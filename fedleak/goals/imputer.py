@@ -23,16 +23,25 @@ def frequencies(public: Batch | None, table: Table, hidden: tuple[str, ...]) -> 
     return torch.cat(parts)
 
 
-def imputed(public: Batch, rows: Batch, hidden: tuple[str, ...]) -> Float[Tensor, "rows hidden"]:
+def imputed(
+    public: Batch,
+    rows: Batch,
+    hidden: tuple[str, ...],
+    *,
+    told: tuple[Float64[Tensor, "public facts"], Float64[Tensor, "rows facts"]] | None = None,
+) -> Float[Tensor, "rows hidden"]:
     """The hidden columns of rows by a regression on each, fitted to public rows: logistic for categories, else linear.
 
-    Of a category every value has its probability, 0 as -1 and 1 as 1. It goes by the columns that are not hidden, and
-    by the label. On few rows gradient boosting is worse, and on a thousand little better and twenty times as slow.
+    Of a category every value has its probability, 0 as -1 and 1 as 1. It goes by the columns that are not hidden, by
+    the label, and by what else is `told` of both. On few rows gradient boosting is worse, and on a thousand little
+    better and twenty times as slow.
     Source: Jayaraman and Evans, https://arxiv.org/abs/2209.01292, whose baseline an imputer is.
     """
     table = require_table(rows.space, "an imputer")
     mask = table.mask(hidden)
     known, asked = _features(public, mask, public, rows), _features(rows, mask, public, rows)
+    if told is not None:
+        known, asked = torch.cat([known, told[0]], dim=1), torch.cat([asked, told[1]], dim=1)
     own = public.inputs[:, mask]
     parts = [_column(known, own[:, part], asked, column) for column, part in table.within(hidden)]
     return torch.cat(parts, dim=1).float()

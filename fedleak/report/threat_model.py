@@ -119,9 +119,12 @@ def _sees(view: type[View], experiments: list[Experiment]) -> str:
     queries = _varied(experiments, lambda e: f"{e.adversary.queries:,}")
     patience = _varied(experiments, lambda e: "" if e.adversary.patience is None else f"{e.adversary.patience:g}")
     days = f" It goes on asking for {patience} days." if patience else ""
+    told = " It has the explanations (Shapley values) that people were given of the answers about their whole rows, "
+    told += "as leaked reports, and may ask for those of rows it knows: one question each, and one for each column."
+    explained = told if any(e.adversary.explanations for e in experiments) else ""
     return (
         f"Answers of the model after round {rounds} to at most {queries} inputs of its own: how probable each class "
-        f"is, or what the defenses leave of that.{days}"
+        f"is, or what the defenses leave of that.{days}{explained}"
     )
 
 

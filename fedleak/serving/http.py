@@ -1,4 +1,4 @@
-"""HTTP: a served model as a prediction API of two paths, POST /ask and GET /about."""
+"""HTTP: a served model as a prediction API: POST /ask and /explain, GET /about."""
 
 import json
 import math
@@ -28,6 +28,11 @@ def application(service: ServedModel) -> FastAPI:
     async def ask(request: Request) -> dict[str, Any]:
         inputs = inputs_in(await request.body(), service.space.shape)
         return {"answers": plain_rows(service.ask(inputs)), "remaining": service.remaining}
+
+    @app.post("/explain")
+    async def explain(request: Request) -> dict[str, Any]:
+        said = service.explain(inputs_in(await request.body(), service.space.shape))
+        return {"explanations": plain_rows(said.flatten(1)), "remaining": service.remaining}
 
     @app.get("/about")
     async def about() -> dict[str, Any]:
@@ -60,6 +65,7 @@ def facts_of(service: ServedModel) -> dict[str, Any]:
         "resolution": service.chain.resolution,
         "answer_noise": service.chain.answer_noise,
         "remaining": service.remaining,
+        "explanations": service.background is not None,
     }
 
 

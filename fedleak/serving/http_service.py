@@ -72,6 +72,20 @@ class HttpService(Service):
         self._remaining = remaining
         return answers.to(inputs.device)
 
+    def explain(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked columns classes"]:
+        """As `Service.explain`."""
+        said = self._fetch("POST", "/explain", {"inputs": inputs.detach().cpu().float().tolist()})
+        rows, remaining = said.get("explanations"), said.get("remaining")
+        if not isinstance(rows, list) or not isinstance(remaining, int) or len(rows) != len(inputs):
+            raise ServiceError(f"{self.url}: expected {len(inputs)} explanations and what remains, got other")
+        width = max((len(row) for row in rows if row is not None), default=self.classes)
+        found = torch.full((len(inputs), width), torch.nan)
+        for place, row in enumerate(rows):
+            if row is not None:
+                found[place] = as_rows(row)
+        self._remaining = remaining
+        return found.reshape(len(inputs), -1, self.classes).to(inputs.device)
+
     def close(self) -> None:
         """Lets go of the connection."""
         self._client.close()

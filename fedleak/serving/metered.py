@@ -37,11 +37,12 @@ class Metered(Service):
         self.queries = queries
         self._inputs = Growing(space.shape)
         self._probabilities, self._answers = Growing((classes,)), Growing((classes,))
+        self._explaining = Growing()  # a row for each question that explanations count as
 
     @property
     def asked(self) -> int:
-        """How many inputs it took so far."""
-        return len(self._inputs)
+        """How many inputs it took so far, and what explanations counted as."""
+        return len(self._inputs) + len(self._explaining)
 
     @property
     def remaining(self) -> int:
@@ -64,7 +65,7 @@ class Metered(Service):
     def ask(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked classes"]:
         """As `Service.ask`; raises `ConfigError` for inputs of another shape, or that are no numbers."""
         wanted = checked(inputs, self.space)
-        taken = wanted[: self.queries - self.asked]
+        taken = wanted[: max(0, self.queries - self.asked)]
         answers = torch.full((len(wanted), self.classes), torch.nan)
         if len(taken):
             answers[: len(taken)] = self._logged(taken)

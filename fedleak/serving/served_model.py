@@ -6,17 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.errors import ConfigError, NonFiniteError
 from fedleak.learning.loss import Criterion
+from fedleak.learning.shapley import cost_of, explained
+from fedleak.learning.space import require_table
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, one_thread
-from fedleak.serving.metered import Answered, Metered
+from fedleak.serving.metered import Answered, Metered, checked
 
 
 class ServedModel(Metered):
@@ -36,11 +38,14 @@ class ServedModel(Metered):
         days: float = 0.0,
         benign: Float[Tensor, "benign *shape"] | None = None,
         seed: tuple[object, ...] = (),
+        background: Float[Tensor, " values"] | None = None,
     ) -> None:
         """A service nobody has asked yet.
 
         Of the `chain` only the defenses of answers act here. The user has `days` of patience, which limits a day are
         multiplied by; `benign` inputs are what detectors learn from. `seed`: words, different ones for each service.
+        With a `background` it offers explanations, which are of rows of a table; raises `ConfigError` for others, and
+        beside defenses of answers, which would not act on them.
         """
         require_one_label(task)
         super().__init__(task.space, task.classes, queries)
@@ -51,6 +56,10 @@ class ServedModel(Metered):
         self.benign = torch.empty(0, *task.shape) if benign is None else benign.float()
         self._dice = [generator(*seed, "answers", place) for place, _ in enumerate(self.chain)]
         self._derived: dict[Hashable, Any] = {}
+        self.background = background
+        if background is not None:
+            require_table(task.space, "an explanation", ConfigError)
+            require_plain_answers(self.chain, "this service")
 
     def version(self, weights: Weights) -> "ServedModel":
         """Another version of the model behind the same API: whoever asks either has one budget, and one log of both.
@@ -67,6 +76,19 @@ class ServedModel(Metered):
         left = self.chain.most_answers(self.days) - self.asked
         return max(0, int(min(super().remaining, left)))
 
+    def explain(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked columns classes"]:
+        """As `Service.explain`. They are no queries of the log: no detector looks at them."""
+        if self.background is None:
+            return super().explain(inputs)
+        table = require_table(self.task.space, "an explanation", ConfigError)
+        rows, cost = checked(inputs, self.space), cost_of(table)
+        taken = rows[: self.remaining // cost]
+        self._explaining.append(torch.zeros(cost * len(taken)))
+        found = torch.full((len(rows), len(table.columns), self.classes), torch.nan)
+        if len(taken):
+            found[: len(taken)] = explanations_of(self.task, self.weights, taken, self.background).float()
+        return found.to(inputs.device)
+
     def answered(self, inputs: Float[Tensor, "asked *shape"]) -> Answered:
         """By all that admit an input, and then by all that answer, in the order of the chain."""
         honest = probabilities_of(self.task, self.weights, inputs)
@@ -81,6 +103,27 @@ class ServedModel(Metered):
         for defense, rng in zip(self.chain, self._dice, strict=True):
             asked = replace(asked, probabilities=defense.answer(asked, rng))
         return Answered(honest, asked.probabilities.masked_fill(~admitted[:, None], torch.nan))
+
+
+def require_plain_answers(chain: Chain, where: str) -> None:
+    """Raises `ConfigError` for defenses of answers beside explanations, which sum to what such a defense hides."""
+    if len(chain.answering):
+        raise ConfigError(
+            f"{where} changes answers ({', '.join(one.name for one in chain.answering)}) and offers explanations, "
+            "which sum to the answer that it would have changed; leave one of both out"
+        )
+
+
+def explanations_of(
+    task: Task, weights: Weights, rows: Float[Tensor, "rows values"], background: Float[Tensor, " values"]
+) -> Float64[Tensor, "rows columns classes"]:
+    """Shapley values of what a model says of rows; raises `ConfigError` where they are of no table."""
+
+    def says(inputs: Tensor) -> Tensor:
+        return as_probabilities(task.criterion, task.logits(weights, inputs, mode="eval"))
+
+    with torch.no_grad(), one_thread():
+        return explained(says, rows, background, require_table(task.space, "an explanation", ConfigError))
 
 
 def require_one_label(task: Task) -> None:

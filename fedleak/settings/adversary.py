@@ -32,6 +32,8 @@ class AdversarySettings(Settings):
     """Inputs that the model behind a prediction API may be asked; None: there is no such API."""
     patience: Rate | None = None
     """Days that it goes on asking, where a defense lets so many answers go a day."""
+    explanations: bool = False
+    """Whether the API explains answers by Shapley values, of which the adversary has those of the rows asked about."""
     victims: Count | None = None
     """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
 
@@ -51,7 +53,7 @@ class AdversarySettings(Settings):
         return self.victims is None or client < self.victims
 
 
-ASKED_LATER = ("auxiliary", "lacks", "hidden", "masked", "property", "shares", "queries", "patience")
+ASKED_LATER = ("auxiliary", "lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations")
 """Settings of the adversary that matter only to who attacks what was recorded."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

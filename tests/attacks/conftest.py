@@ -20,6 +20,8 @@ from fedleak.evaluation.views import without
 from fedleak.goals.secrets import Rank, rank_of
 from fedleak.learning.batch import Batch
 from fedleak.learning.secret_format import SecretFormat
+from fedleak.learning.shapley import cost_of, explained
+from fedleak.learning.table import Table
 from fedleak.learning.task import Task
 from fedleak.learning.text import OTHER, Text
 from fedleak.learning.training import LocalTraining, train_locally
@@ -134,6 +136,10 @@ class Answering(Service):
     probabilities: Callable[[Tensor], Tensor]
     left: int
     log: list[Tensor]
+    background: Tensor | None = None
+    explaining: Callable[[Tensor], Tensor] | None = None
+    """What it makes of explanations before it gives them, where it offers any."""
+    table: Table | None = None
 
     @property
     def remaining(self) -> int:
@@ -145,6 +151,12 @@ class Answering(Service):
         self.left = max(self.left - len(inputs), 0)
         self.log.append(inputs.clone())
         return answers
+
+    def explain(self, inputs: Tensor) -> Tensor:
+        found = explained(self.probabilities, inputs, self.background, self.table).float()
+        found[self.left // cost_of(self.table) :] = torch.nan
+        self.left = max(self.left - cost_of(self.table) * len(inputs), 0)
+        return self.explaining(found)
 
 
 @pytest.fixture(scope="session")
@@ -313,6 +325,11 @@ def hiding(serve, release) -> tuple[Callable[..., Any], Batch]:
         usual = {"auxiliary": splits.auxiliary, "rows": without(rows, ("sex",)), "hidden": ("sex",)}
         if view is Released:
             return release(task, **{**usual, **known})
-        return serve(task, queries, answer, **{**usual, **known})
+        explaining = known.pop("explaining", Tensor.clone)
+        served = serve(task, queries, answer, **{**usual, **known})
+        service, background = served.service, splits.auxiliary.inputs.mean(0)
+        service.background, service.explaining, service.table = background, explaining, task.space
+        whole = explaining(explained(service.probabilities, rows.inputs, background, task.space).float())
+        return replace(served, explanations=whole)
 
     return asked, rows

@@ -190,16 +190,24 @@ class Piped(Service):
         self.connection.send((self.version, inputs.numpy()))
         return torch.from_numpy(self.connection.recv())
 
+    def explain(self, inputs: Tensor) -> Tensor:
+        self.connection.send((self.version, (True, inputs.numpy())))
+        return torch.from_numpy(self.connection.recv())
+
 
 def answer(services: list[Service], far_end: Connection, connection: Connection) -> None:
     """Asks services whatever comes through a pipe, until its other end is closed."""
     far_end.close()  # the copy of it that this process was born with, or the pipe would never end
     with suppress(EOFError):
         while True:
-            version, inputs = connection.recv()
+            version, asked = connection.recv()
+            explains, inputs = asked if isinstance(asked, tuple) else (False, asked)
             service = services[version]
-            answered = service.remaining if inputs is None else service.ask(torch.from_numpy(inputs)).numpy()
-            connection.send(answered)
+            if inputs is None:
+                connection.send(service.remaining)
+            else:
+                given = torch.from_numpy(inputs)
+                connection.send((service.explain(given) if explains else service.ask(given)).numpy())
 
 
 @pytest.mark.parametrize("name", ASKING)

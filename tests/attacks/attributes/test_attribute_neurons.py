@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from fedleak.attacks.attributes.attribute_neurons import correlations, response
+from fedleak.attacks.attributes.attribute_neurons import activations, correlations, response
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.errors import ConfigError
 from fedleak.goals.goals import GOALS
+from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.metrics.column_auc import ColumnAUC
-from fedleak.randomness import generator
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import initial_weights
 
 
@@ -70,3 +72,14 @@ def test_correlations_are_those_of_numpy_and_none_where_nothing_varies() -> None
 def test_no_neuron_is_refused() -> None:
     with pytest.raises(ConfigError, match="expected 1 neuron or more, got 0"):
         attacks.build("attribute-neurons", {"neurons": 0})
+
+
+def test_of_a_perceptron_they_are_what_its_hidden_layers_say_and_the_scores() -> None:
+    with seeded("activations"):
+        network = nn.Sequential(nn.Flatten(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+    task, inputs = Task("t", network, (6,), 3), torch.randn(300, 6, generator=generator("inputs"))
+    first, second = network[:3](inputs), network[:5](inputs)
+    expected = torch.cat([first, second, network(inputs)], dim=1).detach().double()
+    found = activations(task, Weights.of(network), inputs)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert not any(module._forward_pre_hooks for module in network.modules())

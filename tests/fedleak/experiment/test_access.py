@@ -187,3 +187,29 @@ def test_what_fits_and_attacks_without_models_of_their_own_pass() -> None:
     require_memory([{"use": "lira", "shadows": 55865}, {"use": "gap"}, {"use": "dlg"}], task)
     with pytest.raises(ConfigError, match=r"attacks\.0\.shadows"):
         require_memory([{"use": "lira", "shadows": 55866}], task)
+
+
+INVERTING = {"use": "shapley-inversion"}
+
+
+@pytest.mark.parametrize(
+    ("attack", "changed", "sentence"),
+    [
+        (INVERTING, {}, "attacks.0: shapley-inversion reads explanations, and none are offered; set adversary.expl"),
+        ({"use": "lomia"}, {"explanations": True}, "explanations are offered, and no attack here reads them; add one"),
+    ],
+)
+def test_explanations_are_offered_to_who_reads_them(attack: Any, changed: Any, sentence: str) -> None:
+    tree = {**TABULAR, "attacks": [attack], "adversary": {"queries": 5, "hidden": ["sex"], **changed}}
+    with pytest.raises(ConfigError) as refused:
+        parse_experiment(tree)
+    assert sentence in str(refused.value)
+
+
+def test_explanations_are_not_offered_beside_defenses_of_answers() -> None:
+    adversary = {"queries": 5, "hidden": ["sex"], "explanations": True}
+    tree = {**TABULAR, "attacks": [INVERTING], "adversary": adversary}
+    assert parse_experiment(tree).adversary.explanations
+    chain = [{"use": "label-only"}]
+    with pytest.raises(ConfigError, match=r"defenses.0.chain: 'row' changes answers \(label-only\), and expl"):
+        parse_experiment({**tree, "defenses": [{"name": "row", "chain": chain}]})

@@ -10,6 +10,7 @@ import torch
 import uvicorn
 
 from fedleak.contracts.chain import Chain
+from fedleak.data.splits import load
 from fedleak.errors import ConfigError, ServiceError
 from fedleak.randomness import generator
 from fedleak.serving.http import application, inputs_in
@@ -80,6 +81,7 @@ def test_it_says_what_is_public_of_it(started):
         "defenses": list(TABLES),
         "resolution": 0.01,
         "answer_noise": 0.0,
+        "explanations": False,
         "remaining": 4,
     }
 
@@ -189,3 +191,14 @@ def test_no_proxy_of_the_environment_is_asked(started, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with HttpService(started(application(model()))) as service:
         assert service.ask(INPUTS[:1]).isfinite().all()
+
+
+def test_explanations_come_across_with_what_they_cost(started):
+    task, public = task_of("diabetes-mlp"), load("diabetes-mlp").auxiliary.inputs
+    given = {"queries": 30, "background": public.mean(0)}
+    plain, served = (ServedModel(task, initial_weights(task.name, 0), **given) for _ in range(2))
+    with HttpService(started(application(served))) as service:
+        assert same(service.explain(public[:3]), plain.explain(public[:3]))
+        assert service.remaining == plain.remaining == 8
+    with HttpService(started(application(model()))) as service, pytest.raises(ServiceError, match="no explanations"):
+        service.explain(INPUTS)

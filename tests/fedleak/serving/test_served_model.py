@@ -7,6 +7,7 @@ import torch
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense
+from fedleak.data.splits import load
 from fedleak.defenses.clipping import Clipping
 from fedleak.errors import ConfigError, NonFiniteError
 from fedleak.learning.loss import CrossEntropy, OneAgainstRest, SquaredError
@@ -203,3 +204,30 @@ def test_versions_have_one_budget_one_log_and_one_user():
     assert torch.allclose(said[1][1], TASK.logits(second.weights, INPUTS[1:2], mode="eval").softmax(1)[0], atol=1e-6)
     assert second.ask(INPUTS)[3:].isnan().all()
     assert first.remaining == 0
+
+
+def test_explanations_sum_to_the_answer_less_that_of_the_background_and_count_by_columns() -> None:
+    task, public = task_of("diabetes-mlp"), load("diabetes-mlp").auxiliary.inputs
+    weights, background = initial_weights(task.name, 0), public.mean(0)
+    service = ServedModel(task, weights, queries=100, background=background)
+    found = service.explain(public[:12])
+    assert found.shape == (12, 10, 2)
+    assert (service.asked, service.remaining) == (99, 1)  # nine rows of eleven questions each
+    assert found[9:].isnan().all()
+    asked = ServedModel(task, weights, queries=100)
+    expected = asked.ask(public[:9]) - asked.ask(background[None])
+    assert torch.allclose(found[:9].sum(1), expected, atol=1e-5)
+    assert service.ask(public[:3]).isnan().any(1).tolist() == [False, True, True]
+
+
+def test_explanations_that_are_not_offered_or_would_undo_a_defense_are_refused() -> None:
+    task, background = task_of("diabetes-mlp"), load("diabetes-mlp").auxiliary.inputs.mean(0)
+    weights = initial_weights(task.name, 0)
+    with pytest.raises(ConfigError, match="this service offers no explanations of 1 inputs; it answers alone"):
+        ServedModel(task, weights, queries=9).explain(background[None])
+    chain = Chain.build(({"use": "label-only"},))
+    with pytest.raises(ConfigError, match=r"this service changes answers \(label-only\) and offers explanations"):
+        ServedModel(task, weights, queries=9, chain=chain, background=background)
+    images = task_of("digits-mlp")
+    with pytest.raises(ConfigError, match="an explanation is for rows of a table"):
+        ServedModel(images, initial_weights(images.name, 0), queries=9, background=torch.zeros(64))
