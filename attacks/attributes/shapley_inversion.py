@@ -96,7 +96,7 @@ def _matched(
     if not len(some):
         return guess
     found = view.service.explain(values.put_into(rows.inputs[some]).flatten(0, 1))
-    apart = (found.unflatten(0, (len(some), tried)) - issued[some][:, None]).flatten(2).norm(dim=2)
+    apart = (found.reshape(len(some), tried, *found.shape[1:]) - issued[some][:, None]).flatten(2).norm(dim=2)
     least = apart.amin(1, keepdim=True)
     sure = (apart.isfinite().all(1)) & ((apart == least).sum(1) == 1)
     return guess.index_copy(0, some[sure], values.encoded[apart.argmin(1)[sure]])
