@@ -54,6 +54,8 @@ class Mechanism:
     """Greatest distance of two contributions, where that is less than twice the greatest norm; None: it is that."""
     once: bool = False
     """Whether a run has these releases once, however many rounds it has."""
+    buffers: bool = False
+    """Whether the network's buffers are under the noise too, or made of what is; else they have to stay at home."""
 
     @property
     def sensitivity(self) -> float:

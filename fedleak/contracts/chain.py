@@ -216,7 +216,7 @@ class Chain:
             Situation(federation=one, view=seen, survivors=self._summands(one), grid=self._grid(one)) for one in trained
         ]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
-        bare = [] if seen == "model" else sorted(leaving - local.withheld(task))
+        bare = sorted(leaving - local.withheld(task))
         return strongest_guarantee(self.defenses, phases, situations, bare[0] if bare else None)
 
     def _grid(self, federation: FederationSettings) -> float:

@@ -43,6 +43,8 @@ def _strongest_noise(
     if not always:
         return Unproven(_why_nothing(defenses, situations))
     if unprotected is not None:
+        always = [place for place in always if all(one[place].buffers for one in found)]
+    if not always:
         return Unproven(
             f"the network's buffer '{unprotected}' leaves clients as training made it, without noise; "
             "take a network with group normalization, or withhold its buffers"

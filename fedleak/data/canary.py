@@ -54,7 +54,5 @@ def _typed(share: Batch, space: Text, text: str, place: int) -> Batch:
 
 def _following(share: Batch, space: Text, place: int) -> int:
     """How many windows from a place on have something in them of what stood there: fewer where a stretch ends."""
-    last = share.inputs[place : place + space.length]
-    labels = share.labels[place : place + len(last)]
-    goes_on = (last[1:, :-1] == last[:-1, 1:]).all(1) & (last[1:, -1] == space.coded(labels[:-1]))
-    return 1 + int(goes_on.long().cumprod(0).sum())
+    ahead = share[torch.arange(place, min(place + space.length, len(share)))]
+    return 1 + int(space.goes_on(ahead).long().cumprod(0).sum())

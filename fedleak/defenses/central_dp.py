@@ -75,4 +75,5 @@ class CentralDP(Defense):
             contribution=self.max_norm,
             protects="client",
             sample=Sample(size=asked, population=federation.clients) if asked < federation.clients else None,
+            buffers=True,  # they are in the record of arrays that the wrapper clips and adds noise to
         )

@@ -89,6 +89,7 @@ class PATE(Defense):
             protects="client",
             releases=self.queries,
             once=True,
+            buffers=True,  # the student's, of public examples and the labels
         )
 
     def encoded_bytes(self, sent: Update) -> int:

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable
 
 from fedleak.contracts.attack import attacks
-from fedleak.errors import ConfigError, echo
+from fedleak.errors import ConfigError
 from fedleak.experiment.access import targets_of
 from fedleak.formatting import listed
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.source import Source
 from fedleak.learning.space import require_text, space_of_source
-from fedleak.learning.text import OTHER, Text
+from fedleak.learning.text import Text, require_alphabet
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.canary import Canary
@@ -46,13 +46,7 @@ def require_secret(settings: PlanSettings, tables: Iterable[Table], source: Sour
 
 def _require_typed(canary: Canary, space: Text) -> None:
     format = SecretFormat.of(canary.format, canary.digits)
-    around = format.before + format.after
-    unknown = [one for one in around if one != OTHER and space.decode(space.encode(one)) == OTHER]
-    if unknown:
-        raise ConfigError(
-            f"{CANARY}.format: {echo(unknown[0])} is not in the alphabet of this text, {echo(space.alphabet[:-1])}; "
-            "write the format in its characters"
-        )
+    require_alphabet(space, format.before + format.after, f"{CANARY}.format")
     if canary.digits >= space.length:
         raise ConfigError(
             f"{CANARY}.digits: a secret of {canary.digits} digits is longer than what a window of {space.length} "

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from fedleak.errors import ConfigError, echo
 from fedleak.learning.batch import Batch
 from fedleak.learning.input_space import InputSpace
 
@@ -79,6 +80,11 @@ class Text(InputSpace):
         inputs = self.coded(before).unfold(0, self.length, 1)[: len(labels)].contiguous()
         return Batch(inputs, labels, self)
 
+    def goes_on(self, windows: Batch) -> Bool[Tensor, " after_the_first"]:
+        """Whether each window but the first is the one before it moved on by a character, its label."""
+        inputs, labels = windows.inputs, windows.labels
+        return (inputs[1:, :-1] == inputs[:-1, 1:]).all(1) & (inputs[1:, -1] == self.coded(labels[:-1]))
+
     def settled(self, values: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         """The nearest values that are characters."""
         return self.coded(self.places(values)).to(values.dtype)
@@ -106,6 +112,16 @@ class Text(InputSpace):
         index = {character: place for place, character in enumerate(self.alphabet)}
         other = index[OTHER]
         return torch.tensor([0 if one.isspace() else index.get(one.lower(), other) for one in text], dtype=torch.int64)
+
+
+def require_alphabet(space: Text, written: str, what: str) -> None:
+    """Raises `ConfigError` where a text that `what` names has a character that the alphabet does not have."""
+    unknown = [one for one in written if one != OTHER and space.decode(space.encode(one)) == OTHER]
+    if unknown:
+        raise ConfigError(
+            f"{what}: {echo(unknown[0])} is not in the alphabet of this text, {echo(space.alphabet[:-1])}; "
+            "write the format in its characters"
+        )
 
 
 def places_of(values: Float[Tensor, "*any"], characters: int) -> Int[Tensor, "*any"]:

@@ -252,6 +252,17 @@ def test_buffers_that_leave_as_they_are_void_it() -> None:
     assert "leaves clients as training made it" in found.reason
 
 
+def test_what_models_have_in_their_buffers_voids_it_too_unless_the_noise_is_on_them() -> None:
+    facts: dict[str, Any] = {"task": "photos-resnet18", "view": "model"}
+    for own in (LOCAL, USERS):
+        found = of(own, **facts)
+        assert isinstance(found, Unproven)
+        assert "leaves clients as training made it" in found.reason
+    assert proven({"use": "withhold-batch-norm"}, LOCAL, **facts).defense == "local-dp"
+    assert proven(LOCAL, CENTRAL, **facts).defense == "central-dp"  # a wrapper has noise on all arrays of the record
+    assert proven({"use": "pate", "std": 20.0, "queries": 10}, **facts).defense == "pate"  # the student's are its own
+
+
 def test_examples_that_are_mixed_first_void_what_is_proved_of_examples() -> None:
     assert isinstance(of({"use": "mixup"}, STEPS, batch_size=2), Unproven)
     assert isinstance(of({"use": "mixup"}, LOCAL, batch_size=2), Guarantee)
