@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
+from fedleak.contracts.shadows import left_out_of_shadows
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -88,7 +89,8 @@ class BoundaryDistance(Attack[Served]):
         score = _plain_scores(right, found)
         if shadows is not None:
             score = shadows.likelihood_ratio(found.log_odds, own.log_odds)
-        return Reconstruction(membership=filled(score).float())
+        note = left_out_of_shadows(observation.defense) if self.shadows else None
+        return Reconstruction(membership=filled(score).float(), note=note)
 
 
 @dataclass

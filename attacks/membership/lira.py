@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.released import Released
+from fedleak.contracts.shadows import left_out_of_shadows
 from fedleak.errors import NotApplicable
 from fedleak.settings.base import Count
 
@@ -28,7 +29,8 @@ class LiRA(Attack[Released]):
     which is most of what a loss says, falls out. Offline (`online = False`) the shadows are trained on public
     examples, before anybody is asked about, and the score is how far the target is above them.
 
-    Shadows train as the clients do, as far as that is known, and undefended.
+    Shadows train as the clients do, as far as that is known, and under those of their defenses that can be stacked; a
+    note says which cannot.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.03570"
@@ -47,12 +49,12 @@ class LiRA(Attack[Released]):
         return frozenset({"candidates", "earlier"} if self.versions > 1 else {"candidates"})
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        records = records_of(observation)
+        records, note = records_of(observation), left_out_of_shadows(observation.defense)
         odds = log_odds(scores_of(observation.task, observation.weights, records), records)
         if not odds.isfinite().any():
             raise NotApplicable("the released weights give no candidate a finite score")
         if self.versions > 1:
             ratios = list(ratios_of_versions(observation, records, self.versions, self.shadows, online=self.online))
-            return Reconstruction(membership=torch.stack(ratios).sum(0).float())
+            return Reconstruction(membership=torch.stack(ratios).sum(0).float(), note=note)
         score = likelihood_ratio(observation, records, odds, self.shadows, online=self.online)
-        return Reconstruction(membership=score.float())
+        return Reconstruction(membership=score.float(), note=note)

@@ -9,6 +9,7 @@ from torch import Generator
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
+from fedleak.contracts.shadows import left_out_of_shadows
 from fedleak.settings.base import Count
 
 from ..parts.applicability import records_of
@@ -29,7 +30,8 @@ class ServedLiRA(Attack[Served]):
 
     Candidates that the budget does not reach, or that were refused, have the mean score of the others.
 
-    Shadows train as the clients do, as far as that is known, and undefended.
+    Shadows train as the clients do, as far as that is known, and under those of their defenses that can be stacked; a
+    note says which cannot.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.03570"
@@ -50,4 +52,5 @@ class ServedLiRA(Attack[Served]):
         own = confidence(answers(observation, records), records)
         odds = torch.logit(own, eps=TINY).clamp(-SUREST, SUREST)
         score = likelihood_ratio(observation, records, odds, self.shadows, online=self.online)
-        return Reconstruction(membership=filled(score).float())
+        note = left_out_of_shadows(observation.defense)
+        return Reconstruction(membership=filled(score).float(), note=note)

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.attack import Attack, Requirement, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.served import Served
+from fedleak.contracts.shadows import left_out_of_shadows
 from fedleak.errors import NotApplicable
 from fedleak.settings.base import Count
 
@@ -59,7 +60,8 @@ class ShadowModels(Attack[Served]):
             if about.any():
                 features = known[:, own].clamp_min(LEAST).log()
                 scores[about] = _classified(features.flatten(0, 1), trained_on[:, own].flatten(), said[about])
-        return Reconstruction(membership=filled(scores).float())
+        note = left_out_of_shadows(observation.defense)
+        return Reconstruction(membership=filled(scores).float(), note=note)
 
 
 def _classified(

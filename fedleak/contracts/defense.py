@@ -13,6 +13,7 @@ from fedleak.contracts.operator_side import OperatorSide
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.proof import PrivacyProof
 from fedleak.learning.batch import Batch
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.task import Task
 from fedleak.learning.training import Step
 from fedleak.learning.update import Update, dense_bytes
@@ -217,6 +218,15 @@ class Defense(Plugin, ClientSide, OperatorSide, AdversaryKnowledge, PrivacyProof
             cls.acts_on = frozenset(
                 place for member, place in PLACES.items() if getattr(cls, member) is not getattr(Defense, member)
             )
+
+    @property
+    def stacked(self) -> StackedDefense | None:
+        """What it does in many federations that an adversary trains at once; None: that it cannot be done there.
+
+        What is done to task and settings is in these already, and a protocol for a sum leaves the sum what it was.
+        """
+        outside = self.acts_on <= {"requirements", "training", "task", "protocol", "answers"}
+        return StackedDefense() if outside or (self.protocol is not None and self.shares_model) else None
 
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":
         """The defense as it acts in a run, where that goes by how long the run is and how clients train in it."""

@@ -59,6 +59,11 @@ class CentralDP(Defense):
         spread = max(asked / 20, self.noise_multiplier)
         return {"initial_clipping_norm": self.max_norm, "clipped_count_stddev": spread}
 
+    @property
+    def stacked(self) -> None:
+        """The server's noise is in no federation that an adversary trains."""
+        return None
+
     def mechanism(self, situation: Situation) -> Mechanism | Unproven | None:
         """About a mean of clipped updates that weigh the same; who was asked is a secret to those who see models."""
         if situation.view != "model":

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Generator
 
 from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.update import Update
 
 
@@ -27,6 +28,10 @@ class Clipping(Defense):
 
     def protect(self, update: Update, rng: Generator) -> Update:
         return update.clipped(self.max_norm)
+
+    @property
+    def stacked(self) -> StackedDefense:
+        return StackedDefense(update_norm=self.max_norm)
 
     def sensitivity_bound(self, norm: float) -> float:
         return min(norm, self.max_norm)

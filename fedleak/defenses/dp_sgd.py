@@ -15,6 +15,7 @@ from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.gradients.per_sample import example_gradients
 from fedleak.learning.optimizer import rates
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.weights import NamedTensors
@@ -107,6 +108,11 @@ class DPSGD(Defense):
     def std(self) -> float:
         """Standard deviation of the noise on the sum of a batch, in units of a gradient."""
         return self.multiplier * self.max_norm if self.multiplier else 0.0
+
+    @property
+    def stacked(self) -> StackedDefense | None:
+        """None before it is planned, as how much noise makes an epsilon goes by the run."""
+        return None if self.epsilon is not None else StackedDefense(example_norm=self.max_norm, example_noise=self.std)
 
     def noise(self, training: LocalTraining) -> float:
         """The noises of all batches as they add up in the weights; as without momentum, which makes them more.

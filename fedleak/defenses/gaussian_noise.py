@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
 
@@ -35,6 +36,10 @@ class GaussianNoise(Defense):
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(noise=self.std, contribution=situation.norm, protects="client")
+
+    @property
+    def stacked(self) -> StackedDefense:
+        return StackedDefense(update_noise=self.std)
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

@@ -13,6 +13,7 @@ from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
 
@@ -55,6 +56,10 @@ class LocalDP(Defense):
 
     def mechanism(self, situation: Situation) -> Mechanism | None:
         return Mechanism(noise=self.std, contribution=self.max_norm, protects="client")
+
+    @property
+    def stacked(self) -> StackedDefense:
+        return StackedDefense(update_norm=self.max_norm, update_noise=self.std)
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

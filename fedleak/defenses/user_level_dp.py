@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update
 from fedleak.settings.base import Amount, Count
@@ -82,6 +83,10 @@ class UserLevelDP(Defense):
             )
         noise = self.std * math.sqrt(situation.summands)  # of those alone who are sure to be in the sum
         return Mechanism(noise=noise, contribution=self.max_norm, protects="client")
+
+    @property
+    def stacked(self) -> StackedDefense:
+        return StackedDefense(update_norm=self.max_norm, update_noise=self.std)
 
     def noise(self, training: LocalTraining) -> float:
         return self.std

@@ -19,7 +19,8 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.layers import batch_norms, copied
 from fedleak.learning.optimizer import clipped, in_place, rates
-from fedleak.learning.stacked_convolutions import StackedConvolutions, laid_out
+from fedleak.learning.stacked_convolutions import laid_out
+from fedleak.learning.stacked_defense import StackedDefense, copies_of, sent_after, stacked_gradients
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seed_of, seeded
@@ -62,7 +63,7 @@ def dice_of(records: Batch) -> int:
 class StackedFederations:
     """Federated averaging, so many times over: who has which records in each, and how all of them train.
 
-    Clients of all federations have equally many records. Nothing is defended. The same fields give the same bits.
+    Clients of all federations have equally many records. The same fields give the same bits.
     """
 
     task: Task
@@ -76,6 +77,8 @@ class StackedFederations:
     start: NamedTensors | None = None
     """Models that they go on from, stacked: the first so many federations from the first, as many from each of the
     others. None: weights drawn anew."""
+    defenses: tuple[StackedDefense, ...] = ()
+    """What clients train under, in the order in which it is applied."""
 
     @classmethod
     def drawn(
@@ -115,6 +118,7 @@ class StackedFederations:
             self.rounds,
             self.seed,
             tuple(self.shares.shape),
+            *self.defenses,
         )
         start = () if self.start is None else tuple(self.start.values())
         tensors = (self.records.inputs, self.records.labels, self.shares, *start)
@@ -137,7 +141,8 @@ class StackedFederations:
         self.require_stackable()
         federations, clients, _ = self.shares.shape
         each = require_room(self.task, federations)
-        groups = torch.arange(federations).chunk(-(-each * clients * federations // AT_ONCE))
+        copies = copies_of(self.task, self.defenses, self.training.batch_size or 1)
+        groups = torch.arange(federations).chunk(-(-each * clients * federations * copies // AT_ONCE))
         parts = [self._group(places) for places in groups]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
@@ -199,27 +204,22 @@ class StackedFederations:
         self, before: NamedTensors, shares: Int[Tensor, "models share"], words: tuple[object, ...]
     ) -> NamedTensors:
         """One round of every client of every federation."""
-        facts, buffers = self._facts, Weights.of(self.task.network).buffers
+        facts, rng = self._facts, generator(*words, "noise")
         at = {name: laid_out(value.detach().clone()).requires_grad_() for name, value in before.items()}
         optimizer, mode = in_place(facts, at.values()), facts.mode or "train"
-
-        def loss(parameters: NamedTensors, inputs: Tensor, labels: Tensor) -> Tensor:
-            return self.task.loss(Weights(parameters, buffers), inputs, labels, mode=mode)
-
         steps = list(self._batches(shares, words))
         for chosen, rate in zip(steps, rates(facts, len(steps)), strict=True):
             batch = self.records[chosen.flatten()]
             inputs, labels = (part.reshape(*chosen.shape, *part.shape[1:]) for part in (batch.inputs, batch.labels))
-            with StackedConvolutions():
-                total = vmap(loss, randomness="different")(at, inputs, labels).sum()
-            slopes = torch.autograd.grad(total, list(at.values()), materialize_grads=True)
+            slopes = stacked_gradients(self.task, at, inputs, labels, mode, self.defenses, rng)
             with torch.no_grad():
-                gradients = self._each(dict(zip(at, slopes, strict=True)), at, before)
+                gradients = self._each(slopes, at, before)
             for name, value in at.items():
                 value.grad = gradients[name]
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
-        return {name: value.detach() for name, value in at.items()}
+        after = {name: value.detach() for name, value in at.items()}
+        return sent_after(before, after, self.defenses, rng)
 
     def _each(self, gradients: NamedTensors, at: NamedTensors, before: NamedTensors) -> NamedTensors:
         """FedProx's pull and clipping, of each model's gradient by itself."""

@@ -1,7 +1,7 @@
 """Shadow scores: how sure models that did, and did not, train on a record are of its label."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float64
@@ -10,6 +10,7 @@ from torch.func import vmap
 
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.contracts.shadows import stacked_defenses
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 from fedleak.learning.stacked_federations import StackedFederations
@@ -28,13 +29,14 @@ NARROWEST = 1e-12
 
 
 def federations_like(view: Released | Served, records: Batch, count: int) -> StackedFederations:
-    """So many federations like the observed one, each on some of the records by chance.
+    """So many federations like the observed one, each on some of the records by chance, under its defenses.
 
-    As many records as the observed one trained on; half of them where that is unknown or more than there are.
+    Which of them cannot be done there, `left_out_of_shadows` says. As many records as the observed one trained on; half
+    of them where that is unknown or more than there are.
     """
     known = view.num_examples
     examples = known if known is not None and known <= MOST * len(records) else len(records) // 2
-    return StackedFederations.drawn(
+    asked = StackedFederations.drawn(
         view.task,
         records,
         view.training,
@@ -43,6 +45,7 @@ def federations_like(view: Released | Served, records: Batch, count: int) -> Sta
         examples=examples,
         rounds=view.round,
     )
+    return replace(asked, defenses=stacked_defenses(view.defense))
 
 
 def log_odds(scores: Float64[Tensor, "*models records classes"], records: Batch) -> Float64[Tensor, "*models records"]:

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.shadows import ShadowBank
+from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.stacked_federations import StackedFederations
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.weights import Weights
@@ -76,3 +78,26 @@ def test_shadows_train_on_as_many_records_as_the_model_did_where_that_is_known(v
 
 def test_without_public_examples_there_is_no_offline_attack(view):
     assert "no public examples" in guess(replace(view, auxiliary=None), online=False).failure
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("lira", {}), ("served-lira", {}), ("shadow-models", {}), ("boundary-distance", {"copies": 1})],
+)
+def test_shadows_are_trained_under_the_defenses_and_a_note_names_the_others(view, serve, name, options):
+    asked = []
+
+    class Asked(ShadowBank):
+        def trained(self, federations):
+            asked.append(federations)
+            return federations.trained()
+
+    under = {"use": "dp-sgd", "max_norm": 0.5, "noise_multiplier": 0.1}
+    chain = Chain.build((under, {"use": "sign-sgd"}, {"use": "label-only"}))
+    known = {"training": replace(TRAINING, epochs=1), "defense": chain, "shadows": Asked(), "auxiliary": view.auxiliary}
+    seen = replace(view, **known) if name == "lira" else serve(view.task, 1000, candidates=view.candidates, **known)
+    found = attacks.build(name, {"shadows": 4, **options}).run(seen, generator(0))
+    assert found.note == "shadow models were trained without 'sign-sgd', which the observed model was trained under"
+    assert [one.defenses for one in asked] == [(StackedDefense(example_norm=0.5, example_noise=0.05),)]
+    seen = replace(seen, defense=Chain(chain.defenses[:1]))
+    assert attacks.build(name, {"shadows": 4, **options}).run(seen, generator(0)).note is None
