@@ -38,7 +38,7 @@ class StackedDefense:
     def scales(self, lengths: Float[Tensor, "models batch"]) -> Float[Tensor, "models batch"]:
         """What the gradient of each example is multiplied by, from its norm."""
         assert self.example_norm is not None
-        return (self.example_norm / lengths.clamp_min(_SHORTEST)).clamp(max=1.0)
+        return _factors(self.example_norm, lengths)
 
     def noised(self, sums: NamedTensors, batch: int, rng: Generator) -> NamedTensors:
         """What a step follows, from the sums over so many clipped gradients."""
@@ -47,7 +47,7 @@ class StackedDefense:
     def sent(self, changes: NamedTensors, rng: Generator) -> NamedTensors:
         """What clients send of changes by (client)."""
         if math.isfinite(self.update_norm):
-            scales = (self.update_norm / _lengths(changes, 1).clamp_min(_SHORTEST)).clamp(max=1.0)
+            scales = _factors(self.update_norm, _lengths(changes, 1))
             changes = {name: value * scales.view(-1, *[1] * (value.dim() - 1)) for name, value in changes.items()}
         return {name: _noised(value, self.update_noise, rng) for name, value in changes.items()}
 
@@ -55,7 +55,12 @@ class StackedDefense:
 def _lengths(stacked: NamedTensors, dims: int) -> Float[Tensor, "*stack"]:
     """Euclidean norms over all tensors."""
     lengths = [torch.linalg.vector_norm(value.flatten(dims), dim=dims) for value in stacked.values()]
-    return torch.linalg.vector_norm(torch.stack(lengths), dim=0)
+    return torch.stack(lengths).square().sum(0).sqrt()
+
+
+def _factors(norm: float, lengths: Float[Tensor, "*stack"]) -> Float[Tensor, "*stack"]:
+    """What scales down to a norm, and no shorter ones."""
+    return torch.clamp(norm * lengths.clamp_min(_SHORTEST).reciprocal(), max=1.0)
 
 
 def _noised(values: Tensor, std: float, rng: Generator) -> Tensor:
