@@ -167,10 +167,13 @@ def hidden_columns(adversary: AdversarySettings, task: TaskSettings) -> tuple[Co
     return tuple(one for one in (space.columns if isinstance(space, Rows) else ()) if one.name in adversary.hidden)
 
 
-def require_shares(adversary: AdversarySettings, tables: Iterable[Table], source: Source) -> None:
+def require_shares(settings: PlanSettings, tables: Iterable[Table], source: Source) -> None:
     """Raises `ConfigError` for a property that the data lack, and where nobody tells shares of it apart, or none is
     there to tell. `tables` are the attacks without their labels.
     """
+    adversary, skew = settings.adversary, settings.federation.skew
+    if skew.property:
+        require_property(space_of_source(source), skew.property, source.classes, "federation.skew.property")
     asked = [(str(one["use"]), *_facts(json.dumps(one, sort_keys=True))[:2]) for one in tables]
     telling = [(i, name) for i, (name, view, targets) in enumerate(asked) if tells_shares(view, targets)]
     if telling and not adversary.property:

@@ -146,7 +146,7 @@ def require_fitting(experiment: Experiment) -> None:
     source, tables = source_of(experiment.task), [unlabeled(table) for table in experiment.attacks]
     require_access(experiment, tables, chains, source.classes)
     require_hidden(experiment.adversary, tables, source)
-    require_shares(experiment.adversary, tables, source)
+    require_shares(experiment, tables, source)
     require_memory(tables, experiment.task)
     require_secret(experiment, tables, source)
     for i, chain in enumerate(chains.values()):

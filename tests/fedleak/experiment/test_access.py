@@ -1,5 +1,6 @@
 """What nobody gets at cannot be attacked, and a service that nobody asks is a mistake; one sentence each."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,20 @@ def test_shares_that_nobody_has_or_tells_are_refused(attack: str, task: str, pro
     with pytest.raises(ConfigError) as refused:
         asking(attack, task, property=property, shares=shares)
     assert str(refused.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("task", "property", "sentence"),
+    [
+        ("diabetes-mlp", "sex=9", "federation.skew.property: column 'sex' has no category '9'; there is 1, 2"),
+        ("digits-mlp", "label=10", "federation.skew.property: no label is called '10'"),
+        ("digits-mlp", "sex=1", "federation.skew.property: 'sex', a column, is for rows of a table"),
+    ],
+)
+def test_a_skew_by_what_no_data_have_is_refused_when_the_file_is_read(task: str, property: str, sentence: str) -> None:
+    tree = {"name": "n", "task": task, "federation": {"skew": {"property": property, "share": 0.3}}}
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        parse_experiment({**tree, "attacks": [{"use": "dlg"}]})
 
 
 MODELS = """
