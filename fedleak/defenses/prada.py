@@ -21,7 +21,7 @@ class Prada(Detector):
 
     Each query is compared to those that its predicted class keeps; the distances to the nearest, of all classes
     together, are tested after Shapiro and Wilk. Fewer than 100 are never judged. Distances that are all the same, which
-    that test is not made for, are taken for an attack.
+    that test is not made for, are taken for an attack. Past 1,000 distances the test is repeated with each 1% more.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/1805.02628"

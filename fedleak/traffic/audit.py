@@ -67,7 +67,7 @@ def audit(run: FinishedRun) -> Audit:
     groups: dict[tuple[Condition, str, str], list[AskedCell]] = {}
     for cell in asked_cells(run):
         groups.setdefault((condition_of_row(cell.row), cell.row.defense, cell.row.attack), []).append(cell)
-    known = Known()
+    known = Known(length=max(len(cell.log) for cells in groups.values() for cell in cells))
     with one_thread():
         return Audit(traffic=tuple(_traffic(*where, cells, known) for where, cells in groups.items()))
 
@@ -82,6 +82,8 @@ def detectors() -> list[Detector]:
 class Known:
     """What was worked out of benign users: it is the same for all attacks on a model."""
 
+    length: int
+    """Queries of a user that are judged: as many as the longest log of the run has, so that each finds its like."""
     users: dict[Path, BenignUsers] = field(default_factory=dict)
     trials: dict[tuple[Path, Detector, int], Trials] = field(default_factory=dict)
 
@@ -97,7 +99,7 @@ class Known:
         number = -(-USERS // len(models))
         for model, users in models.items():
             if (model, detector, number) not in self.trials:
-                self.trials[model, detector, number] = trials_of_users(detector, users, number)
+                self.trials[model, detector, number] = trials_of_users(detector, users, number, self.length)
         return joined([self.trials[model, detector, number] for model in models])
 
 

@@ -56,8 +56,11 @@ def trials_of_log(detector: Detector, log: QueryLog, users: BenignUsers) -> Tria
     return stacked([Trials.of(detector, log[start : start + length], users)[-1] for start in starts])
 
 
-def trials_of_users(detector: Detector, users: BenignUsers, number: int) -> Trials:
-    """Those of benign users: a row for each user with its state after every query, or all queries once."""
+def trials_of_users(detector: Detector, users: BenignUsers, number: int, length: int) -> Trials:
+    """Those of benign users: a row for each user with its state after every query, or all queries once.
+
+    A user is followed for the first `length` queries: no longer than the longest log that users are compared with.
+    """
     if detector.judges == "queries":
         return Trials.of(detector, users.asked, users)
-    return stacked([Trials.of(detector, users.user(one), users) for one in range(number)])
+    return stacked([Trials.of(detector, users.user(one)[:length], users) for one in range(number)])

@@ -10,6 +10,8 @@ from fedleak.learning.growing import Growing
 
 LEAST, MOST = 100, 5000
 """Distances: more than the first are needed for a judgement, and the test is known to hold for the second."""
+EACH, GROWTH = 1000, 1.01
+"""Distances up to which there is a test after every query; from there on a test holds until they are 1% more."""
 OUTLYING = 3
 """Standard deviations from the mean within which distances are judged."""
 
@@ -24,8 +26,9 @@ class NearestDistances:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.inputs = Growing(shape)
         self.scores = Growing()
-        """One less Shapiro's and Wilk's W of all distances up to each query; 0 while there are too few."""
+        """One less Shapiro's and Wilk's W, as last tested at each query; 0 while there are too few distances."""
         self._distances = Growing()
+        self._tested, self._score = 0, 0.0
         self._kept: dict[int, Growing] = {}
         self._gaps: dict[int, Growing] = {}
         self._usual: dict[int, float] = {}
@@ -35,9 +38,11 @@ class NearestDistances:
 
     def follow(self, inputs: Float[Tensor, "asked *shape"], probabilities: Float[Tensor, "asked classes"]) -> None:
         """Goes on with queries and what the model says of them."""
+        scores = []
         for row, label in zip(inputs.flatten(1), probabilities.argmax(1).tolist(), strict=True):
             self._take(row, label)
-            self.scores.append(torch.tensor([1 - self._normality()]))
+            scores.append(self._suspicion())
+        self.scores.append(torch.tensor(scores))
         self.inputs.append(inputs)
 
     def _take(self, row: Float[Tensor, " values"], label: int) -> None:
@@ -56,6 +61,12 @@ class NearestDistances:
         self._gaps[label].append(torch.tensor([gap]))
         gaps = self._gaps[label].rows.numpy()
         self._usual[label] = max(self._usual[label], float(gaps.mean() - gaps.std()))
+
+    def _suspicion(self) -> float:
+        found = len(self._distances)
+        if found <= EACH or found >= GROWTH * self._tested:
+            self._tested, self._score = found, 1 - self._normality()
+        return self._score
 
     def _normality(self) -> float:
         """W of the newest distances without outliers, 1 where there are too few; 0 where all are the same."""

@@ -7,6 +7,7 @@ from scipy.stats import shapiro
 
 from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.data.splits import load
+from fedleak.defenses.parts import nearest_distances
 from fedleak.defenses.prada import Prada
 from fedleak.randomness import generator
 
@@ -58,6 +59,20 @@ def test_scores_are_those_of_the_paper(digits):
     assert torch.allclose(scores, torch.tensor(by_the_paper(inputs, labels)).float(), atol=1e-4)
     assert scores[:100].eq(0).all()
     assert scores[-1] > 0
+
+
+def test_past_a_length_the_last_test_holds_until_there_is_a_hundredth_more(digits, monkeypatch):
+    monkeypatch.setattr(nearest_distances, "EACH", 104)
+    monkeypatch.setattr(nearest_distances, "GROWTH", 1.25)
+    inputs, labels = digits[0][:150], torch.zeros(150, dtype=torch.int64)
+    asked = request(inputs, labels)
+    scores, exact = Prada().score(asked), torch.tensor(by_the_paper(inputs, labels)).float()
+    held = exact.clone()  # of one class, so that at place n there are n distances
+    held[105:130], held[130:] = exact[104], exact[130]
+    assert torch.allclose(scores, held, atol=1e-4)
+    assert not torch.allclose(held, exact, atol=1e-4)
+    for length in (104, 120, 131):
+        assert torch.equal(Prada().score(request(inputs[:length], labels[:length])), scores[:length])
 
 
 def test_users_pass_and_a_search_is_blocked_for_good(digits):

@@ -58,7 +58,7 @@ def test_the_same_run_is_judged_the_same(watched, audited):
 def test_users_of_a_model_are_made_once(cells, monkeypatch):
     made, make = [], module.trials_of_users
     monkeypatch.setattr(module, "trials_of_users", lambda *given: made.append(given) or make(*given))
-    known, detector = Known(), QueryOutliers()
+    known, detector = Known(length=20), QueryOutliers()
     first, again = (known.trials_of(detector, cells[kind]) for kind in ("few", "noise"))
     assert torch.equal(first.scores, again.scores)
     assert [number for *_, number in made] == [USERS // 5] * 5

@@ -30,7 +30,7 @@ def judged(cells):
     @cache
     def made(detector, kind):
         users = [BenignUsers.of(cell) for cell in cells[kind]]
-        benign = joined([trials_of_users(detector, own, USERS) for own in users])
+        benign = joined([trials_of_users(detector, own, USERS, len(own)) for own in users])
         own = [trials_of_log(detector, cell.log, one) for cell, one in zip(cells[kind], users, strict=True)]
         return detection_of(detector, cells[kind], users, benign), own, benign
 
