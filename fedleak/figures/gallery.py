@@ -8,11 +8,13 @@ from pathlib import Path
 from torch import Tensor
 
 from fedleak.campaign.plan import place_of
+from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
+from fedleak.experiment.access import sees_model
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.figures.panels import Line, Panel, Picture, draw
@@ -23,11 +25,13 @@ from fedleak.results.schema import AGGREGATE, Who
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
+from fedleak.settings.base import Table
 
 COLUMNS = 8
 """Examples shown at most."""
 ROUND = 1
 """The round that is shown."""
+NO_GUESSES = "no attack here rebuilds examples from updates, so there is no guess to show beside them"
 
 
 def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
@@ -46,8 +50,13 @@ def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
 
 
 def collect(folder: RunFolder, campaign: Campaign) -> Panel:
-    """Truth, the prior, a line for each defense and image-guessing attack, all in the campaign's first setting."""
+    """Truth, the prior, a line for each defense and attack that rebuilds examples; the campaign's first setting."""
     return _Collector(folder, campaign).panel()
+
+
+def rebuilds_from_updates(table: Table) -> bool:
+    """Whether the attack of a table guesses the examples behind an update, and not what a model gives away."""
+    return not sees_model(table) and "inputs" in attacks.from_table(table).targets and not guesses_classes(table)
 
 
 @dataclass(frozen=True)
@@ -72,12 +81,13 @@ class _Collector:
         self.cells = self._cells()
 
     def panel(self) -> Panel:
-        prior = list(self._prior_lines())[:1]
+        guesses = tuple(self._guess_lines())
+        prior = list(self._prior_lines())[:1] if guesses else ()
         return Panel(
             title=f"{self.experiment.name} · {self.experiment.task.label}",
             columns=tuple(self._heading(column) for column in self.columns),
-            lines=(self._truth_line(), *prior, *self._guess_lines()),
-            note=self._note(),
+            lines=(self._truth_line(), *prior, *guesses),
+            note=self._note(bool(guesses)),
         )
 
     def _truths(self) -> dict[int, Batch]:
@@ -109,7 +119,7 @@ class _Collector:
 
     def _guess_lines(self) -> Iterator[Line]:
         labels = [label for label, table in labeled_attacks(self.experiment).items()
-                  if not guesses_classes(table) and self._guesses_images(label)]  # fmt: skip
+                  if rebuilds_from_updates(table) and self._guesses_inputs(label)]  # fmt: skip
         for defense in self.defenses:
             for label in labels:
                 if not self.campaign.only_chosen or any((defense, label, who) in self.cells for who in self.truths):
@@ -119,8 +129,8 @@ class _Collector:
                     pictures = self._sum_pictures(defense, self.cells[defense, label, AGGREGATE].guess)
                     yield Line(title=defense, subtitle=f"{label}\non the sum", pictures=pictures)
 
-    def _guesses_images(self, label: str) -> bool:
-        """Whether an attack is after images; one that always failed may be, unless it guessed labels somewhere."""
+    def _guesses_inputs(self, label: str) -> bool:
+        """Whether an attack is after examples; one that always failed may be, unless it guessed labels somewhere."""
         guesses = [saved.guess for (_, own, _), saved in self.cells.items() if own == label]
         return any(g.inputs is not None for g in guesses) or all(g.labels is None for g in guesses)
 
@@ -173,7 +183,7 @@ class _Collector:
         many = len(self.truths[column.client]) > 1
         return f"client {column.client}" + (f"\nexample {column.place}" if many else "")
 
-    def _note(self) -> str:
+    def _note(self, guessed: bool) -> str:
         notes = []
         if self.hidden:
             notes.append(f"{len(self.columns)} of {len(self.columns) + self.hidden} examples shown")
@@ -181,7 +191,8 @@ class _Collector:
             notes.append(f"setting 1 of {len(self.campaign.points)} ({self.point.federation})")
         if self.experiment.federation.rounds > ROUND:
             notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
-        return "; ".join([*notes, "below each guess its PSNR: higher means more leakage"])
+        said = "below each guess its PSNR: higher means more leakage" if guessed else NO_GUESSES
+        return "; ".join([*notes, said])
 
 
 def _spread(sizes: dict[int, int]) -> list[Column]:

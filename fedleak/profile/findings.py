@@ -47,9 +47,10 @@ def findings(profile: Profile, known: Collection[str]) -> tuple[Finding, ...]:
 def _rank(profile: Profile, known: Collection[str]) -> Finding:
     layer = next((layer for layer in profile.layers if layer.sees_pixels), None)
     if layer is None:
+        matching = () if profile.discrete else ("inverting-gradients",)  # of texts there is no slope to follow
         words = (
             "no linear layer sees the pixels, so no batch is read off a factor of its gradient; matching the whole "
-            f"gradient was not tried here{_advice(('inverting-gradients',), known)}"
+            f"gradient was not tried here{_advice(matching, known)}"
         )
         return Finding(indicator="rank", state="not known to be reachable", words=words)
     if layer.rank is None or profile.limit is None:

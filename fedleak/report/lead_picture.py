@@ -12,8 +12,10 @@ from fedleak.analysis.evidence import defense_words
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
+from fedleak.learning.images import Images
 from fedleak.report.pictures import Files, Sample, data_uri, whose
 from fedleak.results.row import Row
+from fedleak.results.schema import MODEL
 
 WIDTH = 9
 """Pictures at most: the truth, the prior, and the first defenses."""
@@ -39,7 +41,7 @@ class LeadPicture:
 def lead_picture_of(
     files: Files, focus: Sequence[Row], chosen: Row | None, *, exception: bool = False
 ) -> LeadPicture | None:
-    """The middle image of `chosen`, or the one that leaked most where only exceptions leak, under every defense.
+    """The middle example of `chosen`, or the one that leaked most where only exceptions leak, under every defense.
 
     None where there is no picture of it.
     """
@@ -52,19 +54,21 @@ def lead_picture_of(
     order = sorted(places, key=lambda i: chosen.per_sample[i], reverse=chosen.higher_is_better)
     place = order[0 if exception else len(order) // 2]
     same = [row for row in focus if row.attack == chosen.attack]
+    noun = "image" if isinstance(truth.space, Images) else "example"
+    seen = "the model" if chosen.client == MODEL else "what the server received"
     frames = (*_knowns(files, chosen, truth, place), *_guesses(files, same, truth.inputs[place]))
     whom = whose(Sample(row=chosen, place=place, value=chosen.per_sample[place]))
     return LeadPicture(
         frames=frames[:WIDTH],
         caption=(
-            f"{_which(exception)} under “{chosen.defense}” ({whom}), as {chosen.attack} guessed it from what "
-            f"the server received under each defense; below each guess its {chosen.metric}."
+            f"{_which(noun, exception)} under “{chosen.defense}” ({whom}), as {chosen.attack} guessed it from "
+            f"{seen} under each defense; below each guess its {chosen.metric}."
         ),
     )
 
 
-def _which(exception: bool) -> str:
-    return "The image that leaked most" if exception else "A typical image, the middle one"
+def _which(noun: str, exception: bool) -> str:
+    return f"The {noun} that leaked most" if exception else f"A typical {noun}, the middle one"
 
 
 def _knowns(files: Files, chosen: Row, truth: Batch, place: int) -> Iterator[Frame]:
@@ -72,7 +76,8 @@ def _knowns(files: Files, chosen: Row, truth: Batch, place: int) -> Iterator[Fra
     saved = files.cell(chosen)
     if saved is not None and saved.prior.inputs is not None:
         prior = scoring.matched(saved.prior.inputs, truth)[place]
-        yield Frame(title="prior", caption="no update used", source=data_uri(truth.space.picture(prior)))
+        unused = "no model used" if chosen.client == MODEL else "no update used"
+        yield Frame(title="prior", caption=unused, source=data_uri(truth.space.picture(prior)))
 
 
 def _guesses(files: Files, rows: Sequence[Row], wanted: Float[Tensor, "*shape"]) -> Iterator[Frame]:

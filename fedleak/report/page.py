@@ -14,7 +14,8 @@ from fedleak.analysis.conditions import condition_of, condition_of_row
 from fedleak.analysis.judgement import BASELINES, kind_of, portion
 from fedleak.analysis.strongest import strongest
 from fedleak.analysis.untested import Gap, poor_matches, used_plugins
-from fedleak.formatting import counted, listed
+from fedleak.formatting import counted, listed, plural
+from fedleak.goals.goals import GOALS
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
@@ -84,6 +85,8 @@ class Page:
     untested: tuple[Gap, ...]
     recipe: Recipe
     citations: tuple[Citation, ...]
+    samples: str
+    """What leaks one by one, of every kind that was attacked: `images or labels`."""
     thing: str
     """What attacks read: `update`, or `model` where that is all they looked at."""
 
@@ -136,6 +139,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         untested=(*analysis.untested, *poor_matches(chain.from_iterable(analysis.diagnoses.values()))),
         recipe=recipe(run),
         citations=tuple(citations(used_plugins(run.campaign))),
+        samples=_samples(analysis),
         thing="model" if analysis.evidence.of_models else "update",
     )
 
@@ -157,6 +161,11 @@ def _environment() -> Environment:
     )
     environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart, "bubble_chart": bubble_chart}
     return environment
+
+
+def _samples(analysis: Analysis) -> str:
+    nouns = [plural(GOALS[kind].noun) for kind in analysis.evidence.kinds]
+    return listed(dict.fromkeys(nouns), "or") or "samples"
 
 
 def _told_of_knowing(analysis: Analysis) -> bool:

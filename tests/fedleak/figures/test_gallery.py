@@ -7,7 +7,7 @@ from matplotlib.image import imread
 from fedleak.contracts.attack import attacks
 from fedleak.errors import OutputError
 from fedleak.experiment.grid import parse_campaign
-from fedleak.figures.gallery import COLUMNS, collect
+from fedleak.figures.gallery import COLUMNS, NO_GUESSES, collect, rebuilds_from_updates
 from fedleak.figures.panels import DOTS, Line, Panel, Picture, draw
 from fedleak.run import run
 
@@ -66,6 +66,21 @@ def test_a_client_that_sent_nothing_is_said_in_words(finished):
     finally:
         cell.write_bytes(kept)
     assert {picture.reason for picture in line.pictures} >= {"nothing was sent"}
+
+
+def test_where_no_attack_rebuilds_examples_there_is_the_truth_and_a_word_on_it(finished):
+    folder, _ = finished
+    panel = collect(folder, parse_campaign(TREE | {"attacks": [{"use": "bias-sign"}]}))
+    assert [line.title for line in panel.lines] == ["truth"]
+    assert panel.note.endswith(NO_GUESSES)
+
+
+@pytest.mark.parametrize(
+    ("attack", "from_updates"),
+    [("analytic-linear", True), ("lomia", False), ("mgan-ai", False), ("confidence-inversion", False)],
+)
+def test_attacks_on_models_and_on_classes_have_no_line_beside_examples(attack, from_updates):
+    assert rebuilds_from_updates({"use": attack}) is from_updates
 
 
 def panel_of(columns):

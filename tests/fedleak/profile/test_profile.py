@@ -108,6 +108,14 @@ def test_without_the_truth_ranks_and_buffers_are_told_and_the_rest_is_not(make_s
     assert "truth" in {one.indicator for one in findings(found, ())}
 
 
+def test_matching_gradients_is_not_advised_where_there_is_no_slope(make_subject):
+    found = profile(make_subject("mlp", 2))
+    blind = replace(found, layers=tuple(replace(layer, sees_pixels=False) for layer in found.layers))
+    for one, advised in ((blind, True), (replace(blind, discrete="texts"), False)):
+        told = next(one for one in findings(one, {"inverting-gradients"}) if one.indicator == "rank")
+        assert ("try inverting-gradients" in told.words) is advised
+
+
 def test_a_masked_update_has_nothing_to_profile(make_subject):
     subject = make_subject("mlp", 2)
     masked = replace(subject, observation=replace(subject.observation, masked=True))
