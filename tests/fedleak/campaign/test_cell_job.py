@@ -129,6 +129,7 @@ def test_every_part_of_a_guess_is_kept(tmp_path):
         properties=torch.tensor([float("nan"), 0.5]),
         representatives=torch.rand(2, 1, 3, 3),
         columns=torch.rand(4, 2),
+        secrets=torch.rand(10),
         diagnosis=Diagnosis("plateau", "it does not get better"),
         note="unsure",
     )
