@@ -33,6 +33,11 @@ class Metric(Plugin, ABC):
     """Whether its figure may be a verdict. One that does not only stands beside others: it can be high where nothing
     leaked, as what a classifier takes an image for."""
 
+    @classmethod
+    def bounds_beside(cls, prior: float) -> tuple[float, float]:  # noqa: ARG003
+        """The same where the best constant guess is known to have so much, which may tell how much there is to find."""
+        return cls.bounds
+
 
 class ExampleMetric(Metric):
     """Compares guessed images or labels with the true ones, after the two have been matched."""

@@ -10,6 +10,9 @@ from fedleak.contracts.metric import metrics
 from fedleak.goals.secrets import Rank, SecretMetric
 from fedleak.learning.secret_format import MOST_DIGITS
 
+SAME = 1e-7
+"""Bits by which a rank by chance may differ through rounding; from five to six digits it is a thousand times more."""
+
 
 @metrics.register("exposure")
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,18 @@ class Exposure(SecretMetric):
     threshold: ClassVar = 10.0
     margin: ClassVar = 0.0
 
+    @classmethod
+    def bounds_beside(cls, prior: float) -> tuple[float, float]:
+        """At most all bits of the secret: a rank by chance has the more the more candidates there are."""
+        sizes = [10**digits for digits in range(1, MOST_DIGITS + 1)]
+        fits = [size for size in sizes if prior <= by_chance(size) + SAME]
+        return 0.0, math.log2(fits[0] if fits else sizes[-1])
+
     def of_rank(self, rank: Rank) -> float:
         ranks = np.arange(rank.ahead + 1, rank.ahead + rank.alike + 2)
         return math.log2(rank.candidates) - float(np.log2(ranks).mean())
+
+
+def by_chance(candidates: int) -> float:
+    """What a rank by chance has in the mean: `log2 N - log2(N!) / N`."""
+    return math.log2(candidates) - math.lgamma(candidates + 1) / math.log(2) / candidates

@@ -49,10 +49,12 @@ class CharacterGRU(nn.Module):
         width = self.recurrence.in_features
         gates = self.embedding(places_of(windows, self.embedding.num_embeddings))
         state = gates.new_zeros(len(gates), width)
-        for given in gates.unbind(1):
-            kept = self.recurrence(state)
-            reset, update = torch.sigmoid(given[:, : 2 * width] + kept[:, : 2 * width]).chunk(2, dim=1)
-            candidate = torch.tanh(given[:, 2 * width :] + reset * kept[:, 2 * width :])
+        sizes = (2 * width, width)
+        # Split and not sliced, so that the backward pass writes each part once.
+        for to_gates, to_candidate in zip(*(part.unbind(1) for part in gates.split(sizes, dim=2)), strict=True):
+            kept, changed = self.recurrence(state).split(sizes, dim=1)
+            reset, update = torch.sigmoid(to_gates + kept).chunk(2, dim=1)
+            candidate = torch.tanh(torch.addcmul(to_candidate, reset, changed))
             state = torch.lerp(candidate, state, update)
         logits: Tensor = self.head(state)
         return logits

@@ -37,7 +37,7 @@ def gain_of(rows: Sequence[Row], samples: Samples, *, threshold: float, margin: 
     places, place, sizes = np.unique(pairs.message, return_inverse=True, return_counts=True)
     gains = np.bincount(place, weights=pairs.gains, minlength=len(places)) / sizes
     units = Units.of(gains.tolist(), [rows[place].seed for place in places])
-    interval = of_mean(units, _bounds(rows[0].metric, pairs))
+    interval = of_mean(units, _bounds(rows, pairs))
     return Gain(
         mean=float(gains.mean()) if len(gains) else math.nan,
         interval=interval,
@@ -61,9 +61,9 @@ def more_hits_than_guessing(
     return found > 0 and float(betainc(found, trials - found + 1, chance)) <= LUCK
 
 
-def _bounds(metric: str, pairs: Samples) -> tuple[float, float]:
+def _bounds(rows: Sequence[Row], pairs: Samples) -> tuple[float, float]:
     """The least and the greatest gain that there can be over such guesses."""
-    ends = [pairs.sign * (bound - pairs.guesses) for bound in bounds_of(metric)]
+    ends = [pairs.sign * (bound - pairs.guesses) for bound in bounds_of(rows[0].metric, rows)]
     return float(np.min(ends, initial=math.inf)), float(np.max(ends, initial=-math.inf))
 
 

@@ -82,7 +82,10 @@ def speaks(metric: str) -> bool:
     return known is None or known.speaks
 
 
-def bounds_of(metric: str) -> tuple[float, float]:
-    """The least and the greatest value there can be, as far as is known."""
+def bounds_of(metric: str, rows: Iterable[Row] = ()) -> tuple[float, float]:
+    """The least and the greatest value there can be, as far as is known; of rows, beside what guessing has in them."""
     known = installed(metric)
-    return known.bounds if known else (-math.inf, math.inf)
+    if known is None:
+        return -math.inf, math.inf
+    each = [known.bounds_beside(prior) for prior in {row.baseline for row in rows}] or [known.bounds]
+    return min(low for low, _ in each), max(high for _, high in each)

@@ -30,7 +30,7 @@ def percentile_interval(rows: Sequence[Row], percentile: float) -> Interval:
     if not scored:
         return too_few(str(units))
     lower, upper = ranks(len(units), percentile / 100)
-    least, most = bounds_of(scored[0].metric)
+    least, most = bounds_of(scored[0].metric, scored)
     return Interval(
         low=least if lower == 0 else _below(samples, lower, len(units)),
         high=most if upper > len(units) else _above(samples, upper, len(units)),

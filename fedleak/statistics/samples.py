@@ -53,7 +53,7 @@ class Samples:
         sign = 1.0 if rows[0].higher_is_better else -1.0
         values, beside, message = values[known], beside[:, known], message[known]
         chosen = _best_guess(sign * beside[: len(GUESSES)], message)
-        most = bounds_of(rows[0].metric)[1 if sign > 0 else 0]
+        most = bounds_of(rows[0].metric, rows)[1 if sign > 0 else 0]
         return cls(values=values, beside=beside, chosen=chosen, message=message, sign=sign, most=most)
 
     @property

@@ -153,7 +153,7 @@ def _interval(rows: Sequence[Row], samples: Samples) -> Interval:
     if hit_or_miss(rows[0].unit, samples.values):
         sizes = np.bincount(samples.message, minlength=len(rows))
         return mean_share_interval(values, [int(sizes[place]) for place, _ in scored], seeds)
-    return of_mean(Units.of(values, seeds), bounds_of(rows[0].metric))
+    return of_mean(Units.of(values, seeds), bounds_of(rows[0].metric, rows))
 
 
 def _mean(values: Iterable[float]) -> float:

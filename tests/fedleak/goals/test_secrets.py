@@ -46,6 +46,14 @@ def test_exposure_goes_from_all_bits_to_none() -> None:
     assert EXPOSURE.of_rank(Rank(ahead=1, alike=0, candidates=16)) == 3.0
 
 
+@pytest.mark.parametrize("digits", range(1, 7))
+def test_what_guessing_has_tells_how_many_bits_there_are(digits: int) -> None:
+    size = 10**digits
+    blind = EXPOSURE.of_rank(Rank(ahead=0, alike=size - 1, candidates=size))
+    assert EXPOSURE.bounds_beside(blind) == (0.0, pytest.approx(math.log2(size)))
+    assert EXPOSURE.bounds_beside(math.nan) == (0.0, pytest.approx(EXPOSURE.bounds[1]))
+
+
 def test_guessing_has_a_closed_form() -> None:
     """The mean of `log2 N - log2 k` over all ranks k is `log2 N - log2(N!) / N`, 1.44 for many candidates."""
     blind = GOAL.measure(EXPOSURE, Reconstruction(secrets=torch.zeros(10_000)), ANSWER)

@@ -105,6 +105,14 @@ def test_an_interval_does_not_leave_the_metric_s_bounds(make_row):
     assert (summary.interval.low, summary.interval.high) == (0.0, 100.0)
 
 
+@pytest.mark.parametrize("values", [(13.0, 13.2, 4.0), (13.28, 13.28, 13.28)])
+def test_an_interval_of_bits_ends_where_the_secret_has_no_more(make_row, values):
+    by_chance = math.log2(10_000) - math.lgamma(10_001) / math.log(2) / 10_000
+    facts = {"metric": "exposure", "unit": "bits", "baseline": by_chance}
+    (summary,) = summarize([make_row(value, client=client, **facts) for client, value in enumerate(values)])
+    assert summary.mean < summary.interval.high <= math.log2(10_000) + 1e-9
+
+
 def test_one_message_has_no_interval(make_row):
     (summary,) = summarize([make_row(12.0), make_row(client=1)])
     assert math.isnan(summary.interval.low)
