@@ -1,4 +1,4 @@
-"""Secrets in the report: figures, the first guess beside the truth, the chart; of a whole run, its rows and page."""
+"""Secrets in the report: figures, the first guess beside the truth, and the chart."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,6 @@ from fedleak.experiment.grid import parse_campaign
 from fedleak.formatting import DASH
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.report.secrets import GUESSING, TIMES, _beside, secrets_found
-from fedleak.run import Outcome, run
 from fedleak.runs.folder import RunFolder
 from fedleak.statistics.summary import summarize
 
@@ -86,28 +85,3 @@ def test_the_words_say_where_the_secret_is_in_the_order() -> None:
     assert _beside(format, "97", scores) == "97 at place 3 of 100, first guess 99"
     scores[:50] = math.nan
     assert _beside(format, "07", scores) == "07 at place 51 to 100 of 100, first guess 99"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return run(parse_campaign(TREE), tmp_path_factory.mktemp("run") / "run")
-
-
-@pytest.mark.slow
-def test_a_secret_goes_from_a_client_to_rows_beside_what_guessing_has(finished: Outcome) -> None:
-    assert finished.problems == ()
-    own = {(row.attack, row.metric, row.defense, row.setting[TIMES]): row for row in finished.rows}
-    assert len(own) == len(finished.rows) == 2 * 2 * 2 * 2
-    by_chance = math.log2(100) - math.lgamma(101) / math.log(2) / 100
-    for (_, metric, _, _), row in own.items():
-        assert row.baseline == pytest.approx(by_chance if metric == "exposure" else 0.01)
-        assert 0 <= row.value <= math.log2(100)
-        assert 0 <= row.no_access <= math.log2(100)
-
-
-@pytest.mark.slow
-def test_the_page_draws_exposure_and_says_what_was_found_beside_what_is_true(finished: Outcome) -> None:
-    page = (finished.folder.root / "report.html").read_text()
-    assert "Secrets in texts" in page
-    assert "exposure in bits by secret-ranking" in page
-    assert "of 100, first guess" in page or " found" in page
