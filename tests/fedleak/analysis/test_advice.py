@@ -141,12 +141,14 @@ def test_kinds_that_were_not_measured_are_known(candidate):
         "properties",
         "representatives",
         "columns",
+        "secrets",
     ]
     assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == [
         "membership",
         "properties",
         "representatives",
         "columns",
+        "secrets",
     ]
 
 
