@@ -17,9 +17,15 @@ def require_protocol_last(defenses: Sequence[Defense]) -> None:
     needing = [defense for defense in defenses if defense.protocol is not None]
     training = [defense for defense in defenses if defense.acts_on != {"answers"}]
     if needing and (len(needing) > 1 or training[-1] is not needing[0]):
+        alone = [defense.name for defense in needing if not defense.shares_model]
+        why = (
+            f"under '{alone[0]}' clients share no model that another defense could change or mask"
+            if alone
+            else f"'{needing[0].name}' masks what the other defenses produced"
+        )
         raise ConfigError(
-            f"'{needing[0].name}' masks what the other defenses produced, so it must come once and last in a "
-            f"chain; got {', '.join(defense.name for defense in defenses)}"
+            f"{why}, so '{(alone or [needing[0].name])[0]}' must come once and last in a chain; got "
+            f"{', '.join(defense.name for defense in defenses)}"
         )
 
 

@@ -81,6 +81,8 @@ class Rappor(Defense):
 
     def _answered(self, values: Float[Tensor, "rows width"], rng: Generator) -> Float[Tensor, "rows width"]:
         width = values.shape[1]
+        if self.encoding == "category" and width == 1:
+            return values  # a single category tells nothing, and there is no other to say
         kept = self.kept(width)
         if self.encoding == "bits":
             return torch.where(torch.rand(values.shape, generator=rng) < kept, values, -values)

@@ -36,10 +36,10 @@ def looks_at(table: Table) -> type[View]:
 
 
 @lru_cache(maxsize=1024)
-def _facts(text: str) -> tuple[type[View], frozenset[Kind], bool]:
-    """What an attack sees, what it guesses, and whether that is what was trained on between two versions."""
+def _facts(text: str) -> tuple[type[View], frozenset[Kind], bool, bool]:
+    """What an attack sees, guesses, whether that is what was trained on between two versions, and if it needs both."""
     attack = attacks.from_table(json.loads(text))
-    return attack.sees, attack.targets, attack.compares_versions
+    return attack.sees, attack.targets, attack.compares_versions, "earlier" in attack.requires
 
 
 def targets_of(table: Table) -> frozenset[Kind]:
@@ -64,7 +64,9 @@ def require_access(settings: PlanSettings, tables: Sequence[Table], chains: Mapp
     """
     seen = [(str(table["use"]), looks_at(table)) for table in tables]
     _require_what_is_seen(settings, seen)
-    comparing = [(i, name, view) for i, (name, view) in enumerate(seen) if compares_versions(tables[i])]
+    comparing = [
+        (i, name, view) for i, (name, view) in enumerate(seen) if _facts(json.dumps(tables[i], sort_keys=True))[3]
+    ]
     _require_versions(settings, comparing)
     require_classes(settings.adversary, classes)
     require_explanations(settings, tables, chains)

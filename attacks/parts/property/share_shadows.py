@@ -36,6 +36,11 @@ class ShareShadows:
                 "no share of a property was asked about: say of what by adversary.property, and by adversary.shares "
                 "which are told apart"
             )
+        if count < len(view.shares):
+            raise NotApplicable(
+                f"shadows: expected one or more for each of the {len(view.shares)} shares that are told apart, got "
+                f"{count} in all; raise shadows"
+            )
         public = public_in(view)
         if public is None:
             raise NotApplicable("the adversary holds no public examples to train models of its own on")

@@ -85,3 +85,8 @@ def test_what_generates_nothing_is_refused(views) -> None:
     assert "'digits-mlp' generates nothing" in str(
         attacks.build("shadow-generator", {}).run(view, generator(0)).failure
     )
+
+
+def test_fewer_generators_of_its_own_than_shares_are_refused(views) -> None:
+    made = attacks.build("shadow-generator", {"shadows": 1}).run(views[0], generator(0))
+    assert str(made.failure).startswith("shadows: expected one or more for each of the 2 shares")

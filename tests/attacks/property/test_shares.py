@@ -207,3 +207,10 @@ def _asked(view: Released):
         examples=EXAMPLES,
         rounds=3,
     )[0]
+
+
+@pytest.mark.parametrize("name", READING)
+def test_fewer_models_of_its_own_than_shares_are_refused(name: str, models) -> None:
+    assert guess(name, models[0][0], shadows=1).failure == (
+        "shadows: expected one or more for each of the 2 shares that are told apart, got 1 in all; raise shadows"
+    )

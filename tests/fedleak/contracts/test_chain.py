@@ -70,6 +70,10 @@ def test_a_client_by_itself_does_all_but_the_protocol() -> None:
     [
         (({"use": "secure-aggregation"}, CLIP), "must come once and last in a chain"),
         (({"use": "secure-aggregation"}, {"use": "secure-aggregation"}), "must come once and last in a chain"),
+        (
+            ({"use": "pate", "std": 1.0, "queries": 5}, {"use": "secure-aggregation"}),
+            "under 'pate' clients share no model that another defense could change or mask, so 'pate' must come once",
+        ),
         (({"use": "dp-sgd"}, {"use": "censor"}), "'dp-sgd' and 'censor' each say what gradient"),
     ],
 )

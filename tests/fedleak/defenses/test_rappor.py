@@ -56,6 +56,14 @@ def test_of_many_categories_all_others_are_as_likely() -> None:
     torch.testing.assert_close(counts, expected, atol=0.015, rtol=0)
 
 
+@pytest.mark.parametrize("encoding", ["bits", "category"])
+def test_a_single_category_is_answered_for(encoding: str) -> None:
+    own = torch.ones(5, 1)
+    found = Rappor(columns=("sex",), epsilon=1.0, encoding=encoding)._answered(own, generator(0))  # type: ignore[arg-type]
+    assert torch.equal(found.abs(), own)
+    assert encoding == "bits" or torch.equal(found, own)
+
+
 def test_without_an_end_to_epsilon_nothing_changes_and_nothing_is_proved() -> None:
     assert torch.equal(said("1", epsilon=math.inf), rows("1").inputs[:, TABLE.places("sex")])
     assert Rappor(columns=("sex",), epsilon=math.inf).mechanism(Situation(federation=FederationSettings())) is None

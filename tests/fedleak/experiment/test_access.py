@@ -54,6 +54,10 @@ def test_weights_need_a_release_and_answers_a_service() -> None:
         ({"attack": READING, "release": "last", "chain": ({"use": "label-only"},)}, "so it does nothing"),
         ({"attack": COMPARING, "queries": 9}, "updates-leak compares two versions of a model, and one leaves"),
         ({"attack": COMPARING, "queries": 9, "release": "last"}, r"release two or more, as in release = .19, 20."),
+        (
+            {"attack": {"use": "lira", "versions": 3}, "release": "last"},
+            "attacks.0: lira compares two versions of a model, and one leaves this federation; release two or more",
+        ),
         ({"attack": COMPARING, "queries": 1, "release": "every"}, "expected 2 or more for both together, got 1"),
         (
             {"attack": ASKING, "queries": 5, "chain": ({"use": "rate-limit", "answers": 10},)},

@@ -114,6 +114,13 @@ def test_members_are_told_from_non_members_and_from_other_clients_apart() -> Non
     assert [found[name].per_sample for name in (*NAMES, "source-auc")] == [(1.0, 1.0), (1.0, 1.0), (0.0, 0.0)]
 
 
+@pytest.mark.parametrize(("name", "needed"), [("membership-auc", ""), ("membership-tpr", "100 or more ")])
+def test_without_strangers_there_is_no_figure_and_a_sentence_says_so(name: str, needed: str) -> None:
+    found = scores(asked(non_members=0), torch.zeros(2 + 4))[name]
+    assert math.isnan(found.value)
+    assert found.reason == f"{name} needs {needed}examples that nobody trained on, there is none"
+
+
 def test_a_rate_of_one_in_a_hundred_needs_a_hundred() -> None:
     found = scores(asked(non_members=99), torch.zeros(2 + 4 + 99))
     assert found["membership-auc"].value == 0.5
