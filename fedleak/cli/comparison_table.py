@@ -32,8 +32,8 @@ COSTS_NOTE = (
     "kB: a client's answer as Flower sends it, and coded as its "
     "defense would; s, MB: time and memory of a client's training and defenses; epsilon: of the whole run at delta "
     "1e-5, with any other example or client in the place of one (replace-one), whether secret sampling earned credit, "
-    "and below it of the recorded rounds alone; success: images that the strongest attacker rebuilt, of the most that "
-    "the proof allows"
+    "and below it of the recorded rounds alone; success: examples that the strongest attacker rebuilt, of the most "
+    "that the proof allows"
 )
 UNTESTED = "untested"
 

@@ -19,7 +19,9 @@ from fedleak.statistics.summary import Summary
 NAMES = 24
 """Width of the column with the attacks."""
 CELL = 18
-"""Width of a figure with its baselines, at most."""
+"""Width of a figure with its baselines, at most; a column with a longer name is wider."""
+GAP = 2
+"""Between two columns."""
 SENDERS = {"aggregate": "on the sum", "model": "on the model"}
 """What was attacked, where it is no single update."""
 UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
@@ -27,9 +29,17 @@ UNTESTED = "no attacker here takes account of {}: where little is left, read unt
 
 def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]:
     """One table, or several where the metrics do not fit side by side."""
-    metrics = list(dict.fromkeys(one.group.metric for one in summaries))
-    fitting = max(1, (width - NAMES) // CELL)
-    return [_table(summaries, metrics[i : i + fitting]) for i in range(0, len(metrics), fitting)]
+    headed = {one.group.metric: _heading(one) for one in reversed(summaries)}
+    beside: list[list[str]] = []
+    room = 0
+    for metric in dict.fromkeys(one.group.metric for one in summaries):
+        wide = max(CELL, len(headed[metric].partition("\n")[0]) + GAP)
+        if not beside or wide > room:
+            beside.append([])
+            room = width - NAMES
+        beside[-1].append(metric)
+        room -= wide
+    return [_table(summaries, metrics) for metrics in beside]
 
 
 def note_on(summaries: Iterable[Summary]) -> str:

@@ -135,9 +135,10 @@ def _measure(evidence: Evidence) -> str:
 
 
 def _without(evidence: Evidence) -> str:
-    return (
-        "without access" if evidence.of_models else "without the update (of images: with no more of it than the labels)"
-    )
+    if evidence.of_models:
+        return "without access"
+    labels = " (of images: with no more of it than the labels)" if "inputs" in evidence.kinds else ""
+    return f"without the update{labels}"
 
 
 def _thresholds(evidence: Evidence) -> Iterator[str]:

@@ -366,3 +366,8 @@ def test_a_model_that_no_defense_touched_leads_and_is_called_a_model(make_summar
     assert "1 model is too few to tell that from guessing" in lead(alone)
     assert "made without access" in drawn(alone).measure
     assert "without the update" in drawn(make_summary(30.0)).measure
+
+
+def test_the_labels_of_images_are_spoken_of_where_images_were_attacked(make_summary):
+    assert "of images: with no more of it than the labels" in drawn(make_summary(30.0)).measure
+    assert "of images" not in drawn(make_summary(1.0, metric="label-recall")).measure
