@@ -131,11 +131,7 @@ def pretraining_of(plan: FederationPlan, client: int) -> tuple[Batch, LocalTrain
 def public_of(plan: FederationPlan, teaching: PATE) -> Batch:
     """The public examples that are voted on; raises `ConfigError` where there are fewer."""
     public = load(plan.source).auxiliary
-    if teaching.queries > len(public):
-        raise ConfigError(
-            f"'{teaching.name}' has teachers label queries = {teaching.queries} public examples, and "
-            f"'{plan.source.name}' has {len(public)}; lower queries"
-        )
+    teaching.require_public(len(public), plan.source.name)
     return public[torch.arange(teaching.queries)]
 
 

@@ -16,6 +16,7 @@ from fedleak.campaign.pool import Pool
 from fedleak.campaign.ray_workers import RayWorkers
 from fedleak.campaign.workers import Engine, InThisProcess, Workers
 from fedleak.errors import BoundError, ConfigError, FedleakError, OutputError
+from fedleak.evaluation.asked_amounts import require_amounts
 from fedleak.evaluation.asked_shares import require_told_apart
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
@@ -71,6 +72,7 @@ def run(
     campaign = campaign_of(what) if isinstance(what, Experiment) else what
     folder, watching = RunFolder(out), events or Events()
     start = _workers(engine, jobs, folder.root, devices_of(campaign), gpu)
+    require_amounts(point.experiment for point in campaign.points)
     _require_told_apart(campaign)
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)

@@ -34,6 +34,7 @@ from fedleak.cli.results_table import (
     results_facts,
     results_tables,
 )
+from fedleak.evaluation.asked_amounts import require_amounts
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed, opening
@@ -224,6 +225,7 @@ def command(
     override, gpu = on_device(device)
     campaign = load_campaign(experiment, (*(settings or ()), *override))
     if plan:
+        require_amounts((point.experiment for point in campaign.points), packaged=True)
         print_plan(campaign, form)
     else:
         execute(campaign, out, jobs=jobs, engine=engine, overwrite=overwrite, gpu=gpu, form=form)

@@ -92,6 +92,14 @@ class PATE(Defense):
             buffers=True,  # the student's, of public examples and the labels
         )
 
+    def require_public(self, count: int, source: str) -> None:
+        """Raises `ConfigError` where a source has fewer public examples, `count`, than are voted on."""
+        if self.queries > count:
+            raise ConfigError(
+                f"'{self.name}' has teachers label queries = {self.queries} public examples, and '{source}' has "
+                f"{count}; lower queries"
+            )
+
     def encoded_bytes(self, sent: Update) -> int:
         """No update is sent."""
         return 0
