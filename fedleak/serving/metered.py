@@ -37,11 +37,11 @@ class Metered(Service):
         self.queries = queries
         self._inputs = Growing(space.shape)
         self._probabilities, self._answers = Growing((classes,)), Growing((classes,))
-        self._explaining = Growing()  # a row for each question that explanations count as
+        self._explaining = Growing()  # a row for each question that explanations count as beside those about their rows
 
     @property
     def asked(self) -> int:
-        """How many inputs it took so far, and what explanations counted as."""
+        """How many inputs it took so far, and what explanations counted as beside these."""
         return len(self._inputs) + len(self._explaining)
 
     @property

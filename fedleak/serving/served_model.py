@@ -77,15 +77,16 @@ class ServedModel(Metered):
         return max(0, int(min(super().remaining, left)))
 
     def explain(self, inputs: Float[Tensor, "asked *shape"]) -> Float[Tensor, "asked columns classes"]:
-        """As `Service.explain`. They are no queries of the log: no detector looks at them."""
+        """As `Service.explain`. In the log each is the question about its row, which is what detectors see of it."""
         if self.background is None:
             return super().explain(inputs)
         table = require_table(self.task.space, "an explanation", ConfigError)
         rows, cost = checked(inputs, self.space), cost_of(table)
         taken = rows[: self.remaining // cost]
-        self._explaining.append(torch.zeros(cost * len(taken)))
         found = torch.full((len(rows), len(table.columns), self.classes), torch.nan)
         if len(taken):
+            self._logged(taken)
+            self._explaining.append(torch.zeros((cost - 1) * len(taken)))
             found[: len(taken)] = explanations_of(self.task, self.weights, taken, self.background).float()
         return found.to(inputs.device)
 

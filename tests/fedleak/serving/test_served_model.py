@@ -217,7 +217,10 @@ def test_explanations_sum_to_the_answer_less_that_of_the_background_and_count_by
     asked = ServedModel(task, weights, queries=100)
     expected = asked.ask(public[:9]) - asked.ask(background[None])
     assert torch.allclose(found[:9].sum(1), expected, atol=1e-5)
+    assert torch.equal(service.log.inputs, public[:9]), "detectors see what was explained"
+    assert torch.allclose(service.log.answers, asked.log.answers[:9])
     assert service.ask(public[:3]).isnan().any(1).tolist() == [False, True, True]
+    assert len(service.log) == 10
 
 
 def test_explanations_that_are_not_offered_or_would_undo_a_defense_are_refused() -> None:
