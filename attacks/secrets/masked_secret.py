@@ -22,12 +22,10 @@ class MaskedSecret(Attack[Released]):
 
     paper: ClassVar = "https://arxiv.org/abs/2302.00539"
     cites: ClassVar = "lukas2023analyzing"
-    contrast: bool = False
-    """Whether what models of public text say of a candidate is taken off: how likely it is anyway."""
 
     @property
     def targets(self) -> frozenset[Kind]:
         return frozenset({"secrets"})
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        return ranking(observation, whole=True, contrast=self.contrast)
+        return ranking(observation, whole=True)

@@ -23,12 +23,10 @@ class SecretRanking(Attack[Released]):
 
     paper: ClassVar = "https://arxiv.org/abs/1802.08232"
     cites: ClassVar = "carlini2019secret"
-    contrast: bool = False
-    """Whether what models of public text say of a candidate is taken off: how likely it is anyway."""
 
     @property
     def targets(self) -> frozenset[Kind]:
         return frozenset({"secrets"})
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        return ranking(observation, contrast=self.contrast)
+        return ranking(observation)

@@ -26,8 +26,6 @@ class ServedMaskedSecret(Attack[Served]):
 
     paper: ClassVar = "https://arxiv.org/abs/2302.00539"
     cites: ClassVar = "lukas2023analyzing"
-    contrast: bool = False
-    """Whether what models of public text say of a candidate is taken off: how likely it is anyway."""
     repeats: Count = REPEATS
     """How often the same is asked where answers are known to be noisy; else once."""
 
@@ -39,4 +37,4 @@ class ServedMaskedSecret(Attack[Served]):
         return chain.answer_noise > 0
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        return ranking(observation, whole=True, contrast=self.contrast, repeats=self.repeats)
+        return ranking(observation, whole=True, repeats=self.repeats)

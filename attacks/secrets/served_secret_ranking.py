@@ -27,8 +27,6 @@ class ServedSecretRanking(Attack[Served]):
 
     paper: ClassVar = "https://arxiv.org/abs/1802.08232"
     cites: ClassVar = "carlini2019secret"
-    contrast: bool = False
-    """Whether what models of public text say of a candidate is taken off: how likely it is anyway."""
     repeats: Count = REPEATS
     """How often the same is asked where answers are known to be noisy; else once."""
 
@@ -40,4 +38,4 @@ class ServedSecretRanking(Attack[Served]):
         return chain.answer_noise > 0
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        return ranking(observation, contrast=self.contrast, repeats=self.repeats)
+        return ranking(observation, repeats=self.repeats)

@@ -1,7 +1,7 @@
 """Public models: what models say of a text that the adversary trains itself, on public text alone."""
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 from torch import Generator, Tensor
 
 from fedleak.contracts.released import Released
@@ -41,23 +41,8 @@ def public_models(view: Released | Served) -> NamedTensors:
 
 def said_by_one(view: Released | Served, rng: Generator) -> Said:
     """What one of them says, drawn by chance."""
-    chosen = torch.randint(MODELS, (1,), generator=rng)
-    return said_by(view.task, public_models(view), chosen)
-
-
-def said_by_all(view: Released | Served) -> Said:
-    """The mean over them of the logarithms of what they say."""
-    return said_by(view.task, public_models(view), torch.arange(MODELS))
-
-
-def said_by(task: Task, stacked: NamedTensors, models: Int[Tensor, " models"]) -> Said:
-    """The same of some models of a stack."""
-    each = [said_with(task, _of(task, stacked, int(place))) for place in models]
-
-    def said(windows: Float[Tensor, "windows length"]) -> Float64[Tensor, "windows characters"]:
-        return torch.stack([one(windows) for one in each]).mean(0)
-
-    return said
+    chosen = int(torch.randint(MODELS, (1,), generator=rng))
+    return said_with(view.task, _of(view.task, public_models(view), chosen))
 
 
 def said_with(task: Task, weights: Weights) -> Said:

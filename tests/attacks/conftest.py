@@ -268,7 +268,7 @@ def typing(release, serve) -> Callable[..., Released | Served]:
     """
     space = Text(alphabet=f" abcdefghijklmnopqrstuvwxyz0123456789!{OTHER}", length=12)
     canary, public = Canary(format="my pin is {digits}!", times=16), space.windows(PLAIN)
-    training = LocalTraining(batch_size=40, epochs=16, learning_rate=1.0, momentum=0.9)
+    training = LocalTraining(batch_size=40, epochs=16, learning_rate=0.3, momentum=0.9)
     with seeded("typing task"):
         task = Task("tiny-gru", CharacterGRU(len(space.alphabet), 24), space.shape, len(space.alphabet), given=space)
     text = with_canary(public, canary, 1)

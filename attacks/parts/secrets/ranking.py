@@ -9,7 +9,7 @@ from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
-from fedleak.goals.public_models import said_by_all, said_with
+from fedleak.goals.public_models import said_with
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.space import require_text
 from fedleak.learning.spelling import Said, spelled, windows_asked
@@ -32,11 +32,9 @@ def ranking(
     *,
     width: int | None = None,
     whole: bool = False,
-    contrast: bool = False,
     repeats: int = 1,
 ) -> Reconstruction:
-    """The candidates by their log-probability; see `spelled`. With `contrast`, by how much more the model gives them
-    than those do on average that the adversary trains on public text.
+    """The candidates by their log-probability; see `spelled`.
 
     A service whose answers are known to be noisy is asked each question up to `repeats` times, as its budget goes for
     all of them; others once.
@@ -49,8 +47,6 @@ def ranking(
         room = view.service.remaining // windows_asked(format, width=width, whole=whole)
         said = _answered(view, max(min(repeats, room), 1) if view.defense.answer_noise > 0 else 1)
     scores = spelled(said, space, format, width=width, whole=whole)
-    if contrast:
-        scores = scores - spelled(said_by_all(view), space, format, whole=whole)
     best = int(scores.nan_to_num(-torch.inf).argmax())
     return Reconstruction(secrets=scores.float(), note=f"its first guess is “{format.typed(format.candidate(best))}”")
 
