@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random-k": {"fraction": 0.5},
     "error-feedback": {"of": {"use": "top-k", "fraction": 0.5}},
     "withhold": {"layers": ("0.*",)},
+    "pate": {"std": 1.0, "queries": 4},
 }
 """What has to be said of defenses that have no defaults."""
 

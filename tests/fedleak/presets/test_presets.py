@@ -95,7 +95,7 @@ def test_the_large_comparison_leaves_few_defenses_out():
     campaign = load_campaign(PRESETS / "compare-defenses-large.toml")
     used = {one.name for chain in campaign.first.build_chains().values() for one in chain}
     of_updates = {cls.name for cls in defenses if cls.acts_on != {"answers"}}
-    of_the_model = {"adversarial-training", "flat-outputs", "pate", "rappor", "sanitisation"}
+    of_the_model = {"adversarial-training", "flat-outputs", "pate", "rappor", "sanitisation", "scrubbing"}
     assert of_updates - of_the_model - used <= {
         "dp-sgd",
         "group-norm",
