@@ -26,7 +26,7 @@ from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.evaluation.views import without
 from fedleak.learning.batch import Batch, class_means
-from fedleak.learning.secret_format import SecretFormat
+from fedleak.learning.secret_format import BLANK, SecretFormat
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator
@@ -56,7 +56,7 @@ RUN_HERE = [attacks.get("prior"), *(cls for cls in FROM_OUTSIDE if issubclass(Ob
 
 
 def example_options(cls: type[Plugin]) -> dict[str, Any]:
-    """A value for each field that has no default, made from its type."""
+    """A value for each field that has no default, made from its type or, where that says too little, by its name."""
     hints = get_type_hints(cls)
     values: dict[Any, Any] = {
         float: 0.5,
@@ -68,7 +68,8 @@ def example_options(cls: type[Plugin]) -> dict[str, Any]:
         Defense: {"use": "top-k", "fraction": 0.5},
     }
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
-    return {field.name: values[hints[field.name]] for field in required}
+    named = {"formats": (BLANK,)}
+    return {field.name: named.get(field.name, values[hints[field.name]]) for field in required}
 
 
 def quick_options(cls: type[Plugin]) -> dict[str, Any]:

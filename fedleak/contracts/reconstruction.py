@@ -70,7 +70,7 @@ class Reconstruction:
     probability 0 is -1 and 1 is 1, one for each value that there is; NaN: no say."""
     label_distribution: Float[Tensor, " classes"] | None = None
     """Beside `labels`: how probable each is of an example behind it; sums to 1. None: as often as it is guessed."""
-    secrets: Float[Tensor, " candidates"] | None = None
+    secrets: Float[Tensor, " ranked"] | None = None
     """For each candidate for a secret, in their order, how probable it is; only the order means something; NaN: less
     than all others."""
     trace: tuple[TracePoint, ...] = ()
