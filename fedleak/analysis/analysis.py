@@ -14,6 +14,7 @@ from fedleak.analysis.evidence import (
     comparisons_of,
     comparisons_of_chosen,
     diagnosed,
+    example_of,
     references_of,
 )
 from fedleak.analysis.strongest import attackers, headline
@@ -106,6 +107,7 @@ class Analysis:
                 self.unaware
             ),
             diagnostic=is_diagnostic(self.campaign),
+            example=example_of(self.campaign),
             told_apart=told_apart(point.experiment for point in self.campaign.points),
         )
 

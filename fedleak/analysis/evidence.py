@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from fedleak.analysis.conditions import Condition, Tried, condition_of, condition_of_row
 from fedleak.analysis.judgement import BASELINES, KINDS, kind_of
 from fedleak.analysis.strongest import attackers, eligible, headline, strongest
+from fedleak.experiment.campaign import Campaign
 from fedleak.formatting import setting_in_words
+from fedleak.goals.goals import GOALS
+from fedleak.learning.space import InputSpace, space_of_source
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.statistics.group import Group, Sender, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
 from fedleak.statistics.tuning import contest_of
+from fedleak.tasks import source_of
 
 BARE = ""
 """The label of messages that no defense touched, whatever the file calls that."""
@@ -41,6 +45,8 @@ class Evidence:
     """Whether every message is from the diagnostic setting; see `is_diagnostic`."""
     told_apart: str = ""
     """Which shares of a property, in words."""
+    example: str = "example"
+    """What an example is called."""
 
     @property
     def of_models(self) -> bool:
@@ -57,6 +63,10 @@ class Evidence:
     def kinds(self) -> list[str]:
         """The kinds that anything was measured of."""
         return [kind for kind in KINDS if headline(self.of(kind), kind) is not None]
+
+    def noun(self, kind: str) -> str:
+        """What a sample of a kind is, in the singular."""
+        return GOALS[kind].noun.format(example=self.example)
 
     def label(self, group: Group) -> str:
         """The defense of a group by name, `BARE` where it does nothing."""
@@ -100,6 +110,13 @@ class Evidence:
             if (self.label(s.group), s.group.sender, s.group.metric) == (BARE, own.sender, own.metric)
             and condition_of(s.group) == where
         ])  # fmt: skip
+
+
+def example_of(campaign: Campaign) -> str:
+    """What an example is called, where all tasks of a campaign call it the same."""
+    tasks = dict.fromkeys(point.experiment.task for point in campaign.points)
+    nouns = {space_of_source(source_of(task)).noun for task in tasks}
+    return nouns.pop() if len(nouns) == 1 else InputSpace.noun
 
 
 def references_of(rows: Sequence[Row], defended: Mapping[Tried, bool]) -> dict[Condition, str]:

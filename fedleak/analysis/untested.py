@@ -91,7 +91,7 @@ def used_plugins(campaign: Campaign) -> list[Plugin]:
 def failures_of(rows: Iterable[Row]) -> Counter[str]:
     """Why attacked messages lack a figure, counted by attack and reason.
 
-    A metric that does not apply is no failure where another gave a figure: an attack that guesses no images has no
+    A metric that does not apply is no failure where another gave a figure: an attack that guesses no examples has no
     PSNR. One that applies and has no figure is.
     """
     messages: dict[tuple[object, ...], list[Row]] = {}

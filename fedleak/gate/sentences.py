@@ -78,7 +78,7 @@ def leaked_text(figures: NewFigures) -> str:
 
 
 def reasons_text(reasons: Iterable[tuple[str, int]]) -> str:
-    """`4 x the attack guesses no images; 1 x ...`."""
+    """`4 x the attack guesses no examples; 1 x ...`."""
     return "; ".join(f"{count} x {reason}" for reason, count in reasons) or "no message was attacked"
 
 

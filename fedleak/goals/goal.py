@@ -23,11 +23,11 @@ class Goal(ABC):
 
     name: ClassVar[Kind]
     noun: ClassVar[str]
-    """What a sample is, in the singular."""
+    """What a sample is, in the singular, with `{example}` for what an example is called."""
     verb: ClassVar[str]
     """What an attacker who gets one did to it."""
     guessing: ClassVar[str]
-    """What an attack with this goal does: `guesses images`."""
+    """What an attack with this goal does: `guesses examples`."""
     unguessed: ClassVar[str]
     """Why there is no figure of an attack that has another goal."""
     hit_or_miss: ClassVar[bool]
@@ -37,7 +37,8 @@ class Goal(ABC):
     metrics_of_models: ClassVar[tuple[str, ...]] = ()
     """What judges it besides, where it is asked of a model that left its federation."""
     sentences: ClassVar[Mapping[Judgement, str]]
-    """What a verdict says, with `{names}` for the defenses and `{tested}` for whether attackers know them."""
+    """What a verdict says, with `{names}` for the defenses and `{tested}` for whether attackers know them;
+    `{example}` and `{examples}` as in `noun`."""
 
     def aligned(self, made: Reconstruction, answer: Answer) -> Reconstruction:  # noqa: ARG002
         """The guess as metrics judge it; failed, with the reason, where it is of more than there is."""

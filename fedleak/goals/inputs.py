@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.metric import ExampleMetric, Metric
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.view import View
+from fedleak.formatting import plural
 from fedleak.goals.answer import Answer
 from fedleak.goals.goal import Goal, examples_in, of_no_known_kind, public_in
 from fedleak.goals.judgement import Judgement
@@ -23,29 +24,30 @@ class Inputs(Goal):
     """The examples behind an update. A sample is one of them; metrics on it are `ExampleMetric`s."""
 
     name: ClassVar[Kind] = "inputs"
-    noun: ClassVar[str] = "image"
+    noun: ClassVar[str] = "{example}"
     verb: ClassVar[str] = "rebuilt"
-    guessing: ClassVar[str] = "guesses images"
-    unguessed: ClassVar[str] = "the attack guesses no images"
+    guessing: ClassVar[str] = "guesses examples"
+    unguessed: ClassVar[str] = "the attack guesses no examples"
     hit_or_miss: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("mse", "psnr", "ssim")
     sentences: ClassVar[Mapping[Judgement, str]] = {
-        Judgement.LEAKED: "Images were rebuilt under {names}.",
-        Judgement.BEYOND: "Under {names} no image was rebuilt, but more than guessing was recovered.",
-        Judgement.UNCLEAR: "Under {names} no image was rebuilt, and what was recovered luck may explain.",
-        Judgement.TOO_FEW: "Under {names} no image was rebuilt, and there are too few messages to tell more.",
+        Judgement.LEAKED: "{examples} were rebuilt under {names}.",
+        Judgement.BEYOND: "Under {names} no {example} was rebuilt, but more than guessing was recovered.",
+        Judgement.UNCLEAR: "Under {names} no {example} was rebuilt, and what was recovered luck may explain.",
+        Judgement.TOO_FEW: "Under {names} no {example} was rebuilt, and there are too few messages to tell more.",
         Judgement.NOTHING: (
-            "Under {names} these attackers rebuilt no image and on average came no nearer than guessing does; {tested}"
+            "Under {names} these attackers rebuilt no {example} and on average came no nearer than guessing does; "
+            "{tested}"
         ),
-        Judgement.MISSING: "Under {names} no attack has a figure for the images.",
+        Judgement.MISSING: "Under {names} no attack has a figure for the {examples}.",
     }
 
     def aligned(self, made: Reconstruction, answer: Answer) -> Reconstruction:
-        """The images in the order of the truth, one of NaN where there is no guess."""
+        """The guesses in the order of the truth, one of NaN where there is no guess."""
         if made.failure is not None or made.inputs is None:
             return made
         if len(made.inputs) > len(answer.truth):
-            return replace(made, failure=too_many(len(made.inputs), "images", answer))
+            return replace(made, failure=too_many(len(made.inputs), plural(answer.truth.space.noun), answer))
         return replace(made, inputs=matched(made.inputs, answer.truth))
 
     def unfit(self, metric: Metric, answer: Answer) -> str | None:
@@ -56,7 +58,7 @@ class Inputs(Goal):
         applicable = torch.nonzero(finite(guess)).flatten()
         missing = len(truth) - len(applicable)
         if not len(applicable):
-            return Measured(reason="the attack guessed no image that is finite")
+            return Measured(reason=f"the attack guessed no {truth.space.noun} that is finite")
         batch = Batch(guess[applicable], torch.full((len(applicable),), NO_GUESS), truth.space)
         values = torch.full((len(truth),), math.nan, dtype=torch.float64)
         judged = example_metric(metric).per_sample(batch, truth[applicable])

@@ -19,6 +19,7 @@ class Images(InputSpace):
     height: int
     width: int
     kind: ClassVar = "images"
+    noun: ClassVar = "image"
     neighbors: ClassVar = (-2, -1)
 
     @property

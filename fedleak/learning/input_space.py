@@ -21,6 +21,8 @@ class InputSpace(ABC):
     """
 
     kind: ClassVar[str]
+    noun: ClassVar[str] = "example"
+    """What one example is called."""
     kinds: ClassVar[dict[str, type["InputSpace"]]] = {}
     """Every kind that is defined, by name."""
     neighbors: ClassVar[tuple[int, ...]] = ()

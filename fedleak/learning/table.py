@@ -75,6 +75,7 @@ class Table(InputSpace):
     classes: tuple[str, ...] = ()
     """What the label says, by class index."""
     kind: ClassVar = "table"
+    noun: ClassVar = "row"
 
     @property
     def shape(self) -> tuple[int]:

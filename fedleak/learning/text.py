@@ -31,6 +31,7 @@ class Text(InputSpace):
     """Different characters in lower case, `SPACE` first and `OTHER` last."""
     length: int = 16
     kind: ClassVar = "text"
+    noun: ClassVar = "window"
     consecutive: ClassVar = True
     continuous: ClassVar = False
 

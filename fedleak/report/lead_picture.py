@@ -12,7 +12,6 @@ from fedleak.analysis.evidence import defense_words
 from fedleak.evaluation import scoring
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
-from fedleak.learning.images import Images
 from fedleak.report.pictures import Files, Sample, data_uri, whose
 from fedleak.results.row import Row
 from fedleak.results.schema import MODEL
@@ -54,7 +53,7 @@ def lead_picture_of(
     order = sorted(places, key=lambda i: chosen.per_sample[i], reverse=chosen.higher_is_better)
     place = order[0 if exception else len(order) // 2]
     same = [row for row in focus if row.attack == chosen.attack]
-    noun = "image" if isinstance(truth.space, Images) else "example"
+    noun = truth.space.noun
     seen = "the model" if chosen.client == MODEL else "what the server received"
     frames = (*_knowns(files, chosen, truth, place), *_guesses(files, same, truth.inputs[place]))
     whom = whose(Sample(row=chosen, place=place, value=chosen.per_sample[place]))

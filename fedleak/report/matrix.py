@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fedleak.analysis.conditions import Condition, condition_of, conditions_of
 from fedleak.analysis.evidence import defense_words
 from fedleak.analysis.judgement import Judgement, by_luck, hits, judge, kind_of, leakage, reached
-from fedleak.formatting import counted, measured, number, plural
+from fedleak.formatting import counted, measured, number
 from fedleak.goals.goals import GOALS
 from fedleak.report.pictures import Pictures
 from fedleak.report.strip import Strip, scale_of, strip_of
@@ -199,7 +199,7 @@ def _meaning(summary: Summary) -> str:
     first = described.strip().partition("\n\n")[0]
     more = "Higher" if summary.higher_is_better else "Lower"
     goal = GOALS.get(kind_of(name))
-    counted_words = f" Counted first: {plural(goal.noun)} that were {goal.verb}." if goal and speaks(name) else ""
+    counted_words = f" Counted first: how many were {goal.verb}." if goal and speaks(name) else ""
     return f"{' '.join(first.split())} {more} means more leakage.{counted_words}"
 
 

@@ -15,7 +15,6 @@ from fedleak.analysis.judgement import BASELINES, kind_of, portion
 from fedleak.analysis.strongest import strongest
 from fedleak.analysis.untested import Gap, poor_matches, used_plugins
 from fedleak.formatting import counted, listed, plural
-from fedleak.goals.goals import GOALS
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
@@ -164,7 +163,7 @@ def _environment() -> Environment:
 
 
 def _samples(analysis: Analysis) -> str:
-    nouns = [plural(GOALS[kind].noun) for kind in analysis.evidence.kinds]
+    nouns = [plural(analysis.evidence.noun(kind)) for kind in analysis.evidence.kinds]
     return listed(dict.fromkeys(nouns), "or") or "samples"
 
 

@@ -14,11 +14,6 @@ FOOLED = 0.5
 """The share of classes that judges must see, where none was recognised, for a verdict to say that they are fooled."""
 
 
-def noun_of(summary: Summary) -> str:
-    """What the metric judges, in the singular."""
-    return GOALS[kind_of(summary.group.metric)].noun
-
-
 def where(evidence: Evidence, summary: Summary) -> str:
     """In a campaign of several conditions: in how many, and in which most."""
     kind, place = kind_of(summary.group.metric), (evidence.label(summary.group), summary.group.sender)
@@ -66,18 +61,17 @@ def sentence(evidence: Evidence, summary: Summary) -> str:
 def found(evidence: Evidence, summary: Summary) -> str:
     """What the attack did, counts first, without other figures."""
     kind = kind_of(summary.group.metric)
-    noun, verb, few = GOALS[kind].noun, GOALS[kind].verb, counted(summary.messages, summary.group.carrier)
+    noun, verb, few = evidence.noun(kind), GOALS[kind].verb, counted(summary.messages, summary.group.carrier)
     by = "" if evidence.in_first_metric(summary) is None else f" by {summary.group.metric}"
     who = _attack(evidence, summary)
-    did = f"{who} {verb} {hits(summary) or 'none'} of {total(summary)}{by}"
+    did = f"{who} {verb} {hits(summary) or 'none'} of {total(evidence, summary)}{by}"
     match judge(summary):
         case Judgement.LEAKED if hits(summary):
             return did
         case Judgement.LEAKED:
             proved = f"{who} proved its guess in {summary.certified} of {few}"
-            return (
-                f"{proved}, though {verb} {'is' if len(summary.samples) == 1 else 'are'} none of {total(summary)}{by}"
-            )
+            be = "is" if len(summary.samples) == 1 else "are"
+            return f"{proved}, though {verb} {be} none of {total(evidence, summary)}{by}"
         case Judgement.BEYOND if by_luck(summary):
             return f"{did}, but on average does better than guessing"
         case Judgement.BEYOND:
@@ -90,11 +84,13 @@ def found(evidence: Evidence, summary: Summary) -> str:
         case Judgement.TOO_FEW:
             return f"{did}; {few} {'is' if summary.messages == 1 else 'are'} too few to tell that from guessing"
         case Judgement.NOTHING if by_luck(summary):
-            return f"no attacker {verb} more of {total(summary)} than guessing does"
+            return f"no attacker {verb} more of {total(evidence, summary)} than guessing does"
         case Judgement.NOTHING:
-            return f"no attacker {verb} any of {total(summary)}{by} or came nearer than guessing does on average"
+            return (
+                f"no attacker {verb} any of {total(evidence, summary)}{by} or came nearer than guessing does on average"
+            )
         case Judgement.NO_GAIN:
-            return f"nothing was to be gained of {total(summary)}: the public data has examples of each"
+            return f"nothing was to be gained of {total(evidence, summary)}: the public data has examples of each"
         case _:
             return f"no attack has a figure for the {plural(noun)}"
 
@@ -128,9 +124,9 @@ def _by_whom(summary: Summary) -> str:
     return f"; the strongest, {summary.group.attack}" if judge(summary) is Judgement.NOTHING else ""
 
 
-def total(summary: Summary) -> str:
+def total(evidence: Evidence, summary: Summary) -> str:
     """What the counts are out of: only what has a figure counts."""
-    things = counted(len(summary.samples), noun_of(summary))
+    things = counted(len(summary.samples), evidence.noun(kind_of(summary.group.metric)))
     if not summary.failed:
         return things
     return f"the {things} that {'has' if len(summary.samples) == 1 else 'have'} a figure"
@@ -194,7 +190,7 @@ def _certificate(summary: Summary) -> str:
 
 
 def _more(evidence: Evidence, summary: Summary) -> Iterator[str]:
-    yield _nearest(summary)
+    yield _nearest(evidence, summary)
     if (first := evidence.in_first_metric(summary)) is not None:
         yield f"; {figures(first)}"
     chosen = evidence.chosen(summary)
@@ -205,8 +201,8 @@ def _more(evidence: Evidence, summary: Summary) -> Iterator[str]:
     yield change(evidence, summary)
 
 
-def _nearest(summary: Summary) -> str:
-    """Where nothing was rebuilt: the image that leaked most, and those that a guess or an oracle does as well."""
+def _nearest(evidence: Evidence, summary: Summary) -> str:
+    """Where nothing was rebuilt: the example that leaked most, and those that a guess or an oracle does as well."""
     if by_luck(summary):
         return ""
     easy = reached(summary) - summary.leaked
@@ -215,7 +211,7 @@ def _nearest(summary: Summary) -> str:
     known = f"{count}, but a guess or a public example comes about as near" if easy > 0 else ""
     if judge(summary) is Judgement.LEAKED or len(summary.samples) == 1:
         return known
-    return f", the nearest image {measured(summary.worst_case, summary.unit)}{known}"
+    return f", the nearest {evidence.example} {measured(summary.worst_case, summary.unit)}{known}"
 
 
 def tally(place_words: str, summary: Summary) -> str:

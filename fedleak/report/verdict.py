@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fedleak.analysis.asked_shares import shares_sentence
 from fedleak.analysis.conditions import condition_of
 from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
-from fedleak.analysis.judgement import GRAVITY, Judgement, judge
+from fedleak.analysis.judgement import GRAVITY, Judgement, judge, kind_of
 from fedleak.analysis.strongest import measured_metrics
 from fedleak.formatting import listed, measured, opening, plural
 from fedleak.goals.goals import GOALS
-from fedleak.report.sentences import aside, fooled_judges, found, noun_of, once, sentence, tally
+from fedleak.report.sentences import aside, fooled_judges, found, once, sentence, tally
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
@@ -31,7 +31,7 @@ class Remark:
     """What was found of one kind of thing, in one kind of message."""
 
     what: str
-    """`images`, `labels`, `images (sum)`."""
+    """`images`, `labels`, `rows (sum)`."""
     judgement: Judgement
     sentence: str
 
@@ -66,14 +66,14 @@ def verdict(evidence: Evidence) -> Verdict:
 def fruitless(evidence: Evidence) -> str | None:
     """What was found without a defense, where that is nothing of at least one kind; None where all kinds were."""
     bare = [one for kind in evidence.kinds for place, one in evidence.worst(kind).items() if place in ALONE]
-    return undefended(evidence, bare) if _no_proof(bare) else None
+    return undefended(evidence, bare) if _no_proof(evidence, bare) else None
 
 
 def undefended(evidence: Evidence, bare: Sequence[Summary]) -> str:
     """The paragraph of the figures with the gravest judgement, one for each kind of thing."""
     clauses = _without_repeating([f"{found(evidence, summary)}{aside(summary)}" for summary in bare])
     rest = next((f" {opening(words)}." for summary in bare if (words := once(summary))), "")
-    return f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}{_no_proof(bare)}"
+    return f"Without a defense, {_at_worst(evidence)}{clauses}.{rest}{_no_proof(evidence, bare)}"
 
 
 def _lead(evidence: Evidence) -> Iterator[str]:
@@ -96,6 +96,7 @@ def _lead(evidence: Evidence) -> Iterator[str]:
 
 def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> Iterator[str]:
     """One sentence for all defenses with the same finding, apart for those that adaptive attackers tried."""
+    example = evidence.example
     for judgement in GRAVITY:
         same = {label: tally(label, one) for (label, _), one in worst.items() if judge(one) is judgement}
         groups = {TESTED: evidence.adapted, UNTESTED: same.keys() - evidence.adapted}
@@ -103,7 +104,9 @@ def _grouped(evidence: Evidence, kind: str, worst: Mapping[Place, Summary]) -> I
         for tested, labels in groups.items() if "{tested}" in words else [("", same.keys())]:
             names = [name for label, name in same.items() if label in labels]
             if names:
-                yield opening(words.format(names=listed(names), tested=tested))
+                yield opening(
+                    words.format(names=listed(names), tested=tested, example=example, examples=plural(example))
+                )
 
 
 def _finding(evidence: Evidence, label: str) -> Finding:
@@ -111,7 +114,7 @@ def _finding(evidence: Evidence, label: str) -> Finding:
         title="Without a defense" if label == BARE else f"Under {label}",
         remarks=tuple(
             Remark(
-                what=defense_words(plural(GOALS[kind].noun), sender),
+                what=defense_words(plural(evidence.noun(kind)), sender),
                 judgement=judge(summary),
                 sentence=sentence(evidence, summary),
             )
@@ -137,12 +140,14 @@ def _measure(evidence: Evidence) -> str:
 def _without(evidence: Evidence) -> str:
     if evidence.of_models:
         return "without access"
-    labels = " (of images: with no more of it than the labels)" if "inputs" in evidence.kinds else ""
+    labels = (
+        f" (of {plural(evidence.example)}: with no more of it than the labels)" if "inputs" in evidence.kinds else ""
+    )
     return f"without the update{labels}"
 
 
 def _thresholds(evidence: Evidence) -> Iterator[str]:
-    """From where on an image counts as rebuilt, by every metric that has a figure."""
+    """From where on an example counts as rebuilt, by every metric that has a figure."""
     levels, margins = [], []
     for name in measured_metrics(evidence.of("inputs"), "inputs"):
         metric = installed(name)
@@ -151,8 +156,9 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
             margins.append(measured(metric.margin, metric.unit))
     if levels:
         yield (
-            f"An image counts as rebuilt from {listed(levels, 'or')}, where that is better by {listed(margins, 'or')} "
-            "than every guess, the best single color and the nearest public example (oracles, which the truth chooses)."
+            f"{opening(plural(evidence.example))} count as rebuilt from {listed(levels, 'or')}, where that is "
+            f"better by {listed(margins, 'or')} than every guess, the best single color and the nearest public example "
+            "(oracles, which the truth chooses)."
         )
     members = measured_metrics(evidence.of("membership"), "membership")
     installed_metrics = [(name, metric) for name in members if (metric := installed(name)) is not None]
@@ -183,13 +189,13 @@ def _levels(evidence: Evidence, name: str) -> str:
     return listed([f"{level} in {task}" for task, level in tasks.items()], "or")
 
 
-def _no_proof(bare: Sequence[Summary]) -> str:
+def _no_proof(evidence: Evidence, bare: Sequence[Summary]) -> str:
     """Attacks that fail are seen to fail, and are not taken for safety."""
     kinds: dict[str, list[str]] = {}
     for summary in bare:
         if judge(summary) in FRUITLESS:
             surely = "nothing" if judge(summary) is Judgement.NOTHING else "nothing surely"
-            kinds.setdefault(surely, []).append(plural(noun_of(summary)))
+            kinds.setdefault(surely, []).append(plural(evidence.noun(kind_of(summary.group.metric))))
     if not kinds:
         return ""
     clauses = [f"of the {listed(nouns)}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]

@@ -59,7 +59,7 @@ def test_a_run_prints_the_table_and_says_where_everything_is(ran):
     assert "higher" in said.stdout
     assert "analytic-linear" in said.stdout
     assert "(prior)" in said.stdout
-    assert "2  bias-sign: the attack guesses no images" in said.stdout
+    assert "2  bias-sign: the attack guesses no examples" in said.stdout
     assert str(folder / "gallery.png") in said.stdout
     assert "federation 'none' ran in" in said.stderr
     assert max(len(line) for line in said.stdout.splitlines() if str(folder) not in line) <= 80

@@ -85,7 +85,7 @@ def test_a_masked_update_tells_nobody_s_name_and_the_sum_tells_some(finished):
 def test_a_metric_that_does_not_fit_is_no_failure(finished):
     pictures = figure(finished.rows, "none", "update-cosine", "psnr")
     assert pictures.failed == 0
-    assert set(pictures.failures) == {"the attack guesses no images"}
+    assert set(pictures.failures) == {"the attack guesses no examples"}
 
 
 @pytest.mark.slow

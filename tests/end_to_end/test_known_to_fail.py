@@ -74,6 +74,6 @@ def test_a_failure_is_seen_on_the_terminal_and_in_the_report(tmp_path, task):
 @pytest.mark.slow
 def test_a_metric_that_no_attack_answers_is_said_once_and_not_for_each_message(tmp_path):
     said, page = run(tmp_path, INFERENCE), report_of(tmp_path)
-    assert said.count("psnr has no figure: no attack here guesses images") == 1
-    assert "the attack guesses no images" not in said
-    assert "psnr has no figure: no attack here guesses images" in page
+    assert said.count("psnr has no figure: no attack here guesses examples") == 1
+    assert "the attack guesses no examples" not in said
+    assert "psnr has no figure: no attack here guesses examples" in page

@@ -1,7 +1,10 @@
 """What is compared with what."""
 
+import pytest
+
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.evidence import comparisons_of, comparisons_of_chosen, references_of
+from fedleak.analysis.evidence import comparisons_of, comparisons_of_chosen, example_of, references_of
+from fedleak.experiment.grid import parse_campaign
 
 PLAIN, NOISY = (Condition(task="digits-mlp", setting=(("vary", name),)) for name in ("plain", "noisy"))
 
@@ -40,3 +43,16 @@ def test_the_variants_that_were_chosen_for_two_defenses_are_one_attack(make_row)
     assert comparisons_of([*none, *noise], {PLAIN: "none"}) == []
     (found,) = comparisons_of_chosen([*none, *noise], {PLAIN: "none"})
     assert (found.group.attack, found.reference.attack, found.pairs) == ("dlg steps=9", "dlg steps=1", 3)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "noun"),
+    [
+        ("digits-mlp", "image"),
+        ("diabetes-mlp", "row"),
+        ("pydoc-gru", "window"),
+        (["digits-mlp", "diabetes-mlp"], "example"),
+    ],
+)
+def test_an_example_is_called_what_all_tasks_call_it(tasks, noun):
+    assert example_of(parse_campaign({"name": "n", "task": tasks, "attacks": [{"use": "dlg"}]})) == noun

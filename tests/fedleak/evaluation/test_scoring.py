@@ -124,7 +124,7 @@ def test_a_guess_that_is_not_finite_is_no_guess() -> None:
     ("reconstruction", "of_images", "of_labels"),
     [
         (Reconstruction.failed("it diverged"), "it diverged", "it diverged"),
-        (Reconstruction(), "the attack guesses no images", "the attack guesses no labels"),
+        (Reconstruction(), "the attack guesses no examples", "the attack guesses no labels"),
         (
             Reconstruction(inputs=torch.full((2, 1, 8, 8), math.nan)),
             "the attack guessed no image that is finite",

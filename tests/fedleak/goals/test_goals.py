@@ -35,7 +35,7 @@ def test_a_verdict_has_words_for_whatever_may_be_found(name: str) -> None:
     assert GOALS[name].sentences.keys() >= SAID
     for words in GOALS[name].sentences.values():
         assert "{names}" in words
-        assert words.format(names="noise", tested="untested.").strip().endswith(".")
+        assert words.format(names="noise", tested="untested.", example="row", examples="rows").strip().endswith(".")
 
 
 @pytest.mark.parametrize("name", GOALS)

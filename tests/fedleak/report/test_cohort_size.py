@@ -9,8 +9,8 @@ LEAKED, NOTHING = (60.0, 55.0, 50.0), (9.0, 8.0, 10.0)
 SUMMED = {"name": "summed", "chain": [{"use": "secure-aggregation"}]}
 
 
-def campaign(*clients, **federation):
-    tree = {"name": "sums", "task": "digits-mlp", "attacks": [{"use": "dlg"}], "defenses": [SUMMED]}
+def campaign(*clients, task="digits-mlp", **federation):
+    tree = {"name": "sums", "task": task, "attacks": [{"use": "dlg"}], "defenses": [SUMMED]}
     return parse_campaign({**tree, "federation": {"clients": list(clients), **federation}})
 
 
@@ -54,6 +54,13 @@ def test_it_is_said_up_to_where_images_were_rebuilt(make_summary, found, sentenc
     assert one.sentence.startswith("digits-mlp, summed: ")
     assert "no attack has a figure" not in one.sentence
     assert "stayed" not in one.sentence
+
+
+def test_rows_of_a_table_are_no_images(make_summary):
+    found = {2: LEAKED, 8: NOTHING}
+    attacked = sums(make_summary, found, task="diabetes-mlp")
+    (one,) = cohort_curves(campaign(*found, task="diabetes-mlp"), attacked, "psnr")
+    assert "rows were rebuilt from rounds of up to 2 clients" in one.sentence
 
 
 @pytest.mark.parametrize(

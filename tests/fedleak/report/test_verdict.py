@@ -18,7 +18,7 @@ SMALL, LARGE = (("federation.batch_size", 1),), (("federation.batch_size", 8),)
 def drawn(*summaries, comparisons=(), defended=None):
     where = conditions_of(summaries) or [Condition(task="digits-mlp")]
     known = defended or {(condition, name): chain for condition in where for name, chain in DEFENDED.items()}
-    return verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=known))
+    return verdict(Evidence(summaries=summaries, comparisons=comparisons, defended=known, example="image"))
 
 
 def lead(*summaries):
@@ -267,8 +267,21 @@ def test_a_defense_without_rows_has_no_remark(make_summary):
 def test_the_note_says_from_where_on_an_image_counts(make_summary):
     structure = make_summary(0.1, metric="ssim", prior=0.2, no_access=0.2)
     assert drawn(make_summary(30.0), structure).measure.startswith(
-        "An image counts as rebuilt from psnr 20.0 dB or more or ssim 0.50 or more, where that is better by 3.00 dB or "
+        "Images count as rebuilt from psnr 20.0 dB or more or ssim 0.50 or more, where that is better by 3.00 dB or "
     )
+
+
+def test_rows_of_a_table_are_no_images(make_summary):
+    place = Condition(task="digits-mlp")
+    found = [make_summary(30.0, 9.0), make_summary(9.0, defense="noisy"), make_summary(30.0, sender="aggregate")]
+    known = {(place, name): chain for name, chain in DEFENDED.items()}
+    said = verdict(Evidence(summaries=found, comparisons=(), defended=known, example="row"))
+    remarks = [one for own in said.findings for one in own.remarks]
+    words = " ".join([*said.lead, said.measure, *(one.what + one.sentence for one in remarks)])
+    assert "rebuilt 1 of 2 rows" in words
+    assert "row" in said.findings[1].remarks[0].sentence
+    assert "image" not in words.lower()
+    assert "{" not in words
 
 
 def test_the_note_names_the_threshold_of_each_task(make_summary):
@@ -278,7 +291,7 @@ def test_the_note_names_the_threshold_of_each_task(make_summary):
 
 def test_the_lead_says_that_the_setting_is_the_easiest(make_summary):
     known = {(Condition(task="digits-mlp"), "none"): False}
-    evidence = Evidence(summaries=[make_summary(30.0, 30.0)], comparisons=(), defended=known)
+    evidence = Evidence(summaries=[make_summary(30.0, 30.0)], comparisons=(), defended=known, example="image")
     assert DIAGNOSTIC not in verdict(evidence).lead
     assert verdict(replace(evidence, diagnostic=True)).lead[1] == DIAGNOSTIC
 

@@ -141,10 +141,10 @@ def test_proven_guesses_are_counted_beside_those_that_could_be(make_row):
 
 
 def test_what_could_be_judged_and_has_no_figure_failed(make_row):
-    unfit = make_row(client=2, applicable=False, reason="the attack guesses no images")
+    unfit = make_row(client=2, applicable=False, reason="the attack guesses no examples")
     (summary,) = summarize([make_row(1.0), make_row(client=1), unfit])
     assert summary.failed == 1
-    assert summary.failures == {"it raised": 1, "the attack guesses no images": 1}
+    assert summary.failures == {"it raised": 1, "the attack guesses no examples": 1}
 
 
 @pytest.mark.slow
