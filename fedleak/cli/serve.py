@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedleak.cli.options import RunPath
 from fedleak.errors import ConfigError, DataError, RecordingError, did_you_mean
-from fedleak.evaluation.views import usual_queries
+from fedleak.evaluation.views import mean_row, usual_queries
 from fedleak.experiment.campaign import Point
 from fedleak.learning.source import Source
 from fedleak.recording.files import read_recording
@@ -31,6 +31,7 @@ def opened(run: Path, release: int | None, defense: str | None, queries: int | N
     name = named_defense(point, defense)
     recording = read_recording(chosen(released_models(folder, name, point.federation), release, run, name))
     adversary = point.experiment.adversary
+    background = mean_row(recording.source) if adversary.explanations else None
     allowed = next(asked for asked in (queries, adversary.queries, QUERIES) if asked is not None)
     return ServedModel(
         recording.task,
@@ -40,6 +41,7 @@ def opened(run: Path, release: int | None, defense: str | None, queries: int | N
         days=adversary.patience or DAYS,
         benign=benign_of(recording.source),
         seed=(recording.seed, recording.round, name, "served at a port"),
+        background=background,
     )
 
 
@@ -88,7 +90,8 @@ def command(
 ) -> None:
     """Serve a released model at a loopback port: POST /ask {"inputs": [...]}, GET /about. Ends with Ctrl-C.
 
-    Its answers are those that an attack of the run would have got, with the defenses of answers of that row.
+    Its answers are those that an attack of the run would have got, with the defenses of answers of that row. POST
+    /explain {"inputs": [...]} explains answers where the run has adversary.explanations = true.
     """
     with listening(host, port) as listener:
         service = opened(run, release, defense, queries)

@@ -77,7 +77,7 @@ def inputs_in(body: bytes, shape: tuple[int, ...]) -> Tensor:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{wanted}, got what is no JSON") from error
     if not isinstance(request, dict) or set(request) != {"inputs"}:
-        raise ConfigError(f"{wanted}, got {echo(sorted(request) if isinstance(request, dict) else request)}")
+        raise ConfigError(f"{wanted} and nothing else, got {echo(request) if request != {} else 'an empty object'}")
     try:
         return torch.tensor(request["inputs"], dtype=torch.float64).clamp(*_SINGLE).float()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from fedleak.cli.app import app
 from fedleak.cli.serve import opened
 from fedleak.contracts.chain import Chain
+from fedleak.data.splits import load
+from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.recording.files import write_recording
 from fedleak.recording.recording import Recording
@@ -24,17 +26,17 @@ RELEASED = {2: 0, 10: 1}
 INPUTS = torch.rand(3, 1, 8, 8)
 
 
-def experiment(rows):
-    lines = ['name = "served"', 'task = "digits-mlp"', "[federation]", "rounds = 10", "release = [2, 10]"]
+def experiment(rows, task="digits-mlp"):
+    lines = ['name = "served"', f'task = "{task}"', "[federation]", "rounds = 10", "release = [2, 10]"]
     return "\n".join([*lines, *rows])
 
 
-def released(folder):
+def released(folder, task="digits-mlp"):
     """Models of two rounds, recorded under no defense."""
     for number, seed in RELEASED.items():
         recording = Recording(
-            settings=TaskSettings.model_validate({"data": "digits", "network": "mlp"}),
-            before=initial_weights("digits-mlp", seed),
+            settings=TaskSettings.model_validate(task),
+            before=initial_weights(task, seed),
             payload={},
             kind="model",
             cohort=(0, 1),
@@ -86,6 +88,20 @@ def test_a_row_that_differs_in_answers_alone_is_served_from_the_federation_that_
     plain, label = (opened(tmp_path, 2, name, None) for name in ("none", "label"))
     assert (plain.remaining, label.remaining) == (20, 20)
     assert torch.equal(label.ask(INPUTS), torch.eye(10)[plain.ask(INPUTS).argmax(1)])
+
+
+def test_it_explains_where_the_run_offered_explanations(tmp_path):
+    folder = RunFolder(tmp_path)
+    released(folder, task="diabetes-mlp")
+    attack = '[[attacks]]\nuse = "shapley-inversion"\n[adversary]\nqueries = 20\nhidden = ["sex"]\nexplanations = '
+    rows = load("diabetes-mlp").test.inputs[:1]
+    folder.experiment.write_text(experiment([f"{attack}true"], task="diabetes-mlp"))
+    service = opened(tmp_path, 2, None, None)
+    moved = service.ask(rows) - service.ask(load("diabetes-mlp").auxiliary.inputs.mean(0)[None])
+    assert torch.allclose(service.explain(rows).sum(1), moved, atol=1e-5)
+    folder.experiment.write_text(experiment([], task="diabetes-mlp"))
+    with pytest.raises(ConfigError, match=r"^this service offers no explanations"):
+        opened(tmp_path, 2, None, None).explain(rows)
 
 
 def test_it_says_where_it_listens_and_serves(run, monkeypatch):

@@ -99,6 +99,15 @@ def test_bad_bodies_are_one_sentence_and_no_query(started):
     assert len(served.log) == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [(b"{}", "an empty object"), (b"[]", r"\[\]"), (b'{"input": [1]}', r"\{'input': \[1\]\}"), (b"0", "0")],
+)
+def test_a_body_without_inputs_is_told_what_came(body, got):
+    with pytest.raises(ConfigError, match=rf'^expected {{"inputs": .* \(number, 2\) and nothing else, got {got}$'):
+        inputs_in(body, (2,))
+
+
 def test_nobody_is_answered_under_another_machine_s_name(started):
     url = started(application(model()))
     for host, status in (("example.org", 422), ("127.0.0.1.example.org:80", 422), ("localhost:8000", 200)):
