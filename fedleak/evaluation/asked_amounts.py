@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from fedleak.data.loader import loaders
-from fedleak.data.partitioning import IID, partition
+from fedleak.data.partitioning import partition
 from fedleak.data.splits import load
 from fedleak.data.torchvision_sets import TorchvisionLoader
 from fedleak.defenses.pate import PATE
@@ -15,15 +15,15 @@ from fedleak.tasks import source_of
 def require_amounts(experiments: Iterable[Experiment], *, packaged: bool = False) -> None:
     """Raises `ConfigError` where there are fewer examples than are asked for, before anything runs.
 
-    Shares that dice make unequal are left to the run. `packaged`: only of data that come with installed packages, so
-    that nothing is downloaded. Raises `DataError` where the data cannot be read.
+    Each seed's shares are looked at, as dice may make them unequal. `packaged`: only of data that come with installed
+    packages, so that nothing is downloaded. Raises `DataError` where the data cannot be read.
     """
-    different = {repr((one.task, one.federation, one.defenses)): one for one in experiments}
+    different = {repr((one.task, one.federation, one.defenses, one.seed)): one for one in experiments}
     for experiment in different.values():
         source, federation = source_of(experiment.task), experiment.federation
         if packaged and not _comes_packaged(source):
             continue
-        if federation.examples is not None and federation.partitioner == IID and not federation.partitioner_options:
+        if federation.examples is not None:
             partition(load(source).clients, federation, experiment.seed)
         for chain in experiment.build_chains().values():
             if isinstance(chain.protocol, PATE):

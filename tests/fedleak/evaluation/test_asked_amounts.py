@@ -20,6 +20,7 @@ TREE: dict[str, Any] = {
 }
 EXAMPLES = {**TREE, "federation": {**TREE["federation"], "examples": 5000}}
 QUERIES = {**TREE, "defenses": [{"name": "p", "chain": [{"use": "pate", "std": 1.0, "queries": 20_000}]}]}
+SIZES = {"partitioner": "SizePartitioner", "partitioner_options": {"partition_sizes": [50, 50, 50, 40]}}
 BEYOND = [
     (EXAMPLES, r"^federation\.examples: expected at most the \d+ examples of client 0's share, got 5000; take fewer"),
     (QUERIES, r"^'pate' has teachers label queries = 20000 public examples, and 'digits' has \d+; lower queries$"),
@@ -33,6 +34,27 @@ def test_more_than_there_are_is_refused_before_a_folder_is_made(
     with pytest.raises(ConfigError, match=sentence):
         run(parse_experiment(tree), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("federation", "sentence"),
+    [
+        pytest.param(
+            {**SIZES, "examples": 50},
+            r"at most the 40 examples of client 3's share, got 50; take fewer",
+            marks=pytest.mark.slow,  # importing flwr-datasets
+        ),
+        (
+            {"examples": 90, "skew": {"property": "label=3", "shares": [0.1, 1.0]}},
+            r"at most the \d\d examples of client",
+        ),
+    ],
+)
+def test_shares_of_every_seed_and_partitioner_are_looked_at(federation: dict[str, Any], sentence: str) -> None:
+    tree = {**TREE, "federation": {**TREE["federation"], **federation}}
+    seeds = [parse_experiment({**tree, "seed": seed}) for seed in (2, 3)]
+    with pytest.raises(ConfigError, match=sentence):
+        require_amounts(seeds, packaged=True)
 
 
 def test_what_there_is_may_be_asked_for() -> None:
