@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from filelock import FileLock
+
 from fedleak.contracts.shadows import ShadowBank
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import FACTS, TENSORS, beside, read_pair, write_pair
@@ -13,23 +15,22 @@ MOST = 2**30
 
 
 class KeptShadows(ShadowBank):
-    """Shadow models in a folder. What is not there is trained, and kept where it fits."""
+    """Shadow models in a folder. What is not there one of the workers that ask trains, and it is kept where it fits."""
 
     def __init__(self, folder: Path, most: int = MOST) -> None:
         self.folder, self.most = folder, most
 
     def trained(self, asked: StackedFederations) -> NamedTensors:
         stem = self.folder / asked.address
-        if beside(stem, FACTS).exists():
-            try:
-                found, _ = read_pair(stem)
-                beside(stem, TENSORS).touch()
-                return found
-            except (RecordingError, FileNotFoundError):  # another worker has made room meanwhile, or the disk was full
-                return asked.trained()
-        made = asked.trained()
-        self._keep(stem, made, asked)
-        return made
+        found = _read(stem)
+        if found is not None:
+            return found
+        with FileLock(self.folder / f".{asked.address}.lock"):
+            found = _read(stem)  # another worker's, that was at it
+            if found is None:
+                found = asked.trained()
+                self._keep(stem, found, asked)
+        return found
 
     def _keep(self, stem: Path, made: NamedTensors, asked: StackedFederations) -> None:
         room = self.most - sum(value.nbytes for value in made.values())
@@ -43,3 +44,15 @@ class KeptShadows(ShadowBank):
             path.with_suffix(FACTS).unlink(missing_ok=True)  # first: without it the other counts for nothing
             path.unlink(missing_ok=True)
         write_pair(stem, made, {"format": "fedleak-shadows-1", "task": asked.task.name, "models": len(asked.shares)})
+
+
+def _read(stem: Path) -> NamedTensors | None:
+    """What is kept there; None where nothing is, or nothing whole."""
+    if not beside(stem, FACTS).exists():
+        return None
+    try:
+        found, _ = read_pair(stem)
+        beside(stem, TENSORS).touch()
+    except (RecordingError, FileNotFoundError):  # another worker has made room meanwhile, or the disk was full
+        return None
+    return found

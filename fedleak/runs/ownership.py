@@ -13,7 +13,7 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.io.atomic import UNFINISHED_FILES, write_atomically
 from fedleak.runs.folder import RunFolder
 
-OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence")
+OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence", "shadows")
 """The subfolders that a run makes."""
 
 

@@ -1,7 +1,9 @@
 """Kept shadows: trained once for all who ask the same, within so many bytes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 import torch
@@ -67,13 +69,29 @@ def test_what_is_larger_than_the_folder_may_be_is_not_kept(tmp_path: Path, train
     assert bank.trained(asked())["1.weight"].shape == (3, 2, 4)
     bank.trained(asked())
     assert trainings == [1, 1]
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+
+
+def test_of_several_workers_that_ask_the_same_one_trains(
+    tmp_path: Path, trainings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = StackedFederations.trained
+
+    def slowly(federations: StackedFederations) -> dict[str, torch.Tensor]:
+        sleep(0.05)
+        return counted(federations)
+
+    monkeypatch.setattr(StackedFederations, "trained", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(lambda _: KeptShadows(tmp_path).trained(asked()), range(3))
+    assert trainings == [1]
+    assert all(torch.equal(value, other[name]) for other in others for name, value in first.items())
 
 
 def test_a_damaged_one_is_trained_anew(tmp_path: Path, trainings: list[int]) -> None:
     bank = KeptShadows(tmp_path)
     whole = bank.trained(asked())
     next(tmp_path.glob("*.safetensors")).write_bytes(b"half")
-    again = bank.trained(asked())
+    again = [bank.trained(asked()) for _ in range(3)]
     assert trainings == [1, 1]
-    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+    assert all(torch.equal(value, one[name]) for one in again for name, value in whole.items())

@@ -49,11 +49,30 @@ def test_another_experiment_is_refused(tmp_path, campaign, other):
 def test_overwriting_deletes_what_a_run_wrote_and_nothing_else(tmp_path, campaign, other):
     folder = RunFolder(tmp_path / "run")
     claim(folder, campaign)
-    for path in (folder.results, folder.manifest, folder.recordings("none") / "x.json", folder.root / "notes.txt"):
+    models = folder.shadows / "x.json"
+    for path in (
+        folder.results,
+        folder.manifest,
+        folder.recordings("none") / "x.json",
+        models,
+        folder.root / "notes.txt",
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     assert claim(folder, other, overwrite=True) is False
     assert sorted(path.name for path in folder.root.iterdir()) == ["experiment.toml", "notes.txt"]
+
+
+def test_what_was_half_written_goes_where_a_run_goes_on(tmp_path, campaign):
+    folder = RunFolder(tmp_path / "run")
+    claim(folder, campaign)
+    for place in (folder.shadows, folder.recordings("none")):
+        place.mkdir(parents=True)
+        (place / ".x.safetensors.7.part").write_text("half")
+        (place / "y.safetensors").write_text("whole")
+    claim(folder, campaign)
+    for place in (folder.shadows, folder.recordings("none")):
+        assert [path.name for path in place.iterdir()] == ["y.safetensors"]
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path, campaign):
