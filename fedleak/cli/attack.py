@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from fedleak import progress
+from fedleak.cli.attack_terms import require_terms
 from fedleak.cli.options import AttackName, DeviceName
 from fedleak.cli.progress_bar import progress_bar
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
-from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
@@ -23,9 +23,10 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
-from fedleak.experiment.access import require_classes, require_columns, tells_shares
+from fedleak.experiment.access import require_classes, require_columns
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.overrides import key_and_value
+from fedleak.experiment.secrets import require_masked
 from fedleak.figures.panels import Panel, beside, draw
 from fedleak.figures.representatives import classes_beside
 from fedleak.learning.batch import Batch
@@ -43,7 +44,7 @@ def attack_recording(
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
-    _require_budget(attack, terms.adversary.queries)
+    require_terms(attack, terms.adversary)
     if device is not None:
         kind, index = asked(device)
         own = placed({"use": attack.name, **attack.options()}, table, kind)
@@ -54,7 +55,8 @@ def attack_recording(
     recording, who = message.recording, message.sender
     require_classes(terms.adversary, recording.task.classes, "--lacks")
     require_columns(terms.adversary.hidden, recording.task.space, "--hidden")
-    _require_shares(attack, terms.adversary)
+    if message.canary is not None:
+        require_masked(terms.adversary, len(message.canary.secret), "--masked")
     if terms.adversary.property:
         require_property(recording.task.space, terms.adversary.property, recording.task.classes, "--property")
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
@@ -154,13 +156,15 @@ def _scores(
 
 def _print_scores(scores: list[Score]) -> None:
     """What the metrics say that can judge such a guess, or of none of them why not."""
-    for score in [one for one in scores if one.applicable] or scores:
+    shown = [one for one in scores if one.applicable] or scores
+    width = max((len(one.metric) for one in shown), default=0)
+    for score in shown:
         better = "higher" if score.higher_is_better else "lower"
         if math.isnan(score.value):
-            typer.echo(f"{score.metric:<17} -  ({score.reason})")
+            typer.echo(f"{score.metric:<{width}} -  ({score.reason})")
         else:
             figure = f"{score.value:.4g} {score.unit}".strip()
-            typer.echo(f"{score.metric:<17} {figure} ({_beside(score)}; {better} means more leakage)")
+            typer.echo(f"{score.metric:<{width}} {figure} ({_beside(score)}; {better} means more leakage)")
 
 
 def _beside(score: Score) -> str:
@@ -207,6 +211,13 @@ def command(
     queries: Annotated[
         int | None, typer.Option(min=0, help="Of an attack on a prediction API: inputs that it may ask.")
     ] = None,
+    masked: Annotated[
+        list[int] | None,
+        typer.Option(min=0, metavar="PLACE", help="A digit of a secret not known, from 0; repeatable."),
+    ] = None,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Whether the prediction API explains its answers.")
+    ] = False,
     device: DeviceName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
@@ -214,30 +225,10 @@ def command(
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
     asked = {"lacks": lacks or [], "hidden": hidden or [], "property": property, "shares": share or []}
+    asked |= {"masked": masked or [], "explanations": explanations}
     known = parse_settings(AdversarySettings, {"auxiliary": auxiliary, "queries": queries, **asked})
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
-
-
-def _require_budget(attack: Attack[Any], queries: int | None) -> None:
-    """Raises `ConfigError` where an attack asks and may not be told how often, or the other way round."""
-    asks = attack.sees is Served
-    if asks and queries is None:
-        raise ConfigError(f"{attack.name} asks a prediction API; say how many inputs, as in --queries 1000")
-    if not asks and queries is not None:
-        raise ConfigError(f"--queries: {attack.name} asks no prediction API; leave it out")
-
-
-def _require_shares(attack: Attack[Any], adversary: AdversarySettings) -> None:
-    """Raises `ConfigError` where an attack tells shares apart and none are said, or the other way round."""
-    telling = tells_shares(attack.sees, attack.targets)
-    if telling and not adversary.property:
-        raise ConfigError(
-            f"{attack.name} tells shares of a property apart; say of which, as in --property sex=Female --share 0.3 "
-            "--share 0.6"
-        )
-    if not telling and adversary.property:
-        raise ConfigError(f"--property: {attack.name} tells no shares of a property apart; leave it out")
 
 
 def _options(settings: list[str], use: str) -> dict[str, Any]:

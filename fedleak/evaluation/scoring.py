@@ -118,13 +118,14 @@ def _score(metric: Metric, measured: Measured, beside: Beside, threshold: float,
     best, worst = (max, min) if metric.higher_is_better else (min, max)
     means = {name: Measured(tuple(_over_the_same(measured, one) for one in ones)).mean for name, ones in beside.items()}
     each = {name: _each(ones, len(measured.per_sample)) for name, ones in beside.items()}
+    low, high = metric.bounds_beside(means["prior"])
     return Score(
         metric=metric.name,
         value=measured.mean,
         best=best(measured.applicable, default=math.nan),
         worst=worst(measured.applicable, default=math.nan),
         per_sample=measured.per_sample,
-        threshold=threshold,
+        threshold=min(max(threshold, low), high),  # short secrets have fewer bits than leak elsewhere
         baseline=means["prior"],
         no_access=means["no_access"],
         class_mean=means["class_mean"],

@@ -35,7 +35,11 @@ def require_secret(settings: PlanSettings, tables: Iterable[Table], source: Sour
                 '{ format = "my pin is {digits}", times = 16 }'
             )
     if adversary.masked:
-        _require_masked(adversary, canary)
+        if not canary.format:
+            raise ConfigError(
+                f"{MASKED}: {list(adversary.masked)}, and nobody types a secret; set {CANARY}, or leave masked out"
+            )
+        require_masked(adversary, canary.digits)
         if asked and not any("secrets" in targets for _, targets in asked):
             fitting = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.secrets.")]
             raise ConfigError(
@@ -54,14 +58,11 @@ def _require_typed(canary: Canary, space: Text) -> None:
         )
 
 
-def _require_masked(adversary: AdversarySettings, canary: Canary) -> None:
+def require_masked(adversary: AdversarySettings, digits: int, where: str = MASKED) -> None:
+    """Raises `ConfigError` for masked places that a secret of so many digits has not, or twice."""
     masked = adversary.masked
-    if not canary.format:
-        raise ConfigError(f"{MASKED}: {list(masked)}, and nobody types a secret; set {CANARY}, or leave masked out")
-    beyond = [place for place in masked if place >= canary.digits]
+    beyond = [place for place in masked if place >= digits]
     if beyond:
-        raise ConfigError(
-            f"{MASKED}: no digit {beyond[0]} in a secret of {canary.digits}; expected some of 0 to {canary.digits - 1}"
-        )
+        raise ConfigError(f"{where}: no digit {beyond[0]} in a secret of {digits}; expected some of 0 to {digits - 1}")
     if len(set(masked)) < len(masked):
-        raise ConfigError(f"{MASKED}: expected each place once, got {json.dumps(masked)}")
+        raise ConfigError(f"{where}: expected each place once, got {json.dumps(masked)}")

@@ -8,12 +8,15 @@ import torch
 
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.view import View
+from fedleak.evaluation.scoring import score
 from fedleak.goals.answer import Answer
 from fedleak.goals.secrets import Rank, Secrets, rank_of
 from fedleak.learning.batch import Batch
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.text import OTHER, Text
 from fedleak.randomness import generator
+from fedleak.tasks import task_of
 
 GOAL = Secrets()
 EXPOSURE, EXACT = (metrics.build(name, {}) for name in ("exposure", "exact-secret"))
@@ -87,3 +90,15 @@ def test_a_guess_of_something_else_has_a_reason() -> None:
     with pytest.raises(TypeError, match="of no known kind"):
         GOAL.figures(metrics.build("ssim", {}), torch.zeros(10_000), ANSWER)
     assert isinstance(ANSWER.truth, Batch)
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3, 4, 5])
+def test_the_first_guess_is_found_however_short_the_secret(digits: int) -> None:
+    format = SecretFormat.of("my pin is {digits}", digits)
+    view = View(task=task_of("pydoc-gru"), secret=format)
+    first, alike = torch.zeros(format.candidates), torch.zeros(format.candidates)
+    first[7] = 1.0
+    guess, prior = Reconstruction(secrets=first), Reconstruction(secrets=alike)
+    (found,) = score(guess, ANSWER.truth, (EXPOSURE,), prior, view=view, secret=f"{7:0{digits}}")
+    assert found.value == pytest.approx(math.log2(10**digits))
+    assert found.threshold == min(found.value, 10.0)

@@ -1,0 +1,45 @@
+"""Attack terms: what `fedleak attack` has to be told for an attack, and what it is told for nothing."""
+
+from typing import Any
+
+from fedleak.contracts.attack import Attack
+from fedleak.contracts.served import Served
+from fedleak.errors import ConfigError
+from fedleak.experiment.access import tells_shares
+from fedleak.settings.adversary import AdversarySettings
+
+
+def require_terms(attack: Attack[Any], adversary: AdversarySettings) -> None:
+    """Raises `ConfigError` where an attack is not told what it works on, or told what has nothing to do with it."""
+    name, asks = attack.name, attack.sees is Served
+    _require(
+        asks,
+        adversary.queries is not None,
+        f"{name} asks a prediction API; say how many inputs, as in --queries 1000",
+        f"--queries: {name} asks no prediction API; leave it out",
+    )
+    _require(
+        "columns" in attack.targets,
+        bool(adversary.hidden),
+        f"{name} guesses hidden columns; say which, as in --hidden sex",
+        f"--hidden: {name} guesses no hidden columns; leave it out",
+    )
+    _require(
+        tells_shares(attack.sees, attack.targets),
+        bool(adversary.property),
+        f"{name} tells shares of a property apart; say of which, as in --property sex=Female --share 0.3 --share 0.6",
+        f"--property: {name} tells no shares of a property apart; leave it out",
+    )
+    _require(
+        "explanations" in attack.requires,
+        adversary.explanations,
+        f"{name} reads explanations of answers; say by --explanations that there are such",
+        f"--explanations: {name} reads none; leave it out",
+    )
+    if adversary.masked and "secrets" not in attack.targets:
+        raise ConfigError(f"--masked: {name} asks for no secret; leave it out")
+
+
+def _require(needed: bool, told: bool, missing: str, idle: str) -> None:
+    if needed != told:
+        raise ConfigError(missing if needed else idle)
