@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import kind_of
+from fedleak.goals.goals import GOALS
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.samples import seeds_needed, share_limit
 
-CLASSES = "representatives"
 Sample = tuple[int, int, object, int]
 """Seed, round, sender and place in the batch."""
 
@@ -98,8 +98,7 @@ def exposure_of(result: DefenseResult, groups: Mapping[Group, Sequence[Row]], li
     informed = [row for one in result.informed for row in groups[one.group] if row.applicable]
     tried = {sample for row in informed for sample, _ in _figures(row)}
     failures = [row for row in informed if math.isnan(row.value)]
-    of_classes = kind_of(informed[0].metric) == CLASSES if informed else False
-    most = max((len(row.per_sample) for row in informed), default=0) if of_classes else None
+    most = max((len(row.per_sample) for row in informed), default=0)
     failed = {sample for row in failures for sample in _samples(row, most)}
     asked = dict.fromkeys(sample for row in informed for sample in _samples(row, most))
     kept = list(dict.fromkeys([*(sample for sample in found if sample in asked or sample in past), *asked]))
@@ -113,9 +112,11 @@ def exposure_of(result: DefenseResult, groups: Mapping[Group, Sequence[Row]], li
     )
 
 
-def _samples(row: Row, classes: int | None) -> list[Sample]:
-    """All examples behind a message or, where so many classes were asked about, these."""
-    count = row.samples if classes is None else classes
+def _samples(row: Row, most: int) -> list[Sample]:
+    """All that could leak of a message; if an attack failed, all examples behind it or all that others were asked."""
+    goal = GOALS.get(kind_of(row.metric))
+    of_examples = goal is None or goal.of_examples
+    count = len(row.per_sample) or (row.samples if of_examples else most)
     return [(row.seed, row.round, row.client, place) for place in range(count)]
 
 

@@ -119,6 +119,8 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
     """A parsed experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except IsADirectoryError as error:
+        raise DataError(f"cannot read the experiment {path}: it is a folder; give a .toml file") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the experiment {path}: {error}") from error
     try:

@@ -10,16 +10,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.analysis.conditions import condition_of_point, condition_of_row
+from fedleak.analysis.judgement import kind_of
 from fedleak.contracts.metric import metrics
-from fedleak.errors import ConfigError, OutputError, RecordingError
+from fedleak.errors import OutputError, RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.exhibits import exhibits_of, view_of
 from fedleak.evaluation.message import Message
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
+from fedleak.formatting import listed, plural
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.sentences import figure
 from fedleak.gate.verdict import Picture
+from fedleak.goals.goals import GOALS
 from fedleak.io.fingerprint import LONGEST, address_of
 from fedleak.learning.space import InputSpace
 from fedleak.results.row import Row
@@ -80,8 +83,8 @@ def _worst(rows: Sequence[Row]) -> list[Sample] | str:
     pictured = [row for row in scored if _of_images(row.metric)]
     if not pictured:
         names = " and ".join(dict.fromkeys(row.metric for row in scored))
-        about = "labels only" if names == "label-recall" else "no images"
-        return f"{names} is about {about}" if names else "there is no guess to show"
+        about = dict.fromkeys(plural(GOALS[kind].noun) for row in scored if (kind := kind_of(row.metric)) in GOALS)
+        return f"{names} is about {listed(about)} only" if about else "there is no guess to show"
     pictured = [row for row in pictured if row.metric == pictured[0].metric]
     samples = [Sample(row, i, v) for row in pictured for i, v in enumerate(row.per_sample) if math.isfinite(v)]
     sign = -1 if pictured[0].higher_is_better else 1
@@ -89,10 +92,7 @@ def _worst(rows: Sequence[Row]) -> list[Sample] | str:
 
 
 def _of_images(metric: str) -> bool:
-    try:
-        return metrics.get(metric).compares in ("inputs", "representatives")
-    except ConfigError:
-        return False  # a metric that is not installed here
+    return kind_of(metric) in ("inputs", "representatives")
 
 
 @dataclass(frozen=True)

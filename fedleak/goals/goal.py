@@ -32,6 +32,8 @@ class Goal(ABC):
     """Why there is no figure of an attack that has another goal."""
     hit_or_miss: ClassVar[bool]
     """Whether guessing hits some samples as well, so that a single hit is no finding."""
+    of_examples: ClassVar[bool] = True
+    """Whether a sample is one of the examples behind what is seen; else one thing that the attacker was asked."""
     metrics: ClassVar[tuple[str, ...]]
     """What judges it where nobody named a metric; the page of a run speaks in the first that has a figure."""
     metrics_of_models: ClassVar[tuple[str, ...]] = ()

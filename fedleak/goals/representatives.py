@@ -48,6 +48,7 @@ class Representatives(Goal):
     guessing: ClassVar[str] = "gives an image of each class that it is asked about"
     unguessed: ClassVar[str] = "the attack gives no images of classes"
     hit_or_miss: ClassVar[bool] = True
+    of_examples: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("recognised", "judged", "class-ssim", "nearest-private")
     sentences: ClassVar[Mapping[Judgement, str]] = {
         Judgement.LEAKED: "Classes were recognised under {names}.",

@@ -80,3 +80,10 @@ def test_of_a_model_the_samples_are_the_classes_that_were_asked_about(make_row, 
     assert (found.values, sum(found.open)) == ((1.0, 0.0, 0.0, 0.0), 0)
     failed = exposed(make_row(1.0, 0.0, seed=0, **asked), make_row(seed=1, **asked))
     assert (len(failed.past), sum(failed.open)) == (4, 2)
+
+
+@pytest.mark.parametrize("metric", ["exposure", "share-error"])
+def test_a_secret_or_a_question_is_one_sample_however_many_examples_there_are(make_row, exposed, metric):
+    asked = {"metric": metric, "client": "model", "attack": "knows", "samples": 648}
+    found = exposed(make_row(30.0, seed=0, **asked), make_row(seed=1, **asked))
+    assert (len(found.values), sum(found.open)) == (2, 1)

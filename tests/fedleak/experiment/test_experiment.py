@@ -190,6 +190,8 @@ def test_a_label_is_a_name(tmp_path: Path, label: str) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read the experiment"):
         load_campaign(tmp_path / "none.toml")
+    with pytest.raises(DataError, match=r"it is a folder; give a \.toml file$"):
+        load_campaign(tmp_path)
     with pytest.raises(ConfigError, match="is not valid TOML"):
         load_campaign(write(tmp_path, "name = "))
     with pytest.raises(ConfigError, match="is not valid TOML"):
