@@ -23,6 +23,7 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
 from fedleak.learning.device import dealt
 from fedleak.learning.facts import Device
+from fedleak.progress import listening
 from fedleak.randomness import one_thread
 from fedleak.results.federation_row import read_federations
 from fedleak.results.row import Row, read_results
@@ -168,7 +169,8 @@ def _draw(books: Bookkeeping, analysis: Analysis) -> None:
         events.drawing("gallery")
         draw_gallery(folder, books.campaign)
         events.drawing("report")
-        write_report(_finished(books, analysis), analysis, folder.report)
+        with listening(events.judging):
+            write_report(_finished(books, analysis), analysis, folder.report)
     except BUGS as error:
         if isinstance(error, OutputError):
             raise

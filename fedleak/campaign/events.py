@@ -43,6 +43,9 @@ class Events:
     def drawing(self, what: str) -> None:
         """A picture or a page is being written."""
 
+    def judging(self, done: int, total: int) -> None:
+        """How far the report is with what attacks asked."""
+
 
 @dataclass(kw_only=True)
 class ProgressTracker:

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fedleak import progress
 from fedleak.cli.attack_terms import require_terms
 from fedleak.cli.options import AttackName, DeviceName
-from fedleak.cli.progress_bar import progress_bar
+from fedleak.cli.progress_bar import shown
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
@@ -101,14 +100,8 @@ def _observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View,
 
 def _guess(observation: View, table: Table, place: Place) -> tuple[Reconstruction, float]:
     started = time.perf_counter()
-    with progress_bar() as bar, one_thread():
-        task = bar.add_task(table["use"], total=None, count="")
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, count=f"{done}/{total} iterations")
-
-        with progress.listening(report):
-            guess = adversary.guess(observation, table, place)
+    with shown(table["use"], "iterations"), one_thread():
+        guess = adversary.guess(observation, table, place)
     return guess, time.perf_counter() - started
 
 

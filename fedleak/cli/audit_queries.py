@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from fedleak.cli.options import FormOption, RunPath, write_json
+from fedleak.cli.progress_bar import shown
 from fedleak.cli.traffic_table import NOTE, traffic_facts, traffic_tables
 from fedleak.runs.reading import read_run
 from fedleak.traffic.audit import audit
@@ -11,7 +12,8 @@ from fedleak.traffic.unseen import unseen_in_words
 
 def command(run: RunPath, form: FormOption = "table") -> None:
     """Judge what attacks asked a prediction API by detectors, beside users who mean no harm: ROC, and when blocked."""
-    found = audit(read_run(run))
+    with shown("judging queries"):
+        found = audit(read_run(run))
     if form == "json":
         write_json({"traffic": traffic_facts(found), "unseen": unseen_in_words(found)})
         return

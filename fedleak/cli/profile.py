@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from fedleak import progress
 from fedleak.api import capture
 from fedleak.cli.options import AsJson, FormOption, write_json
 from fedleak.cli.prediction_table import best_lines, prediction_facts, prediction_tables
 from fedleak.cli.profile_table import facts_table, layer_table, notes, verdict_table
-from fedleak.cli.progress_bar import progress_bar
+from fedleak.cli.progress_bar import shown
 from fedleak.contracts.attack import attacks
 from fedleak.errors import ConfigError, OutputError
 from fedleak.experiment.grid import load_campaign
@@ -91,14 +90,8 @@ def _weights(settings: Settings) -> str:
 
 def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> None:
     """Measures, prints, draws."""
-    with progress_bar() as bar, one_thread():
-        task = bar.add_task("profiling", total=None, count="")
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, count=f"{done}/{total} products")
-
-        with progress.listening(report):
-            measured = profile(subject)
+    with shown("profiling", "products"), one_thread():
+        measured = profile(subject)
     if as_json:
         write_json(facts_of(measured, findings(measured, _known())))
     else:
@@ -111,14 +104,8 @@ def profile_message(subject: Subject, *, as_json: bool, png: Path | None) -> Non
 def profile_run(root: Path, metric: str, *, as_json: bool, png: Path | None) -> None:
     """Profiles each message that was attacked, prints the correlations, draws the points."""
     run = read_run(root)
-    with progress_bar() as bar, one_thread():
-        task = bar.add_task("profiling messages", total=None, count="")
-
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, count=f"{done}/{total}")
-
-        with progress.listening(report):
-            prediction = predict(run, metric)
+    with shown("profiling messages"), one_thread():
+        prediction = predict(run, metric)
     if as_json:
         write_json(prediction_facts(prediction))
     else:

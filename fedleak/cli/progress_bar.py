@@ -1,14 +1,17 @@
 """Progress bar of the terminal, on stderr; results go to stdout, so that whoever pipes them gets them alone."""
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from fedleak import progress
 from fedleak.campaign.events import Events
 from fedleak.campaign.events import Progress as RunProgress
 from fedleak.formatting import figure
@@ -23,21 +26,28 @@ PACE_SECONDS = 3600.0
 class Forgiving:
     """Standard error, whatever it is at the moment; closed or full, it loses words and ends nothing."""
 
+    @property
+    def _stream(self) -> Any:
+        """Not what rich puts in its place while a bar is drawn: that is no terminal, and writes above the bar."""
+        return sys.stderr.rich_proxied_file if isinstance(sys.stderr, FileProxy) else sys.stderr
+
     def write(self, text: str) -> int:
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(text)
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.flush()
+            self._stream.flush()
 
     def isatty(self) -> bool:
-        return sys.stderr is not None and sys.stderr.isatty()
+        with suppress(OSError, ValueError, AttributeError):
+            return bool(self._stream.isatty())
+        return False
 
     @property
     def encoding(self) -> str:
-        return getattr(sys.stderr, "encoding", None) or "utf-8"
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
 
 errors = Console(file=cast(IO[str], Forgiving()), highlight=False)
@@ -59,6 +69,19 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not errors.is_terminal,
     )
+
+
+@contextmanager
+def shown(what: str, unit: str = "") -> Iterator[None]:
+    """Within the block a bar of this name draws the progress that is reported, counted in the unit."""
+    with progress_bar() as bar:
+        task = bar.add_task(what, total=None, count="")
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, count=f"{done}/{total} {unit}".rstrip())
+
+        with progress.listening(show):
+            yield
 
 
 class ConsoleEvents(Events):
@@ -99,6 +122,9 @@ class ConsoleEvents(Events):
 
     def drawing(self, what: str) -> None:
         errors.print(f"drawing the {what}")
+
+    def judging(self, done: int, total: int) -> None:
+        self._update("judging queries", float(done), total, f"{done}/{total}")
 
     def _update(self, name: str, done: float, total: int, count: str) -> None:
         """A bar of its own for what begins, and none for what is over."""

@@ -7,6 +7,7 @@ import typer
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.cli.options import RunPath
+from fedleak.cli.progress_bar import shown
 from fedleak.report.page import write_report
 from fedleak.runs.reading import read_run
 
@@ -20,7 +21,8 @@ def command(
 ) -> None:
     """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
     finished = read_run(run)
-    path = write_report(finished, Analysis.of(finished), out or finished.folder.report)
+    with shown("judging queries"):
+        path = write_report(finished, Analysis.of(finished), out or finished.folder.report)
     typer.echo(f"report    {path}")
     if show:
         typer.launch(path.resolve().as_uri())

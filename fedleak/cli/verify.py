@@ -1,6 +1,5 @@
 """`fedleak verify`: do the recorded updates follow from the true batches?"""
 
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -9,16 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fedleak import progress
 from fedleak.cli.options import FormOption, RunPath, write_json
-from fedleak.cli.progress_bar import progress_bar
+from fedleak.cli.progress_bar import shown
 from fedleak.formatting import counted
 from fedleak.verification.verify import Check, breakdowns, disagreeing, verify
 
 
 def command(run: RunPath, form: FormOption = "table") -> None:
     """Recompute each recorded update from the truth; exit status 1 where one disagrees or a federation broke down."""
-    checks = verify_with_progress(run)
+    with shown("recomputing updates"):
+        checks = verify(run)
     if form == "json":
         write_json([facts_of(one) for one in checks])
     else:
@@ -28,18 +27,6 @@ def command(run: RunPath, form: FormOption = "table") -> None:
         typer.echo(sentence, err=True)
     if broken or any(disagreeing(checks)):
         raise typer.Exit(1)
-
-
-def verify_with_progress(run: Path) -> list[Check]:
-    """Recomputes with progress on the screen."""
-    with progress_bar() as bar:
-        task = bar.add_task("recomputing updates", total=None, count="")
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, count=f"{done}/{total}")
-
-        with progress.listening(show):
-            return verify(run)
 
 
 def facts_of(check: Check) -> dict[str, Any]:

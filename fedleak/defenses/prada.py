@@ -36,13 +36,12 @@ class Prada(Detector):
 
     def score(self, asked: Asked) -> Float[Tensor, " asked"]:
         """One less W, over all that the user asked up to each input."""
-        return self._distances(asked).scores.rows[len(asked.history) :].clone()
+        return self._scores(asked)[len(asked.history) :].clone()
 
     def admits(self, asked: Asked) -> Bool[Tensor, " asked"]:
-        scores = self._distances(asked).scores.rows
-        return (scores.cummax(0).values <= 1 - self.threshold)[len(asked.history) :]
+        return (self._scores(asked).cummax(0).values <= 1 - self.threshold)[len(asked.history) :]
 
-    def _distances(self, asked: Asked) -> NearestDistances:
+    def _scores(self, asked: Asked) -> Float[Tensor, " all"]:
         """Those of the history and of this request, begun anew only where what is there is of other queries."""
         history, before = asked.history, len(asked.history)
         known = history.derived.get(self)
@@ -54,10 +53,12 @@ class Prada(Detector):
         ):
             known.follow(rows[first:], said[first:])
         history.derived[self] = known
-        return known
+        return known.scores.rows[: before + len(asked)]
 
 
 def _leads_to(known: NearestDistances, asked: Asked) -> bool:
     """Whether what was worked out is of the history, and of what of this request was looked at already."""
-    ahead = known.inputs.rows[len(asked.history) :]
-    return len(ahead) <= len(asked) and torch.equal(ahead, asked.inputs[: len(ahead)])
+    ahead = slice(len(asked.history), len(asked.history) + len(asked))
+    inputs, labels = known.inputs.rows[ahead], known.labels.rows[ahead]
+    said = asked.probabilities[: len(labels)].argmax(1)  # two versions of a model may say different things of an input
+    return torch.equal(inputs, asked.inputs[: len(inputs)]) and torch.equal(labels, said)

@@ -40,12 +40,14 @@ class QueryLog:
             inputs=self.inputs[places], probabilities=self.probabilities[places], answers=self.answers[places]
         )
 
-    def replayed(self, benign: Float[Tensor, "benign *shape"], days: float = 0.0) -> Asked:
-        """All of it as one request of a user who asked nothing before: what detectors are tried on."""
-        nothing = Traffic(
-            inputs=self.inputs[:0], probabilities=self.probabilities[:0], admitted=torch.ones(0, dtype=torch.bool)
+    def replayed(self, benign: Float[Tensor, "benign *shape"], days: float = 0.0, *, after: int = 0) -> Asked:
+        """All but the first `after` queries as one request of a user whom those were answered: what detectors are
+        tried on."""
+        before, inputs = self[:after], self.inputs[after:]
+        past = Traffic(
+            inputs=before.inputs, probabilities=before.probabilities, admitted=torch.ones(after, dtype=torch.bool)
         )
-        return Asked(inputs=self.inputs, probabilities=self.probabilities, history=nothing, benign=benign, days=days)
+        return Asked(inputs=inputs, probabilities=self.probabilities[after:], history=past, benign=benign, days=days)
 
 
 def write_log(stem: Path, log: QueryLog) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fedleak import progress
 from fedleak.analysis.conditions import Condition, condition_of_row
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.detector import Detector
@@ -67,7 +68,9 @@ def audit(run: FinishedRun) -> Audit:
     groups: dict[tuple[Condition, str, str], list[AskedCell]] = {}
     for cell in asked_cells(run):
         groups.setdefault((condition_of_row(cell.row), cell.row.defense, cell.row.attack), []).append(cell)
-    known = Known(length=max(len(cell.log) for cells in groups.values() for cell in cells))
+    all_cells = [cell for cells in groups.values() for cell in cells]
+    models = {cell.model for cell in all_cells}
+    known = Known(length=max(len(cell.log) for cell in all_cells), steps=len(detectors()) * (len(models) + len(groups)))
     with one_thread():
         return Audit(traffic=tuple(_traffic(*where, cells, known) for where, cells in groups.items()))
 
@@ -78,12 +81,15 @@ def detectors() -> list[Detector]:
     return [one for one in built if isinstance(one, Detector)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Known:
     """What was worked out of benign users: it is the same for all attacks on a model."""
 
     length: int
     """Queries of a user that are judged: as many as the longest log of the run has, so that each finds its like."""
+    steps: int
+    """Detectors on the users of a model, and on an attack, that there are about."""
+    done: int = 0
     users: dict[Path, BenignUsers] = field(default_factory=dict)
     trials: dict[tuple[Path, Detector, int], Trials] = field(default_factory=dict)
 
@@ -100,13 +106,22 @@ class Known:
         for model, users in models.items():
             if (model, detector, number) not in self.trials:
                 self.trials[model, detector, number] = trials_of_users(detector, users, number, self.length)
+                self.over()
         return joined([self.trials[model, detector, number] for model in models])
+
+    def over(self) -> None:
+        """One more step is."""
+        self.done += 1
+        progress.report(self.done, max(self.done, self.steps))
 
 
 def _traffic(
     condition: Condition, defense: str, attack: str, cells: Sequence[AskedCell], known: Known
 ) -> AttackTraffic:
-    users = [known.users_of(cell) for cell in cells]
+    users, detections = [known.users_of(cell) for cell in cells], []
+    for detector in detectors():
+        detections.append(detection_of(detector, cells, users, known.trials_of(detector, cells)))
+        known.over()
     confidences = [cell.log.probabilities.amax(1) for cell in cells]
     unsure = [float((own < benign.least_sure).double().mean()) for own, benign in zip(confidences, users, strict=True)]
     asked = [len(cell.log) for cell in cells]
@@ -118,5 +133,5 @@ def _traffic(
         queries=float(np.mean(asked)),
         refused=sum(int(cell.log.refused.sum()) for cell in cells) / sum(asked),
         unsure=Share.of(unsure, [cell.row.seed for cell in cells], "cell"),
-        detections=tuple(detection_of(one, cells, users, known.trials_of(one, cells)) for one in detectors()),
+        detections=tuple(detections),
     )

@@ -1,6 +1,6 @@
 """Benign users: who asks a model test images and means no harm, as a detector's false alarms are counted by them."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +20,9 @@ from fedleak.traffic.asked_cells import AskedCell
 
 UNUSUAL = 0.01
 """The share of usual queries that are less sure than those which are called unusual."""
+
+FIRST = 256
+"""Queries of the first request where one follows another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,15 @@ class BenignUsers:
         """A log as one request to detectors that have learnt of these users, which they do once."""
         asked = log.replayed(self.learnt)
         return replace(asked, history=replace(asked.history, derived=self._derived))
+
+    def following(self, log: QueryLog) -> Iterator[Asked]:
+        """A log as requests one after another, each as long as all before it, to be left at the first refusal."""
+        derived, after = dict(self._derived), 0
+        while after < len(log):
+            ahead = log[: max(FIRST, 2 * after)]
+            asked = ahead.replayed(self.learnt, after=after)
+            yield replace(asked, history=replace(asked.history, derived=derived))
+            after = len(ahead)
 
     def user(self, number: int) -> QueryLog:
         """What one of them asks: all images, in an order of that user's own."""

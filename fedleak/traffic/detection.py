@@ -77,7 +77,7 @@ def detection_of(
     def share(value: Callable[[Placement], Tensor]) -> Share:  # the threshold counts as given in its interval
         return _share(cells, each(placed, value))
 
-    first = [_first(_refused(detector, *one)) for one in zip(cells, users, own, strict=True)]
+    first = [_blocked_after(detector, *one) for one in zip(cells, users, own, strict=True)]
     return Detection(
         detector=detector.name,
         judges=detector.judges,
@@ -98,11 +98,12 @@ def _share(cells: Sequence[AskedCell], values: Sequence[float]) -> Share:
     return Share.of(values, [cell.row.seed for cell in cells], "cell")
 
 
-def _refused(detector: Detector, cell: AskedCell, users: BenignUsers, trials: Trials) -> Bool[Tensor, " asked"]:
-    """Which queries of a cell are refused where all of them come from one user."""
+def _blocked_after(detector: Detector, cell: AskedCell, users: BenignUsers, trials: Trials) -> float:
+    """Queries of a cell until the first that is refused, where all come from one user; infinite where none is."""
     if detector.judges == "queries":
-        return trials.refused
-    return ~detector.admits(users.beside(cell.log))
+        return _first(trials.refused)
+    requests = ((len(asked.history), ~detector.admits(asked)) for asked in users.following(cell.log))
+    return next((before + _first(refused) for before, refused in requests if refused.any()), math.inf)
 
 
 def _first(refused: Bool[Tensor, " asked"]) -> float:

@@ -1,5 +1,7 @@
 """PRADA is the paper's algorithm, and blocks who asks too regularly and nobody else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,7 @@ def request(inputs, labels):
 
 
 def by_the_paper(inputs, labels):
-    """Algorithm 1, as it is written, without any care for time."""
+    """Algorithm 1, as it is written, without any care for time; but distances that are all the same are an attack."""
     kept, gaps, usual, distances, scores = {}, {}, {}, [], []
     for row, label in zip(inputs.flatten(1).double().numpy(), labels.tolist(), strict=True):
         if label not in kept:
@@ -34,7 +36,7 @@ def by_the_paper(inputs, labels):
         found = np.array(distances)
         if len(found) > 100:
             found = found[abs(found - found.mean()) <= 3 * found.std()]
-            scores.append(1 - shapiro(found).statistic)
+            scores.append(1 - shapiro(found).statistic if np.ptp(found) else 1.0)
         else:
             scores.append(0.0)
     return scores
@@ -59,6 +61,46 @@ def test_scores_are_those_of_the_paper(digits):
     assert torch.allclose(scores, torch.tensor(by_the_paper(inputs, labels)).float(), atol=1e-4)
     assert scores[:100].eq(0).all()
     assert scores[-1] > 0
+
+
+def rows_of_few_values(digits):
+    """Rows of a table: many are asked again, and most are as far from the nearest as others are."""
+    inputs = torch.randint(0, 2, (170, 7), generator=generator("rows")).float()
+    return inputs, torch.randint(0, 2, (170,), generator=generator("classes"))
+
+
+def near_copies(digits):
+    """So near that their products hardly differ."""
+    inputs = digits[0][:2].repeat(80, 1, 1, 1)
+    return inputs + 1e-6 * torch.randn(inputs.shape, generator=generator("copies")), digits[1][:2].repeat(80)
+
+
+LOGS = {
+    "users": lambda digits: (digits[0][:200], digits[1][:200]),
+    "search": lambda digits: walk(*digits, 160),
+    "same": lambda digits: (digits[0][:1].repeat(120, 1, 1, 1), digits[1][:1].repeat(120)),
+    "twice": lambda digits: (digits[0][:90].repeat(2, 1, 1, 1), digits[1][:90].repeat(2)),
+    "rows": rows_of_few_values,
+    "copies": near_copies,
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("threshold", [0.9, 0.95, 0.98])
+def test_it_blocks_at_the_query_at_which_the_paper_does(digits, name, threshold):
+    inputs, labels = LOGS[name](digits)
+    blocked = torch.tensor(by_the_paper(inputs, labels)).cummax(0).values > 1 - threshold
+    assert torch.equal(~Prada(threshold=threshold).admits(request(inputs, labels)), blocked)
+
+
+def test_the_same_inputs_that_another_version_of_the_model_tells_apart_are_judged_anew(digits):
+    inputs, labels = walk(*digits, 160)
+    first, other = request(inputs, labels), request(inputs, torch.arange(160) % 10)
+    derived = first.history.derived
+    Prada().score(first)
+    again = replace(other, history=replace(other.history, derived=derived))
+    assert torch.equal(Prada().score(again), Prada().score(request(inputs, torch.arange(160) % 10)))
+    assert not torch.equal(Prada().score(again), Prada().score(request(inputs, labels)))
 
 
 def test_past_a_length_the_last_test_holds_until_there_is_a_hundredth_more(digits, monkeypatch):

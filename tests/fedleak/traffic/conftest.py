@@ -9,6 +9,8 @@ from fedleak.data.splits import load
 from fedleak.randomness import generator
 from fedleak.runs.folder import RunFolder
 from fedleak.traffic.asked_cells import asked_cells
+from fedleak.traffic.audit import audit
+from fedleak.traffic.benign_users import BenignUsers
 
 
 def usual(seed):
@@ -42,6 +44,19 @@ def cells(watched):
     """The cells of each kind of traffic."""
     found = asked_cells(watched)
     return {kind: [cell for cell in found if cell.row.attack == kind] for kind in TRAFFIC}
+
+
+@pytest.fixture(scope="session")
+def users_of():
+    """The users of the model that a cell asked, made once."""
+    made = {}
+    return lambda cell: made.get(cell.model) or made.setdefault(cell.model, BenignUsers.of(cell))
+
+
+@pytest.fixture(scope="session")
+def audited(watched):
+    """The traffic of each attack."""
+    return {one.attack: one for one in audit(watched).traffic}
 
 
 @pytest.fixture

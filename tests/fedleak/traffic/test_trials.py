@@ -5,13 +5,12 @@ import torch
 
 from fedleak.defenses.prada import Prada
 from fedleak.defenses.query_outliers import QueryOutliers
-from fedleak.traffic.benign_users import BenignUsers
 from fedleak.traffic.trials import trials_of_log, trials_of_users
 
 
 @pytest.fixture(scope="module")
-def users(cells):
-    return BenignUsers.of(cells["usual"][0])
+def users(cells, users_of):
+    return users_of(cells["usual"][0])
 
 
 @pytest.mark.parametrize(("queries", "streams"), [(1, 1), (178, 1), (179, 1), (357, 1), (358, 2), (400, 2)])

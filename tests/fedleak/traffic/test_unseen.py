@@ -7,14 +7,13 @@ import pytest
 
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.roc import Share
-from fedleak.traffic.audit import Audit, audit
+from fedleak.traffic.audit import Audit
 from fedleak.traffic.unseen import blocked_in_words, unseen_in_words
 
 
 @pytest.fixture(scope="module")
-def noise(watched):
-    rows = tuple(row for row in watched.rows if row.attack == "noise")
-    return audit(replace(watched, rows=rows)).traffic[0]
+def noise(audited):
+    return audited["noise"]
 
 
 def caught(traffic, *shares, blocked=0):
