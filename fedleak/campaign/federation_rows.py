@@ -24,6 +24,7 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             recorded=round <= experiment.federation.rounds,
             messages=sum(own == round and who != MODEL for own, who in federated.messages),
             failures=_silent(federated, round),
+            lost=any(failure.client is None and failure.round == round for failure in federated.failures),
             accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
             loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
             trivial=federated.evaluation.get(round, {}).get("trivial", float("nan")),

@@ -83,6 +83,20 @@ def values_cut(federations: Iterable[FederationRow]) -> Iterator[str]:
         )
 
 
+def rounds_lost(federations: Iterable[FederationRow]) -> Iterator[str]:
+    """A sentence for each defense under which attacked rounds were lost, so that the models learnt less."""
+    found: dict[str, dict[Round, bool]] = {}
+    for row in federations:
+        if row.recorded and row.split == "test":
+            found.setdefault(row.defense, {})[row.federation, row.seed, row.round] = row.lost
+    for defense, rounds in found.items():
+        if any(rounds.values()):
+            yield (
+                f"Under {defense} {sum(rounds.values())} of {counted(len(rounds), 'round')} were lost, and the model "
+                "learnt nothing in them: where little leaks, little may have been learnt."
+            )
+
+
 def course(rows: Sequence[FederationRow]) -> Points:
     """Round and accuracy, the mean over those seeds that have one."""
     known: dict[int, list[float]] = {}

@@ -27,7 +27,7 @@ from fedleak.report.holdings import Holdings, holdings
 from fedleak.report.layer_profile import Profile, layer_profile
 from fedleak.report.lead_picture import LeadPicture, lead_picture_of
 from fedleak.report.leak_over_queries import LeakOverQueries, leak_over_queries
-from fedleak.report.learning import Learning, learning, values_cut
+from fedleak.report.learning import Learning, learning, rounds_lost, values_cut
 from fedleak.report.matrix import Panel, panels
 from fedleak.report.membership import Members, members
 from fedleak.report.paired import Pair, pairs
@@ -223,6 +223,7 @@ def _warnings(analysis: Analysis) -> Iterator[str]:
             "run. What follows is what there is so far; the same command goes on from here."
         )
     yield from values_cut(analysis.federations)
+    yield from rounds_lost(analysis.federations)
     failed = sum(analysis.failures.values())
     if failed:
         messages = counted(failed, f"attacked {'model' if analysis.evidence.of_models else 'message'}")

@@ -2,7 +2,7 @@
 
 import math
 
-from fedleak.report.learning import course, learning
+from fedleak.report.learning import course, learning, rounds_lost
 from fedleak.results.federation_row import FederationRow
 
 
@@ -37,3 +37,10 @@ def test_a_single_round_is_no_course_and_conditions_are_apart():
 def test_the_accuracy_of_a_seed_whose_last_evaluation_failed_counts_too():
     (one,) = learning([row(1, 0.2), row(2, 0.6), row(1, 0.4, seed=1), row(2, math.nan, seed=1)])
     assert one.prices[0].accuracy == "50%"
+
+
+def test_rounds_that_were_lost_are_told_as_their_models_learnt_nothing_in_them():
+    summed = [row(round, defense="summed", seed=seed, lost=round == 2) for round in (1, 2) for seed in (0, 1)]
+    later = [row(3, defense="summed", lost=True, recorded=False), row(1, defense="none")]
+    (said,) = rounds_lost([*summed, *summed, *later])
+    assert said.startswith("Under summed 2 of 4 rounds were lost, and the model learnt nothing in them")
