@@ -16,17 +16,17 @@ task = "digits-mlp"
 metrics = ["membership-auc", "membership-tpr"]
 [federation]
 clients = 2
-rounds = 20
+rounds = 12
 epochs = 2
 examples = 60
-batch_size = 16
+batch_size = 30
 batches = "all"
-learning_rate = 0.05
+learning_rate = 0.2
 momentum = 0.9
 release = "last"
 [[attacks]]
 use = "lira"
-shadows = 32
+shadows = 16
 [[defenses]]
 name = "release"
 chain = [CHAIN]
