@@ -13,43 +13,24 @@ from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.pate import PATE
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
-from fedleak.errors import Dropout, FederationError, FedleakError, UserError, sentence
+from fedleak.errors import FederationError, FedleakError
 from fedleak.federation import wire
 from fedleak.settings.dropouts import Stage
 
+from .answering import answering
 from .client import Client, Trained
+from .columns import columns_of
 from .history import History
 from .homomorphic import opened, sealed
 from .masking import Seat
 from .secagg_plus import Reply, through_mod
 from .share import require_share
+from .split_training import register
 from .teacher import student_of, teaching_in, votes_of
 
 logger = logging.getLogger(__name__)
-Handler = Callable[[Message, Context], Message]
 app = ClientApp()
-
-
-def answering(handler: Handler) -> Handler:
-    """A handler whose exceptions become error replies, `ErrorType: sentence`, the same in every engine."""
-
-    def handle(message: Message, context: Context) -> Message:
-        try:
-            return handler(message, context)
-        except Exception as error:  # noqa: BLE001  whatever it is, the server hears of it
-            _log(error, message.metadata.message_type, context)
-            return wire.refuse(message, error)
-
-    return handle
-
-
-def _log(error: Exception, asked: str, context: Context) -> None:
-    """A refusal is a sentence, and what the user or the experiment is to blame for is told elsewhere."""
-    expected = isinstance(error, UserError | Dropout)
-    level = logging.INFO if expected else logging.WARNING if isinstance(error, FedleakError) else logging.ERROR
-    trace = None if isinstance(error, FedleakError) else error
-    client = context.node_config.get(wire.PARTITION)
-    logger.log(level, "client %s, asked for '%s': %s", client, asked, sentence(error), exc_info=trace)
+register(app)
 
 
 @app.query()
@@ -57,7 +38,10 @@ def _log(error: Exception, asked: str, context: Context) -> None:
 def introduce(message: Message, context: Context) -> Message:
     """Says which partition this is, once it is sure that both ends run the same code and that it can train at all."""
     client = Client.of(message, context)
-    require_share(client.plan, client.partition)
+    if client.plan.federation.split is None:
+        require_share(client.plan, client.partition)
+    else:
+        columns_of(client.plan, client.partition)
     return wire.answer(message, config=ConfigRecord({wire.PARTITION: client.partition}))
 
 
@@ -192,14 +176,14 @@ def _stage(stage: Stage, message: Message, context: Context) -> Message:
     return wire.answer(message, **{wire.SECURE_AGGREGATION: answer})
 
 
-def _register(stage: Stage) -> None:
+def _register_stage(stage: Stage) -> None:
     app.train(f"secagg_{stage}")(answering(partial(_stage, stage)))
 
 
-_register("advertise")
-_register("share")
-_register("confirm")
-_register("unmask")
+_register_stage("advertise")
+_register_stage("share")
+_register_stage("confirm")
+_register_stage("unmask")
 
 
 @app.train("open_sum")

@@ -1,5 +1,6 @@
 """Tasks: a data source and a network, under the name `SOURCE-MODEL` as in `photos-convnet`, or as a user's table."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from fedleak.contracts.source import (
     register_source,
     sources,
 )
+from fedleak.contracts.splitting import split_network
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.learning.loss import CrossEntropy
 from fedleak.learning.source import Shape, Source
@@ -26,6 +28,7 @@ from fedleak.learning.space import space_of_source
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
+from fedleak.settings.columns import Split
 from fedleak.settings.task import TaskSettings
 
 __all__ = [
@@ -54,9 +57,9 @@ def task_of(settings: TaskSettings | str) -> Task:
 
 
 @lru_cache(maxsize=32)
-def hardened(settings: TaskSettings | str, chain: Chain) -> Task:
-    """That task as it is trained under a chain; raises `ConfigError` where a defense does not fit it."""
-    return chain.task(task_of(settings))
+def hardened(settings: TaskSettings | str, chain: Chain, split: Split | None = None) -> Task:
+    """That task as it is trained under a chain, cut among parties; raises `ConfigError` where either does not fit."""
+    return chain.task(_split(_settings(settings), task_of(settings), split))
 
 
 def source_of(settings: TaskSettings | str) -> Source:
@@ -83,7 +86,9 @@ def parse_name(name: str) -> tuple[Source, str]:
     raise ConfigError(f"task: no task is called '{name}'{did_you_mean(name, names)}")
 
 
-def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None = None) -> Weights:
+def initial_weights(
+    settings: TaskSettings | str, seed: int, chain: Chain | None = None, split: Split | None = None
+) -> Weights:
     """Fresh weights by the architecture's own initialization; the same seed gives the same weights.
 
     Those that a network is made with, pretrained ones say, are among them. The layers that `chain` puts in come last:
@@ -92,7 +97,7 @@ def initial_weights(settings: TaskSettings | str, seed: int, chain: Chain | None
     settings = _settings(settings)
     source = source_of(settings)
     with seeded(seed, "initial weights", settings.label):
-        return weights_of((chain or Chain()).task(_task(settings, source)).network)
+        return weights_of((chain or Chain()).task(_split(settings, _task(settings, source), split)).network)
 
 
 def weights_of(network: nn.Module) -> Weights:
@@ -108,6 +113,14 @@ def _task(settings: TaskSettings, source: Source) -> Task:
     network, space = _network(settings, source), space_of_source(source)
     criterion = CrossEntropy() if settings.is_short else criterion_of(settings, source, network)
     return Task(settings.label, network, space.shape, source.classes, source=source, criterion=criterion, given=space)
+
+
+def _split(settings: TaskSettings, task: Task, split: Split | None) -> Task:
+    """The task with its network cut among parties, fresh weights in each part."""
+    if split is None:
+        return task
+    source = source_of(settings)
+    return replace(task, network=split_network(lambda part: _network(settings, part), source, split))
 
 
 def _network(settings: TaskSettings, source: Source) -> nn.Module:

@@ -28,10 +28,12 @@ from .meter import Meter
 from .pate import TeachersLayer
 from .protocol_layer import ProtocolLayer
 from .recorder import Recorder
+from .relay_tap import RelayTap
 from .releases import AfterRound, Releases
 from .roster import Roster, greeting
 from .secagg_plus import FlowerAggregationLayer
 from .secure_aggregation import SecureAggregationLayer
+from .split_training import SplitTraining
 from .strategies import build_strategy, plain_fedavg
 from .tap import Tap
 
@@ -55,12 +57,15 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
-    strategy = build_strategy(plan)
+    strategy = None if plan.federation.split else build_strategy(plan)
     recorder = Recorder(plan) if plan.records else None
     frozen = frozen_in(plan.public_task().network)
     roster = Roster(
         Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen, outcome.costs
     )
+    if strategy is None:
+        SplitTraining(plan, roster, RelayTap(roster, plan), outcome.evaluation).run()
+        return
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None
     after = evaluator if recorder is None else Releases(recorder, evaluator)

@@ -34,7 +34,7 @@ class Plateau:
     best: float = -math.inf
     flat: int = 0
 
-    def settled(self, accuracy: float, examples: float) -> bool:
+    def settled(self, accuracy: float, examples: int | float) -> bool:
         """Takes in one evaluation."""
         if accuracy > self.best + math.sqrt(accuracy * (1 - accuracy) / examples):
             self.best, self.flat = accuracy, 0

@@ -29,8 +29,9 @@ class _Tally:
     """Bytes by node."""
     sent: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     encoded: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    memory: list[float] = field(default_factory=list)
+    seconds: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+    """By node, over all messages of the round."""
+    memory: dict[int, float] = field(default_factory=dict)
 
     def cost(self) -> Cost:
         """Per client."""
@@ -38,8 +39,8 @@ class _Tally:
             bytes_received=_mean(self.received.values()),
             bytes_sent=_mean(self.sent.values()),
             bytes_encoded=_mean(self.encoded),
-            client_seconds=median(self.seconds) if self.seconds else nan,
-            client_memory=median(self.memory) if self.memory else nan,
+            client_seconds=median(self.seconds.values()) if self.seconds else nan,
+            client_memory=median(self.memory.values()) if self.memory else nan,
         )
 
 
@@ -61,7 +62,7 @@ class Meter(Layer):
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         for message, reply in answered(sent, replies):
             said = None if reply.has_error() else reply.content.pop(wire.COST, None)
-            if message.metadata.message_type.startswith("train") and not _pretraining(message.content):
+            if _trains(message) and not _pretraining(message.content):
                 self._count(message.metadata.dst_node_id, message.content, reply, said)
         return replies
 
@@ -75,9 +76,10 @@ class Meter(Layer):
             tally.sent[node] += wire.bytes_of(reply.content)
         effort = _effort(said)
         if effort is not None:
-            tally.seconds.append(effort[0])
-            tally.memory.append(effort[1])
-            tally.encoded.append(self._encoded(question, reply.content))
+            tally.seconds[node] += effort[0]
+            tally.memory[node] = max(effort[1], tally.memory.get(node, effort[1]))
+            if self._plan.federation.split is None:
+                tally.encoded.append(self._encoded(question, reply.content))
         elif said is not None:
             logger.warning("round %d: what node %d says that the round cost it cannot be read; left out", round, node)
         self._costs[round] = tally.cost()
@@ -105,6 +107,12 @@ def _effort(said: object) -> tuple[float, float] | None:
     except (KeyError, ValueError):
         return None
     return None if not isfinite(seconds) or isinf(memory) else (seconds, memory)
+
+
+def _trains(message: Message) -> bool:
+    """Whether a message is part of training; embeddings are asked for then, and when the joint network is tested."""
+    kind = message.metadata.message_type
+    return kind.startswith("train") or (kind == wire.FORWARD and wire.STEP in wire.config_of(message.content))
 
 
 def _pretraining(question: RecordDict) -> bool:

@@ -71,6 +71,10 @@ class Roster(Layer):
         """The node of the first client."""
         return min(self._client_of, key=self.client_of)
 
+    def node_of(self, client: int) -> int:
+        """The node of a partition."""
+        return next(node for node, own in self._client_of.items() if own == client)
+
     def client_of(self, node: int) -> int:
         """The partition of a node."""
         return self._client_of[node]

@@ -34,7 +34,10 @@ SEEDS = "attacks cannot make what the clients' seeds make"
 SERVICE = "attacks ask a service and open none"
 ONE_NAME = "parties have one name, below fedleak"
 LADDER = "no import climbs the ladder"
+COLUMNS = "parties that hold columns do not know each other"
 BREACHES = [
+    Breach(COLUMNS, "clients/active", "from ..passive.party import PassiveParty"),
+    Breach(COLUMNS, "clients/passive", "from ..active import party"),
     Breach(INDEPENDENCE, "attacks", "from fedleak.clients import app"),
     Breach(INDEPENDENCE, "server", "from fedleak.attacks.gradient_matching.dlg import DLG"),
     Breach(INDEPENDENCE, "clients", "from ..server import tap"),
@@ -123,7 +126,7 @@ def test_each_breach_breaks_its_contract(layout: Path) -> None:
     unseen = [
         breach
         for number, breach in enumerate(BREACHES)
-        if f"fedleak.{breach.room}.planted_{number} -> " not in said.get(breach.contract, "")
+        if f"fedleak.{breach.room.replace('/', '.')}.planted_{number} -> " not in said.get(breach.contract, "")
     ]
     assert result.returncode == 1
     assert not unseen, result.stdout

@@ -39,7 +39,8 @@ ANY = -1
 def records_of(campaign: Campaign) -> tuple[Recorded, ...]:
     """What the federations of a campaign record: what some attack looks at; without attacks all there is."""
     tables = [table for experiment in distinct(campaign) for table in attack_tables(experiment)]
-    looked_at: dict[Recorded, bool] = {"updates": any(not sees_model(table) for table in tables), "model": True}
+    updates = any(not sees_model(table) for table in tables)
+    looked_at: dict[Recorded, bool] = {"updates": updates, "model": True, "cut": False}
     return tuple(kind for kind, wanted in looked_at.items() if wanted or not tables)
 
 
@@ -83,7 +84,12 @@ def first_release(experiment: Experiment) -> MessageKey:
 
 
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
-    """Whom the messages of a round are from if every client takes part: victims, and the sum where one is revealed."""
+    """Whom the messages of a round are from if every client takes part: victims, and the sum where one is revealed.
+
+    Nobody where clients hold columns: what these send is no update.
+    """
+    if experiment.federation.split is not None:
+        return ()
     clients = tuple(client for client in range(experiment.federation.clients) if experiment.adversary.attacks(client))
     return (*clients, AGGREGATE) if _reveals_a_sum(json.dumps(row.chain)) else clients
 

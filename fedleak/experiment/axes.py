@@ -110,17 +110,25 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
 def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
     """The axis of a place where a list stands and the type wants one value; or a list of lists, and it wants a list.
 
-    Where it wants a number or a list of tables, any list but one of tables.
+    So too one level deeper. Where it wants a number or a list of tables, any list but one of tables.
     """
     if isinstance(value, list):
-        lists = bool(value) and all(isinstance(item, list) for item in value)
         several = _takes_number(annotation) and any(not isinstance(item, dict) for item in value)
-        if lists or several or not _takes_list(annotation):
+        if several or _depth(value) > _depth_taken(annotation):
             yield Axis(path, tuple(value))
 
 
-def _takes_list(annotation: Any) -> bool:
-    return any(kind in (list, tuple) or get_origin(kind) in (list, tuple) for kind in _kinds(annotation))
+def _depth(value: Any) -> int:
+    """How many lists are around whatever is in them."""
+    return 1 + min(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _depth_taken(annotation: Any) -> int:
+    """How many lists there may be around one value at most."""
+    kinds = [(get_origin(kind) or kind, get_args(kind)) for kind in _kinds(annotation)]
+    return max(
+        (1 + max(map(_depth_taken, within), default=0) for kind, within in kinds if kind in (list, tuple)), default=0
+    )
 
 
 def _takes_number(annotation: Any) -> bool:

@@ -16,6 +16,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_memory, require_shares
+from fedleak.experiment.columns import require_columns
 from fedleak.experiment.overrides import override
 from fedleak.experiment.secrets import require_secret
 from fedleak.goals.columns import ColumnMetric
@@ -146,6 +147,7 @@ def require_fitting(experiment: Experiment) -> None:
     require_trained_so(experiment.federation.training())
     chains = experiment.build_chains()
     source, tables = source_of(experiment.task), [unlabeled(table) for table in experiment.attacks]
+    require_columns(experiment, tables, chains)
     require_access(experiment, tables, chains, source.classes)
     require_hidden(experiment.adversary, tables, source)
     require_shares(experiment, tables, source)

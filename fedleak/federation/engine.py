@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from flwr.app import Message, MessageType
 
+from fedleak.federation import wire
 from fedleak.federation.loopback import LoopbackGrid, server_context
 from fedleak.federation.outcome import FederationReport, clear_outcome, read_outcome
 from fedleak.federation.plan import FederationPlan
@@ -50,11 +51,16 @@ def run_federation(
 def _loopback(plan: FederationPlan, listener: Listener, total: int) -> None:
     done = 0
 
-    def heard(reply: Message) -> None:
+    def heard(question: Message, reply: Message) -> None:
         nonlocal done
-        if reply.metadata.message_type == MessageType.TRAIN:
+        kind = reply.metadata.message_type
+        if kind == MessageType.TRAIN:
             done += 1
-            listener(min(done, total), total)
+        elif kind == wire.TOP:
+            done = int(plan.federation.clients * wire.rounds_behind(question.content))
+        else:
+            return
+        listener(min(done, total), total)
 
     config = plan.to_run_config()
     with quiet_flower():

@@ -15,6 +15,8 @@ from fedleak.federation.wire import refuse
 
 RUN_ID = 1
 SERVER = 0
+Listener = Callable[[Message, Message], None]
+"""Hears of each message and its reply."""
 
 
 class LoopbackGrid(Grid):
@@ -23,7 +25,7 @@ class LoopbackGrid(Grid):
     Messages are deep-copied both ways, as a wire would; a client's exception becomes an error reply.
     """
 
-    def __init__(self, app: ClientApp, clients: int, config: RunConfig, heard: Callable[[Message], None]) -> None:
+    def __init__(self, app: ClientApp, clients: int, config: RunConfig, heard: Listener) -> None:
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = RUN_ID, RUN_ID, SERVER
         self._app = app
         self._run = Run.create_empty(RUN_ID)
@@ -66,7 +68,7 @@ class LoopbackGrid(Grid):
         except Exception as error:  # noqa: BLE001 - whatever a client raises, a link reports and carries on
             reply = refuse(arrived, error)
         self._replies[name] = copy.deepcopy(reply)
-        self._heard(reply)
+        self._heard(message, reply)
         return name
 
 

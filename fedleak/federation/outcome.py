@@ -108,9 +108,12 @@ def failure_of_all(failures: Sequence[ClientFailure], sentence: str) -> FedleakE
 def clear_outcome(folder: Path) -> None:
     """Removes what an earlier federation left in the folder, its recordings too, and nothing else."""
     ours = [
-        f"round-[0-9]*/{who}.{kind}"
-        for who in ("client-[0-9]*", "aggregate", "model")
-        for kind in ("json", "safetensors")
+        f"{who}.{kind}"
+        for who in (
+            *(f"round-[0-9]*/{one}" for one in ("client-[0-9]*", "aggregate", "model", "party-[0-9]*", "relay")),
+            "columns-[0-9]*",
+        )
+        for kind in ("json", "safetensors", "lines")
     ]
     for pattern in (*ours, FAILURES, EVALUATION, COSTS):
         for stale in folder.glob(pattern):

@@ -21,9 +21,11 @@ from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
-Recorded = Literal["updates", "model"]
-EVERYTHING: tuple[Recorded, ...] = ("updates", "model")
+Recorded = Literal["updates", "model", "cut"]
+EVERYTHING: tuple[Recorded, ...] = ("updates", "model", "cut")
 RunConfig = dict[str, bool | int | float | str]
+TABLES_OR_WORDS = ("task", "federation.dropouts", "federation.release", "federation.columns")
+"""What is a table or a list in some runs, and then JSON, and a plain word or number in others."""
 
 
 class FederationPlan(PlanSettings):
@@ -55,7 +57,7 @@ class FederationPlan(PlanSettings):
 
     def public_task(self) -> Task:
         """The task with the network that is trained under the defenses."""
-        return hardened(self.task, self.defenses())
+        return hardened(self.task, self.defenses(), self.federation.split)
 
     def recorded(self, round: int) -> bool:
         """Whether the server records the round; those after it are for utility."""
@@ -64,6 +66,10 @@ class FederationPlan(PlanSettings):
     def taps(self, round: int) -> bool:
         """Whether the messages of the round are recorded."""
         return "updates" in self.records and self.recorded(round)
+
+    def cuts(self, round: int) -> bool:
+        """Whether parties and relay keep diaries of the round."""
+        return "cut" in self.records and self.recorded(round)
 
     def released(self, round: int) -> bool:
         """Whether the model is recorded after the round."""
@@ -90,6 +96,7 @@ class FederationPlan(PlanSettings):
         unused |= {"skew": True} if not skew.property else {"skew": {"shares"}} if not skew.shares else {}
         unused |= {"canary": True} if not self.federation.canary.format else {}
         unused |= {"examples": True} if self.federation.examples is None else {}
+        unused |= {"partition": True, "columns": True, "cut": True} if self.federation.split is None else {}
         asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations"}
         left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
@@ -139,7 +146,7 @@ class FederationPlan(PlanSettings):
             node = tree
             for parent in parents:
                 node = node.setdefault(parent, {})
-            table = key in ("task", "federation.dropouts", "federation.release") and str(value).startswith(("{", "["))
+            table = key in TABLES_OR_WORDS and str(value).startswith(("{", "["))
             node[name] = _parse(key, value) if table or (field is not None and _is_json(field)) else value
         return parse_settings(cls, tree)
 

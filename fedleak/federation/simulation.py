@@ -165,7 +165,7 @@ def _wait(run: subprocess.Popen[bytes], folder: Path, heard: Callable[[int], Non
         running = run.poll() is None
         if time.monotonic() > deadline:
             raise FederationError(f"Flower's simulation was stopped after {TIME_LIMIT_SECONDS / 3600:.0f} hours")
-        recorded = sum(1 for _ in folder.glob("round-*/client-*.json"))
+        recorded = sum(1 for who in ("client", "party") for _ in folder.glob(f"round-*/{who}-*.json"))
         if recorded > known:
             known = recorded
             heard(recorded)

@@ -45,6 +45,20 @@ OPEN_SUM = f"{MessageType.TRAIN}.open_sum"
 STUDENT = f"{MessageType.TRAIN}.student"
 """Asks a client to train a student on public examples, with the labels that are in the question."""
 VOTES = "votes"
+COUNT = f"{MessageType.QUERY}.rows"
+"""Asks a party how many rows it has."""
+FORWARD = f"{MessageType.QUERY}.forward"
+"""Asks a party for what its bottom network makes of rows."""
+TOP = f"{MessageType.TRAIN}.top"
+"""Gives the active party what the others sent, and asks for the slopes that it takes back to them."""
+BACKWARD = f"{MessageType.TRAIN}.backward"
+"""Gives a party the slope for what it sent."""
+ASSESS = f"{MessageType.EVALUATE}.top"
+"""Gives the active party what the others sent of the test rows, and asks how good the joint network is."""
+ROWS, EMBEDDING, SLOPE = "rows", "embedding", "slope"
+STEP, STEPS = "step", "steps"
+TRAIN, TEST = "train", "test"
+SPLITS = (TRAIN, TEST)
 CLIENT_FAILED = 2
 """Flower's code for an exception in a ClientApp."""
 
@@ -130,6 +144,12 @@ def round_of(content: RecordDict) -> int:
     if not isinstance(round, int):
         raise FederationError(f"expected a whole number for '{ROUND}', got {echo(round)}")
     return round
+
+
+def rounds_behind(content: RecordDict) -> float:
+    """How many rounds of split training are over with a step, the part of its own among them."""
+    config = config_of(content)
+    return round_of(content) - 1 + int(str(config.get(STEP, 0))) / max(1, int(str(config.get(STEPS, 0))))
 
 
 def kept_of(context: Context, *, before: bool = False) -> NamedTensors:

@@ -12,7 +12,9 @@ from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import GOT, Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.canary import Canary
 from fedleak.settings.choices import Batches, Releases, Transform, as_table
+from fedleak.settings.columns import Columned, Split, require_columns_alone
 from fedleak.settings.dropouts import Dropouts, require_somebody
+from fedleak.settings.model import ModelSettings
 from fedleak.settings.partitioners import known_partitioner
 from fedleak.settings.skew import Skew
 from fedleak.settings.task import TaskSettings
@@ -24,7 +26,7 @@ MOST_STEPS = 10_000_000
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class FederationSettings(Settings):
+class FederationSettings(Columned):
     """Who trains, on what share of the data, how, and with which Flower strategy."""
 
     clients: Count = 4
@@ -94,6 +96,13 @@ class FederationSettings(Settings):
         return self
 
     @property
+    def split(self) -> Split | None:
+        """How the network is cut; None where each client holds examples of its own, and trains the whole."""
+        if self.partition == "rows":
+            return None
+        return Split(parties=self.clients, columns=self.columns, cut=self.cut)
+
+    @property
     def releases(self) -> tuple[int, ...]:
         """The rounds after which the model leaves the federation."""
         match self.release:
@@ -147,28 +156,6 @@ class FederationSettings(Settings):
             augmentation=tuple(json.dumps(as_table(one), sort_keys=True) for one in self.augmentation),
             proximal=self.proximal,
         )
-
-
-class ModelSettings(Settings):
-    """Where the weights of round 1 come from: fresh, from a checkpoint, or after some rounds nobody attacks."""
-
-    checkpoint: str | None = None
-    """A torch or safetensors `state_dict`."""
-    trained_rounds: Annotated[int, Field(ge=0)] = 0
-    """Rounds of ordinary federated averaging before the recorded ones."""
-    trained_batch_size: Count = 32
-    trained_learning_rate: Rate = 0.05
-    trained_momentum: Share = 0.9
-    trained_examples: Count | None = None
-    """What each client trains on in them at most, drawn at random of its share; rounds after them take of the rest.
-    None: all of it, and later rounds take of all."""
-
-    @model_validator(mode="after")
-    def _trained_at_all(self) -> "ModelSettings":
-        if self.trained_examples is not None and not self.trained_rounds:
-            wanted = "no trained_examples where trained_rounds is 0: nothing trains before the recorded rounds"
-            raise PydanticCustomError("trained", wanted, {GOT: self.trained_examples})
-        return self
 
 
 class UtilitySettings(Settings):
@@ -235,6 +222,13 @@ class PlanSettings(Settings):
     @model_validator(mode="after")
     def _somebody_leaves(self) -> "PlanSettings":
         require_somebody(self.federation.dropouts, self.federation.clients, self.rounds)
+        return self
+
+    @model_validator(mode="after")
+    def _columns_alone(self) -> "PlanSettings":
+        if self.federation.split is not None:
+            tables = {"federation": self.federation, "model": self.model, "adversary": self.adversary}
+            require_columns_alone(self.federation.strategy, tables)
         return self
 
     @model_validator(mode="after")

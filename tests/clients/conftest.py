@@ -28,7 +28,7 @@ class LyingServer:
         tree = {"task": "digits-mlp", "recordings": str(folder / "r"), "vault": str(folder / "t"), **changes}
         self.plan = parse_settings(FederationPlan, tree)
         config = self.plan.to_run_config()
-        self.grid = LoopbackGrid(app, self.plan.federation.clients, config, lambda reply: None)
+        self.grid = LoopbackGrid(app, self.plan.federation.clients, config, lambda question, reply: None)
         state = initial_weights(self.plan.task, 0).state_dict()
         self.weights = wire.to_arrays(state)
         self.dead = wire.to_arrays({name: torch.zeros_like(value) for name, value in state.items()})

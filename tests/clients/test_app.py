@@ -26,7 +26,7 @@ def plan_in(folder: Path, **changes: Any) -> FederationPlan:
 
 
 def asked(plan: FederationPlan, kind: str, client: int = 0, **config: Any) -> Message:
-    grid = LoopbackGrid(app, plan.federation.clients, plan.to_run_config(), lambda reply: None)
+    grid = LoopbackGrid(app, plan.federation.clients, plan.to_run_config(), lambda question, reply: None)
     record = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint(), **config})
     weights = wire.to_arrays(initial_weights(plan.task, 0).state_dict())
     [reply] = grid.send_and_receive([Message(RecordDict({"config": record, "arrays": weights}), client + 1, kind)])

@@ -36,6 +36,19 @@ def processes() -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
+def test_parties_that_hold_columns_write_the_same_diaries_in_both(tmp_path: Path) -> None:
+    columns = {"partition": "columns", "clients": 3, "rounds": 2, "batch_size": 8, "batches": 3, "momentum": 0.5}
+    reports = [
+        run_federation(plan_in(tmp_path / engine, federation=columns, utility={"rounds": 1}), engine)
+        for engine in ("loopback", "simulation")
+    ]
+    assert reports[0].evaluation == reports[1].evaluation
+    assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
+    assert len(list(tmp_path.glob("simulation/recordings/round-*/*.lines"))) == 2 * 4
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) -> None:
     settings = {
         "clients": 4,
@@ -64,6 +77,13 @@ def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) ->
     assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
     assert reports[0].evaluation == reports[1].evaluation
     assert processes() <= running
+
+
+def test_the_listener_hears_every_step_of_split_training(tmp_path: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    columns = {"partition": "columns", "clients": 2, "rounds": 2, "batch_size": 8, "batches": 4}
+    run_federation(plan_in(tmp_path, federation=columns), listener=lambda done, total: heard.append((done, total)))
+    assert heard == [(done, 4) for done in (0, 1, 1, 2, 2, 3, 3, 4)]
 
 
 def test_without_ray_the_simulation_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from fedleak.federation.plan import FederationPlan, RunConfig
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
 from fedleak.settings.dropouts import STAGES, Leaving
-from fedleak.settings.federation import FederationSettings, ModelSettings, UtilitySettings
+from fedleak.settings.federation import FederationSettings, UtilitySettings
+from fedleak.settings.model import ModelSettings
 
 PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 
@@ -48,9 +49,11 @@ def test_every_field_may_be_overridden_in_flwr_run() -> None:
     utility = UtilitySettings(batch_size=1, batches=1, epochs=1, learning_rate=0.1, momentum=0.0)
     adversary = AdversarySettings(victims=1, queries=1, patience=1.0)
     model = ModelSettings(checkpoint="c", trained_rounds=1, trained_examples=1)
-    federation, where = FederationSettings(release="last", examples=1), {"recordings": "a", "vault": "b"}
+    federation = FederationSettings(release="last", examples=1)
+    where = {"recordings": "a", "vault": "b"}
     plan = FederationPlan(task="t", **where, model=model, federation=federation, adversary=adversary, utility=utility)
-    assert declared().keys() == plan.to_run_config().keys()
+    cut = plan.model_copy(update={"federation": federation.model_copy(update={"cut": 1})})  # never beside a release
+    assert declared().keys() == cut.to_run_config().keys()
 
 
 def test_a_federation_without_a_cap_has_the_session_that_it_had_before_there_were_any() -> None:

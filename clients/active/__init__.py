@@ -1,0 +1,1 @@
+"""The party with the labels and the top network."""

@@ -1,0 +1,163 @@
+"""Splitting: a network of layers, cut into one bottom for each party and a top, to fit the columns that each holds."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from fedleak.errors import ConfigError, did_you_mean, echo, first_line
+from fedleak.learning.images import Images
+from fedleak.learning.input_space import InputSpace
+from fedleak.learning.layers import BatchNorm
+from fedleak.learning.source import Source
+from fedleak.learning.space import space_of_source
+from fedleak.learning.split import SplitNetwork, joint
+from fedleak.learning.table import Table
+from fedleak.settings.columns import Split
+
+PLACE = "federation.columns"
+FEW = 2
+"""Examples that a network is tried on."""
+
+
+def split_network(network_on: Callable[[Source], nn.Module], source: Source, split: Split) -> SplitNetwork:
+    """The joint network; `network_on` makes a network for data of a shape. Torch initializes it, bottoms first.
+
+    Each bottom is the layers below the cut as they are on the party's own columns; the top is those above it, whose
+    first one is made as wide as what all bottoms send. Raises `ConfigError` where columns or cut do not fit.
+    """
+    space = space_of_source(source)
+    places = places_of(space, split)
+    bottoms = [_layers(network_on(_on_columns(source, space, own)), split)[0] for own in places]
+    whole = _layers(network_on(source), split)[1]
+    examples = torch.full((FEW, *space.shape), space.middle)
+    with torch.no_grad():
+        try:
+            sent = joint([bottom.eval()(examples[..., own]) for bottom, own in zip(bottoms, places, strict=True)])
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"federation.cut: what the {len(bottoms)} bottoms send cannot be put side by side "
+                f"({first_line(error)}); cut elsewhere, or share the columns out evenly"
+            ) from error
+    return SplitNetwork(places, bottoms, _fitted(whole, sent)).train()
+
+
+# Columns.
+
+
+def places_of(space: InputSpace, split: Split) -> list[Int[Tensor, " own"]]:
+    """Of each party, where its columns are along the last axis of an example; raises `ConfigError`."""
+    if split.parties < 2:
+        raise ConfigError(f"federation.clients: expected 2 parties or more to hold columns, got {split.parties}")
+    columns = _columns(space)
+    if isinstance(split.columns, str):
+        return [torch.cat([columns[name] for name in own]) for own in _strips(list(columns), split)]
+    if len(split.columns) != split.parties:
+        raise ConfigError(
+            f"{PLACE}: expected a list for each of federation.clients = {split.parties}, got {len(split.columns)}"
+        )
+    _require_each_once(columns, split.columns)
+    return [torch.cat([columns[name] for name in own]).sort().values for own in split.columns]
+
+
+def _columns(space: InputSpace) -> Mapping[int | str, Int[Tensor, " values"]]:
+    """The columns by name, each with its places along the last axis."""
+    if isinstance(space, Images):
+        return {place: torch.tensor([place]) for place in range(space.width)}
+    if isinstance(space, Table):
+        return {one.name: space.mask([one.name]).nonzero()[:, 0] for one in space.columns}
+    raise ConfigError(f"federation.partition: expected images or a table, which have columns, got {space.words}")
+
+
+def _strips(names: list[int | str], split: Split) -> list[list[int | str]]:
+    if split.columns == "halves" and split.parties != 2:
+        raise ConfigError(f'{PLACE}: "halves" are for two clients, got {split.parties}; write "strips"')
+    if len(names) < split.parties:
+        raise ConfigError(f"federation.clients: {split.parties} parties cannot share out {len(names)} columns")
+    ends = [len(names) * party // split.parties for party in range(split.parties + 1)]
+    return [names[first:last] for first, last in pairwise(ends)]
+
+
+def _require_each_once(columns: Mapping[int | str, Tensor], lists: Sequence[Sequence[int | str]]) -> None:
+    owner: dict[int | str, int] = {}
+    for party, own in enumerate(lists):
+        if not own:
+            raise ConfigError(f"{PLACE}.{party}: expected columns of client {party}, got none; name one at least")
+        for name in own:
+            if name not in columns:
+                raise ConfigError(f"{PLACE}.{party}: the data have no column {echo(name)}{_nearest(name, columns)}")
+            if name in owner:
+                raise ConfigError(
+                    f"{PLACE}: column {echo(name)} is client {owner[name]}'s and client {party}'s; pick one"
+                )
+            owner[name] = party
+    if left := [name for name in columns if name not in owner]:
+        raise ConfigError(f"{PLACE}: nobody holds {', '.join(map(echo, left[:5]))}; give each column to one client")
+
+
+def _nearest(name: int | str, columns: Mapping[int | str, Tensor]) -> str:
+    if isinstance(name, str) and isinstance(next(iter(columns)), str):
+        return did_you_mean(name, [str(one) for one in columns])
+    return f"; there are {len(columns)}, from {next(iter(columns))} on"
+
+
+def _on_columns(source: Source, space: InputSpace, own: Int[Tensor, " own"]) -> Source:
+    """The data as one party has them."""
+    if isinstance(space, Table):
+        held = set(own.tolist())
+        columns = tuple(one for one in space.columns if space.places(one.name).start in held)
+        return replace(source, shape=(len(own),), space=json.dumps(replace(space, columns=columns).facts()))
+    return replace(source, shape=(*source.shape[:-1], len(own)))
+
+
+# Layers.
+
+
+def _layers(network: nn.Module, split: Split) -> tuple[nn.Module, list[nn.Module]]:
+    """The bottom, and the layers above the cut."""
+    if not isinstance(network, nn.Sequential):
+        raise ConfigError(
+            f"federation.cut: expected a network that is a torch.nn.Sequential, whose layers follow one another, got "
+            f"{type(network).__name__}; choose another, such as mlp or convnet"
+        )
+    names, layers = [name for name, _ in network.named_children()], list(network.children())
+    depth = len(layers) - 1 if split.cut is None else split.cut
+    if isinstance(depth, str):
+        if depth not in names:
+            raise ConfigError(f"federation.cut: the network has no layer '{depth}'{did_you_mean(depth, names)}")
+        depth = names.index(depth) + 1
+    if not 0 < depth < len(layers):
+        kinds = ", ".join(f"{place} after {type(one).__name__}" for place, one in enumerate(layers[:-1], start=1))
+        raise ConfigError(f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}), got {split.cut}")
+    bottom = nn.Sequential(*layers[:depth])
+    for hook in network._forward_pre_hooks.values():  # the normalization of inputs
+        bottom.register_forward_pre_hook(hook)
+    return bottom, layers[depth:]
+
+
+def _fitted(layers: Sequence[nn.Module], sent: Float[Tensor, "batch *sent"]) -> nn.Module:
+    """The layers above the cut, those that are made for another size made anew for what arrives."""
+    fitted: list[nn.Module] = []
+    with torch.no_grad():
+        for layer in layers:
+            fitted.append(_wide_enough(layer, sent))
+            try:
+                sent = fitted[-1].eval()(sent)
+            except (RuntimeError, ValueError) as error:
+                raise ConfigError(
+                    f"federation.cut: {type(layer).__name__} above the cut does not take what the bottoms send "
+                    f"({first_line(error)}); cut elsewhere"
+                ) from error
+    return nn.Sequential(*fitted)
+
+
+def _wide_enough(layer: nn.Module, sent: Tensor) -> nn.Module:
+    if isinstance(layer, nn.Linear) and layer.in_features != sent.shape[-1]:
+        return nn.Linear(sent.shape[-1], layer.out_features, bias=layer.bias is not None)
+    if isinstance(layer, BatchNorm) and layer.num_features != sent.shape[1]:
+        return type(layer)(sent.shape[1], layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
+    return layer

@@ -1,0 +1,30 @@
+"""Columns: refuses what an experiment asks of clients that hold columns and does not fit them."""
+
+from collections.abc import Mapping, Sequence
+
+from fedleak.contracts.chain import Chain
+from fedleak.errors import ConfigError
+from fedleak.settings.base import Table
+from fedleak.settings.federation import PlanSettings
+from fedleak.tasks import hardened
+
+
+def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Mapping[str, Chain]) -> None:
+    """Raises `ConfigError` for columns or a cut that do not fit, and for attacks and defenses of rows.
+
+    `tables` are the attacks without their labels.
+    """
+    if settings.federation.split is None:
+        return
+    hardened(settings.task, Chain(), settings.federation.split)
+    for i, table in enumerate(tables):
+        raise ConfigError(
+            f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these hold "
+            'columns (federation.partition = "columns"); leave it out'
+        )
+    for i, chain in enumerate(chains.values()):
+        for defense in chain:
+            raise ConfigError(
+                f"defenses.{i}.chain: {defense.name} acts on what clients with rows of their own send or train, and "
+                'these hold columns (federation.partition = "columns"); leave it out'
+            )

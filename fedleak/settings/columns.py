@@ -1,0 +1,91 @@
+"""Columns: who holds which, and where the network is cut, where clients hold columns of all examples."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, WrapValidator, model_validator
+from pydantic_core import PydanticCustomError
+
+from fedleak.errors import ConfigError, echo
+from fedleak.settings.base import GOT, Count, Settings
+
+NO_STRATEGY = "none"
+"""In the place of a strategy, where nothing is averaged."""
+Own = Annotated[tuple[int | str, ...], Field(strict=False)]
+
+
+def _word_or_lists(value: Any, handler: Any) -> Any:
+    """One complaint in place of one for each alternative."""
+    try:
+        return handler(value)
+    except ValidationError as error:
+        wanted = '"strips", "halves", or for each client a list of the columns that it holds'
+        raise PydanticCustomError("columns", wanted) from error
+
+
+Columns = Annotated[
+    Literal["strips", "halves"] | Annotated[tuple[Own, ...], Field(strict=False)], WrapValidator(_word_or_lists)
+]
+
+
+class Split(Settings):
+    """A network that is cut among parties, each with columns of its own: vertical learning."""
+
+    parties: int
+    columns: Columns = "strips"
+    cut: Count | str | None = None
+
+
+class Columned(Settings):
+    """Whether clients hold examples or columns, and what follows from columns."""
+
+    partition: Literal["rows", "columns"] = "rows"
+    """Whether clients hold examples of their own, or columns of all examples; client 0 then has the labels too."""
+    columns: Columns = "strips"
+    """Of images columns of pixels by number, of a table by name. "strips": as many for each client, in their order;
+    "halves": the same for two."""
+    cut: Count | str | None = None
+    """How many layers each client has below the cut, or the last of them by name; None: all but the last layer."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_averaged(cls, values: Any) -> Any:
+        columns = isinstance(values, dict) and values.get("partition") == "columns"
+        return {"strategy": NO_STRATEGY, **values} if columns else values
+
+    @model_validator(mode="after")
+    def _columns_of_parties(self) -> "Columned":
+        changed = {"columns": self.columns, "cut": self.cut} if self.partition == "rows" else {}
+        for name, value in changed.items():
+            if value != type(self).model_fields[name].default:
+                wanted = f'partition = "columns" beside {name}, which says how they are shared out'
+                raise PydanticCustomError("partition", wanted, {GOT: self.partition})
+        return self
+
+
+WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "federation": (
+        *("partitioner", "partitioner_options", "skew", "canary", "strategy_options", "gradient_clipping"),
+        *("accumulation", "augmentation", "proximal", "fraction_evaluate", "release"),
+    ),
+    "model": ("checkpoint", "trained_rounds", "trained_examples"),
+    "adversary": ("queries",),
+}
+"""Settings, by their table, that say something of clients which train a whole network on examples of their own."""
+
+
+def require_columns_alone(strategy: str, tables: Mapping[str, Settings]) -> None:
+    """Raises `ConfigError` for what makes no sense, or is not there, where clients hold columns."""
+    if strategy != NO_STRATEGY:
+        raise ConfigError(
+            f'federation.strategy: expected none beside partition = "columns", where nothing is averaged, got '
+            f"{strategy}; leave it out"
+        )
+    for place, names in WITHOUT.items():
+        for name in names:
+            value, default = getattr(tables[place], name), type(tables[place]).model_fields[name].default
+            if value != default:
+                raise ConfigError(
+                    f'{place}.{name}: expected none beside federation.partition = "columns", got {echo(value)}; leave '
+                    "it out"
+                )
