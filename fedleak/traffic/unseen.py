@@ -28,7 +28,9 @@ def _told(one: AttackTraffic) -> str:
         f" of its {'accounts' if found.judges == 'users' else 'queries'}"
         for found in one.detections
     ]
-    return f"{one.name}, of which at 1% false alarms {listed(caught)}"
+    blocking = [found for found in one.detections if found.judges == "users" and found.blocked]
+    blocked = [f"; as it is by default {found.detector} blocks {found.blocked} of {one.cells}" for found in blocking]
+    return f"{one.name}, of which at 1% false alarms {listed(caught)}{''.join(blocked)}"
 
 
 def _at_most(high: float) -> str:

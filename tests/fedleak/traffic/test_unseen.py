@@ -53,6 +53,12 @@ def test_who_is_blocked_as_a_user_is_seen_and_who_has_a_query_refused_need_not_b
     assert queries.unseen
 
 
+def test_what_is_seen_by_being_blocked_alone_says_so(noise):
+    words = unseen_in_words(Audit(traffic=(caught(noise, 0.0, 0.0, blocked=1),)))
+    assert words.startswith("No attack stays below all detectors; the least seen is noise (digits-mlp; none)")
+    assert words.endswith(f"; as it is by default prada blocks 1 of {noise.cells}.")
+
+
 def test_never_is_said_where_half_or_more_are_never_blocked(noise):
     one = noise.detections[0]
     assert blocked_in_words(replace(one, blocked_after=math.inf)) == "never"
