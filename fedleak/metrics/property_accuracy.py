@@ -14,7 +14,7 @@ from fedleak.goals.properties import PropertyMetric, nearest
 @metrics.register("property-accuracy")
 @dataclass(frozen=True, kw_only=True)
 class PropertyAccuracy(PropertyMetric):
-    """The share of questions about a batch, such as whether most of its images are warm, that are answered right.
+    """The share of questions that are answered right: about a batch, as whether most of it is warm, or a whole model.
 
     A probability above 0.5 is a yes; at 0.5 it is half an answer. The prior answers by what is commonest in public. Of
     shares of a property the likeliest one counts, and of several that are as likely each in part.

@@ -13,7 +13,7 @@ from fedleak.goals.properties import PropertyMetric
 @metrics.register("property-brier")
 @dataclass(frozen=True, kw_only=True)
 class PropertyBrier(PropertyMetric):
-    """The squared error of the probability of yes to a question about a batch, the Brier score.
+    """The squared error of the probability of yes to a question, the Brier score.
 
     0 is sure and right, 0.25 undecided, 1 sure and wrong; below 0.25 counts as answered. Of shares of a
     property it is the mean over them, each as a question of its own.
