@@ -11,7 +11,7 @@ from fedleak.profile.indicators import INDICATORS, Indicator, values_of
 from fedleak.profile.profile import Effort, profile
 from fedleak.profile.subject import recorded
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE
+from fedleak.results.schema import AGGREGATE, MODEL
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.correlation import Correlation, spearman
@@ -83,8 +83,11 @@ class Prediction:
 def predict(run: FinishedRun, metric: str) -> Prediction:
     """Profiles every client's message that was attacked, and joins it with the rows by the metric.
 
-    Raises `ConfigError` where the run has no such metric, and `RecordingError` where it kept no recordings.
+    Raises `ConfigError` where the run has no such metric or attacked models alone, and `RecordingError` where it kept
+    no recordings.
     """
+    if run.rows and all(row.client == MODEL for row in run.rows):
+        raise ConfigError("a profile is of updates, and the attacks of this run looked at models alone")
     rows = [row for row in run.rows if row.metric == metric and row.split == "test"]
     if not rows:
         metrics = {row.metric for row in run.rows}

@@ -1,6 +1,7 @@
 """Indicators joined with the rows of a run that was really run."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,15 @@ def test_an_unknown_metric_is_refused(finished: FinishedRun) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_run_that_attacked_models_alone_is_refused(finished: FinishedRun) -> None:
+    rows = tuple(replace(row, client="model", metric="exposure") for row in finished.rows)
+    with pytest.raises(
+        ConfigError, match=r"^a profile is of updates, and the attacks of this run looked at models alone$"
+    ):
+        predict(replace(finished, rows=rows), "psnr")
+
+
 def test_a_run_without_recordings_says_so(finished: FinishedRun, tmp_path: Path) -> None:
     recordings = finished.folder.root / "recordings"
     recordings.rename(tmp_path / "elsewhere")
