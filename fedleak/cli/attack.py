@@ -37,6 +37,9 @@ from fedleak.runs.folder import stem_name
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table, parse_settings
 
+WIDTH = 17
+"""Of the names of metrics, at least."""
+
 
 def attack_recording(
     path: Path, table: Table, seed: int | None, terms: Terms, out: Path | None, device: str | None = None
@@ -150,7 +153,7 @@ def _scores(
 def _print_scores(scores: list[Score]) -> None:
     """What the metrics say that can judge such a guess, or of none of them why not."""
     shown = [one for one in scores if one.applicable] or scores
-    width = max((len(one.metric) for one in shown), default=0)
+    width = max([WIDTH, *(len(one.metric) for one in shown)])
     for score in shown:
         better = "higher" if score.higher_is_better else "lower"
         if math.isnan(score.value):
