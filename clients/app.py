@@ -19,7 +19,7 @@ from fedleak.settings.dropouts import Stage
 
 from .answering import answering
 from .client import Client, Trained
-from .columns import columns_of
+from .columns import columns_of, require_rows
 from .history import History
 from .homomorphic import opened, sealed
 from .masking import Seat
@@ -45,6 +45,13 @@ def introduce(message: Message, context: Context) -> Message:
     return wire.answer(message, config=ConfigRecord({wire.PARTITION: client.partition}))
 
 
+def holding_rows(message: Message, context: Context) -> Client:
+    """The client that a message is for; refuses where it holds columns, which have messages of their own."""
+    client = Client.of(message, context)
+    require_rows(client.plan)
+    return client
+
+
 @app.train()
 @answering
 def train(message: Message, context: Context) -> Message:
@@ -53,7 +60,7 @@ def train(message: Message, context: Context) -> Message:
     A round that was answered is not answered for another content, and none goes back: see `history`.
     What it took is beside the answer, for the meter, which takes it out before the adversary looks.
     """
-    client = Client.of(message, context)
+    client = holding_rows(message, context)
     protocol = None if client.pretraining else client.plan.defenses().protocol
     return ANSWERS[None if protocol is None else protocol.protocol](client, message, context)
 
@@ -170,7 +177,7 @@ def _cost(trained: Trained) -> ConfigRecord:
 
 def _stage(stage: Stage, message: Message, context: Context) -> Message:
     """Answers one of the stages of secure aggregation beside training."""
-    client = Client.of(message, context)
+    client = holding_rows(message, context)
     client.stay(stage)
     answer = Seat.of(client, context).answer(stage, wire.question_of(message.content), context)
     return wire.answer(message, **{wire.SECURE_AGGREGATION: answer})
@@ -190,7 +197,7 @@ _register_stage("unmask")
 @answering
 def open_sum(message: Message, context: Context) -> Message:
     """Decrypts a sum of ciphertexts."""
-    client = Client.of(message, context)
+    client = holding_rows(message, context)
     client.stay("unmask")
     return wire.answer(message, **{wire.SECURE_AGGREGATION: opened(client, message)})
 
@@ -199,7 +206,7 @@ def open_sum(message: Message, context: Context) -> Message:
 @answering
 def student(message: Message, context: Context) -> Message:
     """Trains the student on public examples with the labels that the votes gave; no example of its own is touched."""
-    client = Client.of(message, context)
+    client = holding_rows(message, context)
     weights = student_of(client, message)
     return wire.answer(message, arrays=wire.to_arrays(client.sendable(weights)))
 
@@ -208,4 +215,4 @@ def student(message: Message, context: Context) -> Message:
 @answering
 def evaluate(message: Message, context: Context) -> Message:
     """Loss and accuracy of the model on the task's test split."""
-    return wire.answer(message, metrics=MetricRecord({**Client.of(message, context).evaluate(message.content)}))
+    return wire.answer(message, metrics=MetricRecord({**holding_rows(message, context).evaluate(message.content)}))

@@ -44,12 +44,24 @@ class Columns:
         return Columns(inputs=self.inputs[rows], labels=None if self.labels is None else self.labels[rows])
 
 
+def require_rows(plan: FederationPlan) -> None:
+    """Refuses to train a whole network on examples where the client holds columns, whatever a server asks."""
+    if plan.federation.split is not None:
+        raise FederationError(
+            'federation.partition = "columns": this client holds columns, and no examples to train on'
+        )
+
+
+def split_of(plan: FederationPlan) -> Split:
+    """How the network is cut; refuses where the client holds examples."""
+    if plan.federation.split is None:
+        raise FederationError('federation.partition = "rows": this client holds examples, and no columns')
+    return plan.federation.split
+
+
 def columns_of(plan: FederationPlan, party: int, *, test: bool = False) -> Columns:
     """The party's columns of the rows that are trained on, or of those of the test split."""
-    split = plan.federation.split
-    if split is None:
-        raise FederationError('federation.partition = "rows": this client holds no columns, but examples')
-    return _columns(plan.source, split, party, None if test else plan.federation.examples, plan.seed, test)
+    return _columns(plan.source, split_of(plan), party, None if test else plan.federation.examples, plan.seed, test)
 
 
 @lru_cache(maxsize=16)

@@ -24,7 +24,7 @@ from fedleak.recording.diary import Asked, Line, append, begin, write_columns
 from fedleak.tasks import initial_weights
 
 from .client import Client
-from .columns import Columns, columns_of
+from .columns import Columns, columns_of, split_of
 
 HELD, PLACE = "fedleak.party", "fedleak.party-place"
 """Records in the client's state: weights and moments, and the last step that is in them."""
@@ -114,6 +114,7 @@ class Party:
     @classmethod
     def of(cls: type[PartyT], message: Message, context: Context) -> PartyT:
         client = Client.of(message, context)
+        split_of(client.plan)
         client.stay("masked")
         held = Held.of(context, client.plan, client.partition)
         return cls(client=client, place=Place.of(message), held=held, message=message, context=context)

@@ -1,0 +1,97 @@
+"""What a party that holds columns answers, and what it refuses of a server that lies."""
+
+from typing import Any
+
+import pytest
+import torch
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from fedleak.clients.columns import columns_of
+from fedleak.federation import wire
+from fedleak.io.fingerprint import source_fingerprint
+from fedleak.learning.weights import NamedTensors
+
+from .conftest import LyingServer
+
+ROWS = {wire.ROWS: torch.arange(4)}
+COLUMNS = {"partition": "columns", "clients": 2, "batch_size": 4, "momentum": 0.9, "cut": 3}
+
+
+@pytest.fixture
+def server(tmp_path):
+    return LyingServer(tmp_path, federation=COLUMNS)
+
+
+def ask(server: LyingServer, kind: str, party: int, tensors: NamedTensors = ROWS, **said: Any) -> Message:
+    config = {wire.ROUND: 1, wire.STEP: 1, wire.STEPS: 3, wire.FINGERPRINT: source_fingerprint(), **said}
+    content = RecordDict({"config": ConfigRecord(config), "arrays": wire.to_arrays(tensors)})
+    [reply] = server.grid.send_and_receive([Message(content, party + 1, kind)])
+    return reply
+
+
+def refusal(*asked: Any, **said: Any) -> str:
+    reply = ask(*asked, **said)
+    assert reply.has_error()
+    return str(reply.error.reason)
+
+
+def stepped(server: LyingServer, **said: Any) -> NamedTensors:
+    """One whole step, honestly; what the passive party sent."""
+    sent = wire.to_tensors(wire.arrays_of(ask(server, wire.FORWARD, 1, **said).content))[wire.EMBEDDING]
+    top = ask(server, wire.TOP, 0, {**ROWS, f"{wire.EMBEDDING}.1": sent}, **said)
+    slope = wire.to_tensors(wire.arrays_of(top.content))[f"{wire.SLOPE}.1"]
+    assert not ask(server, wire.BACKWARD, 1, {**ROWS, wire.SLOPE: slope}, **said).has_error()
+    return {wire.EMBEDDING: sent, wire.SLOPE: slope}
+
+
+def test_weights_move_by_a_whole_step_and_by_nothing_less(server):
+    first = stepped(server)
+    assert first[wire.EMBEDDING].shape == first[wire.SLOPE].shape == (4, 128)
+    again = wire.to_tensors(wire.arrays_of(ask(server, wire.FORWARD, 1, **{wire.STEP: 2}).content))[wire.EMBEDDING]
+    same = wire.to_tensors(wire.arrays_of(ask(server, wire.FORWARD, 1, **{wire.STEP: 2}).content))[wire.EMBEDDING]
+    assert not torch.equal(again, first[wire.EMBEDDING])
+    assert torch.equal(again, same)
+
+
+@pytest.mark.parametrize(("step", "round"), [(1, 1), (3, 1), (2, 2), (4, 1), (2, 0)])
+def test_a_step_that_does_not_follow_the_last_is_refused(server, step, round):
+    stepped(server)
+    said = {wire.STEP: step, wire.ROUND: round}
+    assert "expected step 2 of round 1 or the first of a later one" in refusal(server, wire.FORWARD, 1, **said)
+    assert "this party refuses" in refusal(server, wire.BACKWARD, 1, {**ROWS, wire.SLOPE: torch.ones(4, 128)}, **said)
+    assert "this party refuses" in refusal(
+        server, wire.TOP, 0, {**ROWS, f"{wire.EMBEDDING}.1": torch.ones(4, 128)}, **said
+    )
+
+
+def test_a_later_round_begins_at_its_first_step(server):
+    stepped(server)
+    stepped(server, **{wire.ROUND: 3})
+
+
+def test_what_is_missing_is_said(server):
+    assert "'rows'" in refusal(server, wire.FORWARD, 1, {"line": torch.arange(4)})
+    assert "'slope'" in refusal(server, wire.BACKWARD, 1)
+    assert "no 'embedding.1'" in refusal(server, wire.TOP, 0)
+    assert "expected rows from 0 to" in refusal(server, wire.FORWARD, 1, {wire.ROWS: torch.tensor([0, 10**6])})
+    assert "expected rows from 0 to" in refusal(server, wire.FORWARD, 1, {wire.ROWS: torch.tensor([-1])})
+
+
+def test_a_passive_party_has_no_labels_to_train_by(server):
+    asked = {**ROWS, f"{wire.EMBEDDING}.1": torch.ones(4, 128)}
+    assert "party 1 has no labels; ask party 0" in refusal(server, wire.TOP, 1, asked)
+    plan = server.plan
+    assert columns_of(plan, 1).labels is None
+    assert columns_of(plan, 0).labels is not None
+    assert columns_of(plan, 0, test=True).labels is not None
+
+
+@pytest.mark.parametrize("kind", ["train", "evaluate", "train.student", "train.open_sum", "advertise"])
+def test_who_holds_columns_trains_on_no_examples_whatever_is_asked(server, kind):
+    assert "holds columns" in server.refusal(kind)
+
+
+def test_who_holds_examples_answers_no_message_of_parties(tmp_path):
+    server = LyingServer(tmp_path)
+    for kind in (wire.FORWARD, wire.TOP, wire.BACKWARD, wire.ASSESS, wire.COUNT):
+        assert "this client holds examples, and no columns" in refusal(server, kind, 0)
