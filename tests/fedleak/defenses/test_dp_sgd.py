@@ -29,7 +29,7 @@ from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import initial_weights, task_of
 
-TASKS = ["digits-mlp", "digits-lenet", "photos-convnet", "photos-vit"]
+TASKS = ["digits-mlp", "digits-lenet", "photos-convnet", "photos-vit", "pydoc-gru"]
 
 
 def step_of(name: str, examples: int = 3) -> Step:
@@ -79,9 +79,11 @@ def test_eval_mode_and_penalties_of_other_defenses_are_in_it(beta: float) -> Non
         torch.testing.assert_close(ours[key], value, rtol=1e-4, atol=1e-6 * float(value.abs().max()))
 
 
-def test_each_example_is_clipped_by_itself() -> None:
-    step = step_of("digits-mlp", examples=5)
-    singles = by_hand(step)
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-lenet", "pydoc-gru"])
+def test_each_example_is_clipped_by_itself(name: str) -> None:
+    step = step_of(name, examples=5)
+    alone = [replace(step, examples=step.examples[torch.tensor([place])]).gradient() for place in range(5)]
+    singles = {key: torch.stack([one[key] for one in alone]) for key in alone[0]}
     norms = torch.stack([value.flatten(1).square().sum(1) for value in singles.values()]).sum(0).sqrt()
     bound = float(norms.median())
     ours = DPSGD(max_norm=bound, noise_multiplier=0.0).gradient(step, generator(0))
