@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.transforms import offset_copy
 
 from fedleak.report.convergence import Lines
 from fedleak.report.frontier import Frontier, Mark
@@ -85,13 +86,18 @@ def line_chart(lines: Lines, name: str) -> Markup:
             linewidth=1.8,
             clip_on=False,
         )
-    for i, title, _ in drawn:
-        for place, low, high in lines.intervals.get(title, ()):
-            axes.plot([place, place], [low, high], color=_color(i), linewidth=1.2, alpha=0.6, marker="_", clip_on=False)
+    barred = [(i, own) for i, title, _ in drawn if (own := lines.intervals.get(title))]
+    for k, (i, intervals) in enumerate(barred):
+        aside = offset_copy(axes.transData, figure, x=5 * (k - (len(barred) - 1) / 2), units="points")
+        places, lows, highs = zip(*intervals, strict=True)
+        axes.update_datalim([*zip(places, lows, strict=True), *zip(places, highs, strict=True)])
+        axes.plot([places] * 2, [lows, highs], color=_color(i), linewidth=2, alpha=0.6, transform=aside, clip_on=False)
     if lines.share:
         axes.set_ylim(0.0, 1.0)
     if lines.lowest is None:
         _ticks(axes, whole=True, log=lines.log)
+        if lines.at:
+            axes.set_xticks(lines.at)
     else:
         _decades(axes, lines.lowest)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])

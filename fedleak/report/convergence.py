@@ -34,6 +34,8 @@ class Lines:
     """Of a ROC of few false alarms: where both axes begin, which are then logarithmic and end at 1."""
     intervals: Mapping[str, Intervals] = field(default_factory=dict)
     """Of lines whose points have some, by name."""
+    at: tuple[float, ...] = ()
+    """Where the horizontal axis has its figures, where there are few places; empty: at round values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +70,14 @@ def lines_of(
     share: bool = False,
     lowest: float | None = None,
     intervals: Mapping[str, Intervals] | None = None,
+    at: tuple[float, ...] = (),
 ) -> Lines | None:
     """The chart of all points that can be drawn; None where there is none."""
     usable = {name: _usable(own, log=log) for name, own in points.items()}
     if not any(usable.values()):
         return None
     known = {name: [one for one in own if math.isfinite(one[1])] for name, own in (intervals or {}).items()}
-    return Lines(title=title, over=over, points=usable, log=log, share=share, lowest=lowest, intervals=known)
+    return Lines(title=title, over=over, points=usable, log=log, share=share, lowest=lowest, intervals=known, at=at)
 
 
 def _same_message(files: Files, rows: Sequence[Row]) -> dict[str, Saved]:

@@ -12,7 +12,7 @@ from fedleak.analysis.evidence import defense_words
 from fedleak.errors import FedleakError
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
-from fedleak.formatting import DASH, listed, number
+from fedleak.formatting import DASH, number
 from fedleak.goals.secrets import rank_of
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.report.convergence import SERIES, Lines, lines_of
@@ -40,7 +40,7 @@ class Line:
     exposure: str
     guessing: str
     exact: str
-    found: str
+    found: tuple[str, ...]
     """Of each seed the first guess beside the secret, and where the secret is in the order."""
 
 
@@ -73,7 +73,7 @@ def secrets_found(
             exposure=_with_interval(one),
             guessing=number(one.prior),
             exact=_counted(exact.get(one.group.variant)),
-            found=listed(words.get((condition_of(one.group), one.group.defense, one.group.attack), ()), "and") or DASH,
+            found=tuple(words.get((condition_of(one.group), one.group.defense, one.group.attack), (DASH,))),
         )
         for one in exposures
     ]
@@ -103,13 +103,13 @@ def _words(
 
 
 def _beside(format: SecretFormat, secret: str, guess: Float[Tensor, " candidates"]) -> str:
-    """`9015 found`, or `9015 at place 31 of 10,000, after 9010`."""
+    """`9015 found`, or `9015 at 31 of 10,000, first 9010`."""
     rank = rank_of(guess, format.place(secret))
     if not rank.ahead and not rank.alike:
         return f"{secret} found"
     first = format.candidate(int(guess.nan_to_num(-math.inf).argmax()))
     last = f" to {rank.ahead + rank.alike + 1:,}" if rank.alike else ""
-    return f"{secret} at place {rank.ahead + 1:,}{last} of {rank.candidates:,}, first guess {first}"
+    return f"{secret} at {rank.ahead + 1:,}{last} of {rank.candidates:,}, first {first}"
 
 
 def _sentence(exposures: Sequence[Summary]) -> str:
@@ -154,6 +154,7 @@ def _chart(title: str, defenses: Mapping[str, Mapping[float, Summary]]) -> Lines
             name: [(times, own[times].interval.low, own[times].interval.high) for times in sorted(own)]
             for name, own in defenses.items()
         },
+        at=tuple(every),
     )
 
 

@@ -75,6 +75,17 @@ def test_ticks_lie_on_the_axis_in_their_order(low, size, log):
     assert [beside[number] for number in sorted(beside)] == sorted(beside.values(), reverse=True)
 
 
+def test_few_places_have_their_own_figures_and_intervals_there_stand_beside_each_other():
+    points = {name: [(1.0, 20.0), (4.0, 30.0), (16.0, 90.0)] for name in ("none", "private")}
+    bars = {name: [(place, value - 10, value + 10) for place, value in own] for name, own in points.items()}
+    chart = lines_of("bits", "times", points, intervals=bars, at=(1.0, 4.0, 16.0))
+    assert chart is not None
+    svg = line_chart(chart, "one")
+    assert sorted(ticks(svg)[0]) == [1.0, 4.0, 16.0]
+    upright = re.findall(r"M ([\d.]+) [\d.]+\s+L \1 [\d.]+", svg)
+    assert len(set(upright)) == 6
+
+
 def test_a_line_goes_from_its_first_to_its_last_point():
     svg = line_chart(LOG, "one")
     start, end = path(svg, "none")

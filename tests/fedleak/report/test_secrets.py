@@ -54,15 +54,16 @@ def rows(make_row):
 def test_a_line_has_the_figures_of_all_seeds_and_the_chart_one_line_for_each_defense(rows, tmp_path: Path) -> None:
     found = secrets_found(RunFolder(tmp_path), parse_campaign(TREE), rows, summarize(rows))
     assert [(line.defense, line.exact, line.found) for line in found.lines] == [
-        ("none", "0 of 2", DASH),
-        ("none", "2 of 2", DASH),
-        ("private", "0 of 2", DASH),
+        ("none", "0 of 2", (DASH,)),
+        ("none", "2 of 2", (DASH,)),
+        ("private", "0 of 2", (DASH,)),
     ]
     assert found.lines[0].exposure.startswith("3")
     (chart,) = found.charts
     assert chart.points["none"] == [(1.0, 3.0), (16.0, pytest.approx(ALL))]
     assert chart.points["private"] == [(1.0, pytest.approx(1.1))]
     assert [place for place, _ in chart.points[GUESSING]] == [1.0, 16.0]
+    assert chart.at == (1.0, 16.0)
     assert chart.over == "times that the secret was typed"
     assert "secret-ranking under “none”" in found.sentence
     assert "13.3 (" in found.sentence
@@ -82,6 +83,6 @@ def test_a_secret_that_is_said_once_needs_no_chart(rows, tmp_path: Path) -> None
 def test_the_words_say_where_the_secret_is_in_the_order() -> None:
     format, scores = SecretFormat.of("pin {digits}", 2), torch.arange(100.0)
     assert _beside(format, "99", scores) == "99 found"
-    assert _beside(format, "97", scores) == "97 at place 3 of 100, first guess 99"
+    assert _beside(format, "97", scores) == "97 at 3 of 100, first 99"
     scores[:50] = math.nan
-    assert _beside(format, "07", scores) == "07 at place 51 to 100 of 100, first guess 99"
+    assert _beside(format, "07", scores) == "07 at 51 to 100 of 100, first 99"
