@@ -4,7 +4,11 @@ import multiprocessing
 import sys
 from typing import Any
 
-PRELOADED = ["fedleak.campaign.pool"]
+PRELOADED = [
+    "fedleak.campaign.pool", "fedleak.server.app", "fedleak.clients.app",
+    "torch._dynamo",  # the first optimizer loads it
+    "torchvision.transforms.v2.functional",  # of the defenses
+]  # fmt: skip
 """What takes seconds to load, once for all workers."""
 
 

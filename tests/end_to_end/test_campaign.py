@@ -20,6 +20,7 @@ from fedleak.campaign import cell_job, federation_job
 from fedleak.campaign.events import Events
 from fedleak.campaign.plan import cells_of
 from fedleak.campaign.pool import Pool
+from fedleak.campaign.preload import worker_context
 from fedleak.campaign.workers import InThisProcess, died, lost
 from fedleak.cli.app import app
 from fedleak.clients import client as client_module
@@ -47,6 +48,7 @@ TREE = {
     "defenses": [{"name": "none"}, {"name": "noisy", "chain": [{"use": "gaussian-noise", "std": 1e-3}]}],
 }
 CELLS = 2 * 2 * 2 * 2 * 3
+QUICK = {"attacks": [{"use": "analytic-linear"}]}
 
 
 def campaign(**changes):
@@ -59,9 +61,28 @@ def figures(folder):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
+class Watching(Events):
+    def __init__(self):
+        self.told = []
+
+    def cells(self, progress):
+        self.told.append(progress)
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return run(campaign(), tmp_path_factory.mktemp("runs") / "whole")
+def watched(tmp_path_factory):
+    events = Watching()
+    return run(campaign(), tmp_path_factory.mktemp("runs") / "whole", events=events), events.told
+
+
+@pytest.fixture(scope="module")
+def whole(watched):
+    return watched[0]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    return run(campaign(**QUICK), tmp_path_factory.mktemp("runs") / "quick")
 
 
 def test_rows_are_in_plan_order_and_complete(whole):
@@ -146,12 +167,12 @@ def test_a_client_that_fails_after_its_update_costs_no_figure(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("lost", ["vault", "recordings/seed=1 batch_size=1/none/round-0001/client-0000.safetensors"])
-def test_what_was_lost_of_a_federation_is_made_again(whole, tmp_path, lost):
+def test_what_was_lost_of_a_federation_is_made_again(quick, tmp_path, lost):
     root = tmp_path / "run"
-    shutil.copytree(whole.folder.root, root)
+    shutil.copytree(quick.folder.root, root)
     shutil.rmtree(root / lost) if (root / lost).is_dir() else (root / lost).write_bytes(b"half")
     shutil.rmtree(root / "reconstructions")
-    assert figures(run(campaign(), root).folder) == figures(whole.folder)
+    assert figures(run(campaign(**QUICK), root).folder) == figures(quick.folder)
 
 
 def test_a_run_that_ends_by_an_error_says_so_in_its_manifest(tmp_path):
@@ -166,7 +187,7 @@ def test_a_page_that_cannot_be_drawn_is_a_problem_and_not_the_end(tmp_path, monk
         raise ZeroDivisionError("a bug in the page")
 
     monkeypatch.setattr("fedleak.report.page.write_report", fail)
-    outcome = run(campaign(seed=1), tmp_path / "run")
+    outcome = run(campaign(**QUICK, seed=1), tmp_path / "run")
     assert outcome.exit_status == 1
     assert outcome.problems == ("the pictures could not be drawn: ZeroDivisionError: a bug in the page",)
     assert "Traceback" in outcome.folder.errors.read_text()
@@ -212,16 +233,16 @@ def test_each_federation_is_run_once_and_attacked_often(tmp_path, monkeypatch):
         return real(plan, engine, listener)
 
     monkeypatch.setattr(federation_job, "run_federation", count)
-    changes = {"adversary": {"auxiliary": [0, 16, 32]}, "federation": {"clients": 2}}
+    changes = {**QUICK, "adversary": {"auxiliary": [0, 16, 32]}, "federation": {"clients": 2}}
     outcome = run(campaign(**changes), tmp_path / "run")
     assert len(ran) == 2 * 2
-    assert len(outcome.rows) == 3 * 2 * 2 * 2 * 3 * 2
+    assert len(outcome.rows) == 3 * 2 * 2 * 2 * 2
     run(campaign(**changes), tmp_path / "run")
     assert len(ran) == 2 * 2
 
 
 def test_without_public_data_there_is_no_no_access_baseline_but_a_prior(tmp_path):
-    outcome = run(campaign(adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
+    outcome = run(campaign(**QUICK, adversary={"auxiliary": [0, 32]}, seed=1), tmp_path / "run")
     without = [row for row in outcome.rows if row.setting["adversary.auxiliary"] == 0 and not math.isnan(row.value)]
     assert without
     assert all(math.isnan(row.no_access) and not math.isnan(row.baseline) for row in without)
@@ -238,14 +259,8 @@ def test_tuning_seeds_choose_and_are_not_reported(tmp_path):
     assert len(chosen & {"dlg success=1e-06", "dlg success=0.5"}) == 1
 
 
-def test_progress_tells_what_is_done_what_fails_and_the_extremes(tmp_path):
-    told = []
-
-    class Watching(Events):
-        def cells(self, progress):
-            told.append(progress)
-
-    outcome = run(campaign(), tmp_path / "run", events=Watching())
+def test_progress_tells_what_is_done_what_fails_and_the_extremes(watched):
+    outcome, told = watched
     last = told[-1]
     scored = [row.value for row in outcome.rows if row.metric == "psnr" and not math.isnan(row.value)]
     assert (last.done, last.total) == (CELLS, CELLS)
@@ -311,7 +326,7 @@ def test_a_pool_gives_the_same_results(whole, tmp_path):
 def test_ray_gives_the_same_results(whole, tmp_path):
     """In a process of its own: Ray leaves processes behind until the one that began them ends."""
     (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
-    words = ["run", str(tmp_path / "grid.toml"), "--out", str(tmp_path / "run"), "--engine", "ray", "--jobs", "2"]
+    words = ["run", str(tmp_path / "grid.toml"), "--out", str(tmp_path / "run"), "--engine", "ray", "--jobs", "1"]
     command = [sys.executable, "-c", "from fedleak.cli import main; main()", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -326,22 +341,21 @@ def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
-@pytest.mark.parametrize("words", [("--jobs", "1"), ("--jobs", "2")], ids=["one process", "a pool"])
-def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, words):
-    """By the command line, killed as soon as so many cells are there."""
-    (tmp_path / "grid.toml").write_text(tomli_w.dumps(TREE))
+@pytest.mark.parametrize("jobs", [1, 2], ids=["one process", "a pool"])
+def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, jobs):
+    """Killed as soon as so many cells are there."""
     out = tmp_path / "run"
-    command = [sys.executable, "-c", "from fedleak.cli import main; main()", "run", str(tmp_path / "grid.toml")]
     for many in (1, 25):
-        with subprocess.Popen([*command, "--out", str(out), *words], stderr=subprocess.DEVNULL) as process:
-            deadline = time.monotonic() + 120
-            while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < many and time.monotonic() < deadline:
-                time.sleep(0.02)
-            assert process.poll() is None, "the run was over before it could be killed"
-            process.kill()
+        process = worker_context().Process(target=run, args=(campaign(), out), kwargs={"jobs": jobs})
+        process.start()
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < many and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.is_alive(), "the run was over before it could be killed"
+        process.kill()
+        process.join()
     assert read_run(out).unfinished > 0
-    done = subprocess.run([*command, "--out", str(out), *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert run(campaign(), out, jobs=jobs).exit_status == 0
     assert figures(read_run(out).folder) == figures(whole.folder)
     assert read_run(out).unfinished == 0
 

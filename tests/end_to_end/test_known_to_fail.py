@@ -56,7 +56,7 @@ def report_of(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["digits-mlp", pytest.param("digits-resnet18", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("task", ["digits-mlp", "digits-lenet"])
 def test_a_failure_is_seen_on_the_terminal_and_in_the_report(tmp_path, task):
     said, page = run(tmp_path, FAILS.format(task=task)), report_of(tmp_path)
     for words in (said, page):

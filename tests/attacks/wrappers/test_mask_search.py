@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from flwr.common.secure_aggregation.crypto.symmetric_encryption import generate_shared_key
+from flwr.supercore.primitives.asymmetric import generate_key_pairs
 
 from fedleak.attacks.gradient_matching.inverting_gradients import InvertingGradients
 from fedleak.attacks.wrappers.mask_search import MaskSearch
@@ -119,8 +121,10 @@ def test_it_adapts_to_the_protocol_and_asks_for_what_the_attack_within_does() ->
     assert attack.targets == {"membership"}
 
 
-@pytest.mark.slow
-def test_all_seeds_open_any_message_of_two_clients(tmp_path: Path) -> None:
-    """Half a minute; for two neighbours it is some minutes and two gigabytes."""
-    masked = recordings(tmp_path, [CHAIN], clients=2)[0].observation()
-    assert MaskSearch(attack=SHORT).run(masked, generator("test")).failure is None
+def test_any_key_that_two_of_flower_s_clients_agree_on_has_a_seed_that_is_tried() -> None:
+    """As its bytes are below 128: all 2^28 such seeds are tried by default."""
+    private = generate_key_pairs()[0]
+    seeds = np.array([folded(generate_shared_key(private, generate_key_pairs()[1])) for _ in range(300)], np.uint32)
+    assert not (seeds & np.uint32(0x80808080)).any()
+    assert np.bitwise_or.reduce(seeds) == 0x7F7F7F7F
+    assert MaskSearch(attack=SHORT).seeds == 2**28
