@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -33,8 +34,9 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
     space = space_of_source(source)
     places = places_of(space, split)
     bottoms = [_layers(network_on(_on_columns(source, space, own)), split)[0] for own in places]
-    whole = _layers(network_on(source), split)[1]
-    examples = torch.full((FEW, *space.shape), space.middle)
+    whole = network_on(source)
+    layers = _layers(whole, split)[1]
+    examples = torch.full((FEW, *space.shape), space.middle, dtype=next(whole.parameters()).dtype)
     with torch.no_grad():
         try:
             sent = joint([bottom.eval()(examples[..., own]) for bottom, own in zip(bottoms, places, strict=True)])
@@ -43,7 +45,7 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
                 f"federation.cut: what the {len(bottoms)} bottoms send cannot be put side by side "
                 f"({first_line(error)}); cut elsewhere, or share the columns out evenly"
             ) from error
-    return SplitNetwork(places, bottoms, _fitted(whole, sent)).train()
+    return SplitNetwork(places, bottoms, _fitted(layers, sent)).train()
 
 
 # Columns.
@@ -119,12 +121,12 @@ def _on_columns(source: Source, space: InputSpace, own: Int[Tensor, " own"]) -> 
 
 def _layers(network: nn.Module, split: Split) -> tuple[nn.Module, list[nn.Module]]:
     """The bottom, and the layers above the cut."""
-    if not isinstance(network, nn.Sequential):
+    if type(network).forward is not nn.Sequential.forward or network._forward_hooks:
         raise ConfigError(
             f"federation.cut: expected a network that is a torch.nn.Sequential, whose layers follow one another, got "
-            f"{type(network).__name__}; choose another, such as mlp or convnet"
+            f"{_kind(network)}; choose another, such as mlp or convnet"
         )
-    names, layers = [name for name, _ in network.named_children()], list(network.children())
+    names, layers = list(network._modules), list(cast(nn.Sequential, network))  # children() leaves out repeated ones
     depth = len(layers) - 1 if split.cut is None else split.cut
     if isinstance(depth, str):
         if depth not in names:
@@ -133,18 +135,38 @@ def _layers(network: nn.Module, split: Split) -> tuple[nn.Module, list[nn.Module
     if not 0 < depth < len(layers):
         kinds = ", ".join(f"{place} after {type(one).__name__}" for place, one in enumerate(layers[:-1], start=1))
         raise ConfigError(f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}), got {split.cut}")
+    if _weights_in(layers[:depth]) & _weights_in(layers[depth:]):
+        raise ConfigError(
+            f"federation.cut: layers on both sides of the cut ({split.cut}) share weights, which no party holds alone; "
+            "cut elsewhere, or choose another network"
+        )
     bottom = nn.Sequential(*layers[:depth])
     for hook in network._forward_pre_hooks.values():  # the normalization of inputs
         bottom.register_forward_pre_hook(hook)
     return bottom, layers[depth:]
 
 
+def _kind(network: nn.Module) -> str:
+    of_its_own = f" with {'hooks' if network._forward_hooks else 'a forward'} of its own"
+    return type(network).__name__ + (of_its_own if isinstance(network, nn.Sequential) else "")
+
+
+def _weights_in(layers: Sequence[nn.Module]) -> set[int]:
+    return {id(one) for layer in layers for one in layer.parameters()}
+
+
 def _fitted(layers: Sequence[nn.Module], sent: Float[Tensor, "batch *sent"]) -> nn.Module:
     """The layers above the cut, those that are made for another size made anew for what arrives."""
     fitted: list[nn.Module] = []
     with torch.no_grad():
-        for layer in layers:
+        for place, layer in enumerate(layers):
             fitted.append(_wide_enough(layer, sent))
+            shared = _weights_in([layer]) & _weights_in([*layers[:place], *layers[place + 1 :]])
+            if fitted[-1] is not layer and shared:
+                raise ConfigError(
+                    f"federation.cut: {type(layer).__name__} above the cut would have to be wider, and shares its "
+                    "weights with another layer; cut elsewhere"
+                )
             try:
                 sent = fitted[-1].eval()(sent)
             except (RuntimeError, ValueError) as error:
@@ -156,8 +178,13 @@ def _fitted(layers: Sequence[nn.Module], sent: Float[Tensor, "batch *sent"]) -> 
 
 
 def _wide_enough(layer: nn.Module, sent: Tensor) -> nn.Module:
-    if isinstance(layer, nn.Linear) and layer.in_features != sent.shape[-1]:
-        return nn.Linear(sent.shape[-1], layer.out_features, bias=layer.bias is not None)
+    """The layer, or one of its kind for what arrives: trained, and as precise, where the layer is."""
+    wide = layer
+    if type(layer) is nn.Linear and layer.in_features != sent.shape[-1]:
+        wide = nn.Linear(sent.shape[-1], layer.out_features, bias=layer.bias is not None, dtype=sent.dtype)
     if isinstance(layer, BatchNorm) and layer.num_features != sent.shape[1]:
-        return type(layer)(sent.shape[1], layer.eps, layer.momentum, layer.affine, layer.track_running_stats)
-    return layer
+        options = layer.eps, layer.momentum, layer.affine, layer.track_running_stats
+        wide = type(layer)(sent.shape[1], *options, dtype=sent.dtype)
+    for name, one in layer.named_parameters() if wide is not layer else ():
+        wide.get_parameter(name).requires_grad_(one.requires_grad)
+    return wide

@@ -78,6 +78,7 @@ class Party:
         return _gradients(sent, tracked.parameters, slope)
 
     def _bottom(self, weights: Weights, own: Tensor, mode: Mode) -> Tensor:
+        own = own.to(next(self.network.parameters()).dtype)
         return _called(self.network.bottoms[self.party], weights, f"bottoms.{self.party}.", own, mode)
 
 
