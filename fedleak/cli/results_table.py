@@ -17,7 +17,7 @@ from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
 
 NAMES = 24
-"""Width of the column with the attacks."""
+"""Width of the column with the attacks; of longer names more, up to half of what there is."""
 CELL = 18
 """Width of a figure with its baselines, at most; a column with a longer name is wider."""
 GAP = 2
@@ -30,16 +30,18 @@ UNTESTED = "no attacker here takes account of {}: where little is left, read unt
 def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]:
     """One table, or several where the metrics do not fit side by side."""
     headed = {one.group.metric: _heading(one) for one in reversed(summaries)}
+    longest = max((len(word) + GAP for one in summaries for word in one.group.attack.split()), default=0)
+    names = max(NAMES, min(longest, width // 2))
     beside: list[list[str]] = []
     room = 0
     for metric in dict.fromkeys(one.group.metric for one in summaries):
         wide = max(CELL, len(headed[metric].partition("\n")[0]) + GAP)
         if not beside or wide > room:
             beside.append([])
-            room = width - NAMES
+            room = width - names
         beside[-1].append(metric)
         room -= wide
-    return [_table(summaries, metrics) for metrics in beside]
+    return [_table(summaries, metrics, names) for metrics in beside]
 
 
 def note_on(summaries: Iterable[Summary]) -> str:
@@ -109,9 +111,9 @@ def _counted(rows: list[Row], what: str) -> list[str]:
     return [f"{len(rows)} {what}:", *lines] if rows else []
 
 
-def _table(summaries: Sequence[Summary], metrics: list[str]) -> Table:
+def _table(summaries: Sequence[Summary], metrics: list[str], names: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("defense, attack", max_width=NAMES)
+    table.add_column("defense, attack", max_width=names)
     for metric in metrics:
         first = next(one for one in summaries if one.group.metric == metric)
         table.add_column(_heading(first), justify="right", no_wrap=True)

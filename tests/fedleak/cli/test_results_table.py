@@ -8,7 +8,7 @@ from rich.console import Console
 from fedleak.cli.results_table import results_tables
 
 METRICS = ("column-accuracy", "column-auc", "ppv-100")
-ATTACKS = ("imputer-and-model", "shapley-inversion")
+ATTACKS = ("imputer-and-model", "shapley-inversion", "served-secret-beam-search")
 
 
 @pytest.mark.parametrize("width", [72, 80, 120, 300])
