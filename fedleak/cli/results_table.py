@@ -38,7 +38,7 @@ def results_tables(summaries: Sequence[Summary], width: int = 80) -> list[Table]
         wide = max(CELL, len(headed[metric].partition("\n")[0]) + GAP)
         if not beside or wide > room:
             beside.append([])
-            room = width - names
+            room = width - names - GAP
         beside[-1].append(metric)
         room -= wide
     return [_table(summaries, metrics, names) for metrics in beside]
