@@ -11,7 +11,7 @@ from flwr.app import ConfigRecord, Context, Message
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.errors import FederationError, NonFiniteError
+from fedleak.errors import FederationError, NonFiniteError, echo
 from fedleak.federation import wire
 from fedleak.federation.diaries import diary_of
 from fedleak.federation.plan import FederationPlan
@@ -44,7 +44,9 @@ class Place:
     @classmethod
     def of(cls, message: Message) -> "Place":
         config = wire.config_of(message.content)
-        step, steps = (int(str(config.get(name, 0))) for name in (wire.STEP, wire.STEPS))
+        step, steps = (config.get(name, 0) for name in (wire.STEP, wire.STEPS))
+        if not (isinstance(step, int) and isinstance(steps, int)):
+            raise FederationError(f"expected whole numbers for a step, got {echo(step)} of {echo(steps)}")
         return cls(round=wire.round_of(message.content), step=step, steps=steps)
 
     def require_after(self, last: "Place") -> None:
@@ -151,9 +153,26 @@ class Party:
     @property
     def rows(self) -> Int[Tensor, " batch"]:
         """The rows that the message is about."""
-        if wire.ROWS not in self.question:
-            raise FederationError(f"expected a message with '{wire.ROWS}', got one with {', '.join(self.question)}")
-        return self.question[wire.ROWS].long()
+        rows = self._asked(wire.ROWS)
+        if rows.dim() != 1 or not len(rows) or rows.dtype != torch.int64:
+            raise FederationError(f"expected numbers of rows, got {_words(rows)}; this party refuses")
+        return rows
+
+    def received(self, name: str, party: int) -> Tensor:
+        """What another has to do with an embedding of `party`; refuses what is of another size than that."""
+        found, wanted = self._asked(name), (len(self.rows), *self.network.sizes[party])
+        if found.shape != wanted or found.dtype != self.network.dtype:
+            raise FederationError(
+                f"expected '{name}' of shape {wanted} in {self.network.dtype}, got {_words(found)}; this party refuses"
+            )
+        return found
+
+    def _asked(self, name: str) -> Tensor:
+        if name not in self.question:
+            raise FederationError(
+                f"expected a message with '{name}', got one with {', '.join(self.question) or 'none'}"
+            )
+        return self.question[name]
 
     @cached_property
     def columns(self) -> Columns:
@@ -188,3 +207,7 @@ class Party:
         if self.plan.cuts(self.place.round):
             line = Line(step=self.place.step, asked=asked, party=self.own, question=self.question, answer=answer)
             append(Path(self.plan.recordings), self.own, self.place.round, line)
+
+
+def _words(found: Tensor) -> str:
+    return f"shape {tuple(found.shape)} in {found.dtype}"

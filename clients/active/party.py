@@ -31,6 +31,8 @@ class ActiveParty(Party):
 
     def assess(self) -> dict[str, int | float]:
         """Loss and accuracy of the joint network on the rows of the test split, as clients that hold rows give them."""
+        if self.place.steps:
+            raise FederationError("expected the rows of the test split, got those of a step; this party refuses")
         with one_thread():
             scores = self._half.scores(self.held.weights, self.columns.inputs, self._received)
         criterion, labels = self.client.task.criterion, self._labels
@@ -49,10 +51,7 @@ class ActiveParty(Party):
     @property
     def _received(self) -> list[Tensor]:
         """What the others sent, in their order."""
-        names = [f"{wire.EMBEDDING}.{party}" for party in range(1, self.plan.federation.clients)]
-        if missing := [name for name in names if name not in self.question]:
-            raise FederationError(f"expected what every other party sent, got no '{missing[0]}'")
-        return [self.question[name] for name in names]
+        return [self.received(f"{wire.EMBEDDING}.{party}", party) for party in range(1, self.plan.federation.clients)]
 
     @property
     def _labels(self) -> Int[Tensor, " batch"]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.learning import split
@@ -10,6 +13,9 @@ from fedleak.randomness import one_thread, seeded
 
 from ..party import Party
 
+SENT, PLACE = "fedleak.party-sent", "place"
+"""The record in the party's state of the rows that it sent last, and in which step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PassiveParty(Party):
@@ -17,25 +23,44 @@ class PassiveParty(Party):
 
     def forward(self) -> NamedTensors:
         """The embedding of the rows."""
+        self._require_passive()
         if self.place.steps:
             self.begin()
         with one_thread(), seeded(*self.seed_key):
             answer = {wire.EMBEDDING: self._half.embedding(self.held.weights, self.columns.inputs, self.mode)}
         if self.place.steps:
+            self.context.state[SENT] = wire.to_arrays({wire.ROWS: self.rows, PLACE: self._place})
             self.write("forward", answer)
         return answer
 
     def backward(self) -> NamedTensors:
         """Steps along the slope for the embedding that it sent of the rows."""
         self.place.require_after(self.held.last)
-        slope = self.question.get(wire.SLOPE)
-        if slope is None:
-            raise FederationError(f"expected a message with '{wire.SLOPE}', got one with {', '.join(self.question)}")
+        self._require_sent()
+        slope = self.received(wire.SLOPE, self.own)
         with one_thread(), seeded(*self.seed_key):
             gradients = self._half.slopes(self.held.weights, self.columns.inputs, slope, self.mode)
         self.step(gradients)
         self.write("backward", {})
         return {}
+
+    def _require_passive(self) -> None:
+        if self.own == split.ACTIVE:
+            raise FederationError(f"party {self.own} has the labels and sends no embedding; ask the others")
+
+    def _require_sent(self) -> None:
+        """Refuses a slope for what it has not sent, or not in this step."""
+        record = self.context.state.array_records.get(SENT)
+        sent = {} if record is None else wire.to_tensors(record)
+        if not sent or not (torch.equal(sent[PLACE], self._place) and torch.equal(sent[wire.ROWS], self.rows)):
+            raise FederationError(
+                f"expected a slope for the rows that this party was asked for in step {self.place.step} of round "
+                f"{self.place.round}, got one for others; this party refuses"
+            )
+
+    @property
+    def _place(self) -> Tensor:
+        return torch.tensor([self.place.round, self.place.step])
 
     @property
     def _half(self) -> split.Party:

@@ -39,13 +39,15 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
     examples = torch.full((FEW, *space.shape), space.middle, dtype=next(whole.parameters()).dtype)
     with torch.no_grad():
         try:
-            sent = joint([bottom.eval()(examples[..., own]) for bottom, own in zip(bottoms, places, strict=True)])
+            sent = [bottom.eval()(examples[..., own]) for bottom, own in zip(bottoms, places, strict=True)]
+            received = joint(sent)
         except (RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"federation.cut: what the {len(bottoms)} bottoms send cannot be put side by side "
                 f"({first_line(error)}); cut elsewhere, or share the columns out evenly"
             ) from error
-    return SplitNetwork(places, bottoms, _fitted(layers, sent)).train()
+    sizes = [tuple(one.shape[1:]) for one in sent]
+    return SplitNetwork(places, bottoms, _fitted(layers, received), sizes).train()
 
 
 # Columns.

@@ -22,12 +22,25 @@ ACTIVE = 0
 class SplitNetwork(nn.Module):
     """The joint network: what trains it in one place is what split training has to equal."""
 
-    def __init__(self, places: Sequence[Int[Tensor, " own"]], bottoms: Sequence[nn.Module], top: nn.Module) -> None:
+    def __init__(
+        self,
+        places: Sequence[Int[Tensor, " own"]],
+        bottoms: Sequence[nn.Module],
+        top: nn.Module,
+        sizes: Sequence[tuple[int, ...]],
+    ) -> None:
         super().__init__()
         self.places = tuple(tuple(own.tolist()) for own in places)
         """Of each party, where its columns are along the last axis of an example."""
         self.bottoms = nn.ModuleList(bottoms)
         self.top = top
+        self.sizes = tuple(sizes)
+        """Of each party, the shape of what it sends of one example."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What its parts compute in, and send."""
+        return next(self.parameters()).dtype
 
     def part(self, inputs: Float[Tensor, "batch *shape"], party: int) -> Float[Tensor, "batch *own"]:
         """The columns of one party."""
@@ -78,8 +91,8 @@ class Party:
         return _gradients(sent, tracked.parameters, slope)
 
     def _bottom(self, weights: Weights, own: Tensor, mode: Mode) -> Tensor:
-        own = own.to(next(self.network.parameters()).dtype)
-        return _called(self.network.bottoms[self.party], weights, f"bottoms.{self.party}.", own, mode)
+        bottom = self.network.bottoms[self.party]
+        return _called(bottom, weights, f"bottoms.{self.party}.", own.to(self.network.dtype), mode)
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ def test_a_later_round_begins_at_its_first_step(server):
 
 def test_what_is_missing_is_said(server):
     assert "'rows'" in refusal(server, wire.FORWARD, 1, {"line": torch.arange(4)})
+    ask(server, wire.FORWARD, 1)
     assert "'slope'" in refusal(server, wire.BACKWARD, 1)
-    assert "no 'embedding.1'" in refusal(server, wire.TOP, 0)
+    assert "'embedding.1'" in refusal(server, wire.TOP, 0)
     assert "expected rows from 0 to" in refusal(server, wire.FORWARD, 1, {wire.ROWS: torch.tensor([0, 10**6])})
     assert "expected rows from 0 to" in refusal(server, wire.FORWARD, 1, {wire.ROWS: torch.tensor([-1])})
 
@@ -95,3 +96,52 @@ def test_who_holds_examples_answers_no_message_of_parties(tmp_path):
     server = LyingServer(tmp_path)
     for kind in (wire.FORWARD, wire.TOP, wire.BACKWARD, wire.ASSESS, wire.COUNT):
         assert "this client holds examples, and no columns" in refusal(server, kind, 0)
+
+
+LIES = [
+    torch.ones(4, 64),
+    torch.ones(3, 128),
+    torch.ones(1, 128),
+    torch.ones(128),
+    torch.tensor(1.0),
+    torch.ones(4, 128, dtype=torch.float64),
+    torch.ones(4, 128, dtype=torch.int64),
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda one: f"{tuple(one.shape)}-{one.dtype}")
+def test_what_is_of_another_size_or_kind_is_refused(server, lie):
+    embedding = {**ROWS, f"{wire.EMBEDDING}.1": lie}
+    assert "expected 'embedding.1' of shape (4, 128)" in refusal(server, wire.TOP, 0, embedding)
+    assert "expected 'embedding.1' of shape (4, 128)" in refusal(
+        server, wire.ASSESS, 0, embedding, **{wire.STEP: 0, wire.STEPS: 0}
+    )
+    ask(server, wire.FORWARD, 1)
+    assert "expected 'slope' of shape (4, 128)" in refusal(server, wire.BACKWARD, 1, {**ROWS, wire.SLOPE: lie})
+
+
+@pytest.mark.parametrize("rows", [torch.tensor(1), torch.zeros(2, 2).long(), torch.zeros(0).long(), torch.ones(2)])
+def test_rows_are_numbers_and_one_at_least(server, rows):
+    assert "expected numbers of rows" in refusal(server, wire.FORWARD, 1, {wire.ROWS: rows})
+
+
+def test_a_slope_is_for_what_was_sent_in_the_step(server):
+    for sent in ({}, {wire.ROWS: torch.arange(4, 8)}, {wire.ROWS: torch.arange(3)}):
+        if sent:
+            ask(server, wire.FORWARD, 1, sent)
+        slope = {**ROWS, wire.SLOPE: torch.ones(4, 128)}
+        assert "expected a slope for the rows that this party was asked for" in refusal(server, wire.BACKWARD, 1, slope)
+    first = stepped(server)
+    late = {**ROWS, wire.SLOPE: first[wire.SLOPE]}
+    assert "step 2 of round 1, got one for others" in refusal(server, wire.BACKWARD, 1, late, **{wire.STEP: 2})
+
+
+def test_the_active_party_sends_no_embedding_and_judges_no_row_that_it_trains_on(server):
+    assert "sends no embedding" in refusal(server, wire.FORWARD, 0)
+    assert "this party refuses" in refusal(server, wire.BACKWARD, 0, {**ROWS, wire.SLOPE: torch.ones(4, 128)})
+    asked = {**ROWS, f"{wire.EMBEDDING}.1": torch.ones(4, 128)}
+    assert "expected the rows of the test split" in refusal(server, wire.ASSESS, 0, asked)
+
+
+def test_a_step_is_a_whole_number(server):
+    assert "expected whole numbers for a step" in refusal(server, wire.FORWARD, 1, **{wire.STEP: "one"})
