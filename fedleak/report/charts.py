@@ -204,7 +204,7 @@ def _faint(axes: Axes) -> None:
 
 def _powers(low: float, high: float) -> Locator:
     """Powers of ten; with 2 and 5 between them where the axis is short."""
-    if high < 2 * low:  # so narrow that a logarithmic locator falls back on as many ticks as it likes
+    if high < 5 * low:  # so narrow that a logarithmic locator falls back on as many ticks as it likes
         return MaxNLocator(nbins=5)
     return LogLocator(subs=(1.0,) if high > 30 * low else (1.0, 2.0, 5.0), numticks=6)
 
