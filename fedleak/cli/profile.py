@@ -50,7 +50,13 @@ def subject_named(what: str, settings: Settings) -> Subject:
     """The recording at a path, else an update made now: of an experiment file's first task, or of a task by name."""
     path = Path(what)
     if path.suffix == EXPERIMENT:
-        return local_update(load_campaign(path).first.task, settings)
+        first = load_campaign(path).first
+        if first.federation.split is not None:
+            raise ConfigError(
+                f'{path}: federation.partition = "columns": parties that hold columns send no updates, which a profile '
+                "is of"
+            )
+        return local_update(first.task, settings)
     return recorded(path) if path.is_file() or path.suffix in SUFFIXES else local_update(what, settings)
 
 

@@ -45,7 +45,6 @@ from fedleak.report.learning import rounds_lost, values_cut
 from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
-from fedleak.runs.folder import RunFolder
 from fedleak.settings.adversary import ATTACKERS_SETTINGS
 
 MOST = 12
@@ -150,7 +149,7 @@ def show_rest(outcome: Outcome, console: Console) -> None:
         console.print(f"{len(outcome.problems)} problems{where}:", markup=False)
         for problem in outcome.problems:
             console.print(f"  {problem}", markup=False)
-    for what, path, hint in _files(outcome.folder):
+    for what, path, hint in _files(outcome):
         if path.exists():
             console.print(f"{what:<12} {path}{hint}", markup=False, soft_wrap=True)
 
@@ -160,7 +159,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
     return {
         "notes": [line.strip() for line in _notes(outcome)],
         "problems": outcome.problems,
-        "files": {what: path for what, path, _ in _files(outcome.folder) if path.exists()},
+        "files": {what: path for what, path, _ in _files(outcome) if path.exists()},
         "exit_status": outcome.exit_status,
     }
 
@@ -191,15 +190,17 @@ def remarks(analysis: Analysis) -> Iterator[str]:
     yield from (opening(one.sentence) for one in cohorts)
 
 
-def _files(folder: RunFolder) -> list[tuple[str, Path, str]]:
+def _files(outcome: Outcome) -> list[tuple[str, Path, str]]:
     """What a run may leave, each with what to do with it; without attacks there is no more than recordings."""
+    folder, points = outcome.folder, outcome.analysis.campaign.points
+    updates = any(point.experiment.federation.split is None for point in points)
     return [
         ("report", folder.report, ""),
         ("gallery", folder.gallery, ""),
         ("classes", folder.gallery_of_classes, ""),
         ("results", folder.results, f"   (fedleak query {folder.root})"),
         ("manifest", folder.manifest, ""),
-        ("recordings", folder.root / "recordings", "   (fedleak attack RECORDING --use NAME)"),
+        ("recordings", folder.root / "recordings", "   (fedleak attack RECORDING --use NAME)" * updates),
         ("truth", folder.root / "vault", f"   (fedleak verify {folder.root})"),
         ("tensorboard", folder.tensorboard, f"   (tensorboard --logdir {folder.tensorboard})"),
     ]

@@ -32,6 +32,8 @@ def open_run(root: Path) -> Database:
     folder = RunFolder(root)
     results = _results(folder)
     federations = federations_table(read_federations(folder.federations) if folder.federations.exists() else ())
+    if not results.num_rows and not federations.num_rows:
+        raise RecordingError(f"{folder.results} holds no results; the run has no finished cell yet, go on with it")
     return Database({"results": results, "federations": federations})
 
 
@@ -43,8 +45,6 @@ def _results(folder: RunFolder) -> pa.Table:
         table = results_table(read_results(folder.results))
         with suppress(OutputError):  # a folder that cannot be written to can be queried all the same
             write_table(folder.parquet, table, source)
-    if not table.num_rows:
-        raise RecordingError(f"{folder.results} holds no results; the run has no finished cell yet, go on with it")
     return table
 
 

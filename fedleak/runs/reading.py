@@ -41,7 +41,9 @@ def read_run(root: Path) -> FinishedRun:
     campaign = read_campaign(folder)
     rows = tuple(read_results(folder.results))
     if not rows:
-        raise RecordingError(f"{root} is an empty run: results.jsonl has no rows; run the experiment again")
+        attacked = any(point.experiment.attacks for point in campaign.points)
+        why = "results.jsonl has no rows; run the experiment again" if attacked else "its experiment has no attacks"
+        raise RecordingError(f"{root} is an empty run: {why}")
     manifest = read_manifest(folder.manifest)
     require_whole(rows, campaign, manifest, folder.results)
     federations = tuple(read_federations(folder.federations)) if folder.federations.exists() else ()

@@ -10,6 +10,7 @@ from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.formatting import counted
+from fedleak.recording.diary import RELAY
 from fedleak.recording.files import find_recordings
 from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
@@ -18,6 +19,7 @@ from fedleak.vault import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
 
+USUAL = "expected the folder of a run, as `fedleak run --out` made it"
 Verdict = Literal["agrees", "disagrees", "undecided", "masked", "released"]
 
 
@@ -41,7 +43,9 @@ def verify(run: Path) -> list[Check]:
     folder = RunFolder(run)
     paths = find_recordings(run / "recordings")
     if not paths:
-        why = "; ".join(breakdowns(run)) or "expected the folder of a run, as `fedleak run --out` made it"
+        diaries = any((run / "recordings").rglob(f"{RELAY}.json"))
+        usual = "its parties hold columns, and send no updates to recompute" if diaries else USUAL
+        why = "; ".join(breakdowns(run)) or usual
         raise RecordingError(f"{run} holds no recordings; {why}")
     checks = []
     for done, path in enumerate(paths):

@@ -99,3 +99,11 @@ def test_what_cannot_be_profiled_is_one_sentence(arguments: list[str], sentence:
     result = invoke(*arguments)
     assert result.exit_code == 2
     assert sentence in result.stderr.splitlines()[-1]
+
+
+def test_parties_that_hold_columns_send_no_update_to_profile(tmp_path: Path) -> None:
+    path = tmp_path / "columns.toml"
+    path.write_text('name = "cut"\ntask = "digits-mlp"\n[federation]\npartition = "columns"\nclients = 2\n')
+    result = invoke(str(path))
+    assert result.exit_code == 2
+    assert "send no updates" in " ".join(result.output.split())

@@ -236,6 +236,13 @@ def test_a_run_without_results_is_one_sentence(tmp_path):
         open_run(tmp_path)
 
 
+def test_a_run_without_attacks_is_asked_for_its_rounds(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_results(folder.results, [])
+    write_federations(folder.federations, [FEDERATION])
+    assert open_run(tmp_path).ask("SELECT accuracy FROM federations", 5).rows == ((0.9,),)
+
+
 @pytest.mark.parametrize("name", ["results", "federations"])
 def test_damaged_rows_are_one_sentence(folder, name):
     path = getattr(folder, name)

@@ -181,6 +181,11 @@ def test_a_small_learning_rate_is_no_disagreement(tmp_path):
 def test_a_folder_without_recordings_is_one_sentence(tmp_path):
     with pytest.raises(RecordingError, match="holds no recordings"):
         verify(tmp_path)
+    diary = tmp_path / "recordings" / "none" / "round-0001" / "relay.json"
+    diary.parent.mkdir(parents=True)
+    diary.write_text("{}")
+    with pytest.raises(RecordingError, match="parties hold columns, and send no updates"):
+        verify(tmp_path)
 
 
 def test_the_command_says_who_agrees_and_fails_where_one_does_not(tmp_path):
