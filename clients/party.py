@@ -44,10 +44,17 @@ class Place:
     @classmethod
     def of(cls, message: Message) -> "Place":
         config = wire.config_of(message.content)
-        step, steps = (config.get(name, 0) for name in (wire.STEP, wire.STEPS))
-        if not (isinstance(step, int) and isinstance(steps, int)):
-            raise FederationError(f"expected whole numbers for a step, got {echo(step)} of {echo(steps)}")
+        step, steps = (_whole(config, name) for name in (wire.STEP, wire.STEPS))
         return cls(round=wire.round_of(message.content), step=step, steps=steps)
+
+    def require_kept(self, message: Message) -> None:
+        """Refuses to go on with weights from before a step that all parties have taken."""
+        round, step = (_whole(wire.config_of(message.content), name) for name in (wire.LAST_ROUND, wire.LAST_STEP))
+        if (round, step) > (self.round, self.step):
+            raise FederationError(
+                f"expected this party's weights after step {step} of round {round}, and it has those of step "
+                f"{self.step} of round {self.round}, as where its node was restarted; start the federation anew"
+            )
 
     def require_after(self, last: "Place") -> None:
         """Refuses a step that does not follow the last one, which others would count on."""
@@ -119,6 +126,7 @@ class Party:
         split_of(client.plan)
         client.stay("masked")
         held = Held.of(context, client.plan, client.partition)
+        held.last.require_kept(message)
         return cls(client=client, place=Place.of(message), held=held, message=message, context=context)
 
     @property
@@ -211,3 +219,10 @@ class Party:
 
 def _words(found: Tensor) -> str:
     return f"shape {tuple(found.shape)} in {found.dtype}"
+
+
+def _whole(config: ConfigRecord, name: str) -> int:
+    value = config.get(name, 0)
+    if not isinstance(value, int):
+        raise FederationError(f"expected a whole number for '{name}', got {echo(value)}")
+    return value

@@ -39,6 +39,8 @@ class SplitTraining:
     evaluation: Evaluation
     counts: dict[str, int] = field(init=False)
     """Rows to train on and to test on."""
+    last: dict[str, Any] = field(default_factory=dict)
+    """The step that all parties have last taken."""
 
     def run(self) -> None:
         """Trains round after round; one that a party does not stay in ends with a sentence, and the next begins.
@@ -72,6 +74,7 @@ class SplitTraining:
             slopes = self._ask(wire.TOP, {ACTIVE: {**asked, **sent}}, place)[ACTIVE]
             told = {party: {**asked, wire.SLOPE: slopes[f"{wire.SLOPE}.{party}"]} for party in self._passive}
             self._ask(wire.BACKWARD, told, place)
+            self.last = {wire.LAST_ROUND: round, wire.LAST_STEP: step}
 
     def _rows(self, round: int, training: LocalTraining) -> tuple[Int[Tensor, " chosen"], LocalTraining]:
         """Which rows the round uses, all of them or as many batches as are asked for."""
@@ -127,7 +130,7 @@ class SplitTraining:
 
     def _replies(self, kind: str, tensors: dict[int, NamedTensors], place: dict[str, Any]) -> dict[int, RecordDict]:
         """The answer of each party that is asked, in their order; raises `FederationError` where one gives none."""
-        config = {wire.CONFIG: greeting(**place)}
+        config = {wire.CONFIG: greeting(**place, **self.last)}
         messages = [
             Message(RecordDict({**config, wire.ARRAYS: wire.to_arrays(own)}), self.roster.node_of(party), kind)
             for party, own in tensors.items()

@@ -57,6 +57,8 @@ ASSESS = f"{MessageType.EVALUATE}.top"
 """Gives the active party what the others sent of the test rows, and asks how good the joint network is."""
 ROWS, EMBEDDING, SLOPE = "rows", "embedding", "slope"
 STEP, STEPS = "step", "steps"
+LAST_ROUND, LAST_STEP = "last-round", "last-step"
+"""The step that all parties have last taken: one that has lost its weights knows it by that."""
 TRAIN, TEST = "train", "test"
 SPLITS = (TRAIN, TEST)
 CLIENT_FAILED = 2

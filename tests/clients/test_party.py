@@ -144,4 +144,13 @@ def test_the_active_party_sends_no_embedding_and_judges_no_row_that_it_trains_on
 
 
 def test_a_step_is_a_whole_number(server):
-    assert "expected whole numbers for a step" in refusal(server, wire.FORWARD, 1, **{wire.STEP: "one"})
+    assert "expected a whole number for 'step'" in refusal(server, wire.FORWARD, 1, **{wire.STEP: "one"})
+
+
+def test_a_party_that_has_lost_its_weights_does_not_go_on(server):
+    stepped(server)
+    last = {wire.LAST_ROUND: 1}
+    for said in ({wire.STEP: 2}, {wire.STEP: 0, wire.STEPS: 0}):
+        assert not ask(server, wire.FORWARD, 1, **said, **last, **{wire.LAST_STEP: 1}).has_error()
+        reason = refusal(server, wire.FORWARD, 1, **said, **last, **{wire.LAST_STEP: 2})
+        assert "expected this party's weights after step 2 of round 1, and it has those of step 1" in reason

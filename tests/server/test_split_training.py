@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fedleak.clients.party import Held, Place
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError, FederationError
@@ -99,6 +100,22 @@ def test_a_party_that_leaves_ends_the_round_and_the_next_one_begins(tmp_path):
     assert all(one.planned for one in report.failures)
     assert any("party 1" in one.reason and "forward" in one.reason for one in report.failures)
     assert len(diary(plan, RELAY, 1).lines) == len(diary(plan, RELAY, 3).lines) == 3 * 4
+
+
+def test_a_party_that_loses_its_weights_is_not_trained_with(tmp_path, monkeypatch):
+    keep = Held.keep
+
+    def forgetful(held, context):
+        keep(held, context)
+        if held.last == Place(round=1, step=4, steps=4) and "bottoms.1.1.bias" in held.weights.parameters:
+            context.state.clear()
+
+    monkeypatch.setattr(Held, "keep", forgetful)
+    plan = plan_in(tmp_path)
+    report = run_federation(plan)
+    assert {one.round for one in report.failures} == {1, 2, 3}, "the test of round 1 too"
+    assert all("after step 4 of round 1" in one.reason for one in report.failures)
+    assert not report.evaluation
 
 
 @pytest.mark.parametrize(
