@@ -95,9 +95,8 @@ def _require_each_once(columns: Mapping[int | str, Tensor], lists: Sequence[Sequ
             if name not in columns:
                 raise ConfigError(f"{PLACE}.{party}: the data have no column {echo(name)}{_nearest(name, columns)}")
             if name in owner:
-                raise ConfigError(
-                    f"{PLACE}: column {echo(name)} is client {owner[name]}'s and client {party}'s; pick one"
-                )
+                both = "twice" if owner[name] == party else f"and client {party}'s"
+                raise ConfigError(f"{PLACE}: column {echo(name)} is client {owner[name]}'s {both}; name it once")
             owner[name] = party
     if left := [name for name in columns if name not in owner]:
         raise ConfigError(f"{PLACE}: nobody holds {', '.join(map(echo, left[:5]))}; give each column to one client")
@@ -136,16 +135,22 @@ def _layers(network: nn.Module, split: Split) -> tuple[nn.Module, list[nn.Module
         depth = names.index(depth) + 1
     if not 0 < depth < len(layers):
         kinds = ", ".join(f"{place} after {type(one).__name__}" for place, one in enumerate(layers[:-1], start=1))
-        raise ConfigError(f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}), got {split.cut}")
+        raise ConfigError(
+            f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}), got {_word(split)}"
+        )
     if _weights_in(layers[:depth]) & _weights_in(layers[depth:]):
         raise ConfigError(
-            f"federation.cut: layers on both sides of the cut ({split.cut}) share weights, which no party holds alone; "
-            "cut elsewhere, or choose another network"
+            f"federation.cut: layers on both sides of the cut ({_word(split)}) share weights, which no party holds "
+            "alone; cut elsewhere, or choose another network"
         )
     bottom = nn.Sequential(*layers[:depth])
     for hook in network._forward_pre_hooks.values():  # the normalization of inputs
         bottom.register_forward_pre_hook(hook)
     return bottom, layers[depth:]
+
+
+def _word(split: Split) -> str:
+    return "none" if split.cut is None else echo(split.cut)
 
 
 def _kind(network: nn.Module) -> str:

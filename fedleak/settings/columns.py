@@ -14,18 +14,23 @@ NO_STRATEGY = "none"
 Own = Annotated[tuple[int | str, ...], Field(strict=False)]
 
 
-def _word_or_lists(value: Any, handler: Any) -> Any:
+def _either(wanted: str) -> WrapValidator:
     """One complaint in place of one for each alternative."""
-    try:
-        return handler(value)
-    except ValidationError as error:
-        wanted = '"strips", "halves", or for each client a list of the columns that it holds'
-        raise PydanticCustomError("columns", wanted) from error
+
+    def validated(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("either", wanted) from error
+
+    return WrapValidator(validated)
 
 
 Columns = Annotated[
-    Literal["strips", "halves"] | Annotated[tuple[Own, ...], Field(strict=False)], WrapValidator(_word_or_lists)
+    Literal["strips", "halves"] | Annotated[tuple[Own, ...], Field(strict=False)],
+    _either('"strips", "halves", or for each client a list of the columns that it holds'),
 ]
+Cut = Annotated[Count | str | None, _either("a number of layers from 1 on, or the name of a layer")]
 
 
 class Split(Settings):
@@ -33,7 +38,7 @@ class Split(Settings):
 
     parties: int
     columns: Columns = "strips"
-    cut: Count | str | None = None
+    cut: Cut = None
 
 
 class Columned(Settings):
@@ -44,7 +49,7 @@ class Columned(Settings):
     columns: Columns = "strips"
     """Of images columns of pixels by number, of a table by name. "strips": as many for each client, in their order;
     "halves": the same for two."""
-    cut: Count | str | None = None
+    cut: Cut = None
     """How many layers each client has below the cut, or the last of them by name; None: all but the last layer."""
 
     @model_validator(mode="before")

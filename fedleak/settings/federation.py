@@ -229,6 +229,11 @@ class PlanSettings(Settings):
         if self.federation.split is not None:
             tables = {"federation": self.federation, "model": self.model, "adversary": self.adversary}
             require_columns_alone(self.federation.strategy, tables)
+            if self.device != "cpu":
+                raise ConfigError(
+                    f'device: expected "cpu" beside federation.partition = "columns", as parties compute on the '
+                    f"processor, got {self.device}; leave it out"
+                )
         return self
 
     @model_validator(mode="after")

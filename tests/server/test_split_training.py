@@ -125,6 +125,9 @@ def test_a_party_that_loses_its_weights_is_not_trained_with(tmp_path, monkeypatc
         ({"cut": 9}, "expected a cut within the 4 layers"),
         ({"cut": "conv9"}, "no layer 'conv9'"),
         ({"columns": [[0, 1, 2, 3], [3, 4, 5, 6, 7]]}, "client 0's and client 1's"),
+        ({"columns": [[0, 1, 1], [2, 3, 4, 5, 6, 7]]}, "client 0's twice"),
+        ({"cut": 0}, "federation.cut: expected a number of layers from 1 on, or the name of a layer, got 0"),
+        ({"cut": "3"}, "got '3'"),
         ({"columns": [[0, 1, 2, 3], [4, 5]]}, "nobody holds 6, 7"),
         ({"columns": [[0, 1, 2, 3, 4, 5, 6, 7], []]}, "got none"),
         ({"columns": [[0, 1, 2, 3, 4, 5, 6, 8], [7]]}, "no column 8"),
@@ -149,6 +152,12 @@ def test_a_network_or_data_without_a_cut_is_refused(tmp_path, task):
 def test_what_needs_rows_of_its_own_is_refused(tmp_path, changed):
     with pytest.raises(ConfigError, match=rf'federation\.{next(iter(changed))}: expected none beside .*"columns"'):
         plan_in(tmp_path, **changed)
+
+
+def test_parties_compute_on_the_processor(tmp_path):
+    tree = plan_in(tmp_path).model_dump(exclude_none=True, exclude={"defenses"})
+    with pytest.raises(ConfigError, match="parties compute on the processor, got cuda"):
+        parse_settings(FederationPlan, {**tree, "device": "cuda"})
 
 
 def test_a_party_whose_numbers_run_away_says_so(tmp_path):
