@@ -55,8 +55,11 @@ class Columned(Settings):
     @model_validator(mode="before")
     @classmethod
     def _nothing_is_averaged(cls, values: Any) -> Any:
-        columns = isinstance(values, dict) and values.get("partition") == "columns"
-        return {"strategy": NO_STRATEGY, **values} if columns else values
+        """Also where the usual strategy is named, as the run config of `flwr run` and a grid over partitions do."""
+        if not (isinstance(values, dict) and values.get("partition") == "columns"):
+            return values
+        usual = cls.model_fields["strategy"].default
+        return {**values, "strategy": NO_STRATEGY} if values.get("strategy", usual) == usual else values
 
     @model_validator(mode="after")
     def _columns_of_parties(self) -> "Columned":

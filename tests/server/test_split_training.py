@@ -9,6 +9,7 @@ from fedleak.clients.party import Held, Place
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError, FederationError
+from fedleak.experiment.grid import parse_campaign
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.facts import LocalTraining
@@ -16,6 +17,7 @@ from fedleak.learning.training import batch_order, train_locally
 from fedleak.randomness import generator
 from fedleak.recording.diary import RELAY, read_columns, read_diary, stem_of
 from fedleak.settings.base import parse_settings
+from fedleak.settings.columns import NO_STRATEGY
 from fedleak.tasks import hardened, initial_weights
 
 
@@ -152,6 +154,15 @@ def test_a_network_or_data_without_a_cut_is_refused(tmp_path, task):
 def test_what_needs_rows_of_its_own_is_refused(tmp_path, changed):
     with pytest.raises(ConfigError, match=rf'federation\.{next(iter(changed))}: expected none beside .*"columns"'):
         plan_in(tmp_path, **changed)
+
+
+def test_the_usual_strategy_stands_for_none_where_it_cannot_be_left_out(tmp_path):
+    """As in the app's own config, of which `flwr run -c` changes keys and removes none."""
+    config = {**plan_in(tmp_path).to_run_config(), "federation.strategy": "FedAvg"}
+    plan = FederationPlan.from_run_config(config)
+    assert plan.federation.strategy == NO_STRATEGY
+    grid = {"name": "both", "task": "digits-mlp", "federation": {"partition": ["rows", "columns"], "clients": 2}}
+    assert [one.experiment.federation.strategy for one in parse_campaign(grid).points] == ["FedAvg", NO_STRATEGY]
 
 
 def test_parties_compute_on_the_processor(tmp_path):
