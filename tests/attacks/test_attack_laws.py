@@ -16,7 +16,10 @@ from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.settings.adversary import TrainingFact
 
-COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
+COUNTS = {
+    "steps": 3, "restarts": 1, "iterations": 2, "epochs": 2, "shadows": 10, "hidden": 16, "training_steps": 4,
+    "samples": 2000, "descents": 50,
+}  # fmt: skip
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
 OURS = [cls for cls in attacks if cls.__module__.startswith("fedleak.attacks.")]
 NAMES = [cls.name for cls in OURS if issubclass(Observation, cls.declared)]
@@ -38,7 +41,7 @@ class Trial:
 
 def quick(name: str) -> Attack:
     cls = attacks.get(name)
-    short = {"use": "inverting-gradients", "steps": 4}
+    short = {"use": "inverting-gradients", "steps": 3}
     if name == "best-of":
         return attacks.build(name, {"attack": short, "restarts": 2})
     if name == "mask-search":
