@@ -1,6 +1,6 @@
 """What holds for every attack on updates: same dice same guess, nothing changed, honest failure on empty ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import get_args
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedleak.attacks.label_inference import learned_counts
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
@@ -68,6 +69,14 @@ def same(one: Reconstruction, other: Reconstruction) -> bool:
         for goal, guess in one.guesses.items()
     )
     return equal and repr(one.mismatch) == repr(other.mismatch) and one.failure == other.failure
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_batches() -> Iterator[None]:
+    """Of those that labels are learned from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned_counts, "MOST_NUMBERS", 1)
+        yield
 
 
 # Fixtures of the module's scope as parameters: pytest then asks every law of one attack and network in a row, and the
