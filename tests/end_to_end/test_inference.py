@@ -24,13 +24,13 @@ TREE = {
     "seed": 3,
     "task": "digits-mlp",
     "metrics": [*INFERENCE, "psnr"],
-    "federation": {"clients": 5, "batch_size": 4, "rounds": 2},
+    "federation": {"clients": 4, "batch_size": 4, "rounds": 2},
     "adversary": {"auxiliary": 64},
     "attacks": [
         {"use": "update-cosine"},
         {"use": "loss-trajectory"},
         {"use": "source-inference"},
-        {"use": "property-inference", "shadows": 20},
+        {"use": "property-inference", "shadows": 6},
     ],
     "defenses": [
         {"name": "none"},
@@ -63,7 +63,7 @@ def test_members_are_found_without_a_defense_and_not_behind_noise(finished):
     assert bare.mean > 0.9
     assert bare.beats_guessing
     assert (bare.prior, bare.no_access) == (0.5, 0.5)
-    assert len(bare.samples) == 40
+    assert len(bare.samples) == 32
     assert 0.35 < noisy.mean < 0.65
     rate = figure(finished.rows, "none", "update-cosine", "membership-tpr")
     assert rate.prior == pytest.approx(0.01)
