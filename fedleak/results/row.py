@@ -117,7 +117,7 @@ class Row:
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold: a figure that is not finite becomes null, rare counts of 0 are left out."""
-        return {key: finite_or_null(value) for key, value in asdict(self).items() if value or key not in RARE}
+        return {key: finite_or_null(value) for key, value in vars(self).items() if value or key not in RARE}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Row":

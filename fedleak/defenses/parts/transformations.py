@@ -1,11 +1,12 @@
 """The transformations of images that augmentation as a defense chooses from (https://arxiv.org/abs/2011.12505)."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from math import atan, degrees
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision.transforms.v2.functional as transforms
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -22,19 +23,30 @@ SEARCHED = (
 """Those that the paper searches, in its order, each with its level from 0 to 9."""
 MOVES = ("rotate", "shear_y", "translate_x", "translate_y")
 """Those that move pixels, and some of them out of the picture."""
+
+
+@cache
+def _torchvision() -> Any:
+    """Its transformations."""
+    # Imported here: torchvision takes seconds to import, and every command reads the catalog of defenses.
+    from torchvision.transforms.v2 import functional
+
+    return functional
+
+
 ENHANCED: dict[str, Callable[[Images, float], Images]] = {
-    "color": transforms.adjust_saturation,
-    "contrast": transforms.adjust_contrast,
+    "color": lambda images, strength: _torchvision().adjust_saturation(images, strength),
+    "contrast": lambda images, strength: _torchvision().adjust_contrast(images, strength),
     "sharpness": lambda images, strength: _sharpened(images, strength),
-    "brightness": transforms.adjust_brightness,
+    "brightness": lambda images, strength: _torchvision().adjust_brightness(images, strength),
 }
 UNSIGNED: dict[str, Callable[[Images, int], Images]] = {
     "rotate": lambda images, level: _moved(images, turn=30 * level / 9),
-    "posterize": lambda images, level: _sloping(images, transforms.posterize(images, round(8 - 4 * level / 9))),
-    "solarize": lambda images, level: transforms.solarize(images, min(1.0, 256 / 255 * (1 - level / 9))),
+    "posterize": lambda images, level: _sloping(images, _torchvision().posterize(images, round(8 - 4 * level / 9))),
+    "solarize": lambda images, level: _torchvision().solarize(images, min(1.0, 256 / 255 * (1 - level / 9))),
     "autocontrast": lambda images, level: _stretched(images),  # noqa: ARG005
-    "equalize": lambda images, level: _sloping(images, transforms.equalize(images)),  # noqa: ARG005
-    "invert": lambda images, level: transforms.invert(images),  # noqa: ARG005
+    "equalize": lambda images, level: _sloping(images, _torchvision().equalize(images)),  # noqa: ARG005
+    "invert": lambda images, level: _torchvision().invert(images),  # noqa: ARG005
 }
 
 
@@ -77,7 +89,7 @@ def _step_back(images: Images, kind: str, level: int, way: int) -> Images:
     if kind in ENHANCED:
         return ENHANCED[kind](images, 1 / _strength(level, way))
     if kind in UNSIGNED:
-        return transforms.invert(images) if kind == "invert" else images
+        return _torchvision().invert(images) if kind == "invert" else images
     return _step(images, kind, level, -way)
 
 
@@ -120,6 +132,7 @@ def _stretched(images: Images) -> Images:
 
 def _moved(images: Images, across: int = 0, down: int = 0, lean: float = 0.0, turn: float = 0.0) -> Images:
     """Moved by whole pixels, sheared along the vertical, turned by degrees; black where there was nothing."""
+    transforms = _torchvision()
     moved: Images = transforms.affine(
         images,
         angle=turn,
