@@ -15,7 +15,7 @@ from fedleak.federation import wire
 from fedleak.federation.outcome import Evaluation, failure_of_all
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.split import ACTIVE
-from fedleak.learning.training import LocalTraining, batch_order, batches_in, steps_in
+from fedleak.learning.training import LocalTraining, batch_order, batches_in, require_values_to_normalize, steps_in
 from fedleak.learning.weights import NamedTensors
 from fedleak.randomness import generator
 
@@ -48,6 +48,7 @@ class SplitTraining:
         Raises where no round came to its end and the experiment did not ask for that.
         """
         self.counts = self._count()
+        self._require_batches()
         plateau, lost = Plateau(self.plan.utility.patience), []
         for round in range(1, self.plan.rounds + 1):
             try:
@@ -61,6 +62,12 @@ class SplitTraining:
                 break
         if len(lost) == self.plan.rounds and not all(one.planned for one in self.roster.failures):
             raise lost[0]
+
+    def _require_batches(self) -> None:
+        """Refuses, before anything is trained, batches that there are no rows for or BatchNorm cannot normalize."""
+        for round in (1, self.plan.rounds):
+            rows, training = self._rows(round, self.plan.training(round).training())
+            require_values_to_normalize(self.plan.public_task(), len(rows), training)
 
     def _train(self, round: int) -> None:
         training = self.plan.training(round).training()

@@ -1,9 +1,11 @@
 """Split training over Flower: it is the joint network's SGD, and each holder's diary has what it saw and no more."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from fedleak.clients.party import Held, Place
 from fedleak.contracts.chain import Chain
@@ -16,15 +18,20 @@ from fedleak.learning.facts import LocalTraining
 from fedleak.learning.training import batch_order, train_locally
 from fedleak.randomness import generator
 from fedleak.recording.diary import RELAY, read_columns, read_diary, stem_of
-from fedleak.settings.base import parse_settings
+from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.columns import NO_STRATEGY
 from fedleak.tasks import hardened, initial_weights
 
 
-def plan_in(folder: Path, task: str = "digits-mlp", **federation) -> FederationPlan:
+def plan_in(folder: Path, task: str | Table = "digits-mlp", **federation) -> FederationPlan:
     settings = {"partition": "columns", "clients": 2, "rounds": 2, "batch_size": 8, "batches": 4, "momentum": 0.9}
     tree = {"task": task, "recordings": str(folder / "seen"), "vault": str(folder / "vault"), "utility": {"rounds": 1}}
     return parse_settings(FederationPlan, {**tree, "federation": {**settings, **federation}})
+
+
+def normalized(shape, classes):
+    width = math.prod(shape)
+    return nn.Sequential(nn.Flatten(), nn.Linear(width, 8), nn.BatchNorm1d(8), nn.Linear(8, classes))
 
 
 def diary(plan: FederationPlan, who, round: int = 1):
@@ -163,6 +170,22 @@ def test_the_usual_strategy_stands_for_none_where_it_cannot_be_left_out(tmp_path
     assert plan.federation.strategy == NO_STRATEGY
     grid = {"name": "both", "task": "digits-mlp", "federation": {"partition": ["rows", "columns"], "clients": 2}}
     assert [one.experiment.federation.strategy for one in parse_campaign(grid).points] == ["FedAvg", NO_STRATEGY]
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"federation": {"batches": "all", "batch_size": 8, "examples": 9}}, "cannot normalize a batch of one"),
+        ({"utility": {"rounds": 1, "batch_size": 5000}}, "rows, and a round takes"),
+    ],
+)
+def test_batches_of_any_round_are_refused_before_the_first(tmp_path, changed, sentence):
+    plan = plan_in(tmp_path, {"data": "digits", "network": f"{__name__}:normalized"}, cut=2)
+    tree = plan.model_dump(exclude_none=True, exclude={"defenses"})
+    tree = {key: {**tree[key], **changed[key]} if key in changed else value for key, value in tree.items()}
+    with pytest.raises(ConfigError, match=sentence):
+        run_federation(parse_settings(FederationPlan, tree))
+    assert not list(Path(plan.recordings).glob("round-*"))
 
 
 def test_parties_compute_on_the_processor(tmp_path):
