@@ -173,12 +173,15 @@ def require_nothing_frozen_in(path: Path, stranger: Stranger) -> None:
 @pytest.mark.usefixtures("own_modules")
 @pytest.mark.parametrize("stranger", [FLOWERS], ids=["flowers"], indirect=True)
 def test_other_code_is_another_run(folder: Path, stranger: Stranger) -> None:
-    fedleak("run", folder / "experiment.toml", "--out", folder / "run")  # unless the test above has done it here
-    before = len(read_results(folder / "run" / "results.jsonl"))
-    assert "was there already" in fedleak("run", folder / "experiment.toml", "--out", folder / "run")
+    run = folder / "labels"
+    few = ("--set", 'attacks=[{use="auto-labels"}]', "--set", 'defenses=[{name="none"}]')
+    words = ("run", folder / "experiment.toml", "--out", run, *few)
+    fedleak(*words)
+    before = len(read_results(run / "results.jsonl"))
+    assert "was there already" in fedleak(*words)
     source = folder / f"{stranger.module}.py"
     source.write_text(source.read_text().replace("\n\n\n", "\n\n\nCHANGED = 1\n\n\n", 1))
-    command = [sys.executable, "-m", "fedleak", "run", folder / "experiment.toml", "--out", folder / "run"]
-    again = subprocess.run(command, capture_output=True, text=True, check=True)  # modules are imported once a process
+    command = [sys.executable, "-m", "fedleak", *words]  # modules are imported once a process
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "was there already" not in again.stdout + again.stderr
-    assert len(read_results(folder / "run" / "results.jsonl")) == before
+    assert len(read_results(run / "results.jsonl")) == before

@@ -308,7 +308,7 @@ def test_answers_of_others_or_of_other_rounds_are_refused(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(STAGES), st.integers(0, 3), st.one_of(st.binary(), st.integers(), st.text(), st.lists(st.floats()))
 )
