@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
@@ -18,6 +19,23 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 def batch_norms(network: nn.Module) -> dict[str, BatchNorm]:
     """The BatchNorm layers of a network by their place in it."""
     return {place: layer for place, layer in network.named_modules() if isinstance(layer, BatchNorm)}
+
+
+def called(network: nn.Module, state: Mapping[str, Tensor], *arguments: Any) -> Any:
+    """What the network returns on these weights in the place of its own, tied ones given under one of their names.
+
+    Torch's `functional_call` ties names: where one layer comes twice, it would leave the given weights in the network.
+    """
+    names: dict[int, list[str]] = {}
+    for place, module in network.named_modules():  # each once
+        for name, own in (*module._parameters.items(), *module._buffers.items()):
+            if own is not None:
+                names.setdefault(id(own), []).append(f"{place}.{name}" if place else name)
+    given = dict(state)
+    for tied in names.values():
+        if len(tied) > 1 and (known := [name for name in tied if name in state]):
+            given |= {name: state[known[0]] for name in tied if name not in state}
+    return functional_call(network, given, arguments, tie_weights=False)
 
 
 class StandardNormal(nn.Module):

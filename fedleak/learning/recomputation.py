@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from fedleak.learning.layers import has_hooks
+from fedleak.learning.layers import called, has_hooks
 
 RUN = 4
 """Layers without layers of their own that are one block where they stand in a row."""
@@ -73,7 +72,7 @@ def _again(piece: nn.Module, given: tuple[Any, ...]) -> Any:
     def run(*values: Tensor) -> Any:
         rest = iter(values)
         arguments = tuple(next(rest) if isinstance(one, Tensor) else [next(rest) for _ in one] for one in given)
-        return functional_call(piece, {**dict(zip(parameters, rest, strict=True)), **buffers}, arguments)
+        return called(piece, {**dict(zip(parameters, rest, strict=True)), **buffers}, *arguments)
 
     def repeat(*values: Tensor) -> Any:
         with torch.random.fork_rng(devices=[]):

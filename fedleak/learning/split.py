@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from fedleak.learning.facts import Mode
+from fedleak.learning.layers import called
 from fedleak.learning.loss import Criterion
 from fedleak.learning.weights import NamedTensors, Weights
 
@@ -160,5 +160,5 @@ def _called(module: nn.Module, weights: Weights, prefix: str, inputs: Tensor, mo
     """A part of the network on the weights of the whole that begin with its name."""
     module.train(mode == "train")
     state = {name.removeprefix(prefix): one for name, one in weights.state_dict().items() if name.startswith(prefix)}
-    outputs: Tensor = functional_call(module, state, (inputs,))
+    outputs: Tensor = called(module, state, inputs)
     return outputs

@@ -7,10 +7,9 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
-from fedleak.learning.layers import scores_in
+from fedleak.learning.layers import called, scores_in
 from fedleak.learning.loss import Criterion, CrossEntropy
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, space_of
@@ -76,7 +75,7 @@ class Task:
         first = next((state[name] for name, _ in self.network.named_parameters()), inputs)
         if first.is_floating_point():
             inputs = inputs.to(first.dtype)
-        return scores_in(functional_call(self.network, state, (inputs,)))
+        return scores_in(called(self.network, state, inputs))
 
     def loss(
         self,
