@@ -26,7 +26,19 @@ def main() -> None:
     if os.environ.get(COMPLETE):  # asked here, because typer's own way expects commands that its installer wrote
         sys.exit(shell_complete(get_command(app), {}, "fedleak", COMPLETE, os.environ[COMPLETE]))
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(app())
+    try:
+        sys.exit(app())
+    finally:
+        _let_go()
+
+
+def _let_go() -> None:
+    """What a full standard error could not take goes: Python would try once more at the end, and exit with 120."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

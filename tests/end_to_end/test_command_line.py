@@ -317,7 +317,7 @@ def test_a_run_that_nobody_listens_to_still_runs_and_without_unicode_loses_the_a
     shutil.copytree(ran[0], tmp_path / "run")
     words = f"run {tmp_path / 'run' / 'experiment.toml'} --out {tmp_path / 'run'} {stderr}"
     command = ["bash", "-c", f'"{sys.executable}" -c "from fedleak.cli import main; main()" {words}']
-    ascii = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ascii = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=ascii)
     assert done.returncode == 0
     assert "analytic-linear" in done.stdout

@@ -42,8 +42,8 @@ def test_a_good_experiment_builds() -> None:
         ({"federation": {"clients": "four"}}, "federation.clients: expected a valid integer, got 'four'"),
         ({"federation": {"clients": 0}}, "federation.clients: expected greater than or equal to 1, got 0"),
         (
-            {"federation": {"partition": "iid"}},
-            "federation.partition: unknown field; did you mean 'partitioner'?",
+            {"federation": {"partitoner": "iid"}},
+            "federation.partitoner: unknown field; did you mean 'partitioner'?",
         ),
         ({"seed": "one"}, "seed: expected a valid integer, got 'one'"),
         ({"defenses": [{"name": "x"}, {"name": "x"}]}, "defenses: each needs a name of its own, got x, x"),
