@@ -106,6 +106,7 @@ def test_the_experiment_on_a_released_model_is_one(tmp_path: Path) -> None:
     assert experiments[0].models == (20,)
 
 
+@pytest.mark.slow
 def test_the_audit_of_an_api_runs(capsys: pytest.CaptureFixture[str]) -> None:
     task, splits = task_of("digits-mlp"), load(source_of("digits-mlp"))
     weights = initial_weights("digits-mlp", 0)

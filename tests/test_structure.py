@@ -81,6 +81,7 @@ def package_without_docstring(root: Path) -> None:
     put(root, "server/__init__.py", "")
 
 
+@pytest.mark.slow
 def test_this_tree_keeps_every_promise(structure: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert structure.main(ROOT) == 0, capsys.readouterr().out
     assert "BROKEN" not in capsys.readouterr().out
@@ -119,6 +120,7 @@ def test_a_broken_promise_is_a_sentence(
     assert broken[0].startswith(f"BROKEN: {sentence}")
 
 
+@pytest.mark.slow
 def test_files_of_this_tree_in_a_circle_are_found(structure: ModuleType, tmp_path: Path) -> None:
     """The same in a copy of what there is: the lowest file imports the highest."""
     for package in PACKAGES:

@@ -122,6 +122,7 @@ def observation(network: str, fresh: Fresh) -> Observation:
     return fresh(network)
 
 
+@pytest.mark.slow
 def test_same_dice_same_guess_and_nothing_is_changed(trial: Trial) -> None:
     assert same(trial.first, trial.second)
     assert not trial.changed
@@ -153,6 +154,7 @@ def test_an_update_without_information_fails_with_a_reason(name, observation, wi
         assert words in guess.failure or guess.failure == trial.first.failure
 
 
+@pytest.mark.slow
 def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_update) -> None:
     vector = observation.update.vector()
     garbage = (torch.rand(vector.shape, generator=generator("mask")) - 0.5) * 2**15
@@ -163,6 +165,7 @@ def test_a_masked_update_gives_some_guess_or_a_reason(name, observation, with_up
         assert torch.isfinite(guess.inputs).all()
 
 
+@pytest.mark.slow
 def test_everything_may_be_unknown(name, observation) -> None:
     unknown = LocalTraining().hiding(get_args(TrainingFact))
     context = {"cohort": (0, 1), "auxiliary": None, "others": (), "candidates": None}

@@ -58,6 +58,7 @@ def seen(task: Task, observe: Callable[..., Observation]) -> Callable[[int], Obs
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_UPDATES)
 @pytest.mark.parametrize("examples", [1, 3])
 def test_an_attack_guesses_rows_or_says_why_not(name: str, examples: int, task: Task, seen) -> None:

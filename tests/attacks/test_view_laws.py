@@ -112,6 +112,7 @@ def test_there_is_such_an_attack() -> None:
     assert all(issubclass(attacks.get(name).declared, (Released, Served)) for name in NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_same_dice_same_guess_and_nothing_is_changed(name: str, seen: Seen) -> None:
     view = seen(name)
@@ -122,6 +123,7 @@ def test_same_dice_same_guess_and_nothing_is_changed(name: str, seen: Seen) -> N
     assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen: Seen) -> None:
     view, attack = seen(name), quick(name)
@@ -147,6 +149,7 @@ def test_it_gives_what_it_promises_for_each_that_is_asked_about(name: str, seen:
         assert guess.secrets.isfinite().any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_who_holds_nothing_else_gets_a_guess_or_a_reason(name: str, seen: Seen) -> None:
     for missing in ({"auxiliary": None}, {"classes": (), "candidates": None, "property": "", "shares": ()}):
@@ -154,6 +157,7 @@ def test_who_holds_nothing_else_gets_a_guess_or_a_reason(name: str, seen: Seen) 
         assert guess.failure or any(getattr(guess, kind) is not None for kind in quick(name).targets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 @pytest.mark.parametrize("queries", [0, 1, 10, 300])
 def test_no_attack_asks_beyond_the_budget(name: str, queries: int, seen: Seen) -> None:
@@ -212,6 +216,7 @@ def answer(services: list[Service], far_end: Connection, connection: Connection)
                 connection.send((service.explain(given) if explains else service.ask(given)).numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 def test_of_a_service_in_another_process_it_learns_the_same_to_the_last_bit(name: str, seen: Seen) -> None:
     """So it reads nothing of a service but its answers, and how many are left."""
@@ -234,6 +239,7 @@ CUTS = 12
 """Models or shufflings that a figure of guessing is the mean over."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERSHIP)
 def test_of_a_model_that_trained_on_none_of_them_it_guesses(name: str, trained, seen: Seen, told_apart) -> None:
     """The channel cut: the same attack and knowledge, and a model that no candidate had a part in."""

@@ -101,6 +101,7 @@ def test_a_class_of_the_public_examples_that_the_api_lacks_is_said_to_be_theirs(
         serve(predict, SPLITS.auxiliary, classes=5, queries=50)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_is_one_sentence() -> None:
     """In a Python of its own: here wrong types are caught before they come so far."""
     script = """

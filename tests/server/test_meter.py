@@ -77,6 +77,7 @@ def test_the_adversary_is_not_told_how_long_a_client_took(tmp_path: Path) -> Non
     assert set(recording.metrics) == {"train_loss"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "junk",
     [

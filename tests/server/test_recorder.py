@@ -38,6 +38,7 @@ def recorded(folder: Path, monkeypatch: pytest.MonkeyPatch, ring: dict[str, Any]
     return [read_recording(path) for path in report.recordings]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ring", [{}, NARROW], ids=["64", "32"])
 @pytest.mark.parametrize(
     "spoil",

@@ -111,6 +111,7 @@ def clear_sum(folder: Path, recording: Recording) -> np.ndarray:
 RINGS = [{}, {"ring_bits": 32, "max_value": 0.5}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ring", RINGS, ids=["64", "32"])
 @pytest.mark.parametrize("stage", STAGES)
 def test_who_leaves_before_a_stage_costs_its_own_part_alone(
@@ -171,6 +172,7 @@ def test_a_client_that_fails_is_told_of_and_costs_nobody_else(
     assert np.array_equal(elements(sums(report)[1]), clear_sum(tmp_path, sums(report)[1]))
 
 
+@pytest.mark.slow
 def test_a_share_of_clients_leaves_at_stages_of_its_own(run: Callable[..., FederationReport]) -> None:
     report = run(10, federation={"dropouts": 0.2, "rounds": 4}, chain={**SECAGG, "threshold": 6})
     left = {round: {one.client for one in report.failures if one.round == round} for round in range(1, 5)}
@@ -179,6 +181,7 @@ def test_a_share_of_clients_leaves_at_stages_of_its_own(run: Callable[..., Feder
     assert len(sums(report)) == 4
 
 
+@pytest.mark.slow
 def test_one_client_s_part_is_exact_in_a_sum_of_sixty_four(
     run: Callable[..., FederationReport], tmp_path: Path
 ) -> None:
@@ -234,6 +237,7 @@ NONSENSE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("kind", NONSENSE)
 def test_an_answer_that_is_none_is_refused_and_told_with_client_and_stage(
@@ -278,6 +282,7 @@ def require_spoilt_and_shut(report: FederationReport, folder: Path) -> None:
             assert np.mean(elements(one) == own_vector(folder, one, owner)) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_answers_of_others_or_of_other_rounds_are_refused(
     spoilt: Callable[..., FederationReport], tmp_path: Path, stage: str

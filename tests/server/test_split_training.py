@@ -22,6 +22,8 @@ from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.columns import NO_STRATEGY
 from fedleak.tasks import hardened, initial_weights
 
+pytestmark = pytest.mark.slow  # federations, each of them
+
 
 def plan_in(folder: Path, task: str | Table = "digits-mlp", **federation) -> FederationPlan:
     settings = {"partition": "columns", "clients": 2, "rounds": 2, "batch_size": 8, "batches": 4, "momentum": 0.9}

@@ -42,6 +42,7 @@ def test_it_guesses_images_and_wants_other_messages():
     assert (sratta.requires, sratta.targets) == ({"others"}, {"inputs"})
 
 
+@pytest.mark.slow
 def test_a_masked_client_s_examples_are_found_and_are_its_own(captures):
     masked = [one for one in captures[-4:] if one.observation.masked]
     assert len(masked) == 3
@@ -57,6 +58,7 @@ def test_of_a_sum_everybody_s_are_found_more_than_one_round_gives(captures):
     assert len(found) > len(alone.inputs)
 
 
+@pytest.mark.slow
 def test_where_all_take_part_in_every_round_nobody_is_named():
     everybody = federated(strategy_options={}, batch_size=4)
     *masked, aggregate = everybody[-5:]

@@ -59,6 +59,7 @@ def test_with_the_channel_cut_it_says_what_who_has_no_access_says(name: str, hid
         assert torch.allclose(guess(view, name), without, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODEL_ALONE)
 def test_answers_to_other_questions_tell_nothing(name: str, hiding) -> None:
     asked, rows = hiding

@@ -49,6 +49,7 @@ def test_members_and_others_swapped_give_one_minus_the_figure(view):
     assert found[1] == pytest.approx(1 - found[0], abs=0.1)
 
 
+@pytest.mark.slow
 def test_of_a_model_that_none_of_them_trained_it_guesses(view, batch_of, told_apart):
     """The channel cut: a model of the adversary's own in the place of the released one."""
     own = StackedFederations.drawn(
@@ -62,6 +63,7 @@ def test_of_a_model_that_none_of_them_trained_it_guesses(view, batch_of, told_ap
     assert sum(found) / 12 == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.slow
 def test_shadows_train_on_as_many_records_as_the_model_did_where_that_is_known(view):
     asked = []
 

@@ -6,6 +6,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.view import View
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["gradient", "evolution"])
 def test_each_class_is_found_in_the_order_in_which_it_was_asked_for(search, inverted, likeness):
     attack = attacks.build("c2fmi", {"search": search})

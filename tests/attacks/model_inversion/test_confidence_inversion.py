@@ -29,6 +29,7 @@ def label_alone(probabilities):
 TOLD = Chain((Coarse(resolution=1.0),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "queries"),
     [
@@ -51,6 +52,7 @@ def test_it_needs_no_public_images_in_a_basis_of_cosines(inverted, likeness):
     assert "needs public images" in refused.failure
 
 
+@pytest.mark.slow
 def test_who_knows_that_answers_are_labels_alone_reads_them_as_such(inverted, likeness, trained):
     task, _ = trained
     attack = attacks.build("confidence-inversion", {})

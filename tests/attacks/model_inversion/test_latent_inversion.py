@@ -56,6 +56,7 @@ def test_a_strong_prior_keeps_it_at_the_mean(view):
     assert torch.allclose(made, view.auxiliary.inputs.mean(0).expand_as(made), atol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["principal-components", "autoencoder", "gan"])
 def test_any_generator_will_do(view, name):
     one, two = (guess(view, generator=name).representatives for _ in range(2))

@@ -56,6 +56,7 @@ def test_a_generator_that_has_not_learned_yet_gives_the_public_class_means(seen)
     assert torch.allclose(made, means, atol=0.01)
 
 
+@pytest.mark.slow
 def test_whose_images_they_are_counts_and_what_number_the_client_has_does_not(seen):
     assert not torch.equal(guess(seen, identity=0.0).representatives, guess(seen, identity=1.0).representatives)
     swapped = replace(seen, cohort=(1,), others=tuple(replace(one, cohort=(1 - one.cohort[0],)) for one in seen.others))

@@ -116,6 +116,7 @@ def test_the_channel_cut_gives_what_is_guessed_without_access(versions) -> None:
     assert torch.equal(guess.labels, attacks.build("prior", {}).run(view, generator(0)).labels)
 
 
+@pytest.mark.slow
 def test_shuffled_pairs_of_answers_give_guessing(versions) -> None:
     def shuffled(answers: Tensor) -> Tensor:
         rng = generator("shuffle", answers.sum().item())

@@ -96,6 +96,7 @@ def test_equal_cohorts_give_nobody_away():
         assert "nor do other combinations of the sums" in reason
 
 
+@pytest.mark.slow
 def test_the_more_the_model_moves_the_worse_is_the_guess(still):
     means = []
     for moving in (still, federated(learning_rate=0.01), federated(learning_rate=0.3)):

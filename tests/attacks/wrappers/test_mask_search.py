@@ -49,6 +49,7 @@ def recordings(folder: Path, chain: list[dict[str, Any]], **federation: Any) -> 
     return [read_recording(path) for path in report.recordings]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clients", "options"), [(2, {}), (3, {}), (5, {"num_shares": 3, "reconstruction_threshold": 2})]
 )

@@ -38,6 +38,7 @@ def attained(delta: float, noise: float, size: int, count: int) -> float:
     return float(PLDAccountant(value_discretization_interval=1e-3).compose(event, count).get_epsilon(delta))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_never_below_what_accountants_say_of_the_same_sampler(seed: int) -> None:
     draw = random.Random(seed)

@@ -10,6 +10,8 @@ from fedleak.cli.app import app
 from fedleak.randomness import generator
 from fedleak.results.row import write_results
 
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
+
 
 def noise(seed):
     return torch.rand(120, 1, 8, 8, generator=generator("noise", seed))

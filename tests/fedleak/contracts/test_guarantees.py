@@ -71,6 +71,7 @@ def test_a_smaller_cohort_has_less_of_the_shared_noise() -> None:
     assert more == proven(USERS, MASKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [0.0, 0.2, 0.4])
 @pytest.mark.parametrize("z", [2.0, 5.0])
 def test_shared_noise_of_a_sum_is_never_declared_greater_than_those_that_stay_put_in(lost: float, z: float) -> None:

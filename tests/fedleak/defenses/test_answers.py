@@ -57,6 +57,7 @@ def test_they_are_pure_and_leave_what_they_are_given(name):
         assert torch.equal(value, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("parts", [[1] * 240, [7, 120, 113], [240]], ids=["one by one", "in parts", "at once"])
 def test_a_row_is_treated_the_same_alone_and_with_others(name, parts):

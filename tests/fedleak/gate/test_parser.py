@@ -129,6 +129,7 @@ clauses = st.tuples(
 rules = st.tuples(figures, st.just(" "), st.sampled_from(list(KEEPS)), numbers, clauses).map("".join)
 
 
+@pytest.mark.slow
 @given(rules)
 def test_any_rule_survives_its_text(text):
     rule = parse_rule(text)

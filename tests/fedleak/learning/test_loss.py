@@ -36,6 +36,7 @@ BY_TORCH: tuple[tuple[Criterion, Callable[[Tensor, Tensor], Tensor]], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("criterion", "torchs"), BY_TORCH, ids=lambda one: getattr(one, "words", None))
 @given(st.integers(1, 9), st.integers(0, 99))
 def test_it_is_torch_s(criterion: Criterion, torchs: Callable[[Tensor, Tensor], Tensor], count: int, seed: int) -> None:

@@ -206,6 +206,7 @@ def test_an_exact_attack_is_refused_where_the_layer_s_weight_is_not_its_own() ->
         assert "is tied to 'other.weight'" in str(attack(observe(First(), IMAGES, LABELS), name).failure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [nn.DataParallel, lambda network: torch.compile(network, backend="eager")])
 def test_a_network_is_taken_out_of_its_wrapper(wrapped: Callable[[nn.Module], nn.Module]) -> None:
     torch.manual_seed(0)

@@ -40,6 +40,7 @@ def split_by_hand(task, weights, rows, training, seed_key):
     return {name: value for one in held for name, value in one.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parties", [2, 3, 4])
 @pytest.mark.parametrize(
     ("task", "cut"),

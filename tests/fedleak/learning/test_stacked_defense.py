@@ -54,6 +54,7 @@ def alone(asked: StackedFederations, place: int, chain: Chain) -> dict[str, torc
     return weights.parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", [MLP, CONVNET], ids=["mlp", "convnet"])
 @pytest.mark.parametrize(
     "tables",

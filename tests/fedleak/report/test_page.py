@@ -64,6 +64,7 @@ def text(finished):
     return render(page(finished))
 
 
+@pytest.mark.slow
 def test_the_sections_come_in_their_order(text):
     places = [re.search(rf"<h2[^>]*>{section}", text) for section in SECTIONS]
     assert all(places)

@@ -1,11 +1,14 @@
 """What the operator sees, as a section of the page: where a service was asked, and only there."""
 
+import pytest
 import torch
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.randomness import generator
 from fedleak.report.page import page_of, render
 from fedleak.report.traffic import BENIGN, watch
+
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
 
 
 def noise(seed):

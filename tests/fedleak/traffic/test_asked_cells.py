@@ -10,6 +10,8 @@ from fedleak.runs.reading import read_run
 from fedleak.serving.log import write_log
 from fedleak.traffic.asked_cells import asked_cells
 
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
+
 
 def test_each_cell_has_all_that_it_asked_and_none_more(cells):
     for kind, queries in {"usual": 179, "noise": 400, "steps": 400, "few": 5}.items():

@@ -10,6 +10,8 @@ from fedleak.defenses.query_outliers import QueryOutliers
 from fedleak.traffic import audit as module
 from fedleak.traffic.audit import USERS, Audit, Known, audit
 
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
+
 
 def test_each_attack_is_judged_by_each_detector(audited):
     assert list(audited) == ["usual", "noise", "steps", "few"]

@@ -20,6 +20,8 @@ from fedleak.traffic import benign_users
 from fedleak.traffic.detection import FALSE_ALARMS, detection_of
 from fedleak.traffic.trials import joined, trials_of_log, trials_of_users
 
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
+
 USERS = 20
 OUTLIERS = QueryOutliers(trees=20)
 DETECTORS = pytest.mark.parametrize("detector", [Prada(), OUTLIERS], ids=lambda one: one.name)

@@ -18,6 +18,7 @@ def test_a_log_is_as_many_streams_as_it_fills(cells, users, queries, streams):
     assert len(trials_of_log(Prada(), cells["noise"][0].log[:queries], users).scores) == streams
 
 
+@pytest.mark.slow
 def test_single_queries_are_all_judged(cells, users):
     log = cells["noise"][0].log
     trials = trials_of_log(QueryOutliers(), log, users)

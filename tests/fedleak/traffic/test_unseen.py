@@ -10,6 +10,8 @@ from fedleak.statistics.roc import Share
 from fedleak.traffic.audit import Audit
 from fedleak.traffic.unseen import blocked_in_words, unseen_in_words
 
+pytestmark = pytest.mark.slow  # all are about the traffic of a whole run
+
 
 @pytest.fixture(scope="module")
 def noise(audited):

@@ -1,11 +1,13 @@
 """GAN of public images."""
 
+import pytest
 import torch
 
 from fedleak.attacks.parts.generators.gan import fit_gan
 from fedleak.randomness import generator
 
 
+@pytest.mark.slow
 def test_its_images_come_nearer_to_public_ones_and_are_not_all_the_same(linear_task, batch_of):
     public = batch_of(linear_task, 60)
     bright = type(public)(0.6 + 0.4 * public.inputs, public.labels)

@@ -1,5 +1,6 @@
 """Multi-task GAN: what the three judges make of the generator."""
 
+import pytest
 import torch
 
 from fedleak.attacks.parts.learning.multitask_gan import Known, Redrawer, train_against_judges
@@ -26,6 +27,7 @@ def test_at_first_it_redraws_images_as_they_are() -> None:
     assert torch.equal(Redrawer(SPACE)(PUBLIC.inputs), PUBLIC.inputs)
 
 
+@pytest.mark.slow
 def test_it_goes_the_way_that_the_clients_images_differ_from_those_of_others() -> None:
     bright, dark = (redrawn((0.0, 1.0), own).mean() for own in (0.1, -0.1))
     assert dark < PUBLIC.inputs.mean() < bright

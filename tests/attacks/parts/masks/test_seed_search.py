@@ -22,6 +22,7 @@ def hidden(signs: tuple[int, ...], places: list[int], modulus: int = MODULUS) ->
     return Masked(elements=elements, weight=12345, greatest=min(STEPS, modulus // 4), modulus=modulus), below
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signs", SIGNS, ids=str)
 @pytest.mark.parametrize("modulus", [2**32, 2**24])
 def test_the_masks_are_found_and_what_is_below_is_exact(signs: tuple[int, ...], modulus: int) -> None:

@@ -10,6 +10,7 @@ from fedleak.attacks.parts.masks.twister import BLOCK, every_first_output, first
 from fedleak.progress import listening
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4), st.integers(1, 40))
 def test_outputs_are_those_of_numpy(seeds: list[int], count: int) -> None:
     drawn = first_outputs(np.array(seeds, np.uint32), count)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from fedleak.attacks.parts.records.shadow_scores import likelihood_ratio, log_odds, scores_of
@@ -22,6 +23,7 @@ def views(overfit, release, batch_of, bank=None):
     return replace(first, round=3, earlier=(replace(first, candidates=None),))
 
 
+@pytest.mark.slow
 def test_of_one_version_it_is_the_ratio_of_lira(overfit, release, batch_of) -> None:
     view = views(overfit, release, batch_of)
     odds = log_odds(scores_of(view.task, view.weights, view.candidates), view.candidates)
@@ -30,6 +32,7 @@ def test_of_one_version_it_is_the_ratio_of_lira(overfit, release, batch_of) -> N
         assert torch.allclose(one, likelihood_ratio(view, view.candidates, odds, 8, online=online))
 
 
+@pytest.mark.slow
 def test_shadows_go_on_from_one_release_to_the_next(overfit, release, batch_of) -> None:
     asked = []
 
