@@ -249,6 +249,7 @@ def test_of_a_model_that_trained_on_none_of_them_it_guesses(name: str, trained, 
     assert sum(found) / CUTS == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*MEMBERSHIP} & {*ASKING}))
 def test_from_answers_to_other_questions_it_tells_no_member(name: str, overfit, serve, told_apart, batch_of) -> None:
     """But for which classes are frequent among the answers, which is as frequent as it was, and among these members."""

@@ -85,6 +85,7 @@ def test_a_run_without_it_has_no_stages(lying_server: Serve) -> None:
         assert "the run has none; this client refuses" in lying_server().refusal(stage, 0, b"x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES[1:])
 @pytest.mark.parametrize("question", [None, b"", b"x", bytes(200)], ids=["nothing", "empty", "short", "zeros"])
 def test_what_is_no_question_is_refused_in_a_sentence(lying_server: Serve, stage: str, question: Any) -> None:
@@ -144,6 +145,7 @@ LIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "layout", "lie", "sentence"), LIES)
 def test_a_lie_is_refused_in_its_sentence_and_the_others_end_the_round(
     lying_server: Serve, stage: str, layout: Any, lie: Any, sentence: str

@@ -73,6 +73,7 @@ def test_the_same_command_goes_on_from_there(ran):
     assert "federation 'none' was there already" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_run_s_table_as_json_stands_alone_on_stdout(ran):
     folder, _ = ran
     said = invoke("run", folder / "experiment.toml", "--out", folder, "--format", "json")

@@ -94,6 +94,7 @@ def by_metric(guess, capture: Capture) -> dict[str, float]:
     return {one.metric: one.value for one in score(guess, capture)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "decibels"),
     [

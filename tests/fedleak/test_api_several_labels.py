@@ -49,6 +49,7 @@ def rows(*sets: tuple[int, ...]) -> Tensor:
     return torch.tensor([[int(label in own) for label in range(LABELS)] for own in sets])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 @settings(max_examples=12)
 @given(chosen=SETS)

@@ -45,6 +45,7 @@ def test_the_model_is_recorded_after_the_rounds_that_release_it(
     assert all(one.views == {Released, Served} for one in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [[], [{"use": "clipping", "max_norm": 0.1}], MASKED])
 def test_a_released_model_is_what_the_next_round_begins_with(tmp_path: Path, chain: list[dict[str, Any]]) -> None:
     found = recorded(plan_in(tmp_path, federation={**FEDERATION, "release": "every"}, chain=chain))

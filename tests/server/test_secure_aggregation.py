@@ -262,6 +262,7 @@ def test_an_answer_that_is_none_is_refused_and_told_with_client_and_stage(
     assert np.array_equal(elements(total), clear_sum(tmp_path, total))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_reply_at_all_is_a_dropout(spoilt: Callable[..., FederationReport], tmp_path: Path, stage: str) -> None:
     report = spoilt(lambda here, client, answer: None if (here, client) == (stage, 1) else answer)

@@ -31,6 +31,7 @@ def auc(made: torch.Tensor, rows, places: slice = slice(None)) -> float:
     return float(ColumnAUC().per_row(made[places], true[places]).mean())
 
 
+@pytest.mark.slow
 def test_with_the_channel_cut_it_says_what_an_imputer_says(hiding) -> None:
     view = hiding[0](view=Released)
     silent = Weights({name: torch.zeros_like(value) for name, value in view.weights.parameters.items()}, {})

@@ -41,6 +41,7 @@ def guess(view, name="boundary-distance", **options):
     return attacks.build(name, given).run(view, generator(0))
 
 
+@pytest.mark.slow
 def test_labels_of_copies_tell_more_than_the_label_alone(overfit, serve, told_apart):
     task, candidates = overfit
     view = serve(task, 1300, label, candidates=candidates, **KNOWN)

@@ -29,11 +29,13 @@ def view(overfit, release, batch_of):
     return release(task, candidates=candidates, **known)
 
 
+@pytest.mark.slow
 def test_members_are_told_from_others(view, told_apart):
     assert told_apart(guess(view)) > 0.95
     assert told_apart(guess(view, online=False)) > 0.8
 
 
+@pytest.mark.slow
 def test_members_and_others_swapped_give_one_minus_the_figure(view):
     """Of the same candidates and the same shadows: a model that was trained on the last forty in place of the first."""
     others = view.candidates[torch.arange(60, 100)]

@@ -17,6 +17,7 @@ def guess(view, name="served-lira"):
     return attacks.build(name, {"shadows": 12}).run(view, generator(0))
 
 
+@pytest.mark.slow
 def test_all_confidences_are_as_good_as_the_weights(overfit, serve, release, told_apart):
     task, candidates = overfit
     served = told_apart(guess(serve(task, 100, candidates=candidates, **KNOWN)))

@@ -14,6 +14,7 @@ def test_each_class_is_found_in_the_order_in_which_it_was_asked_for(search, inve
     assert likeness(inverted(attack, 600, classes=(0, 3))[1]) == [0, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made_by", ["autoencoder", "gan"])
 def test_a_generator_may_be_a_network(made_by, inverted, trained):
     task, _ = trained

@@ -45,6 +45,7 @@ def test_each_class_is_found_in_the_order_in_which_it_was_asked_for(options, que
     assert likeness(inverted(attack, queries, classes=(0, 3, 1))[1]) == [0, 3, 1]
 
 
+@pytest.mark.slow
 def test_it_needs_no_public_images_in_a_basis_of_cosines(inverted, likeness):
     attack = attacks.build("confidence-inversion", {"basis": "cosines", "dimensions": 30})
     assert likeness(inverted(attack, 300, auxiliary=None)[1]) == [3, 0]

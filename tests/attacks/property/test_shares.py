@@ -94,6 +94,7 @@ def accuracy(guesses: list[Reconstruction], truths: list[Batch], view: Released)
     return sum(one.value for one in scores) / len(scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("meta-classifier", 0.5), ("sorted-neurons", 0.6), ("deep-sets", 0.9)])
 def test_shares_are_told_apart(name: str, least: float, models, guessed) -> None:
     """Weights in a row tell less: of forty models nearly nothing."""

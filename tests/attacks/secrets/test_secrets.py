@@ -31,6 +31,7 @@ def seen(name: str, typing, **known):
     return typing(attacks.get(name).declared, **{"queries": 100_000, **known})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_MODELS + ON_SERVICES)
 def test_a_secret_that_was_typed_often_is_the_first_guess(name: str, typing, exposed) -> None:
     view = seen(name, typing)

@@ -86,6 +86,7 @@ def told(views: list[Any], labels: list[int], **options: Any) -> float:
 LABELS = [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_the_label_of_one_new_example_is_told(versions) -> None:
     assert told([versions(label) for label in LABELS], LABELS) == 1.0
 
@@ -126,6 +127,7 @@ def test_shuffled_pairs_of_answers_give_guessing(versions) -> None:
     assert told(views, LABELS * 3, shadows=100, epochs=3) < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries", [0, 1, 7, 60, 100])
 def test_both_versions_are_asked_out_of_one_budget(versions, queries: int) -> None:
     view = versions(2, queries=queries)

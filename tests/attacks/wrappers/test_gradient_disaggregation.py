@@ -142,6 +142,7 @@ def test_where_the_attack_fails_on_all_its_reason_is_the_reason(still):
     assert "transformer" in reason
 
 
+@pytest.mark.slow
 def test_membership_is_joined_over_the_clients_of_a_sum(still):
     aggregate = still[-1]
     guess = attack(aggregate, "gradient-disaggregation", attack={"use": "update-cosine"})

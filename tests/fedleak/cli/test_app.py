@@ -94,6 +94,7 @@ def test_an_unknown_command_is_answered_with_a_near_one():
     assert "report" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_plug_in_that_is_not_there_is_answered_with_a_near_one():
     said = invoke("cite", "dgl")
     assert said.exit_code == 2

@@ -80,6 +80,7 @@ def test_so_it_is_whatever_the_clients_and_the_seed(kind: str, clients: int, see
         assert len(together) == len(LABELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_the_same_seed_gives_the_same_shares_and_another_others(kind: str) -> None:
     once, again, other = (shares(seed, kind) for seed in (7, 7, 8))

@@ -46,6 +46,7 @@ def test_parts_are_of_what_is_read_and_the_first_window_of_a_stretch_sees_nothin
     assert {text.decode(examples.inputs[place]) for place in begins} == {" " * text.length}
 
 
+@pytest.mark.slow
 def test_clients_hold_stretches_and_keep_one_of_them(text: Text) -> None:
     examples = load("pydoc-gru").clients
     for kept in (None, 50):

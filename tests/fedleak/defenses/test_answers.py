@@ -46,6 +46,7 @@ def test_these_are_all_there_are():
     } == set(OPTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_they_are_pure_and_leave_what_they_are_given(name):
     defense, request = defenses.build(name, OPTIONS[name]), asked(100)
@@ -73,6 +74,7 @@ def test_a_row_is_treated_the_same_alone_and_with_others(name, parts):
     assert torch.equal(answers, defense.answer(asked(), generator(0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in OPTIONS if issubclass(defenses.get(name), Detector)])
 def test_what_a_detector_worked_out_of_a_past_changes_no_score(name):
     detector, derived = defenses.build(name, OPTIONS[name]), {}

@@ -85,6 +85,7 @@ LOGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOGS)
 @pytest.mark.parametrize("threshold", [0.9, 0.95, 0.98])
 def test_it_blocks_at_the_query_at_which_the_paper_does(digits, name, threshold):

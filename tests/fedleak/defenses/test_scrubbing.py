@@ -87,6 +87,7 @@ def test_texts_that_follow_one_another_in_a_share_are_none_of_each_other() -> No
     assert not any("1984" in one for one in said(scrubbed(two, "{digits}")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format", "gone"), [(FORMAT, True), ("my code is {digits}!", False)])
 def test_a_secret_of_the_format_is_as_good_as_guessed_and_of_another_the_first_guess(format: str, gone: bool) -> None:
     share = with_canary(SPACE.windows(PLAIN), CANARY, 1)

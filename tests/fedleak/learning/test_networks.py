@@ -166,6 +166,7 @@ PER_EXAMPLE = {"use": "dp-sgd", "max_norm": 1e6, "noise_multiplier": 0.0}
 
 
 # Each run of a network under spectral norm moves its estimate, so that examples by themselves are not the batch.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "defense"),
     [*((name, []) for name in MADE), *((name, [PER_EXAMPLE]) for name in MADE if "spectral" not in name)],

@@ -195,6 +195,7 @@ def test_a_query_cannot_take_all_the_memory(folder):
         values(folder, "SET memory_limit = '100GB'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sql",
     [

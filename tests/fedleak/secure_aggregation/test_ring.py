@@ -27,6 +27,7 @@ def test_elements_are_signed_numbers(element: int, bits: int) -> None:
     assert numbers.counts(7, -1).view(f"i{bits // 8}").tolist() == [7, -1]
 
 
+@pytest.mark.slow
 @given(st.floats(1e-6, 1e6), st.integers(1, 1000), st.sampled_from([64, 32]))
 def test_the_most_places_are_those_with_which_nothing_overflows(greatest: float, cohort: int, bits: int) -> None:
     places = most_places(bits, greatest, cohort)

@@ -64,6 +64,7 @@ def test_the_same_input_is_answered_with_the_same_bits_whatever_is_asked_with_it
         assert torch.equal(torch.cat([service.ask(part) for part in INPUTS.split(parts)]), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [[1] * 160, [30, 100, 30]], ids=["one by one", "in parts"])
 def test_under_every_defense_of_answers_a_row_is_answered_the_same_alone_and_with_others(parts):
     tables = (

@@ -70,6 +70,7 @@ def test_one_message_is_too_few(make_row):
     assert (summary.gain, summary.beats_guessing) == (89.0, None)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=30))
 def test_hits_are_tested_as_scipy_does_against_smoothed_guesses(pairs):
     found, guesses = np.array([float(hit) for hit, _ in pairs]), np.array([guess for _, guess in pairs])

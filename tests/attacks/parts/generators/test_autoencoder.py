@@ -1,5 +1,6 @@
 """Decoder of an autoencoder of public images."""
 
+import pytest
 import torch
 
 from fedleak.attacks.parts.generators.autoencoder import fit_autoencoder
@@ -7,6 +8,7 @@ from fedleak.learning.batch import Batch
 from fedleak.randomness import generator
 
 
+@pytest.mark.slow
 def test_it_knows_no_classes_and_comes_near_to_public_images(linear_task, batch_of):
     public = batch_of(linear_task, 60)
     dark = Batch(0.2 * public.inputs, public.labels)

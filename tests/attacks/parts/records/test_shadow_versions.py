@@ -51,6 +51,7 @@ def test_shadows_go_on_from_one_release_to_the_next(overfit, release, batch_of) 
     assert torch.equal(attack.run(view, generator(0)).membership, (first + second).float())
 
 
+@pytest.mark.slow
 def test_members_are_told_from_others(overfit, release, batch_of, told_apart) -> None:
     view = views(overfit, release, batch_of)
     assert told_apart(attacks.build("lira", {"versions": 2, "shadows": 16}).run(view, generator(0))) > 0.9
