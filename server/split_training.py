@@ -79,7 +79,9 @@ class SplitTraining:
             asked = {wire.ROWS: rows[chosen]}
             sent = self._forward(place, asked)
             slopes = self._ask(wire.TOP, {ACTIVE: {**asked, **sent}}, place)[ACTIVE]
-            told = {party: {**asked, wire.SLOPE: slopes[f"{wire.SLOPE}.{party}"]} for party in self._passive}
+            told = {
+                party: {**asked, wire.SLOPE: _in(slopes, f"{wire.SLOPE}.{party}", ACTIVE)} for party in self._passive
+            }
             self._ask(wire.BACKWARD, told, place)
             self.last = {wire.LAST_ROUND: round, wire.LAST_STEP: step}
 
@@ -104,7 +106,8 @@ class SplitTraining:
     def _forward(self, place: dict[str, Any], asked: NamedTensors) -> NamedTensors:
         """What each passive party sends, by the name that the active one knows it under."""
         answers = self._ask(wire.FORWARD, dict.fromkeys(self._passive, asked), place)
-        return {f"{wire.EMBEDDING}.{party}": answer[wire.EMBEDDING] for party, answer in answers.items()}
+        sent = {party: _in(answer, wire.EMBEDDING, party) for party, answer in answers.items()}
+        return {f"{wire.EMBEDDING}.{party}": embedding for party, embedding in sent.items()}
 
     def _assess(self, round: int) -> dict[str, float]:
         """The joint network on the rows of the test split; nothing where a party does not answer, which is counted."""
@@ -151,6 +154,13 @@ class SplitTraining:
                 told[-1:], f"round {place[wire.ROUND]}{step}: no answer of party {gone[0]} to '{kind}'"
             )
         return {party: came[party].content for party in tensors}
+
+
+def _in(answer: NamedTensors, name: str, party: int) -> Tensor:
+    """What a party was asked for; raises `FederationError` where its answer has no such thing."""
+    if name not in answer:
+        raise FederationError(f"party {party} answered without '{name}', with {', '.join(answer) or 'nothing'}")
+    return answer[name]
 
 
 def seed_key(plan: FederationPlan, round: int) -> tuple[int | str, ...]:

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from fedleak.clients.active.party import ActiveParty
 from fedleak.clients.party import Held, Place
+from fedleak.clients.passive.party import PassiveParty
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError, FederationError
@@ -199,3 +201,12 @@ def test_parties_compute_on_the_processor(tmp_path):
 def test_a_party_whose_numbers_run_away_says_so(tmp_path):
     with pytest.raises((FederationError, Exception), match="not finite"):
         run_federation(plan_in(tmp_path, learning_rate=1e30, rounds=1))
+
+
+@pytest.mark.parametrize("kind", ["forward", "top"])
+def test_a_party_that_answers_something_else_is_named(tmp_path, monkeypatch, kind):
+    other = {"something": torch.zeros(1)}
+    party = {"forward": PassiveParty, "top": ActiveParty}[kind]
+    monkeypatch.setattr(party, kind, lambda _: other)
+    with pytest.raises(FederationError, match=r"party \d answered without '(embedding|slope\.1)', with something"):
+        run_federation(plan_in(tmp_path, rounds=1))
