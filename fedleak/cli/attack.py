@@ -152,9 +152,9 @@ def _scores(
 
 def _print_scores(scores: list[Score]) -> None:
     """What the metrics say that can judge such a guess, or of none of them why not."""
-    shown = [one for one in scores if one.applicable] or scores
-    width = max([WIDTH, *(len(one.metric) for one in shown)])
-    for score in shown:
+    judged = [one for one in scores if one.applicable] or scores
+    width = max([WIDTH, *(len(one.metric) for one in judged)])
+    for score in judged:
         better = "higher" if score.higher_is_better else "lower"
         if math.isnan(score.value):
             typer.echo(f"{score.metric:<{width}} -  ({score.reason})")

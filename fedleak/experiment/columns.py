@@ -5,8 +5,21 @@ from collections.abc import Mapping, Sequence
 from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError
 from fedleak.settings.base import Table
+from fedleak.settings.columns import require_nothing_averaged
 from fedleak.settings.federation import PlanSettings
 from fedleak.tasks import hardened
+
+
+def require_no_strategy(tree: Table) -> None:
+    """Raises `ConfigError` where a file names a strategy beside columns, be it the usual one; in a grid of both it may.
+
+    What is not text the parser complains of.
+    """
+    federation = tree.get("federation")
+    if not isinstance(federation, dict) or federation.get("partition") != "columns":
+        return
+    if isinstance(named := federation.get("strategy"), str):
+        require_nothing_averaged(named)
 
 
 def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Mapping[str, Chain]) -> None:

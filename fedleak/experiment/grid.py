@@ -10,6 +10,7 @@ from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis, with_variants
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import experiment_facts
+from fedleak.experiment.columns import require_no_strategy
 from fedleak.experiment.experiment import (
     Experiment,
     check_labels,
@@ -46,6 +47,7 @@ def _list(value: Any) -> list[Any]:
 
 def parse_campaign(tree: Table) -> Campaign:
     """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
+    require_no_strategy(tree)
     base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
     combinations = combinations_of(tree.get("vary"))
     tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None

@@ -92,8 +92,8 @@ def rounds_lost(federations: Iterable[FederationRow]) -> Iterator[str]:
     for defense, rounds in found.items():
         if any(rounds.values()):
             yield (
-                f"Under {defense} {sum(rounds.values())} of {counted(len(rounds), 'round')} were lost, and the model "
-                "learnt nothing in them: where little leaks, little may have been learnt."
+                f"Under {defense} {sum(rounds.values())} of {counted(len(rounds), 'round')} came to no end, and the "
+                "model learnt little or nothing in them: where little leaks, little may have been learnt."
             )
 
 

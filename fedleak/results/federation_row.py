@@ -42,9 +42,7 @@ class FederationRow:
     messages: Annotated[Whole, Meaning("updates that the server recorded in this round")]
     """A revealed sum among them."""
     failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
-    lost: Annotated[Flag, Meaning("whether a protocol could open no sum in this round, so that the model stayed")] = (
-        False
-    )
+    lost: Annotated[Flag, Meaning("whether the round came to no end: no sum was opened, or a party left")] = False
     accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
     loss: Annotated[Figure, Meaning("the same for the loss")]
     trivial: Annotated[

@@ -71,6 +71,15 @@ class Columned(Settings):
         return self
 
 
+def require_nothing_averaged(strategy: str) -> None:
+    """Raises `ConfigError` for a strategy beside columns."""
+    if strategy != NO_STRATEGY:
+        raise ConfigError(
+            f'federation.strategy: expected none beside partition = "columns", where nothing is averaged, got '
+            f"{strategy}; leave it out"
+        )
+
+
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     "federation": (
         *("partitioner", "partitioner_options", "skew", "canary", "strategy_options", "gradient_clipping"),
@@ -84,11 +93,7 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
 
 def require_columns_alone(strategy: str, tables: Mapping[str, Settings]) -> None:
     """Raises `ConfigError` for what makes no sense, or is not there, where clients hold columns."""
-    if strategy != NO_STRATEGY:
-        raise ConfigError(
-            f'federation.strategy: expected none beside partition = "columns", where nothing is averaged, got '
-            f"{strategy}; leave it out"
-        )
+    require_nothing_averaged(strategy)
     for place, names in WITHOUT.items():
         for name in names:
             value, default = getattr(tables[place], name), type(tables[place]).model_fields[name].default

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,6 @@ from fedleak.campaign import cell_job, federation_job
 from fedleak.campaign.events import Events
 from fedleak.campaign.plan import cells_of
 from fedleak.campaign.pool import Pool
-from fedleak.campaign.preload import worker_context
 from fedleak.campaign.workers import InThisProcess, died, lost
 from fedleak.cli.app import app
 from fedleak.clients import client as client_module
@@ -342,18 +340,11 @@ def test_an_address_where_no_cluster_answers_is_one_sentence(tmp_path, monkeypat
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
 @pytest.mark.parametrize("jobs", [1, 2], ids=["one process", "a pool"])
-def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, jobs):
+def test_a_campaign_that_is_killed_again_and_again_ends_with_the_same_results(whole, tmp_path, killed, jobs):
     """Killed as soon as so many cells are there."""
     out = tmp_path / "run"
     for many in (1, 25):
-        process = worker_context().Process(target=run, args=(campaign(), out), kwargs={"jobs": jobs})
-        process.start()
-        deadline = time.monotonic() + 120
-        while len(list(out.glob("reconstructions/*/*/*/*/*.json"))) < many and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert process.is_alive(), "the run was over before it could be killed"
-        process.kill()
-        process.join()
+        killed(out, "reconstructions/*/*/*/*/*.json", many, run, campaign(), out, jobs=jobs)
     assert read_run(out).unfinished > 0
     assert run(campaign(), out, jobs=jobs).exit_status == 0
     assert figures(read_run(out).folder) == figures(whole.folder)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import tomli_w
 from typer.testing import CliRunner
 
 from fedleak.campaign import federation_job
-from fedleak.campaign.preload import worker_context
 from fedleak.cli.app import app
 from fedleak.experiment.grid import parse_campaign
 from fedleak.run import run
@@ -70,17 +69,12 @@ def test_every_query_of_a_cell_is_in_its_log_and_none_more(whole: RunFolder) -> 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
-def test_a_run_that_is_killed_twice_ends_with_the_same_rows(whole: RunFolder, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_twice_ends_with_the_same_rows(
+    whole: RunFolder, tmp_path: Path, killed: Callable[..., None]
+) -> None:
     out = tmp_path / "run"
     for many in (1, 14):
-        process = worker_context().Process(target=run, args=(parse_campaign(TREE), out))
-        process.start()
-        deadline = time.monotonic() + 120
-        while len(list(out.rglob("*.queries.json"))) < many and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert process.is_alive(), "the run was over before it could be killed"
-        process.kill()
-        process.join()
+        killed(out, "**/*.queries.json", many, run, parse_campaign(TREE), out)
     assert read_run(out).unfinished > 0
     assert run(parse_campaign(TREE), out).exit_status == 0
     assert figures(RunFolder(out)) == figures(whole)

@@ -12,7 +12,7 @@ from fedleak.clients.party import Held, Place
 from fedleak.clients.passive.party import PassiveParty
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
-from fedleak.errors import ConfigError, FederationError
+from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
@@ -161,6 +161,14 @@ def test_a_network_or_data_without_a_cut_is_refused(tmp_path, task):
         run_federation(plan_in(tmp_path, task))
 
 
+def test_a_file_that_names_a_strategy_beside_columns_is_refused():
+    named = {"partition": "columns", "clients": 2, "strategy": "FedAvg"}
+    with pytest.raises(
+        ConfigError, match=r"federation\.strategy: expected none beside .* nothing is averaged, got FedAvg"
+    ):
+        parse_campaign({"name": "named", "task": "digits-mlp", "federation": named})
+
+
 @pytest.mark.parametrize("changed", [{"strategy": "FedAvgM"}, {"proximal": 0.1}, {"partitioner": "ShardPartitioner"}])
 def test_what_needs_rows_of_its_own_is_refused(tmp_path, changed):
     with pytest.raises(ConfigError, match=rf'federation\.{next(iter(changed))}: expected none beside .*"columns"'):
@@ -199,7 +207,7 @@ def test_parties_compute_on_the_processor(tmp_path):
 
 
 def test_a_party_whose_numbers_run_away_says_so(tmp_path):
-    with pytest.raises((FederationError, Exception), match="not finite"):
+    with pytest.raises(NonFiniteError, match="not finite"):
         run_federation(plan_in(tmp_path, learning_rate=1e30, rounds=1))
 
 

@@ -43,4 +43,4 @@ def test_rounds_that_were_lost_are_told_as_their_models_learnt_nothing_in_them()
     summed = [row(round, defense="summed", seed=seed, lost=round == 2) for round in (1, 2) for seed in (0, 1)]
     later = [row(3, defense="summed", lost=True, recorded=False), row(1, defense="none")]
     (said,) = rounds_lost([*summed, *summed, *later])
-    assert said.startswith("Under summed 2 of 4 rounds were lost, and the model learnt nothing in them")
+    assert said.startswith("Under summed 2 of 4 rounds came to no end, and the model learnt little or nothing in them")

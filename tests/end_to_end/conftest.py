@@ -1,0 +1,27 @@
+"""Processes that are killed in the middle of what they do."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedleak.campaign.preload import worker_context
+
+
+@pytest.fixture(scope="session")
+def killed() -> Callable[..., None]:
+    """Runs a function in a process of its own, and kills it as soon as so many files of a pattern are in a folder."""
+
+    def kill(folder: Path, pattern: str, many: int, work: Callable[..., Any], *given: Any, **options: Any) -> None:
+        process = worker_context().Process(target=work, args=given, kwargs=options)
+        process.start()
+        deadline = time.monotonic() + 120
+        while len(list(folder.glob(pattern))) < many and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert process.is_alive(), "the work was over before it could be killed"
+        process.kill()
+        process.join()
+
+    return kill
