@@ -26,20 +26,13 @@ from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.settings.dropouts import STAGES, Stage
-from fedleak.vault import PrivateBatch, deposit, deposit_secret, deposit_use
+from fedleak.vault import PrivateBatch, deposit
 
+from .behind_model import deposit_behind_model
 from .floor import Floor
 from .memory import Footprint, footprint
-from .share import (
-    chosen_of,
-    examples_of,
-    held_by,
-    prepared_of,
-    pretraining_of,
-    secret_typed,
-    share_of,
-    trained_before,
-)
+from .share import examples_of, held_by, prepared_of, pretraining_of
+from .tampering import tampered_of
 
 CHUNK = 256
 TEACHER = "teacher"
@@ -163,12 +156,7 @@ class Client:
     def _deposit_use(self) -> None:
         """Where the model is recorded later on, whose truth is all that trained for it: which examples did now."""
         if "model" in self.plan.records and self.round <= max(self.plan.models, default=0):
-            plan, own, round = self.plan, self.partition, 0 if self.pretraining else self.round
-            chosen = trained_before(plan, own) if self.pretraining else chosen_of(plan, own, round)[0]
-            deposit_use(Path(plan.vault), share_of(plan, own), own, round, chosen)
-            typed = secret_typed(plan, own)
-            if typed is not None:
-                deposit_secret(Path(plan.vault), typed)
+            deposit_behind_model(self.plan, self.partition, self.round, pretraining=self.pretraining)
 
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:
         """Mean loss and accuracy on the task's test split, with the layers it has of its own.
@@ -195,10 +183,13 @@ class Client:
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
                 f"{self._remedy}"
             )
+        tampered = None if self.pretraining else tampered_of(self.plan, self.partition, self.round)
         measured = self.plan.recorded(self.round) and not self.pretraining
         with footprint() if measured else nullcontext(Footprint()) as taken:
             started = time.perf_counter()
-            sent = reply(self.task, before, examples, training, chain, self.seed_key, self.kept, self.plan.device)
+            sent = reply(
+                self.task, before, examples, training, chain, self.seed_key, self.kept, self.plan.device, tampered
+            )
             seconds = time.perf_counter() - started
         sent.weights.require_finite(f"client {self.partition}, round {self.round}", self._remedy)
         return Trained(

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 import torch
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampered import Tampered
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.learning.training import LocalTraining, train_locally
+from fedleak.learning.training import LocalTraining, Step, train_locally
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
@@ -33,8 +34,11 @@ def client_round(
     chain: Chain,
     seed_key: tuple[object, ...],
     kept: NamedTensors | None = None,
+    tampered: Tampered | None = None,
 ) -> Sent:
     """Trains from `before` and applies the defenses; undefended buffers leave as training made them.
+
+    `tampered` is what the training code does beside, which the defenses then act on like on all that it sends.
 
     `task` is the transformed one, see `Chain.task`. `seed_key` seeds batch order, dropout and the defenses; the same
     arguments give the same bits. `kept` is what the client's last round left. Masking is not part of it: see
@@ -43,9 +47,15 @@ def client_round(
     kept, local = kept or {}, chain.local
     own = local.withheld(task)
     start = with_own(before, own, kept)
-    examples = local.examples(task, examples, seed_key)
+    examples = local.examples(task, examples if tampered is None else tampered.examples(examples), seed_key)
     draws = generator(*seed_key, "gradient")
-    after = train_locally(task, start, examples, training, seed_key, gradient=lambda step: local.gradient(step, draws))
+
+    def gradient(step: Step) -> NamedTensors:
+        own = local.gradient(step, draws)
+        return own if tampered is None else tampered.gradient(own, step.weights.parameters)
+
+    after = train_locally(task, start, examples, training, seed_key, gradient=gradient)
+    after = after if tampered is None else tampered.finish(start, after)
     # before + (after - before) is not after to the last bit, so an undefended reply is left alone.
     if not local:
         return Sent(weights=after)

@@ -16,12 +16,13 @@ from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import Device
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.secret_format import MASKED, SecretFormat
 from fedleak.learning.space import space_from
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
 
-SECRET = "secret.json"
+SECRET, HIDDEN = "secret.json", "hidden"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,3 +216,17 @@ def typed_secret(vault: Path) -> TypedSecret | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{path} is not the secret of a client ({error}); record it again") from error
     return TypedSecret(format=format, secret=secret)
+
+
+# What tampered code hid of clients.
+
+
+def deposit_hidden(vault: Path, client: int, tampering: str, hidden: Hidden) -> None:
+    """Stores what a tampering hid of a client."""
+    tensors = {name: value for name, value in vars(hidden).items() if value is not None}
+    write_pair(vault / HIDDEN / tampering / f"client-{client:04d}", tensors, {})
+
+
+def hidden_in(vault: Path, tampering: str) -> tuple[Hidden, ...]:
+    """What a tampering hid, client after client; raises `RecordingError` where it is damaged."""
+    return tuple(Hidden(**read_pair(path)[0]) for path in sorted((vault / HIDDEN / tampering).glob("client-*.json")))

@@ -144,6 +144,7 @@ class Recorder:
             seed=self.plan.seed,
             metrics=metrics,
             public_keys=public_keys or {},
+            tampering=self.plan.tampering(),
         )
         write_recording(Path(self.plan.recordings), recording)
 

@@ -55,6 +55,12 @@ class Attack(Plugin, ABC, Generic[Seen]):
         inner = [value for value in vars(self).values() if isinstance(value, Attack)]
         return frozenset(field for attack in inner for field in attack.requires)
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tamperings, by name, whose doing it reads and without one of which it has nothing to read; else none."""
+        inner = [value for value in vars(self).values() if isinstance(value, Attack)]
+        return frozenset(name for attack in inner for name in attack.reads)
+
     def adapts_to(self, chain: Chain) -> bool:
         """Whether it takes a chain of defenses into account; here: whether an attack within it does."""
         return any(value.adapts_to(chain) for value in vars(self).values() if isinstance(value, Attack))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampering import Tampering
 from fedleak.learning.batch import Batch
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.task import Task
@@ -42,6 +43,10 @@ class View:
     secret: SecretFormat | None = None
     """What is known of a secret that a client typed into its text: which is it? Only for attacks that target `secrets`.
     """
+
+    tampering: tuple[Tampering, ...] = ()
+    """What the clients' training code did beside training, with all options: the adversary wrote it. Of the code alone;
+    what it met at a client is no part of it."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them

@@ -14,6 +14,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.tampering import tamperings
 from fedleak.errors import ConfigError, echo
 from fedleak.experiment.experiment import unlabeled
 from fedleak.settings.base import Table, dotted
@@ -38,7 +39,8 @@ def axes_of(tree: Table) -> list[Axis]:
 
     Settings first, the seed last among them, then those of each attack, then those of each defense.
     """
-    axes = sorted(_in_settings(PlanSettings, tree, ()), key=lambda axis: axis.path == ("seed",))
+    settings = [*_in_settings(PlanSettings, tree, ()), *_in_tamperings(tree.get("adversary"))]
+    axes = sorted(settings, key=lambda axis: axis.path == ("seed",))
     for i, table in enumerate(_tables(tree.get("attacks"))):
         axes += _in_plugin(attacks, table, ("attacks", i))
     for i, row in enumerate(_tables(tree.get("defenses"))):
@@ -105,6 +107,12 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
             yield from _in_settings(field.annotation, value, (*path, key))
         else:
             yield from _axis_at((*path, key), value, field.annotation)
+
+
+def _in_tamperings(adversary: Any) -> Iterator[Axis]:
+    does = adversary.get("does") if isinstance(adversary, dict) else None
+    for i, table in enumerate(_tables(does)):
+        yield from _in_plugin(tamperings, table, ("adversary", "does", i))
 
 
 def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:

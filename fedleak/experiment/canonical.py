@@ -7,6 +7,7 @@ from typing import Any
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.imports import code_fingerprint
+from fedleak.contracts.tampered import built, tables_of
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.learning.facts import Device
 from fedleak.settings.adversary import ASKED_LATER
@@ -21,6 +22,7 @@ def experiment_facts(experiment: Experiment) -> Table:
     own = [_attack_table(json.dumps(unlabeled(table), sort_keys=True), None) for table in experiment.attacks]
     facts["attacks"] = [{**table, **label} for table, label in zip(own, labels, strict=True)]
     facts["defenses"] = [{"name": row.name, "chain": chain_tables(row)} for row in experiment.defenses]
+    facts["adversary"]["does"] = tampering_tables(experiment)
     return facts
 
 
@@ -28,6 +30,7 @@ def settings_facts(settings: PlanSettings) -> Table:
     """What a federation is run from, but for its defenses and what matters only to who attacks later."""
     own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
     own["adversary"] = {key: value for key, value in own["adversary"].items() if key not in ASKED_LATER}
+    own["adversary"]["does"] = tampering_tables(settings)
     own["federation"] = {**own["federation"], "release": settings.models}
     if settings.task.own_code:  # other code is another task, wherever it lies
         own["task"] = {**own["task"], "folder": _code(settings.task.own_code, settings.task.folder)}
@@ -54,6 +57,11 @@ def named_in(table: Table) -> set[str]:
     """The devices that an attack's table names, its own and those of attacks within it."""
     inner = [named_in(value) for value in table.values() if isinstance(value, dict)]
     return {table["device"]}.union(*inner) if "device" in table else set().union(*inner)
+
+
+def tampering_tables(settings: PlanSettings) -> list[Table]:
+    """`{use = name, ...}` with every option, for each tampering."""
+    return _tampering_tables(json.dumps(settings.adversary.does, sort_keys=True))
 
 
 def chain_tables(row: NamedDefense) -> list[Table]:
@@ -94,6 +102,11 @@ def _attack_table(text: str, device: Device | None) -> Table:
 @lru_cache(maxsize=1024)
 def _chain_tables(text: str) -> list[Table]:
     return Chain.build(tuple(json.loads(text))).tables
+
+
+@lru_cache(maxsize=1024)
+def _tampering_tables(text: str) -> list[Table]:
+    return tables_of(built(json.loads(text)))
 
 
 @lru_cache(maxsize=1024)

@@ -19,6 +19,7 @@ from fedleak.experiment.access import hidden_columns, require_access, require_hi
 from fedleak.experiment.columns import require_columns
 from fedleak.experiment.overrides import override
 from fedleak.experiment.secrets import require_secret
+from fedleak.experiment.tampering import require_tampering
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.table import Column
@@ -148,6 +149,7 @@ def require_fitting(experiment: Experiment) -> None:
     chains = experiment.build_chains()
     source, tables = source_of(experiment.task), [unlabeled(table) for table in experiment.attacks]
     require_columns(experiment, tables, chains)
+    require_tampering(experiment, tables, chains)
     require_access(experiment, tables, chains, source.classes)
     require_hidden(experiment.adversary, tables, source)
     require_shares(experiment, tables, source)

@@ -191,10 +191,18 @@ def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
     first = axes.placed(base, {axis.path: axis.values[0] for axis in found})
     facts = experiment_facts(parse_unjudged(first, whole=False))
     del facts["metrics"]  # what fits one attack of several need not fit all
-    for kind, number in (axis.path[:2] for axis in found if axis.path[-1] == "use"):
-        facts[str(kind)][number] = base[str(kind)][number]  # each has options of its own: it stays as it was written
+    for axis in (axis for axis in found if axis.path[-1] == "use"):
+        _as_written(facts, base, axis.path)
     facts = axes.placed(facts, {axis.path: list(axis.values) for axis in found})
     return {**facts, **{key: tree[key] for key in ("vary", "tuning") if key in tree}}
+
+
+def _as_written(facts: Any, base: Any, path: axes.Path) -> None:
+    """Each of the plug-ins that vary has options of its own: the table stays as the file has it."""
+    last = next(place for place, part in enumerate(path) if isinstance(part, int))
+    for part in path[:last]:
+        facts, base = facts[part], base[part]
+    facts[path[last]] = base[path[last]]
 
 
 def _metrics(points: tuple[Point, ...], base: Table) -> Table:

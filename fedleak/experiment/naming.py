@@ -18,6 +18,8 @@ from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
+DOES = "does"
+"""The tamperings of the adversary's settings: tables, whose options may vary."""
 Draft = tuple[str, Experiment, Split]
 """Name of the combination, experiment, split: a point before it is known what varies."""
 
@@ -88,9 +90,16 @@ def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[st
             flat |= _task(value)
         elif isinstance(value, Settings):
             flat |= _flat(value, type(value).model_fields, f"{prefix}{name}.")
+        elif name == DOES:
+            flat |= _options(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = _scalar(value)
     return flat
+
+
+def _options(tables: tuple[Table, ...], prefix: str) -> dict[str, Scalar]:
+    """Each option of a table by its place."""
+    return {f"{prefix}{i}.{key}": _scalar(value) for i, table in enumerate(tables) for key, value in table.items()}
 
 
 def _task(task: TaskSettings) -> dict[str, Scalar]:

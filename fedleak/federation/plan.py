@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampered import built
+from fedleak.contracts.tampering import Tampering
 from fedleak.errors import ConfigError
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
@@ -49,6 +51,10 @@ class FederationPlan(PlanSettings):
     def defenses(self) -> Chain:
         """The chain of defenses, as it acts in this run."""
         return Chain.build(self.chain).planned(self.phases)
+
+    def tampering(self) -> tuple[Tampering, ...]:
+        """What the clients' training code does beside training."""
+        return built(self.adversary.does)
 
     @property
     def source(self) -> Source:
@@ -98,6 +104,7 @@ class FederationPlan(PlanSettings):
         unused |= {"examples": True} if self.federation.examples is None else {}
         unused |= {"partition": True, "columns": True, "cut": True} if self.federation.split is None else {}
         asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations"}
+        asked |= {"does"} if not self.adversary.does else set()
         left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}

@@ -2,6 +2,7 @@
 
 from fedleak.client_round import Sent, client_round
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampered import Tampered
 from fedleak.learning.batch import Batch
 from fedleak.learning.device import computing_on
 from fedleak.learning.facts import Device
@@ -20,6 +21,7 @@ def reply(
     seed_key: tuple[object, ...],
     kept: NamedTensors | None = None,
     device: Device = "cpu",
+    tampered: Tampered | None = None,
 ) -> Sent:
     """`client_round` on one thread: on the processor the same arguments give the same bits in any process of a machine.
 
@@ -28,5 +30,5 @@ def reply(
     """
     there = {name: value.to(device) for name, value in (kept or {}).items()}
     with one_thread(), computing_on(device):
-        sent = client_round(task, before.to(device), examples.to(device), training, chain, seed_key, there)
+        sent = client_round(task, before.to(device), examples.to(device), training, chain, seed_key, there, tampered)
     return Sent(weights=sent.weights.to("cpu"), kept={name: value.cpu() for name, value in sent.kept.items()})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampered import built, tables_of
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
@@ -37,6 +38,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "public_keys": dict(recording.public_keys),
         "parameters": list(recording.before.parameters),
         "buffers": list(recording.before.buffers),
+        **({"does": tables_of(recording.tampering)} if recording.tampering else {}),
     }
     tensors = {f"before/{name}": value for name, value in recording.before.state_dict().items()}
     tensors |= {f"payload/{name}": value for name, value in recording.payload.items()}
@@ -78,6 +80,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         cohort=tuple(facts["cohort"]),
         training=LocalTraining.of(facts["training"]),
         chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
+        tampering=built(facts.get("does", ())),
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )
 

@@ -13,6 +13,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import MaskedVector, Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.contracts.tampering import Tampering
 from fedleak.contracts.view import View
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.defenses.secure_aggregation_flower import flower_masking_of, sendable
@@ -58,6 +59,9 @@ class Recording:
     """What the server relayed for secure aggregation: each client's public key, in hexadecimal; of Flower's protocol
     those that went to this client."""
 
+    tampering: tuple[Tampering, ...] = ()
+    """What the clients' training code did beside training, as whoever wrote it knows."""
+
     @property
     def task(self) -> Task:
         """The task as it is trained under the defenses."""
@@ -92,6 +96,7 @@ class Recording:
             cohort=self.cohort,
             round=self.round,
             defense=self.chain,
+            tampering=self.tampering,
         )
 
     def observation(self) -> Observation:
@@ -113,6 +118,7 @@ class Recording:
             num_examples=self.num_examples,
             training=self.training,
             defense=self.chain,
+            tampering=self.tampering,
             masked=masked,
             masked_vector=self._masked_vector,
         )

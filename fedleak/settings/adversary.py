@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fedleak.settings.base import GOT, Count, Rate, Settings, Share
+from fedleak.settings.base import GOT, Count, Rate, Settings, Share, Table
 from fedleak.settings.skew import A_PROPERTY, is_property
 
 TrainingFact = Literal["batch_size", "batches", "epochs", "learning_rate", "momentum", "weight_decay", "mode"]
@@ -34,6 +34,8 @@ class AdversarySettings(Settings):
     """Days that it goes on asking, where a defense lets so many answers go a day."""
     explanations: bool = False
     """Whether the API explains answers by Shapley values, of which the adversary has those of the rows asked about."""
+    does: Annotated[tuple[Table, ...], Field(strict=False)] = ()
+    """What training code from somebody else does beside training: `{use = NAME, ...}` with a tampering's options."""
     victims: Count | None = None
     """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
 

@@ -1,0 +1,1 @@
+"""Tamperings: what training code from somebody else does beside training. One file each."""
