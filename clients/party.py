@@ -11,6 +11,7 @@ from flwr.app import ConfigRecord, Context, Message
 from jaxtyping import Int
 from torch import Tensor
 
+from fedleak.contracts.cut import Cut
 from fedleak.errors import FederationError, NonFiniteError, echo
 from fedleak.federation import wire
 from fedleak.federation.diaries import diary_of
@@ -164,6 +165,10 @@ class Party:
         rows = self._asked(wire.ROWS)
         if rows.dim() != 1 or not len(rows) or rows.dtype != torch.int64:
             raise FederationError(f"expected numbers of rows, got {_words(rows)}; this party refuses")
+        if (different := len(set(rows.tolist()))) < len(rows):
+            raise FederationError(
+                f"expected each row once, got {len(rows)} of which {different} differ; this party refuses"
+            )
         return rows
 
     def received(self, name: str, party: int) -> Tensor:
@@ -186,6 +191,11 @@ class Party:
     def columns(self) -> Columns:
         """What the party holds of them."""
         return columns_of(self.plan, self.own, test=not self.place.steps)[self.rows]
+
+    @property
+    def cut(self) -> Cut:
+        """The defenses at the cut."""
+        return self.plan.defenses().at_cut
 
     @property
     def seed_key(self) -> tuple[int | str, ...]:

@@ -25,7 +25,10 @@ class ActiveParty(Party):
         with one_thread(), seeded(*self.seed_key):
             step = self._half.step(self.held.weights, self.columns.inputs, self._received, self._labels, self.mode)
         self.step(step.gradients)
-        answer = {f"{wire.SLOPE}.{party}": slope for party, slope in enumerate(step.slopes, start=1)}
+        with one_thread():
+            answer = {
+                f"{wire.SLOPE}.{party}": self._sent(slope, party) for party, slope in enumerate(step.slopes, start=1)
+            }
         self.write("top", answer)
         return answer
 
@@ -43,6 +46,10 @@ class ActiveParty(Party):
             "accuracy": (criterion.decided(scores) == labels).double().mean().item(),
             "trivial": trivial.double().mean().item(),
         }
+
+    def _sent(self, slope: Tensor, party: int) -> Tensor:
+        """What another party gets in place of the slope for its embeddings."""
+        return self.cut.slope(slope, self._labels, (*self.seed_key, "cut", party))
 
     @property
     def _half(self) -> split.ActiveParty:

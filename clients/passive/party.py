@@ -27,7 +27,8 @@ class PassiveParty(Party):
         if self.place.steps:
             self.begin()
         with one_thread(), seeded(*self.seed_key):
-            answer = {wire.EMBEDDING: self._half.embedding(self.held.weights, self.columns.inputs, self.mode)}
+            plain = self._half.embedding(self.held.weights, self.columns.inputs, self.mode)
+            answer = {wire.EMBEDDING: self.cut.embeddings(plain, self.rows, self._noise_key)}
         if self.place.steps:
             self.context.state[SENT] = wire.to_arrays({wire.ROWS: self.rows, PLACE: self._place})
             self.write("forward", answer)
@@ -39,7 +40,8 @@ class PassiveParty(Party):
         self._require_sent()
         slope = self.received(wire.SLOPE, self.own)
         with one_thread(), seeded(*self.seed_key):
-            gradients = self._half.slopes(self.held.weights, self.columns.inputs, slope, self.mode)
+            half, weights, own = self._half, self.held.weights, self.columns.inputs
+            gradients = half.slopes(weights, own, slope, self.mode, self.cut.penalty)
         self.step(gradients)
         self.write("backward", {})
         return {}
@@ -61,6 +63,12 @@ class PassiveParty(Party):
     @property
     def _place(self) -> Tensor:
         return torch.tensor([self.place.round, self.place.step])
+
+    @property
+    def _noise_key(self) -> tuple[int | str, ...]:
+        """What seeds the defenses of embeddings: the weights, as who asks for other steps would average over them."""
+        last, rows = self.held.last, "train" if self.place.steps else "test"
+        return (self.plan.seed, "cut", self.own, last.round, last.step, rows)
 
     @property
     def _half(self) -> split.Party:

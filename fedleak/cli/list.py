@@ -25,9 +25,15 @@ PLACES = {
     "update": "on the update",
     "protocol": "on the protocol",
     "answers": "on the answers of a prediction API",
+    "embedding": "at the cut of a network, on embeddings",
+    "objective": "at the cut of a network, on what a party trains by",
+    "slopes": "at the cut of a network, on gradients",
 }
-"""Where defenses act, in the order of a round and then before who asks the model, in words."""
-BY_WEIGHT = ("answers", "protocol", "share", "examples", "gradient", "task", "layers", "update", "training")
+"""Where defenses act, in the order of a round, before who asks the model and among parties of columns, in words."""
+BY_WEIGHT = (
+    *("answers", "embedding", "objective", "slopes"),
+    *("protocol", "share", "examples", "gradient", "task", "layers", "update", "training"),
+)
 """The same, the most characteristic first: a defense is listed under the first of its places."""
 
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
 from fedleak.contracts.chaining import acting_on, require_one_gradient, require_protocol_last, require_shared
+from fedleak.contracts.cut import Cut
 from fedleak.contracts.defense import Defense, Place, defenses
 from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
 from fedleak.errors import ConfigError
@@ -78,6 +79,11 @@ class Chain:
     def answering(self) -> "Chain":
         """The defenses of a prediction API's answers."""
         return Chain(self._acting_on("answers"))
+
+    @property
+    def at_cut(self) -> Cut:
+        """The defenses where a network is cut among parties."""
+        return Cut(self.defenses)
 
     @property
     def resolution(self) -> float:

@@ -1,4 +1,4 @@
-"""The contract of a defense by its four roles, and the registry that finds defenses by name."""
+"""The contract of a defense by its five roles, and the registry that finds defenses by name."""
 
 import math
 from abc import ABC
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.operator_side import OperatorSide
+from fedleak.contracts.party_side import PartySide
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.proof import PrivacyProof
 from fedleak.learning.batch import Batch
@@ -32,8 +33,11 @@ Place = Literal[
     "update",
     "protocol",
     "answers",
+    "embedding",
+    "objective",
+    "slopes",
 ]
-"""Where along a client's round, or before a prediction API, a defense acts; see `PLACES`."""
+"""Where along a client's round, before a prediction API or at the cut of a network, a defense acts; see `PLACES`."""
 
 PLACES: dict[str, Place] = {
     "require": "requirements",
@@ -50,9 +54,12 @@ PLACES: dict[str, Place] = {
     "protocol": "protocol",
     "admits": "answers",
     "answer": "answers",
+    "embedding": "embedding",
+    "penalty": "objective",
+    "slope": "slopes",
 }
-"""The members of `ClientSide` and `OperatorSide` that a defense overrides, each with the place at which it then acts.
-"""
+"""The members of `ClientSide`, `OperatorSide` and `PartySide` that a defense overrides, each with the place at which it
+then acts."""
 
 
 class ClientSide:
@@ -188,11 +195,11 @@ class AdversaryKnowledge:
         return torch.ones_like(examples.inputs, dtype=torch.bool)
 
 
-class Defense(Plugin, ClientSide, OperatorSide, AdversaryKnowledge, PrivacyProof, ABC):
-    """What a client does so that its update leaks less, or the operator of an API so that answers do.
+class Defense(Plugin, ClientSide, OperatorSide, PartySide, AdversaryKnowledge, PrivacyProof, ABC):
+    """What a client does so that its update leaks less, the operator of an API so that answers do, or a party at a cut.
 
     Algorithm and parameters are public, `rng` is not.
-    A defense is told by the methods that it overrides, in any of the four roles.
+    A defense is told by the methods that it overrides, in any of the five roles.
     """
 
     acts_on: ClassVar[frozenset[Place]] = frozenset()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import require_place
 from fedleak.errors import ConfigError
 from fedleak.settings.base import Table
 from fedleak.settings.columns import require_nothing_averaged
@@ -23,10 +24,15 @@ def require_no_strategy(tree: Table) -> None:
 
 
 def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Mapping[str, Chain]) -> None:
-    """Raises `ConfigError` for columns or a cut that do not fit, and for attacks and defenses of rows.
+    """Raises `ConfigError` for columns or a cut that do not fit, and for attacks and defenses that have no place there.
 
-    `tables` are the attacks without their labels.
+    Also for defenses at a cut where there is none. `tables` are the attacks without their labels.
     """
+    for i, chain in enumerate(chains.values()):
+        try:
+            require_place(chain.defenses, columns=settings.federation.split is not None)
+        except ConfigError as error:
+            raise ConfigError(f"defenses.{i}.chain: {error}") from error
     if settings.federation.split is None:
         return
     hardened(settings.task, Chain(), settings.federation.split)
@@ -35,9 +41,3 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
             f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these hold "
             'columns (federation.partition = "columns"); leave it out'
         )
-    for i, chain in enumerate(chains.values()):
-        for defense in chain:
-            raise ConfigError(
-                f"defenses.{i}.chain: {defense.name} acts on what clients with rows of their own send or train, and "
-                'these hold columns (federation.partition = "columns"); leave it out'
-            )

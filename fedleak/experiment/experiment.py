@@ -159,7 +159,7 @@ def require_fitting(experiment: Experiment) -> None:
         if not chain.shapes_the_network:
             continue  # most have no say in it, and building a network for each point of a campaign takes long
         try:
-            hardened(experiment.task, chain)
+            hardened(experiment.task, chain, experiment.federation.split)
         except ConfigError as error:
             raise ConfigError(f"defenses.{i}.chain: {error}") from error
 

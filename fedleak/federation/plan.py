@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import require_place
 from fedleak.contracts.tampered import built
 from fedleak.contracts.tampering import Tampering
 from fedleak.errors import ConfigError
@@ -49,8 +50,10 @@ class FederationPlan(PlanSettings):
     strategy sees is the same either way."""
 
     def defenses(self) -> Chain:
-        """The chain of defenses, as it acts in this run."""
-        return Chain.build(self.chain).planned(self.phases)
+        """The chain of defenses, as it acts in this run; raises `ConfigError` where one has no place in it."""
+        chain = Chain.build(self.chain)
+        require_place(chain.defenses, columns=self.federation.split is not None)
+        return chain.planned(self.phases)
 
     def tampering(self) -> tuple[Tampering, ...]:
         """What the clients' training code does beside training."""

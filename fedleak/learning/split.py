@@ -3,7 +3,7 @@
 Source: Vepakomma et al. 2018, https://arxiv.org/abs/1812.00564.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,6 +67,10 @@ def held_by(weights: Weights, party: int) -> Weights:
     return Weights(own(weights.parameters), own(weights.buffers))
 
 
+Penalty = Callable[[Tensor, Tensor], Tensor | None]
+"""Of a party's columns and embedding, what it adds to the loss; None: nothing."""
+
+
 @dataclass(frozen=True)
 class Party:
     """One party's side of a step: what it computes with the weights that it holds."""
@@ -83,12 +87,21 @@ class Party:
             return self._bottom(weights.clone(), own, mode)
 
     def slopes(
-        self, weights: Weights, own: Float[Tensor, "batch *own"], slope: Float[Tensor, "batch *embedding"], mode: Mode
+        self,
+        weights: Weights,
+        own: Float[Tensor, "batch *own"],
+        slope: Float[Tensor, "batch *embedding"],
+        mode: Mode,
+        penalty: Penalty | None = None,
     ) -> NamedTensors:
-        """The gradient for its weights where that for its embedding is `slope`; buffers are updated in place."""
+        """The gradient for its weights where that for its embedding is `slope`; buffers are updated in place.
+
+        That of a penalty on its columns and embedding is added.
+        """
         tracked = _tracked(weights)
         sent = self._bottom(tracked, own, mode)
-        return _gradients(sent, tracked.parameters, slope)
+        added = None if penalty is None else penalty(own.to(sent), sent)
+        return _gradients(sent, tracked.parameters, slope, added)
 
     def _bottom(self, weights: Weights, own: Tensor, mode: Mode) -> Tensor:
         bottom = self.network.bottoms[self.party]
@@ -148,11 +161,12 @@ def _tracked(weights: Weights) -> Weights:
     )
 
 
-def _gradients(outputs: Tensor, parameters: NamedTensors, slope: Tensor) -> NamedTensors:
+def _gradients(sent: Tensor, parameters: NamedTensors, slope: Tensor, added: Tensor | None) -> NamedTensors:
     """Of bottoms without parameters, such as a flattening, none."""
     if not parameters:
         return {}
-    found = torch.autograd.grad(outputs, list(parameters.values()), slope.to(outputs), materialize_grads=True)
+    along: dict[Tensor, Tensor | None] = {sent: slope.to(sent)} | ({} if added is None else {added: None})
+    found = torch.autograd.grad(list(along), list(parameters.values()), list(along.values()), materialize_grads=True)
     return dict(zip(parameters, found, strict=True))
 
 

@@ -125,6 +125,33 @@ def test_rows_are_numbers_and_one_at_least(server, rows):
     assert "expected numbers of rows" in refusal(server, wire.FORWARD, 1, {wire.ROWS: rows})
 
 
+def test_a_row_is_asked_for_once_in_a_message(server):
+    twice = {wire.ROWS: torch.tensor([5, 2, 5])}
+    assert "expected each row once, got 3 of which 2 differ; this party refuses" in refusal(
+        server, wire.FORWARD, 1, twice
+    )
+
+
+def test_noise_is_the_same_until_weights_move_whatever_is_asked(tmp_path):
+    noisy = LyingServer(tmp_path, federation=COLUMNS, chain=[{"use": "cut-noise", "scale": 0.5}])
+    plain = LyingServer(tmp_path, federation=COLUMNS)
+
+    def noise(rows, **said):
+        asked = [ask(server, wire.FORWARD, 1, {wire.ROWS: torch.tensor(rows)}, **said) for server in (noisy, plain)]
+        sent = [wire.to_tensors(wire.arrays_of(one.content))[wire.EMBEDDING] for one in asked]
+        return sent[0] - sent[1]
+
+    first, test = noise([0, 1, 2, 3]), {wire.STEP: 0, wire.STEPS: 0}
+    assert float(first.abs().mean()) == pytest.approx(0.5, rel=0.2)
+    torch.testing.assert_close(noise([2, 9, 0]), torch.stack([first[2], noise([9])[0], first[0]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(noise([3], **{wire.ROUND: 7}), first[3:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(noise([3], **test), noise([4, 3], **test, **{wire.ROUND: 7})[1:], atol=1e-5, rtol=0)
+    assert not torch.isclose(noise([3], **test), first[3:]).any(), "test rows are noisy too, with draws of their own"
+    stepped(noisy)
+    stepped(plain)
+    assert not torch.isclose(noise([3], **{wire.STEP: 2}), first[3:], atol=1e-3).all()
+
+
 def test_a_slope_is_for_what_was_sent_in_the_step(server):
     for sent in ({}, {wire.ROWS: torch.arange(4, 8)}, {wire.ROWS: torch.arange(3)}):
         if sent:

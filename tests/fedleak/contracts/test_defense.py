@@ -7,6 +7,7 @@ import pytest
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import PLACES, ClientSide, Defense, OperatorSide, defenses
+from fedleak.contracts.party_side import PartySide
 from fedleak.contracts.plugin import require_current_names
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.error_feedback import ErrorFeedback
@@ -17,13 +18,16 @@ from fedleak.errors import ConfigError
 ACTING = {
     "ats": {"examples"},
     "clipping": {"update"},
+    "cut-noise": {"embedding"},
     "dp-sgd": {"requirements", "gradient"},
     "dropout": {"requirements", "task"},
     "error-feedback": {"requirements", "state", "update"},
     "gaussian-noise": {"update"},
     "group-norm": {"requirements", "task"},
     "larger-batches": {"training"},
+    "marvell": {"requirements", "slopes"},
     "mixup": {"training", "examples"},
+    "nopeek": {"objective"},
     "prada": {"answers"},
     "rounding": {"answers"},
     "secure-aggregation": {"training", "update", "protocol"},
@@ -36,8 +40,8 @@ def test_it_acts_where_it_overrides(name: str) -> None:
     assert defenses.get(name).acts_on == ACTING[name]
 
 
-def test_every_member_of_the_client_s_and_the_operator_s_side_is_a_place() -> None:
-    sides = (*vars(ClientSide), *vars(OperatorSide))
+def test_every_member_of_the_client_s_the_operator_s_and_the_party_s_side_is_a_place() -> None:
+    sides = (*vars(ClientSide), *vars(OperatorSide), *vars(PartySide))
     assert set(PLACES) == {name for name in sides if not name.startswith("_")}
 
 

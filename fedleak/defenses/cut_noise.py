@@ -1,0 +1,35 @@
+"""Laplace noise at the cut."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from fedleak.contracts.defense import Defense, defenses
+from fedleak.settings.base import Amount
+
+
+@defenses.register("cut-noise")
+@dataclass(frozen=True, kw_only=True)
+class CutNoise(Defense):
+    """Adds independent Laplace(0, scale) noise to every number of an embedding that a passive party sends.
+
+    In training and in testing, of every party but the active one. Nothing is proved of it: an embedding has no bound
+    that the noise could cover, and training may make it longer than the noise. As long as the weights of a party stay
+    what they are, a row has the same noise; from step to step it is fresh, and averages out over embeddings that
+    hardly move.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2104.05743"
+    cites: ClassVar = "titcombe2021practical"
+    scale: Amount
+    """Mean absolute value of the noise, in units of an embedding's number; its variance is 2 scale²."""
+
+    def embedding(self, sent: Float[Tensor, "*embedding"], rng: Generator) -> Float[Tensor, "*embedding"]:
+        if self.scale == 0:
+            return sent
+        magnitude = torch.empty(sent.shape, dtype=sent.dtype).exponential_(generator=rng)
+        sign = torch.randint(0, 2, sent.shape, generator=rng) * 2 - 1
+        return sent + self.scale * magnitude * sign
