@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import AT_CUT
 from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
 from fedleak.federation.reply import reply
@@ -115,7 +116,7 @@ def test_a_gpu_computes_in_full_precision_within_the_block_and_as_before_after_i
 
 
 CLIENTS_OWN = [
-    cls for cls in defenses if cls.__module__.startswith("fedleak.") and not cls.acts_on & {"answers", "share"}
+    cls for cls in defenses if cls.__module__.startswith("fedleak.") and not cls.acts_on & {"answers", "share", *AT_CUT}
 ]
 
 
