@@ -11,18 +11,20 @@ from flwr.app import ConfigRecord, Context, Message
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.contracts.cut import Cut
+from fedleak.contracts.at_cut import AtCut
 from fedleak.errors import FederationError, NonFiniteError, echo
 from fedleak.federation import wire
 from fedleak.federation.diaries import diary_of
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.optimizer import Optimizer, rates
+from fedleak.learning.space import space_of_source
 from fedleak.learning.split import SplitNetwork, held_by
 from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.diary import Asked, Line, append, begin, write_columns
 from fedleak.tasks import initial_weights
+from fedleak.vault import deposit_columns
 
 from .client import Client
 from .columns import Columns, columns_of, split_of
@@ -81,7 +83,7 @@ class Held:
         """At first the weights that the seed draws."""
         if HELD not in context.state:
             fresh = initial_weights(plan.task, plan.seed, plan.defenses(), plan.federation.split)
-            return cls(weights=held_by(fresh, party))
+            return cls(weights=held_by(fresh, party), last=Place(round=-plan.model.trained_rounds))
         kept: dict[str, NamedTensors] = {}
         for name, value in wire.to_tensors(context.state.array_records[HELD]).items():
             kind, _, own = name.partition("/")
@@ -193,7 +195,7 @@ class Party:
         return columns_of(self.plan, self.own, test=not self.place.steps)[self.rows]
 
     @property
-    def cut(self) -> Cut:
+    def cut(self) -> AtCut:
         """The defenses at the cut."""
         return self.plan.defenses().at_cut
 
@@ -217,7 +219,9 @@ class Party:
         self.place.require_after(self.held.last)
         if self.place.step == 1 and self.plan.cuts(self.place.round):
             folder = Path(self.plan.recordings)
-            write_columns(folder, self.own, columns_of(self.plan, self.own).tensors)
+            held = columns_of(self.plan, self.own).tensors
+            write_columns(folder, self.own, held)
+            deposit_columns(Path(self.plan.vault), self.own, held, space_of_source(self.plan.source))
             begin(folder, diary_of(self.plan, self.own, self.place.round, self.held.weights.state_dict()))
 
     def write(self, asked: Asked, answer: NamedTensors) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import Device
 from fedleak.learning.hidden import Hidden
+from fedleak.learning.input_space import InputSpace
 from fedleak.learning.secret_format import MASKED, SecretFormat
 from fedleak.learning.space import space_from
 from fedleak.learning.training import LocalTraining
@@ -181,6 +182,32 @@ def _examples(vault: Path, client: int, places: list[int]) -> Batch:
         return share[torch.tensor(places, dtype=torch.int64)]
     except (KeyError, TypeError, IndexError) as error:
         raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error
+
+
+# The columns of each party, where clients hold columns of all examples.
+
+
+def deposit_columns(vault: Path, party: int, columns: NamedTensors, space: InputSpace) -> None:
+    """Stores once for all rounds what a party holds of every row: `inputs` and, of the active one, `labels`."""
+    write_pair(columns_stem(vault, party), columns, {"party": party, "space": space.facts()})
+
+
+def deposited_rows(vault: Path, places: Sequence[Sequence[int]]) -> Batch:
+    """All rows in whole, each party's columns in their `places`; raises `RecordingError` where some are missing."""
+    parts = [read_pair(beside(columns_stem(vault, party), FACTS)) for party in range(len(places))]
+    try:
+        labels, space = parts[0][0]["labels"], space_from(parts[0][1]["space"])
+        inputs = torch.empty(len(labels), *space.shape)
+        for own, (tensors, _) in zip(places, parts, strict=True):
+            inputs[..., list(own)] = tensors["inputs"]
+    except (KeyError, TypeError, RuntimeError, IndexError) as error:
+        raise RecordingError(f"{vault}: expected the columns of every party ({error}); record it again") from error
+    return Batch(inputs, labels, space)
+
+
+def columns_stem(vault: Path, party: int) -> Path:
+    """Where the columns of a party lie, without suffix."""
+    return vault / f"columns-{party:04d}"
 
 
 # The secret that a client was made to type into its text.

@@ -68,7 +68,7 @@ class Meter(Layer):
 
     def _count(self, node: int, question: RecordDict, reply: Message, said: object) -> None:
         round = wire.round_of(question)
-        if not self._plan.recorded(round):
+        if round < 1 or not self._plan.recorded(round):
             return
         tally = self._tallies[round]
         tally.received[node] += wire.bytes_of(question)

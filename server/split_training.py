@@ -39,16 +39,20 @@ class SplitTraining:
     evaluation: Evaluation
     counts: dict[str, int] = field(init=False)
     """Rows to train on and to test on."""
-    last: dict[str, Any] = field(default_factory=dict)
-    """The step that all parties have last taken."""
+    last: dict[str, Any] = field(init=False)
+    """The step that all parties have last taken. Rounds before the recorded ones count up to 0."""
 
     def run(self) -> None:
         """Trains round after round; one that a party does not stay in ends with a sentence, and the next begins.
 
         Raises where no round came to its end and the experiment did not ask for that.
         """
+        self.last = {wire.LAST_ROUND: -self.plan.model.trained_rounds, wire.LAST_STEP: 0}
         self.counts = self._count()
         self._require_batches()
+        with self.roster.unrecorded():
+            for round in range(1 - self.plan.model.trained_rounds, 1):
+                self._train(round)
         plateau, lost = Plateau(self.plan.utility.patience), []
         for round in range(1, self.plan.rounds + 1):
             try:
@@ -65,7 +69,7 @@ class SplitTraining:
 
     def _require_batches(self) -> None:
         """Refuses, before anything is trained, batches that there are no rows for or BatchNorm cannot normalize."""
-        for round in (1, self.plan.rounds):
+        for round in (1 - self.plan.model.trained_rounds, 1, self.plan.rounds):
             rows, training = self._rows(round, self.plan.training(round).training())
             require_values_to_normalize(self.plan.public_task(), len(rows), training)
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from torch import Generator
 
 from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.cut import Cut
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
@@ -30,7 +31,7 @@ class NoAccess(Attack):
     cites: ClassVar = "balle2022reconstructing"
 
     def reconstruct(self, observation: View, rng: Generator) -> Reconstruction:
-        if public_in(observation) is None:
+        if public_in(observation) is None and not isinstance(observation, Cut):  # who sits at a cut has columns
             raise NotApplicable("the adversary holds no public examples to guess from")
         # Each goal from the same state: labels are then those of the very examples that were drawn as inputs.
         guesses: dict[str, Any] = {goal.name: goal.no_access(observation, rng.clone_state()) for goal in GOALS.values()}

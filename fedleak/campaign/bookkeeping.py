@@ -12,7 +12,16 @@ from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
 from fedleak.campaign.federation_rows import federation_rows
 from fedleak.campaign.ledger import Ledger
-from fedleak.campaign.plan import UNTUNED, Choice, MessageKey, cells_of, counts_of, expected_cells, place_of
+from fedleak.campaign.plan import (
+    UNTUNED,
+    Choice,
+    MessageKey,
+    cells_of,
+    counts_of,
+    expected_cells,
+    place_of,
+    sender_that_failed,
+)
 from fedleak.errors import FedleakError, OutputError, sentence
 from fedleak.evaluation.message import Message
 from fedleak.experiment.campaign import Campaign
@@ -23,7 +32,7 @@ from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import Recorded
 from fedleak.formatting import counted
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, Split
+from fedleak.results.schema import Split
 from fedleak.runs import cell_file
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
@@ -227,7 +236,7 @@ def _by_round(
     """Failures of victims and lost sums in recorded rounds, by round and sender, and all others."""
     recorded, attacks = experiment.federation.rounds, experiment.adversary.attacks
     failed: dict[MessageKey, ClientFailure] = {
-        (failure.round, AGGREGATE if failure.client is None else failure.client): failure
+        sender_that_failed(failure, experiment): failure
         for failure in failures
         if 1 <= failure.round <= recorded and (failure.client is None or attacks(failure.client))
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from traceback import format_exception
 
 from fedleak import progress
-from fedleak.campaign.plan import MessageKey, expected_messages, whole_address
+from fedleak.campaign.plan import MessageKey, expected_messages, sender_that_failed, whole_address
 from fedleak.errors import FederationError, FedleakError, OutputError, sentence
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import training_tables
@@ -20,12 +20,13 @@ from fedleak.federation.outcome import ClientFailure, Cost, Evaluation, Outcome,
 from fedleak.federation.plan import EVERYTHING, FederationPlan, Recorded
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
+from fedleak.recording.diary import LINES
 from fedleak.recording.files import find_recordings
-from fedleak.results.schema import AGGREGATE, MODEL, Who
+from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.statistics.group import SENDERS, sender_of
-from fedleak.vault import SHARES, shares_in, stem_of
+from fedleak.vault import SHARES, columns_stem, shares_in, stem_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ def broken_down(federation: Federation, error: FedleakError, seconds: float = 0.
 def _unsent(federation: Federation, left: Federated, error: str) -> dict[MessageKey, str]:
     """Every message, from the last round that was reached on, that was not recorded and that no client owns up to."""
     experiment = federation.point.experiment
-    owned = ((one.round, AGGREGATE if one.client is None else one.client) for one in left.failures)
+    owned = (sender_that_failed(one, experiment) for one in left.failures)
     known: set[MessageKey] = {*left.messages, *owned}
     reached = max((*left.costs, *(round for round, _ in known)), default=0)
     reason = f"the federation broke down: {error}" if left.messages else error
@@ -183,7 +184,7 @@ def _messages(recordings: Path) -> list[MessageKey]:
     """The messages below a folder by round, then client, then the aggregate and the model."""
     found: list[MessageKey] = []
     for path in find_recordings(recordings):
-        words: dict[str, Who] = {AGGREGATE: AGGREGATE, MODEL: MODEL}
+        words: dict[str, Who] = {AGGREGATE: AGGREGATE, MODEL: MODEL, ACTIVE: ACTIVE, RELAY: RELAY}
         who = words[path.stem] if path.stem in words else int(path.stem.removeprefix("client-"))
         found.append((int(path.parent.name.removeprefix("round-")), who))
     return sorted(found, key=order_of)
@@ -196,17 +197,19 @@ def _intact(federation: Federation, federated: Federated, shares: Sequence[Path]
     except OSError:
         return False
     clients = [(round, who) for round, who in federated.messages if not isinstance(who, str)]
-    truths = (stem_of(federation.vault, round, who) for round, who in clients)
+    truths = [stem_of(federation.vault, round, who) for round, who in clients]
+    if split := federation.point.experiment.federation.split:
+        truths = [columns_stem(federation.vault, party) for party in range(split.parties if federated.messages else 0)]
     files = [beside(stem, suffix) for stem in truths for suffix in (FACTS, TENSORS)]
     return same and all(path.is_file() for path in (*files, *shares))
 
 
 def _digest(recordings: Path, message: MessageKey) -> str:
-    """Of both files of a recording: a federation that is run again after a client failed may record other updates."""
+    """Of all files of a recording: a federation that is run again after a client failed may record other updates."""
     round, who = message
     stem = recordings / f"round-{round:04d}" / stem_name(who)
     digest = hashlib.blake2b(digest_size=10)
-    for suffix in (FACTS, TENSORS):
+    for suffix in (FACTS, TENSORS, *([LINES] if beside(stem, LINES).exists() else [])):
         digest.update(beside(stem, suffix).read_bytes())
     return digest.hexdigest()
 

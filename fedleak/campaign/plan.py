@@ -11,7 +11,9 @@ from typing import get_args
 from fedleak.campaign.cell import Cell
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
-from fedleak.experiment.access import compares_versions, sees_model
+from fedleak.contracts.cut import Cut
+from fedleak.contracts.observation import Observation
+from fedleak.experiment.access import compares_versions, looks_at, seats_of, sees_model
 from fedleak.experiment.campaign import Campaign, Point, distinct
 from fedleak.experiment.canonical import (
     acting_tables,
@@ -23,11 +25,13 @@ from fedleak.experiment.canonical import (
 )
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import algorithm_of, labeled_attacks, variants_of
+from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import EVERYTHING, Recorded
 from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.learning.facts import Device
 from fedleak.results.row import Place
-from fedleak.results.schema import AGGREGATE, MODEL, Who, setting_key
+from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who, setting_key
+from fedleak.settings.base import Table
 from fedleak.statistics.group import Variant, sender_of
 
 MessageKey = tuple[int, Who]
@@ -39,8 +43,8 @@ ANY = -1
 def records_of(campaign: Campaign) -> tuple[Recorded, ...]:
     """What the federations of a campaign record: what some attack looks at; without attacks all there is."""
     tables = [table for experiment in distinct(campaign) for table in attack_tables(experiment)]
-    updates = any(not sees_model(table) for table in tables)
-    looked_at: dict[Recorded, bool] = {"updates": updates, "model": True, "cut": False}
+    seen = {looks_at(table) for table in tables}
+    looked_at: dict[Recorded, bool] = {"updates": Observation in seen, "model": True, "cut": Cut in seen}
     return tuple(kind for kind, wanted in looked_at.items() if wanted or not tables)
 
 
@@ -61,7 +65,7 @@ def expected_counts(
     experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING
 ) -> Mapping[Who, int]:
     """How many of each kind there are of these; 0 stands for any client, whose messages are attacked alike."""
-    rounds = experiment.federation.rounds if "updates" in records else 0
+    rounds = experiment.federation.rounds if _of_rounds(experiment) in records else 0
     senders = Counter(0 if not isinstance(who, str) else who for who in senders_of(experiment, row))
     counts: dict[Who, int] = {who: rounds * many for who, many in senders.items()}
     counts[MODEL] = len(experiment.models) if "model" in records else 0
@@ -72,7 +76,7 @@ def expected_messages(
     experiment: Experiment, row: NamedDefense, records: tuple[Recorded, ...] = EVERYTHING
 ) -> list[MessageKey]:
     """The messages that there will be if every client takes part in every round and none fails, models among them."""
-    updates = range(1, experiment.federation.rounds + 1) if "updates" in records else ()
+    updates = range(1, experiment.federation.rounds + 1) if _of_rounds(experiment) in records else ()
     models = experiment.models if "model" in records else ()
     senders = senders_of(experiment, row)
     return [*((round, who) for round in updates for who in senders), *((round, MODEL) for round in models)]
@@ -86,12 +90,24 @@ def first_release(experiment: Experiment) -> MessageKey:
 def senders_of(experiment: Experiment, row: NamedDefense) -> tuple[Who, ...]:
     """Whom the messages of a round are from if every client takes part: victims, and the sum where one is revealed.
 
-    Nobody where clients hold columns: what these send is no update.
+    Where clients hold columns, all who keep a diary: each sees what nobody else does.
     """
     if experiment.federation.split is not None:
-        return ()
+        return (ACTIVE, *range(1, experiment.federation.clients), RELAY)
     clients = tuple(client for client in range(experiment.federation.clients) if experiment.adversary.attacks(client))
     return (*clients, AGGREGATE) if _reveals_a_sum(json.dumps(row.chain)) else clients
+
+
+def sender_that_failed(failure: ClientFailure, experiment: Experiment) -> MessageKey:
+    """The message that there would have been without a failure, or the sum that was lost with it."""
+    if experiment.federation.split is not None:
+        return failure.round, RELAY if failure.client is None else failure.client or ACTIVE
+    return failure.round, AGGREGATE if failure.client is None else failure.client
+
+
+def _of_rounds(experiment: Experiment) -> Recorded:
+    """What each round leaves."""
+    return "updates" if experiment.federation.split is None else "cut"
 
 
 @lru_cache(maxsize=1024)
@@ -113,7 +129,7 @@ class Choice:
         """
         tables, who = labeled_attacks(point.experiment), message[1]
         first = message == first_release(point.experiment)
-        fits = {label: sees_model(table) == (who == MODEL) for label, table in tables.items()}
+        fits = {label: _fits(table, who) for label, table in tables.items()}
         every = [label for label, table in tables.items() if fits[label] and not (first and compares_versions(table))]
         variants = {label: name for label, name in variants_of(point.experiment).items() if label in every}
         if not campaign.only_chosen:
@@ -125,6 +141,13 @@ class Choice:
         firsts = {algorithm: label for label, algorithm in reversed(variants.items())}
         chosen = {one.algorithm: one.attack for one in self.winners if (*one[:3], one.sender) == (*place, sender)}
         return [label for label in every if label not in variants or {**firsts, **chosen}[variants[label]] == label]
+
+
+def _fits(table: Table, who: Who) -> bool:
+    """Whether an attack is run on such a message."""
+    if looks_at(table) is Cut:
+        return who != MODEL and (who if isinstance(who, str) else "passive") in seats_of(table)
+    return sees_model(table) == (who == MODEL)
 
 
 UNTUNED = Choice()

@@ -22,8 +22,9 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
-from fedleak.experiment.access import require_classes, require_columns
+from fedleak.experiment.access import require_classes
 from fedleak.experiment.canonical import placed
+from fedleak.experiment.hidden import require_columns
 from fedleak.experiment.overrides import key_and_value
 from fedleak.experiment.secrets import require_masked
 from fedleak.figures.panels import Panel, beside, draw

@@ -22,7 +22,12 @@ CELL = 18
 """Width of a figure with its baselines, at most; a column with a longer name is wider."""
 GAP = 2
 """Between two columns."""
-SENDERS = {"aggregate": "on the sum", "model": "on the model"}
+SENDERS = {
+    "aggregate": "on the sum",
+    "model": "on the model",
+    "active": "by the active party",
+    "relay": "by the relay",
+}
 """What was attacked, where it is no single update."""
 UNTESTED = "no attacker here takes account of {}: where little is left, read untested, not safe"
 

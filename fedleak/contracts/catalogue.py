@@ -35,6 +35,7 @@ FAMILIES = {
     "membership": "membership inference",
     "versions": "changes between versions",
     "attributes": "attribute inference",
+    "split": "split learning",
     "property": "property inference",
     "secrets": "secrets in texts",
     "model_inversion": "model inversion",

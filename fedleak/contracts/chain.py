@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
+from fedleak.contracts.at_cut import AtCut
 from fedleak.contracts.chaining import acting_on, require_one_gradient, require_protocol_last, require_shared
-from fedleak.contracts.cut import Cut
 from fedleak.contracts.defense import Defense, Place, defenses
 from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
 from fedleak.errors import ConfigError
@@ -81,9 +81,9 @@ class Chain:
         return Chain(self._acting_on("answers"))
 
     @property
-    def at_cut(self) -> Cut:
+    def at_cut(self) -> AtCut:
         """The defenses where a network is cut among parties."""
-        return Cut(self.defenses)
+        return AtCut(self.defenses)
 
     @property
     def resolution(self) -> float:

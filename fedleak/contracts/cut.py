@@ -1,71 +1,121 @@
-"""The cut: what a chain of defenses does where a network is cut among parties, and which chains have a place there."""
+"""Cut: what one holder saw of a round of split training, batch by batch, and the contract of attacks on it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, get_args
 
-import torch
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from fedleak.contracts.chaining import acting_on
-from fedleak.contracts.defense import Defense, Place
-from fedleak.errors import ConfigError
-from fedleak.randomness import generator
+from fedleak.contracts.attack import Attack
+from fedleak.contracts.reconstruction import Kind
+from fedleak.contracts.view import View
+from fedleak.errors import NotApplicable
+from fedleak.learning.facts import LocalTraining
+from fedleak.learning.split import SplitNetwork
+from fedleak.learning.weights import NamedTensors
 
-AT_CUT: frozenset[Place] = frozenset({"embedding", "objective", "slopes"})
-ANYWHERE: frozenset[Place] = frozenset({"requirements"})
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A chain of defenses at the cut, each in the order of the chain."""
-
-    defenses: tuple[Defense, ...]
-
-    def embeddings(
-        self, sent: Float[Tensor, "batch *embedding"], rows: Int[Tensor, " batch"], seed_key: tuple[object, ...]
-    ) -> Float[Tensor, "batch *embedding"]:
-        """What a passive party sends of the rows; `seed_key` names the party and its weights."""
-        for place, defense in enumerate(self.defenses):
-            if "embedding" in defense.acts_on:
-                sent = torch.stack(
-                    [
-                        defense.embedding(one, generator(*seed_key, "embedding", place, row))
-                        for one, row in zip(sent, rows.tolist(), strict=True)
-                    ]
-                )
-        return sent
-
-    def penalty(
-        self, inputs: Float[Tensor, "batch *own"], embedding: Float[Tensor, "batch *embedding"]
-    ) -> Float[Tensor, ""] | None:
-        """What a passive party trains by besides the slope that it is sent; None: nothing."""
-        found = [defense.penalty(inputs, embedding) for defense in acting_on(self.defenses, "objective")]
-        added = [one for one in found if one is not None]
-        return torch.stack(added).sum() if added else None
-
-    def slope(
-        self,
-        slope: Float[Tensor, "batch *embedding"],
-        labels: Num[Tensor, "batch *classes"],
-        seed_key: tuple[object, ...],
-    ) -> Float[Tensor, "batch *embedding"]:
-        """What the active party sends another; `seed_key` names that one, and the step."""
-        for place, defense in enumerate(self.defenses):
-            slope = defense.slope(slope, labels, generator(*seed_key, "slope", place))
-        return slope
+Seat = Literal["active", "passive", "relay"]
+"""Where an adversary sits: the party with labels and top network, one of the others, or the server that relays."""
+SEATS: frozenset[Seat] = frozenset(get_args(Seat))
+Asks = Literal["columns", "labels"]
+"""What an attack on a cut is asked of each row: what others hold of it, or its label."""
 
 
-def require_place(defenses: Sequence[Defense], *, columns: bool) -> None:
-    """Raises `ConfigError` where a defense acts on what there is not: at a cut, or on what clients with rows send."""
-    for defense in defenses:
-        if columns and defense.acts_on - AT_CUT - ANYWHERE:
-            raise ConfigError(
-                f"{defense.name} acts on what clients with rows of their own send or train, and these hold columns "
-                '(federation.partition = "columns"); leave it out'
-            )
-        if not columns and defense.acts_on & AT_CUT:
-            raise ConfigError(
-                f"{defense.name} acts where a network is cut among parties that hold columns, and these clients have "
-                'rows of their own; leave it out, or set federation.partition = "columns"'
-            )
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One step as its holder saw it: what was sent of the rows, and the gradient that came back. By party."""
+
+    step: int
+    """From 1 on."""
+    rows: Int[Tensor, " batch"]
+    """By number; the numbers are the same in every round and say nothing."""
+    embeddings: Mapping[int, Float[Tensor, "batch *embedding"]]
+    slopes: Mapping[int, Float[Tensor, "batch *embedding"]]
+    """The gradient of the mean loss of the batch, for each number of an embedding."""
+
+
+class Bottom(ABC):
+    """Another party's bottom network, as far as the adversary may use it."""
+
+    @abstractmethod
+    def embed(self, inputs: Float[Tensor, "asked *own"]) -> Float[Tensor, "asked *embedding"]:
+        """What that party would send of such columns, in eval mode. Differentiable only where the weights are known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut(View):
+    """The diary of one holder for one round, with what it holds itself; of others nothing but what they sent.
+
+    `rows` are those that it is asked about: NaN for values that it does not hold, label -1 where it has no labels.
+    `hidden` names the columns it is asked about; none where it is asked about labels.
+    """
+
+    reader: ClassVar[str] = (
+        "somebody at the table of split training: a party, who knows its own columns and network, or the server that "
+        "relays. It goes by the protocol, keeps all that it sends and gets, and guesses afterwards"
+    )
+    seat: Seat
+    party: int | None
+    """Which party it is; None: the relay."""
+    asks: Asks
+    asked: Int[Tensor, " asked"]
+    """The numbers of `rows`."""
+    exchanges: tuple[Exchange, ...]
+    own: Float[Tensor, "all *own"] | None = None
+    """The columns that it holds, of all rows by number; None: it holds none."""
+    weights: NamedTensors = field(default_factory=dict)
+    """Of its own networks when the round began, by name in the joint network."""
+    known: Int[Tensor, " known"] | None = None
+    """Rows whose labels it knows from elsewhere (`adversary.known_labels`), none of them asked about."""
+    known_labels: Int[Tensor, " known"] | None = None
+    bottoms: Mapping[int, Bottom] = field(default_factory=dict)
+    """Those of the parties whose embeddings it sees, when the round began, where `adversary.bottoms` lets it use them.
+    """
+    training: LocalTraining = field(default_factory=LocalTraining)
+
+    @property
+    def network(self) -> SplitNetwork:
+        """The architecture, which all parties know; its own weights mean nothing."""
+        network = self.task.network
+        assert isinstance(network, SplitNetwork)
+        return network
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where the values that it is asked about lie along the last axis of an example, in their order."""
+        seen = sorted({party for one in self.exchanges for party in one.embeddings} - {self.party})
+        return tuple(sorted(place for party in seen for place in self.network.places[party]))
+
+    def require_bottom(self, party: int) -> Bottom:
+        """The bottom network of a party; raises `NotApplicable` where the adversary has no use of it."""
+        if party not in self.bottoms:
+            raise NotApplicable(f"it needs the bottom network of party {party}, which this adversary cannot use")
+        return self.bottoms[party]
+
+
+class CutAttack(Attack[Cut], ABC):
+    """An attack on a cut: a guess for each row that is asked about, as `Reconstruction.columns`.
+
+    Of columns a value for each hidden one, in the order of `Cut.places`; of labels one for each class, as of a category
+    of a table: probability 0 is -1 and 1 is 1.
+    """
+
+    seats: ClassVar[frozenset[Seat]] = SEATS
+    """From where it can be run."""
+    asks: ClassVar[Asks]
+    needs: ClassVar[Literal["", "queries", "weights"]] = ""
+    """What it must be able to do with the bottom networks of others."""
+
+    @property
+    def targets(self) -> frozenset[Kind]:
+        return frozenset({"columns"})
+
+
+def cut_attack_in(attack: object) -> CutAttack | None:
+    """The attack on a cut itself, or the one within a wrapper; None where there is none."""
+    if isinstance(attack, CutAttack):
+        return attack
+    inner = (cut_attack_in(value) for value in vars(attack).values()) if isinstance(attack, Attack) else iter(())
+    return next((one for one in inner if one is not None), None)

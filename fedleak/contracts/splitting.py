@@ -16,7 +16,7 @@ from fedleak.learning.input_space import InputSpace
 from fedleak.learning.layers import BatchNorm
 from fedleak.learning.source import Source
 from fedleak.learning.space import space_of_source
-from fedleak.learning.split import SplitNetwork, joint
+from fedleak.learning.split import SplitNetwork, SummedScores, joint
 from fedleak.learning.table import Table
 from fedleak.settings.columns import Split
 
@@ -47,6 +47,8 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
                 f"({first_line(error)}); cut elsewhere, or share the columns out evenly"
             ) from error
     sizes = [tuple(one.shape[1:]) for one in sent]
+    if not layers:
+        return SplitNetwork(places, bottoms, SummedScores(len(bottoms)), sizes).train()
     return SplitNetwork(places, bottoms, _fitted(layers, received), sizes).train()
 
 
@@ -133,10 +135,11 @@ def _layers(network: nn.Module, split: Split) -> tuple[nn.Module, list[nn.Module
         if depth not in names:
             raise ConfigError(f"federation.cut: the network has no layer '{depth}'{did_you_mean(depth, names)}")
         depth = names.index(depth) + 1
-    if not 0 < depth < len(layers):
-        kinds = ", ".join(f"{place} after {type(one).__name__}" for place, one in enumerate(layers[:-1], start=1))
+    if not 0 < depth <= len(layers):
+        kinds = ", ".join(f"{place} after {type(one).__name__}" for place, one in enumerate(layers, start=1))
         raise ConfigError(
-            f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}), got {_word(split)}"
+            f"federation.cut: expected a cut within the {len(layers)} layers ({kinds}, where scores are summed), got "
+            f"{_word(split)}"
         )
     if _weights_in(layers[:depth]) & _weights_in(layers[depth:]):
         raise ConfigError(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from fedleak.contracts.cut import Cut
 from fedleak.contracts.metric import ExampleMetric, Metric
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
@@ -17,6 +18,7 @@ from fedleak.goals.goals import GOALS, goal_of
 from fedleak.goals.matching import NO_GUESS, finite, match, matched
 from fedleak.goals.measured import Measured
 from fedleak.learning.batch import Batch
+from fedleak.learning.images import Images
 
 __all__ = ["NOT_GUESSED", "NO_GUESS", "finite", "match", "matched", "score"]
 
@@ -87,6 +89,9 @@ def _answer(
     if view is None:
         return answer
     answer = replace(answer, hidden=view.hidden, format=view.secret, asked_property=view.property, shares=view.shares)
+    if isinstance(view, Cut):
+        pixels = view.places if isinstance(view.task.space, Images) and view.asks == "columns" else ()
+        answer = replace(answer, places=pixels, hides_labels=view.asks == "labels")
     if not view.classes:
         return answer
     return replace(

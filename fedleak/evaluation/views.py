@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedleak.contracts.attack import Attack
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import Cut, cut_attack_in
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
@@ -19,6 +20,7 @@ from fedleak.contracts.view import View
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.cuts import CutMessage, cut_of, message_at
 from fedleak.evaluation.kept_shadows import KeptShadows
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
@@ -49,6 +51,12 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
 
     The answer to the question who was there, if it is asked that, is for scoring alone.
     """
+    message, cutting = message_at(message), cut_attack_in(attack)
+    if isinstance(message, CutMessage):
+        if cutting is None:
+            raise ConfigError(f"{attack.name} looks at {LOOKS_AT[attack.sees]}, and {message.path} is a diary")
+        public = public_examples(message.source, terms.adversary.auxiliary, terms.adversary.lacks)
+        return cut_of(message, cutting.asks, terms.adversary, public, terms.chain)
     recording, adversary = message.recording, terms.adversary
     if attack.sees not in recording.views:
         raise ConfigError(f"{attack.name} looks at {LOOKS_AT[attack.sees]}, and {message.path} has none")
@@ -109,6 +117,7 @@ LOOKS_AT: Mapping[type[View], str] = {
     Observation: "updates",
     Released: "the weights of a released model",
     Served: "the answers of a served model",
+    Cut: "what crosses a cut network",
 }
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import Cut, CutAttack, Seat, cut_attack_in
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
@@ -16,15 +17,13 @@ from fedleak.experiment.explanations import require_explanations
 from fedleak.formatting import listed
 from fedleak.learning.having import require_property
 from fedleak.learning.source import Source
-from fedleak.learning.space import InputSpace, require_table, space_of_source
+from fedleak.learning.space import space_of_source
 from fedleak.learning.stacked_federations import require_room
-from fedleak.learning.table import Column
-from fedleak.learning.table import Table as Rows
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
-from fedleak.tasks import source_of, task_of
+from fedleak.tasks import task_of
 
 LEAST_OF_TWO = 2
 """Questions without which two versions cannot be asked the same."""
@@ -42,6 +41,22 @@ def _facts(text: str) -> tuple[type[View], frozenset[Kind], bool, bool]:
     return attack.sees, attack.targets, attack.compares_versions, "earlier" in attack.requires
 
 
+@lru_cache(maxsize=1024)
+def _cut_attack(text: str) -> CutAttack | None:
+    return cut_attack_in(attacks.from_table(json.loads(text)))
+
+
+def cut_attack_of(table: Table) -> CutAttack | None:
+    """The attack on a cut that a table is of, or has within it; None where it looks at something else."""
+    return _cut_attack(json.dumps(table, sort_keys=True))
+
+
+def seats_of(table: Table) -> frozenset[Seat]:
+    """From where an attack on a cut can be run."""
+    attack = cut_attack_of(table)
+    return frozenset() if attack is None else attack.seats
+
+
 def targets_of(table: Table) -> frozenset[Kind]:
     """What the attack of a table guesses."""
     return _facts(json.dumps(table, sort_keys=True))[1]
@@ -49,7 +64,7 @@ def targets_of(table: Table) -> frozenset[Kind]:
 
 def sees_model(table: Table) -> bool:
     """Whether an attack looks at a model that left the federation, its weights or its answers, and not at updates."""
-    return looks_at(table) is not Observation
+    return looks_at(table) not in (Observation, Cut)
 
 
 def compares_versions(table: Table) -> bool:
@@ -140,35 +155,6 @@ def require_classes(adversary: AdversarySettings, classes: int, where: str = "ad
         )
 
 
-def require_hidden(adversary: AdversarySettings, tables: Iterable[Table], source: Source) -> None:
-    """Raises `ConfigError` for hidden columns that there are not, or twice, and where nobody guesses, or nothing.
-
-    `tables` are the attacks without their labels.
-    """
-    hidden, asked = adversary.hidden, [(str(one["use"]), targets_of(one)) for one in tables]
-    for i, (name, targets) in enumerate(asked):
-        if not hidden and targets == {"columns"}:
-            raise ConfigError(
-                f"attacks.{i}: {name} guesses hidden columns, and none is hidden; set adversary.hidden, as in "
-                'hidden = ["sex"]'
-            )
-    require_columns(hidden, space_of_source(source))
-    if hidden and asked and not any("columns" in targets for _, targets in asked):
-        fitting = [cls.name for cls in attacks if cls.__module__.startswith("fedleak.attacks.attributes.")]
-        raise ConfigError(
-            f"adversary.hidden: {listed(hidden)}, and no attack here guesses hidden columns; add one such as "
-            f"{listed(fitting, 'or')}, or leave hidden out"
-        )
-
-
-def hidden_columns(adversary: AdversarySettings, task: TaskSettings) -> tuple[Column, ...]:
-    """The columns that are hidden, as far as there are such: `require_hidden` refuses others."""
-    if not adversary.hidden:
-        return ()
-    space = space_of_source(source_of(task))
-    return tuple(one for one in (space.columns if isinstance(space, Rows) else ()) if one.name in adversary.hidden)
-
-
 def require_shares(settings: PlanSettings, tables: Iterable[Table], source: Source) -> None:
     """Raises `ConfigError` for a property that the data lack, and where nobody tells shares of it apart, or none is
     there to tell. `tables` are the attacks without their labels.
@@ -197,19 +183,6 @@ def require_shares(settings: PlanSettings, tables: Iterable[Table], source: Sour
 def tells_shares(view: type[View], targets: frozenset[Kind]) -> bool:
     """Whether an attack that looks at such a view and guesses such things is about shares of a property."""
     return view is not Observation and "properties" in targets
-
-
-def require_columns(hidden: tuple[str, ...], space: InputSpace, where: str = "adversary.hidden") -> None:
-    """Raises `ConfigError` for columns that a table has not, or twice, and where there is no table."""
-    if not hidden:
-        return
-    table = require_table(space, where, ConfigError)
-    try:
-        table.mask(hidden)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
-    if len(set(hidden)) < len(hidden):
-        raise ConfigError(f"{where}: expected each column once, got {list(hidden)}")
 
 
 def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: str) -> None:

@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
+from fedleak.contracts.at_cut import require_place
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import require_place
+from fedleak.contracts.cut import CutAttack
+from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError
+from fedleak.experiment.access import cut_attack_of
+from fedleak.goals.columns import ColumnMetric, PixelMetric
+from fedleak.goals.goals import GOALS
+from fedleak.learning.images import Images
+from fedleak.learning.space import space_of_source
+from fedleak.learning.table import Table as Columned
 from fedleak.settings.base import Table
 from fedleak.settings.columns import require_nothing_averaged
 from fedleak.settings.federation import PlanSettings
-from fedleak.tasks import hardened
+from fedleak.tasks import hardened, source_of
 
 
 def require_no_strategy(tree: Table) -> None:
@@ -33,11 +41,50 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
             require_place(chain.defenses, columns=settings.federation.split is not None)
         except ConfigError as error:
             raise ConfigError(f"defenses.{i}.chain: {error}") from error
+    cutting = [cut_attack_of(table) for table in tables]
     if settings.federation.split is None:
+        for i, (table, attack) in enumerate(zip(tables, cutting, strict=True)):
+            _require_no_cut(attack, f"attacks.{i}: {table['use']}")
         return
     hardened(settings.task, Chain(), settings.federation.split)
-    for i, table in enumerate(tables):
+    for i, (table, attack) in enumerate(zip(tables, cutting, strict=True)):
+        if attack is None:
+            raise ConfigError(
+                f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these "
+                'hold columns (federation.partition = "columns"); leave it out'
+            )
+        _require_reach(settings, attack, f"attacks.{i}: {table['use']}")
+
+
+def _require_no_cut(attack: CutAttack | None, where: str) -> None:
+    if attack is not None:
         raise ConfigError(
-            f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these hold "
-            'columns (federation.partition = "columns"); leave it out'
+            f"{where} looks at what crosses a network that is cut among parties, and these clients hold rows; set "
+            'federation.partition = "columns", or leave it out'
         )
+
+
+def _require_reach(settings: PlanSettings, attack: CutAttack, where: str) -> None:
+    """Refuses an attack without the use of others' networks that it needs."""
+    access = settings.adversary.bottoms
+    if attack.needs and access not in (attack.needs, "weights"):
+        other = f'"{attack.needs}"' + ("" if attack.needs == "weights" else ' or "weights"')
+        raise ConfigError(
+            f"{where} needs the bottom networks of other parties, and adversary.bottoms is {access}; set it to {other}"
+        )
+
+
+def metrics_of_cuts(settings: PlanSettings, tables: Sequence[Table]) -> frozenset[str]:
+    """Which metrics on columns can judge what the attacks are asked about: labels, columns of a table, of images."""
+    asked = {attack.asks for table in tables if (attack := cut_attack_of(table)) is not None}
+    source = source_of(settings.task)
+    space = space_of_source(source)
+    columns = space.columns if isinstance(space, Columned) and "columns" in asked else ()
+    of_labels = {"column-accuracy", *(["column-auc"] if source.classes == 2 else [])} if "labels" in asked else set()
+    built = {name: metrics.build(name, {}) for name in GOALS["columns"].metrics}
+    return frozenset(
+        name
+        for name, metric in built.items()
+        if ("columns" in asked and isinstance(space, Images) and isinstance(metric, PixelMetric))
+        or (isinstance(metric, ColumnMetric) and metric.of_members and any(map(metric.applies_to, columns)))
+    ) | frozenset(of_labels)

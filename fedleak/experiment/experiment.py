@@ -15,8 +15,9 @@ from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
-from fedleak.experiment.access import hidden_columns, require_access, require_hidden, require_memory, require_shares
-from fedleak.experiment.columns import require_columns
+from fedleak.experiment.access import require_access, require_memory, require_shares
+from fedleak.experiment.columns import metrics_of_cuts, require_columns
+from fedleak.experiment.hidden import hidden_columns, require_hidden
 from fedleak.experiment.overrides import override
 from fedleak.experiment.secrets import require_secret
 from fedleak.experiment.tampering import require_tampering
@@ -108,13 +109,24 @@ def parse_unjudged(tree: Table, *, whole: bool = True) -> Experiment:
         if times > 1:
             raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
     if "metrics" not in experiment.model_fields_set:
-        hidden = hidden_columns(experiment.adversary, experiment.task)
-        experiment = experiment.model_copy(update={"metrics": metrics_for(experiment.build_attacks(), hidden)})
+        experiment = experiment.model_copy(update={"metrics": _fitting_metrics(experiment)})
     experiment.build_attacks()
     if whole:
         require_fitting(experiment)
     experiment.build_metrics()
     return experiment
+
+
+def _fitting_metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Those that judge what the attacks of an experiment answer with, as far as that says what they guess."""
+    if experiment.federation.split is None:
+        return metrics_for(experiment.build_attacks(), hidden_columns(experiment.adversary, experiment.task))
+    fitting = metrics_of_cuts(experiment, [unlabeled(table) for table in experiment.attacks])
+    return tuple(
+        name
+        for name in metrics_for(experiment.build_attacks())
+        if metrics.build(name, {}).compares != "columns" or name in fitting
+    )
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:

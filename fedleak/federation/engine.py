@@ -57,7 +57,8 @@ def _loopback(plan: FederationPlan, listener: Listener, total: int) -> None:
         if kind == MessageType.TRAIN:
             done += 1
         elif kind == wire.TOP:
-            done = int(plan.federation.clients * wire.rounds_behind(question.content))
+            before = plan.model.trained_rounds
+            done = int(plan.federation.clients * (before + wire.rounds_behind(question.content)))
         else:
             return
         listener(min(done, total), total)

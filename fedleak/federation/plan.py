@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
+from fedleak.contracts.at_cut import require_place
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import require_place
 from fedleak.contracts.tampered import built
 from fedleak.contracts.tampering import Tampering
 from fedleak.errors import ConfigError
 from fedleak.learning.source import Source
 from fedleak.learning.task import Task
 from fedleak.randomness import seed_of
+from fedleak.settings.adversary import OF_CUTS
 from fedleak.settings.base import Settings, Table, parse_settings
 from fedleak.settings.dropouts import STAGES, Stage, so_many
 from fedleak.settings.federation import FederationSettings, PlanSettings
@@ -78,7 +79,7 @@ class FederationPlan(PlanSettings):
 
     def cuts(self, round: int) -> bool:
         """Whether parties and relay keep diaries of the round."""
-        return "cut" in self.records and self.recorded(round)
+        return "cut" in self.records and 1 <= round <= self.federation.rounds
 
     def released(self, round: int) -> bool:
         """Whether the model is recorded after the round."""
@@ -91,6 +92,8 @@ class FederationPlan(PlanSettings):
 
     def training(self, round: int = 1) -> FederationSettings:
         """How clients train under the defenses; of a federation's settings, all the rest is not theirs to change."""
+        if round < 1 and self.federation.split is not None:
+            return FederationSettings(**{**self.federation.model_dump(), **self.model.training})
         federation = self.federation if self.recorded(round) else self.utility.instead_of(self.federation)
         return self.defenses().settings(federation)
 
@@ -106,7 +109,7 @@ class FederationPlan(PlanSettings):
         unused |= {"canary": True} if not self.federation.canary.format else {}
         unused |= {"examples": True} if self.federation.examples is None else {}
         unused |= {"partition": True, "columns": True, "cut": True} if self.federation.split is None else {}
-        asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations"}
+        asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations", *OF_CUTS}
         asked |= {"does"} if not self.adversary.does else set()
         left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fedleak.errors import ConfigError, FederationError, echo
 from fedleak.learning.weights import NamedTensors
+from fedleak.recording import diary
 from fedleak.secure_aggregation.messages import STAGES
 
 ARRAYS = "arrays"
@@ -55,7 +56,7 @@ BACKWARD = f"{MessageType.TRAIN}.backward"
 """Gives a party the slope for what it sent."""
 ASSESS = f"{MessageType.EVALUATE}.top"
 """Gives the active party what the others sent of the test rows, and asks how good the joint network is."""
-ROWS, EMBEDDING, SLOPE = "rows", "embedding", "slope"
+ROWS, EMBEDDING, SLOPE = diary.ROWS, diary.EMBEDDING, diary.SLOPE
 STEP, STEPS = "step", "steps"
 LAST_ROUND, LAST_STEP = "last-round", "last-step"
 """The step that all parties have last taken: one that has lost its weights knows it by that."""

@@ -115,6 +115,10 @@ class Answer:
     """The classes that the adversary was asked to give a representative of."""
     hidden: tuple[str, ...] = ()
     """The columns of the candidates that the adversary was asked about."""
+    places: tuple[int, ...] = ()
+    """The same of images, which have columns of pixels."""
+    hides_labels: bool = False
+    """Whether it was asked about the labels of the candidates, and no columns."""
     asked_property: str = ""
     """What a share of the truth has, where the adversary was asked which."""
     shares: tuple[float, ...] = ()

@@ -52,6 +52,17 @@ class SplitNetwork(nn.Module):
         return scores
 
 
+class SummedScores(nn.Module):
+    """The top where each bottom is a whole network: it adds up the scores that they send, and has no weights."""
+
+    def __init__(self, parties: int) -> None:
+        super().__init__()
+        self.parties = parties
+
+    def forward(self, scores: Float[Tensor, "batch all"]) -> Float[Tensor, "batch classes"]:
+        return scores.reshape(len(scores), self.parties, -1).sum(1)
+
+
 def joint(embeddings: Sequence[Float[Tensor, "batch *one"]]) -> Float[Tensor, "batch *all"]:
     """What the top network gets: embeddings one after the other; feature maps side by side, as the columns were."""
     return torch.cat(list(embeddings), dim=-1)
@@ -84,7 +95,7 @@ class Party:
     ) -> Float[Tensor, "batch *embedding"]:
         """What it sends of a batch of its columns. Buffers stay as they are: a step is not over yet."""
         with torch.no_grad():
-            return self._bottom(weights.clone(), own, mode)
+            return self.bottom(weights.clone(), own, mode)
 
     def slopes(
         self,
@@ -99,11 +110,14 @@ class Party:
         That of a penalty on its columns and embedding is added.
         """
         tracked = _tracked(weights)
-        sent = self._bottom(tracked, own, mode)
+        sent = self.bottom(tracked, own, mode)
         added = None if penalty is None else penalty(own.to(sent), sent)
         return _gradients(sent, tracked.parameters, slope, added)
 
-    def _bottom(self, weights: Weights, own: Tensor, mode: Mode) -> Tensor:
+    def bottom(
+        self, weights: Weights, own: Float[Tensor, "batch *own"], mode: Mode
+    ) -> Float[Tensor, "batch *embedding"]:
+        """Its bottom network on the weights that are given."""
         bottom = self.network.bottoms[self.party]
         return _called(bottom, weights, f"bottoms.{self.party}.", own.to(self.network.dtype), mode)
 
@@ -150,7 +164,7 @@ class ActiveParty(Party):
             return self._scores(weights, own, received, "eval")
 
     def _scores(self, weights: Weights, own: Tensor, received: Sequence[Tensor], mode: Mode) -> Tensor:
-        embeddings = [self._bottom(weights, own, mode), *received]
+        embeddings = [self.bottom(weights, own, mode), *received]
         return self.criterion.scores(_called(self.network.top, weights, "top.", joint(embeddings), mode))
 
 

@@ -5,8 +5,9 @@ seen of it until then is there. A party's has its own columns and weights, and m
 the relay's has the messages of all and neither columns nor weights. Nobody's has what another holds.
 """
 
+import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -14,11 +15,14 @@ from typing import Final, Literal, get_args
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.cut import Exchange
 from fedleak.errors import OutputError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.facts import LocalTraining
+from fedleak.learning.split import ACTIVE
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings.base import parse_settings
@@ -34,6 +38,8 @@ Holder = int | Literal["relay"]
 Asked = Literal["forward", "top", "backward"]
 """What a party was asked for: its embedding, slopes for those of the others, a step."""
 ASKED: tuple[Asked, ...] = get_args(Asked)
+ROWS, EMBEDDING, SLOPE = "rows", "embedding", "slope"
+"""Names of the tensors in messages; of all parties at once with the number behind a dot."""
 LENGTH = struct.Struct("<Q")
 PLACE, QUESTION, ANSWER = "place", "question/", "answer/"
 
@@ -98,7 +104,9 @@ class Diary:
 
 def stem_of(who: Holder, round: int) -> Path:
     """Where the diary of a party, or of the relay, lies in a folder of recordings, without suffix."""
-    return Path(f"round-{round:04d}") / (RELAY if who == RELAY else f"party-{who:04d}")
+    if isinstance(who, int):
+        return Path(f"round-{round:04d}") / ("active" if who == ACTIVE else f"client-{who:04d}")
+    return Path(f"round-{round:04d}") / who
 
 
 def begin(folder: Path, diary: Diary) -> None:
@@ -160,6 +168,38 @@ def _lines(content: bytes) -> Iterator[Line]:
         place += LENGTH.size + length
         if place <= len(content):
             yield Line.from_bytes(content[place - length : place])
+
+
+def is_diary(path: Path) -> bool:
+    """Whether a diary, and no recording of another kind, lies at a path, with or without suffix."""
+    try:
+        return bool(json.loads(beside(path.with_suffix(""), FACTS).read_bytes()).get("format") == FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return False  # whoever reads it says what is wrong with it
+
+
+def exchanges_of(lines: Iterable[Line]) -> tuple[Exchange, ...]:
+    """The steps that lines are of, as far as their holder saw them; steps of which nothing came back have no slopes."""
+    rows: dict[int, Tensor] = {}
+    sent: dict[int, dict[int, Tensor]] = {}
+    returned: dict[int, dict[int, Tensor]] = {}
+    for line in lines:
+        rows[line.step] = line.question[ROWS]
+        embeddings, slopes = sent.setdefault(line.step, {}), returned.setdefault(line.step, {})
+        if line.asked == "forward":
+            embeddings[line.party] = line.answer[EMBEDDING]
+        elif line.asked == "backward":
+            slopes[line.party] = line.question[SLOPE]
+        else:
+            embeddings |= _by_party(line.question, EMBEDDING)
+            slopes |= _by_party(line.answer, SLOPE)
+    return tuple(
+        Exchange(step=step, rows=own, embeddings=sent[step], slopes=returned[step]) for step, own in rows.items()
+    )
+
+
+def _by_party(tensors: NamedTensors, name: str) -> dict[int, Tensor]:
+    return {int(key.removeprefix(f"{name}.")): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
 # A party's own columns, which are the same in each round.

@@ -66,8 +66,8 @@ def read_recording(path: Path) -> Recording:
 
 
 def find_recordings(folder: Path) -> list[Path]:
-    """The recordings below a folder of recordings: by defense, round, client, then aggregate and model."""
-    names = ("client-*", "aggregate", "model")
+    """The recordings below a folder of recordings: by defense, round, client, then aggregate and model; or diaries."""
+    names = ("active", "client-*", "relay", "aggregate", "model")
     found = [path for name in names for path in sorted(folder.glob(f"**/round-*/{name}.json"))]
     return sorted(found, key=lambda path: path.parent)
 

@@ -13,6 +13,8 @@ from fedleak.settings.base import Scalar
 MODEL: Literal["model"] = "model"
 AnyRow = TypeVar("AnyRow")
 AGGREGATE: Literal["aggregate"] = "aggregate"
+ACTIVE: Literal["active"] = "active"
+RELAY: Literal["relay"] = "relay"
 LARGEST = 2**63
 """Whole numbers beyond this are no seed, round or count of ours."""
 
@@ -46,8 +48,10 @@ SettingTable = Mapping[str, Scalar]
 """What varies in a campaign, by dotted key, as in `{"federation.batch_size": 4}`."""
 Setting = tuple[tuple[str, Scalar], ...]
 """The same as a key, sorted."""
-Who = Whole | Literal["aggregate", "model"]
-"""A client's number, the sum that secure aggregation revealed, or the model that left the federation."""
+Who = Whole | Literal["aggregate", "model", "active", "relay"]
+"""A client's number, the sum that secure aggregation revealed, or the model that left the federation.
+
+Of split training who kept a diary: a passive party's number, the active party, the server that relays."""
 Split = Literal["test", "tuning"]
 """Tuning rows choose among the variants of an attack; only test rows are reported."""
 

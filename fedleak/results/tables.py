@@ -1,7 +1,7 @@
 """Arrow tables of a run's rows: `results.parquet`, and what `fedleak query` asks.
 
-A row's `client` becomes two columns: `sender`, which is `client`, `aggregate` or `model`, and `client`, its number,
-null for the others. Each key of a row's `setting` becomes a column of its own; see `table_of`.
+A row's `client` becomes two columns: `sender`, which is `client`, `aggregate`, `model`, `active` or `relay`, and
+`client`, its number, null for the others. Each key of a row's `setting` becomes a column of its own; see `table_of`.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from fedleak.results.row import Row
 from fedleak.results.schema import Meaning, Split
 from fedleak.settings.base import Scalar
 
-WHO = int | Literal["aggregate", "model"]
+WHO = int | Literal["aggregate", "model", "active", "relay"]
 LARGEST_EXACT = 2**53
 """Beyond this a double does not hold every whole number."""
 LARGEST_INTEGER = 2**63 - 1
@@ -88,7 +88,7 @@ def _columns(name: str, kind: Any, meaning: str) -> tuple[Column, ...]:
     """A client's number and the words for the others are columns of their own."""
     if kind != WHO:
         return (Column(name, ARROW[kind], meaning),)
-    words = "client; aggregate: the sum that secure aggregation revealed; model: what left the federation"
+    words = "client; aggregate: the sum of secure aggregation; model: what left; active, relay: whose diary it is"
     sender = Column("sender", pa.string(), words, _sender)
     return sender, Column(name, pa.int64(), meaning, _number)
 

@@ -36,6 +36,11 @@ class AdversarySettings(Settings):
     """Whether the API explains answers by Shapley values, of which the adversary has those of the rows asked about."""
     does: Annotated[tuple[Table, ...], Field(strict=False)] = ()
     """What training code from somebody else does beside training: `{use = NAME, ...}` with a tampering's options."""
+    known_labels: Annotated[int, Field(ge=0)] = 0
+    """Of split training, rows whose labels the adversary knows from elsewhere, as many of each class as can be."""
+    bottoms: Literal["unknown", "queries", "weights"] = "unknown"
+    """Of split training, whether it can ask the networks of other parties as it likes, or has their weights, as where
+    it shipped them."""
     victims: Count | None = None
     """How many clients' messages are recorded and attacked, the first so many; None: those of all."""
 
@@ -55,7 +60,12 @@ class AdversarySettings(Settings):
         return self.victims is None or client < self.victims
 
 
-ASKED_LATER = ("auxiliary", "lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations")
+OF_CUTS = ("known_labels", "bottoms")
+"""Settings that say something of split training alone."""
+ASKED_LATER = (
+    *("auxiliary", "lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations"),
+    *OF_CUTS,
+)
 """Settings of the adversary that matter only to who attacks what was recorded."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

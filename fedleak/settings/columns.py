@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError, echo
+from fedleak.settings.adversary import OF_CUTS
 from fedleak.settings.base import GOT, Count, Settings
 
 NO_STRATEGY = "none"
@@ -85,10 +86,21 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
         *("partitioner", "partitioner_options", "skew", "canary", "strategy_options", "gradient_clipping"),
         *("accumulation", "augmentation", "proximal", "fraction_evaluate", "release"),
     ),
-    "model": ("checkpoint", "trained_rounds", "trained_examples"),
+    "model": ("checkpoint", "trained_examples"),
     "adversary": ("queries",),
 }
 """Settings, by their table, that say something of clients which train a whole network on examples of their own."""
+
+
+def require_rows_alone(adversary: Settings) -> None:
+    """Raises `ConfigError` for what says something of split training alone, where clients hold rows."""
+    for name in OF_CUTS:
+        value, default = getattr(adversary, name), type(adversary).model_fields[name].default
+        if value != default:
+            raise ConfigError(
+                f'adversary.{name}: expected none beside federation.partition = "rows", where no network is cut, got '
+                f"{echo(value)}; leave it out"
+            )
 
 
 def require_columns_alone(strategy: str, tables: Mapping[str, Settings]) -> None:

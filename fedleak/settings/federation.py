@@ -12,7 +12,7 @@ from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import GOT, Amount, Count, Rate, Settings, Share, Table
 from fedleak.settings.canary import Canary
 from fedleak.settings.choices import Batches, Releases, Transform, as_table
-from fedleak.settings.columns import Columned, Split, require_columns_alone
+from fedleak.settings.columns import Columned, Split, require_columns_alone, require_rows_alone
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.model import ModelSettings
 from fedleak.settings.partitioners import known_partitioner
@@ -226,7 +226,9 @@ class PlanSettings(Settings):
 
     @model_validator(mode="after")
     def _columns_alone(self) -> "PlanSettings":
-        if self.federation.split is not None:
+        if self.federation.split is None:
+            require_rows_alone(self.adversary)
+        else:
             tables = {"federation": self.federation, "model": self.model, "adversary": self.adversary}
             require_columns_alone(self.federation.strategy, tables)
             if self.device != "cpu":

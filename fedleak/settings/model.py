@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from fedleak.settings.base import GOT, Count, Rate, Settings, Share
+from fedleak.settings.base import GOT, Count, Rate, Settings, Share, Table
 
 
 class ModelSettings(Settings):
@@ -21,6 +21,17 @@ class ModelSettings(Settings):
     trained_examples: Count | None = None
     """What each client trains on in them at most, drawn at random of its share; rounds after them take of the rest.
     None: all of it, and later rounds take of all."""
+
+    @property
+    def training(self) -> Table:
+        """How parties that hold columns train in the rounds before the recorded ones."""
+        return {
+            "batch_size": self.trained_batch_size,
+            "batches": "all",
+            "epochs": 1,
+            "learning_rate": self.trained_learning_rate,
+            "momentum": self.trained_momentum,
+        }
 
     @model_validator(mode="after")
     def _trained_at_all(self) -> "ModelSettings":

@@ -10,8 +10,10 @@ from fedleak.errors import ConfigError
 from fedleak.results.row import Row
 from fedleak.results.schema import MODEL, Setting, Who, setting_key
 
-Sender = Literal["client", "aggregate", "model"]
-"""Whether single updates were attacked, the sum that secure aggregation revealed, or a model that was released."""
+Sender = Literal["client", "aggregate", "model", "active", "relay"]
+"""Whether single updates were attacked, the sum that secure aggregation revealed, or a model that was released.
+
+Of split training whose diary: a passive party's, which is a client, the active party's, or the relay's."""
 
 
 SENDERS: tuple[Sender, ...] = get_args(Sender)

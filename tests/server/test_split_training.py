@@ -140,7 +140,7 @@ def test_a_party_that_loses_its_weights_is_not_trained_with(tmp_path, monkeypatc
         ({"columns": [[0, 1, 2, 3], [3, 4, 5, 6, 7]]}, "client 0's and client 1's"),
         ({"columns": [[0, 1, 1], [2, 3, 4, 5, 6, 7]]}, "client 0's twice"),
         ({"cut": 0}, "federation.cut: expected a number of layers from 1 on, or the name of a layer, got 0"),
-        ({"cut": "3"}, "got '3'"),
+        ({"cut": "4"}, "no layer '4'"),
         ({"columns": [[0, 1, 2, 3], [4, 5]]}, "nobody holds 6, 7"),
         ({"columns": [[0, 1, 2, 3, 4, 5, 6, 7], []]}, "got none"),
         ({"columns": [[0, 1, 2, 3, 4, 5, 6, 8], [7]]}, "no column 8"),

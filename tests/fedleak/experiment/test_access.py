@@ -12,9 +12,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.access import require_memory
 from fedleak.experiment.experiment import Experiment, parse_experiment
 from fedleak.experiment.grid import parse_campaign
-from fedleak.learning.space import require_table
 from fedleak.settings.task import TaskSettings
-from fedleak.tasks import task_of
 
 ASKING, READING = {"use": "confidence-inversion"}, {"use": "mi-face"}
 COMPARING = {"use": "updates-leak"}
@@ -84,56 +82,6 @@ def test_what_each_combination_sets_for_itself_need_not_be_set_for_all() -> None
 
 
 TABULAR = {"name": "n", "task": "diabetes-mlp", "defenses": [{"name": "none"}]}
-
-
-def test_hidden_columns_are_those_that_a_table_has() -> None:
-    asked = {**TABULAR, "attacks": [{"use": "lomia"}], "adversary": {"queries": 5, "hidden": ["sex"]}}
-    assert parse_experiment(asked).metrics[:3] == ("column-accuracy", "column-auc", "ppv-100")
-
-
-@pytest.mark.parametrize(
-    ("hidden", "errors", "shares"), [(["sex"], False, True), (["age"], True, False), (["age", "sex"], True, True)]
-)
-def test_numbers_are_judged_by_their_error_and_categories_by_shares(hidden: Any, errors: bool, shares: bool) -> None:
-    found = parse_experiment({**TABULAR, "attacks": [{"use": "lomia"}], "adversary": {"queries": 5, "hidden": hidden}})
-    named = found.metrics
-    assert ("column-error" in named, "column-error-of-others" in named) == (errors, errors)
-    assert ("column-auc" in named, "ppv-100-of-others" in named) == (shares, shares)
-
-
-@pytest.mark.parametrize(
-    ("attack", "hidden", "sentence"),
-    [
-        ("lomia", ["sez"], "adversary.hidden: the table has no column 'sez'; did you mean 'sex'"),
-        ("lomia", ["sex", "sex"], "adversary.hidden: expected each column once, got ['sex', 'sex']"),
-        ("lomia", [], "attacks.0: lomia guesses hidden columns, and none is hidden; set adversary.hidden"),
-        ("served-gap", ["sex"], "adversary.hidden: sex, and no attack here guesses hidden columns; add one such as"),
-    ],
-)
-def test_a_column_that_nobody_can_guess_is_refused(attack: str, hidden: list[str], sentence: str) -> None:
-    tree = {**TABULAR, "attacks": [{"use": attack}], "adversary": {"queries": 5, "hidden": hidden}}
-    with pytest.raises(ConfigError) as refused:
-        parse_experiment(tree)
-    assert sentence in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-def test_the_label_is_no_hidden_column() -> None:
-    label = require_table(task_of("diabetes-mlp").space, "a test").label
-    tree = {**TABULAR, "attacks": [{"use": "lomia"}], "adversary": {"queries": 5, "hidden": [label]}}
-    with pytest.raises(ConfigError, match=rf"adversary\.hidden: '{label}' is the label"):
-        parse_experiment(tree)
-
-
-def test_images_have_no_columns() -> None:
-    tree = {
-        **TABULAR,
-        "task": "digits-mlp",
-        "attacks": [{"use": "lomia"}],
-        "adversary": {"queries": 5, "hidden": ["a"]},
-    }
-    with pytest.raises(ConfigError, match=r"adversary\.hidden is for rows of a table"):
-        parse_experiment(tree)
 
 
 def asking(attack: str, task: str = "diabetes-mlp", **adversary: Any) -> Experiment:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
+from fedleak.contracts.at_cut import AT_CUT
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import AT_CUT
 from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
 from fedleak.federation.reply import reply

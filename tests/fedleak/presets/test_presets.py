@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from fedleak.analysis.conditions import is_diagnostic
 from fedleak.campaign.plan import counts_of
 from fedleak.cli.app import app
+from fedleak.contracts.at_cut import AT_CUT
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import AT_CUT
 from fedleak.contracts.defense import defenses
 from fedleak.errors import DataError
 from fedleak.experiment.comparison import compared

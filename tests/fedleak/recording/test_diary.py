@@ -68,7 +68,7 @@ def test_a_round_that_begins_again_begins_empty(tmp_path):
 def test_what_is_no_diary_is_said_in_a_sentence(tmp_path, content):
     stem = written(tmp_path)
     stem.with_suffix(".json").write_bytes(content)
-    with pytest.raises(RecordingError, match="party-0001"):
+    with pytest.raises(RecordingError, match="client-0001"):
         read_diary(stem)
 
 

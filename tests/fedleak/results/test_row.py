@@ -93,6 +93,9 @@ def test_a_missing_figure_comes_back_as_nan(tmp_path):
     assert math.isnan(again.best)
 
 
+SENDERS = "expected a valid integer or 'aggregate', 'model', 'active' or 'relay'"
+
+
 @pytest.mark.parametrize("content", ["{", '{"attack": "dlg"}', "[]"])
 def test_a_damaged_file_is_one_sentence(tmp_path, content):
     path = tmp_path / "results.jsonl"
@@ -113,8 +116,11 @@ def test_a_missing_file_is_one_sentence(tmp_path):
         ({"certified": 1}, "certified: expected a valid boolean, got 1"),
         ({"round": True}, "round: expected a valid integer, got True"),
         ({"seed": 2**63}, "seed: expected less than 9223372036854775808, got 9223372036854775808"),
-        ({"client": "somebody"}, "client: expected a valid integer or 'aggregate' or 'model', got 'somebody'"),
-        ({"client": None}, "client: expected a valid integer or 'aggregate' or 'model', got None"),
+        (
+            {"client": "somebody"},
+            "client: expected a valid integer or 'aggregate', 'model', 'active' or 'relay', got 'somebody'",
+        ),
+        ({"client": None}, "client: expected a valid integer or 'aggregate', 'model', 'active' or 'relay', got None"),
         ({"split": "train"}, "split: expected 'test' or 'tuning', got 'train'"),
         ({"federation": "../.."}, "federation: expected the plain name of a folder"),
         ({"federation": ".."}, "federation: expected the plain name of a folder"),

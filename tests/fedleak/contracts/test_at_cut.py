@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from fedleak.contracts.at_cut import AT_CUT, require_place
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import AT_CUT, require_place
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 
