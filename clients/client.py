@@ -26,7 +26,7 @@ from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread
 from fedleak.settings.dropouts import STAGES, Stage
-from fedleak.vault import PrivateBatch, deposit
+from fedleak.vault.batches import PrivateBatch, deposit
 
 from .behind_model import deposit_behind_model
 from .floor import Floor

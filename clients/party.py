@@ -24,7 +24,7 @@ from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.diary import Asked, Line, append, begin, write_columns
 from fedleak.tasks import initial_weights
-from fedleak.vault import deposit_columns
+from fedleak.vault.columns import deposit_columns
 
 from .client import Client
 from .columns import Columns, columns_of, split_of

@@ -19,7 +19,7 @@ from fedleak.learning.source import Source
 from fedleak.learning.training import LocalTraining, batches_in, require_values_to_normalize
 from fedleak.randomness import generator
 from fedleak.settings.federation import FederationSettings
-from fedleak.vault import TypedSecret
+from fedleak.vault.secrets import TypedSecret
 
 
 def share_of(plan: FederationPlan, client: int) -> Batch:

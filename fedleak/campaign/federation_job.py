@@ -26,7 +26,9 @@ from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.statistics.group import SENDERS, sender_of
-from fedleak.vault import SHARES, columns_stem, shares_in, stem_of
+from fedleak.vault.batches import stem_of
+from fedleak.vault.columns import columns_stem
+from fedleak.vault.shares import SHARES, shares_in
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from fedleak.recording.diary import RELAY, Diary, exchanges_of, is_diary, read_c
 from fedleak.results.schema import Who
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.tasks import source_of
-from fedleak.vault import deposited_rows
+from fedleak.vault.columns import deposited_rows
 
 UNKNOWN: Final = -1
 """The label of a row that the holder has no label of."""

@@ -22,7 +22,9 @@ from fedleak.recording.recording import Recording
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
-from fedleak.vault import PrivateBatch, TypedSecret, deposited, trained_until, typed_secret, withdraw
+from fedleak.vault.batches import PrivateBatch, deposited, withdraw
+from fedleak.vault.secrets import TypedSecret, typed_secret
+from fedleak.vault.shares import trained_until
 
 
 def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:

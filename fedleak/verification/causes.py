@@ -9,7 +9,7 @@ from torch import nn
 from fedleak.contracts.chain import Chain
 from fedleak.learning.training import LocalTraining
 from fedleak.recording.recording import Recording
-from fedleak.vault import PrivateBatch
+from fedleak.vault.batches import PrivateBatch
 from fedleak.verification.replay import compare, delta, replay
 
 STEPS = range(1, 11)

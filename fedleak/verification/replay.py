@@ -17,7 +17,7 @@ from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.payload import RING
 from fedleak.recording.recording import Recording
-from fedleak.vault import PrivateBatch
+from fedleak.vault.batches import PrivateBatch
 
 EPSILON = torch.finfo(torch.float32).eps
 DECIDABLE = 0.5

@@ -15,7 +15,7 @@ from fedleak.recording.files import find_recordings
 from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
-from fedleak.vault import PrivateBatch
+from fedleak.vault.batches import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
 

@@ -17,7 +17,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import initial_weights
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 
 
 def plan_in(folder: Path, **changes: Any) -> FederationPlan:

@@ -12,7 +12,7 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.space import require_table
 from fedleak.settings.base import parse_settings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 RAPPOR = {"use": "rappor", "columns": ["sex"], "epsilon": 1.0}

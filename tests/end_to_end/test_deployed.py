@@ -19,7 +19,7 @@ from fedleak.recording.files import read_recording
 from fedleak.recording.payload import RING
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 
 KILLED: Mapping[int, str] = {0: "masked", 1: "unmask"}
 """Clients, each with the stage that finds its node dead: it is killed as soon as it is asked."""

@@ -29,7 +29,7 @@ from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import generator, seeded
 from fedleak.tasks import weights_of
-from fedleak.vault import PrivateBatch, deposit, withdraw
+from fedleak.vault.batches import PrivateBatch, deposit, withdraw
 
 CLASSES = 3
 

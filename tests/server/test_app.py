@@ -18,7 +18,7 @@ from fedleak.recording.files import find_recordings, read_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 
 Run = Callable[..., FederationReport]
 MASKED: dict[str, Any] = {"chain": [{"use": "secure-aggregation", "keys": "seeded"}], "defense": "masked"}

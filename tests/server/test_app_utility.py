@@ -18,7 +18,7 @@ from fedleak.federation.reply import reply
 from fedleak.recording.files import find_recordings
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import UtilitySettings
-from fedleak.vault import deposited
+from fedleak.vault.batches import deposited
 
 Run = Callable[..., FederationReport]
 FEDERATION = {"clients": 3, "rounds": 1, "batch_size": 4, "strategy_options": {"fraction_train": 0.7}}

@@ -18,7 +18,7 @@ from fedleak.learning.batch import joined
 from fedleak.recording.files import find_recordings, read_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
-from fedleak.vault import trained_until
+from fedleak.vault.shares import trained_until
 
 FEDERATION = {"clients": 3, "rounds": 3, "batch_size": 4, "batches": 2, "learning_rate": 0.05}
 MASKED = [{"use": "secure-aggregation", "keys": "seeded"}]

@@ -31,7 +31,7 @@ from fedleak.server import app
 from fedleak.server.layer import Layer
 from fedleak.server.secagg_plus import FlowerAggregationLayer
 from fedleak.settings.base import parse_settings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 
 Run = Callable[..., FederationReport]
 EXAMPLES = 32

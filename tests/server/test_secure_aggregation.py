@@ -29,7 +29,7 @@ from fedleak.recording.payload import CUT, RING
 from fedleak.recording.recording import Recording
 from fedleak.secure_aggregation.messages import STAGES
 from fedleak.settings.base import parse_settings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 SECAGG = {"use": "secure-aggregation", "threshold": 3}

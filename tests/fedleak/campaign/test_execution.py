@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fedleak import vault
 from fedleak.campaign import workers
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.events import Events
@@ -21,6 +20,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.ownership import claim
 from fedleak.statistics.tuning import tuned_variants
+from fedleak.vault import batches as vault
 
 TREE = {
     "name": "reads",

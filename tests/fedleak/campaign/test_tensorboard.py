@@ -27,7 +27,7 @@ from fedleak.results.row import Place
 from fedleak.runs.cell_file import Saved
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.adversary import AdversarySettings
-from fedleak.vault import PrivateBatch, deposit
+from fedleak.vault.batches import PrivateBatch, deposit
 
 TRUTH = Batch(torch.rand(3, 1, 8, 8, generator=generator("truth")), torch.tensor([1, 2, 3]))
 GUESS = Reconstruction(

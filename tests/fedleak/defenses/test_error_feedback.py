@@ -24,7 +24,7 @@ from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import initial_weights, task_of
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 INNER = [TopK(fraction=0.1), RandomK(fraction=0.3), SignSGD(), QSGD(levels=4)]

@@ -12,7 +12,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import FederationSettings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 
 
 def test_the_recording_says_what_clients_trained_on(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.recording.files import read_recording
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import FederationSettings
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 

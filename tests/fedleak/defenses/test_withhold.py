@@ -23,7 +23,7 @@ from fedleak.recording.files import read_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import task_of
-from fedleak.vault import withdraw
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 HEAD = {"use": "withhold", "layers": ["3.*"]}

@@ -20,7 +20,8 @@ from fedleak.results.schema import AGGREGATE, MODEL, Who
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import parse_settings
-from fedleak.vault import trained_until, withdraw
+from fedleak.vault.batches import withdraw
+from fedleak.vault.shares import trained_until
 
 TASK = "digits-mlp"
 

@@ -20,7 +20,7 @@ from fedleak.recording.payload import RING, Payload
 from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights
-from fedleak.vault import PrivateBatch, deposit, stem_of, withdraw
+from fedleak.vault.batches import PrivateBatch, deposit, stem_of, withdraw
 
 
 def recording() -> Recording:

@@ -19,7 +19,7 @@ from fedleak.recording.files import write_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights, task_of
-from fedleak.vault import PrivateBatch, deposit
+from fedleak.vault.batches import PrivateBatch, deposit
 from fedleak.verification.verify import verify
 
 TRAINING = LocalTraining(batch_size=4, batches=2, epochs=1, learning_rate=0.1)

@@ -1,0 +1,1 @@
+"""The vault: what clients really trained on. Only clients write it, only scoring and verification read it."""

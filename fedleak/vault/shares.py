@@ -1,0 +1,90 @@
+"""Shares in the vault: what trained for a model; a client's share once, and of each round which of it was used."""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from fedleak.errors import RecordingError
+from fedleak.io.atomic import write_atomically
+from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
+from fedleak.learning.batch import Batch
+from fedleak.learning.space import space_from
+
+SHARES = "shares"
+"""The folder of a vault that they lie in."""
+
+
+def shares_in(vault: Path) -> list[Path]:
+    """All files that tell what trained for models."""
+    return sorted((vault / SHARES).glob("client-*"))
+
+
+def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[Tensor, " chosen"] | None) -> None:
+    """Stores a client's share once, and which of it a round used: None for all, round 0 for those before the first.
+
+    What a run of before left there of another share goes.
+    """
+    stem = _share(vault, client)
+    digest = hashlib.blake2b(share.inputs.numpy().tobytes() + share.labels.numpy().tobytes()).hexdigest()
+    known = beside(stem, FACTS)
+    if not known.exists() or json.loads(known.read_bytes()).get("digest") != digest:
+        for stale in _uses(vault, client):
+            stale.unlink()
+        facts = {"space": share.space.facts(), "digest": digest}
+        write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts)
+    used = list(range(len(share))) if chosen is None else chosen.tolist()
+    write_atomically(vault / SHARES / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
+
+
+def trained_until(
+    vault: Path, round: int, cohort: Collection[int] | None = None, *, after: int | None = None
+) -> dict[int, Batch]:
+    """By client the examples that it trained on in any round up to this one; without clients that never did.
+
+    Of the clients of a cohort alone, where it is given: another run may have left those of more. Of rounds after
+    another one alone, where that is given.
+
+    Raises `RecordingError` where that was not kept or is damaged.
+    """
+    used: dict[int, set[int]] = {}
+    for path in _uses(vault):
+        client, when = (int(part) for part in re.findall(r"\d+", path.stem))
+        if when <= round and (after is None or when > after) and (cohort is None or client in cohort):
+            used.setdefault(client, set()).update(_places(path))
+    if not used:
+        since = "" if after is None else f" since round {after}"
+        raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on{since}")
+    return {client: _examples(vault, client, sorted(places)) for client, places in sorted(used.items())}
+
+
+def _share(vault: Path, client: int) -> Path:
+    return vault / SHARES / f"client-{client:04d}"
+
+
+def _uses(vault: Path, client: int | None = None) -> list[Path]:
+    """A file for each round in which a client, or any of them, used some of its share."""
+    who = "*" if client is None else f"{client:04d}"
+    return sorted((vault / SHARES).glob(f"client-{who}-round-*.json"))
+
+
+def _places(path: Path) -> list[int]:
+    try:
+        return [int(place) for place in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordingError(f"{path} is not the places of a round ({error}); record it again") from error
+
+
+def _examples(vault: Path, client: int, places: list[int]) -> Batch:
+    stem = _share(vault, client)
+    tensors, facts = read_pair(stem)
+    try:
+        share = Batch(tensors["inputs"], tensors["labels"], space_from(facts["space"]))
+        return share[torch.tensor(places, dtype=torch.int64)]
+    except (KeyError, TypeError, IndexError) as error:
+        raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error
