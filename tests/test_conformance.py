@@ -26,6 +26,7 @@ from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.evaluation.views import without
 from fedleak.learning.batch import Batch, class_means
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.secret_format import BLANK, SecretFormat
 from fedleak.learning.training import LocalTraining, train_locally
 from fedleak.learning.update import Update, UpdateKind
@@ -217,7 +218,8 @@ OF_COLUMNS = [cls for cls in shipped(metrics) if cls.compares == "columns"]
 OF_PROPERTIES = [cls for cls in shipped(metrics) if cls.compares == "properties"]
 OF_SHARES = [cls for cls in OF_PROPERTIES if not cls.of_catalogue]
 OF_SECRETS = [cls for cls in shipped(metrics) if cls.compares == "secrets"]
-OTHERS = (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES, *OF_SECRETS)
+OF_PAYLOADS = [cls for cls in shipped(metrics) if cls.compares == "payload"]
+OTHERS = (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES, *OF_SECRETS, *OF_PAYLOADS)
 OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in OTHERS]
 
 
@@ -282,6 +284,21 @@ def test_a_metric_on_secrets_prefers_the_truth(cls: type[Metric]) -> None:
         for guess in (right, -right)
     )
     assert of_right > of_wrong
+
+
+@pytest.mark.parametrize("cls", OF_PAYLOADS, ids=lambda cls: cls.name)
+def test_a_metric_on_payloads_prefers_the_truth(cls: type[Metric]) -> None:
+    truth, bits = load("digits-mlp").clients[torch.arange(3)], torch.tensor([True, False, True, True])
+    hidden = Hidden(inputs=truth.inputs, exact=truth.inputs, bits=bits, channel=bits)
+    right, wrong = (
+        Reconstruction(payload=images[None], payload_bits=read[None], payload_channel=read[None])
+        for images, read in ((truth.inputs, bits.float()), (1 - truth.inputs, 1 - bits.float()))
+    )
+    metric = metrics.build(cls.name, {})
+    of_right, of_wrong = (score(guess, truth, (metric,), wrong, payloads=(hidden,))[0] for guess in (right, wrong))
+    sign, best = (1, metric.bounds[1]) if metric.higher_is_better else (-1, metric.bounds[0])
+    assert of_right.value == pytest.approx(best)
+    assert all(sign * a > sign * b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
 
 
 @pytest.mark.parametrize("cls", OF_MESSAGES, ids=lambda cls: cls.name)

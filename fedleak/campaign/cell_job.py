@@ -105,6 +105,7 @@ def _rows(
         view=observation,
         private=message.truth,
         secret=None if message.canary is None else message.canary.secret,
+        payloads=message.payloads(attacks.from_table(cell.table).reads),
     )
     remarks = _remarks(saved.guess)
     return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)

@@ -80,7 +80,7 @@ def attack_recording(
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _print_guess(guess, seconds)
     truth = _truth(message)
-    scores = [] if truth is None else _scores(observation, guess, message, challenge, place)
+    scores = [] if truth is None else _scores(observation, guess, message, challenge, place, attack.reads)
     if truth is not None:
         _print_scores(scores)
     title = f"{attack.name} on {stem_name(who)}"
@@ -130,7 +130,12 @@ def _truth(message: Message) -> Batch | None:
 
 
 def _scores(
-    observation: View, guess: Reconstruction, message: Message, challenge: Challenge | None, place: Place
+    observation: View,
+    guess: Reconstruction,
+    message: Message,
+    challenge: Challenge | None,
+    place: Place,
+    reads: frozenset[str],
 ) -> list[Score]:
     public, unseen = adversary.public_and_unseen(observation)
     seed_key = place.seed, place.round, place.client
@@ -148,6 +153,7 @@ def _scores(
         view=observation,
         private=message.truth,
         secret=None if message.canary is None else message.canary.secret,
+        payloads=message.payloads(reads),
     )
 
 

@@ -38,6 +38,7 @@ FAMILIES = {
     "split": "split learning",
     "property": "property inference",
     "secrets": "secrets in texts",
+    "payload": "hidden payloads",
     "model_inversion": "model inversion",
     "baselines": "baselines",
     "wrappers": "wrappers",

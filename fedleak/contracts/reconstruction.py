@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns", "secrets"]
+Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns", "secrets", "payload"]
 """What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
 
@@ -73,6 +73,13 @@ class Reconstruction:
     secrets: Float[Tensor, " ranked"] | None = None
     """For each candidate for a secret, in their order, how probable it is; only the order means something; NaN: less
     than all others."""
+    payload: Float[Tensor, "clients places *shape"] | None = None
+    """For each client, in their order, the examples that training code hid of it; NaN: none there, or no say. A single
+    one of a single client stands for all."""
+    payload_bits: Float[Tensor, "clients bits"] | None = None
+    """Beside `payload`: the bits of each client's payload after correction of errors, as 0 and 1; NaN: no say."""
+    payload_channel: Float[Tensor, "clients written"] | None = None
+    """Beside `payload`: the bits that were written for each client as they were read, before any correction."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

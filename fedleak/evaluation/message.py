@@ -14,7 +14,8 @@ from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
-from fedleak.learning.batch import Batch, joined, label_counts
+from fedleak.learning.batch import Batch, joined
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
@@ -23,25 +24,9 @@ from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
 from fedleak.vault.batches import PrivateBatch, deposited, withdraw
+from fedleak.vault.payloads import hidden_in
 from fedleak.vault.secrets import TypedSecret, typed_secret
 from fedleak.vault.shares import trained_until
-
-
-def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
-    """By client how many examples of each class it holds; without those of whom that is not known.
-
-    Where no batch was deposited they are those that it trained on in any round; raises `RecordingError`.
-    """
-    if not deposited(vault):
-        return _trained_on(vault)
-    first = {client: withdraw(vault, round, client).held for round, client in reversed(deposited(vault))}
-    return {client: held for client, held in sorted(first.items()) if held}
-
-
-def _trained_on(vault: Path) -> dict[int, tuple[int, ...]]:
-    labels = {client: batch.labels for client, batch in trained_until(vault, LARGEST).items()}
-    classes = max(own.shape[1] if own.dim() > 1 else int(own.max()) + 1 for own in labels.values())
-    return {client: tuple(label_counts(own, classes).tolist()) for client, own in labels.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +167,8 @@ class Message:
         if self.vault is None:
             return None
         seed_key = (self.recording.seed, self.round, self.cohort)
-        truth = self.truth
         return Question(
-            members=some_of(truth, generator("members", *seed_key)) if self.of_model else truth,
+            members=some_of(self.truth, generator("members", *seed_key)) if self.of_model else self.truth,
             other_clients=self._other_clients(self.vault, seed_key),
             non_members=self._non_members(self.vault, seed_key),
             seed_key=seed_key,
@@ -200,6 +184,10 @@ class Message:
         """The secret that a client typed into its text; None where none did, or that is not kept."""
         return None if self.vault is None else typed_secret(self.vault)
 
+    def payloads(self, names: Collection[str]) -> tuple[Hidden, ...]:
+        """What one of these tamperings hid of each client; nothing where none did, or that is not kept."""
+        return next(filter(None, (hidden_in(self.vault, name) for name in sorted(names) if self.vault)), ())
+
     @property
     def _vault(self) -> Path:
         if self.vault is None:
@@ -213,9 +201,8 @@ class Message:
 
     def _other_clients(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
         """What the round's other clients trained on; nothing where it is a model, which all of them are behind."""
-        if self.of_model:
-            return self.truth[torch.zeros(0, dtype=torch.int64)]
-        clients = [client for round, client in deposited(vault) if round == self.round and client not in self.cohort]
+        known = [] if self.of_model else deposited(vault)
+        clients = [client for round, client in known if round == self.round and client not in self.cohort]
         if not clients:
             return self.truth[torch.zeros(0, dtype=torch.int64)]
         everything = joined(self._deposit(self.round, client).examples for client in clients)

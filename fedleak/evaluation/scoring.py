@@ -18,6 +18,7 @@ from fedleak.goals.goals import GOALS, goal_of
 from fedleak.goals.matching import NO_GUESS, finite, match, matched
 from fedleak.goals.measured import Measured
 from fedleak.learning.batch import Batch
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.images import Images
 
 __all__ = ["NOT_GUESSED", "NO_GUESS", "finite", "match", "matched", "score"]
@@ -43,6 +44,7 @@ def score(
     private: Batch | None = None,
     judges: Callable[[], Judges] | None = None,
     secret: str | None = None,
+    payloads: tuple[Hidden, ...] = (),
 ) -> list[Score]:
     """One score for each metric, beside the same metric of the blind guesses and, for images, of the oracles.
 
@@ -54,9 +56,10 @@ def score(
     where the attack was asked about candidates. `seen` is the truth with NaN for what no client trained on, for metrics
     that judge the rest alone; None: all of it was seen. `view` is what the attack was shown, where it was asked about
     classes; `private` are the examples that these are compared with, None: the truth; `judges` those that say what a
-    guess shows, None: those of the task's data set. `secret` is the one that a client typed into its text, if one did.
+    guess shows, None: those of the task's data set. `secret` is the one that a client typed into its text, if one did;
+    `payloads` are what training code hid of each client.
     """
-    answer = replace(_answer(truth, challenge, view, private, (prior, *no_access)), secret=secret)
+    answer = replace(_answer(truth, challenge, view, private, (prior, *no_access)), secret=secret, payloads=payloads)
     if judges is not None:
         answer = replace(answer, judges=judges)
     guess, constant, means = (_aligned(one, answer) for one in (reconstruction, prior, class_mean))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.secret_format import SecretFormat
 
 SPACED = 500
@@ -127,6 +128,8 @@ class Answer:
     """What the adversary was told of a secret."""
     secret: str | None = None
     """The secret that was typed into a text."""
+    payloads: tuple[Hidden, ...] = ()
+    """What training code hid of each client."""
     private: Batch | None = None
     """The private examples that representatives are compared with; None: the truth."""
     public: Batch | None = None

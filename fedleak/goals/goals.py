@@ -8,13 +8,14 @@ from fedleak.goals.goal import Goal
 from fedleak.goals.inputs import Inputs
 from fedleak.goals.labels import Labels
 from fedleak.goals.membership import Membership
+from fedleak.goals.payload import Payload
 from fedleak.goals.properties import Properties
 from fedleak.goals.representatives import Representatives
 from fedleak.goals.secrets import Secrets
 
 GOALS: Mapping[str, Goal] = {
     goal.name: goal
-    for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives(), Columns(), Secrets())
+    for goal in (Inputs(), Labels(), Membership(), Properties(), Representatives(), Columns(), Secrets(), Payload())
 }
 """One for each `Kind`."""
 

@@ -18,7 +18,8 @@ from fedleak.analysis.judgement import badness
 from fedleak.contracts.observation import Observation
 from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
-from fedleak.evaluation.message import Message, holdings_in
+from fedleak.evaluation.holdings import holdings_in
+from fedleak.evaluation.message import Message
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import InputSpace

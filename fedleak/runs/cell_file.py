@@ -15,8 +15,8 @@ from fedleak.results.row import Row
 from fedleak.results.schema import figure, finite_or_null
 
 FORMAT = "fedleak-cell-5"
-DISTRIBUTION = "label_distribution"
-"""What stands beside the guessed labels."""
+BESIDE = ("label_distribution", "payload_bits", "payload_channel")
+"""What stands beside the guessed labels, and beside a payload."""
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 
@@ -104,16 +104,18 @@ def _facts(guess: Reconstruction) -> dict[str, Any]:
 
 
 def _tensors(prefix: str, guess: Reconstruction) -> dict[str, Tensor]:
-    tensors: list[tuple[str, Tensor | None]] = [*guess.guesses.items(), (DISTRIBUTION, guess.label_distribution)]
+    tensors: list[tuple[str, Tensor | None]] = [
+        *guess.guesses.items(),
+        *((name, getattr(guess, name)) for name in BESIDE),
+    ]
     return {f"{prefix}/{name}": value.detach() for name, value in tensors if value is not None}
 
 
 def _reconstruction(prefix: str, facts: dict[str, Any], tensors: dict[str, Tensor]) -> Reconstruction:
     fields = facts[prefix]
-    guesses: dict[str, Any] = {goal: tensors.get(f"{prefix}/{goal}") for goal in get_args(Kind)}
+    guesses: dict[str, Any] = {goal: tensors.get(f"{prefix}/{goal}") for goal in (*get_args(Kind), *BESIDE)}
     return Reconstruction(
         **guesses,
-        label_distribution=tensors.get(f"{prefix}/{DISTRIBUTION}"),
         mismatch=figure(fields["mismatch"]),
         failure=fields["failure"],
         certifiable=fields["certifiable"],

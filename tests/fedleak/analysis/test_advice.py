@@ -142,6 +142,7 @@ def test_kinds_that_were_not_measured_are_known(candidate):
         "representatives",
         "columns",
         "secrets",
+        "payload",
     ]
     assert candidate("two", clean(5.0), labels=[0.0] * MANY).unmeasured == [
         "membership",
@@ -149,6 +150,7 @@ def test_kinds_that_were_not_measured_are_known(candidate):
         "representatives",
         "columns",
         "secrets",
+        "payload",
     ]
 
 

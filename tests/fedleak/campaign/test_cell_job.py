@@ -130,12 +130,16 @@ def test_every_part_of_a_guess_is_kept(tmp_path):
         representatives=torch.rand(2, 1, 3, 3),
         columns=torch.rand(4, 2),
         secrets=torch.rand(10),
+        payload=torch.rand(2, 3, 1, 3, 3),
+        payload_bits=torch.tensor([[0.0, 1.0]] * 2),
         diagnosis=Diagnosis("plateau", "it does not get better"),
         note="unsure",
     )
     cell_file.save(tmp_path / "cell", Saved(rows=(), address="x", guess=guess))
     kept = cell_file.load(tmp_path / "cell").guess
     assert kept.guesses.keys() == guess.guesses.keys() == {*get_args(Kind)}
+    assert kept.payload_bits is not None
+    assert torch.equal(kept.payload_bits, torch.tensor([[0.0, 1.0]] * 2))
     for name, part in guess.guesses.items():
         assert torch.equal(kept.guesses[name].nan_to_num(-1), part.nan_to_num(-1))
     assert (kept.diagnosis, kept.note) == (guess.diagnosis, guess.note)

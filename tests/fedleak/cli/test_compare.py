@@ -98,7 +98,7 @@ def test_advice_names_the_evidence_and_has_an_exit_status(compared):
     assert kept.exit_code == 0, kept.output
     words = " ".join(kept.output.split())
     assert "0 of 5 samples past psnr 99.0 in 5 seeds, so at most 52.2% of them (97.5%); p95 " in words
-    assert "not tried: labels, membership, properties, representatives, columns and secrets" in words
+    assert "not tried: labels, membership, properties, representatives, columns, secrets and payload" in words
     assert "what was not tried" in words
     few = fedleak("advise", root, "--max-leak", "99dB")
     assert few.exit_code == 1

@@ -1,0 +1,25 @@
+"""Holdings: how many examples of each class clients hold."""
+
+from pathlib import Path
+
+from fedleak.learning.batch import label_counts
+from fedleak.results.schema import LARGEST
+from fedleak.vault.batches import deposited, withdraw
+from fedleak.vault.shares import trained_until
+
+
+def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
+    """By client how many examples of each class it holds; without those of whom that is not known.
+
+    Where no batch was deposited they are those that it trained on in any round; raises `RecordingError`.
+    """
+    if not deposited(vault):
+        return _trained_on(vault)
+    first = {client: withdraw(vault, round, client).held for round, client in reversed(deposited(vault))}
+    return {client: held for client, held in sorted(first.items()) if held}
+
+
+def _trained_on(vault: Path) -> dict[int, tuple[int, ...]]:
+    labels = {client: batch.labels for client, batch in trained_until(vault, LARGEST).items()}
+    classes = max(own.shape[1] if own.dim() > 1 else int(own.max()) + 1 for own in labels.values())
+    return {client: tuple(label_counts(own, classes).tolist()) for client, own in labels.items()}
