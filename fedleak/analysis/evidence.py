@@ -11,7 +11,7 @@ from fedleak.formatting import setting_in_words
 from fedleak.goals.goals import GOALS
 from fedleak.learning.space import InputSpace, space_of_source
 from fedleak.results.row import Row
-from fedleak.results.schema import AGGREGATE, MODEL, Who
+from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who
 from fedleak.statistics.group import Group, Sender, Variant, group_rows
 from fedleak.statistics.paired_tests import Comparison, compare_defenses
 from fedleak.statistics.summary import Summary
@@ -27,8 +27,9 @@ Place = tuple[str, Sender]
 
 
 def defense_words(defense: str, who: Who | Sender) -> str:
-    """The defense, and whether it is the sum that it revealed: `secure aggregation (sum)`."""
-    return f"{defense} (sum)" if who == AGGREGATE else defense
+    """The defense, and whether it is the sum that it revealed, or who sat there: `secure aggregation (sum)`."""
+    seats = {AGGREGATE: " (sum)", ACTIVE: " (by the active party)", RELAY: " (by the relay)"}
+    return defense + seats.get(str(who), "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,9 @@ def note_on(summaries: Iterable[Summary]) -> str:
     over = ["clients"] * bool(senders - {MODEL}) + ["models"] * (MODEL in senders)
     without = "the update" if senders - {MODEL} else "access"
     kinds = {None if (metric := installed(one.group.metric)) is None else metric.compares for one in summaries}
-    imputer = "an imputer that learnt from public rows, of hidden columns"
+    imputer = "an imputer of hidden columns that learnt from public rows"
+    if senders & {"active", "relay"}:
+        imputer += ", or a classifier of labels on the attacker's own columns"
     other = ["public examples drawn at random"] * (kinds != {"columns"}) + [imputer] * ("columns" in kinds)
     return (
         f"mean over {listed(over)} (prior: the best constant guess without {without}) no access: "

@@ -8,6 +8,7 @@ from fedleak.analysis.evidence import BARE, SIGNIFICANT, Evidence
 from fedleak.analysis.judgement import FOUND, Judgement, by_luck, guessing, hits, judge, kind_of, of_labels, reached
 from fedleak.formatting import counted, listed, measured, number, opening, p_value, plural
 from fedleak.goals.goals import GOALS
+from fedleak.results.schema import ACTIVE, RELAY
 from fedleak.statistics.summary import Summary
 
 FOOLED = 0.5
@@ -173,7 +174,9 @@ def _mean(summary: Summary) -> str:
 
 def _attack(evidence: Evidence, summary: Summary) -> str:
     chosen = evidence.chosen(summary)
-    return summary.group.attack if chosen is None else f"{summary.group.attack}, which tuning did not choose,"
+    seats = {ACTIVE: " at the active party", RELAY: " at the relay"}
+    name = summary.group.attack + seats.get(summary.group.sender, "")
+    return name if chosen is None else f"{name}, which tuning did not choose,"
 
 
 def _certificate(summary: Summary) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from fedleak.analysis.asked_shares import told_apart
+from fedleak.contracts.cut import Cut
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
@@ -17,11 +18,17 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
+from fedleak.report.cuts import held_at_cuts, parties, seen_at_cuts
 from fedleak.settings.adversary import TrainingFact
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import source_of
 
-OF: Mapping[type[View], str] = {Observation: "of updates", Released: "of models", Served: "of answers"}
+OF: Mapping[type[View], str] = {
+    Observation: "of updates",
+    Released: "of models",
+    Served: "of answers",
+    Cut: "at the cut",
+}
 """Which adversary it is, where there are several."""
 
 
@@ -50,10 +57,13 @@ def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[t
     if Observation in views:
         yield "it knows the training", _training(experiments)
     yield "it knows the defenses", f"Their algorithms and parameters: {'; '.join(chains)}."
-    yield "it holds", _holds(experiments)
+    yield "it holds", " ".join(filter(None, [_holds(experiments), held_at_cuts(experiments) if Cut in views else ""]))
     yield from _caveats(experiments)
     yield "it does not know", _unknown(experiments, views)
-    yield "clients", _clients(experiments)
+    if all(experiment.federation.split for experiment in experiments):
+        yield "parties", parties(experiments)
+    else:
+        yield "clients", _clients(experiments)
 
 
 def _caveats(experiments: list[Experiment]) -> Iterator[tuple[str, str]]:
@@ -78,6 +88,8 @@ def _views(experiments: list[Experiment]) -> list[type[View]]:
 
 
 def _unknown(experiments: list[Experiment], views: list[type[View]]) -> str:
+    if views == [Cut]:
+        return "What other parties hold: their columns, the labels, their networks and all dice."
     if Observation not in views:
         weights = "" if Released in views else ", the weights"
         return f"The clients' examples, their updates{weights}, and all dice."
@@ -113,6 +125,8 @@ def _many(experiment: Experiment) -> str:
 def _sees(view: type[View], experiments: list[Experiment]) -> str:
     if view is Observation:
         return _sees_of_updates(experiments)
+    if view is Cut:
+        return seen_at_cuts(experiments)
     rounds = _varied(experiments, lambda e: listed(str(round) for round in e.models))
     if view is Released:
         return f"The weights of the model after round {rounds}, and no update."

@@ -14,7 +14,7 @@ from fedleak.report.sentences import aside, fooled_judges, found, once, sentence
 from fedleak.statistics.group import installed
 from fedleak.statistics.summary import Summary
 
-ALONE: tuple[Place, ...] = ((BARE, "client"), (BARE, "model"))
+ALONE: tuple[Place, ...] = tuple((BARE, sender) for sender in ("client", "model", "active", "relay"))
 """Single messages, and models, that no defense touched."""
 FRUITLESS = (Judgement.NOTHING, Judgement.UNCLEAR, Judgement.TOO_FEW)
 """Attacks ran, and nothing was found."""
@@ -172,8 +172,9 @@ def _thresholds(evidence: Evidence) -> Iterator[str]:
         )
     if measured_metrics(evidence.of("columns"), "columns"):
         yield (
-            "Of hidden columns only what an attack gains over an imputer counts, one learnt from public rows and asks "
-            "no model: whatever that says, anybody may know. What is gained for rows that were trained on and not for "
+            "Of hidden columns only what an attack gains over an imputer counts, one that learnt from public rows and "
+            "asks no model; of labels over a classifier that learnt from the same labels on the attacker's own "
+            "columns: whatever these say, anybody may know. What is gained for rows that were trained on and not for "
             "others (metrics “of others”) the model remembers of them."
         )
     if evidence.told_apart and measured_metrics(evidence.of("properties"), "properties"):

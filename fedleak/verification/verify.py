@@ -10,7 +10,7 @@ from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.formatting import counted
-from fedleak.recording.diary import RELAY
+from fedleak.recording.diary import is_diary
 from fedleak.recording.files import find_recordings
 from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
@@ -41,9 +41,10 @@ class Check:
 def verify(run: Path) -> list[Check]:
     """Checks every recording of a run folder; raises `RecordingError` where there is none."""
     folder = RunFolder(run)
-    paths = find_recordings(run / "recordings")
+    found = find_recordings(run / "recordings")
+    paths = [path for path in found if not is_diary(path)]
     if not paths:
-        diaries = any((run / "recordings").rglob(f"{RELAY}.json"))
+        diaries = len(found) > len(paths) or any((run / "recordings").rglob("columns-*.json"))
         usual = "its parties hold columns, and send no updates to recompute" if diaries else USUAL
         why = "; ".join(breakdowns(run)) or usual
         raise RecordingError(f"{run} holds no recordings; {why}")

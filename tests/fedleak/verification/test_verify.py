@@ -183,7 +183,7 @@ def test_a_folder_without_recordings_is_one_sentence(tmp_path):
         verify(tmp_path)
     diary = tmp_path / "recordings" / "none" / "round-0001" / "relay.json"
     diary.parent.mkdir(parents=True)
-    diary.write_text("{}")
+    diary.write_text('{"format": "fedleak-diary-1"}')
     with pytest.raises(RecordingError, match="parties hold columns, and send no updates"):
         verify(tmp_path)
 
