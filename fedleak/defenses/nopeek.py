@@ -19,7 +19,7 @@ class NoPeek(Defense):
     Each passive party trains its bottom network by the mean loss + weight x R(columns, embedding), of every batch by
     itself. The active party sends no embedding and has no penalty. Nothing is proved of it: a low correlation of
     distances does not say that columns cannot be found, and what is sent before training has lowered it is not covered.
-    In small batches R is far above 0 of what is independent: there is little to lower.
+    R is of a batch: of small ones with many columns it is far above 0 also where both are independent.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2008.09161"
