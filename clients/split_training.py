@@ -14,13 +14,16 @@ from .answering import answering
 from .client import Client
 from .columns import columns_of
 from .memory import footprint
+from .party import Party
 from .passive.party import PassiveParty
+from .release import note_use, part_of
 
 
 def register(app: ClientApp) -> None:
     """Has an app answer them."""
     app.query("rows")(answering(rows))
     app.query("forward")(answering(forward))
+    app.query("part")(answering(part))
     app.train("top")(answering(top))
     app.train("backward")(answering(backward))
     app.evaluate("top")(answering(assess))
@@ -38,14 +41,25 @@ def forward(message: Message, context: Context) -> Message:
     return _answered(message, PassiveParty.of(message, context).forward)
 
 
+def part(message: Message, context: Context) -> Message:
+    """Hands over its part of the joint network, where that leaves the federation."""
+    return wire.answer(message, arrays=wire.to_arrays(part_of(Party.of(message, context))))
+
+
 def top(message: Message, context: Context) -> Message:
     """Trains the active party on rows, and sends what the others need to follow."""
-    return _answered(message, ActiveParty.of(message, context).top)
+    party = ActiveParty.of(message, context)
+    answer = _answered(message, party.top)
+    note_use(party)
+    return answer
 
 
 def backward(message: Message, context: Context) -> Message:
     """Trains a passive party on rows."""
-    return _answered(message, PassiveParty.of(message, context).backward)
+    party = PassiveParty.of(message, context)
+    answer = _answered(message, party.backward)
+    note_use(party)
+    return answer
 
 
 def assess(message: Message, context: Context) -> Message:

@@ -64,7 +64,7 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
         Meter(grid, plan, outcome.costs), plan.federation.clients, plan.seed, outcome.failures, frozen, outcome.costs
     )
     if strategy is None:
-        SplitTraining(plan, roster, RelayTap(roster, plan), outcome.evaluation).run()
+        SplitTraining(plan, roster, RelayTap(roster, plan), outcome.evaluation, recorder).run()
         return
     weights = _pretrained(plan, roster, _first_weights(plan))
     evaluator = Evaluator(roster, outcome.evaluation, plan) if plan.utility.rounds else None

@@ -145,6 +145,7 @@ class Recorder:
             metrics=metrics,
             public_keys=public_keys or {},
             tampering=self.plan.tampering(),
+            split=self.plan.federation.split,
         )
         write_recording(Path(self.plan.recordings), recording)
 

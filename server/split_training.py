@@ -14,13 +14,14 @@ from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Evaluation, failure_of_all
 from fedleak.federation.plan import FederationPlan
-from fedleak.learning.split import ACTIVE
+from fedleak.learning.split import ACTIVE, held_by
 from fedleak.learning.training import LocalTraining, batch_order, batches_in, require_values_to_normalize, steps_in
-from fedleak.learning.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 
 from .evaluator import Plateau
 from .layer import answered
+from .recorder import Recorder
 from .roster import Roster, greeting
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class SplitTraining:
     grid: Grid
     """What messages pass through on their way to the roster."""
     evaluation: Evaluation
+    recorder: Recorder | None = None
+    """What the joint network is given to where it leaves the federation."""
     counts: dict[str, int] = field(init=False)
     """Rows to train on and to test on."""
     last: dict[str, Any] = field(init=False)
@@ -57,6 +60,8 @@ class SplitTraining:
         for round in range(1, self.plan.rounds + 1):
             try:
                 self._train(round)
+                if self.plan.released(round):
+                    self._release(round)
             except FederationError as error:
                 logger.warning("round %d ends: %s", round, error)
                 self.roster.lost(round, error, left=True)
@@ -112,6 +117,18 @@ class SplitTraining:
         answers = self._ask(wire.FORWARD, dict.fromkeys(self._passive, asked), place)
         sent = {party: _in(answer, wire.EMBEDDING, party) for party, answer in answers.items()}
         return {f"{wire.EMBEDDING}.{party}": embedding for party, embedding in sent.items()}
+
+    def _release(self, round: int) -> None:
+        """Has the parts of the joint network put together and recorded; raises where one has no such part."""
+        nothing: dict[int, NamedTensors] = {party: {} for party in range(self.plan.federation.clients)}
+        declared, whole = Weights.of(self.plan.public_task().network), NamedTensors()
+        for party, part in self._ask(wire.PART, nothing, {wire.ROUND: round}).items():
+            wanted = held_by(declared, party).state_dict()
+            if {name: one.shape for name, one in part.items()} != {name: one.shape for name, one in wanted.items()}:
+                raise FederationError(f"party {party} answered without its part of the network after round {round}")
+            whole |= part
+        if self.recorder is not None:
+            self.recorder.model(round, wire.to_arrays(whole))
 
     def _assess(self, round: int) -> dict[str, float]:
         """The joint network on the rows of the test split; nothing where a party does not answer, which is counted."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedleak.cli.attack_terms import require_terms
+from fedleak.cli.attack_terms import require_terms, with_hidden_columns
 from fedleak.cli.options import AttackName, DeviceName
 from fedleak.cli.progress_bar import shown
 from fedleak.contracts.attack import Attack, attacks
@@ -47,6 +47,8 @@ def attack_recording(
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
+    message = Message.at(path)
+    terms = with_hidden_columns(terms, attack, message)
     require_terms(attack, terms.adversary)
     if device is not None:
         kind, index = asked(device)
@@ -54,7 +56,6 @@ def attack_recording(
         for gpu in dealt({kind}, index)[:1]:
             take(gpu)
         attack = attacks.from_table(own, "--use")
-    message = Message.at(path)
     recording, who = message.recording, message.sender
     require_classes(terms.adversary, recording.task.classes, "--lacks")
     require_columns(terms.adversary.hidden, recording.task.space, "--hidden")

@@ -1,12 +1,24 @@
 """Attack terms: what `fedleak attack` has to be told for an attack, and what it is told for nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 from fedleak.contracts.attack import Attack
 from fedleak.contracts.served import Served
+from fedleak.contracts.splitting import columns_of_others
 from fedleak.errors import ConfigError
+from fedleak.evaluation.message import Message
+from fedleak.evaluation.views import Terms
 from fedleak.experiment.access import tells_shares
 from fedleak.settings.adversary import AdversarySettings
+
+
+def with_hidden_columns(terms: Terms, attack: Attack[Any], message: Message) -> Terms:
+    """The terms with the columns hidden that the active party of a joint network lacks, where none are said to be."""
+    if terms.adversary.hidden or "columns" not in attack.targets or not message.of_model:
+        return terms
+    hidden = columns_of_others(message.recording.task.space, message.recording.split)
+    return replace(terms, adversary=terms.adversary.model_copy(update={"hidden": hidden}))
 
 
 def require_terms(attack: Attack[Any], adversary: AdversarySettings) -> None:

@@ -13,7 +13,7 @@ from fedleak.errors import ConfigError
 from fedleak.randomness import generator
 
 AT_CUT: frozenset[Place] = frozenset({"embedding", "objective", "slopes"})
-ANYWHERE: frozenset[Place] = frozenset({"requirements"})
+ANYWHERE: frozenset[Place] = frozenset({"requirements", "answers"})
 
 
 @dataclass(frozen=True)

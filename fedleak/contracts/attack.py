@@ -15,7 +15,7 @@ from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 from fedleak.learning.layers import twice_differentiable
 
-Requirement = Literal["others", "candidates", "earlier", "explanations"]
+Requirement = Literal["others", "candidates", "earlier", "explanations", "predictions", "weights"]
 """A field of a `View` that costs something to fill and is left empty unless an attack requires it."""
 Seen = TypeVar("Seen", bound=View, default=Observation, contravariant=True)
 """What an attack looks at."""

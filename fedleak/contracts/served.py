@@ -11,6 +11,7 @@ from fedleak.contracts.shadows import ShadowBank
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError
 from fedleak.learning.facts import LocalTraining
+from fedleak.learning.weights import Weights
 
 
 class Service(ABC):
@@ -60,3 +61,9 @@ class Served(View):
     explanations: Float[Tensor, "rows columns classes"] | None = None
     """What `Service.explain` says of the whole `rows`, as reports to the people they are about that the adversary got
     hold of; it never saw what was explained. None where it got none. Only for attacks that require them."""
+    predictions: Float[Tensor, "rows classes"] | None = None
+    """What the service answered about the whole `rows`, in double precision: whoever holds some of their columns, as a
+    party of vertical learning does, names a row, and the others give theirs unseen. Each was a question; NaN where it
+    was refused or none was left. Only for attacks that require them."""
+    weights: Weights | None = None
+    """Those of the model behind the service, where it was released too. Only for attacks that require them."""

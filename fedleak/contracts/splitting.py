@@ -16,7 +16,7 @@ from fedleak.learning.input_space import InputSpace
 from fedleak.learning.layers import BatchNorm
 from fedleak.learning.source import Source
 from fedleak.learning.space import space_of_source
-from fedleak.learning.split import SplitNetwork, SummedScores, joint
+from fedleak.learning.split import ACTIVE, SplitNetwork, SummedScores, joint
 from fedleak.learning.table import Table
 from fedleak.settings.columns import Split
 
@@ -33,7 +33,7 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
     """
     space = space_of_source(source)
     places = places_of(space, split)
-    bottoms = [_layers(network_on(_on_columns(source, space, own)), split)[0] for own in places]
+    bottoms = [_layers(network_on(source_on(source, space, own)), split)[0] for own in places]
     whole = network_on(source)
     layers = _layers(whole, split)[1]
     examples = torch.full((FEW, *space.shape), space.middle, dtype=next(whole.parameters()).dtype)
@@ -57,17 +57,31 @@ def split_network(network_on: Callable[[Source], nn.Module], source: Source, spl
 
 def places_of(space: InputSpace, split: Split) -> list[Int[Tensor, " own"]]:
     """Of each party, where its columns are along the last axis of an example; raises `ConfigError`."""
+    columns = _columns(space)
+    return [torch.cat([columns[name] for name in own]).sort().values for own in names_of(space, split)]
+
+
+def names_of(space: InputSpace, split: Split) -> Sequence[Sequence[int | str]]:
+    """Of each party the columns that it holds: of images by number, of a table by name; raises `ConfigError`."""
     if split.parties < 2:
         raise ConfigError(f"federation.clients: expected 2 parties or more to hold columns, got {split.parties}")
     columns = _columns(space)
     if isinstance(split.columns, str):
-        return [torch.cat([columns[name] for name in own]) for own in _strips(list(columns), split)]
+        return _strips(list(columns), split)
     if len(split.columns) != split.parties:
         raise ConfigError(
             f"{PLACE}: expected a list for each of federation.clients = {split.parties}, got {len(split.columns)}"
         )
     _require_each_once(columns, split.columns)
-    return [torch.cat([columns[name] for name in own]).sort().values for own in split.columns]
+    return split.columns
+
+
+def columns_of_others(space: InputSpace, split: Split | None) -> tuple[str, ...]:
+    """The columns of a table that the active party does not hold; none where nothing is split, or images are."""
+    if split is None:
+        return ()
+    others = names_of(space, split)[ACTIVE + 1 :]
+    return tuple(name for own in others for name in own if isinstance(name, str))
 
 
 def _columns(space: InputSpace) -> Mapping[int | str, Int[Tensor, " values"]]:
@@ -110,7 +124,7 @@ def _nearest(name: int | str, columns: Mapping[int | str, Tensor]) -> str:
     return f"; there are {len(columns)}, from {next(iter(columns))} on"
 
 
-def _on_columns(source: Source, space: InputSpace, own: Int[Tensor, " own"]) -> Source:
+def source_on(source: Source, space: InputSpace, own: Int[Tensor, " own"]) -> Source:
     """The data as one party has them."""
     if isinstance(space, Table):
         held = set(own.tolist())

@@ -20,6 +20,7 @@ def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
 
 
 def _trained_on(vault: Path) -> dict[int, tuple[int, ...]]:
-    labels = {client: batch.labels for client, batch in trained_until(vault, LARGEST).items()}
+    used = trained_until(vault, LARGEST)
+    labels = {client: own.labels for client, own in used.items() if (own.labels >= 0).all()}  # parties may have none
     classes = max(own.shape[1] if own.dim() > 1 else int(own.max()) + 1 for own in labels.values())
     return {client: tuple(label_counts(own, classes).tolist()) for client, own in labels.items()}

@@ -14,6 +14,7 @@ from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
 from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
+from fedleak.evaluation.trained_rows import trained_rows
 from fedleak.learning.batch import Batch, joined
 from fedleak.learning.hidden import Hidden
 from fedleak.learning.training import LocalTraining
@@ -26,7 +27,6 @@ from fedleak.runs.folder import RunFolder, vault_beside
 from fedleak.vault.batches import PrivateBatch, deposited, withdraw
 from fedleak.vault.payloads import hidden_in
 from fedleak.vault.secrets import TypedSecret, typed_secret
-from fedleak.vault.shares import trained_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class Message:
         Of a model all that any client trained on up to its round, recorded or not.
         """
         if self.of_model:
-            return joined(trained_until(self._vault, self.recording.round, self.cohort).values())
+            return trained_rows(self._vault, self.recording, self.recording.round)
         return joined(deposit.examples for deposit in self.deposits)
 
     @cached_property
@@ -114,8 +114,7 @@ class Message:
         before = self._releases_before if self.of_model else ()
         if not before:
             return self.truth
-        after = _round_of(before[-1])
-        return joined(trained_until(self._vault, self.recording.round, self.cohort, after=after).values())
+        return trained_rows(self._vault, self.recording, self.recording.round, _round_of(before[-1]))
 
     @cached_property
     def seen(self) -> Batch:
@@ -225,7 +224,7 @@ class Message:
         Of a model those of every round, recorded or not.
         """
         if self.of_model:
-            yield from trained_until(vault, LARGEST).values()
+            yield trained_rows(self._vault, self.recording, LARGEST)
             return
         for round, client in deposited(vault):
             found = self._deposit(round, client) if round == self.round else withdraw(vault, round, client)

@@ -91,10 +91,12 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     )
     if attack.sees is Released:
         return informed(released), challenge
-    served = informed(_served(released, message, terms))
+    served = informed(_served(released, message, terms, precise="predictions" in attack.requires))
     if asked is not None and "explanations" in attack.requires and adversary.explanations:
         served = _with_reports(served, released, asked)
-    return served, challenge
+    if asked is not None and "predictions" in attack.requires:
+        served = replace(served, predictions=served.service.ask(asked.inputs))
+    return replace(served, weights=released.weights if "weights" in attack.requires else None), challenge
 
 
 def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
@@ -121,8 +123,8 @@ LOOKS_AT: Mapping[type[View], str] = {
 }
 
 
-def _served(released: Released, message: Message, terms: Terms) -> Served:
-    """The model behind a prediction API that nobody has asked yet."""
+def _served(released: Released, message: Message, terms: Terms, *, precise: bool = False) -> Served:
+    """The model behind a prediction API that nobody has asked yet; in double precision where that is asked for."""
     chain = terms.chain or released.defense
     service = ServedModel(
         released.task,
@@ -133,6 +135,7 @@ def _served(released: Released, message: Message, terms: Terms) -> Served:
         benign=usual_queries(message.recording.source),
         seed=terms.seed_key,
         background=mean_row(message.recording.source) if terms.adversary.explanations else None,
+        dtype=torch.float64 if precise else torch.float32,
     )
     latest = Served(
         task=released.task,

@@ -7,7 +7,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.cut import CutAttack
 from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError
-from fedleak.experiment.access import cut_attack_of
+from fedleak.experiment.access import cut_attack_of, sees_model
 from fedleak.goals.columns import ColumnMetric, PixelMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.images import Images
@@ -34,7 +34,8 @@ def require_no_strategy(tree: Table) -> None:
 def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Mapping[str, Chain]) -> None:
     """Raises `ConfigError` for columns or a cut that do not fit, and for attacks and defenses that have no place there.
 
-    Also for defenses at a cut where there is none. `tables` are the attacks without their labels.
+    Also for defenses at a cut where there is none. What looks at the joint network after training fits. `tables` are
+    the attacks without their labels.
     """
     for i, chain in enumerate(chains.values()):
         try:
@@ -48,6 +49,8 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
         return
     hardened(settings.task, Chain(), settings.federation.split)
     for i, (table, attack) in enumerate(zip(tables, cutting, strict=True)):
+        if sees_model(table):
+            continue
         if attack is None:
             raise ConfigError(
                 f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these "

@@ -17,7 +17,7 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.errors import ConfigError, DataError, echo
 from fedleak.experiment.access import require_access, require_memory, require_shares
 from fedleak.experiment.columns import metrics_of_cuts, require_columns
-from fedleak.experiment.hidden import hidden_columns, require_hidden
+from fedleak.experiment.hidden import adversary_of, hidden_columns, require_hidden, require_weights
 from fedleak.experiment.overrides import override
 from fedleak.experiment.secrets import require_secret
 from fedleak.experiment.tampering import require_tampering
@@ -108,9 +108,12 @@ def parse_unjudged(tree: Table, *, whole: bool = True) -> Experiment:
     for metric, times in Counter(experiment.metrics).items():
         if times > 1:
             raise ConfigError(f'metrics: "{metric}" comes {"twice" if times == 2 else f"{times} times"}; name it once')
+    experiment.build_attacks()
+    if whole:
+        adversary = adversary_of(experiment, [unlabeled(table) for table in experiment.attacks])
+        experiment = experiment.model_copy(update={"adversary": adversary})
     if "metrics" not in experiment.model_fields_set:
         experiment = experiment.model_copy(update={"metrics": _fitting_metrics(experiment)})
-    experiment.build_attacks()
     if whole:
         require_fitting(experiment)
     experiment.build_metrics()
@@ -119,14 +122,12 @@ def parse_unjudged(tree: Table, *, whole: bool = True) -> Experiment:
 
 def _fitting_metrics(experiment: Experiment) -> tuple[str, ...]:
     """Those that judge what the attacks of an experiment answer with, as far as that says what they guess."""
+    built, hidden = experiment.build_attacks(), hidden_columns(experiment.adversary, experiment.task)
     if experiment.federation.split is None:
-        return metrics_for(experiment.build_attacks(), hidden_columns(experiment.adversary, experiment.task))
-    fitting = metrics_of_cuts(experiment, [unlabeled(table) for table in experiment.attacks])
-    return tuple(
-        name
-        for name in metrics_for(experiment.build_attacks())
-        if metrics.build(name, {}).compares != "columns" or name in fitting
-    )
+        return metrics_for(built, hidden)
+    of_cuts = metrics_of_cuts(experiment, [unlabeled(table) for table in experiment.attacks])
+    fitting = {*of_cuts, *(metrics_for(built, hidden) if hidden else ())}
+    return tuple(one for one in metrics_for(built) if metrics.build(one, {}).compares != "columns" or one in fitting)
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Table:
@@ -163,6 +164,7 @@ def require_fitting(experiment: Experiment) -> None:
     require_columns(experiment, tables, chains)
     require_tampering(experiment, tables, chains)
     require_access(experiment, tables, chains, source.classes)
+    require_weights(experiment, tables)
     require_hidden(experiment.adversary, tables, source)
     require_shares(experiment, tables, source)
     require_memory(tables, experiment.task)
@@ -211,7 +213,8 @@ def metrics_for(attacks: Sequence[Attack], hidden: Sequence[Column] = ()) -> tup
 
 
 def _fits_some(metric: Metric, columns: Sequence[Column]) -> bool:
-    return not isinstance(metric, ColumnMetric) or any(metric.applies_to(column) for column in columns)
+    on_column = isinstance(metric, ColumnMetric) and any(metric.applies_to(column) for column in columns)
+    return on_column or metric.compares != "columns"
 
 
 def judges(metric: Metric, attack: Attack) -> bool:

@@ -57,6 +57,14 @@ class Weights:
             {name: value.to(device) for name, value in self.buffers.items()},
         )
 
+    def floats_in(self, dtype: torch.dtype) -> "Weights":
+        """The same numbers in another precision; counters stay whole."""
+
+        def cast(state: NamedTensors) -> NamedTensors:
+            return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+
+        return Weights(cast(self.parameters), cast(self.buffers))
+
     def require_finite(self, where: str, remedy: str) -> None:
         """Raises `NonFiniteError` naming the first tensor that has a NaN or an infinity, and what to do about it."""
         for name, value in self.state_dict().items():

@@ -13,17 +13,21 @@ from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.payload import RING, Payload, ring_asked
 from fedleak.recording.recording import Recording
+from fedleak.settings.base import parse_settings
+from fedleak.settings.columns import Split
 from fedleak.settings.task import TaskSettings
 
 FORMAT = "fedleak-recording-1"
 FORMAT_OF_MODELS = "fedleak-recording-2"
 """Of models, which versions of before knew nothing of."""
+FORMAT_OF_JOINT_MODELS = "fedleak-recording-3"
+"""Of joint networks of parties that hold columns, which versions of before would take for whole ones."""
 
 
 def write_recording(folder: Path, recording: Recording) -> Path:
     """Writes the pair of files; returns the path of the JSON file, which is complete only when both are."""
     facts = {
-        "format": FORMAT_OF_MODELS if recording.kind == "model" else FORMAT,
+        "format": _format_of(recording),
         "task": recording.settings.model_dump(mode="json", exclude_none=True),
         "kind": recording.kind,
         "cohort": list(recording.cohort),
@@ -40,6 +44,8 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "buffers": list(recording.before.buffers),
         **({"does": tables_of(recording.tampering)} if recording.tampering else {}),
     }
+    if recording.split is not None:
+        facts["split"] = recording.split.model_dump(mode="json")
     tensors = {f"before/{name}": value for name, value in recording.before.state_dict().items()}
     tensors |= {f"payload/{name}": value for name, value in recording.payload.items()}
     return write_pair(folder / recording.stem, tensors, facts)
@@ -48,7 +54,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
 def read_recording(path: Path) -> Recording:
     """Reads a recording (either of its files); raises `RecordingError` where it is truncated or not one."""
     tensors, facts = read_pair(path)
-    if facts.get("format") not in (FORMAT, FORMAT_OF_MODELS):
+    if facts.get("format") not in (FORMAT, FORMAT_OF_MODELS, FORMAT_OF_JOINT_MODELS):
         raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
     try:
         recording = _recording(tensors, facts)
@@ -72,6 +78,12 @@ def find_recordings(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.parent)
 
 
+def _format_of(recording: Recording) -> str:
+    if recording.split is not None:
+        return FORMAT_OF_JOINT_MODELS
+    return FORMAT_OF_MODELS if recording.kind == "model" else FORMAT
+
+
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
     return Recording(
         settings=TaskSettings.model_validate(facts["task"], strict=False),
@@ -81,6 +93,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         training=LocalTraining.of(facts["training"]),
         chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
         tampering=built(facts.get("does", ())),
+        split=parse_settings(Split, facts["split"]) if "split" in facts else None,
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )
 

@@ -26,6 +26,7 @@ from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.recording.payload import CIPHERTEXT, OWN_SEED, RING, Payload, stem_of
 from fedleak.secure_aggregation.ring import Elements
+from fedleak.settings.columns import Split
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
@@ -58,6 +59,8 @@ class Recording:
     public_keys: Mapping[str, str] = field(default_factory=dict)
     """What the server relayed for secure aggregation: each client's public key, in hexadecimal; of Flower's protocol
     those that went to this client."""
+    split: Split | None = None
+    """Of a model: how the network was cut among parties that hold columns, if it was."""
 
     tampering: tuple[Tampering, ...] = ()
     """What the clients' training code did beside training, as whoever wrote it knows."""
@@ -65,7 +68,7 @@ class Recording:
     @property
     def task(self) -> Task:
         """The task as it is trained under the defenses."""
-        return hardened(self.settings, self.chain)
+        return hardened(self.settings, self.chain, self.split)
 
     @property
     def source(self) -> Source:

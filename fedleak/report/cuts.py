@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Iterable
 
+from fedleak.contracts.attack import attacks
+from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed
 
@@ -29,6 +31,19 @@ def held_at_cuts(experiments: list[Experiment]) -> str:
     told = f"It knows the labels of {known} from elsewhere, as many of each class as can be." if known else ""
     access = {one.adversary.bottoms for one in experiments}
     return " ".join(filter(None, [told, *(words for name, words in BOTTOMS.items() if name in access)]))
+
+
+def told_of_whole_rows(experiments: list[Experiment]) -> str:
+    """Who has answers about rows of which it lacks some columns; nothing where no attack goes by such."""
+    tables = [table for experiment in experiments for table in attack_tables(experiment)]
+    if not any("predictions" in attacks.from_table(table).requires for table in tables):
+        return ""
+    split = any(experiment.federation.split is not None for experiment in experiments)
+    who = "It is the active party, which holds columns of its own and the labels" if split else "It holds some columns"
+    return (
+        f" {who}: it names rows, of which others give what it lacks without its seeing that, and has an answer about "
+        "each as a whole, which is one question. It has the released weights too."
+    )
 
 
 def parties(experiments: list[Experiment]) -> str:

@@ -18,7 +18,7 @@ from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
-from fedleak.report.cuts import held_at_cuts, parties, seen_at_cuts
+from fedleak.report.cuts import held_at_cuts, parties, seen_at_cuts, told_of_whole_rows
 from fedleak.settings.adversary import TrainingFact
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import source_of
@@ -138,7 +138,7 @@ def _sees(view: type[View], experiments: list[Experiment]) -> str:
     explained = told if any(e.adversary.explanations for e in experiments) else ""
     return (
         f"Answers of the model after round {rounds} to at most {queries} inputs of its own: how probable each class "
-        f"is, or what the defenses leave of that.{days}{explained}"
+        f"is, or what the defenses leave of that.{days}{explained}{told_of_whole_rows(experiments)}"
     )
 
 

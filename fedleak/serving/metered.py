@@ -29,12 +29,14 @@ class Metered(Service):
     What its defenses refuse counts, and what it breaks down over: that was asked too.
     """
 
-    def __init__(self, space: InputSpace, classes: int, queries: int) -> None:
+    def __init__(self, space: InputSpace, classes: int, queries: int, dtype: torch.dtype = torch.float32) -> None:
+        """Nobody has asked it yet. Answers are in `dtype`, the log is in single precision."""
         if queries < 0:
             raise ConfigError(f"expected queries of 0 or more, got {queries}")
         self.space = space
         self.classes = classes
         self.queries = queries
+        self.dtype = dtype
         self._inputs = Growing(space.shape)
         self._probabilities, self._answers = Growing((classes,)), Growing((classes,))
         self._explaining = Growing()  # a row for each question that explanations count as beside those about their rows
@@ -66,7 +68,7 @@ class Metered(Service):
         """As `Service.ask`; raises `ConfigError` for inputs of another shape, or that are no numbers."""
         wanted = checked(inputs, self.space)
         taken = wanted[: max(0, self.queries - self.asked)]
-        answers = torch.full((len(wanted), self.classes), torch.nan)
+        answers = torch.full((len(wanted), self.classes), torch.nan, dtype=self.dtype)
         if len(taken):
             answers[: len(taken)] = self._logged(taken)
         return answers.to(inputs.device)

@@ -39,18 +39,19 @@ class ServedModel(Metered):
         benign: Float[Tensor, "benign *shape"] | None = None,
         seed: tuple[object, ...] = (),
         background: Float[Tensor, " values"] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """A service nobody has asked yet.
 
         Of the `chain` only the defenses of answers act here. The user has `days` of patience, which limits a day are
         multiplied by; `benign` inputs are what detectors learn from. `seed`: words, different ones for each service.
         With a `background` it offers explanations, which are of rows of a table; raises `ConfigError` for others, and
-        beside defenses of answers, which would not act on them.
+        beside defenses of answers, which would not act on them. It computes and answers in `dtype`.
         """
         require_one_label(task)
-        super().__init__(task.space, task.classes, queries)
+        super().__init__(task.space, task.classes, queries, dtype)
         self.task = task
-        self.weights = weights
+        self.weights = self._precise(weights)
         self.chain = (chain or Chain()).answering
         self.days = days
         self.benign = torch.empty(0, *task.shape) if benign is None else benign.float()
@@ -67,8 +68,11 @@ class ServedModel(Metered):
         Detectors see one user, and noise that is fixed for an input is the same in both.
         """
         other = copy(self)
-        other.weights = weights
+        other.weights = self._precise(weights)
         return other
+
+    def _precise(self, weights: Weights) -> Weights:
+        return weights.floats_in(self.dtype) if self.dtype == torch.float64 else weights
 
     @property
     def remaining(self) -> int:
@@ -92,7 +96,7 @@ class ServedModel(Metered):
 
     def answered(self, inputs: Float[Tensor, "asked *shape"]) -> Answered:
         """By all that admit an input, and then by all that answer, in the order of the chain."""
-        honest = probabilities_of(self.task, self.weights, inputs)
+        honest = probabilities_of(self.task, self.weights, inputs, self.dtype)
         past = self.past
         history = Traffic(
             inputs=past.inputs, probabilities=past.probabilities, admitted=~past.refused, derived=self._derived
@@ -137,13 +141,13 @@ def require_one_label(task: Task) -> None:
 
 
 def probabilities_of(
-    task: Task, weights: Weights, inputs: Float[Tensor, "asked *shape"]
+    task: Task, weights: Weights, inputs: Float[Tensor, "asked *shape"], dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "asked classes"]:
     """What a model says of inputs, each evaluated by itself; raises `NonFiniteError` where that is no number."""
     with torch.no_grad(), one_thread():
         # A batch is summed in another order than a row, and so in other bits; a copy is aligned like any other.
         scores = [task.logits(weights, row.clone()[None], mode="eval") for row in inputs]
-        said = torch.cat([as_probabilities(task.criterion, row).float() for row in scores])
+        said = torch.cat([as_probabilities(task.criterion, row).to(dtype) for row in scores])
     if not said.isfinite().all():
         raise NonFiniteError(f"the released weights of '{task.name}' answer with NaN or infinity; train it otherwise")
     return said

@@ -84,10 +84,9 @@ def require_nothing_averaged(strategy: str) -> None:
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     "federation": (
         *("partitioner", "partitioner_options", "skew", "canary", "strategy_options", "gradient_clipping"),
-        *("accumulation", "augmentation", "proximal", "fraction_evaluate", "release"),
+        *("accumulation", "augmentation", "proximal", "fraction_evaluate"),
     ),
     "model": ("checkpoint", "trained_examples"),
-    "adversary": ("queries",),
 }
 """Settings, by their table, that say something of clients which train a whole network on examples of their own."""
 

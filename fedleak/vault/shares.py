@@ -45,7 +45,15 @@ def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[
 def trained_until(
     vault: Path, round: int, cohort: Collection[int] | None = None, *, after: int | None = None
 ) -> dict[int, Batch]:
-    """By client the examples that it trained on in any round up to this one; without clients that never did.
+    """By client the examples that it trained on in any round up to this one, as `used_until` has them."""
+    used = used_until(vault, round, cohort, after=after)
+    return {client: examples_at(vault, client, places) for client, places in used.items()}
+
+
+def used_until(
+    vault: Path, round: int, cohort: Collection[int] | None = None, *, after: int | None = None
+) -> dict[int, list[int]]:
+    """By client which of its share it trained on in any round up to this one; without clients that never did.
 
     Of the clients of a cohort alone, where it is given: another run may have left those of more. Of rounds after
     another one alone, where that is given.
@@ -60,7 +68,7 @@ def trained_until(
     if not used:
         since = "" if after is None else f" since round {after}"
         raise RecordingError(f"{vault}: nothing tells what the model after round {round} was trained on{since}")
-    return {client: _examples(vault, client, sorted(places)) for client, places in sorted(used.items())}
+    return {client: sorted(places) for client, places in sorted(used.items())}
 
 
 def _share(vault: Path, client: int) -> Path:
@@ -80,7 +88,8 @@ def _places(path: Path) -> list[int]:
         raise RecordingError(f"{path} is not the places of a round ({error}); record it again") from error
 
 
-def _examples(vault: Path, client: int, places: list[int]) -> Batch:
+def examples_at(vault: Path, client: int, places: list[int]) -> Batch:
+    """Some of a client's share; raises `RecordingError` where that was not kept or is damaged."""
     stem = _share(vault, client)
     tensors, facts = read_pair(stem)
     try:

@@ -333,3 +333,26 @@ def hiding(serve, release) -> tuple[Callable[..., Any], Batch]:
         return replace(served, explanations=whole)
 
     return asked, rows
+
+
+@pytest.fixture(scope="session")
+def answered(serve) -> Callable[..., Served]:
+    """A service on a network of a table, its weights, and what it says of whole rows, to who is asked what they hide.
+
+    `answer` is what is made of that.
+    """
+
+    def asked(
+        task: Task,
+        rows: Batch,
+        hidden: tuple[str, ...],
+        answer: Callable[[Tensor], Tensor] = Tensor.clone,
+        **known: Any,
+    ) -> Served:
+        weights = weights_of(task.network)
+        with torch.no_grad():
+            said = task.logits(weights.floats_in(torch.float64), rows.inputs, mode="eval").softmax(1)
+        usual = {"rows": without(rows, hidden), "hidden": hidden, "predictions": answer(said), "weights": weights}
+        return serve(task, 100, **{**usual, **known})
+
+    return asked

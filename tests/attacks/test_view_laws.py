@@ -17,10 +17,12 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
 from fedleak.contracts.view import View
+from fedleak.data.splits import load
 from fedleak.learning.likelihood import Likelihood
 from fedleak.learning.task import Task
 from fedleak.models.generator import Generating
 from fedleak.randomness import generator, seeded
+from fedleak.tasks import task_of
 
 COUNTS = {
     "steps": 8,
@@ -77,7 +79,7 @@ class Older(Service):
 
 
 @pytest.fixture
-def seen(trained, release, serve, hiding, typing) -> Seen:
+def seen(trained, release, serve, hiding, answered, typing) -> Seen:
     """What an attack looks at: a model or a service, with public data of three classes, asked about two."""
     classifying, drawn = trained
     with seeded("generating"):
@@ -86,6 +88,14 @@ def seen(trained, release, serve, hiding, typing) -> Seen:
 
     def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
         task = classifying
+        if "weights" in quick(name).requires:  # of a logistic regression
+            splits = load("diabetes-linear")
+            return answered(
+                task_of("diabetes-linear"),
+                splits.clients[torch.arange(120)],
+                ("sex",),
+                **{"auxiliary": splits.auxiliary, **{key: changed[key] for key in changed if key == "auxiliary"}},
+            )
         if "columns" in quick(name).targets:  # of a table, and of no image
             return hiding[0](queries, view=attacks.get(name).declared, **changed)
         if "secrets" in quick(name).targets:  # of a text

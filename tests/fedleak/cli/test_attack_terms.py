@@ -40,6 +40,7 @@ def test_what_is_missing_or_idle_is_one_sentence(attack, told, sentence):
         ("deep-sets", SHARES),
         ("masked-secret", {"masked": (0, 1)}),
         ("secret-ranking", {}),
+        ("equality-solving", COLUMNS),
     ],
 )
 def test_what_is_needed_is_enough(attack, told):

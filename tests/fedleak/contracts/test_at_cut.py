@@ -81,9 +81,10 @@ def test_penalties_add_up():
 
 @pytest.mark.parametrize("columns", [False, True])
 def test_a_defense_has_its_place_where_it_acts(columns):
-    others = {"clipping": {"max_norm": 1.0}, "dropout": {}, "larger-batches": {}, "rounding": {"digits": 1}}
+    others = {"clipping": {"max_norm": 1.0}, "dropout": {}, "larger-batches": {}}
     sentence = "acts on what clients with rows of their own" if columns else "acts where a network is cut among parties"
-    for name, options in AT_THE_CUT.items() if columns else others.items():
+    anywhere = {"rounding": {"digits": 1}}
+    for name, options in {**anywhere, **(AT_THE_CUT if columns else others)}.items():
         require_place([defenses.build(name, options)], columns=columns)
     for name, options in others.items() if columns else AT_THE_CUT.items():
         with pytest.raises(ConfigError, match=f"{name} {sentence}"):
