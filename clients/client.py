@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-import torch
 from flwr.app import Context, Message, RecordDict
 
 from fedleak.client_round import with_own
@@ -19,12 +18,10 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
-from fedleak.learning.device import computing_on, require
-from fedleak.learning.facts import Device
-from fedleak.learning.task import Task
+from fedleak.learning.device import require
+from fedleak.learning.task import Task, mean_loss
 from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
-from fedleak.randomness import one_thread
 from fedleak.settings.dropouts import STAGES, Stage
 from fedleak.vault.batches import PrivateBatch, deposit
 
@@ -34,7 +31,6 @@ from .memory import Footprint, footprint
 from .share import examples_of, held_by, prepared_of, pretraining_of
 from .tampering import tampered_of
 
-CHUNK = 256
 TEACHER = "teacher"
 """Where a client whose model leaves for nobody keeps it, beside what its defenses keep."""
 
@@ -223,17 +219,3 @@ class Client:
 
     def _weights(self, content: RecordDict) -> Weights:
         return self.task.split(wire.to_tensors(wire.arrays_of(content)))
-
-
-def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "cpu") -> tuple[float, float]:
-    """Mean loss and accuracy in eval mode."""
-    total, correct = 0.0, 0.0
-    weights = weights.to(device)
-    with torch.no_grad(), one_thread(), computing_on(device):
-        for chosen in torch.split(torch.arange(len(examples)), CHUNK):
-            batch = examples[chosen].to(device)
-            logits = task.logits(weights, batch.inputs, mode="eval")
-            total += len(batch) * float(task.criterion.mean(logits, batch.labels))
-            right = task.criterion.decided(logits) == batch.labels
-            correct += float(right.sum()) / right[0].numel()
-    return total / len(examples), correct / len(examples)

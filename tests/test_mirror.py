@@ -21,6 +21,7 @@ LAWS = {
     "fedleak/defenses/test_dice_defenses.py",
     "fedleak/defenses/test_gradient_defenses.py",
     "fedleak/defenses/test_much_noise.py",
+    "fedleak/defenses/test_release.py",
     "fedleak/defenses/test_sensitivity_bound.py",
     "fedleak/metrics/test_column_metrics.py",
     "fedleak/metrics/test_image_metrics.py",

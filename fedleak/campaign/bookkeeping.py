@@ -10,7 +10,7 @@ from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
-from fedleak.campaign.federation_rows import federation_rows
+from fedleak.campaign.federation_rows import federation_rows, tested_releases
 from fedleak.campaign.ledger import Ledger
 from fedleak.campaign.plan import (
     UNTUNED,
@@ -161,7 +161,8 @@ class Bookkeeping:
         messages = sorted({*federated.messages, *reasons}, key=order_of)
         cells_on = (len(choice.labels(self.campaign, point, defense.name, message)) for message in messages)
         self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, records, choice)
-        self.ledger.federated(section, federation_rows(point, defense.name, federated))
+        left_models = tested_releases(self.folder, point, defense, federated)
+        self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models))
         left: list[Cell] = []
         for message in messages:
             if message not in federated.messages:

@@ -3,15 +3,27 @@
 from dataclasses import asdict
 
 from fedleak.campaign.federation_job import Federated
+from fedleak.contracts.chain import Chain
+from fedleak.evaluation.released import tested
 from fedleak.experiment.campaign import Point
+from fedleak.experiment.canonical import acting_tables
+from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
+from fedleak.recording.files import read_recording
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import MODEL
+from fedleak.runs.folder import RunFolder, stem_name
 
 
-def federation_rows(point: Point, defense: str, federated: Federated) -> list[FederationRow]:
-    """What the federation was good for and what it took, a row for each round."""
+def federation_rows(
+    point: Point, defense: str, federated: Federated, left: Evaluation | None = None
+) -> list[FederationRow]:
+    """What the federation was good for and what it took, a row for each round.
+
+    `left`: how good the models are that left in some rounds, where a defense changed them; see `tested_releases`.
+    """
     experiment = point.experiment
+    evaluation = {round: {**found, **(left or {}).get(round, {})} for round, found in federated.evaluation.items()}
     return [
         FederationRow(
             task=experiment.task.label,
@@ -25,15 +37,26 @@ def federation_rows(point: Point, defense: str, federated: Federated) -> list[Fe
             messages=sum(own == round and who != MODEL for own, who in federated.messages),
             failures=_silent(federated, round),
             lost=any(failure.client is None and failure.round == round for failure in federated.failures),
-            accuracy=federated.evaluation.get(round, {}).get("accuracy", float("nan")),
-            loss=federated.evaluation.get(round, {}).get("loss", float("nan")),
-            trivial=federated.evaluation.get(round, {}).get("trivial", float("nan")),
-            settled=int(federated.evaluation.get(round, {}).get(SETTLED, 0)),
+            accuracy=evaluation.get(round, {}).get("accuracy", float("nan")),
+            loss=evaluation.get(round, {}).get("loss", float("nan")),
+            trivial=evaluation.get(round, {}).get("trivial", float("nan")),
+            settled=int(evaluation.get(round, {}).get(SETTLED, 0)),
             **asdict(federated.costs.get(round, UNKNOWN_COST)),
             seconds=federated.seconds,
         )
         for round in range(1, _last_round(point, federated.evaluation) + 1)
     ]
+
+
+def tested_releases(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated) -> Evaluation:
+    """Loss and accuracy of what left in the rounds that were tested, where defenses change a model before it leaves."""
+    chain = Chain.build(tuple(acting_tables(point.experiment, row)))
+    if not any("release" in defense.acts_on for defense in chain):
+        return {}
+    recordings = folder.recordings(row.name, point.federation)
+    rounds = [round for round, who in federated.messages if who == MODEL and round in federated.evaluation]
+    stems = {round: recordings / f"round-{round:04d}" / stem_name(MODEL) for round in rounds}
+    return {round: tested(read_recording(stem), chain) for round, stem in stems.items()}
 
 
 def _silent(federated: Federated, round: int) -> int:

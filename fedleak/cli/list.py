@@ -24,6 +24,7 @@ PLACES = {
     "gradient": "on the gradient of a step",
     "update": "on the update",
     "protocol": "on the protocol",
+    "release": "on a model before it leaves",
     "answers": "on the answers of a prediction API",
     "embedding": "at the cut of a network, on embeddings",
     "objective": "at the cut of a network, on what a party trains by",
@@ -31,7 +32,7 @@ PLACES = {
 }
 """Where defenses act, in the order of a round, before who asks the model and among parties of columns, in words."""
 BY_WEIGHT = (
-    *("answers", "embedding", "objective", "slopes"),
+    *("release", "answers", "embedding", "objective", "slopes"),
     *("protocol", "share", "examples", "gradient", "task", "layers", "update", "training"),
 )
 """The same, the most characteristic first: a defense is listed under the first of its places."""

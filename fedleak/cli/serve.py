@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedleak.cli.options import RunPath
 from fedleak.errors import ConfigError, DataError, RecordingError, did_you_mean
+from fedleak.evaluation.released import as_released
 from fedleak.evaluation.views import mean_row, usual_queries
 from fedleak.experiment.campaign import Point
 from fedleak.learning.source import Source
@@ -33,11 +34,12 @@ def opened(run: Path, release: int | None, defense: str | None, queries: int | N
     adversary = point.experiment.adversary
     background = mean_row(recording.source) if adversary.explanations else None
     allowed = next(asked for asked in (queries, adversary.queries, QUERIES) if asked is not None)
+    chain = point.experiment.build_chains()[name]
     return ServedModel(
         recording.task,
-        recording.before,
+        as_released(recording.released(), recording.source, chain, recording.seed).weights,
         queries=allowed,
-        chain=point.experiment.build_chains()[name],
+        chain=chain,
         days=adversary.patience or DAYS,
         benign=benign_of(recording.source),
         seed=(recording.seed, recording.round, name, "served at a port"),

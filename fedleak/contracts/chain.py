@@ -10,20 +10,25 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Proven, Unproven
-from fedleak.accounting.mechanism import Situation, Vantage, cohort_of
+from fedleak.accounting.mechanism import Situation, Vantage
 from fedleak.contracts.at_cut import AtCut
-from fedleak.contracts.chaining import acting_on, require_one_gradient, require_protocol_last, require_shared
+from fedleak.contracts.chaining import (
+    acting_on,
+    after_training,
+    require_one_gradient,
+    require_protocol_last,
+    require_shared,
+)
 from fedleak.contracts.defense import Defense, Place, defenses
-from fedleak.contracts.guarantees import mechanisms, strongest_guarantee
+from fedleak.contracts.guarantees import mechanisms, situation_under, strongest_guarantee
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.update import Update, dense_bytes
-from fedleak.learning.weights import NamedTensors
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 from fedleak.settings.base import Table
-from fedleak.settings.dropouts import most_leaving
 from fedleak.settings.federation import FederationSettings
 
 
@@ -72,8 +77,14 @@ class Chain:
 
     @property
     def training(self) -> "Chain":
-        """The defenses that act while the federation runs: all but those of answers alone."""
-        return Chain(tuple(defense for defense in self if defense.acts_on != {"answers"}))
+        """The defenses that act while the federation runs: all but those of a model that leaves it, or of answers."""
+        return Chain(tuple(defense for defense in self if not after_training(defense)))
+
+    def release(self, task: Task, weights: Weights, public: Batch | None, seed_key: tuple[object, ...]) -> Weights:
+        """What leaves the federation in place of the weights that training ended with."""
+        for place, defense in enumerate(self._acting_on("release")):
+            weights = defense.release(task, weights, public, generator(*seed_key, "release", place))
+        return weights
 
     @property
     def answering(self) -> "Chain":
@@ -217,22 +228,10 @@ class Chain:
         """
         local = self.local
         seen: Vantage = view or ("message" if self.protocol is None else self.protocol.reveals)
-        trained = [self.settings(phase) for phase in phases]
-        situations = [
-            Situation(federation=one, view=seen, survivors=self._summands(one), grid=self._grid(one)) for one in trained
-        ]
+        situations = [situation_under(self.settings(phase), seen, self.protocol) for phase in phases]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
         bare = sorted(leaving - local.withheld(task))
         return strongest_guarantee(self.defenses, phases, situations, bare[0] if bare else None)
-
-    def _grid(self, federation: FederationSettings) -> float:
-        return 0.0 if self.protocol is None else self.protocol.planned((federation,)).grid
-
-    def _summands(self, federation: FederationSettings) -> int | None:
-        """Fewest clients that are in a sum: those that the protocol asks for, or that the experiment lets stay."""
-        least = None if self.protocol is None else self.protocol.planned((federation,)).least_survivors
-        leaving = most_leaving(federation.dropouts, federation.clients)
-        return least if least is not None or not leaving else max(cohort_of(federation) - leaving, 1)
 
     def reports_loss(self, federation: FederationSettings) -> bool:
         """Whether clients report their training loss in clear: not where the chain proves what that would void."""

@@ -12,10 +12,15 @@ def acting_on(defenses: Sequence[Defense], place: Place) -> tuple[Defense, ...]:
     return tuple(defense for defense in defenses if place in defense.acts_on)
 
 
+def after_training(defense: Defense) -> bool:
+    """Whether it acts on a model that leaves its federation, or on answers, alone."""
+    return bool(defense.acts_on) and defense.acts_on <= {"release", "answers"}
+
+
 def require_protocol_last(defenses: Sequence[Defense]) -> None:
     """Raises `ConfigError` where a defense follows one that needs a wire protocol."""
     needing = [defense for defense in defenses if defense.protocol is not None]
-    training = [defense for defense in defenses if defense.acts_on != {"answers"}]
+    training = [defense for defense in defenses if not after_training(defense)]
     if needing and (len(needing) > 1 or training[-1] is not needing[0]):
         alone = [defense.name for defense in needing if not defense.shares_model]
         why = (

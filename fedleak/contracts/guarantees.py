@@ -4,9 +4,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fedleak.accounting.guarantee import Guarantee, Proven, ResponseGuarantee
-from fedleak.accounting.mechanism import Mechanism, Response, Situation, Unproven, Vantage
+from fedleak.accounting.mechanism import Mechanism, Response, Situation, Unproven, Vantage, cohort_of
 from fedleak.contracts.defense import Defense
+from fedleak.settings.dropouts import most_leaving
 from fedleak.settings.federation import FederationSettings
+
+
+def situation_under(federation: FederationSettings, view: Vantage, protocol: Defense | None) -> Situation:
+    """How clients train, seen from somewhere, under a protocol if there is one.
+
+    Fewest clients that are in a sum are those that the protocol asks for, or that the experiment lets stay.
+    """
+    planned = None if protocol is None else protocol.planned((federation,))
+    least = None if planned is None else planned.least_survivors
+    leaving = most_leaving(federation.dropouts, federation.clients)
+    summands = least if least is not None or not leaving else max(cohort_of(federation) - leaving, 1)
+    return Situation(
+        federation=federation, view=view, survivors=summands, grid=0.0 if planned is None else planned.grid
+    )
 
 
 def strongest_guarantee(

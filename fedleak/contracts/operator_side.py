@@ -5,14 +5,25 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.traffic import Asked
+from fedleak.learning.batch import Batch
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
 
 
 class OperatorSide:
-    """What the operator of a prediction API does to one request. What is not overridden leaves things as they are.
+    """What an operator does to a model before it leaves, and to one request to a prediction API.
 
-    A row is treated the same whether it comes alone or with others: what went before is in `asked.history` and in the
-    rows above it, and it is the same whoever refused.
+    What is not overridden leaves things as they are. A row of a request is treated the same whether it comes alone or
+    with others: what went before is in `asked.history` and in the rows above it, and it is the same whoever refused.
     """
+
+    def release(self, task: Task, weights: Weights, public: Batch | None, rng: Generator) -> Weights:
+        """The weights that leave the federation in place of those that training ended with.
+
+        `public` is what the operator has of public data, None where there is none. The weights that are given are not
+        changed; the federation itself goes on from them.
+        """
+        return weights
 
     def admits(self, asked: Asked) -> Bool[Tensor, " asked"]:
         """Which of the inputs are answered; the others are refused, and count for the user as asked.

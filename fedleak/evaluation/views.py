@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -23,6 +24,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import CutMessage, cut_of, message_at
 from fedleak.evaluation.kept_shadows import KeptShadows
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.released import as_released
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
 from fedleak.learning.space import require_table
@@ -81,9 +83,10 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         others = message.others if "others" in attack.requires else ()
         return informed(replace(recording.observation(), others=others)), challenge
     bank = ShadowBank() if message.shadows is None else KeptShadows(message.shadows)
-    earlier = message.earlier if "earlier" in attack.requires else ()
+    left = partial(as_released, source=recording.source, chain=terms.chain, seed=recording.seed)
+    earlier = tuple(map(left, message.earlier)) if "earlier" in attack.requires else ()
     released = replace(
-        recording.released(),
+        left(recording.released()),
         shadows=bank,
         num_examples=_examples_behind(message),
         earlier=earlier,

@@ -186,7 +186,13 @@ def tells_shares(view: type[View], targets: frozenset[Kind]) -> bool:
 
 
 def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: str) -> None:
-    """Refuses defenses of answers that nobody gets, and limits a day without days."""
+    """Refuses defenses of models that nobody gets and of answers that nobody gets, and limits a day without days."""
+    releasing = [defense.name for defense in chain if "release" in defense.acts_on]
+    if releasing and not settings.models:
+        raise ConfigError(
+            f"{where}: '{name}' changes what leaves the federation ({listed(releasing)}), and no model does; set "
+            'federation.release, as in release = "last", or leave it out'
+        )
     acting = [defense.name for defense in chain.answering]
     if acting and settings.adversary.queries is None:
         raise ConfigError(

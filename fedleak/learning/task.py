@@ -9,11 +9,18 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from fedleak.learning.batch import Batch
+from fedleak.learning.device import computing_on
+from fedleak.learning.facts import Device
 from fedleak.learning.layers import called, scores_in
 from fedleak.learning.loss import Criterion, CrossEntropy
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, space_of
 from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.randomness import one_thread
+
+CHUNK = 256
+"""Examples that are tested at once."""
 
 
 @dataclass(frozen=True)
@@ -120,3 +127,17 @@ class Task:
         loss = self.loss(Weights(parameters, weights.buffers), inputs, labels, mode=mode)
         values = torch.autograd.grad(loss, list(parameters.values()), create_graph=create_graph, materialize_grads=True)
         return dict(zip(parameters, values, strict=True))
+
+
+def mean_loss(task: Task, weights: Weights, examples: Batch, device: Device = "cpu") -> tuple[float, float]:
+    """Mean loss and accuracy in eval mode."""
+    total, correct = 0.0, 0.0
+    weights = weights.to(device)
+    with torch.no_grad(), one_thread(), computing_on(device):
+        for chosen in torch.split(torch.arange(len(examples)), CHUNK):
+            batch = examples[chosen].to(device)
+            logits = task.logits(weights, batch.inputs, mode="eval")
+            total += len(batch) * float(task.criterion.mean(logits, batch.labels))
+            right = task.criterion.decided(logits) == batch.labels
+            correct += float(right.sum()) / right[0].numel()
+    return total / len(examples), correct / len(examples)

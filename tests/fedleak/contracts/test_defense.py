@@ -29,6 +29,7 @@ ACTING = {
     "mixup": {"training", "examples"},
     "nopeek": {"objective"},
     "prada": {"answers"},
+    "pruning": {"release"},
     "rounding": {"answers"},
     "secure-aggregation": {"training", "update", "protocol"},
     "withhold": {"requirements", "layers"},

@@ -8,7 +8,6 @@ import torch
 
 from fedleak.api import capture
 from fedleak.attacks.label_inference.auto_labels import AutoLabels
-from fedleak.clients.client import mean_loss
 from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
 from fedleak.defenses.withhold import Withhold
@@ -17,6 +16,7 @@ from fedleak.federation.engine import run_federation
 from fedleak.federation.outcome import FederationReport
 from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
+from fedleak.learning.task import mean_loss
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording

@@ -65,7 +65,7 @@ def test_what_the_run_has_may_be_named(make_policy, rule):
         ("psnr < 1 where attack = 'dgl'", "no attack of this run is called 'dgl'; did you mean 'dlg'?"),
         ("psnr < 1 where task in ['digits-mlp', 'x']",
          "no task of this run is called 'x'; there is digits-lenet, digits-mlp"),
-        ("psnr < 1 where sender = 'sum'", "no sender of this run is called 'sum'; there is aggregate, client"),
+        ("psnr < 1 where sender = 'sum'", "no sender of this run is called 'sum'; there is active, aggregate, client"),
         ("psnr < 1 unless defense = 'Gausian Noise'", "did you mean 'gaussian noise'?"),
         ("psnr < 1 unless sender = 'clients'", "did you mean 'client'?"),
         ("accuracy < 1 where attack = 'dlg'", "accuracy is a federation's and has no attack"),
