@@ -18,6 +18,7 @@ from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.properties import of_most
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
+from fedleak.contracts.tampering import tamperings
 from fedleak.contracts.view import View
 from fedleak.data.loader import loaders
 from fedleak.data.splits import load
@@ -38,6 +39,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "attack": attacks,
     "defense": defenses,
     "metric": metrics,
+    "tampering": tamperings,
     "model": models,
     "data set": loaders,
 }

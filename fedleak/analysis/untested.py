@@ -14,6 +14,7 @@ from fedleak.contracts.plugin import Plugin
 from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.contracts.tampered import built
 from fedleak.contracts.view import View
 from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
@@ -78,13 +79,15 @@ def idle_metrics(campaign: Campaign) -> dict[str, str]:
 
 
 def used_plugins(campaign: Campaign) -> list[Plugin]:
-    """Every attack, defense and metric of the campaign with those nested in them, each class once."""
+    """Every attack, defense, metric and tampering of the campaign with those nested in them, each class once."""
     found: dict[str, Plugin] = {}
     for experiment in distinct(campaign):
         chains = (defense for chain in experiment.build_chains().values() for defense in chain)
         for plugin in (*experiment.build_attacks(), *chains, *experiment.build_metrics()):
             for one in _nested(plugin):
                 found.setdefault(one.name, one)
+    tampering = {repr(tables): tables for tables in (point.experiment.adversary.does for point in campaign.points)}
+    found |= {one.name: one for tables in tampering.values() for one in built(tables)}
     return list(found.values())
 
 

@@ -10,7 +10,7 @@ from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
-from fedleak.campaign.federation_rows import federation_rows, tested_releases
+from fedleak.campaign.federation_rows import federation_rows, good_for, tested_releases
 from fedleak.campaign.ledger import Ledger
 from fedleak.campaign.plan import (
     UNTUNED,
@@ -29,7 +29,6 @@ from fedleak.experiment.canonical import trained_as
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import algorithm_of, labeled_attacks
 from fedleak.federation.outcome import ClientFailure
-from fedleak.federation.plan import Recorded
 from fedleak.formatting import counted
 from fedleak.results.row import Place
 from fedleak.results.schema import Split
@@ -106,6 +105,8 @@ class Bookkeeping:
     """Federations and cells that are left to run until every variant of an attack was tried on the tuning seeds."""
     choice: Choice = UNTUNED
     """What is run on the seeds of the results; known when tuning is over, where only what was chosen is run there."""
+    clean: dict[tuple[str, str] | None, Federated] = field(default_factory=dict)
+    """Each federation that is over, by its key: those of clean code stand beside tampered ones."""
     lost_federations: list[FedleakError] = field(default_factory=list)
     """Why each federation came to nothing that did."""
 
@@ -116,7 +117,10 @@ class Bookkeeping:
         if federated.traceback:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
-        left = [cell for section in sections for cell in self._section(section, federation.records, federated)]
+        left = [cell for section in sections for cell in self._section(section, federation, federated)]
+        if not sections:  # a twin that nobody asks for by itself
+            for failure in federated.failures:
+                self.log.client_failed(federation.defense.name, federation.point.federation, failure)
         self._tuned(federation.point.split, -1)
         self.progress.report()
         return left
@@ -127,8 +131,9 @@ class Bookkeeping:
         self.log.federation_broke_down(federation.title, len({round for round, _ in federated.messages}), error)
 
     def waits(self, federation: Federation) -> bool:
-        """Whether it is not yet known which attacks are run on its messages."""
-        return self.tuning > 0 and federation.point.split == "test"
+        """Whether it is not yet known which attacks are run on its messages, or what its clean twin is like."""
+        alone = federation.twin is not None and federation.twin not in self.clean
+        return alone or (self.tuning > 0 and federation.point.split == "test")
 
     def _tuned(self, split: Split, more: int) -> None:
         if not self.campaign.only_chosen or split == "test":
@@ -150,7 +155,7 @@ class Bookkeeping:
         if self.lost_federations and len(self.lost_federations) == self.progress.federations:
             raise self.lost_federations[0]
 
-    def _section(self, section: Section, records: tuple[Recorded, ...], federated: Federated) -> list[Cell]:
+    def _section(self, section: Section, federation: Federation, federated: Federated) -> list[Cell]:
         """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
         number, point = section[0], self.campaign.points[section[0]]
         defense = next(row for row in point.experiment.defenses if row.name == section[1])
@@ -160,9 +165,10 @@ class Bookkeeping:
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
         cells_on = (len(choice.labels(self.campaign, point, defense.name, message)) for message in messages)
-        self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, records, choice)
+        self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, federation.records, choice)
         left_models = tested_releases(self.folder, point, defense, federated)
-        self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models))
+        clean = good_for(self.folder, point.untampered, defense, self.clean.get(federation.twin))
+        self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models, clean))
         left: list[Cell] = []
         for message in messages:
             if message not in federated.messages:

@@ -31,6 +31,8 @@ class Cell:
     adversary: AdversarySettings
     chain: tuple[Table, ...] = ()
     """The defenses as they act in the run, those of answers too."""
+    twin: str | None = None
+    """The federation, by its folder, that ran beside it with clean code."""
     address: str
 
     @property

@@ -10,7 +10,7 @@ from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.served import Served
 from fedleak.contracts.view import View
-from fedleak.errors import OutputError, sentence
+from fedleak.errors import OutputError, RecordingError, sentence
 from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import CutMessage, message_at
@@ -96,7 +96,7 @@ def _rows(
         truth,
         cell.built_metrics,
         saved.prior,
-        adversary.baselines(observation, *seed_key),
+        _no_access(cell, observation, *seed_key),
         challenge,
         class_mean=adversary.class_means_of(observation, saved.guess, *seed_key),
         public=public,
@@ -109,6 +109,19 @@ def _rows(
     )
     remarks = _remarks(saved.guess)
     return tuple(cell.place.row(score, seconds=seconds, samples=len(truth), remarks=remarks) for score in scores)
+
+
+def _no_access(cell: Cell, observation: View, *seed_key: object) -> list[Reconstruction]:
+    """The same knowledge with nothing of what is seen: where code tampered, what the attack reads in the clean twin."""
+    attack = attacks.from_table(cell.table)
+    if cell.twin is None or not attack.reads:
+        return adversary.baselines(observation, *seed_key)
+    message = Message.of(cell.folder, replace(cell.place, federation=cell.twin))
+    try:
+        honest, _ = views.observe(message, cell.terms, attack)
+    except RecordingError:  # the twin broke down
+        return []
+    return [adversary.guess(replace(honest, tampering=observation.tampering), cell.table, cell.place)]
 
 
 def _remarks(guess: Reconstruction) -> Remarks:

@@ -78,6 +78,7 @@ class Execution:
         match finished.job, finished.result:
             case Federation() as federation, Federated() as federated:
                 self.waiting.append((federation, federated))
+                self.books.clean[federation.key] = federated
             case Cell() as cell, Saved() as saved:
                 self.books.attacked(cell, saved)
         self._enter()

@@ -48,6 +48,11 @@ class Federation:
         return self.point.federation, self.defense.name
 
     @property
+    def twin(self) -> tuple[str, str] | None:
+        """The key of the one that is run beside it with clean code; None where nobody tampers."""
+        return None if self.point.twin is None else (self.point.twin, self.defense.name)
+
+    @property
     def title(self) -> str:
         """Its defense, and its settings where they vary."""
         return " ".join(filter(None, [self.defense.name, self.point.federation]))

@@ -16,11 +16,12 @@ from fedleak.runs.folder import RunFolder, stem_name
 
 
 def federation_rows(
-    point: Point, defense: str, federated: Federated, left: Evaluation | None = None
+    point: Point, defense: str, federated: Federated, left: Evaluation | None = None, clean: Evaluation | None = None
 ) -> list[FederationRow]:
     """What the federation was good for and what it took, a row for each round.
 
     `left`: how good the models are that left in some rounds, where a defense changed them; see `tested_releases`.
+    `clean`: what its twin of clean code was good for.
     """
     experiment = point.experiment
     evaluation = {round: {**found, **(left or {}).get(round, {})} for round, found in federated.evaluation.items()}
@@ -38,6 +39,7 @@ def federation_rows(
             failures=_silent(federated, round),
             lost=any(failure.client is None and failure.round == round for failure in federated.failures),
             accuracy=evaluation.get(round, {}).get("accuracy", float("nan")),
+            clean_accuracy=(clean or {}).get(round, {}).get("accuracy", float("nan")),
             loss=evaluation.get(round, {}).get("loss", float("nan")),
             trivial=evaluation.get(round, {}).get("trivial", float("nan")),
             settled=int(evaluation.get(round, {}).get(SETTLED, 0)),
@@ -57,6 +59,14 @@ def tested_releases(folder: RunFolder, point: Point, row: NamedDefense, federate
     rounds = [round for round, who in federated.messages if who == MODEL and round in federated.evaluation]
     stems = {round: recordings / f"round-{round:04d}" / stem_name(MODEL) for round in rounds}
     return {round: tested(read_recording(stem), chain) for round, stem in stems.items()}
+
+
+def good_for(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated | None) -> Evaluation:
+    """What a federation was good for, with its models as they left it; nothing where there is none."""
+    if federated is None:
+        return {}
+    left = tested_releases(folder, point, row, federated)
+    return {round: {**found, **left.get(round, {})} for round, found in federated.evaluation.items()}
 
 
 def _silent(federated: Federated, round: int) -> int:

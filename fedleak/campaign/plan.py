@@ -184,6 +184,7 @@ def cells_of(
             metrics=experiment.metrics,
             adversary=adversary,
             chain=chain,
+            twin=point.twin,
             address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()
@@ -220,7 +221,8 @@ def counts_of(campaign: Campaign) -> tuple[int, int]:
     federations, cells, records = set(), 0, records_of(campaign)
     for point in campaign.points:
         for row in point.experiment.defenses:
-            federations.add((point.federation, trained_as(point.experiment, row).name))
+            trained = trained_as(point.experiment, row).name
+            federations |= {(name, trained) for name in (point.federation, point.twin) if name is not None}
             cells += expected_cells(campaign, point, row, records, UNTUNED)
     return len(federations), cells
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from fedleak.campaign.cell import Cell, Section
@@ -40,6 +40,7 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
     of_flower: Literal["loopback", "simulation"] = "simulation" if engine == "simulation" else "loopback"
     sections: dict[tuple[str, str], list[Section]] = {}
     federations: deque[Federation] = deque()
+    clean: dict[tuple[str, str], Federation] = {}
     records = records_of(campaign)
     for number, point in enumerate(campaign.points):
         for defense in point.experiment.defenses:
@@ -49,5 +50,10 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
             if federation.key not in sections:
                 federations.append(federation)
             sections.setdefault(federation.key, []).append((number, defense.name))
-    first = sorted(federations, key=lambda one: one.point.split == "test")
+            if federation.twin is not None:
+                folder.share(defense.name, point.twin or "", trained.name)
+                clean.setdefault(federation.twin, replace(federation, point=point.untampered))
+    twins = [federation for key, federation in clean.items() if key not in sections]
+    sections |= {twin.key: [] for twin in twins}
+    first = sorted([*twins, *federations], key=lambda one: one.point.split == "test")
     return Schedule(sections=sections, federations=deque(first))

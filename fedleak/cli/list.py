@@ -71,6 +71,11 @@ def listed_metrics() -> Iterator[Listed]:
     return (_listed(entry, "", {}) for entry in entries("metric"))
 
 
+def listed_tamperings() -> Iterator[Listed]:
+    """By name, without headings."""
+    return (_listed(entry, "", {}) for entry in entries("tampering"))
+
+
 def listed_tasks() -> Iterator[Listed]:
     """By data source; those that plug-ins from outside bring come with the plug-ins."""
     entries("attack")
@@ -90,6 +95,7 @@ LISTS: dict[Kind, Callable[[], Iterator[Listed]]] = {
     "defenses": listed_defenses,
     "tasks": listed_tasks,
     "metrics": listed_metrics,
+    "tamperings": listed_tamperings,
 }
 
 
@@ -133,7 +139,7 @@ def _table(kind: Kind, lines: Sequence[Listed]) -> Table:
 
 
 def command(kind: Annotated[Kind, typer.Argument(help="What to list.")], form: FormOption = "table") -> None:
-    """List attacks, defenses, tasks or metrics with their options and defaults."""
+    """List attacks, defenses, tasks, metrics or tamperings with their options and defaults."""
     lines = list(LISTS[kind]())
     if form == "json":
         write_json([line.facts for line in lines])

@@ -42,6 +42,7 @@ from fedleak.io.fingerprint import address_of
 from fedleak.report.cohort_size import cohort_curves
 from fedleak.report.columns import meaning
 from fedleak.report.learning import rounds_lost, values_cut
+from fedleak.report.tampering import beside_clean
 from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
@@ -186,6 +187,7 @@ def remarks(analysis: Analysis) -> Iterator[str]:
     yield from analysis.idle_metrics.values()
     yield from values_cut(analysis.federations)
     yield from rounds_lost(analysis.federations)
+    yield from beside_clean(analysis.federations)
     cohorts = cohort_curves(analysis.campaign, analysis.summaries, analysis.image_metric)
     yield from (opening(one.sentence) for one in cohorts)
 

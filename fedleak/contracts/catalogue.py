@@ -18,8 +18,13 @@ from typing import Any, Literal
 import fedleak
 from fedleak.contracts.source_reading import MISSING, Definition, module_named, value_of
 
-Kind = Literal["attack", "defense", "metric"]
-PACKAGES: dict[Kind, str] = {"attack": "fedleak.attacks", "defense": "fedleak.defenses", "metric": "fedleak.metrics"}
+Kind = Literal["attack", "defense", "metric", "tampering"]
+PACKAGES: dict[Kind, str] = {
+    "attack": "fedleak.attacks",
+    "defense": "fedleak.defenses",
+    "metric": "fedleak.metrics",
+    "tampering": "fedleak.tamperings",
+}
 CONTRACT = "fedleak.contracts.defense"
 PARTS = "parts"
 """The folder of pieces that plug-ins are made of; no plug-in lies there."""

@@ -8,8 +8,14 @@ from fedleak.contracts.catalogue import OUTSIDE, Entry, Kind, in_order, summary_
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.plugin import Plugin, plain
+from fedleak.contracts.tampering import tamperings
 
-REGISTRIES: dict[Kind, Iterable[type[Plugin]]] = {"attack": attacks, "defense": defenses, "metric": metrics}
+REGISTRIES: dict[Kind, Iterable[type[Plugin]]] = {
+    "attack": attacks,
+    "defense": defenses,
+    "metric": metrics,
+    "tampering": tamperings,
+}
 
 
 def imported_entries(kind: Kind) -> list[Entry]:

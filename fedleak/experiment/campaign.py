@@ -18,6 +18,17 @@ class Point:
     federation: str = ""
     """See `Row.federation`; points that differ only in what an attacker holds share one."""
     split: Split = "test"
+    twin: str | None = None
+    """The federation, by its folder, that is run beside it on the same seed with clean code; None: nobody tampers."""
+
+    @property
+    def untampered(self) -> "Point":
+        """The point of the clean twin; itself where nobody tampers."""
+        if self.twin is None:
+            return self
+        adversary = self.experiment.adversary.model_copy(update={"does": ()})
+        experiment = self.experiment.model_copy(update={"adversary": adversary})
+        return Point(experiment=experiment, setting=self.setting, federation=self.twin)
 
     @property
     def evaluated(self) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
@@ -18,8 +18,10 @@ from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
-DOES = "does"
+DOES, TAMPERINGS = "does", "adversary.does"
 """The tamperings of the adversary's settings: tables, whose options may vary."""
+UNTAMPERED = "untampered"
+"""Of a federation that is run beside a tampered one."""
 Draft = tuple[str, Experiment, Split]
 """Name of the combination, experiment, split: a point before it is known what varies."""
 
@@ -36,15 +38,28 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
     federation_keys = [key for key in varying if key not in _shared(drafts)]
     last = [key.rpartition(".")[2] for key in federation_keys]
     short = {key: name if last.count(name) == 1 else key for key, name in zip(federation_keys, last, strict=True)}
-    for (_, experiment, split), facts in zip(drafts, flat, strict=True):
-        words = {**facts, **_leaving_words(experiment)}
-        federation = " ".join(f"{name}={words.get(key, '')}" for key, name in short.items())
+    clean = {key: name for key, name in short.items() if not key.startswith(TAMPERINGS)}
+    spoken = [{**facts, **_leaving_words(draft[1])} for draft, facts in zip(drafts, flat, strict=True)]
+    untampered = {
+        _folder(clean, words): _folder(short, words)
+        for (_, experiment, _), words in zip(drafts, spoken, strict=True)
+        if not experiment.adversary.does
+    }
+    for (_, experiment, split), facts, words in zip(drafts, flat, spoken, strict=True):
+        alike = _folder(clean, words)
         yield Point(
             experiment=experiment,
             setting={key: facts.get(key, "") for key in varying if key not in OWN_COLUMNS},
-            federation=file_name(federation) if federation else "",
+            federation=_folder(short, words),
             split=split,
+            twin=untampered.get(alike, f"{alike} {UNTAMPERED}".strip()) if experiment.adversary.does else None,
         )
+
+
+def _folder(names: Mapping[str, str], words: Mapping[str, Scalar]) -> str:
+    """What a federation is called by its settings of these keys, each with its name."""
+    name = " ".join(f"{short}={words.get(key, '')}" for key, short in names.items())
+    return file_name(name) if name else ""
 
 
 def labels_of(tables: tuple[Table, ...]) -> list[str]:

@@ -37,7 +37,7 @@ def require_tampering(settings: PlanSettings, tables: Sequence[Table], chains: M
 
 def terms_of(settings: PlanSettings, chain: Chain) -> PublicTerms:
     """What is public of the federation under a chain."""
-    task = hardened(settings.task, chain)
+    task = hardened(settings.task, chain, settings.federation.split)
     return PublicTerms(
         federation=chain.settings(settings.federation), task=task, sent=sent_parameters(task, chain.local)
     )

@@ -34,6 +34,7 @@ from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
 from fedleak.report.secrets import SecretsFound, secrets_found
+from fedleak.report.tampering import beside_clean
 from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.traffic import Watch, watch
 from fedleak.report.verdict import Verdict, verdict
@@ -224,6 +225,7 @@ def _warnings(analysis: Analysis) -> Iterator[str]:
         )
     yield from values_cut(analysis.federations)
     yield from rounds_lost(analysis.federations)
+    yield from beside_clean(analysis.federations)
     failed = sum(analysis.failures.values())
     if failed:
         messages = counted(failed, f"attacked {'model' if analysis.evidence.of_models else 'message'}")

@@ -44,6 +44,9 @@ class FederationRow:
     failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
     lost: Annotated[Flag, Meaning("whether the round came to no end: no sum was opened, or a party left")] = False
     accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
+    clean_accuracy: Annotated[
+        Figure, Meaning("the same of the federation with clean code beside a tampered one; null where nobody tampers")
+    ] = nan
     loss: Annotated[Figure, Meaning("the same for the loss")]
     trivial: Annotated[
         Figure, Meaning("accuracy there of always naming the class that is commonest among the clients' examples")

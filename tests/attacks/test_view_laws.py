@@ -16,6 +16,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served, Service
+from fedleak.contracts.tampering import tamperings
 from fedleak.contracts.view import View
 from fedleak.data.splits import load
 from fedleak.learning.likelihood import Likelihood
@@ -107,6 +108,8 @@ def seen(trained, release, serve, hiding, answered, typing) -> Seen:
             "candidates": drawn(10, "candidates"),
             **changed,
         }
+        if quick(name).reads:
+            known |= {"tampering": tuple(tamperings.build(one, {}) for one in sorted(quick(name).reads)), **changed}
         if "properties" in quick(name).targets:  # which share of all examples is of a class
             known |= {"auxiliary": drawn_of, "property": "label=1", "shares": (0.1, 0.5), **changed}
             task = generating if "generator" in name else classifying

@@ -17,6 +17,7 @@ FIELDS = {
     "attacks": ["name", "family", "summary", "options", "needed", "paper"],
     "defenses": ["name", "acts_on", "summary", "options", "needed", "paper"],
     "metrics": ["name", "summary", "options", "needed", "paper"],
+    "tamperings": ["name", "summary", "options", "needed", "paper"],
     "tasks": ["name", "source", "model", "classes", "summary"],
 }
 """What scripts may rely on: the fields of `fedleak list KIND --format json`."""

@@ -1,0 +1,1 @@
+"""Hidden payloads: what training code from somebody else wrote into a model."""
