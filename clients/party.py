@@ -180,6 +180,11 @@ class Party:
             raise FederationError(
                 f"expected '{name}' of shape {wanted} in {self.network.dtype}, got {_words(found)}; this party refuses"
             )
+        if not torch.isfinite(found).all():
+            raise FederationError(
+                f"expected finite numbers in '{name}', got NaN or infinity of another party, whose training ran away "
+                "or which sends what it likes; lower federation.learning_rate, or look at that party"
+            )
         return found
 
     def _asked(self, name: str) -> Tensor:

@@ -13,7 +13,7 @@ from fedleak.contracts.view import View
 from fedleak.errors import OutputError, RecordingError, sentence
 from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
-from fedleak.evaluation.cuts import CutMessage, message_at
+from fedleak.evaluation.cuts import asked_rows, message_at
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
@@ -50,9 +50,7 @@ def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
 def _attacked(cell: Cell, message: Message) -> Saved:
     attack = attacks.from_table(cell.table)
     observation, challenge = views.observe(message, cell.terms, attack)
-    # Of a cut only the rows that were asked about, one by one.
-    asked = None if challenge is None else challenge.candidates
-    truth = asked if isinstance(message, CutMessage) and asked is not None else message.behind(attack.targets)
+    truth = asked_rows(message, challenge) or message.behind(attack.targets)
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)

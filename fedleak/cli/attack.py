@@ -19,6 +19,7 @@ from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, DataError, FedleakError, OutputError
 from fedleak.evaluation import adversary, scoring
 from fedleak.evaluation.challenge import Challenge
+from fedleak.evaluation.cuts import CutMessage, asked_rows, message_at
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms, observe
@@ -47,7 +48,7 @@ def attack_recording(
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
-    message = Message.at(path)
+    message = message_at(Message.at(path))
     terms = with_hidden_columns(terms, attack, message)
     require_terms(attack, terms.adversary)
     if device is not None:
@@ -56,7 +57,7 @@ def attack_recording(
         for gpu in dealt({kind}, index)[:1]:
             take(gpu)
         attack = attacks.from_table(own, "--use")
-    recording, who = message.recording, message.sender
+    recording, who = message.diary if isinstance(message, CutMessage) else message.recording, message.sender
     require_classes(terms.adversary, recording.task.classes, "--lacks")
     require_columns(terms.adversary.hidden, recording.task.space, "--hidden")
     if message.canary is not None:
@@ -142,7 +143,7 @@ def _scores(
     seed_key = place.seed, place.round, place.client
     return scoring.score(
         guess,
-        message.behind(guess.guesses),
+        asked_rows(message, challenge) or message.behind(guess.guesses),
         tuple(cls() for cls in metrics),
         adversary.prior_guess(observation, place),
         adversary.baselines(observation, *seed_key),
@@ -222,6 +223,12 @@ def command(
     explanations: Annotated[
         bool, typer.Option("--explanations", help="Whether the prediction API explains its answers.")
     ] = False,
+    known_labels: Annotated[
+        int, typer.Option(min=0, metavar="ROWS", help="Of split training: rows whose labels are known.")
+    ] = 0,
+    bottoms: Annotated[
+        str, typer.Option(help="Of split training, of others' networks: unknown, queries or weights.")
+    ] = "unknown",
     device: DeviceName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
@@ -229,7 +236,7 @@ def command(
 ) -> None:
     """Attack a recording. Scores are shown where the truth lies beside it; the attack never sees it."""
     asked = {"lacks": lacks or [], "hidden": hidden or [], "property": property, "shares": share or []}
-    asked |= {"masked": masked or [], "explanations": explanations}
+    asked |= {"masked": masked or [], "explanations": explanations, "known_labels": known_labels, "bottoms": bottoms}
     known = parse_settings(AdversarySettings, {"auxiliary": auxiliary, "queries": queries, **asked})
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
     attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)

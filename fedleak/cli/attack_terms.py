@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from fedleak.contracts.attack import Attack
+from fedleak.contracts.cut import cut_attack_in
 from fedleak.contracts.served import Served
 from fedleak.contracts.splitting import columns_of_others
 from fedleak.errors import ConfigError
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.views import Terms
 from fedleak.experiment.access import tells_shares
+from fedleak.experiment.columns import require_reach
 from fedleak.settings.adversary import AdversarySettings
 
 
@@ -30,8 +32,13 @@ def require_terms(attack: Attack[Any], adversary: AdversarySettings) -> None:
         f"{name} asks a prediction API; say how many inputs, as in --queries 1000",
         f"--queries: {name} asks no prediction API; leave it out",
     )
+    cut = cut_attack_in(attack)
+    if cut is None and (adversary.known_labels or adversary.bottoms != "unknown"):
+        raise ConfigError(f"--known-labels, --bottoms: {name} is no attack on split training; leave them out")
+    if cut is not None:
+        require_reach(cut, adversary.bottoms, name)
     _require(
-        "columns" in attack.targets,
+        "columns" in attack.targets and cut is None,
         bool(adversary.hidden),
         f"{name} guesses hidden columns; say which, as in --hidden sex",
         f"--hidden: {name} guesses no hidden columns; leave it out",

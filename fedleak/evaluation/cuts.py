@@ -148,6 +148,11 @@ def message_at(message: Message) -> Message:
     return CutMessage(path=message.path, recordings=message.recordings, vault=message.vault, shadows=message.shadows)
 
 
+def asked_rows(message: Message, challenge: Challenge | None) -> Batch | None:
+    """Of a diary the rows that the adversary was asked about, which its guess is compared with; None of the others."""
+    return challenge.candidates if isinstance(message, CutMessage) and challenge is not None else None
+
+
 def cut_of(
     message: CutMessage, asks: Asks, adversary: AdversarySettings, public: Batch | None, chain: Chain | None
 ) -> tuple[Cut, Challenge | None]:

@@ -12,12 +12,13 @@ from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.learning.facts import Device
 from fedleak.settings.adversary import ASKED_LATER
 from fedleak.settings.base import Table
+from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import FederationSettings, PlanSettings
 
 
 def experiment_facts(experiment: Experiment) -> Table:
     """The experiment as plain data with every option of its attacks and defenses written out."""
-    facts = experiment.model_dump(mode="json", exclude_none=True)
+    facts = without_no_strategy(experiment.model_dump(mode="json", exclude_none=True))
     labels = [{"label": table["label"]} if "label" in table else {} for table in experiment.attacks]
     own = [_attack_table(json.dumps(unlabeled(table), sort_keys=True), None) for table in experiment.attacks]
     facts["attacks"] = [{**table, **label} for table, label in zip(own, labels, strict=True)]

@@ -56,7 +56,7 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
                 f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these "
                 'hold columns (federation.partition = "columns"); leave it out'
             )
-        _require_reach(settings, attack, f"attacks.{i}: {table['use']}")
+        require_reach(attack, settings.adversary.bottoms, f"attacks.{i}: {table['use']}")
 
 
 def _require_no_cut(attack: CutAttack | None, where: str) -> None:
@@ -67,13 +67,12 @@ def _require_no_cut(attack: CutAttack | None, where: str) -> None:
         )
 
 
-def _require_reach(settings: PlanSettings, attack: CutAttack, where: str) -> None:
-    """Refuses an attack without the use of others' networks that it needs."""
-    access = settings.adversary.bottoms
+def require_reach(attack: CutAttack, access: str, where: str) -> None:
+    """Raises `ConfigError` for an attack without the use of others' networks that it needs."""
     if attack.needs and access not in (attack.needs, "weights"):
-        other = f'"{attack.needs}"' + ("" if attack.needs == "weights" else ' or "weights"')
+        enough = f'"{attack.needs}"' + ("" if attack.needs == "weights" else ' or "weights"')
         raise ConfigError(
-            f"{where} needs the bottom networks of other parties, and adversary.bottoms is {access}; set it to {other}"
+            f"{where} needs the bottom networks of other parties, and adversary.bottoms is {access}; set it to {enough}"
         )
 
 

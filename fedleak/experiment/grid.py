@@ -22,6 +22,7 @@ from fedleak.experiment.experiment import (
 from fedleak.experiment.naming import Draft, named, variants_of
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
+from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import is_own
 
@@ -165,7 +166,7 @@ def _at(first: Experiment, values: dict[axes.Path, Any]) -> Experiment:
     """The experiment with other settings; only those are parsed anew."""
     if not values:
         return first
-    tree = first.model_dump(include=set(PLAN_FIELDS), exclude_none=True)
+    tree = without_no_strategy(first.model_dump(include=set(PLAN_FIELDS), exclude_none=True))
     plan = parse_settings(PlanSettings, axes.placed(tree, values))
     point = first.model_copy(update={name: getattr(plan, name) for name in PLAN_FIELDS})
     require_fitting(point)

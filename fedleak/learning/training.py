@@ -15,6 +15,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.layers import batch_norms
 from fedleak.learning.optimizer import Optimizer, mean_of, rates
+from fedleak.learning.split import SplitNetwork
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seeded
@@ -110,16 +111,17 @@ def require_values_to_normalize(task: Task, examples: int, training: LocalTraini
         with torch.no_grad(), seeded("a batch of one"):
             task.logits(weights, torch.zeros(1, *task.shape, dtype=next(task.network.parameters()).dtype))
     except ValueError as error:
+        instead = "" if isinstance(task.network, SplitNetwork) else ", or 'group-norm' in the chain"
         raise ConfigError(
             f"'{task.name}' has a BatchNorm layer that in train mode cannot normalize a batch of one, and batch_size = "
-            f'{training.batch_size} makes one of {examples} examples; take another batch size, mode = "eval", or '
-            "'group-norm' in the chain"
+            f'{training.batch_size} makes one of {examples} examples; take another batch size, or mode = "eval"'
+            f"{instead}"
         ) from error
 
 
 def stabilizers(task: Task, rate: str = "the learning rate") -> str:
     """What helps a model whose numbers run away; `rate` is what it is trained with, by name."""
-    if not batch_norms(task.network):
+    if isinstance(task.network, SplitNetwork) or not batch_norms(task.network):
         return f"lower {rate} or check the model and its checkpoint"
     return (
         "put 'group-norm' first in the chain, as BatchNorm's running statistics do not follow weights that move so "

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError, echo
 from fedleak.settings.adversary import OF_CUTS
-from fedleak.settings.base import GOT, Count, Settings
+from fedleak.settings.base import GOT, Count, Settings, Table
 
 NO_STRATEGY = "none"
 """In the place of a strategy, where nothing is averaged."""
@@ -72,6 +72,14 @@ class Columned(Settings):
         return self
 
 
+def without_no_strategy(tree: Table) -> Table:
+    """Plain settings without the strategy that follows from columns: another value beside them may be of rows."""
+    federation = tree.get("federation")
+    if not isinstance(federation, dict) or federation.get("strategy") != NO_STRATEGY:
+        return tree
+    return {**tree, "federation": {name: value for name, value in federation.items() if name != "strategy"}}
+
+
 def require_nothing_averaged(strategy: str) -> None:
     """Raises `ConfigError` for a strategy beside columns."""
     if strategy != NO_STRATEGY:
@@ -87,6 +95,7 @@ WITHOUT: Mapping[str, tuple[str, ...]] = {
         *("accumulation", "augmentation", "proximal", "fraction_evaluate"),
     ),
     "model": ("checkpoint", "trained_examples"),
+    "adversary": ("victims",),
 }
 """Settings, by their table, that say something of clients which train a whole network on examples of their own."""
 

@@ -229,7 +229,8 @@ class PlanSettings(Settings):
         if self.federation.split is None:
             require_rows_alone(self.adversary)
         else:
-            require_columns_alone(self.federation.strategy, {"federation": self.federation, "model": self.model})
+            tables = {"federation": self.federation, "model": self.model, "adversary": self.adversary}
+            require_columns_alone(self.federation.strategy, tables)
             if self.device != "cpu":
                 raise ConfigError(
                     f'device: expected "cpu" beside federation.partition = "columns", as parties compute on the '

@@ -181,3 +181,12 @@ def test_a_party_that_has_lost_its_weights_does_not_go_on(server):
         assert not ask(server, wire.FORWARD, 1, **said, **last, **{wire.LAST_STEP: 1}).has_error()
         reason = refusal(server, wire.FORWARD, 1, **said, **last, **{wire.LAST_STEP: 2})
         assert "expected this party's weights after step 2 of round 1, and it has those of step 1" in reason
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_another_s_doing(server, number):
+    """No advice on the party's own learning rate alone: whoever sent them may send what it likes."""
+    sent = torch.full((4, 128), number)
+    assert "expected finite numbers in 'embedding.1', got NaN or infinity of another party" in refusal(
+        server, wire.TOP, 0, {**ROWS, f"{wire.EMBEDDING}.1": sent}
+    )

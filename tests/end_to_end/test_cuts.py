@@ -82,3 +82,17 @@ def test_an_attack_on_cuts_is_for_columns_alone(tmp_path: Path, changed: dict[st
     said = CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "out")])
     assert said.exit_code == 2
     assert sentence in " ".join(said.output.split())
+
+
+def test_a_diary_is_attacked_on_its_own(whole: RunFolder) -> None:
+    diary = next((whole.root / "recordings").rglob("round-0001/relay.json"))
+    said = CliRunner().invoke(app, ["attack", str(diary), "--use", "direct-labels", "--auxiliary", "0"])
+    assert said.exit_code == 0
+    assert "column-accuracy   1 share of rows" in said.output
+    for wrong, sentence in (
+        (["--use", "dlg"], "dlg looks at updates"),
+        (["--use", "dlg", "--known-labels", "3"], "dlg is no attack on split training"),
+    ):
+        said = CliRunner().invoke(app, ["attack", str(diary), *wrong])
+        assert said.exit_code == 2
+        assert sentence in " ".join(said.output.split())

@@ -182,6 +182,9 @@ def test_the_usual_strategy_stands_for_none_where_it_cannot_be_left_out(tmp_path
     assert plan.federation.strategy == NO_STRATEGY
     grid = {"name": "both", "task": "digits-mlp", "federation": {"partition": ["rows", "columns"], "clients": 2}}
     assert [one.experiment.federation.strategy for one in parse_campaign(grid).points] == ["FedAvg", NO_STRATEGY]
+    turned = parse_campaign({**grid, "federation": {"partition": ["columns", "rows"], "clients": 2}})
+    assert [one.experiment.federation.strategy for one in turned.points] == [NO_STRATEGY, "FedAvg"]
+    assert parse_campaign(turned.tree).tree == turned.tree
 
 
 @pytest.mark.parametrize(
