@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp import ClientApp
@@ -9,6 +10,7 @@ from flwr.clientapp import ClientApp
 from fedleak.federation import wire
 from fedleak.learning.weights import NamedTensors
 
+from . import fitting
 from .active.party import ActiveParty
 from .answering import answering
 from .client import Client
@@ -26,6 +28,7 @@ def register(app: ClientApp) -> None:
     app.query("part")(answering(part))
     app.train("top")(answering(top))
     app.train("backward")(answering(backward))
+    app.train("fit")(answering(fit))
     app.evaluate("top")(answering(assess))
 
 
@@ -60,6 +63,12 @@ def backward(message: Message, context: Context) -> Message:
     answer = _answered(message, party.backward)
     note_use(party)
     return answer
+
+
+def fit(message: Message, context: Context) -> Message:
+    """Fits a decision tree together with the others."""
+    party = Party.of(message, context)
+    return _answered(message, partial(fitting.fit, party))
 
 
 def assess(message: Message, context: Context) -> Message:

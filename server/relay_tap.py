@@ -35,7 +35,7 @@ class RelayTap(Layer):
         return replies
 
     def _seen(self, message: Message, reply: Message) -> bool:
-        training = wire.STEP in wire.config_of(message.content)
+        training = wire.STEP in wire.config_of(message.content) and message.metadata.message_type in ASKED
         return training and self._plan.cuts(wire.round_of(message.content)) and not reply.has_error()
 
     def _line(self, message: Message, reply: Message) -> Line:

@@ -14,6 +14,7 @@ from fedleak.errors import ConfigError, FederationError
 from fedleak.federation import wire
 from fedleak.federation.outcome import Evaluation, failure_of_all
 from fedleak.federation.plan import FederationPlan
+from fedleak.learning.decision_tree import tree_in
 from fedleak.learning.split import ACTIVE, held_by
 from fedleak.learning.training import LocalTraining, batch_order, batches_in, require_values_to_normalize, steps_in
 from fedleak.learning.weights import NamedTensors, Weights
@@ -81,6 +82,9 @@ class SplitTraining:
     def _train(self, round: int) -> None:
         training = self.plan.training(round).training()
         rows, training = self._rows(round, training)
+        if tree_in(self.plan.public_task().network) is not None:
+            self._fit(round, rows)
+            return
         steps = steps_in(len(rows), training)
         order = batch_order(len(rows), training, generator(*seed_key(self.plan, round), "order"))
         for step, (chosen,) in enumerate(order, start=1):
@@ -93,6 +97,12 @@ class SplitTraining:
             }
             self._ask(wire.BACKWARD, told, place)
             self.last = {wire.LAST_ROUND: round, wire.LAST_STEP: step}
+
+    def _fit(self, round: int, rows: Int[Tensor, " chosen"]) -> None:
+        """Has the parties fit a decision tree, which is one step."""
+        place = {wire.ROUND: round, wire.STEP: 1, wire.STEPS: 1}
+        self._ask(wire.FIT, {party: {wire.ROWS: rows} for party in range(self.plan.federation.clients)}, place)
+        self.last = {wire.LAST_ROUND: round, wire.LAST_STEP: 1}
 
     def _rows(self, round: int, training: LocalTraining) -> tuple[Int[Tensor, " chosen"], LocalTraining]:
         """Which rows the round uses, all of them or as many batches as are asked for."""

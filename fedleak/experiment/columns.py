@@ -10,6 +10,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.access import cut_attack_of, sees_model
 from fedleak.goals.columns import ColumnMetric, PixelMetric
 from fedleak.goals.goals import GOALS
+from fedleak.learning.decision_tree import tree_in
 from fedleak.learning.images import Images
 from fedleak.learning.space import space_of_source
 from fedleak.learning.table import Table as Columned
@@ -47,7 +48,7 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
         for i, (table, attack) in enumerate(zip(tables, cutting, strict=True)):
             _require_no_cut(attack, f"attacks.{i}: {table['use']}")
         return
-    hardened(settings.task, Chain(), settings.federation.split)
+    task = hardened(settings.task, Chain(), settings.federation.split)
     for i, (table, attack) in enumerate(zip(tables, cutting, strict=True)):
         if sees_model(table):
             continue
@@ -55,6 +56,11 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
             raise ConfigError(
                 f"attacks.{i}: {table['use']} looks at what clients with rows of their own send or train, and these "
                 'hold columns (federation.partition = "columns"); leave it out'
+            )
+        if tree_in(task.network) is not None:
+            raise ConfigError(
+                f"attacks.{i}: {table['use']} looks at what crosses the cut, and a decision tree is fitted without "
+                "anybody seeing anything; leave it out, or choose another network"
             )
         require_reach(attack, settings.adversary.bottoms, f"attacks.{i}: {table['use']}")
 

@@ -56,6 +56,8 @@ BACKWARD = f"{MessageType.TRAIN}.backward"
 """Gives a party the slope for what it sent."""
 ASSESS = f"{MessageType.EVALUATE}.top"
 """Gives the active party what the others sent of the test rows, and asks how good the joint network is."""
+FIT = f"{MessageType.TRAIN}.fit"
+"""Asks a party to fit a decision tree to rows, together with all others."""
 PART = f"{MessageType.QUERY}.part"
 """Asks a party for its part of the joint network, where that leaves the federation."""
 ROWS, EMBEDDING, SLOPE = diary.ROWS, diary.EMBEDDING, diary.SLOPE

@@ -89,10 +89,11 @@ def seen(trained, release, serve, hiding, answered, typing) -> Seen:
 
     def made(name: str, queries: int = BUDGET, **changed: Any) -> View:
         task = classifying
-        if "weights" in quick(name).requires:  # of a logistic regression
+        if "weights" in quick(name).requires:  # of a logistic regression, or a tree that asks about nothing yet
+            network = "decision-tree" if name == "path-restriction" else "linear"
             splits = load("diabetes-linear")
             return answered(
-                task_of("diabetes-linear"),
+                task_of(f"diabetes-{network}"),
                 splits.clients[torch.arange(120)],
                 ("sex",),
                 **{"auxiliary": splits.auxiliary, **{key: changed[key] for key in changed if key == "auxiliary"}},

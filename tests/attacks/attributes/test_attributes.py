@@ -14,8 +14,8 @@ from fedleak.randomness import generator
 
 OURS = [cls for cls in attacks if cls.__module__.startswith("fedleak.attacks.attributes.")]
 NAMES = sorted(cls.name for cls in OURS)
-EXPLAINED, SOLVING = "shapley-inversion", "equality-solving"
-TOLD = (EXPLAINED, SOLVING)
+EXPLAINED, SOLVING, RESTRICTING = "shapley-inversion", "equality-solving", "path-restriction"
+TOLD = (EXPLAINED, SOLVING, RESTRICTING)
 """What goes by what others were told: tests of their own say how."""
 ASKING = sorted(cls.name for cls in OURS if cls.declared is Served and cls.name not in TOLD)
 MODEL_ALONE = [name for name in ASKING if name != "imputer-and-model"]
@@ -48,6 +48,7 @@ def test_there_are_such_attacks() -> None:
         "fredrikson-tabular",
         "imputer-and-model",
         "lomia",
+        RESTRICTING,
         EXPLAINED,
         "yeom-attribute",
     ]
