@@ -51,14 +51,20 @@ def federation_rows(
 
 
 def tested_releases(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated) -> Evaluation:
-    """Loss and accuracy of what left in the rounds that were tested, where defenses change a model before it leaves."""
+    """Loss and accuracy of what has left by each round that was tested, where defenses change a model before it leaves.
+
+    A model that left stays as good as it is, however much longer the federation trains.
+    """
     chain = Chain.build(tuple(acting_tables(point.experiment, row)))
     if not any("release" in defense.acts_on for defense in chain):
         return {}
     recordings = folder.recordings(row.name, point.federation)
-    rounds = [round for round, who in federated.messages if who == MODEL and round in federated.evaluation]
-    stems = {round: recordings / f"round-{round:04d}" / stem_name(MODEL) for round in rounds}
-    return {round: tested(read_recording(stem), chain) for round, stem in stems.items()}
+    stems = {
+        round: recordings / f"round-{round:04d}" / stem_name(MODEL) for round, who in federated.messages if who == MODEL
+    }
+    found = {round: tested(read_recording(stem), chain) for round, stem in stems.items()}
+    latest = {round: max((one for one in found if one <= round), default=None) for round in federated.evaluation}
+    return {round: found[one] for round, one in latest.items() if one is not None}
 
 
 def good_for(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated | None) -> Evaluation:

@@ -30,13 +30,14 @@ def beside_clean(federations: Iterable[FederationRow]) -> Iterator[str]:
     for row in federations:
         if row.split == "test" and not math.isnan(row.clean_accuracy):
             found.setdefault((condition_of_row(row).words, row.defense), []).append(row)
+    alike: dict[tuple[str, str], list[str]] = {}
     for (where, defense), rows in found.items():
-        clean = _last_clean(rows)
         seeds = counted(len({row.seed for row in rows}), "seed")
-        yield (
-            f"Under “{defense}” ({where}) the tampered model is right about {accuracy_of(rows).mean:.1%} of the "
-            f"test set, and one of clean code about {clean:.1%} ({seeds})."
-        )
+        clean = f"one of clean code about {_last_clean(rows):.1%} ({seeds})"
+        said = f"{accuracy_of(rows).mean:.1%} of the test set, and {clean}"
+        alike.setdefault((where, said), []).append(f"“{defense}”")
+    for (where, said), names in alike.items():
+        yield f"Under {listed(names)} ({where}) the tampered model is right about {said}."
 
 
 def _last_clean(rows: Sequence[FederationRow]) -> float:

@@ -94,3 +94,4 @@ def test_rows_that_differ_in_it_share_a_federation_and_are_each_as_good_as_what_
     accuracy = {(row.defense, row.round): row.accuracy for row in read_run(folder.root).federations}
     assert accuracy["none", 1] == accuracy["pruned", 1]
     assert accuracy["pruned", 2] < accuracy["none", 2] - 0.05
+    assert accuracy["pruned", 3] == accuracy["pruned", 2]  # what left stays what it is
