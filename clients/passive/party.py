@@ -28,7 +28,7 @@ class PassiveParty(Party):
             self.begin()
         with one_thread(), seeded(*self.seed_key):
             plain = self._half.embedding(self.held.weights, self.columns.inputs, self.mode)
-            answer = {wire.EMBEDDING: self.cut.embeddings(plain, self.rows, self._noise_key)}
+            answer = {wire.EMBEDDING: self._sent(plain)}
         if self.place.steps:
             self.context.state[SENT] = wire.to_arrays({wire.ROWS: self.rows, PLACE: self._place})
             self.write("forward", answer)
@@ -41,7 +41,7 @@ class PassiveParty(Party):
         slope = self.received(wire.SLOPE, self.own)
         with one_thread(), seeded(*self.seed_key):
             half, weights, own = self._half, self.held.weights, self.columns.inputs
-            gradients = half.slopes(weights, own, slope, self.mode, self.cut.penalty)
+            gradients = half.slopes(weights, own, slope, self.mode, self._sent, self.cut.penalty)
         self.step(gradients)
         self.write("backward", {})
         return {}
@@ -63,6 +63,10 @@ class PassiveParty(Party):
     @property
     def _place(self) -> Tensor:
         return torch.tensor([self.place.round, self.place.step])
+
+    def _sent(self, embedding: Tensor) -> Tensor:
+        """What leaves the party in place of the embedding of the rows, the same whenever the step is computed."""
+        return self.cut.embeddings(embedding, self.rows, self._noise_key)
 
     @property
     def _noise_key(self) -> tuple[int | str, ...]:

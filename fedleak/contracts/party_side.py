@@ -11,7 +11,7 @@ class PartySide:
         """What a passive party sends of one example in place of its embedding, of the same shape and precision.
 
         As long as the party's weights do not move, the same row has the same draws, in whatever company it is asked
-        for. The party's own gradient is that of the plain embedding at the slope that comes back.
+        for. Differentiable: the party trains along the slope that comes back for what it sent.
         """
         return sent
 

@@ -1,10 +1,11 @@
 """Laplace noise at the cut."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Generator, Tensor
 
 from fedleak.contracts.defense import Defense, defenses
@@ -16,10 +17,10 @@ from fedleak.settings.base import Amount
 class CutNoise(Defense):
     """Adds independent Laplace(0, scale) noise to every number of an embedding that a passive party sends.
 
-    In training and in testing, of every party but the active one. Nothing is proved of it: an embedding has no bound
-    that the noise could cover, and training may make it longer than the noise. As long as the weights of a party stay
-    what they are, a row has the same noise; from step to step it is fresh, and averages out over embeddings that
-    hardly move.
+    In training and in testing, of every party but the active one. Training makes embeddings longer the more noise there
+    is; so before that one longer than `max_norm`, which is ours, is scaled down to it, and the party trains through
+    that. Nothing is proved of it: there is no epsilon, bounded or not. As long as the weights of a party stay what they
+    are, a row has the same noise; from step to step it is fresh, and averages out over embeddings that hardly move.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2104.05743"
@@ -27,7 +28,12 @@ class CutNoise(Defense):
     scale: Amount
     """Mean absolute value of the noise, in units of an embedding's number; its variance is 2 scale²."""
 
+    max_norm: Annotated[float, Field(gt=0)] | None = None
+    """Greatest Euclidean norm of an embedding before the noise; None: no bound, as in the paper."""
+
     def embedding(self, sent: Float[Tensor, "*embedding"], rng: Generator) -> Float[Tensor, "*embedding"]:
+        if self.max_norm is not None and (norm := sent.norm()) > self.max_norm:
+            sent = sent * (self.max_norm / norm)
         if self.scale == 0:
             return sent
         magnitude = torch.empty(sent.shape, dtype=sent.dtype).exponential_(generator=rng)

@@ -78,6 +78,8 @@ def held_by(weights: Weights, party: int) -> Weights:
     return Weights(own(weights.parameters), own(weights.buffers))
 
 
+Sending = Callable[[Tensor], Tensor]
+"""Of an embedding, what a party sends in its place; differentiable."""
 Penalty = Callable[[Tensor, Tensor], Tensor | None]
 """Of a party's columns and embedding, what it adds to the loss; None: nothing."""
 
@@ -103,15 +105,17 @@ class Party:
         own: Float[Tensor, "batch *own"],
         slope: Float[Tensor, "batch *embedding"],
         mode: Mode,
+        sending: Sending | None = None,
         penalty: Penalty | None = None,
     ) -> NamedTensors:
-        """The gradient for its weights where that for its embedding is `slope`; buffers are updated in place.
+        """The gradient for its weights where that for what it sent is `slope`; buffers are updated in place.
 
         That of a penalty on its columns and embedding is added.
         """
         tracked = _tracked(weights)
-        sent = self.bottom(tracked, own, mode)
-        added = None if penalty is None else penalty(own.to(sent), sent)
+        embedding = self.bottom(tracked, own, mode)
+        added = None if penalty is None else penalty(own.to(embedding), embedding)
+        sent = embedding if sending is None else sending(embedding)
         return _gradients(sent, tracked.parameters, slope, added)
 
     def bottom(

@@ -107,6 +107,26 @@ def test_noise_at_the_cut_is_what_crosses_the_wire_and_what_the_top_trains_on(tm
     assert torch.equal(backward.question["slope"], top.answer["slope.1"])
 
 
+@pytest.mark.parametrize("max_norm", [{}, {"max_norm": 0.3}])
+def test_a_party_trains_through_what_it_sends_with_the_same_draws(tmp_path, max_norm):
+    """As the network that is bounded below the cut, noise being a constant."""
+    plan = run(tmp_path, {"use": "cut-noise", "scale": 0.1, **max_norm}, batches=1)
+    forward, backward = diary(plan, 1).lines
+    network, before = plan.public_task().network, held(plan, 1)
+    own = read_columns(Path(plan.recordings), 1)["inputs"][forward.question["rows"]]
+    parameters = {name: value.detach().requires_grad_() for name, value in before.parameters.items()}
+    bottom = {name.removeprefix("bottoms.1."): value for name, value in parameters.items()}
+    plain = functional_call(network.bottoms[1], bottom, (own,))
+    bound = max_norm.get("max_norm", 1e6)
+    bounded = plain * (bound / plain.norm(dim=1, keepdim=True)).clamp_max(1.0)
+    assert not max_norm or (plain.norm(dim=1) > bound).any()
+    noise = forward.answer["embedding"] - bounded.detach()
+    assert float(noise.abs().mean()) == pytest.approx(0.1, rel=0.15)
+    slopes = torch.autograd.grad(bounded, list(parameters.values()), backward.question["slope"])
+    for (name, value), slope in zip(before.parameters.items(), slopes, strict=True):
+        torch.testing.assert_close(diary(plan, 1, 2).weights[name], value - STEP * slope, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("defense", [{"use": "slope-noise", "ratio": 1.0}, {"use": "marvell", "power": 1.0}])
 def test_noise_on_slopes_reaches_the_passive_party_alone(tmp_path, defense):
     short = {"task": "breast-cancer-mlp", "batches": 1}
