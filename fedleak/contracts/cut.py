@@ -12,7 +12,7 @@ from fedleak.contracts.attack import Attack
 from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
-from fedleak.learning.facts import LocalTraining
+from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.split import SplitNetwork
 from fedleak.learning.weights import NamedTensors
 
@@ -40,8 +40,11 @@ class Bottom(ABC):
     """Another party's bottom network, as far as the adversary may use it."""
 
     @abstractmethod
-    def embed(self, inputs: Float[Tensor, "asked *own"]) -> Float[Tensor, "asked *embedding"]:
-        """What that party would send of such columns, in eval mode. Differentiable only where the weights are known."""
+    def embed(self, inputs: Float[Tensor, "batch *own"], mode: Mode = "eval") -> Float[Tensor, "batch *embedding"]:
+        """What that party would send of such columns; in train mode as of the batch of a step.
+
+        Differentiable only where the weights are known.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

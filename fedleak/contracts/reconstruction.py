@@ -65,7 +65,7 @@ class Reconstruction:
     Of a model whose view names `shares`: how probable each of them is."""
     representatives: Float[Tensor, "asked *shape"] | None = None
     """For each of the classes that were asked about, in that order, an example of it; a row of NaN: no say."""
-    columns: Float[Tensor, "rows hidden"] | None = None
+    columns: Float[Tensor, "rows *hidden"] | None = None
     """For each of the rows that were asked about its hidden values, as the table has them: of a category, where
     probability 0 is -1 and 1 is 1, one for each value that there is; NaN: no say."""
     label_distribution: Float[Tensor, " classes"] | None = None

@@ -15,6 +15,7 @@ from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import MOST, Challenge
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch
+from fedleak.learning.facts import Mode
 from fedleak.learning.source import Source
 from fedleak.learning.split import ACTIVE, Party, SplitNetwork, held_by
 from fedleak.learning.table import Table
@@ -39,17 +40,17 @@ class OpenBottom(Bottom):
     party: int
     weights: Weights
 
-    def embed(self, inputs: Float[Tensor, "asked *own"]) -> Float[Tensor, "asked *embedding"]:
-        return Party(self.network, self.party).bottom(self.weights, inputs, "eval")
+    def embed(self, inputs: Float[Tensor, "batch *own"], mode: Mode = "eval") -> Float[Tensor, "batch *embedding"]:
+        return Party(self.network, self.party).bottom(self.weights.clone(), inputs, mode)  # buffers move in train mode
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskedBottom(OpenBottom):
     """The same that answers and shows no slopes."""
 
-    def embed(self, inputs: Float[Tensor, "asked *own"]) -> Float[Tensor, "asked *embedding"]:
+    def embed(self, inputs: Float[Tensor, "batch *own"], mode: Mode = "eval") -> Float[Tensor, "batch *embedding"]:
         with torch.no_grad():
-            return super().embed(inputs)
+            return super().embed(inputs, mode)
 
 
 @dataclass(frozen=True, kw_only=True)

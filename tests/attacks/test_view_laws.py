@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.cut import Cut
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
@@ -39,7 +40,7 @@ COUNTS = {
 }
 """What attacks are cut down to: these laws ask nothing of how good a guess is, their own tests do."""
 SHIPPED = [cls for cls in attacks if not cls.__module__.rpartition(".")[2].startswith(("test_", "conftest"))]
-NAMES = [cls.name for cls in SHIPPED if not issubclass(Observation, cls.declared)]
+NAMES = [cls.name for cls in SHIPPED if not issubclass(Observation, cls.declared) and cls.declared is not Cut]
 MEMBERSHIP = [cls.name for cls in SHIPPED if cls.name in NAMES and "membership" in attacks.build(cls.name, {}).targets]
 ASKING = [cls.name for cls in SHIPPED if cls.declared is Served]
 BUDGET = 60
