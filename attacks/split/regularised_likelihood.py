@@ -81,6 +81,54 @@ def _inverted(found: Reconstruction) -> Inverted:
     return Inverted(found.inputs, found.mismatch, found.trace, found.note)
 
 
+def power_variation(space: InputSpace, values: Float[Tensor, "batch *own"], exponent: float) -> Float[Tensor, " batch"]:
+    """Of each example the mean of `|difference of neighbors|^exponent`, summed over axes; 0 where none are neighbors.
+
+    Exponent 1 is total variation; 2 makes of an edge as much as of the ramp that it could be.
+    """
+    total = values.new_zeros(len(values))
+    for axis in space.neighbors:
+        side = values.shape[axis] - 1
+        if side:
+            steps = values.narrow(axis, 1, side) - values.narrow(axis, 0, side)
+            total = total + steps.abs().pow(exponent).flatten(1).mean(1)
+    return total
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal distribution of examples as rows: `mean + factor u` with u of independent N(0, 1) numbers."""
+
+    mean: Float[Tensor, " values"]
+    factor: Float[Tensor, "values values"]
+
+    @classmethod
+    def of(cls, space: InputSpace, public: Float[Tensor, "public *own"] | None) -> "Normal":
+        """That of public examples, its covariance shrunk; without any as wide about the middle as the range is.
+
+        Source of the shrinkage: Ledoit and Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
+        """
+        size = torch.Size(space.shape).numel()
+        if public is None or len(public) < 2:
+            return cls(torch.full((size,), space.middle), torch.eye(size) * space.extent / 12**0.5)
+        # Imported only here: scikit-learn is slow to import, and most attacks do without.
+        from sklearn.covariance import ledoit_wolf
+
+        rows = public.flatten(1).double()
+        covariance = torch.from_numpy(ledoit_wolf(rows.numpy())[0])
+        ridge = 1e-6 * space.extent**2 * torch.eye(size, dtype=torch.float64)
+        return cls(rows.mean(0).float(), torch.linalg.cholesky(covariance + ridge).float())
+
+    def at(self, whitened: Float[Tensor, "batch values"]) -> Float[Tensor, "batch values"]:
+        """The examples at such u."""
+        return self.mean + whitened @ self.factor.T
+
+
+def public_mean(space: InputSpace, public: Float[Tensor, "public *own"] | None) -> Float[Tensor, "*own"]:
+    """The mean public example; the middle of the range where there is none."""
+    return torch.full(space.shape, space.middle) if public is None else public.mean(0)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _OfSender(Objective):
     """Whatever is sought by what a sender's network says of it."""
@@ -143,51 +191,3 @@ class _Posterior(_OfSender):
 
     def project(self, variables: Variables) -> None:
         """Nothing has to be put back: what is beyond the range is clamped at the end."""
-
-
-def power_variation(space: InputSpace, values: Float[Tensor, "batch *own"], exponent: float) -> Float[Tensor, " batch"]:
-    """Of each example the mean of `|difference of neighbors|^exponent`, summed over axes; 0 where none are neighbors.
-
-    Exponent 1 is total variation; 2 makes of an edge as much as of the ramp that it could be.
-    """
-    total = values.new_zeros(len(values))
-    for axis in space.neighbors:
-        side = values.shape[axis] - 1
-        if side:
-            steps = values.narrow(axis, 1, side) - values.narrow(axis, 0, side)
-            total = total + steps.abs().pow(exponent).flatten(1).mean(1)
-    return total
-
-
-@dataclass(frozen=True)
-class Normal:
-    """A normal distribution of examples as rows: `mean + factor u` with u of independent N(0, 1) numbers."""
-
-    mean: Float[Tensor, " values"]
-    factor: Float[Tensor, "values values"]
-
-    @classmethod
-    def of(cls, space: InputSpace, public: Float[Tensor, "public *own"] | None) -> "Normal":
-        """That of public examples, its covariance shrunk; without any as wide about the middle as the range is.
-
-        Source of the shrinkage: Ledoit and Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
-        """
-        size = torch.Size(space.shape).numel()
-        if public is None or len(public) < 2:
-            return cls(torch.full((size,), space.middle), torch.eye(size) * space.extent / 12**0.5)
-        # Imported only here: scikit-learn is slow to import, and most attacks do without.
-        from sklearn.covariance import ledoit_wolf
-
-        rows = public.flatten(1).double()
-        covariance = torch.from_numpy(ledoit_wolf(rows.numpy())[0])
-        ridge = 1e-6 * space.extent**2 * torch.eye(size, dtype=torch.float64)
-        return cls(rows.mean(0).float(), torch.linalg.cholesky(covariance + ridge).float())
-
-    def at(self, whitened: Float[Tensor, "batch values"]) -> Float[Tensor, "batch values"]:
-        """The examples at such u."""
-        return self.mean + whitened @ self.factor.T
-
-
-def public_mean(space: InputSpace, public: Float[Tensor, "public *own"] | None) -> Float[Tensor, "*own"]:
-    """The mean public example; the middle of the range where there is none."""
-    return torch.full(space.shape, space.middle) if public is None else public.mean(0)
