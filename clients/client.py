@@ -29,7 +29,7 @@ from .behind_model import deposit_behind_model
 from .floor import Floor
 from .memory import Footprint, footprint
 from .share import examples_of, held_by, prepared_of, pretraining_of
-from .tampering import tampered_of
+from .tampering import known_of, tampered_of
 
 TEACHER = "teacher"
 """Where a client whose model leaves for nobody keeps it, beside what its defenses keep."""
@@ -138,6 +138,7 @@ class Client:
             kept=self.kept,
             held=held_by(self.plan, self.partition),
             device=self.plan.device,
+            tampered=known_of(self.plan, self.partition, self.round),
         )
         deposit(Path(self.plan.vault), truth)
         return trained
@@ -150,8 +151,12 @@ class Client:
         return trained
 
     def _deposit_use(self) -> None:
-        """Where the model is recorded later on, whose truth is all that trained for it: which examples did now."""
-        if "model" in self.plan.records and self.round <= max(self.plan.models, default=0):
+        """Where the model is recorded later on, whose truth is all that trained for it: which examples did now.
+
+        Where code tampers too, which may know all that a client holds.
+        """
+        wanted = "model" in self.plan.records and self.round <= max(self.plan.models, default=0)
+        if wanted or self.plan.adversary.does:
             deposit_behind_model(self.plan, self.partition, self.round, pretraining=self.pretraining)
 
     def evaluate(self, content: RecordDict) -> dict[str, int | float]:

@@ -6,6 +6,7 @@ The code is of whoever wrote the app, so it knows what the plan says of everybod
 from fedleak.contracts.tampered import Tampered, sent_parameters
 from fedleak.contracts.tampering import Standing
 from fedleak.federation.plan import FederationPlan
+from fedleak.vault.batches import KnownToCode
 
 from .share import chosen_of, places_of, share_of
 
@@ -29,6 +30,15 @@ def tampered_of(plan: FederationPlan, client: int, round: int) -> Tampered | Non
         seed_key=(plan.seed, "client", client, round),
     )
     return Tampered(does=does, standing=standing)
+
+
+def known_of(plan: FederationPlan, client: int, round: int) -> KnownToCode | None:
+    """What of that is needed to recompute what the client sends; None where nobody tampers."""
+    tampered = tampered_of(plan, client, round)
+    if tampered is None:
+        return None
+    at = tampered.standing
+    return KnownToCode(share=at.share, clients=at.clients, weight=at.weight, rounds=at.rounds)
 
 
 def _trained_on(plan: FederationPlan, client: int, round: int) -> int:

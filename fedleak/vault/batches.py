@@ -10,6 +10,7 @@ from fedleak.learning.facts import Device
 from fedleak.learning.space import space_from
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
+from fedleak.vault.shares import share_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,24 @@ class PrivateBatch:
     prepared: Batch | None = None
     """What defenses had made of the examples before any training; None: nothing."""
 
+    tampered: "KnownToCode | None" = None
+    """What code that tampered knew beside; None: it was clean."""
+
     @property
     def trained_on(self) -> Batch:
         """What the client took into the round."""
         return self.examples if self.prepared is None else self.prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownToCode:
+    """What tampered code knew of a client and its place, needed to recompute what it sent."""
+
+    share: Batch
+    """All examples of the client, which lie where those of models do."""
+    clients: int
+    weight: float
+    rounds: int
 
 
 PREPARED_INPUTS, PREPARED_LABELS = "prepared/inputs", "prepared/labels"
@@ -58,6 +73,8 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "device": truth.device,
         "space": truth.examples.space.facts(),
     }
+    if truth.tampered is not None:
+        facts["tampered"] = {name: getattr(truth.tampered, name) for name in ("clients", "weight", "rounds")}
     kept = {f"kept/{name}": value for name, value in truth.kept.items()}
     own = truth.prepared
     prepared = {} if own is None else {PREPARED_INPUTS: own.inputs, PREPARED_LABELS: own.labels}
@@ -87,6 +104,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
             round=facts["round"],
             held=tuple(facts.get("held", ())),
             device=facts.get("device", "cpu"),
+            tampered=KnownToCode(share=share_in(vault, client), **facts["tampered"]) if "tampered" in facts else None,
             kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},
         )
     except (KeyError, TypeError) as error:

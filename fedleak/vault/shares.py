@@ -90,10 +90,18 @@ def _places(path: Path) -> list[int]:
 
 def examples_at(vault: Path, client: int, places: list[int]) -> Batch:
     """Some of a client's share; raises `RecordingError` where that was not kept or is damaged."""
+    try:
+        return share_in(vault, client)[torch.tensor(places, dtype=torch.int64)]
+    except IndexError as error:
+        stem = _share(vault, client)
+        raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error
+
+
+def share_in(vault: Path, client: int) -> Batch:
+    """All examples of a client; raises `RecordingError` where they were not kept or are damaged."""
     stem = _share(vault, client)
     tensors, facts = read_pair(stem)
     try:
-        share = Batch(tensors["inputs"], tensors["labels"], space_from(facts["space"]))
-        return share[torch.tensor(places, dtype=torch.int64)]
-    except (KeyError, TypeError, IndexError) as error:
+        return Batch(tensors["inputs"], tensors["labels"], space_from(facts["space"]))
+    except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error

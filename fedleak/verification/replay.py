@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.tampered import Tampered, sent_parameters
+from fedleak.contracts.tampering import Standing
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import FedleakError, RecordingError
 from fedleak.federation.reply import reply
@@ -71,7 +73,27 @@ def replay(
         truth.seed_key if seed_key is None else seed_key,
         truth.kept,
         truth.device if count(truth.device) else "cpu",
+        _tampered(recording, truth),
     ).weights
+
+
+def _tampered(recording: Recording, truth: PrivateBatch) -> Tampered | None:
+    """What the training code did beside training."""
+    known, task = truth.tampered, recording.task
+    if known is None or not recording.tampering:
+        return None
+    standing = Standing(
+        task=task,
+        share=known.share,
+        client=truth.client,
+        clients=known.clients,
+        weight=known.weight,
+        round=truth.round,
+        rounds=known.rounds,
+        sent=sent_parameters(task, recording.chain.local),
+        seed_key=truth.seed_key,
+    )
+    return Tampered(does=recording.tampering, standing=standing)
 
 
 def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weights:

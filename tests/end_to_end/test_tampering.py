@@ -70,3 +70,10 @@ def test_hidden_images_come_back_beside_a_clean_twin(tmp_path: Path) -> None:
     assert said.exit_code == 0, said.output
     assert "payload-images" in said.output
     assert "0 of 4 blocks have more errors" in " ".join(said.output.split())
+
+
+@pytest.mark.slow
+def test_a_tampered_update_follows_from_what_its_client_held(tmp_path: Path) -> None:
+    recorded = {**TREE, "adversary": {"does": [{"use": "lsb-encoding", "images": 6}]}, "attacks": []}
+    assert run(parse_campaign(recorded), tmp_path / "run").problems == ()
+    assert {check.verdict for check in verify(tmp_path / "run")} == {"agrees", "released", "masked"}
