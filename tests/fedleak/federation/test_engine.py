@@ -37,7 +37,7 @@ def processes() -> set[str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_parties_that_hold_columns_write_the_same_diaries_in_both(tmp_path: Path) -> None:
-    columns = {"partition": "columns", "clients": 3, "rounds": 2, "batch_size": 8, "batches": 3, "momentum": 0.5}
+    columns = {"partition": "columns", "clients": 3, "rounds": 2, "batch_size": 8, "batches": 3, "release": "last"}
     chain = [{"use": "cut-noise", "scale": 0.1}, {"use": "nopeek", "weight": 0.1}, {"use": "slope-noise", "ratio": 1.0}]
     reports = [
         run_federation(plan_in(tmp_path / engine, federation=columns, chain=chain, utility={"rounds": 1}), engine)
