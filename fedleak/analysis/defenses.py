@@ -206,7 +206,7 @@ def _result(
 ) -> DefenseResult:
     chain = shared.chains.get(tried, Chain())
     measured = [one for one in attackers(summaries) if not math.isnan(one.mean)]
-    knowing = [one for one in attackers(summaries) if shared.attacks[one.group.attack].adapts_to(chain)]
+    knowing = [one for one in attackers(summaries) if shared.attacks[one.group.attack].accounts_for(chain)]
     adaptive = [one for one in measured if one in knowing]
     controlled = strongest([one for one in adaptive if one.group in shared.gains])
     bounded = strongest([one for one in measured if one.group in shared.checks])

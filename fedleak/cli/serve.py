@@ -30,11 +30,15 @@ def opened(run: Path, release: int | None, defense: str | None, queries: int | N
     folder = RunFolder(run)
     point = read_campaign(folder).points[0]
     name = named_defense(point, defense)
+    adversary, chain = point.experiment.adversary, point.experiment.build_chains()[name]
+    if chain.hiding is not None:
+        raise ConfigError(
+            f"--defense: under '{name}' ({chain.hiding.name}) queries leave the user encrypted or as shares, "
+            "and a port takes them in the clear; serve another row"
+        )
     recording = read_recording(chosen(released_models(folder, name, point.federation), release, run, name))
-    adversary = point.experiment.adversary
     background = mean_row(recording.source) if adversary.explanations else None
     allowed = next(asked for asked in (queries, adversary.queries, QUERIES) if asked is not None)
-    chain = point.experiment.build_chains()[name]
     return ServedModel(
         recording.task,
         as_released(recording.released(), recording.source, chain, recording.seed).weights,

@@ -1,6 +1,8 @@
 """Traffic table: a table for each setting, a line for each detector on each attack."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich import box
@@ -12,6 +14,7 @@ from fedleak.formatting import figure
 from fedleak.statistics.roc import Share
 from fedleak.traffic.audit import AttackTraffic, Audit
 from fedleak.traffic.detection import Detection
+from fedleak.traffic.private_costs import PrivateCost
 from fedleak.traffic.unseen import blocked_in_words
 
 NOTE = (
@@ -97,3 +100,33 @@ def _share(found: Share) -> Text:
     low, high = found.interval.low, found.interval.high
     ends = "" if math.isnan(low) else f"\n[{figure(low)}, {figure(high)}]"
     return Text.assemble(figure(found.mean), (ends, "dim"))
+
+
+def private_table(costs: Sequence[PrivateCost]) -> Table:
+    """What answers took that no operator saw, a line for each attack."""
+    title = "unseen by the operator: of one answer seconds and bytes, and bytes once a service"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    table.add_column("attack,\ncomputed", overflow="fold")
+    for name in ("seconds", "up", "down", "between", "once", "score\noff by"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in costs:
+        computed, *figures = one.words
+        about = f"\nunder {one.defense}\n{one.condition.words}\n{computed}"
+        table.add_row(Text.assemble((one.attack, "bold"), (about, "dim")), *figures)
+    return table
+
+
+def private_facts(costs: Sequence[PrivateCost]) -> list[dict[str, Any]]:
+    """The same as plain data, the cost of all answers together."""
+    return [
+        {
+            "condition": one.condition.words,
+            "defense": one.defense,
+            "algorithm": one.algorithm,
+            "attack": one.attack,
+            "cells": one.cells,
+            "queries": one.queries,
+            **asdict(one.cost),
+        }
+        for one in costs
+    ]

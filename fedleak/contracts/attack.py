@@ -65,6 +65,10 @@ class Attack(Plugin, ABC, Generic[Seen]):
         """Whether it takes a chain of defenses into account; here: whether an attack within it does."""
         return any(value.adapts_to(chain) for value in vars(self).values() if isinstance(value, Attack))
 
+    def accounts_for(self, chain: Chain) -> bool:
+        """The same, also where there is nothing to know but the network: what is hidden is from operators alone."""
+        return self.adapts_to(chain) or (len(chain) > 0 and all(not defense.sees_requests for defense in chain))
+
     @property
     def targets(self) -> frozenset[Kind]:
         """What it guesses: an experiment that names no metrics is scored by those that judge this."""

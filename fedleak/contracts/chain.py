@@ -17,6 +17,7 @@ from fedleak.contracts.chaining import (
     after_training,
     require_one_gradient,
     require_protocol_last,
+    require_seen,
     require_shared,
 )
 from fedleak.contracts.defense import Defense, Place, defenses
@@ -53,6 +54,7 @@ class Chain:
     def __post_init__(self) -> None:
         require_protocol_last(self.defenses)
         require_one_gradient(self.defenses)
+        require_seen(self.defenses)
 
     def __iter__(self) -> Iterator[Defense]:
         return iter(self.defenses)
@@ -95,6 +97,11 @@ class Chain:
     def at_cut(self) -> AtCut:
         """The defenses where a network is cut among parties."""
         return AtCut(self.defenses)
+
+    @property
+    def hiding(self) -> Defense | None:
+        """The defense under which the operator sees neither queries nor answers, if there is one."""
+        return next((defense for defense in self if not defense.sees_requests), None)
 
     @property
     def resolution(self) -> float:

@@ -42,6 +42,25 @@ def require_one_gradient(defenses: Sequence[Defense]) -> None:
         raise ConfigError(f"{names} each say what gradient a local step follows and cannot be chained; keep one")
 
 
+def require_seen(defenses: Sequence[Defense]) -> None:
+    """Raises `ConfigError` where a defense needs to see what another hides, or changes the network it evaluates."""
+    hiding = [defense for defense in defenses if not defense.sees_requests]
+    if not hiding:
+        return
+    name = hiding[0].name
+    if len(hiding) > 1:
+        raise ConfigError(f"'{name}' and '{hiding[1].name}' each compute all answers and cannot be chained; keep one")
+    for defense in acting_on(defenses, "answers"):
+        if defense is not hiding[0] and not defense.counts_alone:
+            raise ConfigError(
+                f"under '{name}' the operator sees neither queries nor answers, which '{defense.name}' acts on; leave "
+                "one of them out (rate-limit needs no more than the number of queries)"
+            )
+    behind = defenses[list(defenses).index(hiding[0]) + 1 :]
+    for defense in acting_on(behind, "task"):
+        raise ConfigError(f"'{defense.name}' changes the network that '{name}' is to evaluate; put '{name}' behind it")
+
+
 def require_shared(defenses: Sequence[Defense], task: Task) -> None:
     """Raises `ConfigError` where they withhold what one of them replaces, or all there is.
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from fedleak.contracts.operator_side import OperatorSide
 from fedleak.contracts.party_side import PartySide
 from fedleak.contracts.plugin import Plugin, Registry
+from fedleak.contracts.private_inference import OperatorSight
 from fedleak.contracts.proof import PrivacyProof
 from fedleak.learning.batch import Batch
 from fedleak.learning.stacked_defense import StackedDefense
@@ -59,6 +60,7 @@ PLACES: dict[str, Place] = {
     "embedding": "embedding",
     "penalty": "objective",
     "slope": "slopes",
+    "evaluation": "answers",
 }
 """The members of `ClientSide`, `OperatorSide` and `PartySide` that a defense overrides, each with the place at which it
 then acts."""
@@ -197,7 +199,7 @@ class AdversaryKnowledge:
         return torch.ones_like(examples.inputs, dtype=torch.bool)
 
 
-class Defense(Plugin, ClientSide, OperatorSide, PartySide, AdversaryKnowledge, PrivacyProof, ABC):
+class Defense(Plugin, ClientSide, OperatorSide, PartySide, AdversaryKnowledge, OperatorSight, PrivacyProof, ABC):
     """What a client does so that its update leaks less, the operator of an API so that answers do, or a party at a cut.
 
     Algorithm and parameters are public, `rng` is not.

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
+from fedleak.contracts.private_inference import PrivateEvaluation
 from fedleak.contracts.traffic import Asked
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -24,6 +25,13 @@ class OperatorSide:
         changed; the federation itself goes on from them.
         """
         return weights
+
+    def evaluation(self, task: Task, weights: Weights) -> PrivateEvaluation | None:
+        """A model in the hands of operators who do not see what they compute; None: the operator computes in plain.
+
+        `task` is the transformed one.
+        """
+        return None
 
     def admits(self, asked: Asked) -> Bool[Tensor, " asked"]:
         """Which of the inputs are answered; the others are refused, and count for the user as asked.

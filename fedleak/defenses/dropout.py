@@ -7,13 +7,8 @@ from pydantic import Field
 from torch import nn
 
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.defenses.parts.dense import behind, dense_layers, in_front, require_dense_layer
+from fedleak.defenses.parts.dense import ACTIVATIONS, behind, dense_layers, in_front, require_dense_layer
 from fedleak.learning.task import Task
-
-ACTIVATIONS = (
-    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish,
-    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
-)  # fmt: skip
 
 
 @defenses.register("dropout")

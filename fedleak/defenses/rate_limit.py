@@ -25,6 +25,7 @@ class RateLimit(Defense):
     paper: ClassVar = "https://arxiv.org/abs/1804.08598"
     cites: ClassVar = "ilyas2018black"
     adaptive_strategy: ClassVar[str] = "shares out the queries that there are, and goes on for days"
+    counts_alone: ClassVar[bool] = True
     answers: Count
     """The inputs that are answered."""
     per: Literal["day", "all"] = "day"

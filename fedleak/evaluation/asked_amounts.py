@@ -1,4 +1,5 @@
-"""Amounts that an experiment asks of its data: examples of each client's share, and public ones that teachers label."""
+"""Amounts that an experiment asks of its data: examples of each client's share, and public ones that teachers label;
+and packages that its defenses ask for."""
 
 from collections.abc import Iterable
 
@@ -21,6 +22,9 @@ def require_amounts(experiments: Iterable[Experiment], *, packaged: bool = False
     different = {repr((one.task, one.federation, one.defenses, one.seed)): one for one in experiments}
     for experiment in different.values():
         source, federation = source_of(experiment.task), experiment.federation
+        for chain in experiment.build_chains().values():
+            for defense in chain:
+                defense.require_installed()
         if packaged and not _comes_packaged(source):
             continue
         if federation.examples is not None:

@@ -196,7 +196,7 @@ def _require_a_service(settings: PlanSettings, chain: Chain, where: str, name: s
     acting = [defense.name for defense in chain.answering]
     if acting and settings.adversary.queries is None:
         raise ConfigError(
-            f"{where}: '{name}' changes what a prediction API answers ({listed(acting)}), and there is none, so it "
+            f"{where}: '{name}' acts on what a prediction API answers ({listed(acting)}), and there is none, so it "
             "does nothing; set adversary.queries, or leave it out"
         )
     if settings.adversary.patience is None and chain.most_answers(1.0) != chain.most_answers(2.0):

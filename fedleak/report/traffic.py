@@ -10,6 +10,7 @@ from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.runs.reading import FinishedRun
 from fedleak.traffic.audit import AttackTraffic, Audit, audit
 from fedleak.traffic.detection import Detection
+from fedleak.traffic.private_costs import private_costs
 from fedleak.traffic.unseen import blocked_in_words, unseen_in_words
 
 LINES, CHARTS = 120, 6
@@ -43,22 +44,28 @@ class Watch:
     left_out: int = 0
     """Lines of the table that are not shown."""
     charts: tuple[Lines, ...] = ()
+    private: tuple[tuple[str, ...], ...] = ()
+    """Where an operator saw nothing: attack, defense, where, and what answers took that were really computed so."""
 
 
 def watch(run: FinishedRun) -> Watch | None:
     """The section of a run; None where no attack asked a prediction API."""
     if not any(row.queries for row in run.rows if row.split == "test"):
         return None
+    private: tuple[tuple[str, ...], ...] = ()
     try:
+        costs = private_costs(run)
+        private = tuple((one.attack, one.defense, one.condition.words, *one.words) for one in costs)[:LINES]
         found = audit(run)
     except FedleakError as error:  # the page is about the rows, and can be made without the files behind them
-        return Watch(sentence=f"What attacks asked cannot be judged: {error}.")
+        return Watch(sentence=f"What attacks asked cannot be judged: {error}.", private=private)
     lines = tuple(_line(one, detection) for one in found.traffic for detection in one.detections)
     return Watch(
         sentence=unseen_in_words(found),
         lines=lines[:LINES],
         left_out=max(0, len(lines) - LINES),
         charts=tuple(_charts(found))[:CHARTS],
+        private=private,
     )
 
 

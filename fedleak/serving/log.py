@@ -1,12 +1,14 @@
 """Query log: all that a service was asked, what its model said of it, and what was answered."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from fedleak.contracts.private_inference import Cost, PrivateRecord
 from fedleak.contracts.traffic import Asked, Traffic
 from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
@@ -25,6 +27,8 @@ class QueryLog:
     """What the model says of them, whatever was answered."""
     answers: Float[Tensor, "asked classes"]
     """What the user got; a row of NaN was refused."""
+    private: PrivateRecord | None = None
+    """What it took where the operator saw none of this, but ciphertexts or shares."""
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -52,7 +56,9 @@ class QueryLog:
 
 def write_log(stem: Path, log: QueryLog) -> Path:
     """Writes the pair of files of that stem; returns the path of the JSON file, which has the numbers alone."""
-    facts = {"format": FORMAT, "queries": len(log), "refused": int(log.refused.sum())}
+    facts: dict[str, Any] = {"format": FORMAT, "queries": len(log), "refused": int(log.refused.sum())}
+    if log.private is not None:
+        facts["private"] = asdict(log.private)
     return write_pair(stem, {name: getattr(log, name) for name in TENSORS}, facts)
 
 
@@ -63,4 +69,13 @@ def read_log(stem: Path) -> QueryLog:
         raise RecordingError(f"{stem}: expected a query log of format {FORMAT}, got {facts.get('format')!r}")
     if any(len(value) != facts.get("queries") for value in tensors.values()):
         raise RecordingError(f"{stem}: expected {facts.get('queries')} queries in each tensor, got others; ask again")
-    return QueryLog(**tensors)
+    return QueryLog(**tensors, private=_private(facts, stem))
+
+
+def _private(facts: dict[str, Any], stem: Path) -> PrivateRecord | None:
+    if "private" not in facts:
+        return None
+    try:
+        return PrivateRecord(defense=str(facts["private"]["defense"]), cost=Cost(**facts["private"]["cost"]))
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"{stem}: expected what private answers took, got others; ask again") from error

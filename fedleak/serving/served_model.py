@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,14 +19,17 @@ from fedleak.learning.space import require_table
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, one_thread
+from fedleak.serving.log import QueryLog
 from fedleak.serving.metered import Answered, Metered, checked
+from fedleak.serving.private_answers import PrivateAnswers
 
 
 class ServedModel(Metered):
     """A service that answers `queries` inputs of one user with a model's probabilities, as its defenses leave them.
 
     Each row is evaluated by itself on one thread: the same input gives the same bits, whatever was asked with it. What
-    is drawn at random is drawn by `seed`. Raises `ConfigError` where the task's examples have several labels.
+    is drawn at random is drawn by `seed`; what is really computed without being seen has the noise of that. Raises
+    `ConfigError` where the task's examples have several labels.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ServedModel(Metered):
         self.benign = torch.empty(0, *task.shape) if benign is None else benign.float()
         self._dice = [generator(*seed, "answers", place) for place, _ in enumerate(self.chain)]
         self._derived: dict[Hashable, Any] = {}
+        self.private = PrivateAnswers(self.chain, task, self.weights)
         self.background = background
         if background is not None:
             require_table(task.space, "an explanation", ConfigError)
@@ -69,10 +74,16 @@ class ServedModel(Metered):
         """
         other = copy(self)
         other.weights = self._precise(weights)
+        other.private = self.private.of(other.weights)
         return other
 
     def _precise(self, weights: Weights) -> Weights:
         return weights.floats_in(self.dtype) if self.dtype == torch.float64 else weights
+
+    @property
+    def log(self) -> QueryLog:
+        """All that was asked so far, as a copy; and what it took where the operator sees none of it."""
+        return replace(super().log, private=self.private.record)
 
     @property
     def remaining(self) -> int:
@@ -96,7 +107,8 @@ class ServedModel(Metered):
 
     def answered(self, inputs: Float[Tensor, "asked *shape"]) -> Answered:
         """By all that admit an input, and then by all that answer, in the order of the chain."""
-        honest = probabilities_of(self.task, self.weights, inputs, self.dtype)
+        plain = probabilities_of(self.task, self.weights, inputs, self.dtype)
+        honest = self.private.said(inputs, plain, partial(as_probabilities, self.task.criterion))
         past = self.past
         history = Traffic(
             inputs=past.inputs, probabilities=past.probabilities, admitted=~past.refused, derived=self._derived

@@ -49,3 +49,8 @@ def asked_cells(run: FinishedRun) -> list[AskedCell]:
             "adversary.queries and an attack on a service, such as confidence-inversion"
         )
     return [AskedCell(run.folder, row) for row in first.values()]
+
+
+def seen_cells(run: FinishedRun) -> list[AskedCell]:
+    """Those whose operator saw what was asked, and not ciphertexts or shares alone."""
+    return [cell for cell in asked_cells(run) if cell.log.private is None]

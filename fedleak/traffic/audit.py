@@ -13,7 +13,7 @@ from fedleak.contracts.detector import Detector
 from fedleak.randomness import one_thread
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.roc import Share
-from fedleak.traffic.asked_cells import AskedCell, asked_cells
+from fedleak.traffic.asked_cells import AskedCell, seen_cells
 from fedleak.traffic.benign_users import BenignUsers
 from fedleak.traffic.detection import Detection, detection_of
 from fedleak.traffic.trials import Trials, joined, trials_of_users
@@ -66,11 +66,14 @@ class Audit:
 def audit(run: FinishedRun) -> Audit:
     """Judges the logs of a run; raises `ConfigError` where there are none, `RecordingError` where one is damaged."""
     groups: dict[tuple[Condition, str, str], list[AskedCell]] = {}
-    for cell in asked_cells(run):
+    for cell in seen_cells(run):
         groups.setdefault((condition_of_row(cell.row), cell.row.defense, cell.row.attack), []).append(cell)
     all_cells = [cell for cells in groups.values() for cell in cells]
     models = {cell.model for cell in all_cells}
-    known = Known(length=max(len(cell.log) for cell in all_cells), steps=len(detectors()) * (len(models) + len(groups)))
+    known = Known(
+        length=max((len(cell.log) for cell in all_cells), default=0),
+        steps=len(detectors()) * (len(models) + len(groups)),
+    )
     with one_thread():
         return Audit(traffic=tuple(_traffic(*where, cells, known) for where, cells in groups.items()))
 

@@ -12,6 +12,8 @@ TOLD = 4
 
 def unseen_in_words(audit: Audit) -> str:
     """Names the attacks that no detector tells from benign users at 1% false alarms, or the one that comes closest."""
+    if not audit.traffic:
+        return "The operator saw ciphertexts or shares alone, so that no detector can judge what was asked."
     below = audit.unseen
     if below:
         verb = "stays" if len(below) == 1 else "stay"

@@ -1,4 +1,4 @@
-"""Dense layers of a network, and layers put in front of or behind one."""
+"""Dense layers and activations of a network, and layers put in front of or behind one."""
 
 from functools import partial
 
@@ -9,6 +9,11 @@ from fedleak.errors import ConfigError
 from fedleak.learning.layers import copied
 from fedleak.learning.task import Task
 
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish,
+    nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid,
+)  # fmt: skip
+"""What makes a network no linear map, a value at a time."""
 OF_ATTENTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 

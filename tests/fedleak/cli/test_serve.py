@@ -143,3 +143,12 @@ def test_what_is_no_run_is_one_sentence_and_status_2(tmp_path):
     said = invoke(tmp_path, "--port", 0)
     assert said.exit_code == 2
     assert "is no run folder" in said.stderr
+
+
+def test_a_row_whose_operator_sees_no_queries_is_not_served_in_the_clear(tmp_path):
+    folder = RunFolder(tmp_path / "unseen")
+    released(folder)
+    row = '[[defenses]]\nname = "unseen"\nchain = [{ use = "encrypted-inference" }]'
+    folder.experiment.write_text(experiment(["[adversary]", "queries = 10", row]))
+    with pytest.raises(ConfigError, match=r"--defense: under 'unseen' \(encrypted-inference\) queries leave the user"):
+        opened(folder.root, None, "unseen", None)

@@ -1,5 +1,6 @@
 """Fewer examples than an experiment asks for: said in one sentence before anything runs, also by --plan."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,22 @@ def test_a_plan_says_it_too(tmp_path: Path) -> None:
 
 def test_a_plan_reads_nothing_that_is_no_part_of_a_package() -> None:
     require_amounts([parse_experiment({**EXAMPLES, "task": "cifar10-convnet"})], packaged=True)
+
+
+@pytest.mark.parametrize(("use", "package"), [("encrypted-inference", "tenseal"), ("mpc-inference", "mpyc")])
+def test_a_package_that_is_missing_is_named_before_anything_runs_unless_nothing_is_really_computed(
+    use: str, package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tree = {
+        **TREE,
+        "federation": {**TREE["federation"], "clients": 2},
+        "adversary": {"queries": 10},
+        "attacks": [{"use": "confidence-inversion"}],
+    }
+    unseen = {**tree, "defenses": [{"name": "unseen", "chain": [{"use": use}]}]}
+    plain = {**tree, "defenses": [{"name": "unseen", "chain": [{"use": use, "computed": 0}]}]}
+    monkeypatch.setitem(sys.modules, package, None)
+    require_amounts([parse_experiment(plain)], packaged=True)
+    with pytest.raises(ConfigError, match=rf'^{use} needs \w+, which is not installed; pip install "fedleak\[\w+\]"$'):
+        run(parse_experiment(unseen), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
