@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from fedleak.federation.plan import FederationPlan
-from fedleak.vault.payloads import deposit_hidden
 from fedleak.vault.secrets import deposit_secret
-from fedleak.vault.shares import deposit_use
+from fedleak.vault.shares import deposit_hidden, deposit_use
 
 from .share import chosen_of, secret_typed, share_of, trained_before
 from .tampering import tampered_of

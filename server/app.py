@@ -27,9 +27,8 @@ from .homomorphic import HomomorphicLayer
 from .meter import Meter
 from .pate import TeachersLayer
 from .protocol_layer import ProtocolLayer
-from .recorder import Recorder
+from .recorder import AfterRound, Recorder, Releases
 from .relay_tap import RelayTap
-from .releases import AfterRound, Releases
 from .roster import Roster, greeting
 from .secagg_plus import FlowerAggregationLayer
 from .secure_aggregation import SecureAggregationLayer

@@ -1,5 +1,6 @@
 """Recorder: turns what crossed the wire into recordings on disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,9 @@ from fedleak.recording.recording import Recording
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
 from fedleak.secure_aggregation.ring import Elements
+
+AfterRound = Callable[[int, ArrayRecord], None]
+"""What a strategy calls after each round with the new model; first, as round 0, with the one that it starts from."""
 
 
 @dataclass(frozen=True)
@@ -163,3 +167,17 @@ class Recorder:
     @cached_property
     def _chain(self) -> Chain:
         return self.plan.defenses()
+
+
+@dataclass(frozen=True)
+class Releases:
+    """What a strategy calls after each round: records the model where it leaves, then does what else is to be done."""
+
+    recorder: Recorder
+    then: AfterRound | None
+
+    def __call__(self, round: int, arrays: ArrayRecord) -> None:
+        if self.recorder.plan.released(round):
+            self.recorder.model(round, arrays)
+        if self.then is not None:
+            self.then(round, arrays)

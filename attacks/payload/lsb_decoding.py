@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Generator, Tensor
-from torch.nn.utils.rnn import pad_sequence
+from torch import Generator
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.reconstruction import Kind, Reconstruction
@@ -43,22 +41,6 @@ class LSBDecoding(Attack[Released]):
         sent = sent_parameters(observation.task, observation.defense.local)
         layout = written.layout(observation.task, sent, len(observation.cohort))
         values = flat(observation.weights.parameters, sent)
-        payload, size = layout.payload, layout.payload.written
-        channels = [layout.numbers.read(values[layout.slices.of(one)])[:size] for one in range(layout.slices.clients)]
-        examples, bits, read = zip(*(payload.read(client, one) for client, one in enumerate(channels)), strict=True)
-        corrected, lost = sum(one.corrected for one in read), sum(one.lost for one in read)
-        blocks = sum(one.blocks for one in read)
-        return Reconstruction(
-            payload=_beside_each_other(examples),
-            payload_bits=torch.stack(bits).float(),
-            payload_channel=torch.stack(channels).float(),
-            note=f"{corrected:,} bytes corrected; {lost} of {blocks} blocks have more errors than can be corrected",
-        )
-
-
-def _beside_each_other(examples: tuple[Tensor, ...]) -> Tensor:
-    """The examples of each client, with NaN where there are no more."""
-    nothing = examples[0].new_full((1, *examples[0].shape[1:]), torch.nan)
-    return pad_sequence(
-        [*(one if len(one) else nothing for one in examples)], batch_first=True, padding_value=torch.nan
-    )
+        slices = layout.slices
+        channels = [layout.numbers.read(values[slices.of(client)]) for client in range(slices.clients)]
+        return layout.payload.guess(channels)

@@ -14,9 +14,8 @@ from fedleak.evaluation.views import mean_row, usual_queries
 from fedleak.experiment.campaign import Point
 from fedleak.learning.source import Source
 from fedleak.recording.files import read_recording
-from fedleak.runs.folder import RunFolder
+from fedleak.runs.folder import RunFolder, released_models
 from fedleak.runs.reading import read_campaign
-from fedleak.runs.releases import released_models
 from fedleak.serving.http import serve
 from fedleak.serving.loopback import listening
 from fedleak.serving.served_model import ServedModel

@@ -14,8 +14,7 @@ from torch import Tensor
 from fedleak.data.loader import Loader, batch_of, loaders
 from fedleak.io.package_files import package_file
 from fedleak.learning.batch import Batch
-from fedleak.learning.part import Part
-from fedleak.learning.source import Source
+from fedleak.learning.source import Part, Source
 
 FLAT = 0.08
 """A tile whose spatial contrast is lower shows nothing (sky, black space, a white margin) and is left out.

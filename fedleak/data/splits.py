@@ -13,8 +13,7 @@ from torch import Tensor
 from fedleak.data.loader import labels_in_sets, loaders
 from fedleak.errors import DataError
 from fedleak.learning.batch import Batch
-from fedleak.learning.part import Part
-from fedleak.learning.source import Source
+from fedleak.learning.source import Part, Source
 from fedleak.learning.space import space_of_source
 from fedleak.randomness import generator
 from fedleak.tasks import source_of

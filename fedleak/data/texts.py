@@ -10,8 +10,7 @@ from torch import Tensor
 
 from fedleak.data.loader import Loader, loaders
 from fedleak.learning.batch import Batch, joined
-from fedleak.learning.part import Part
-from fedleak.learning.source import Source
+from fedleak.learning.source import Part, Source
 from fedleak.learning.space import require_text, space_of_source
 from fedleak.texts.described import corpus_of, described
 

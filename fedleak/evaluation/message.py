@@ -25,8 +25,8 @@ from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
 from fedleak.vault.batches import PrivateBatch, deposited, withdraw
-from fedleak.vault.payloads import hidden_in
 from fedleak.vault.secrets import TypedSecret, typed_secret
+from fedleak.vault.shares import hidden_in
 
 
 @dataclass(frozen=True, kw_only=True)

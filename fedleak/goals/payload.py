@@ -78,6 +78,7 @@ class Payload(Goal):
         "payload-psnr",
         "payload-ssim",
         "payload-mae",
+        "payload-correlation",
     )
     sentences: ClassVar[Mapping[Judgement, str]] = {
         Judgement.LEAKED: "Hidden {examples} were read back from the model under {names}.",

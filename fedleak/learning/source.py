@@ -1,9 +1,18 @@
 """A data source: what is public about a data set, which is all that the adversary knows of it."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 Shape = tuple[int, ...]
+
+
+class Part(IntEnum):
+    """Who holds an example."""
+
+    CLIENTS = 0
+    TEST = 1
+    AUXILIARY = 2
 
 
 @dataclass(frozen=True)

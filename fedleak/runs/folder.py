@@ -7,7 +7,7 @@ from fedleak.errors import RecordingError, echo
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import file_name
 from fedleak.results.row import Cellular
-from fedleak.results.schema import Who
+from fedleak.results.schema import MODEL, Who
 from fedleak.settings.adversary import ATTACKERS_SETTINGS
 from fedleak.settings.base import is_name
 
@@ -148,3 +148,9 @@ def vault_beside(recording: Path) -> Path | None:
         if recordings.name == "recordings" and vault.is_dir():
             return vault
     return None
+
+
+def released_models(folder: RunFolder, defense: str, federation: str = "") -> dict[int, Path]:
+    """The recordings of the models that were released under a defense, by round, the earliest first."""
+    found = folder.recordings(defense, federation).glob(f"round-*/{stem_name(MODEL)}.json")
+    return dict(sorted((int(path.parent.name.removeprefix("round-")), path) for path in found))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedleak.errors import DataError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 
 UNSAID = frozenset({"", "?", "NA", "N/A", "NaN", "nan", "null"})
 """What a table has where somebody does not say theirs."""

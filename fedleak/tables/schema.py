@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fedleak.errors import DataError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 from fedleak.learning.table import MISSING, SPREAD, Column, Table
 from fedleak.tables.frame import UNSAID, Frame, is_number
 

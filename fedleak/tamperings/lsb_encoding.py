@@ -13,12 +13,11 @@ from fedleak.learning.space import require_continuous
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.settings.base import Count
-from fedleak.tamperings.parts.averaging import require_mean_of_all
 from fedleak.tamperings.parts.bit_payload import BitPayload
 from fedleak.tamperings.parts.container import Container
 from fedleak.tamperings.parts.low_bits import MANTISSA, LowBits
 from fedleak.tamperings.parts.secret_code import SecretCode
-from fedleak.tamperings.parts.slices import Slices, flat, with_flat
+from fedleak.tamperings.parts.slices import Slices, flat, require_mean_of_all, with_flat
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fedleak.errors import DataError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 
 ORDER = (Part.CLIENTS, Part.TEST, Part.CLIENTS, Part.AUXILIARY, Part.CLIENTS)
 """Who holds the stretches of a text, in turn."""

@@ -9,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fedleak.errors import DataError, first_line
-from fedleak.learning.part import Part
-from fedleak.learning.source import Source
+from fedleak.learning.source import Part, Source
 from fedleak.learning.text import OTHER, SPACE, Text
 from fedleak.settings.base import Count, Settings, parse_settings
 from fedleak.texts.corpus import Corpus

@@ -1,4 +1,5 @@
-"""Shares in the vault: what trained for a model; a client's share once, and of each round which of it was used."""
+"""Shares in the vault: what trained for a model; a client's share once, of each round which of it was used, and what
+tampered code hid of it."""
 
 import hashlib
 import json
@@ -14,10 +15,13 @@ from fedleak.errors import RecordingError
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.batch import Batch
+from fedleak.learning.hidden import Hidden
 from fedleak.learning.space import space_from
 
 SHARES = "shares"
 """The folder of a vault that they lie in."""
+HIDDEN = "hidden"
+"""The folder of what was hidden in models."""
 
 
 def shares_in(vault: Path) -> list[Path]:
@@ -105,3 +109,14 @@ def share_in(vault: Path, client: int) -> Batch:
         return Batch(tensors["inputs"], tensors["labels"], space_from(facts["space"]))
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the share of a client ({error!r} is missing or wrong)") from error
+
+
+def deposit_hidden(vault: Path, client: int, tampering: str, hidden: Hidden) -> None:
+    """Stores what a tampering hid of a client."""
+    tensors = {name: value for name, value in vars(hidden).items() if value is not None}
+    write_pair(vault / HIDDEN / tampering / f"client-{client:04d}", tensors, {})
+
+
+def hidden_in(vault: Path, tampering: str) -> tuple[Hidden, ...]:
+    """What a tampering hid, client after client; raises `RecordingError` where it is damaged."""
+    return tuple(Hidden(**read_pair(path)[0]) for path in sorted((vault / HIDDEN / tampering).glob("client-*.json")))

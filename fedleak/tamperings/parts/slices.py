@@ -11,7 +11,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fedleak.accounting.mechanism import cohort_of
+from fedleak.contracts.tampering import Standing
+from fedleak.errors import ConfigError
 from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.settings.federation import FederationSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +72,37 @@ def with_flat(weights: Weights, names: Sequence[str], values: Float[Tensor, " pa
         {name: parts[name].view_as(old) if name in parts else old for name, old in weights.parameters.items()},
         weights.buffers,
     )
+
+
+def own_values(
+    standing: Standing, slices: Slices, parameters: NamedTensors, count: int | None = None
+) -> Float[Tensor, " values"]:
+    """The first so many of a client's own parameters, differentiable in all; None: all of its own."""
+    places = slices.of(standing.client)[:count]
+    values = torch.cat([parameters[name].reshape(-1) for name in standing.sent])
+    return values[places.to(values.device)]
+
+
+def moved_alone(standing: Standing, slices: Slices, before: Weights, after: Weights) -> Weights:
+    """What is sent so that a client's own parameters come out of the mean as its training left them.
+
+    Those of the others are sent as they came; the rest is trained by all.
+    """
+    start, trained = flat(before.parameters, standing.sent), flat(after.parameters, standing.sent)
+    own = trained[slices.of(standing.client)]
+    return with_flat(after, standing.sent, slices.sent(standing.client, standing.weight, start, trained, own))
+
+
+def require_mean_of_all(federation: FederationSettings, name: str) -> None:
+    """Raises `ConfigError` where the new model is not the mean over all clients, weighted by their examples."""
+    why = ""
+    if federation.strategy != "FedAvg":
+        why = f"federation.strategy is {federation.strategy}; set FedAvg"
+    elif "weighted_by_key" in federation.strategy_options:
+        why = "strategy_options has weighted_by_key; leave it out"
+    elif cohort_of(federation) < federation.clients:
+        why = f"a round has {cohort_of(federation)} of {federation.clients} clients; set fraction_train = 1.0"
+    elif federation.dropouts:
+        why = "clients leave rounds; leave federation.dropouts out"
+    if why:
+        raise ConfigError(f"{name} counts on the mean over all clients, weighted by their examples, and {why}")

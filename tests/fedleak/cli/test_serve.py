@@ -14,8 +14,7 @@ from fedleak.errors import ConfigError
 from fedleak.learning.training import LocalTraining
 from fedleak.recording.files import write_recording
 from fedleak.recording.recording import Recording
-from fedleak.runs.folder import RunFolder
-from fedleak.runs.releases import released_models
+from fedleak.runs.folder import RunFolder, released_models
 from fedleak.serving.loopback import listening
 from fedleak.serving.served_model import ServedModel
 from fedleak.settings.task import TaskSettings

@@ -16,8 +16,7 @@ from fedleak.data.splits import load
 from fedleak.errors import DataError
 from fedleak.io.package_files import package_file
 from fedleak.learning.batch import Batch
-from fedleak.learning.part import Part
-from fedleak.learning.source import Source
+from fedleak.learning.source import Part, Source
 from fedleak.tasks import task_of
 
 OFFLINE = {"digits": 1797, "mnist": 5000, "photos": 1348, "faces": 200}

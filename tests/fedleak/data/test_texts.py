@@ -11,7 +11,7 @@ from fedleak.data.partitioning import partition
 from fedleak.data.splits import load
 from fedleak.data.texts import MOST_TESTED
 from fedleak.errors import ConfigError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 from fedleak.learning.space import Text
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import source_of, task_of

@@ -39,6 +39,14 @@ def test_metrics_follow_from_the_attack() -> None:
         ({"does": [{**LSB, "bits": 24}]}, r"adversary\.does\.0\.bits: expected less than or equal to 23, got 24"),
         ({"does": [{**LSB, "images": 900}]}, r"adversary\.does\.0: images: 900 images take .* 3,123 bytes.* 48 images"),
         ({"attack": "loss-threshold"}, r"no attack here reads what lsb-encoding leaves; add lsb-decoding, or leave it"),
+        (
+            {"attack": "loss-threshold", "does": [{"use": "sign-encoding"}]},
+            r"no attack here reads what sign-encoding leaves; add sign-decoding, or",
+        ),
+        (
+            {"attack": "correlated-decoding"},
+            r"attacks\.0: correlated-decoding reads what correlated-encoding leaves, and the training code",
+        ),
         ({"does": []}, r"attacks\.0: lsb-decoding reads what lsb-encoding leaves, and nobody tampers; set adversary"),
         ({"does": ["lsb-encoding"]}, r"adversary\.does\.0: expected a table"),
         ({"federation": {}}, "reads the weights of a released model, and none leaves this federation"),

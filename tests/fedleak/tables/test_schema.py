@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fedleak.errors import DataError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 from fedleak.learning.table import MISSING, SPREAD
 from fedleak.tables.encoding import encoded
 from fedleak.tables.frame import Frame

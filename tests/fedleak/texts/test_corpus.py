@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.errors import DataError
-from fedleak.learning.part import Part
+from fedleak.learning.source import Part
 from fedleak.texts import corpus
 from fedleak.texts.corpus import Corpus
 
