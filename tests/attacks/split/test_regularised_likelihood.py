@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.split.regularised_likelihood import Normal, RegularisedLikelihood
+from fedleak.attacks.split.regularised_likelihood import Normal, RegularisedLikelihood, power_variation, public_mean
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.cut_noise import CutNoise
 from fedleak.learning.images import Images
@@ -13,7 +13,7 @@ from fedleak.randomness import generator
 from tests.attacks.split.conftest import looking
 from tests.attacks.split.tiny import cut_of_bottoms, examples, linear
 
-ATTACK = RegularisedLikelihood(smoothness=0.0, steps=300)
+ATTACK = RegularisedLikelihood(smoothness=0.0, steps=120, learning_rate=0.05)
 PLACES = ([0], [1, 2, 3, 4])
 
 
@@ -35,7 +35,7 @@ def test_columns_of_a_table_come_back_and_nobody_is_their_neighbor():
     table = Table(columns=tuple(Column(name) for name in "abcd"), label="y", classes=("no", "yes"))
     truth = 2 * examples(5, 2, (4,)) - 1
     view = cut_of_bottoms([linear(1, 1), linear(3, 3)], [[0], [1, 2, 3]], truth, space=table)
-    made = guessed(RegularisedLikelihood(smoothness=10.0, steps=300), view)
+    made = guessed(RegularisedLikelihood(smoothness=10.0, steps=120, learning_rate=0.05), view)
     torch.testing.assert_close(made, truth[:, 1:], rtol=0, atol=1e-3)
 
 
@@ -146,3 +146,38 @@ def test_halves_of_digits_come_back_from_a_convolution(tmp_path):
         made = guessed(RegularisedLikelihood(steps=300), view)
         truth = challenge.candidates.inputs[..., list(view.places)]
         assert (made - truth).square().mean() < 1e-3
+
+
+SPACE = Images(1, 2, 5)
+
+
+def test_exponent_one_is_total_variation_and_two_is_of_squares():
+    images = examples(3, 1)
+    assert torch.allclose(power_variation(SPACE, images, 1.0).mean(), SPACE.variation(images))
+    by_hand = images.diff(dim=-1).square().mean() + images.diff(dim=-2).square().mean()
+    assert torch.allclose(power_variation(SPACE, images, 2.0).mean(), by_hand)
+
+
+def test_a_single_column_and_a_table_have_no_neighbors_across():
+    one = examples(3, 1)[..., :1]
+    assert torch.allclose(power_variation(SPACE, one, 2.0).mean(), one.diff(dim=-2).square().mean())
+    table = Table(columns=(Column("a"), Column("b")), label="y", classes=("no", "yes"))
+    assert (power_variation(table, torch.rand(3, 2, generator=generator(1)), 2.0) == 0).all()
+
+
+def test_a_normal_distribution_has_the_moments_of_many_examples():
+    rng = generator("moments")
+    mixing = torch.randn(10, 10, generator=rng) / 30
+    public = (0.5 + torch.randn(20_000, 10, generator=rng) @ mixing.T).reshape(-1, 1, 2, 5)
+    prior = Normal.of(SPACE, public)
+    torch.testing.assert_close(prior.mean, public.flatten(1).mean(0))
+    torch.testing.assert_close(prior.factor @ prior.factor.T, public.flatten(1).T.cov(), rtol=0.05, atol=2e-4)
+    torch.testing.assert_close(prior.at(torch.zeros(1, 10))[0], prior.mean)
+
+
+def test_without_public_examples_it_is_as_wide_as_the_range():
+    prior = Normal.of(SPACE, None)
+    assert (prior.mean == 0.5).all()
+    torch.testing.assert_close(prior.factor, torch.eye(10) / 12**0.5)
+    assert (public_mean(SPACE, None) == 0.5).all()
+    assert torch.equal(public_mean(SPACE, examples(4, 1)), examples(4, 1).mean(0))
