@@ -26,6 +26,9 @@ from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Question
 from fedleak.evaluation.scoring import NOT_GUESSED, score
 from fedleak.evaluation.views import without
+from fedleak.goals.answer import Answer
+from fedleak.goals.columns import PixelMetric
+from fedleak.goals.goals import GOALS
 from fedleak.learning.batch import Batch, class_means
 from fedleak.learning.hidden import Hidden
 from fedleak.learning.secret_format import BLANK, SecretFormat
@@ -216,7 +219,8 @@ def test_a_defense_of_answers_is_deterministic_and_leaves_the_request_alone(cls:
 
 
 OF_CLASSES = [cls for cls in shipped(metrics) if cls.compares == "representatives"]
-OF_COLUMNS = [cls for cls in shipped(metrics) if cls.compares == "columns"]
+OF_COLUMNS = [cls for cls in shipped(metrics) if not issubclass(cls, PixelMetric) and cls.compares == "columns"]
+OF_PIXELS = [cls for cls in metrics if issubclass(cls, PixelMetric)]
 OF_PROPERTIES = [cls for cls in shipped(metrics) if cls.compares == "properties"]
 OF_SHARES = [cls for cls in OF_PROPERTIES if not cls.of_catalogue]
 OF_SECRETS = [cls for cls in shipped(metrics) if cls.compares == "secrets"]
@@ -273,6 +277,22 @@ def test_a_metric_on_columns_prefers_the_truth(cls: type[Metric]) -> None:
     sign, best = (1, metric.bounds[1]) if metric.higher_is_better else (-1, metric.bounds[0])
     assert of_right.value == best
     assert all(sign * a > sign * b for a, b in zip(of_right.per_sample, of_wrong.per_sample, strict=True))
+
+
+@pytest.mark.parametrize("cls", OF_PIXELS, ids=lambda cls: cls.name)
+def test_a_metric_on_columns_of_pixels_prefers_the_truth(cls: type[Metric]) -> None:
+    members, metric, places = load("digits-mlp").clients[torch.arange(20)], metrics.build(cls.name, {}), range(2, 8)
+    nobody = members[torch.arange(0)]
+    challenge = Question(members=members, other_clients=nobody, non_members=nobody, seed_key=()).challenge()
+    answer = Answer(truth=members, challenge=challenge, places=tuple(places))
+    true = challenge.candidates.inputs[..., list(places)]
+    right, wrong = (
+        GOALS["columns"].measure(metric, Reconstruction(columns=values), answer) for values in (true, 1 - true)
+    )
+    assert right.mean == pytest.approx(metric.bounds[1])
+    assert all(a > b for a, b in zip(right.per_sample, wrong.per_sample, strict=True))
+    unasked = GOALS["columns"].measure(metric, Reconstruction(columns=true), Answer(truth=members, challenge=challenge))
+    assert unasked.reason is not None
 
 
 @pytest.mark.parametrize("cls", OF_SECRETS, ids=lambda cls: cls.name)
