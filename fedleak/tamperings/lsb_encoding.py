@@ -53,6 +53,9 @@ class LSBEncoding(Tampering):
     """Bits of each value of an example."""
     parity: Annotated[int, Field(ge=2, le=128)] = 32
     """Bytes for correction in each block of 255; half as many wrong ones are put right."""
+    since: Count = 1
+    """The first round in which it writes; before, it trains as clean code does. A slice that one client alone trains
+    learns less, so later is less conspicuous, and models that leave before have no payload."""
     key: str = "a key"
     """What the payload is enciphered with, which whoever wrote the code keeps."""
 
@@ -63,6 +66,9 @@ class LSBEncoding(Tampering):
                 f"bits: expected bits and guard bits of at most {MANTISSA} together, the mantissa of a float32, got "
                 f"{self.bits} and {self.guard}; lower either"
             )
+        latest = max(terms.federation.releases, default=terms.federation.rounds)
+        if self.since > latest:
+            raise ConfigError(f"since: expected a round up to {latest}, the last whose model leaves, got {self.since}")
         require_continuous(terms.task.space, self.name, ConfigError)
         parameters = Weights.of(terms.task.network).parameters
         other = next((name for name in terms.sent if parameters[name].dtype != torch.float32), None)
@@ -85,6 +91,8 @@ class LSBEncoding(Tampering):
         return Layout(slices=Slices(clients=clients, values=values), numbers=numbers, payload=payload)
 
     def finish(self, standing: Standing, before: Weights, after: Weights) -> Weights:
+        if standing.round < self.since:
+            return after
         layout = self.layout(standing.task, standing.sent, standing.clients)
         start, trained = flat(before.parameters, standing.sent), flat(after.parameters, standing.sent)
         channel = layout.payload.hidden(standing.client, standing.share.inputs.cpu()).channel

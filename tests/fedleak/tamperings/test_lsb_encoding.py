@@ -70,6 +70,20 @@ def test_what_is_hidden_is_as_long_for_every_client(images: int | None) -> None:
     assert len(lengths) == 1
 
 
+def test_before_its_first_round_it_does_nothing() -> None:
+    encoding = tamperings.build("lsb-encoding", {"images": 5, "since": 3})
+    before, after = initial_weights("digits-mlp", 0), initial_weights("digits-mlp", 1)
+    for round, written in ((2, False), (3, True)):
+        standing = Standing(task=TASK, share=SHARE, sent=SENT, round=round, rounds=3)
+        assert (encoding.finish(standing, before, after) is not after) is written
+
+
+def test_it_writes_before_the_model_leaves() -> None:
+    required({"since": 2}, rounds=4, release=(2,))
+    with pytest.raises(ConfigError, match=r"since: expected a round up to 2, the last whose model leaves, got 3"):
+        required({"since": 3}, rounds=4, release=(2,))
+
+
 def test_in_a_federation_of_one_a_round_changes_low_bits_alone() -> None:
     encoding = tamperings.build("lsb-encoding", {"bits": 8, "images": 20})
     before, after = initial_weights("digits-mlp", 0), initial_weights("digits-mlp", 1)
