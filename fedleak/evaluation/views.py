@@ -148,6 +148,7 @@ def _served(released: Released, message: Message, terms: Terms, *, precise: bool
         cohort=released.cohort,
         round=released.round,
         defense=chain,
+        tampering=released.tampering,
         service=service,
         new_examples=released.new_examples,
     )

@@ -111,7 +111,9 @@ def seen(trained, release, serve, hiding, answered, typing) -> Seen:
             **changed,
         }
         if quick(name).reads:
-            known |= {"tampering": tuple(tamperings.build(one, {}) for one in sorted(quick(name).reads)), **changed}
+            whose = {"property": "label=1"} if "properties" in quick(name).targets else {}
+            does = tuple(tamperings.build(one, whose) for one in sorted(quick(name).reads))
+            known |= {"tampering": does, **changed}
         if "properties" in quick(name).targets:  # which share of all examples is of a class
             known |= {"auxiliary": drawn_of, "property": "label=1", "shares": (0.1, 0.5), **changed}
             task = generating if "generator" in name else classifying

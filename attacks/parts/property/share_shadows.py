@@ -7,12 +7,14 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
 from fedleak.errors import NotApplicable
 from fedleak.goals.goal import public_in
 from fedleak.learning.batch import Batch
 from fedleak.learning.federations_by_share import federations_by_share
 from fedleak.learning.having import having
 from fedleak.learning.weights import NamedTensors
+from fedleak.tamperings.property_poison import PropertyPoison
 
 from ..learning.classifiers import coordinates
 
@@ -26,11 +28,14 @@ class ShareShadows:
     parameters: NamedTensors
     answers: Int[Tensor, " shadows"]
     public: Batch
-    """What they were trained on."""
+    """What they were trained on, but for poison."""
 
     @classmethod
-    def of(cls, view: Released, count: int) -> "ShareShadows":
-        """So many, like the observed one, of each share as many; raises `NotApplicable` where there cannot be any."""
+    def of(cls, view: Released | Served, count: int, poison: PropertyPoison | None = None) -> "ShareShadows":
+        """So many, like the observed one, of each share as many; raises `NotApplicable` where there cannot be any.
+
+        With `poison` one of the clients poisons them as it did the observed one.
+        """
         if not view.shares:
             raise NotApplicable(
                 "no share of a property was asked about: say of what by adversary.property, and by adversary.shares "
@@ -44,7 +49,8 @@ class ShareShadows:
         public = public_in(view)
         if public is None:
             raise NotApplicable("the adversary holds no public examples to train models of its own on")
-        if not all(value.isfinite().all() for value in view.weights.parameters.values()):
+        weights = {} if view.weights is None else view.weights.parameters
+        if not all(value.isfinite().all() for value in weights.values()):
             raise NotApplicable("the released weights are not finite, so they tell nothing")
         asked, answers = federations_by_share(
             view.task,
@@ -57,6 +63,8 @@ class ShareShadows:
             examples=view.num_examples,
             rounds=view.round,
         )
+        if poison is not None and poison.client in view.cohort:
+            asked = poison.in_shadows(asked, view.cohort.index(poison.client))
         parameters = view.shadows.trained(asked)
         if not all(value.isfinite().all() for value in parameters.values()):
             raise NotApplicable("training diverges on public examples, so there is nothing to learn from")
