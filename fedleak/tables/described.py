@@ -7,10 +7,19 @@ from functools import lru_cache
 
 from fedleak.learning.source import Source
 from fedleak.tables.adult import adult
+from fedleak.tables.csv_file import read_csv
 from fedleak.tables.frame import Frame
-from fedleak.tables.own import own
+from fedleak.tables.options import TableOptions
 from fedleak.tables.packaged import breast_cancer, diabetes
 from fedleak.tables.schema import schema_of
+
+
+def own(source: Source) -> Frame:
+    """The user's own table, in the file `source.path`, by the options of the task."""
+    assert source.path is not None, "its source always has its path"
+    names, *rows = read_csv(source.path)
+    return TableOptions.read(source.options).frame(str(source.path), names, rows)
+
 
 READERS: dict[str, Callable[[Source], Frame]] = {
     "diabetes": diabetes,
