@@ -36,7 +36,7 @@ def require_terms(attack: Attack[Any], adversary: AdversarySettings) -> None:
     if cut is None and (adversary.known_labels or adversary.bottoms != "unknown"):
         raise ConfigError(f"--known-labels, --bottoms: {name} is no attack on split training; leave them out")
     if cut is not None:
-        require_reach(cut, adversary.bottoms, name)
+        require_reach(cut, adversary, name)
     _require(
         "columns" in attack.targets and cut is None,
         bool(adversary.hidden),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -91,6 +92,26 @@ class Cut(View):
         seen = sorted({party for one in self.exchanges for party in one.embeddings} - {self.party})
         return tuple(sorted(place for party in seen for place in self.network.places[party]))
 
+    @property
+    def labeled(self) -> tuple[Float[Tensor, "labeled *own"], Int[Tensor, " labeled"]]:
+        """Its columns of rows whose labels it knows, public ones too; raises `NotApplicable` where it holds none."""
+        if self.own is None or self.party is None:
+            raise NotApplicable("it needs columns of its own, and the server that relays holds none")
+        inputs, labels = [self.own[:0]], [torch.empty(0, dtype=torch.long)]
+        if self.known is not None and self.known_labels is not None:
+            inputs.append(self.own[self.known])
+            labels.append(self.known_labels)
+        if self.auxiliary is not None:
+            inputs.append(self.auxiliary.inputs[..., list(self.network.places[self.party])])
+            labels.append(self.auxiliary.labels)
+        return torch.cat(inputs), torch.cat(labels)
+
+    @property
+    def unlabeled(self) -> Int[Tensor, " unlabeled"]:
+        """The rows whose labels it does not know, of all whose columns it holds."""
+        rows = torch.arange(0 if self.own is None else len(self.own))
+        return rows if self.known is None else rows[~torch.isin(rows, self.known)]
+
     def require_bottom(self, party: int) -> Bottom:
         """The bottom network of a party; raises `NotApplicable` where the adversary has no use of it."""
         if party not in self.bottoms:
@@ -110,6 +131,8 @@ class CutAttack(Attack[Cut], ABC):
     asks: ClassVar[Asks]
     needs: ClassVar[Literal["", "queries", "weights"]] = ""
     """What it must be able to do with the bottom networks of others."""
+    learns_labels: ClassVar[bool] = False
+    """Whether it learns from rows whose labels the adversary knows, its own or public ones."""
 
     @property
     def targets(self) -> frozenset[Kind]:

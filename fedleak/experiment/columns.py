@@ -14,6 +14,7 @@ from fedleak.learning.decision_tree import tree_in
 from fedleak.learning.images import Images
 from fedleak.learning.space import space_of_source
 from fedleak.learning.table import Table as Columned
+from fedleak.settings.adversary import AdversarySettings
 from fedleak.settings.base import Table
 from fedleak.settings.columns import require_nothing_averaged
 from fedleak.settings.federation import PlanSettings
@@ -62,7 +63,7 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
                 f"attacks.{i}: {table['use']} looks at what crosses the cut, and a decision tree is fitted without "
                 "anybody seeing anything; leave it out, or choose another network"
             )
-        require_reach(attack, settings.adversary.bottoms, f"attacks.{i}: {table['use']}")
+        require_reach(attack, settings.adversary, f"attacks.{i}: {table['use']}")
 
 
 def _require_no_cut(attack: CutAttack | None, where: str) -> None:
@@ -73,12 +74,18 @@ def _require_no_cut(attack: CutAttack | None, where: str) -> None:
         )
 
 
-def require_reach(attack: CutAttack, access: str, where: str) -> None:
-    """Raises `ConfigError` for an attack without the use of others' networks that it needs."""
+def require_reach(attack: CutAttack, adversary: AdversarySettings, where: str) -> None:
+    """Raises `ConfigError` for an attack without the use of others' networks, or the labels, that it needs."""
+    access = adversary.bottoms
     if attack.needs and access not in (attack.needs, "weights"):
         enough = f'"{attack.needs}"' + ("" if attack.needs == "weights" else ' or "weights"')
         raise ConfigError(
             f"{where} needs the bottom networks of other parties, and adversary.bottoms is {access}; set it to {enough}"
+        )
+    if attack.learns_labels and not (adversary.known_labels or adversary.auxiliary):
+        raise ConfigError(
+            f"{where} learns from rows whose labels the adversary knows, and it knows none; set "
+            "adversary.known_labels, as in known_labels = 40, or adversary.auxiliary for public rows"
         )
 
 

@@ -1,11 +1,13 @@
 """Own columns: what a holder of a cut says of labels, or of others' columns, by what it holds itself and no more."""
 
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn.functional import one_hot
 
@@ -14,26 +16,34 @@ from fedleak.goals.goal import public_in
 from fedleak.goals.imputer import imputed
 from fedleak.goals.labels import label_frequency
 from fedleak.learning.images import Images
+from fedleak.learning.mixmatch import MixMatch, fresh
+from fedleak.learning.split import Party, held_by
+from fedleak.learning.weights import Weights
+from fedleak.randomness import generator
 
 Array = npt.NDArray[Any]
+Rule = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+"""From labeled rows, their labels, others, and a number of classes to how probable each is for each of the others."""
 FOLDS, NEIGHBORS, RIDGE = 4, 10, 10.0
 """Of the choice among classifiers, of the rows that spread labels, and the penalty of the regression on pixels."""
+MOST = 5000
+"""Rows without labels that classifiers learn from at most."""
 
 
 def labels_by_own_columns(cut: Cut) -> Float[Tensor, "asked classes"] | None:
     """For each row how probable each class is, 0 as -1 and 1 as 1, by a classifier on the holder's own columns.
 
-    It learns from the rows whose labels are known and from public rows: by support vectors, or by labels that spread to
-    the nearest rows, whichever does better in cross-validation. Without labels, or columns, all are as frequent as in
-    public. Source of the second: Zhou et al. 2003, "Learning with local and global consistency".
+    It learns from the rows whose labels are known, public ones too, and from its other rows: by support vectors, by
+    labels that spread to the nearest rows, or by MixMatch on an untrained network of the bottom's architecture,
+    whichever does best in cross-validation. Without labels, or columns, all are as frequent as in public. Sources: Zhou
+    et al. 2003, "Learning with local and global consistency"; Berthelot et al., https://arxiv.org/abs/1905.02249.
     """
     frequency = label_frequency(cut)
     if frequency is None or cut.rows is None:
         return None
-    inputs, labels = _labeled(cut)
-    if cut.own is None or len(torch.unique(labels)) < 2:
+    if cut.own is None or len(torch.unique(cut.labeled[1])) < 2:
         return (2 * frequency - 1).expand(len(cut.rows), -1).clone()
-    return 2 * _classified(inputs, labels, cut.own[cut.asked], len(frequency)) - 1
+    return 2 * _classified(_Question(cut), len(frequency)) - 1
 
 
 def columns_by_own_columns(cut: Cut, rng: Generator) -> Tensor | None:
@@ -53,61 +63,79 @@ def columns_by_own_columns(cut: Cut, rng: Generator) -> Tensor | None:
     return imputed(public, rows, cut.hidden)
 
 
-def _labeled(cut: Cut) -> tuple[Float[Tensor, "labeled *own"], Int[Tensor, " labeled"]]:
-    """Own columns of the rows whose labels are known, and of public ones."""
-    empty = torch.empty(0, dtype=torch.long)
-    if cut.own is None or cut.party is None:
-        return torch.empty(0, 1), empty
-    inputs, labels = [], []
-    if cut.known is not None and cut.known_labels is not None:
-        inputs.append(cut.own[cut.known])
-        labels.append(cut.known_labels)
-    if (public := public_in(cut)) is not None:
-        inputs.append(public.inputs[..., list(cut.network.places[cut.party])])
-        labels.append(public.labels)
-    return (torch.cat(inputs), torch.cat(labels)) if inputs else (cut.own[:0], empty)
+class _Question:
+    """A cut, which is the same question where it is the same object, as it is for all draws of a baseline."""
+
+    def __init__(self, cut: Cut) -> None:
+        self.cut = cut
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Question) and other.cut is self.cut
+
+    def __hash__(self) -> int:
+        return id(self.cut)
 
 
-def _classified(
-    inputs: Float[Tensor, "labeled *own"],
-    labels: Int[Tensor, " labeled"],
-    asked: Float[Tensor, "asked *own"],
-    classes: int,
-) -> Float[Tensor, "asked classes"]:
+@lru_cache(maxsize=1)
+def _classified(question: _Question, classes: int) -> Float[Tensor, "asked classes"]:
     # Imported only here: scikit-learn is slow to import, and goals are looked up by all that speaks of them.
     from sklearn.model_selection import StratifiedKFold
 
-    known, others = inputs.flatten(1).double().numpy(), asked.flatten(1).double().numpy()
-    said, rules = labels.numpy(), (_by_margin, _by_neighbors)
+    cut = question.cut
+    (inputs, labels), others = cut.labeled, _others(cut)
+    rules: list[Rule] = [_by_margin, _by_neighbors, partial(_by_mixmatch, cut)]
     folds = min(FOLDS, int(torch.unique(labels, return_counts=True)[1].min()))
     best = rules[0]
     if folds > 1:
-        right = dict.fromkeys(rules, 0)
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(known, said):
-            unlabeled = np.concatenate([known[test], others])
-            for rule in rules:
-                right[rule] += int((rule(known[train], said[train], unlabeled)[: len(test)] == said[test]).sum())
-        best = max(rules, key=lambda rule: right[rule])
-    return one_hot(torch.from_numpy(best(known, said, others)), classes).float()
+        right = [0] * len(rules)
+        for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(labels, labels):
+            unlabeled = torch.cat([inputs[test], others])
+            for place, rule in enumerate(rules):
+                said = rule(inputs[train], labels[train], unlabeled, classes)[: len(test)]
+                right[place] += int((said.argmax(1) == labels[test]).sum())
+        best = rules[max(range(len(rules)), key=right.__getitem__)]
+    return best(inputs, labels, others, classes)[: len(cut.asked)]
 
 
-def _by_margin(known: Array, labels: Array, unlabeled: Array) -> Array:
+def _others(cut: Cut) -> Float[Tensor, "others *own"]:
+    """Own columns of the rows that are asked about, and behind them of others without known labels."""
+    assert cut.own is not None
+    rest = cut.unlabeled[~torch.isin(cut.unlabeled, cut.asked)]
+    return cut.own[torch.cat([cut.asked, rest[: max(0, MOST - len(cut.asked))]])]
+
+
+def _by_margin(known: Tensor, labels: Tensor, others: Tensor, classes: int) -> Tensor:
     """Support vectors with a Gaussian kernel."""
     from sklearn.svm import SVC
 
-    found: Array = SVC(C=10.0).fit(known, labels).predict(unlabeled)
-    return found
+    found = SVC(C=10.0).fit(_rows(known), labels.numpy()).predict(_rows(others))
+    return one_hot(torch.from_numpy(found), classes).float()
 
 
-def _by_neighbors(known: Array, labels: Array, unlabeled: Array) -> Array:
+def _by_neighbors(known: Tensor, labels: Tensor, others: Tensor, classes: int) -> Tensor:
     """Labels spread from row to row, to the nearest first."""
     from sklearn.semi_supervised import LabelSpreading
 
-    count = min(NEIGHBORS, len(known) + len(unlabeled) - 1)
-    nobody = np.full(len(unlabeled), -1)
+    count = min(NEIGHBORS, len(known) + len(others) - 1)
+    nobody = np.full(len(others), -1)
     spreading = LabelSpreading(kernel="knn", n_neighbors=count, max_iter=200)
-    spreading.fit(np.concatenate([known, unlabeled]), np.concatenate([labels, nobody]))
-    found: Array = spreading.transduction_[len(known) :]
+    spreading.fit(np.concatenate([_rows(known), _rows(others)]), np.concatenate([labels.numpy(), nobody]))
+    return one_hot(torch.from_numpy(spreading.transduction_[len(known) :]), classes).float()
+
+
+def _by_mixmatch(cut: Cut, known: Tensor, labels: Tensor, others: Tensor, classes: int) -> Tensor:
+    """What label inference does with the party's trained network, by one that nobody trained."""
+    assert cut.party is not None
+    rng, network = generator("own columns"), cut.network
+    declared = held_by(Weights.of(network), cut.party)
+    start = {name: value for name, value in declared.parameters.items() if name.startswith(f"bottoms.{cut.party}.")}
+    features = Party(network, cut.party).vectors(declared.buffers)
+    learnt = MixMatch().fit(features, fresh(start, rng), (known, labels), others, classes, rng)
+    return learnt.probabilities(others)
+
+
+def _rows(inputs: Tensor) -> Array:
+    found: Array = inputs.flatten(1).double().numpy()
     return found
 
 

@@ -118,6 +118,14 @@ class Party:
         sent = embedding if sending is None else sending(embedding)
         return _gradients(sent, tracked.parameters, slope, added)
 
+    def vectors(self, buffers: NamedTensors) -> Callable[[NamedTensors, Tensor], Float[Tensor, "batch values"]]:
+        """Its bottom network in eval mode, of parameters and columns; what is embedded of a row in one vector."""
+
+        def embedded(parameters: NamedTensors, own: Tensor) -> Tensor:
+            return self.bottom(Weights(parameters, buffers), own, "eval").flatten(1).float()
+
+        return embedded
+
     def bottom(
         self, weights: Weights, own: Float[Tensor, "batch *own"], mode: Mode
     ) -> Float[Tensor, "batch *embedding"]:
