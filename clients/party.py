@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from fedleak.contracts.at_cut import AtCut
+from fedleak.contracts.tampered import Moved, Moving
 from fedleak.errors import FederationError, NonFiniteError, echo
 from fedleak.federation import wire
 from fedleak.federation.diaries import diary_of
@@ -29,9 +30,8 @@ from fedleak.vault.columns import deposit_columns
 from .client import Client
 from .columns import Columns, columns_of, split_of
 
-HELD, PLACE = "fedleak.party", "fedleak.party-place"
+HELD, PLACE, WEIGHTS = "fedleak.party", "fedleak.party-place", "weights"
 """Records in the client's state: weights and moments, and the last step that is in them."""
-WEIGHTS = "weights"
 PartyT = TypeVar("PartyT", bound="Party")
 
 
@@ -75,7 +75,7 @@ class Held:
 
     weights: Weights
     moments: Mapping[str, NamedTensors] = field(default_factory=dict)
-    """Of the optimizer; its state starts empty each round."""
+    """Of the optimizer, and of tampering; their state starts empty each round."""
     last: Place = field(default_factory=Place)
 
     @classmethod
@@ -101,16 +101,15 @@ class Held:
         )
         context.state[PLACE] = ConfigRecord({"round": self.last.round, "step": self.last.step})
 
-    def stepped(self, gradients: NamedTensors, training: LocalTraining, place: Place) -> "Held":
-        """The same after one step of the optimizer."""
+    def stepped(self, gradients: NamedTensors, training: LocalTraining, place: Place, moved: Moving) -> "Held":
+        """The same after one step of the optimizer, and of who tampers with it."""
         moments = dict(self.moments) if place.step > 1 else {}
         optimizer = Optimizer(training, step=place.step - 1, moments=moments)
-        rate = training.learning_rate if not training.schedule else [*rates(training, place.steps)][place.step - 1]
-        assert rate is not None
+        rate = [*rates(training, place.steps)][place.step - 1]
         at = self.weights.parameters
-        change = optimizer.change(gradients, at, None, rate)
+        change, kept = moved(optimizer.change(gradients, at, None, rate), moments)
         weights = Weights({name: value - change[name] for name, value in at.items()}, self.weights.buffers)
-        return Held(weights=weights, moments=optimizer.moments, last=place)
+        return Held(weights=weights, moments={**optimizer.moments, **kept}, last=place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +216,11 @@ class Party:
                     f"party {self.own}'s gradient for '{name}' is not finite in step {self.place.step} of "
                     f"{self.place.steps}; {stabilizers(self.client.task, 'federation.learning_rate')}"
                 )
-        self.held.stepped(gradients, self.training, self.place).keep(self.context)
+        self.held.stepped(gradients, self.training, self.place, self.moved).keep(self.context)
+
+    def moved(self, change: NamedTensors, kept: Mapping[str, NamedTensors]) -> Moved:  # noqa: ARG002
+        """How far the weights go in place of what the optimizer says; nobody tampers with the active party's."""
+        return change, {}
 
     def begin(self) -> None:
         """Refuses a step that does not follow the last; at the first of a round begins the party's own diary of it."""

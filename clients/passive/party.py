@@ -1,10 +1,12 @@
 """Passive party: holds columns and no labels, sends what its bottom network makes of them, and steps as it is told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from fedleak.contracts.tampered import Moved, moved
 from fedleak.errors import FederationError
 from fedleak.federation import wire
 from fedleak.learning import split
@@ -45,6 +47,10 @@ class PassiveParty(Party):
         self.step(gradients)
         self.write("backward", {})
         return {}
+
+    def moved(self, change: NamedTensors, kept: Mapping[str, NamedTensors]) -> Moved:
+        """What those who tamper make of it."""
+        return moved(self.plan.tampering(), self.own, change, kept)
 
     def _require_passive(self) -> None:
         if self.own == split.ACTIVE:

@@ -1,6 +1,6 @@
 """Tampered: several tamperings, in order, where they run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,10 @@ from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator
 from fedleak.settings.base import Table
 
+Moved = tuple[NamedTensors, dict[str, NamedTensors]]
+"""How far weights go down in a step, and what each tampering keeps, by its place."""
+Moving = Callable[[NamedTensors, Mapping[str, NamedTensors]], Moved]
+KEPT = "tampering-"
 WHERE = "adversary.does"
 """Their place in the user's input."""
 
@@ -32,6 +36,14 @@ def sent_parameters(task: Task, chain: Chain) -> tuple[str, ...]:
     """The parameters that leave clients, in the network's order; `task` is the transformed one."""
     withheld = chain.withheld(task)
     return tuple(name for name in Weights.of(task.network).parameters if name not in withheld)
+
+
+def moved(does: Sequence[Tampering], party: int, change: NamedTensors, kept: Mapping[str, NamedTensors]) -> Moved:
+    """What a step of a passive party's own optimizer becomes in the end."""
+    left = {}
+    for place, one in enumerate(does):
+        change, left[f"{KEPT}{place}"] = one.change(party, change, kept.get(f"{KEPT}{place}", {}))
+    return change, left
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,6 +94,18 @@ class Tampering(Plugin, ABC):
         """The weights that are sent, of those after local training; defenses, a protocol too, act on these."""
         return after
 
+    # Of a party that holds columns.
+
+    def change(self, party: int, change: NamedTensors, kept: NamedTensors) -> tuple[NamedTensors, NamedTensors]:
+        """How far a passive party's weights go down in a step, and what it keeps for the next one.
+
+        `change` is what its own optimizer says, learning rate and momentum in it. What is kept is nothing at the first
+        step of a round, as an optimizer's state is, and nobody else sees it.
+        """
+        return change, kept
+
+    # For scoring.
+
     def hidden(self, standing: Standing) -> Hidden | None:
         """What it hides of the client's, for scoring alone; None: nothing. The same in each round."""
         return None

@@ -188,6 +188,7 @@ def cut_of(
         known_labels=message.truth.labels[known] if len(known) else NOBODY,
         bottoms=reach,
         training=diary.training,
+        tampering=diary.tampering,
     )
     if asks == "columns" and isinstance(space, Table):
         view = _named(view, space)

@@ -20,5 +20,6 @@ def diary_of(plan: FederationPlan, who: Holder, round: int, weights: NamedTensor
         chain=plan.defenses(),
         defense=plan.defense,
         seed=plan.seed,
+        tampering=plan.tampering(),
         weights=weights,
     )

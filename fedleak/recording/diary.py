@@ -19,6 +19,8 @@ from torch import Tensor
 
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.cut import Exchange
+from fedleak.contracts.tampered import built, tables_of
+from fedleak.contracts.tampering import Tampering
 from fedleak.errors import OutputError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.learning.facts import LocalTraining
@@ -89,6 +91,8 @@ class Diary:
     seed: int
     weights: NamedTensors = field(default_factory=dict)
     """What it held when the round began; nothing at the relay."""
+    tampering: tuple[Tampering, ...] = ()
+    """What passive parties do beside training, as whoever does it knows."""
     lines: tuple[Line, ...] = ()
 
     @property
@@ -121,6 +125,7 @@ def begin(folder: Path, diary: Diary) -> None:
         "chain": diary.chain.tables,
         "defense": diary.defense,
         "seed": diary.seed,
+        **({"does": tables_of(diary.tampering)} if diary.tampering else {}),
     }
     stem = folder / diary.stem
     beside(stem, LINES).unlink(missing_ok=True)
@@ -153,6 +158,7 @@ def read_diary(path: Path) -> Diary:
             split=parse_settings(Split, facts["split"]),
             training=LocalTraining.of(facts["training"]),
             chain=Chain.build(tuple(facts["chain"])),
+            tampering=built(facts.get("does", ())),
             weights=tensors,
             lines=tuple(_lines(lines.read_bytes())) if lines.exists() else (),
             **{name: facts[name] for name in ("who", "round", "defense", "seed")},
