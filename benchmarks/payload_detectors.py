@@ -81,7 +81,9 @@ def main() -> None:
     options = parser.parse_args()
     twin, *honest = [trained(options.task, 1000 + seed) for seed in range(options.honest + 1)]
     limits = thresholds(honest, twin)
-    typer.echo("flagged at 1% false alarms:", ", ".join(f"{name} above {limit:.3g}" for name, limit in limits.items()))
+    typer.echo(
+        "flagged at 1% false alarms: " + ", ".join(f"{name} above {limit:.3g}" for name, limit in limits.items())
+    )
     for case in ({}, *CASES):
         does = built((case,)) if case else ()
         models = [trained(options.task, seed, does) for seed in options.seeds]
