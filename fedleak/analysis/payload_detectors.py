@@ -19,8 +19,8 @@ from fedleak.learning.weights import Weights
 
 LOW = 6
 """How many of the lowest bits of a mantissa are looked at together."""
-FEWEST = 30
-"""Values of a parameter below which its distribution says little, so that it is left out."""
+FEWEST = 1000
+"""Values of a parameter below which its distribution says little, so that it is left out where others have more."""
 Score = Callable[[Float[Tensor, " values"], Float[Tensor, " values"]], float]
 """How unlike a twin the values of a parameter are."""
 
@@ -84,7 +84,7 @@ class Finding:
 
 def scores(model: Weights, twin: Weights) -> dict[str, float]:
     """How unlike the twin a model is, by detector."""
-    large = [name for name, value in twin.parameters.items() if value.numel() >= FEWEST]
+    large = [name for name, value in twin.parameters.items() if value.numel() >= FEWEST] or list(twin.parameters)
     return {
         name: max(score(model.parameters[one].flatten(), twin.parameters[one].flatten()) for one in large)
         for name, score in SCORES.items()
