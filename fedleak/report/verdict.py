@@ -199,7 +199,10 @@ def _no_proof(evidence: Evidence, bare: Sequence[Summary]) -> str:
             kinds.setdefault(surely, []).append(plural(evidence.noun(kind_of(summary.group.metric))))
     if not kinds:
         return ""
-    clauses = [f"of the {listed(list(dict.fromkeys(nouns)))}, {surely} beyond guessing was recovered" for surely, nouns in kinds.items()]
+    clauses = [
+        f"of the {listed(list(dict.fromkeys(nouns)))}, {surely} beyond guessing was recovered"
+        for surely, nouns in kinds.items()
+    ]
     return (
         f" {opening('; '.join(clauses))}. That is no proof of safety: other attacks, or the same with more steps, "
         "may get more."
