@@ -17,6 +17,7 @@ from fedleak.evaluation.message import Message
 from fedleak.experiment.access import sees_model
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labeled_attacks
+from fedleak.figures.hidden_columns import collect_hidden
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.figures.representatives import collect_classes, guesses_classes
 from fedleak.learning.batch import Batch
@@ -39,6 +40,9 @@ def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
 
     Where attacks were asked about classes these are the gallery, or a picture of their own beside that of examples.
     """
+    hidden = collect_hidden(folder, campaign)
+    if hidden is not None:
+        return draw(hidden, folder.gallery)
     classes = collect_classes(folder, campaign)
     if classes is None:
         return draw(collect(folder, campaign), folder.gallery)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fedleak.campaign.plan import MessageKey, place_of
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
 from fedleak.contracts.score import Score
@@ -170,7 +171,8 @@ def _cells(
 ) -> Iterator[tuple[tuple[str, str], Saved]]:
     tables = labeled_attacks(point.experiment)
     for row in point.experiment.defenses:
-        again = trained_as(point.experiment, row) != row
+        changed = any("release" in defense.acts_on for defense in Chain.build(row.chain))
+        again = trained_as(point.experiment, row) != row and not changed
         for label in labels:
             if again and looks_at(tables[label]) is Released:
                 continue  # nothing but answers differs, and it asks for none

@@ -9,6 +9,7 @@ from fedleak.evaluation.judges import judges_of
 from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.canonical import attack_tables
+from fedleak.figures.hidden_columns import collect_hidden
 from fedleak.figures.panels import Line, Picture
 from fedleak.figures.representatives import collect_classes, guesses_classes
 from fedleak.formatting import listed, opening
@@ -65,6 +66,16 @@ def classes_of(folder: RunFolder, campaign: Campaign) -> Classes | None:
         note=f"{opening(panel.note)}.",
         judges=tuple(_judges(campaign)),
     )
+
+
+def hidden_of(folder: RunFolder, campaign: Campaign) -> Classes | None:
+    """The pictures of what attacks on a cut give back of images; None where none was asked about their columns."""
+    panel = collect_hidden(folder, campaign)
+    if panel is None:
+        return None
+    rows = tuple(_row(line) for line in panel.lines[:LINES])
+    left_out, note = max(0, len(panel.lines) - LINES), f"{opening(panel.note)}."
+    return Classes(columns=panel.columns, rows=rows, of_weights=False, left_out=left_out, note=note, judges=())
 
 
 def _of_weights(campaign: Campaign) -> bool:

@@ -18,7 +18,7 @@ from fedleak.formatting import counted, listed, plural
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
-from fedleak.report.classes import Classes, classes_of
+from fedleak.report.classes import Classes, classes_of, hidden_of
 from fedleak.report.cohort_size import CohortCurve, cohort_curves
 from fedleak.report.columns import HiddenColumns, hidden_columns
 from fedleak.report.convergence import Curves, curves
@@ -78,6 +78,7 @@ class Page:
     secrets: SecretsFound | None
     watch: Watch | None
     classes: Classes | None
+    hidden_images: Classes | None
     queries: tuple[LeakOverQueries, ...]
     holdings: tuple[Holdings, ...]
     curves: tuple[Curves, ...]
@@ -132,6 +133,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
         classes=classes_of(run.folder, run.campaign),
+        hidden_images=hidden_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),
         holdings=tuple(holdings(files, rows)),
         curves=tuple(curves(files, focus)),
