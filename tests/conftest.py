@@ -157,9 +157,12 @@ class GpuNumbers(TorchDispatchMode):
             return True
         if name in self.COPIES and torch.device(kwargs.get("device") or "meta").type == "cpu":
             return torch.full(there[0].shape, made_up, dtype=kwargs.get("dtype") or there[0].dtype)
-        astray = [value for value in given if value.device.type == "cpu" and value.ndim > 0]
-        whole = name in self.COPIES or (name in self.INDEXED and given[0].is_meta)
-        assert whole or not astray, f"{name} is given {len(there)} tensors on the GPU and {len(astray)} in memory"
+        # A GPU takes indices from memory, but not what is put there.
+        used = tree_leaves((args[0], args[2:])) if name in self.INDEXED and given[0].is_meta else given
+        astray = [value for value in used if isinstance(value, torch.Tensor) and not value.is_meta and value.ndim > 0]
+        assert name in self.COPIES or not astray, (
+            f"{name} is given {len(there)} tensors on the GPU and {len(astray)} in memory"
+        )
         return function(*args, **kwargs)
 
 

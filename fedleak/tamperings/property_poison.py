@@ -81,7 +81,7 @@ class PropertyPoison(Tampering):
                 "or name another property"
             )
         places = torch.randperm(len(examples), generator=rng)[:count]
-        poison = known[torch.randint(len(known), (count,), generator=rng)]
+        poison = known[torch.randint(len(known), (count,), generator=rng)].to(str(examples.inputs.device))
         inputs, labels = examples.inputs.clone(), examples.labels.clone()
         inputs[places], labels[places] = poison.inputs, self.label
         return replace(examples, inputs=inputs, labels=labels)

@@ -8,6 +8,8 @@ import torch
 from fedleak.contracts.at_cut import AT_CUT
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
+from fedleak.contracts.tampered import Tampered, sent_parameters
+from fedleak.contracts.tampering import Standing, tamperings
 from fedleak.errors import ConfigError
 from fedleak.federation.reply import reply
 from fedleak.learning.batch import Batch
@@ -15,7 +17,7 @@ from fedleak.learning.device import asked, computing_on, dealt, require, take
 from fedleak.learning.training import LocalTraining
 from fedleak.randomness import generator, seeded
 from fedleak.settings.task import TaskSettings
-from fedleak.tasks import hardened, weights_of
+from fedleak.tasks import hardened, task_of, weights_of
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "clipping": {"max_norm": 0.1},
@@ -136,6 +138,20 @@ def test_a_client_trains_and_defends_on_its_device(name: str, fake_gpu: Any) -> 
     tensors = [*sent.weights.state_dict().values(), *sent.kept.values()]
     assert {value.device.type for value in tensors} == {"cpu"}
     assert fake_gpu.computed > 50
+
+
+@pytest.mark.parametrize("name", [cls.name for cls in tamperings if cls.by != "party"])
+def test_tampered_code_runs_on_the_client_s_device(name: str, fake_gpu: Any) -> None:
+    """What it reads of the client's share lies in memory, and what it is given to change does not."""
+    with seeded(0):
+        task = task_of("digits-mlp")
+    share = Batch(torch.rand(4, *task.shape, generator=generator(1)), torch.tensor([0, 1, 2, 3]))
+    options = {"property-poison": {"property": "label=1", "rate": 0.5}}
+    does = (tamperings.build(name, options.get(name, {"images": 2})),)
+    standing = Standing(task=task, share=share, sent=sent_parameters(task, Chain()), seed_key=(0,))
+    tampered, training = Tampered(does=does, standing=standing), LocalTraining(batch_size=2, batches=2)
+    sent = reply(task, weights_of(task.network), share, training, Chain(), (0,), device="cuda", tampered=tampered)
+    assert {value.device.type for value in sent.weights.state_dict().values()} == {"cpu"}
 
 
 def test_on_the_processor_tensors_are_not_even_copied() -> None:
