@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fedleak.analysis.payload_detectors import SCORES, findings, low_bits, scores, thresholds
+from fedleak.analysis.payload_detectors import findings, low_bits, scores, thresholds
 from fedleak.errors import ConfigError
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
@@ -30,10 +30,8 @@ def test_a_model_beside_itself_scores_nothing() -> None:
     assert all(value == pytest.approx(0, abs=1e-3) for value in scores(TWIN, TWIN).values())
 
 
-def test_so_many_honest_models_are_flagged_as_are_allowed() -> None:
-    """Of 39 models, the one with the largest score is where the threshold is: at most one of 40 is above."""
-    for name in SCORES:
-        assert not any(scores(one, TWIN)[name] > LIMITS[name] for one in HONEST)
+def test_of_honest_models_that_set_no_threshold_few_are_flagged() -> None:
+    """The largest of 39 scores is the threshold: on average one of 40 others is above."""
     alarms = [one.flagged for seed in range(200, 260) for one in findings(model(seed), TWIN, LIMITS)]
     assert sum(alarms) / len(alarms) < 0.08
 
