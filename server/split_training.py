@@ -74,7 +74,13 @@ class SplitTraining:
             raise lost[0]
 
     def _require_batches(self) -> None:
-        """Refuses, before anything is trained, batches that there are no rows for or BatchNorm cannot normalize."""
+        """Refuses, before anything is trained, batches that there are no rows for or BatchNorm cannot normalize.
+
+        And more known labels than leave a row to ask about.
+        """
+        known, count = self.plan.adversary.known_labels, self.counts[wire.TRAIN]
+        if known >= count:
+            raise ConfigError(f"adversary.known_labels: the parties have {count} rows, got {known}; lower it")
         for round in (1 - self.plan.model.trained_rounds, 1, self.plan.rounds):
             rows, training = self._rows(round, self.plan.training(round).training())
             require_values_to_normalize(self.plan.public_task(), len(rows), training)

@@ -225,7 +225,7 @@ OF_PROPERTIES = [cls for cls in shipped(metrics) if cls.compares == "properties"
 OF_SHARES = [cls for cls in OF_PROPERTIES if not cls.of_catalogue]
 OF_SECRETS = [cls for cls in shipped(metrics) if cls.compares == "secrets"]
 OF_PAYLOADS = [cls for cls in shipped(metrics) if cls.compares == "payload"]
-OTHERS = (*OF_CLASSES, *OF_COLUMNS, *OF_SHARES, *OF_SECRETS, *OF_PAYLOADS)
+OTHERS = (*OF_CLASSES, *OF_COLUMNS, *OF_PIXELS, *OF_SHARES, *OF_SECRETS, *OF_PAYLOADS)
 OF_MESSAGES = [cls for cls in shipped(metrics) if cls not in OTHERS]
 
 

@@ -83,11 +83,21 @@ class Sender:
         draw = int(torch.randint(2**62, (), generator=rng))
         return self.defense.at_cut.embeddings(embeddings, torch.arange(len(embeddings)), ("own draws", draw))
 
+    def expected(self, embeddings: Float[Tensor, "batch *embedding"]) -> Float[Tensor, "batch *embedding"]:
+        """The same in the mean, as a differentiable function of them."""
+        return self.defense.at_cut.expected(embeddings)
+
     def noise_variance(self, rng: Generator) -> float:
-        """Of a number that it sends, measured on draws of the adversary's own; 0: it sends what its network says."""
+        """Of a number that it sends, measured by draws of the adversary's own on public examples; 0: there is no noise.
+
+        Without public examples on what it sent, which has noise already.
+        """
         if not self.defended:
             return 0.0
-        return float((self.protected(self.embeddings, rng) - self.embeddings).square().mean())
+        clean = self.embeddings
+        if self.public is not None and len(self.public) >= len(clean):
+            clean = self.embed(self.public[: len(clean)]).detach()
+        return float((self.protected(clean, rng) - self.expected(clean)).square().mean())
 
 
 @dataclass(frozen=True)

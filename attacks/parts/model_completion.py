@@ -1,8 +1,9 @@
 """Model completion: a fresh head on a party's own bottom network, trained on the few labels that it knows."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from torch import Generator
 
 from fedleak.contracts.cut import Asks, Cut, CutAttack, Seat
@@ -11,6 +12,7 @@ from fedleak.errors import NotApplicable
 from fedleak.learning.mixmatch import MixMatch
 from fedleak.learning.split import Party, held_by
 from fedleak.learning.weights import Weights
+from fedleak.settings.base import Amount, Count, Rate
 
 FEWEST = 2
 """Rows without known labels, as BatchNorm needs them."""
@@ -23,16 +25,17 @@ class ModelCompletion(CutAttack):
     seats: ClassVar[frozenset[Seat]] = frozenset({"passive"})
     asks: ClassVar[Asks] = "labels"
     learns_labels: ClassVar[bool] = True
-    steps: int = 150
-    batch: int = 32
-    learning_rate: float = 4e-3
-    bottom_rate: float = 0.0
+    steps: Count = 150
+    batch: Annotated[int, Field(ge=2)] = 32
+    """Rows of a step with labels, and as many without; BatchNorm needs two."""
+    learning_rate: Rate = 4e-3
+    bottom_rate: Amount = 0.0
     """The bottom network's, as a share of the head's. 1: both are trained alike, as in the paper; 0: only the head."""
-    temperature: float = 0.5
-    alpha: float = 0.75
-    unlabeled_weight: float = 50.0
-    copies: int = 2
-    noise: float = 0.1
+    temperature: Rate = 0.5
+    alpha: Rate = 0.75
+    unlabeled_weight: Amount = 50.0
+    copies: Count = 2
+    noise: Amount = 0.1
 
     def reconstruct(self, observation: Cut, rng: Generator) -> Reconstruction:
         inputs, labels = observation.labeled

@@ -1,6 +1,6 @@
 """Regularised likelihood: columns that a known bottom network turns into what was sent."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -56,7 +56,9 @@ class RegularisedLikelihood(CutInversion):
 
     def invert(self, sender: Sender, rng: Generator) -> Inverted:
         require_continuous(sender.space, "descent to columns")
-        variance = sender.noise_variance(rng) if self.adaptive else 0.0
+        if not self.adaptive:
+            sender = replace(sender, defense=Chain())
+        variance = sender.noise_variance(rng)
         objective, start = self._posterior(sender, variance) if variance else self._likelihood(sender)
         found = Matching(optimizer=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
         return _inverted(found)
@@ -145,8 +147,8 @@ class _OfSender(Objective):
         return False
 
     def unexplained(self, inputs: Float[Tensor, "asked *own"]) -> Float[Tensor, "asked *embedding"]:
-        """What was sent minus what the network says."""
-        rest: Tensor = self.sender.embeddings - self.sender.embed(inputs)
+        """What was sent minus what is sent of them in the mean."""
+        rest: Tensor = self.sender.embeddings - self.sender.expected(self.sender.embed(inputs))
         return rest
 
 

@@ -36,6 +36,12 @@ class AtCut:
                 )
         return sent
 
+    def expected(self, sent: Float[Tensor, "batch *embedding"]) -> Float[Tensor, "batch *embedding"]:
+        """What a passive party sends in the mean, as a differentiable function of what its network says."""
+        for defense in acting_on(self.defenses, "embedding"):
+            sent = torch.stack([defense.expected_embedding(one) for one in sent])
+        return sent
+
     def penalty(
         self, inputs: Float[Tensor, "batch *own"], embedding: Float[Tensor, "batch *embedding"]
     ) -> Float[Tensor, ""] | None:

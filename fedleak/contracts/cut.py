@@ -12,7 +12,7 @@ from torch import Tensor
 from fedleak.contracts.attack import Attack
 from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.view import View
-from fedleak.errors import NotApplicable
+from fedleak.errors import ConfigError, NotApplicable
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.split import SplitNetwork
 from fedleak.learning.weights import NamedTensors
@@ -137,6 +137,13 @@ class CutAttack(Attack[Cut], ABC):
     @property
     def targets(self) -> frozenset[Kind]:
         return frozenset({"columns"})
+
+
+def require_seat(attack: CutAttack, seat: Seat) -> None:
+    """Raises `ConfigError` for an attack from where it is none, as on labels by the party that has them."""
+    if seat not in attack.seats or (attack.asks == "labels" and seat == "active"):
+        can = " or ".join(sorted(attack.seats - ({"active"} if attack.asks == "labels" else set())))
+        raise ConfigError(f"{attack.name} is run from the seat of {can}, and this is the diary of {seat}")
 
 
 def cut_attack_in(attack: object) -> CutAttack | None:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
 from fedleak.contracts.operator_side import OperatorSide
-from fedleak.contracts.party_side import PartySide
+from fedleak.contracts.party_side import KnownAtCut, PartySide
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.private_inference import OperatorSight
 from fedleak.contracts.proof import PrivacyProof
@@ -122,7 +122,7 @@ class ClientSide:
         return dense_bytes(sent.tensors)
 
 
-class AdversaryKnowledge:
+class AdversaryKnowledge(KnownAtCut):
     """What an attacker may know: what can be said about what went in, from what came out."""
 
     adaptive_strategy: ClassVar[str] = ""

@@ -32,3 +32,11 @@ class PartySide:
         The active party's own gradient stays the plain one. Each party is sent what has draws of its own.
         """
         return slope
+
+
+class KnownAtCut:
+    """What whoever knows a defense at the cut can say of what it sends."""
+
+    def expected_embedding(self, sent: Float[Tensor, "*embedding"]) -> Float[Tensor, "*embedding"]:
+        """`embedding` of one example as a differentiable function of it alone; its mean, where it is random."""
+        return sent

@@ -31,9 +31,13 @@ class CutNoise(Defense):
     max_norm: Annotated[float, Field(gt=0)] | None = None
     """Greatest Euclidean norm of an embedding before the noise; None: no bound, as in the paper."""
 
-    def embedding(self, sent: Float[Tensor, "*embedding"], rng: Generator) -> Float[Tensor, "*embedding"]:
+    def expected_embedding(self, sent: Float[Tensor, "*embedding"]) -> Float[Tensor, "*embedding"]:
         if self.max_norm is not None and (norm := sent.norm()) > self.max_norm:
             sent = sent * (self.max_norm / norm)
+        return sent
+
+    def embedding(self, sent: Float[Tensor, "*embedding"], rng: Generator) -> Float[Tensor, "*embedding"]:
+        sent = self.expected_embedding(sent)
         if self.scale == 0:
             return sent
         magnitude = torch.empty(sent.shape, dtype=sent.dtype).exponential_(generator=rng)

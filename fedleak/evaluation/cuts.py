@@ -187,7 +187,7 @@ def cut_of(
         known=known,
         known_labels=message.truth.labels[known] if len(known) else NOBODY,
         bottoms=reach,
-        training=diary.training,
+        training=diary.training.hiding(adversary.unknown),
         tampering=diary.tampering,
     )
     if asks == "columns" and isinstance(space, Table):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fedleak.contracts.attack import Attack
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.cut import Cut, cut_attack_in
+from fedleak.contracts.cut import Cut, cut_attack_in, require_seat
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
@@ -57,6 +57,7 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
     if isinstance(message, CutMessage):
         if cutting is None:
             raise ConfigError(f"{attack.name} looks at {LOOKS_AT[attack.sees]}, and {message.path} is a diary")
+        require_seat(cutting, message.seat)
         public = public_examples(message.source, terms.adversary.auxiliary, terms.adversary.lacks)
         return cut_of(message, cutting.asks, terms.adversary, public, terms.chain)
     recording, adversary = message.recording, terms.adversary

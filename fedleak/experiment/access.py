@@ -54,7 +54,9 @@ def cut_attack_of(table: Table) -> CutAttack | None:
 def seats_of(table: Table) -> frozenset[Seat]:
     """From where an attack on a cut can be run."""
     attack = cut_attack_of(table)
-    return frozenset() if attack is None else attack.seats
+    if attack is None:
+        return frozenset()
+    return attack.seats - {"active"} if attack.asks == "labels" else attack.seats  # who has the labels asks for none
 
 
 def targets_of(table: Table) -> frozenset[Kind]:

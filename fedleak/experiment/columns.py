@@ -63,6 +63,11 @@ def require_columns(settings: PlanSettings, tables: Sequence[Table], chains: Map
                 f"attacks.{i}: {table['use']} looks at what crosses the cut, and a decision tree is fitted without "
                 "anybody seeing anything; leave it out, or choose another network"
             )
+        if attack.asks == "labels" and task.criterion.several_labels:
+            raise ConfigError(
+                f"attacks.{i}: {table['use']} guesses one label of each row, and rows of '{task.name}' have several; "
+                "leave it out, or choose another task"
+            )
         require_reach(attack, settings.adversary, f"attacks.{i}: {table['use']}")
 
 

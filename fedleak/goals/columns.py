@@ -155,6 +155,8 @@ def _values(metric: ColumnMetric, guess: Tensor, answer: Answer) -> Measured:
     """Of a table, or of labels, which are a category."""
     assert answer.challenge is not None
     challenge, rows = answer.challenge, answer.challenge.candidates
+    if not len(rows):
+        return Measured(reason="no row was asked about: all that were seen are known", fits=False)
     if answer.places:
         return Measured(reason=f"{metric.name} is of tables, and images are hidden", fits=False)
     if answer.hides_labels:

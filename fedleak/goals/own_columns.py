@@ -79,21 +79,22 @@ class _Question:
 @lru_cache(maxsize=1)
 def _classified(question: _Question, classes: int) -> Float[Tensor, "asked classes"]:
     # Imported only here: scikit-learn is slow to import, and goals are looked up by all that speaks of them.
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
     cut = question.cut
     (inputs, labels), others = cut.labeled, _others(cut)
-    rules: list[Rule] = [_by_margin, _by_neighbors, partial(_by_mixmatch, cut)]
-    folds = min(FOLDS, int(torch.unique(labels, return_counts=True)[1].min()))
-    best = rules[0]
-    if folds > 1:
-        right = [0] * len(rules)
-        for train, test in StratifiedKFold(folds, shuffle=True, random_state=0).split(labels, labels):
-            unlabeled = torch.cat([inputs[test], others])
-            for place, rule in enumerate(rules):
-                said = rule(inputs[train], labels[train], unlabeled, classes)[: len(test)]
-                right[place] += int((said.argmax(1) == labels[test]).sum())
-        best = rules[max(range(len(rules)), key=right.__getitem__)]
+    rules: list[Rule] = [_by_neighbors, _by_margin, partial(_by_mixmatch, cut)]  # of those as good, the first
+    folds, right = min(FOLDS, int(torch.unique(labels, return_counts=True)[1].min())), [0] * len(rules)
+    kind = StratifiedKFold if folds > 1 else KFold  # where a class has one row, it is in no fold but its own
+    splits = kind(folds if folds > 1 else min(FOLDS, len(labels)), shuffle=True, random_state=0)
+    for train, test in splits.split(labels, labels):
+        if len(torch.unique(labels[train])) < 2:
+            continue
+        unlabeled = torch.cat([inputs[test], others])
+        for place, rule in enumerate(rules):
+            said = rule(inputs[train], labels[train], unlabeled, classes)[: len(test)]
+            right[place] += int((said.argmax(1) == labels[test]).sum())
+    best = rules[max(range(len(rules)), key=right.__getitem__)]
     return best(inputs, labels, others, classes)[: len(cut.asked)]
 
 

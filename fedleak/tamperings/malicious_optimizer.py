@@ -10,6 +10,7 @@ from fedleak.contracts.tampering import PublicTerms, Tampering, tamperings
 from fedleak.errors import ConfigError
 from fedleak.learning.split import ACTIVE
 from fedleak.learning.weights import NamedTensors
+from fedleak.settings.base import Amount, Rate
 
 
 @tamperings.register("malicious-optimizer")
@@ -29,12 +30,14 @@ class MaliciousOptimizer(Tampering):
     deed: ClassVar = "makes the steps of its own network larger wherever they keep their sign"
     parties: tuple[int, ...] = ()
     """Who does it, by number; none: all but the active one."""
-    gamma: float = 1.0
-    least: float = 1.0
-    most: float = 5.0
+    gamma: Amount = 1.0
+    least: Rate = 1.0
+    most: Rate = 5.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.least <= self.most:
+        if len(set(self.parties)) < len(self.parties):
+            raise ConfigError(f"malicious-optimizer: expected each party once, got {list(self.parties)}")
+        if self.least > self.most:
             raise ConfigError(
                 f"malicious-optimizer: expected factors 0 < least <= most, got least = {self.least:g} and most = "
                 f"{self.most:g}"
@@ -56,4 +59,5 @@ class MaliciousOptimizer(Tampering):
 
     def _factor(self, step: Tensor, last: Tensor) -> Tensor:
         ratio = torch.where(last == 0, 0.0, step / last)
-        return (1 + self.gamma * ratio).clamp(self.least, self.most)
+        factor: Tensor = (1 + self.gamma * ratio).clamp(self.least, self.most)
+        return factor

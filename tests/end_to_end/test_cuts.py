@@ -96,3 +96,28 @@ def test_a_diary_is_attacked_on_its_own(whole: RunFolder) -> None:
         said = CliRunner().invoke(app, ["attack", str(diary), *wrong])
         assert said.exit_code == 2
         assert sentence in " ".join(said.output.split())
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"attacks": [{"use": "passive-labels", "steps": 0}]}, "steps: expected greater than or equal to 1, got 0"),
+        ({"attacks": [{"use": "passive-labels", "batch": 1}]}, "batch: expected greater than or equal to 2, got 1"),
+        ({"adversary": {"known_labels": 5000, "auxiliary": 0}}, "the parties have 1079 rows, got 5000; lower it"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_trained(tmp_path: Path, changed: Any, sentence: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(tomli_w.dumps({**TREE, **changed}))
+    said = CliRunner().invoke(app, ["run", str(path), "--out", str(tmp_path / "out")])
+    assert said.exit_code == 2, said.output
+    assert sentence in " ".join(said.output.split())
+
+
+def test_the_active_party_is_asked_for_no_labels_and_a_seat_must_fit(whole: RunFolder) -> None:
+    diary = next((whole.root / "recordings").rglob("round-0001/active.json"))
+    said = CliRunner().invoke(app, ["attack", str(diary), "--use", "direct-labels"])
+    assert said.exit_code == 2
+    assert "direct-labels is run from the seat of passive or relay, and this is the diary of active" in " ".join(
+        said.output.split()
+    )

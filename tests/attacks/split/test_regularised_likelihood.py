@@ -1,5 +1,7 @@
 """Regularised likelihood: what a bottom keeps of columns comes back; what it loses, or noise covers, is the prior."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -111,6 +113,21 @@ def attack_variance(view, scale):
     measured = sender_of(view, 1, rng).noise_variance(rng)
     assert measured == pytest.approx(2 * scale**2, rel=0.5)
     return measured
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.001])
+def test_a_bound_alone_is_no_protection_from_who_knows_it(scale):
+    """Embeddings that are scaled down say the same of the columns but for their length."""
+    public, truth = examples(50, 8), examples(6, 9)
+    bottoms, chain = [linear(2, 2), linear(8, 16)], Chain((CutNoise(scale=scale, max_norm=0.5),))
+    view = cut_of_bottoms(bottoms, PLACES, truth, public=public, chain=chain)
+    prior = (public.mean(0)[..., 1:] - truth[..., 1:]).square().mean()
+    knowing, plain = (
+        (guessed(replace(ATTACK, steps=400, adaptive=adaptive), view) - truth[..., 1:]).square().mean()
+        for adaptive in (True, False)
+    )
+    assert knowing < 0.5 * prior
+    assert knowing < plain
 
 
 def test_much_noise_leaves_the_prior_and_who_ignores_it_does_worse():

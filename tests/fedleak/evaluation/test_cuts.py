@@ -65,3 +65,9 @@ def test_known_labels_are_of_all_classes_and_asked_of_no_more(look):
     assert len(challenge.candidates) == len(view.asked)
     with pytest.raises(ConfigError, match=r"adversary\.known_labels: the parties have 1079 rows, got 2000; lower it"):
         look(1, "labels", known_labels=2000)
+
+
+def test_what_is_unknown_of_training_is_not_told(look):
+    view, _ = look(1, "labels", unknown=["learning_rate", "mode"])
+    assert (view.training.learning_rate, view.training.mode) == (None, None)
+    assert look(1, "labels")[0].training.learning_rate == 0.1

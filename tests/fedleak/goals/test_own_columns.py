@@ -93,3 +93,12 @@ def test_who_knows_nothing_says_what_is_frequent(cut):
     said = labels_by_own_columns(nothing)
     assert said is not None
     assert torch.allclose(said, torch.full_like(said, -0.8))
+
+
+@pytest.mark.parametrize("name", ["_by_margin", "_by_neighbors"])
+def test_a_class_of_one_row_does_not_end_the_choice(cut, truth, monkeypatch, name):
+    """With 15 labels of ten classes half of these have one row: whichever rule is better by the others is taken."""
+    few = replace(cut, known=torch.arange(15), known_labels=truth[:15])
+    for other in {"_by_margin", "_by_neighbors", "_by_mixmatch"} - {name}:
+        monkeypatch.setattr(own_columns, other, always_the_first)
+    assert accuracy(few, truth) > 0.5
