@@ -9,6 +9,7 @@ from torch import nn
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.private_inference import PrivateEvaluation
 from fedleak.defenses.parts.dense import ACTIVATIONS
+from fedleak.defenses.parts.mpc_party import MASK
 from fedleak.defenses.parts.network_steps import Affine, affine_maps, require_size, segments, widths
 from fedleak.defenses.parts.private_inference import PrivateInference
 from fedleak.defenses.parts.secret_sharing import SharedEvaluation, require_mpyc, threshold_of
@@ -27,9 +28,10 @@ class MPCInference(PrivateInference):
     """Answers shares of a query with shares of its scores, which several operators compute together (BGW, by MPyC).
 
     The user shares out a query after Shamir and joins the scores; operators multiply shares and truncate fixed-point
-    numbers over loopback, in processes of their own, and open nothing. What they follow is the protocol (semi-honest).
-    The softmax is the user's. Fewer than half of the operators together learn nothing, so two would each hold the
-    secret itself and are refused. https://github.com/lschoe/mpyc
+    numbers over loopback, in processes of their own. They open masked values alone, under MPyC's security parameter of
+    30 bits. What they follow is the protocol (semi-honest). The softmax is the user's. Fewer than half of the operators
+    together learn no more than these say, so two would each hold the secret itself and are refused.
+    https://github.com/lschoe/mpyc
     """
 
     paper: ClassVar = "https://doi.org/10.1145/62212.62213"
@@ -55,9 +57,10 @@ class MPCInference(PrivateInference):
         alone = "one operator" if together == 1 else f"any {together} operators"
         held = "" if self.share_model else "; each operator has the model"
         return (
-            f"it hides {what} from {alone} of {self.parties} as long as all follow the protocol; {together + 1} "
-            "together read everything, and nothing is hidden from the user, who joins every confidence: an attack that "
-            "asks gets what it would get without, and operators can refuse, round or detect nothing but count requests"
+            f"it hides {what} from {alone} of {self.parties} as long as all follow the protocol, and opens "
+            f"masked values alone (under MPyC's security parameter of {MASK} bits, for numbers below 2**35); "
+            f"{together + 1} together read everything, and nothing is hidden from the user, who joins every "
+            "confidence: an attack that asks gets what it would get without, and operators can refuse, round or detect nothing but count requests"
             f"{held}; {self.really}"
         )
 

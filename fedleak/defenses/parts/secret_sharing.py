@@ -1,6 +1,7 @@
 """A network on secret shares by MPyC: a user who shares inputs out, and parties in processes of their own."""
 
 import json
+import os
 import secrets
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -82,7 +84,7 @@ class SharedEvaluation(PrivateEvaluation):
         self._maps = [
             [split(one.weight.T, parties, of_model), split(one.bias[None], parties, of_model)] for one in maps
         ]
-        self._model_bytes = SHARE_BYTES * parties * sum(one.weight.size + one.bias.size for one in maps)
+        self._once = SHARE_BYTES * parties * sum(one.weight.size + one.bias.size for one in maps)
 
     def scores(self, inputs: Float[Tensor, "asked *shape"]) -> tuple[Float64[Tensor, "asked classes"], Cost]:
         threshold, started = threshold_of(self._parties), time.process_time()
@@ -98,6 +100,7 @@ class SharedEvaluation(PrivateEvaluation):
         before = time.process_time() - started
         answers = together(jobs, self._timeout)
         started = time.process_time()
+        once, self._once = self._once, 0  # the same shares each time, which operators keep
         scores = joined([np.array(one["shares"], dtype=object) for one in answers[: threshold + 1]])
         after = time.process_time() - started
         return torch.from_numpy(scores), Cost(
@@ -106,7 +109,7 @@ class SharedEvaluation(PrivateEvaluation):
             uploaded=SHARE_BYTES * sum(one.size for one in shared),
             downloaded=SHARE_BYTES * self._parties * scores.size,
             between=sum(one["sent"] for one in answers),
-            once=self._model_bytes,
+            once=once,
         )
 
 
@@ -114,21 +117,30 @@ def together(jobs: Sequence[dict[str, Any]], timeout: float = TIMEOUT) -> list[d
     """What each party says of its job; raises `FedleakError` where one dies or takes too long, and ends the others."""
     places = [f"127.0.0.1:{port}" for port in free_ports(len(jobs))]
     where = [word for place in places for word in ("-P", place)]
-    processes = [
-        subprocess.Popen(
+    told = {"parent": os.getpid(), "timeout": timeout}
+    processes: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as started:
+        try:
+            for number in range(len(jobs)):
+                processes.append(started.enter_context(_party(where, number)))
+            return _said(processes, [json.dumps({**job, **told}).encode() for job in jobs], timeout)
+        finally:
+            for process in processes:
+                process.kill()
+
+
+def _party(where: Sequence[str], number: int) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
             [sys.executable, "-P", str(PARTY), "--no-log", *where, "-I", str(number)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for number in range(len(jobs))
-    ]
-    try:
-        return _said(processes, [json.dumps(job).encode() for job in jobs], timeout)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+    except OSError as error:
+        raise FedleakError(
+            f"mpc-inference: party {number} could not be started ({error.strerror}); the others were ended"
+        ) from error
 
 
 def _said(

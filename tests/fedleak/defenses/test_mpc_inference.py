@@ -95,6 +95,7 @@ def test_what_needs_to_see_cannot_be_chained_with_it():
 def test_it_says_from_how_many_operators_it_hides_what():
     assert "hides queries, answers and model from one operator of 3" in MPCInference().caveat
     assert "2 together read everything" in MPCInference().caveat
+    assert "opens masked values alone (under MPyC's security parameter of 30 bits" in MPCInference().caveat
     five = MPCInference(parties=5, share_model=False).caveat
     assert "hides queries from any 2 operators of 5" in five
     assert "each operator has the model" in five

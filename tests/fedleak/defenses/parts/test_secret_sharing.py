@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -59,11 +60,15 @@ def test_parties_compute_the_network_and_two_of_them_have_nothing_to_tell_each_o
     first, last = MAPS
     hidden = INPUTS.flatten(1).double().numpy() @ first.weight.T + first.bias
     acted = hidden**2 if activation == "square" else np.maximum(hidden, 0)
-    scores, cost = SharedEvaluation(MAPS, activation, parties, timeout=120.0).scores(INPUTS)
+    evaluation = SharedEvaluation(MAPS, activation, parties, timeout=120.0)
+    scores, cost = evaluation.scores(INPUTS)
     assert scores.numpy() == pytest.approx(acted @ last.weight.T + last.bias, abs=1e-3)
     assert (cost.between > 0) == (parties > 2), "shares of degree 0 are never exchanged: they are the numbers"
     assert (cost.answers, cost.uploaded, cost.downloaded) == (2, 16 * parties * 10, 16 * parties * 4)
     assert cost.once == 16 * parties * (4 * 5 + 4 + 2 * 4 + 2)
+    again, more = evaluation.scores(INPUTS[:1])
+    assert again.numpy() == pytest.approx(scores[:1].numpy(), abs=1e-3)
+    assert more.once == 0, "operators keep their shares of the model"
 
 
 def party(folder: Path, text: str) -> Path:
@@ -105,3 +110,19 @@ def test_without_mpyc_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpyc", None)
     with pytest.raises(ConfigError, match=r'it needs MPyC.*pip install "fedleak\[multiparty\]"'):
         require_mpyc("it")
+
+
+def test_a_party_that_cannot_be_started_is_a_sentence_and_ends_the_others(tmp_path, monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def second_fails(*words, **options):
+        if started:
+            raise OSError(12, "Cannot allocate memory")
+        started.append(popen(*words, **options))
+        return started[0]
+
+    monkeypatch.setattr(secret_sharing, "PARTY", party(tmp_path, "time.sleep(60)"))
+    monkeypatch.setattr(subprocess, "Popen", second_fails)
+    with pytest.raises(FedleakError, match=r"party 1 could not be started \(Cannot allocate memory\)"):
+        together([{}, {}, {}], timeout=50.0)
+    assert started[0].returncode is not None
