@@ -60,7 +60,8 @@ class MPCInference(PrivateInference):
             f"it hides {what} from {alone} of {self.parties} as long as all follow the protocol, and opens "
             f"masked values alone (under MPyC's security parameter of {MASK} bits, for numbers below 2**35); "
             f"{together + 1} together read everything, and nothing is hidden from the user, who joins every "
-            "confidence: an attack that asks gets what it would get without, and operators can refuse, round or detect nothing but count requests"
+            "confidence: an attack that asks gets what it would get without, and operators can refuse, round or detect "
+            "nothing but count requests"
             f"{held}; {self.really}"
         )
 
