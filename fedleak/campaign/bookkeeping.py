@@ -159,15 +159,16 @@ class Bookkeeping:
         """Enters messages and failures of one section, by round and sender; returns its cells that are left to run."""
         number, point = section[0], self.campaign.points[section[0]]
         defense = next(row for row in point.experiment.defenses if row.name == section[1])
-        choice = self.choice
-        cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, federated.messages, choice))
+        choice, twin = self.choice, self.clean.get(federation.twin)
+        known = federated.messages, choice, None if twin is None else twin.messages
+        cells = _by_message(cells_of(self.campaign, number, self.folder.root, defense, *known))
         failed, others = _by_round(federated.failures, point.experiment)
         reasons = {**federated.unsent, **{message: failure.reason for message, failure in failed.items()}}
         messages = sorted({*federated.messages, *reasons}, key=order_of)
         cells_on = (len(choice.labels(self.campaign, point, defense.name, message)) for message in messages)
         self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, federation.records, choice)
         left_models = tested_releases(self.folder, point, defense, federated)
-        clean = good_for(self.folder, point.untampered, defense, self.clean.get(federation.twin))
+        clean = good_for(self.folder, point.untampered, defense, twin)
         self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models, clean))
         left: list[Cell] = []
         for message in messages:
@@ -198,8 +199,7 @@ class Bookkeeping:
 
     def _enter_failure(self, section: Section, message: MessageKey, reason: str) -> None:
         """Rows without a figure, for a message that was not sent."""
-        number, defense = section
-        point = self.campaign.points[number]
+        point, defense = self.campaign.points[section[0]], section[1]
         tables = labeled_attacks(point.experiment)
         for label in self.choice.labels(self.campaign, point, defense, message):
             place = place_of(point, defense, message, label, algorithm_of(tables[label]))

@@ -32,7 +32,7 @@ class Cell:
     chain: tuple[Table, ...] = ()
     """The defenses as they act in the run, those of answers too."""
     twin: str | None = None
-    """The federation, by its folder, that ran beside it with clean code."""
+    """The federation, by its folder, of clean code, where a payload is looked for in that too."""
     address: str
 
     @property

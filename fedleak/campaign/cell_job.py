@@ -110,10 +110,10 @@ def _rows(
 
 
 def _no_access(cell: Cell, observation: View, *seed_key: object) -> list[Reconstruction]:
-    """The same knowledge with nothing of what is seen: where code tampered, what the attack reads in the clean twin."""
-    attack = attacks.from_table(cell.table)
-    if cell.twin is None or not attack.reads:
+    """The same knowledge with nothing of what is seen: of a payload, what the attack reads in the clean twin."""
+    if cell.twin is None:
         return adversary.baselines(observation, *seed_key)
+    attack = attacks.from_table(cell.table)
     message = Message.of(cell.folder, replace(cell.place, federation=cell.twin))
     try:
         honest, _ = views.observe(message, cell.terms, attack)

@@ -13,7 +13,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.cut import Cut
 from fedleak.contracts.observation import Observation
-from fedleak.experiment.access import compares_versions, looks_at, seats_of, sees_model
+from fedleak.experiment.access import compares_versions, looks_at, reads_payload, seats_of, sees_model
 from fedleak.experiment.campaign import Campaign, Point, distinct
 from fedleak.experiment.canonical import (
     acting_tables,
@@ -160,11 +160,13 @@ def cells_of(
     row: NamedDefense,
     messages: Mapping[MessageKey, str],
     choice: Choice = UNTUNED,
+    honest: Mapping[MessageKey, str] | None = None,
 ) -> list[Cell]:
     """The cells of one point under one defense, in the order of the results: by message, then attack.
 
     `messages` have a digest of what was recorded, which is part of the cell's address; those of all messages are where
-    an attack wants more than its own.
+    an attack wants more than its own, as one on a cut does, where others' networks are in their diaries. Those of the
+    clean twin, `honest`, are part of it where the attack's payload is looked for in them too.
     """
     point = campaign.points[number]
     experiment = point.experiment
@@ -174,7 +176,10 @@ def cells_of(
     unsaid = set() if adversary.explanations else {"explanations"}  # as before there were any
     common = (federation, experiment.metrics, adversary.model_dump(mode="json", exclude=unsaid), chain)
     every = list(messages.values())
-    more = {label: [every] if attacks.from_table(table).requires else [] for label, table in tables.items()}
+    wide = {label for label, one in tables.items() if looks_at(one) is Cut or attacks.from_table(one).requires}
+    read = {label for label, one in tables.items() if reads_payload(one)} if point.twin else set()
+    beside = list((honest or {}).values())
+    more = {label: [every] * (label in wide) + [beside] * (label in read) for label in tables}
     return [
         Cell(
             root=root,
@@ -184,7 +189,7 @@ def cells_of(
             metrics=experiment.metrics,
             adversary=adversary,
             chain=chain,
-            twin=point.twin,
+            twin=point.twin if label in read else None,
             address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()

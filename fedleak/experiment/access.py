@@ -11,6 +11,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.contracts.tampering import tamperings
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError, NotApplicable
 from fedleak.experiment.explanations import require_explanations
@@ -57,6 +58,14 @@ def seats_of(table: Table) -> frozenset[Seat]:
     if attack is None:
         return frozenset()
     return attack.seats - {"active"} if attack.asks == "labels" else attack.seats  # who has the labels asks for none
+
+
+def reads_payload(table: Table) -> bool:
+    """Whether an attack reads what code hid in a model: of an honest one it reads as well as anybody who only guesses.
+
+    An attack on what tampering did to training finds its target without it too, so that an honest model gives it away.
+    """
+    return any(tamperings.get(name).leaves == "payload" for name in attacks.from_table(table).reads)
 
 
 def targets_of(table: Table) -> frozenset[Kind]:

@@ -77,3 +77,14 @@ def test_a_tampered_update_follows_from_what_its_client_held(tmp_path: Path) -> 
     recorded = {**TREE, "adversary": {"does": [{"use": "lsb-encoding", "images": 6}]}, "attacks": []}
     assert run(parse_campaign(recorded), tmp_path / "run").problems == ()
     assert {check.verdict for check in verify(tmp_path / "run")} == {"agrees", "released", "masked"}
+
+
+@pytest.mark.slow
+def test_labels_leak_without_tampering_too_so_that_own_columns_stand_beside_them(tmp_path: Path) -> None:
+    split = {"partition": "columns", "clients": 2, "columns": "halves", "cut": 3, "batch_size": 16, "batches": 4}
+    adversary = {"known_labels": 40, "auxiliary": 0, "does": [{"use": "malicious-optimizer"}]}
+    asked = [{"use": "active-labels", "steps": 2}, {"use": "passive-labels", "steps": 2}]
+    tree = {**TREE, "federation": split, "adversary": adversary, "attacks": asked, "metrics": ["column-accuracy"]}
+    active, passive = run(parse_campaign({**tree, "defenses": [{"name": "none"}]}), tmp_path / "run").rows
+    assert active.no_access_per_sample == passive.no_access_per_sample
+    assert active.no_access > 0.5, "what half an image and 40 labels say"

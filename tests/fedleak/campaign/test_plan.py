@@ -26,6 +26,48 @@ def test_an_attack_depends_on_other_messages_only_if_it_wants_more_than_its_own(
     assert len(set(before.values())) == len(before) == 6
 
 
+def test_an_attack_on_a_cut_depends_on_the_diaries_that_others_networks_are_in(tmp_path):
+    campaign = parse_campaign({
+        "name": "cut", "task": "digits-mlp", "federation": {"partition": "columns", "clients": 2, "cut": 3},
+        "adversary": {"known_labels": 40, "bottoms": "weights"}, "attacks": [{"use": "regularised-likelihood"}],
+    })  # fmt: skip
+    before = addresses(campaign, tmp_path, {(1, "active"): "a", (1, 1): "b"})
+    after = addresses(campaign, tmp_path, {(1, "active"): "a", (1, 1): "c"})
+    assert before
+    assert all(after[key] != address for key, address in before.items())
+
+
+def twinned(does: dict, use: str, **more) -> Campaign:
+    return parse_campaign({
+        "name": "twin", "task": "digits-mlp", "adversary": {"does": [does], "known_labels": 40, "auxiliary": 0},
+        "attacks": [{"use": use}], **more,
+    })  # fmt: skip
+
+
+def test_a_payload_is_looked_for_in_the_clean_twin_whose_coming_to_something_is_in_the_address(tmp_path):
+    more = {"federation": {"clients": 2, "rounds": 2, "release": "last"}}
+    more["adversary"] = {"does": [{"use": "lsb-encoding", "images": 2}]}
+    campaign = twinned({}, "lsb-decoding", **more)
+    row, found = campaign.first.defenses[0], []
+    for honest in (None, {}, {(2, "model"): "a"}, {(2, "model"): "b"}):
+        (cell,) = cells_of(campaign, 0, tmp_path, row, {(2, "model"): "digest"}, honest=honest)
+        assert cell.twin is not None
+        found.append(cell.address)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+def test_what_tampering_only_makes_easier_stands_beside_guessing_and_not_beside_the_same_attack(tmp_path):
+    split = {"partition": "columns", "clients": 2, "cut": 3}
+    campaign = twinned({"use": "malicious-optimizer"}, "active-labels", federation=split)
+    row, messages = campaign.first.defenses[0], {(1, "active"): "a", (1, 1): "b"}
+    assert campaign.points[0].twin is not None
+    cells = [cells_of(campaign, 0, tmp_path, row, messages, honest=honest) for honest in (None, messages)]
+    assert cells[0] == cells[1]
+    assert cells[0]
+    assert all(cell.twin is None for cell in cells[0])
+
+
 CHOOSING = {
     "name": "choosing", "task": "digits-mlp", "federation": {"clients": 2}, "adversary": {"victims": 1},
     "attacks": [{"use": "dlg", "steps": [1, 2]}, {"use": "prior"}],
