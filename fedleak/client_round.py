@@ -38,7 +38,8 @@ def client_round(
 ) -> Sent:
     """Trains from `before` and applies the defenses; undefended buffers leave as training made them.
 
-    `tampered` is what the training code does beside, which the defenses then act on like on all that it sends.
+    `tampered` is what the training code does beside: defenses of the update act on it like on all that is sent,
+    those of gradients do not.
 
     `task` is the transformed one, see `Chain.task`. `seed_key` seeds batch order, dropout and the defenses; the same
     arguments give the same bits. `kept` is what the client's last round left. Masking is not part of it: see

@@ -10,6 +10,8 @@ from fedleak.settings.federation import FederationSettings
 Vantage = Literal["message", "sum", "model"]
 """What an adversary sees: single messages, only their sum (secure aggregation), or only the averaged models."""
 Unit = Literal["example", "client"]
+Beside = tuple[str, ...]
+"""What the training code does in a client's round beside training, by name, up to when the update is made."""
 RELATION: Final = "replace-one"
 """The one neighboring relation of every figure: one of the protected has any other in its place.
 
@@ -29,6 +31,7 @@ class Situation:
     """Step of the grid that each client's part of a sum is rounded to before it is added; infinite: it is also cut."""
     survivors: int | None = None
     """Fewest clients that what is seen may be a sum of, as others leave; None: all that the strategy asks."""
+    beside: Beside = ()
 
     @property
     def summands(self) -> int:

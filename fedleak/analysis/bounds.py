@@ -9,11 +9,13 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from fedleak.accounting.guarantee import Guarantee, Proven, Unproven
+from fedleak.accounting.mechanism import Beside
 from fedleak.analysis.conditions import Tried, chains_in, condition_of, condition_of_point
 from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import ExampleMetric, Metric, metrics
+from fedleak.contracts.tampered import beside_training, built
 from fedleak.data.splits import load
 from fedleak.errors import BoundError, ConfigError, DataError
 from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_success
@@ -228,10 +230,11 @@ def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain:
             "without the defenses; start from a checkpoint or from fresh weights"
         )
     # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    return _proven(tuple(phase.model_dump_json() for phase in phases), experiment.task, chain)
+    beside = beside_training(built(experiment.adversary.does))
+    return _proven(tuple(phase.model_dump_json() for phase in phases), experiment.task, chain, beside)
 
 
 @lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain) -> Proven | Unproven:
+def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain, beside: Beside) -> Proven | Unproven:
     settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return chain.guarantee(settings, hardened(task, chain))
+    return chain.guarantee(settings, hardened(task, chain), beside=beside)

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from torch import Generator, Tensor
 
 from fedleak.accounting.guarantee import Proven, Unproven
-from fedleak.accounting.mechanism import Situation, Vantage
+from fedleak.accounting.mechanism import Beside, Situation, Vantage
 from fedleak.contracts.at_cut import AtCut
 from fedleak.contracts.chaining import (
     acting_on,
@@ -223,19 +223,19 @@ class Chain:
         return sum((defense.noise(training) ** 2 for defense in self), start=0.0)
 
     def guarantee(
-        self, phases: tuple[FederationSettings, ...], task: Task, *, view: Vantage | None = None
+        self, phases: tuple[FederationSettings, ...], task: Task, *, view: Vantage | None = None, beside: Beside = ()
     ) -> Proven | Unproven:
         """The strongest guarantee that one defense of the chain gives over all rounds of a run.
 
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
-        one. The view is the server's by default: what a protocol reveals, else messages. What is proved is
-        about weights, whoever leaves a sum, and clients under such a chain report no loss beside them (`reports_loss`).
-        Not covered are the number of examples, and what clients report of the public test split with layers that they
-        share with nobody.
+        one. The view is the server's by default: what a protocol reveals, else messages. What is proved is about
+        weights, whoever leaves a sum and whatever the training code does `beside`, and clients under such a chain
+        report no loss beside them (`reports_loss`). Not covered are the number of examples, and what clients report of
+        the public test split with layers that they share with nobody.
         """
         local = self.local
         seen: Vantage = view or ("message" if self.protocol is None else self.protocol.reveals)
-        situations = [situation_under(self.settings(phase), seen, self.protocol) for phase in phases]
+        situations = [situation_under(self.settings(phase), seen, self.protocol, beside) for phase in phases]
         leaving = {name for name, value in task.network.named_buffers() if value.is_floating_point()}
         bare = sorted(leaving - local.withheld(task))
         return strongest_guarantee(self.defenses, phases, situations, bare[0] if bare else None)

@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fedleak.accounting.guarantee import Guarantee, Proven, ResponseGuarantee
-from fedleak.accounting.mechanism import Mechanism, Response, Situation, Unproven, Vantage, cohort_of
-from fedleak.contracts.defense import Defense
+from fedleak.accounting.mechanism import Beside, Mechanism, Response, Situation, Unproven, Vantage, cohort_of
+from fedleak.contracts.defense import Defense, Place
+from fedleak.formatting import listed
 from fedleak.settings.dropouts import most_leaving
 from fedleak.settings.federation import FederationSettings
 
+PASSED_BY: frozenset[Place] = frozenset({"share", "examples", "gradient"})
+"""Where a defense acts on less than all that training code can put into the update that is sent."""
 
-def situation_under(federation: FederationSettings, view: Vantage, protocol: Defense | None) -> Situation:
+
+def situation_under(
+    federation: FederationSettings, view: Vantage, protocol: Defense | None, beside: Beside = ()
+) -> Situation:
     """How clients train, seen from somewhere, under a protocol if there is one.
 
     Fewest clients that are in a sum are those that the protocol asks for, or that the experiment lets stay.
@@ -19,9 +25,8 @@ def situation_under(federation: FederationSettings, view: Vantage, protocol: Def
     least = None if planned is None else planned.least_survivors
     leaving = most_leaving(federation.dropouts, federation.clients)
     summands = least if least is not None or not leaving else max(cohort_of(federation) - leaving, 1)
-    return Situation(
-        federation=federation, view=view, survivors=summands, grid=0.0 if planned is None else planned.grid
-    )
+    grid = 0.0 if planned is None else planned.grid
+    return Situation(federation=federation, view=view, survivors=summands, grid=grid, beside=beside)
 
 
 def strongest_guarantee(
@@ -87,8 +92,17 @@ def _claims(
     defenses: tuple[Defense, ...], situation: Situation
 ) -> Iterator[tuple[int, Mechanism | Response | Unproven | None]]:
     for place, defense in enumerate(defenses):
-        yield place, defense.mechanism(situation)
+        claim = defense.mechanism(situation)
+        passed = isinstance(claim, Mechanism | Response) and situation.beside and defense.acts_on & PASSED_BY
+        yield place, _passed_by(defense, situation.beside) if passed else claim
         situation = replace(situation, norm=defense.sensitivity_bound(situation.norm))
+
+
+def _passed_by(defense: Defense, beside: Beside) -> Unproven:
+    return Unproven(
+        f"the training code does {listed(beside)}, which '{defense.name}' does not see: it proves something of clients "
+        "whose code is honest; defenses of the update that is sent, such as local-dp, act on all that is in it"
+    )
 
 
 def _composed(name: str, phases: tuple[FederationSettings, ...], proved: list[Mechanism], view: Vantage) -> Guarantee:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from fedleak.accounting.mechanism import Beside
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.tampering import Standing, Tampering, tamperings
 from fedleak.learning.batch import Batch
@@ -36,6 +37,11 @@ def sent_parameters(task: Task, chain: Chain) -> tuple[str, ...]:
     """The parameters that leave clients, in the network's order; `task` is the transformed one."""
     withheld = chain.withheld(task)
     return tuple(name for name in Weights.of(task.network).parameters if name not in withheld)
+
+
+def beside_training(does: Sequence[Tampering]) -> Beside:
+    """Those that act in a client's round, by name: a defense of gradients or examples does not see what they add."""
+    return tuple(one.name for one in does if one.by != "party")
 
 
 def moved(does: Sequence[Tampering], party: int, change: NamedTensors, kept: Mapping[str, NamedTensors]) -> Moved:

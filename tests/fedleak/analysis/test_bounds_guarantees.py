@@ -41,3 +41,19 @@ def test_the_whole_run_costs_more_than_its_recorded_rounds():
 def test_rounds_without_defenses_before_the_recorded_ones_void_the_whole_run():
     found = whole_guarantees_of(parse_campaign({**TREE, "model": {"trained_rounds": 1}}))
     assert "without the defenses" in found[Condition(task="digits-mlp"), "private"].reason
+
+
+def test_training_code_that_goes_past_a_defense_voids_what_it_proves_of_honest_code():
+    chains = [
+        {"name": "steps", "chain": [{"use": "dp-sgd", "max_norm": 1.0, "epsilon": 4.0, "delta": 1e-3}]},
+        {"name": "update", "chain": [{"use": "local-dp", "epsilon": 4.0, "delta": 1e-3, "max_norm": 1.0}]},
+    ]
+    facts = {"federation": {"clients": 2, "release": "last"}, "attacks": [{"use": "sign-decoding"}], "defenses": chains}
+    tampered = {"adversary": {"does": [{"use": "sign-encoding", "images": 2}]}}
+    tree = {**TREE, **facts, "metrics": ["payload-bits"]}
+    place, campaign = Condition(task="digits-mlp"), parse_campaign({**tree, **tampered})
+    for found in (guarantees_of(campaign), whole_guarantees_of(campaign)):
+        assert "the training code does sign-encoding" in found[place, "steps"].reason
+        assert isinstance(found[place, "update"], Guarantee)
+    honest = parse_campaign({**tree, "attacks": [{"use": "loss-threshold"}], "metrics": []})
+    assert isinstance(guarantees_of(honest)[place, "steps"], Guarantee)

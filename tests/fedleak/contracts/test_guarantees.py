@@ -9,7 +9,7 @@ from dp_accounting.pld import pld_privacy_accountant
 
 from fedleak.accounting.composition import Releases, Sample, composed_epsilon
 from fedleak.accounting.gaussian import noise_multiplier_for
-from fedleak.accounting.guarantee import Guarantee, Unproven
+from fedleak.accounting.guarantee import Guarantee, Proven, ResponseGuarantee, Unproven
 from fedleak.accounting.mechanism import Vantage
 from fedleak.contracts.chain import Chain
 from fedleak.settings.base import Table, parse_settings
@@ -30,11 +30,12 @@ def of(
     task: str = "digits-mlp",
     view: Vantage | None = None,
     utility: dict[str, Any] | None = None,
+    beside: tuple[str, ...] = (),
     **federation: Any,
-) -> Guarantee | Unproven:
+) -> Proven | Unproven:
     run = parse_settings(PlanSettings, {"task": task, "federation": federation, "utility": utility or {}})
     chain = Chain.build(tables).planned(run.phases)
-    return chain.guarantee(run.phases, chain.task(task_of(task)), view=view)
+    return chain.guarantee(run.phases, chain.task(task_of(task)), view=view, beside=beside)
 
 
 def proven(*tables: Table, **facts: Any) -> Guarantee:
@@ -273,3 +274,21 @@ def test_without_noise_nothing_is_proved() -> None:
     assert isinstance(of(), Unproven)
     assert isinstance(of({**LOCAL, "epsilon": math.inf}), Unproven)
     assert isinstance(of({**STEPS, "noise_multiplier": 0.0}), Unproven)
+
+
+def test_training_code_that_does_more_voids_what_acts_before_the_update_alone() -> None:
+    beside = ("sign-encoding", "property-poison")
+    found = of(STEPS, beside=beside)
+    assert isinstance(found, Unproven)
+    assert found.reason.startswith("the training code does sign-encoding and property-poison, which 'dp-sgd' does not")
+    answers: Table = {"use": "rappor", "columns": ["sex"], "epsilon": 1.0}
+    assert isinstance(of(answers, task="diabetes-mlp"), ResponseGuarantee)
+    assert isinstance(of(answers, task="diabetes-mlp", beside=beside), Unproven)  # the code reads what was there before
+    for whole in (
+        (LOCAL,),
+        (STEPS, LOCAL),
+        ({"use": "clipping", "max_norm": 1.0}, {"use": "gaussian-noise", "std": 1.0}),
+    ):
+        assert proven(*whole, beside=beside).mechanism.protects == "client"
+    assert proven(STEPS, LOCAL, beside=beside) == proven(LOCAL)
+    assert proven(CENTRAL, view="model", beside=beside) == proven(CENTRAL, view="model")
