@@ -58,7 +58,8 @@ class Cut(View):
 
     reader: ClassVar[str] = (
         "somebody at the table of split training: a party, who knows its own columns and network, or the server that "
-        "relays. It goes by the protocol, keeps all that it sends and gets, and guesses afterwards"
+        "relays. Unless the run says what else it does, it goes by the protocol; it keeps all that it sends and gets, "
+        "and guesses afterwards"
     )
     seat: Seat
     party: int | None

@@ -20,7 +20,7 @@ from fedleak.learning.source import Source
 from fedleak.learning.split import ACTIVE, Party, SplitNetwork, held_by
 from fedleak.learning.table import Table
 from fedleak.learning.weights import Weights
-from fedleak.randomness import generator
+from fedleak.randomness import generator, seed_of
 from fedleak.recording.diary import RELAY, Diary, exchanges_of, is_diary, read_columns, read_diary, stem_of
 from fedleak.results.schema import Who
 from fedleak.settings.adversary import AdversarySettings
@@ -110,6 +110,8 @@ class CutMessage(Message):
     def asked(self, asks: Asks, known: Int[Tensor, " known"]) -> Int[Tensor, " asked"]:
         """Rows that the adversary is asked about: of columns those of the first step, whose bottom networks are those
         of the diary; of labels all that it does not know, `MOST` of them at most.
+
+        Each row has its place in one order, whoever saw which: diaries are asked about the same as far as they can be.
         """
         if not self.exchanges:
             return NOBODY
@@ -117,10 +119,9 @@ class CutMessage(Message):
             first: Tensor = torch.unique(self.exchanges[0].rows)
             return first
         rows = torch.unique(torch.cat([one.rows for one in self.exchanges]))
-        rows = rows[~torch.isin(rows, known)]
-        order = torch.randperm(len(rows), generator=generator("rows asked", self.diary.seed, self.round))
-        chosen: Tensor = rows[order[:MOST]].sort().values
-        return chosen
+        unknown: list[int] = rows[~torch.isin(rows, known)].tolist()
+        unknown.sort(key=lambda row: seed_of("row asked", self.diary.seed, self.round, row))
+        return torch.tensor(sorted(unknown[:MOST]), dtype=torch.long)
 
     def known(self, count: int) -> Int[Tensor, " known"]:
         """So many rows, as many of each class as can be, drawn at random; the same in every round, for every holder."""

@@ -1,9 +1,14 @@
 """Cuts: each holder is shown what crossed the wire and what it holds itself; the truth is for scoring."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from fedleak.errors import ConfigError
+from fedleak.evaluation.challenge import MOST
+from fedleak.evaluation.cuts import NOBODY, CutMessage
 from tests.attacks.split.conftest import looking
 
 pytestmark = pytest.mark.slow  # federations
@@ -71,3 +76,23 @@ def test_what_is_unknown_of_training_is_not_told(look):
     view, _ = look(1, "labels", unknown=["learning_rate", "mode"])
     assert (view.training.learning_rate, view.training.mode) == (None, None)
     assert look(1, "labels")[0].training.learning_rate == 0.1
+
+
+def asked_of(rows: torch.Tensor, known: torch.Tensor = NOBODY) -> set[int]:
+    message = CutMessage(path=Path("diary"), recordings=Path(), vault=None)
+    vars(message)["diary"] = SimpleNamespace(seed=3, round=1)
+    vars(message)["exchanges"] = (SimpleNamespace(rows=rows),)
+    asked = message.asked("labels", known)
+    assert torch.equal(asked, asked.sort().values)
+    return set(asked.tolist())
+
+
+def test_diaries_that_saw_different_rows_are_asked_about_the_same_as_far_as_both_saw_them():
+    some, others = torch.arange(0, 900), torch.arange(200, 1100)
+    mine, theirs = asked_of(some), asked_of(others)
+    assert len(mine) == len(theirs) == MOST
+    assert asked_of(torch.arange(200, 900)) >= {row for row in mine | theirs if 200 <= row < 900}
+    lasting = {row for row in mine if row >= 200}
+    assert len(lasting & theirs) > 0.8 * len(lasting), "the same order for all"
+    assert not asked_of(some, torch.arange(0, 450)) & set(range(450))
+    assert asked_of(torch.arange(0)) == set()

@@ -23,6 +23,7 @@ def test_it_speaks_of_parties_and_not_of_clients_with_rows():
     )
     assert "clients" not in said
     assert said["adversary"].startswith("Somebody at the table of split training")
+    assert "Unless the run says what else it does, it goes by the protocol" in said["adversary"], "a party may tamper"
     assert said["it holds"] == (
         "No public data. It knows the labels of 40 rows from elsewhere, as many of each class as can be. It may ask "
         "the bottom networks of the parties whose embeddings it sees whatever it likes."
