@@ -33,7 +33,7 @@ a finding, and that they got nothing shows nothing."""
 KINDS: tuple[str, ...] = tuple(GOALS)
 """What a metric may judge; images first."""
 HIT_OR_MISS = frozenset(goal.name for goal in GOALS.values() if goal.hit_or_miss)
-"""Where guessing hits some samples as well, so that a single hit is no finding."""
+"""Where guessing hits some samples as well, so that a single hit is no finding; a metric may say otherwise."""
 
 
 def kind_of(metric: str) -> str:
@@ -90,6 +90,9 @@ def of_labels(summary: Summary) -> bool:
 
 def by_luck(summary: Summary) -> bool:
     """Whether guessing hits some of the samples too, so that what counts is how many."""
+    known = installed(summary.group.metric)
+    if known is not None and known.hit_or_miss is not None:
+        return known.hit_or_miss
     return kind_of(summary.group.metric) in HIT_OR_MISS
 
 

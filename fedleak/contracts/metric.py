@@ -32,6 +32,8 @@ class Metric(Plugin, ABC):
     speaks: ClassVar[bool] = True
     """Whether its figure may be a verdict. One that does not only stands beside others: it can be high where nothing
     leaked, as what a classifier takes an image for."""
+    hit_or_miss: ClassVar[bool | None] = None
+    """Whether guessing hits some samples as well, so that a single hit is no finding; None: as of its goal."""
 
     @classmethod
     def bounds_beside(cls, prior: float) -> tuple[float, float]:  # noqa: ARG003

@@ -72,6 +72,8 @@ class PixelMetric(Metric):
     """Judges guesses of hidden columns of pixels, row by row. A sample is one image, in what is hidden of it."""
 
     compares: ClassVar[Kind] = "columns"
+    hit_or_miss: ClassVar[bool | None] = False
+    """What was hidden of an image is rebuilt as an image is."""
     on: ClassVar[type[ExampleMetric]]
     """The metric on images that it applies to the hidden part."""
 

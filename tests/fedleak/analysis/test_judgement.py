@@ -33,6 +33,14 @@ def test_one_message_whose_images_were_rebuilt_is_not_too_few(make_row):
     assert judged([make_row(100.0)]) is Judgement.LEAKED
 
 
+def test_what_was_hidden_of_one_image_and_rebuilt_has_leaked_as_an_image_has(make_row):
+    pixels = {"metric": "column-psnr", "no_access": 12.0}
+    assert judged([make_row(70.0, baseline=11.2, **pixels)]) is Judgement.LEAKED
+    assert judged(messages(make_row, [11.7, 10.1, 11.2, 70.6], baseline=11.2, **pixels)) is Judgement.LEAKED
+    values = {"metric": "column-accuracy", "unit": "share of values", "no_access": 0.5}
+    assert judged([make_row(1.0, baseline=0.5, **values)]) is not Judgement.LEAKED
+
+
 def test_an_image_that_guessing_comes_near_is_not_rebuilt(make_row):
     assert judged(messages(make_row, [22.1, 22.2, 22.2, 22.3], baseline=21.0)) is Judgement.BEYOND
 
