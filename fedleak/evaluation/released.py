@@ -12,6 +12,11 @@ from fedleak.learning.task import mean_loss
 from fedleak.recording.recording import Recording
 
 
+def releasing(chain: Chain) -> Chain:
+    """The defenses that change a model before it leaves."""
+    return Chain(tuple(defense for defense in chain if "release" in defense.acts_on))
+
+
 def as_released(view: Released, source: Source, chain: Chain | None, seed: int) -> Released:
     """The view of a model as it left: its weights after the defenses of the row, which whoever gets it knows.
 

@@ -4,11 +4,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fedleak.analysis.conditions import Tried, chains_in, condition_of_row
+from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError, RecordingError
+from fedleak.evaluation.released import releasing
 from fedleak.results.row import Row
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import AGAIN, FinishedRun, cell_of
 from fedleak.serving.log import QueryLog, read_log
+
+AskedModel = tuple[Path, Chain]
+"""A recording, and the defenses that changed its model before it left."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +23,18 @@ class AskedCell:
 
     folder: RunFolder
     row: Row
+    chain: Chain
+    """The row's defenses that change a model before it leaves."""
 
     @property
-    def model(self) -> Path:
-        """The recording of the model that it asked; the same one for defenses that differ in answers alone."""
+    def recording(self) -> Path:
+        """The recording of the model that it asked, as training ended with it."""
         return self.folder.recording(self.row)
+
+    @property
+    def model(self) -> AskedModel:
+        """What tells the model that it asked from others; the same one for defenses that differ in answers alone."""
+        return self.recording, self.chain
 
     @cached_property
     def log(self) -> QueryLog:
@@ -48,7 +61,15 @@ def asked_cells(run: FinishedRun) -> list[AskedCell]:
             f"no attack of {run.folder.root} asked a prediction API, so that there is no traffic; expected a run with "
             "adversary.queries and an attack on a service, such as confidence-inversion"
         )
-    return [AskedCell(run.folder, row) for row in first.values()]
+    chains = chains_in(run.campaign)
+    return [AskedCell(run.folder, row, releasing(_chain_of(row, chains, run))) for row in first.values()]
+
+
+def _chain_of(row: Row, chains: dict[Tried, Chain], run: FinishedRun) -> Chain:
+    found = chains.get((condition_of_row(row), row.defense))
+    if found is None:
+        raise RecordingError(f"{run.folder.results}: experiment.toml has no defense '{row.defense}'; {AGAIN}")
+    return found
 
 
 def seen_cells(run: FinishedRun) -> list[AskedCell]:

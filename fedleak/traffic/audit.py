@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from fedleak.contracts.detector import Detector
 from fedleak.randomness import one_thread
 from fedleak.runs.reading import FinishedRun
 from fedleak.statistics.roc import Share
-from fedleak.traffic.asked_cells import AskedCell, seen_cells
+from fedleak.traffic.asked_cells import AskedCell, AskedModel, seen_cells
 from fedleak.traffic.benign_users import BenignUsers
 from fedleak.traffic.detection import Detection, detection_of
 from fedleak.traffic.trials import Trials, joined, trials_of_users
@@ -93,8 +92,8 @@ class Known:
     steps: int
     """Detectors on the users of a model, and on an attack, that there are about."""
     done: int = 0
-    users: dict[Path, BenignUsers] = field(default_factory=dict)
-    trials: dict[tuple[Path, Detector, int], Trials] = field(default_factory=dict)
+    users: dict[AskedModel, BenignUsers] = field(default_factory=dict)
+    trials: dict[tuple[AskedModel, Detector, int], Trials] = field(default_factory=dict)
 
     def users_of(self, cell: AskedCell) -> BenignUsers:
         """The users of the model that a cell asked."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedleak.contracts.traffic import Asked
 from fedleak.errors import DataError
+from fedleak.evaluation.released import as_released
 from fedleak.evaluation.views import other_usual_queries, usual_queries
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
@@ -32,15 +33,16 @@ class BenignUsers:
     learnt: Float[Tensor, "learnt *shape"]
     """What detectors learn from."""
     asked: QueryLog
-    """What there is to ask, once each, of the model that nothing defends."""
+    """What there is to ask, once each, of the model that the attack asked, whose answers nothing defends."""
     seed: tuple[object, ...]
     _derived: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, cell: AskedCell) -> "BenignUsers":
         """The users of the model that a cell asked; raises `RecordingError` where its recording is missing."""
-        recording = read_recording(cell.model)
-        released, images = recording.released(), other_usual_queries(recording.source)
+        recording = read_recording(cell.recording)
+        released = as_released(recording.released(), recording.source, cell.chain, recording.seed)
+        images = other_usual_queries(recording.source)
         if not len(images):
             raise DataError(f"'{released.task.name}' has no test image that users could ask; give it more examples")
         service = ServedModel(released.task, released.weights, queries=len(images))

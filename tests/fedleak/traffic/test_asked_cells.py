@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fedleak.contracts.chain import Chain
 from fedleak.errors import ConfigError, RecordingError
+from fedleak.experiment.grid import parse_campaign
 from fedleak.runs.reading import read_run
 from fedleak.serving.log import write_log
 from fedleak.traffic.asked_cells import asked_cells
@@ -46,3 +48,25 @@ def test_a_log_that_rows_tell_otherwise_of_is_one_sentence(damaged):
     write_log(stem, replace(cell.log, answers=torch.full_like(cell.log.answers, torch.nan)))
     with pytest.raises(RecordingError, match=r"expected 179 queries of which 0 were refused, .* got 179 and 179; run"):
         _ = asked_cells(read_run(folder.root))[0].log
+
+
+def test_rows_that_share_a_recording_and_differ_in_what_left_asked_different_models(watched):
+    chains = {"none": [], "pruned": [{"use": "pruning"}], "rounded": [{"use": "rounding"}]}
+    tables = [{"name": name, "chain": chain} for name, chain in chains.items()]
+    settings = {"federation": {"release": "last"}, "adversary": {"queries": 60}}
+    attacks = [{"use": "confidence-inversion"}]
+    told = {"name": "asked", "task": "digits-mlp", "attacks": attacks, "defenses": tables, **settings}
+    campaign = parse_campaign(told)
+    watched.folder.share("pruned", "", "none")
+    watched.folder.share("rounded", "", "none")
+    rows = [replace(watched.rows[0], federation="", defense=name) for name in chains]
+    none, pruned, rounded = asked_cells(replace(watched, campaign=campaign, rows=tuple(rows)))
+    assert none.recording == pruned.recording == rounded.recording
+    assert none.model == rounded.model != pruned.model
+    assert pruned.chain == Chain.build(({"use": "pruning"},))
+
+
+def test_a_row_of_no_defense_of_the_run_is_one_sentence(watched):
+    other = replace(watched.rows[0], defense="other")
+    with pytest.raises(RecordingError, match=r"experiment.toml has no defense 'other'; run the experiment again"):
+        asked_cells(replace(watched, rows=(other,)))

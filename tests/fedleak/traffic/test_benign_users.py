@@ -1,9 +1,14 @@
 """Users who mean no harm ask what detectors have not learnt, each in an order of their own."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from fedleak.contracts.chain import Chain
 from fedleak.data.splits import load
+from fedleak.evaluation.released import as_released
+from fedleak.recording.files import read_recording
 from fedleak.traffic.benign_users import BenignUsers
 
 
@@ -46,3 +51,13 @@ def test_a_log_is_followed_in_requests_each_as_long_as_all_before(cells, users_o
         assert torch.equal(one.history.inputs, log.inputs[:before])
         assert torch.equal(one.probabilities, log.probabilities[before : before + len(one)])
         assert one.history.admitted.all()
+
+
+def test_they_ask_the_model_that_left_as_the_attack_did(cells, users_of):
+    chain = Chain.build(({"use": "pruning", "share": 0.95},))
+    cell = replace(cells["noise"][0], chain=chain)
+    recording, users, undefended = read_recording(cell.recording), BenignUsers.of(cell), users_of(cells["noise"][0])
+    left = as_released(recording.released(), recording.source, chain, recording.seed)
+    expected = left.task.logits(left.weights, users.asked.inputs, mode="eval").softmax(1)
+    torch.testing.assert_close(users.asked.probabilities, expected, check_dtype=False)
+    assert not torch.allclose(users.asked.probabilities, undefended.asked.probabilities, atol=1e-3)

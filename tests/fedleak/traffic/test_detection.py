@@ -92,7 +92,7 @@ def test_it_blocks_when_a_service_with_the_detector_would(judged, cells, users_o
     found, _, _ = judged(detector, kind)
     first = []
     for cell in cells[kind]:
-        released, users = read_recording(cell.model).released(), users_of(cell)
+        released, users = read_recording(cell.recording).released(), users_of(cell)
         service = ServedModel(
             released.task, released.weights, queries=400, chain=Chain((detector,)), benign=users.learnt
         )
