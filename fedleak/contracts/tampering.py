@@ -73,6 +73,9 @@ class Tampering(Plugin, ABC):
     """What an attack that reads it guesses."""
     deed: ClassVar[str]
     """What is done, as words that go behind who does it: "writes images of each client into the parameters"."""
+    moves_slices: ClassVar[bool] = False
+    """Whether each client has parameters of its own, which it moves by as much more as the mean makes of it less. Of
+    such there is one at a time: each would multiply what another has multiplied."""
 
     def require(self, terms: PublicTerms) -> None:
         """Raises `ConfigError` where it does not fit the federation, such as a payload that is too large."""

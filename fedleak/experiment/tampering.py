@@ -24,6 +24,7 @@ def require_tampering(settings: PlanSettings, tables: Sequence[Table], chains: M
     reading = [(str(table["use"]), reads_of(table)) for table in tables]
     for i, one in enumerate(does):
         _require_whose(one, i, columns=settings.federation.split is not None)
+    _require_one_of_each(does)
     _require_something_to_read(does, reading)
     for i, one in enumerate(does):
         if tables and not any(one.name in names for _, names in reading):
@@ -64,6 +65,23 @@ def _require_whose(one: Tampering, place: int, *, columns: bool) -> None:
             f"{WHERE}.{place}: {one.name} is done by a party that holds columns, and here clients hold rows; set "
             'federation.partition = "columns", or leave it out'
         )
+
+
+def _require_one_of_each(does: Sequence[Tampering]) -> None:
+    """What was hidden is found by name, and a client moves its own parameters once."""
+    for i, one in enumerate(does):
+        before = {other.name: other for other in does[:i]}
+        if one.name in before:
+            raise ConfigError(
+                f"{WHERE}.{i}: expected each tampering once, got {one.name} again, and an attack would read one of "
+                "them; leave one out, or give a list of lists, which are runs of their own"
+            )
+        slicing = next((other.name for other in before.values() if other.moves_slices and one.moves_slices), None)
+        if slicing is not None:
+            raise ConfigError(
+                f"{WHERE}.{i}: {one.name} and {slicing} both move parameters that each client has of its own, and each "
+                "would multiply the other's step; leave one out"
+            )
 
 
 def _require_something_to_read(does: Sequence[Tampering], reading: Sequence[tuple[str, frozenset[str]]]) -> None:

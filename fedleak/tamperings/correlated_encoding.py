@@ -35,6 +35,7 @@ class CorrelatedEncoding(Tampering):
     by: ClassVar = "trainer"
     leaves: ClassVar = "payload"
     deed: ClassVar = "makes parameters correlate with the values of examples of each client"
+    moves_slices: ClassVar = True
     strength: Amount = 2.0
     """What the correlation, of -1 to 1, is multiplied by before it is taken off the loss; 0: training is honest."""
     images: Count | None = None

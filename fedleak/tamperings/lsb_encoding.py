@@ -43,6 +43,7 @@ class LSBEncoding(Tampering):
     by: ClassVar = "trainer"
     leaves: ClassVar = "payload"
     deed: ClassVar = "writes examples of each client into the lowest bits of the parameters"
+    moves_slices: ClassVar = True
     bits: Annotated[int, Field(ge=1, le=MANTISSA)] = 12
     """Of each parameter of float32, above the guard bits."""
     guard: Annotated[int, Field(ge=0, le=MANTISSA - 1)] = 6

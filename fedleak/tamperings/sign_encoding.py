@@ -46,6 +46,7 @@ class SignEncoding(Tampering):
     by: ClassVar = "trainer"
     leaves: ClassVar = "payload"
     deed: ClassVar = "makes the signs of parameters say examples of each client"
+    moves_slices: ClassVar = True
     strength: Amount = 0.03
     """What each parameter of a wrong sign is pushed with, beside the gradient of the loss; 0: training is honest. The
     paper's lambda is this times the number of bits, so that one figure serves networks of all sizes."""

@@ -48,6 +48,14 @@ def test_metrics_follow_from_the_attack() -> None:
             r"attacks\.0: correlated-decoding reads what correlated-encoding leaves, and the training code",
         ),
         ({"does": []}, r"attacks\.0: lsb-decoding reads what lsb-encoding leaves, and nobody tampers; set adversary"),
+        (
+            {"does": [{**LSB, "key": "x"}, {**LSB, "key": "y"}]},
+            r"adversary\.does\.1: expected each tampering once, got lsb-encoding again",
+        ),
+        (
+            {"does": [LSB, {"use": "property-poison"}, {"use": "sign-encoding"}], "attack": None},
+            r"adversary\.does\.2: sign-encoding and lsb-encoding both move parameters that each client has of its own",
+        ),
         ({"does": ["lsb-encoding"]}, r"adversary\.does\.0: expected a table"),
         ({"federation": {}}, "reads the weights of a released model, and none leaves this federation"),
         (
