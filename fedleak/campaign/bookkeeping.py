@@ -75,9 +75,10 @@ class ErrorLog:
         self._add(f"{title}: the federation broke down: {error}{kept}", (title,), error.exit_status)
 
     def broke(self, what: str, error: BaseException) -> None:
-        """Something beside the cells has a bug: its traceback is kept, and the run has an error."""
+        """Something beside the cells failed: its traceback is kept, and the run has an error."""
         self.write(what, "".join(format_exception(error)))
-        self._add(f"{what}: {sentence(error)}", (what,), 1)
+        status = error.exit_status if isinstance(error, FedleakError) else 1
+        self._add(f"{what}: {sentence(error)}", (what,), status)
 
     def write(self, where: str, traceback: str) -> None:
         """Keeps a traceback; raises `OutputError` where the file cannot be written."""
@@ -113,7 +114,10 @@ class Bookkeeping:
     def federated(self, federation: Federation, federated: Federated, sections: Sequence[Section]) -> list[Cell]:
         """Enters a federation that is over, for each section that it serves; returns the cells that are left to run."""
         if federated.error is not None:
-            self._broke_down(federation, federated, federated.error)
+            if not federated.messages:
+                self.lost_federations.append(federated.error)
+            rounds = len({round for round, _ in federated.messages})
+            self.log.federation_broke_down(federation.title, rounds, federated.error)
         if federated.traceback:
             self.log.write(f"federation {federation.title}", federated.traceback)
         self.progress.federated(federation.title, seconds=federated.seconds, reused=federated.reused)
@@ -124,11 +128,6 @@ class Bookkeeping:
         self._tuned(federation.point.split, -1)
         self.progress.report()
         return left
-
-    def _broke_down(self, federation: Federation, federated: Federated, error: FedleakError) -> None:
-        if not federated.messages:
-            self.lost_federations.append(error)
-        self.log.federation_broke_down(federation.title, len({round for round, _ in federated.messages}), error)
 
     def waits(self, federation: Federation) -> bool:
         """Whether it is not yet known which attacks are run on its messages, or what its clean twin is like."""
@@ -167,8 +166,8 @@ class Bookkeeping:
         messages = sorted({*federated.messages, *reasons}, key=order_of)
         cells_on = (len(choice.labels(self.campaign, point, defense.name, message)) for message in messages)
         self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, federation.records, choice)
-        left_models = tested_releases(self.folder, point, defense, federated)
-        clean = good_for(self.folder, point.untampered, defense, twin)
+        left_models = tested_releases(self.folder, point, defense, federated, self.log.broke)
+        clean = good_for(self.folder, point.untampered, defense, twin, self.log.broke)
         self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models, clean))
         left: list[Cell] = []
         for message in messages:

@@ -1,5 +1,7 @@
 """Federation rows: what a federation was good for and what it took, a row for each round."""
 
+import math
+from collections.abc import Callable
 from dataclasses import asdict
 
 from fedleak.campaign.federation_job import Federated
@@ -50,10 +52,13 @@ def federation_rows(
     ]
 
 
-def tested_releases(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated) -> Evaluation:
+def tested_releases(
+    folder: RunFolder, point: Point, row: NamedDefense, federated: Federated, broke: Callable[[str, Exception], None]
+) -> Evaluation:
     """Loss and accuracy of what has left by each round that was tested, where defenses change a model before it leaves.
 
-    A model that left stays as good as it is, however much longer the federation trains.
+    A model that left stays as good as it is, however much longer the federation trains. Both are NaN where a defense
+    failed, of which `broke` is told: it costs this row and no other.
     """
     chain = Chain.build(tuple(acting_tables(point.experiment, row)))
     if not any("release" in defense.acts_on for defense in chain):
@@ -62,16 +67,29 @@ def tested_releases(folder: RunFolder, point: Point, row: NamedDefense, federate
     stems = {
         round: recordings / f"round-{round:04d}" / stem_name(MODEL) for round, who in federated.messages if who == MODEL
     }
-    found = {round: tested(read_recording(stem), chain) for round, stem in stems.items()}
+    title = " ".join(filter(None, [row.name, point.federation]))
+    found: Evaluation = {}
+    for round, stem in stems.items():
+        try:
+            found[round] = tested(read_recording(stem), chain)
+        except Exception as error:  # noqa: BLE001  a bug of a defense costs its row, as one in training does
+            broke(f"{title}, the model that left after round {round}", error)
+            found[round] = {"loss": math.nan, "accuracy": math.nan}
     latest = {round: max((one for one in found if one <= round), default=None) for round in federated.evaluation}
     return {round: found[one] for round, one in latest.items() if one is not None}
 
 
-def good_for(folder: RunFolder, point: Point, row: NamedDefense, federated: Federated | None) -> Evaluation:
+def good_for(
+    folder: RunFolder,
+    point: Point,
+    row: NamedDefense,
+    federated: Federated | None,
+    broke: Callable[[str, Exception], None],
+) -> Evaluation:
     """What a federation was good for, with its models as they left it; nothing where there is none."""
     if federated is None:
         return {}
-    left = tested_releases(folder, point, row, federated)
+    left = tested_releases(folder, point, row, federated, broke)
     return {round: {**found, **left.get(round, {})} for round, found in federated.evaluation.items()}
 
 

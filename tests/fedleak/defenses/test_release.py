@@ -1,5 +1,7 @@
 """Defenses of a model before it leaves: what they change, what they leave, and that the federation goes on without."""
 
+import math
+
 import pytest
 import torch
 
@@ -95,3 +97,28 @@ def test_rows_that_differ_in_it_share_a_federation_and_are_each_as_good_as_what_
     assert accuracy["none", 1] == accuracy["pruned", 1]
     assert accuracy["pruned", 2] < accuracy["none", 2] - 0.05
     assert accuracy["pruned", 3] == accuracy["pruned", 2]  # what left stays what it is
+
+
+@pytest.mark.slow
+def test_one_that_fails_costs_its_row_and_no_other(tmp_path):
+    tree = {
+        "name": "n",
+        "task": "digits-mlp",
+        "federation": {"clients": 2, "batch_size": 32, "batches": 4, "release": "last"},
+        "utility": {"rounds": 1},
+        "attacks": [{"use": "mi-face", "steps": 1}],
+        "defenses": [
+            {"name": "tuned", "chain": [{"use": "fine-tuning", "learning_rate": 1e12}]},
+            {"name": "pruned", "chain": [{"use": "pruning"}]},
+        ],
+    }
+    outcome = run(parse_campaign(tree), tmp_path / "run")
+    assert outcome.exit_status == 2
+    found = read_run(outcome.folder.root)
+    accuracy = {row.defense: row.accuracy for row in found.federations}
+    assert math.isnan(accuracy["tuned"])
+    assert accuracy["pruned"] > 0
+    why = "no model could leave under fine-tuning: the model's gradient"
+    assert all(why in row.reason for row in found.rows if row.defense == "tuned")
+    assert any(row.reason is None for row in found.rows if row.defense == "pruned")
+    assert "tuned, the model that left after round 1" in outcome.folder.errors.read_text()
