@@ -17,6 +17,7 @@ from fedleak.analysis.evidence import (
     example_of,
     references_of,
 )
+from fedleak.analysis.judgement import kind_of
 from fedleak.analysis.strongest import attackers, headline
 from fedleak.analysis.untested import Gap, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign
@@ -92,9 +93,19 @@ class Analysis:
 
     @cached_property
     def unaware(self) -> tuple[str, ...]:
-        """The defenses on which no attacker who knows them has a figure, but for such as were starved."""
-        results = () if self.main_metric is None else self.defenses(self.main_metric)
-        return tuple(dict.fromkeys(one.defense for one in results if not one.tested))
+        """The defenses on which no attacker who knows them has a figure, but for such as were starved.
+
+        By the main metric, or by another of its goal: what guesses labels may be judged by other metrics of hidden
+        columns than what guesses pixels.
+        """
+        main = self.main_metric
+        left = [] if main is None else [one for one in self.defenses(main) if not one.tested]
+        if main is None or not left:
+            return ()
+        alike = [metric for metric in self.metrics if kind_of(metric) == kind_of(main)]
+        results = [one for metric in alike for one in self.defenses(metric)]
+        tested = {(one.condition, one.defense) for one in results if one.tested}
+        return tuple(dict.fromkeys(one.defense for one in left if (one.condition, one.defense) not in tested))
 
     @cached_property
     def evidence(self) -> Evidence:

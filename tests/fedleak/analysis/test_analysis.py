@@ -143,3 +143,21 @@ def test_what_was_not_run_is_untested(analysis):
 def test_a_run_without_attacks_has_an_analysis(analysis):
     empty = Analysis(campaign=analysis.campaign, rows=())
     assert (empty.summaries, empty.comparisons, empty.bounds, empty.main_metric) == ((), (), (), None)
+
+
+def test_who_knows_a_defense_and_guesses_pixels_tests_it_where_labels_are_guessed_too(make_row):
+    noisy = {"name": "noisy", "chain": [{"use": "cut-noise", "scale": 0.1}]}
+    tree = {
+        "name": "x", "task": "digits-mlp", "federation": {"partition": "columns", "clients": 2, "cut": 3},
+        "adversary": {"known_labels": 40, "bottoms": "weights"}, "defenses": [{"name": "none"}, noisy],
+        "attacks": [{"use": "passive-labels"}, {"use": "regularised-likelihood"}],
+    }  # fmt: skip
+    labels = [make_row(0.8, metric="column-accuracy", attack="passive-labels", defense=name, client=1)
+              for name in ("none", "noisy")]  # fmt: skip
+    pixels = [make_row(30.0, metric="column-psnr", attack="regularised-likelihood", defense=name, client="active")
+              for name in ("none", "noisy")]  # fmt: skip
+    campaign = parse_campaign(tree)
+    assert Analysis(campaign=campaign, rows=tuple(labels)).unaware == ("noisy",)
+    both = Analysis(campaign=campaign, rows=(*labels, *pixels))
+    assert (both.main_metric, both.unaware) == ("column-accuracy", ())
+    assert both.evidence.adapted == {"noisy"}
