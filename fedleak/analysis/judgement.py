@@ -1,7 +1,9 @@
 """Judgement of a figure: leaked, beyond guessing, not beyond guessing, or too few to tell."""
 
 import math
+from collections.abc import Iterable
 
+from fedleak.goals.goal import Goal
 from fedleak.goals.goals import GOALS
 from fedleak.goals.judgement import Judgement
 from fedleak.statistics.group import installed, speaks
@@ -14,6 +16,7 @@ __all__ = [
     "KINDS",
     "Judgement",
     "badness",
+    "blind_guesses",
     "by_luck",
     "guessing",
     "hits",
@@ -117,6 +120,12 @@ def guessing(summary: Summary) -> float:
         return summary.mean - summary.gain if summary.higher_is_better else summary.mean + summary.gain
     known = [value for value in (summary.prior, summary.no_access, summary.class_mean) if not math.isnan(value)]
     return (max if summary.higher_is_better else min)(known, default=math.nan)
+
+
+def blind_guesses(summaries: Iterable[Summary]) -> tuple[str, ...]:
+    """What stands in for no access, for all that is judged, as words."""
+    kinds = dict.fromkeys(kind_of(one.group.metric) for one in summaries)
+    return tuple(dict.fromkeys(GOALS[kind].blindly if kind in GOALS else Goal.blindly for kind in kinds))
 
 
 def more(summary: Summary, value: float, other: float) -> float:

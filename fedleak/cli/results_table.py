@@ -9,10 +9,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from fedleak.analysis.judgement import blind_guesses
 from fedleak.formatting import figure, listed, setting_in_words
 from fedleak.results.row import Row
 from fedleak.results.schema import MODEL
-from fedleak.statistics.group import installed
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.summary import Summary
 
@@ -55,14 +55,9 @@ def note_on(summaries: Iterable[Summary]) -> str:
     senders = {one.group.sender for one in summaries}
     over = ["clients"] * bool(senders - {MODEL}) + ["models"] * (MODEL in senders)
     without = "the update" if senders - {MODEL} else "access"
-    kinds = {None if (metric := installed(one.group.metric)) is None else metric.compares for one in summaries}
-    imputer = "an imputer of hidden columns that learnt from public rows"
-    if senders & {"active", "relay"}:
-        imputer += ", or a classifier of labels on the attacker's own columns"
-    other = ["public examples drawn at random"] * (kinds != {"columns"}) + [imputer] * ("columns" in kinds)
     return (
         f"mean over {listed(over)} (prior: the best constant guess without {without}) no access: "
-        f"{listed(other, 'or')}; below it the 95% interval; ↑ higher, ↓ lower means more leakage"
+        f"{listed(blind_guesses(summaries), 'or')}; below it the 95% interval; ↑ higher, ↓ lower means more leakage"
     )
 
 

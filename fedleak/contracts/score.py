@@ -21,7 +21,7 @@ class Score:
     baseline: float = math.nan
     """The same metric for the prior: the best constant guess without the update."""
     no_access: float = math.nan
-    """The same metric for the same knowledge with the channel cut: public examples drawn at random; NaN without any."""
+    """The same metric for the same knowledge with the channel cut; its goal says what guesses. NaN without any."""
     class_mean: float = math.nan
     """Of images: the same for the mean public image of each label that was inferred; NaN where there is none."""
     single_color: float = math.nan

@@ -90,6 +90,9 @@ class Columns(Goal):
     guessing: ClassVar[str] = "guesses hidden columns"
     unguessed: ClassVar[str] = "the attack guesses no hidden columns"
     hit_or_miss: ClassVar[bool] = True
+    blindly: ClassVar[str] = (
+        "an imputer that learnt from public rows, or of labels a classifier on the attacker's own columns"
+    )
     metrics: ClassVar[tuple[str, ...]] = (
         "column-accuracy",
         "column-auc",

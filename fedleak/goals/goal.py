@@ -32,6 +32,8 @@ class Goal(ABC):
     """Why there is no figure of an attack that has another goal."""
     hit_or_miss: ClassVar[bool]
     """Whether guessing hits some samples as well, so that a single hit is no finding."""
+    blindly: ClassVar[str] = "public examples drawn at random"
+    """What guesses where there is no access to what is looked at, as words."""
     of_examples: ClassVar[bool] = True
     """Whether a sample is one of the examples behind what is seen; else one thing that the attacker was asked."""
     metrics: ClassVar[tuple[str, ...]]

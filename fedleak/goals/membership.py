@@ -51,6 +51,7 @@ class Membership(Goal):
     guessing: ClassVar[str] = "says who was there"
     unguessed: ClassVar[str] = "the attack does not say who was there"
     hit_or_miss: ClassVar[bool] = True
+    blindly: ClassVar[str] = "the same score for each candidate"
     metrics: ClassVar[tuple[str, ...]] = ("membership-auc", "membership-tpr", "source-auc")
     sentences: ClassVar[Mapping[Judgement, str]] = {
         Judgement.LEAKED: "Members were found under {names}.",

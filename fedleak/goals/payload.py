@@ -70,6 +70,7 @@ class Payload(Goal):
     guessing: ClassVar[str] = "reads what was hidden in the model"
     unguessed: ClassVar[str] = "the attack reads no payload"
     hit_or_miss: ClassVar[bool] = False
+    blindly: ClassVar[str] = "what the same attack reads in a model of clean code"
     of_examples: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = (
         "payload-images",

@@ -63,6 +63,7 @@ class Properties(Goal):
     guessing: ClassVar[str] = "answers questions about properties"
     unguessed: ClassVar[str] = "the attack answers no questions about properties"
     hit_or_miss: ClassVar[bool] = True
+    blindly: ClassVar[str] = "the prior once more"
     of_examples: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("property-accuracy", "property-brier")
     metrics_of_models: ClassVar[tuple[str, ...]] = ("share-error",)

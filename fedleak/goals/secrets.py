@@ -65,6 +65,7 @@ class Secrets(Goal):
     guessing: ClassVar[str] = "guesses secrets in texts"
     unguessed: ClassVar[str] = "the attack guesses no secrets"
     hit_or_miss: ClassVar[bool] = True
+    blindly: ClassVar[str] = "models that the adversary trains on public text"
     of_examples: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("exposure", "exact-secret")
     sentences: ClassVar[Mapping[Judgement, str]] = {

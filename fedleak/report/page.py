@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.conditions import condition_of, condition_of_row
-from fedleak.analysis.judgement import BASELINES, kind_of, portion
+from fedleak.analysis.judgement import BASELINES, blind_guesses, kind_of, portion
 from fedleak.analysis.strongest import strongest
 from fedleak.analysis.untested import Gap, poor_matches, used_plugins
 from fedleak.formatting import counted, listed, plural
@@ -75,6 +75,8 @@ class Page:
     cohorts: tuple[CohortCurve, ...]
     members: Members | None
     columns: HiddenColumns | None
+    blindly: str
+    """What stands in for no access."""
     secrets: SecretsFound | None
     watch: Watch | None
     classes: Classes | None
@@ -130,6 +132,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         cohorts=tuple(cohort_curves(run.campaign, summaries, analysis.image_metric)),
         members=members(run.folder, rows),
         columns=hidden_columns(summaries),
+        blindly=listed(blind_guesses(summaries), "or"),
         secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
         classes=classes_of(run.folder, run.campaign),

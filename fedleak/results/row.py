@@ -76,7 +76,9 @@ class Row:
     metric: Annotated[Text, Meaning("what is measured")]
     value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
     baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
-    no_access: Annotated[Figure, Meaning("the same for no access: public examples drawn at random")]
+    no_access: Annotated[
+        Figure, Meaning("the same for no access: the same knowledge without what is looked at; see docs/figures.md")
+    ]
     class_mean: Annotated[Figure, Meaning("the same for the mean public image of each label inferred")] = math.nan
     single_color: Annotated[Figure, Meaning("an oracle: the same for the best patch of one color")] = math.nan
     nearest_public: Annotated[Figure, Meaning("an oracle: the same for the nearest public example")] = math.nan

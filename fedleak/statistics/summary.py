@@ -34,7 +34,7 @@ class Summary:
     prior: float
     """Mean of the best constant guess over the same messages."""
     no_access: float
-    """Mean of public examples drawn at random over the same messages."""
+    """Mean over the same messages of what is guessed without access; its goal says what guesses."""
     class_mean: float = math.nan
     """Of images: mean of the mean public image of each label that was inferred."""
     single_color: float = math.nan

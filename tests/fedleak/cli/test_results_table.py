@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from fedleak.cli.results_table import results_tables
+from fedleak.cli.results_table import note_on, results_tables
 
 METRICS = ("column-accuracy", "column-auc", "ppv-100")
 ATTACKS = ("imputer-and-model", "shapley-inversion", "served-secret-beam-search")
@@ -27,6 +27,16 @@ def test_metrics_stand_side_by_side_where_they_fit(make_summary):
     assert len(results_tables([psnr, ssim], 80)) == 1
     assert len(results_tables([psnr, ssim], 50)) == 2
     assert results_tables([], 80) == []
+
+
+@pytest.mark.parametrize(("metrics", "said"), [
+    (["psnr", "label-recall"], "no access: public examples drawn at random; below"),
+    (["psnr", "membership-auc"], "no access: public examples drawn at random or the same score for each candidate;"),
+    (["payload-images"], "no access: what the same attack reads in a model of clean code;"),
+    (["column-accuracy"], "an imputer that learnt from public rows, or of labels a classifier on the attacker's own c"),
+])  # fmt: skip
+def test_the_note_says_what_guesses_without_access(make_summary, metrics, said):
+    assert said in note_on([make_summary(0.5, metric=metric) for metric in metrics])
 
 
 def _shown(table, width):
