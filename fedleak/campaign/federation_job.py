@@ -20,7 +20,7 @@ from fedleak.federation.outcome import ClientFailure, Cost, Evaluation, Outcome,
 from fedleak.federation.plan import EVERYTHING, FederationPlan, Recorded
 from fedleak.io.atomic import write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
-from fedleak.recording.diary import LINES
+from fedleak.recording.diary import LINES, columns_files
 from fedleak.recording.files import find_recordings
 from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who
 from fedleak.runs.folder import RunFolder, stem_name
@@ -28,7 +28,8 @@ from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.statistics.group import SENDERS, sender_of
 from fedleak.vault.batches import stem_of
 from fedleak.vault.columns import columns_stem
-from fedleak.vault.shares import SHARES, shares_in
+from fedleak.vault.secrets import SECRET
+from fedleak.vault.shares import SHARES, hidden_files, shares_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +115,12 @@ def run_federation_of(federation: Federation) -> Federated:
 
 def _facts(federation: Federation, outcome: Outcome, seconds: float) -> dict[str, object]:
     """What the marker holds."""
-    messages = _messages(federation.recordings)
+    messages, vault = _messages(federation.recordings), federation.vault
     return {
         "address": _address(federation),
         "messages": [[*message, _digest(federation.recordings, message)] for message in messages],
-        "shares": [path.name for path in shares_in(federation.vault)],
+        "shares": [path.name for path in shares_in(vault)],
+        "hidden": [str(path.relative_to(vault)) for path in (*hidden_files(vault), *vault.glob(SECRET))],
         "failures": [asdict(failure) for failure in outcome.failures],
         "seconds": seconds,
         "evaluation": outcome.evaluation,
@@ -162,8 +164,8 @@ def reusable(federation: Federation) -> Federated | None:
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     whole = facts["address"] == _address(federation) and all(failure.planned for failure in earlier.failures)
-    shares = [federation.vault / SHARES / name for name in facts["shares"]] if whole else []
-    return earlier if whole and _intact(federation, earlier, shares) else None
+    behind = [*(f"{SHARES}/{name}" for name in facts["shares"]), *facts.get("hidden", [])] if whole else []
+    return earlier if whole and _intact(federation, earlier, [federation.vault / name for name in behind]) else None
 
 
 def order_of(message: MessageKey) -> tuple[int, int, int]:
@@ -197,7 +199,7 @@ def _messages(recordings: Path) -> list[MessageKey]:
     return sorted(found, key=order_of)
 
 
-def _intact(federation: Federation, federated: Federated, shares: Sequence[Path]) -> bool:
+def _intact(federation: Federation, federated: Federated, behind: Sequence[Path]) -> bool:
     """Whether every message is still what was recorded, and the truth of every client and of models is there."""
     try:
         same = all(_digest(federation.recordings, message) == digest for message, digest in federated.messages.items())
@@ -208,16 +210,21 @@ def _intact(federation: Federation, federated: Federated, shares: Sequence[Path]
     if split := federation.point.experiment.federation.split:
         truths = [columns_stem(federation.vault, party) for party in range(split.parties if federated.messages else 0)]
     files = [beside(stem, suffix) for stem in truths for suffix in (FACTS, TENSORS)]
-    return same and all(path.is_file() for path in (*files, *shares))
+    return same and all(path.is_file() for path in (*files, *behind))
 
 
 def _digest(recordings: Path, message: MessageKey) -> str:
-    """Of all files of a recording: a federation that is run again after a client failed may record other updates."""
+    """Of all files of a recording: a federation that is run again after a client failed may record other updates.
+
+    Of a party's diary also of its own columns, which the diaries of all rounds share.
+    """
     round, who = message
     stem = recordings / f"round-{round:04d}" / stem_name(who)
     digest = hashlib.blake2b(digest_size=10)
-    for suffix in (FACTS, TENSORS, *([LINES] if beside(stem, LINES).exists() else [])):
-        digest.update(beside(stem, suffix).read_bytes())
+    lines, party = beside(stem, LINES), 0 if who == ACTIVE else who
+    own = columns_files(recordings, party) if isinstance(party, int) else []
+    for path in (beside(stem, FACTS), beside(stem, TENSORS), *([lines] if lines.exists() else []), *own):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

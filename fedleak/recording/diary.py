@@ -22,7 +22,7 @@ from fedleak.contracts.cut import Exchange
 from fedleak.contracts.tampered import built, tables_of
 from fedleak.contracts.tampering import Tampering
 from fedleak.errors import OutputError, RecordingError
-from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
+from fedleak.io.tensors import FACTS, TENSORS, beside, read_pair, write_pair
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.split import ACTIVE
 from fedleak.learning.task import Task
@@ -221,6 +221,11 @@ def write_columns(folder: Path, party: int, columns: NamedTensors) -> None:
 def read_columns(folder: Path, party: int) -> NamedTensors:
     """`inputs` and, of the active party, `labels`; raises `RecordingError` where they are not there."""
     return read_pair(beside(_columns(folder, party), FACTS))[0]
+
+
+def columns_files(folder: Path, party: int) -> list[Path]:
+    """The files of a party's own columns that are there."""
+    return [path for suffix in (FACTS, TENSORS) if (path := beside(_columns(folder, party), suffix)).exists()]
 
 
 def _columns(folder: Path, party: int) -> Path:

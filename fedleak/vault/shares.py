@@ -117,6 +117,11 @@ def deposit_hidden(vault: Path, client: int, tampering: str, hidden: Hidden) -> 
     write_pair(vault / HIDDEN / tampering / f"client-{client:04d}", tensors, {})
 
 
+def hidden_files(vault: Path) -> list[Path]:
+    """All files that tell what tampered code hid."""
+    return sorted((vault / HIDDEN).glob("*/client-*"))
+
+
 def hidden_in(vault: Path, tampering: str) -> tuple[Hidden, ...]:
     """What a tampering hid, client after client; raises `RecordingError` where it is damaged."""
     return tuple(Hidden(**read_pair(path)[0]) for path in sorted((vault / HIDDEN / tampering).glob("client-*.json")))

@@ -65,6 +65,17 @@ def test_it_goes_on_where_it_was(whole: RunFolder, tmp_path: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in (copy.root / "recordings").rglob("*.lines")}
 
 
+def test_columns_that_are_lost_are_made_again(whole: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(tmp_path / "copy")
+    shutil.copytree(whole.root, copy.root)
+    path = copy.recordings("none") / "columns-0002.safetensors"
+    path.unlink()
+    shutil.rmtree(copy.reconstructions)
+    run(parse_campaign(TREE), copy.root)
+    assert path.exists()
+    assert rows(copy) == rows(whole)
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [

@@ -1,5 +1,6 @@
 """Images that the client app wrote into a model come back, under secure aggregation too; a clean twin runs beside."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,14 @@ def test_labels_leak_without_tampering_too_so_that_own_columns_stand_beside_them
     active, passive = run(parse_campaign({**tree, "defenses": [{"name": "none"}]}), tmp_path / "run").rows
     assert active.no_access_per_sample == passive.no_access_per_sample
     assert active.no_access > 0.5, "what half an image and 40 labels say"
+
+
+@pytest.mark.slow
+def test_what_was_hidden_is_made_again_where_it_is_lost(tmp_path: Path) -> None:
+    one = {**TREE, "adversary": {"does": [{"use": "lsb-encoding", "images": 6}]}, "defenses": [{"name": "none"}]}
+    before = run(parse_campaign(one), tmp_path / "run")
+    assert before.rows[0].value == 1.0
+    shutil.rmtree(before.folder.reconstructions)
+    shutil.rmtree(before.folder.vault("none") / "hidden")
+    after = run(parse_campaign(one), tmp_path / "run")
+    assert [row.value for row in after.rows] == [row.value for row in before.rows]
