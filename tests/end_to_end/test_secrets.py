@@ -98,3 +98,14 @@ def test_of_a_share_that_is_scrubbed_the_secret_is_gone_and_all_else_is_there(tm
     assert all(before[place].isdigit() for place in changed)
     assert 4 * 15 <= len(changed) <= 4 * 16 + 4
     assert torch.equal(share_of(scrubbed, 0).labels, own.labels)
+
+
+@pytest.mark.slow
+def test_a_secret_that_is_lost_is_typed_again(tmp_path: Path) -> None:
+    facts = tree(tmp_path)
+    experiment = parse_experiment({**facts, "name": "lost", "federation": {**facts["federation"], "rounds": 1}})
+    kept = run(experiment, tmp_path / "run").folder.vault("none") / "secret.json"
+    before = kept.read_bytes()
+    kept.unlink()
+    run(experiment, tmp_path / "run")
+    assert kept.read_bytes() == before
