@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedleak.cli.attack_terms import require_terms, with_hidden_columns
+from fedleak.cli.attack_terms import options_of, require_terms, with_defenses, with_hidden_columns
 from fedleak.cli.options import AttackName, DeviceName
 from fedleak.cli.progress_bar import shown
 from fedleak.contracts.attack import Attack, attacks
@@ -26,7 +26,6 @@ from fedleak.evaluation.views import Terms, observe
 from fedleak.experiment.access import require_classes
 from fedleak.experiment.canonical import placed
 from fedleak.experiment.hidden import require_columns
-from fedleak.experiment.overrides import key_and_value
 from fedleak.experiment.secrets import require_masked
 from fedleak.figures.panels import Panel, beside, draw
 from fedleak.figures.representatives import classes_beside
@@ -44,7 +43,7 @@ WIDTH = 17
 
 
 def attack_recording(
-    path: Path, table: Table, seed: int | None, terms: Terms, out: Path | None, device: str | None = None
+    path: Path, table: Table, seed: int | None, terms: Terms, out: Path | None, device: str | None, defense: str | None
 ) -> None:
     """Attacks, prints, draws. The same seed and options give the guess that the run had."""
     attack = attacks.from_table(table, "--use")
@@ -67,11 +66,12 @@ def attack_recording(
     picture = out or Path(f"{table['use']}-{stem_name(who)}.png")
     if picture.suffix != ".png":
         raise ConfigError(f"--out: expected the name of a .png file, got {picture}")
+    terms, row = with_defenses(terms, message, defense)
     place = Place(
         algorithm=attack.name,
         task=recording.settings.label,
         attack=attack.name,
-        defense=recording.defense,
+        defense=row,
         client=who,
         round=recording.round,
         seed=recording.seed if seed is None else seed,
@@ -229,6 +229,9 @@ def command(
     bottoms: Annotated[
         str, typer.Option(help="Of split training, of others' networks: unknown, queries or weights.")
     ] = "unknown",
+    defense: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a model: the row whose defenses it left under.")
+    ] = None,
     device: DeviceName = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PNG", help="Picture of the guess; by default beside you.")
@@ -239,12 +242,4 @@ def command(
     asked |= {"masked": masked or [], "explanations": explanations, "known_labels": known_labels, "bottoms": bottoms}
     known = parse_settings(AdversarySettings, {"auxiliary": auxiliary, "queries": queries, **asked})
     terms = Terms(adversary=known, seed_key=(seed, "service", use))
-    attack_recording(recording, {"use": use, **_options(settings or [], use)}, seed, terms, out, device)
-
-
-def _options(settings: list[str], use: str) -> dict[str, Any]:
-    """The options of the attack; which one it is, `--use` alone says."""
-    options = dict(key_and_value(setting, "option=value, as in --set steps=400") for setting in settings)
-    if "use" in options:
-        raise ConfigError(f"--set use: the attack is named by --use {use}; leave one of the two out")
-    return options
+    attack_recording(recording, {"use": use, **options_of(settings or [], use)}, seed, terms, out, device, defense)
