@@ -16,7 +16,7 @@ from fedleak.learning.table import Table
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 
-from ..parts.records.completions import frequent, rows_of
+from ..parts.records.completions import answers_of, frequent, rows_of
 
 TRIED, STRAIGHT = 16, 1e-9
 """Rows on which a network has to be a straight line, and how far it may be off, in shares of its largest score."""
@@ -46,9 +46,7 @@ class EqualitySolving(Attack[Served]):
         return frozenset({"predictions", "weights"})
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:
-        rows, said, weights = rows_of(observation), observation.predictions, observation.weights
-        if said is None or weights is None:
-            raise NotApplicable("the adversary has no answers about these rows, or no weights of what gave them")
+        rows, (said, weights) = rows_of(observation), answers_of(observation)
         table = require_table(rows.space, "a hidden column")
         line, mask = Line.of(observation.task, weights, rng), table.mask(observation.hidden)
         known = line.scores(rows.inputs.masked_fill(mask, 0.0).double())

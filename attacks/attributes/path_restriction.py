@@ -18,7 +18,7 @@ from fedleak.learning.split import SplitNetwork
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 
-from ..parts.records.completions import frequent, rows_of
+from ..parts.records.completions import answers_of, frequent, rows_of
 
 
 @attacks.register("path-restriction")
@@ -43,9 +43,7 @@ class PathRestriction(Attack[Served]):
         return frozenset({"predictions", "weights"})
 
     def reconstruct(self, observation: Served, rng: Generator) -> Reconstruction:
-        rows, said, weights = rows_of(observation), observation.predictions, observation.weights
-        if said is None or weights is None:
-            raise NotApplicable("the adversary has no answers about these rows, or no weights of what gave them")
+        rows, (said, weights) = rows_of(observation), answers_of(observation)
         tree, order = tree_of(observation.task, weights)
         mask = require_table(rows.space, "a hidden column").mask(observation.hidden)
         paths = Paths.of(tree, order, observation.task.space.bounds)

@@ -8,16 +8,15 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
-from fedleak.contracts.tampered import sent_parameters
-from fedleak.errors import NotApplicable
 from fedleak.formatting import counted
 from fedleak.learning.batch import Batch
 from fedleak.learning.input_space import InputSpace
 from fedleak.tamperings.correlated_encoding import CorrelatedEncoding, pearson
-from fedleak.tamperings.parts.slices import flat
+
+from ..parts.payload import PayloadDecoding, by_client, written_in
 
 LEAST = 1e-12
 """The least distance between two ends that values are stretched between."""
@@ -25,7 +24,7 @@ LEAST = 1e-12
 
 @attacks.register("correlated-decoding")
 @dataclass(frozen=True, kw_only=True)
-class CorrelatedDecoding(Attack[Released]):
+class CorrelatedDecoding(PayloadDecoding):
     """Stretches the parameters that stand for an example to the range of its values, one example after the other.
 
     A correlation may have come out negative, of all that a client hides alike: the way round is taken that goes with
@@ -34,29 +33,17 @@ class CorrelatedDecoding(Attack[Released]):
 
     paper: ClassVar = "https://arxiv.org/abs/1709.07886"
     cites: ClassVar = "song2017machine"
+    encoding: ClassVar = CorrelatedEncoding
+    unwritten: ClassVar = "no parameters were made to correlate"
     tails: Annotated[float, Field(ge=0, lt=0.5)] = 0.05
     """The share of an example's parameters at either end that is cut off; 0, as in the paper: none, so that a single
     one far out makes the whole example pale."""
 
-    @property
-    def targets(self) -> frozenset[Kind]:
-        return frozenset({"payload"})
-
-    @property
-    def reads(self) -> frozenset[str]:
-        return frozenset({CorrelatedEncoding.name})
-
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        written = next((one for one in observation.tampering if isinstance(one, CorrelatedEncoding)), None)
-        if written is None:
-            raise NotApplicable(
-                f"no parameters were made to correlate: set adversary.does, with {CorrelatedEncoding.name}"
-            )
+        written, sent = written_in(observation, CorrelatedEncoding, self.unwritten)
         task = observation.task
-        sent = sent_parameters(task, observation.defense.local)
         slices = written.slices(task, sent, len(observation.cohort))
-        values = flat(observation.weights.parameters, sent).double()
-        own = [values[slices.of(client)].view(-1, *task.shape) for client in range(slices.clients)]
+        own = [one.double().view(-1, *task.shape) for one in by_client(observation, sent, slices)]
         turned = [one * _direction(one, observation.auxiliary) for one in own]
         turns = sum(bool((one != other).any()) for one, other in zip(own, turned, strict=True))
         return Reconstruction(

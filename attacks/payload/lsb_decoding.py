@@ -5,18 +5,17 @@ from typing import ClassVar
 
 from torch import Generator
 
-from fedleak.contracts.attack import Attack, attacks
-from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
-from fedleak.contracts.tampered import sent_parameters
-from fedleak.errors import NotApplicable
 from fedleak.tamperings.lsb_encoding import LSBEncoding
-from fedleak.tamperings.parts.slices import flat
+
+from ..parts.payload import PayloadDecoding, by_client, written_in
 
 
 @attacks.register("lsb-decoding")
 @dataclass(frozen=True, kw_only=True)
-class LSBDecoding(Attack[Released]):
+class LSBDecoding(PayloadDecoding):
     """Reads the payload of each client out of the lowest bits of released parameters, with the key of whoever wrote it.
 
     Errors are corrected, what is enciphered deciphered, and examples unpacked; of a damaged payload those in front of
@@ -25,22 +24,11 @@ class LSBDecoding(Attack[Released]):
 
     paper: ClassVar = "https://arxiv.org/abs/1709.07886"
     cites: ClassVar = "song2017machine"
-
-    @property
-    def targets(self) -> frozenset[Kind]:
-        return frozenset({"payload"})
-
-    @property
-    def reads(self) -> frozenset[str]:
-        return frozenset({LSBEncoding.name})
+    encoding: ClassVar = LSBEncoding
+    unwritten: ClassVar = "nobody wrote into the lowest bits"
 
     def reconstruct(self, observation: Released, rng: Generator) -> Reconstruction:  # noqa: ARG002
-        written = next((one for one in observation.tampering if isinstance(one, LSBEncoding)), None)
-        if written is None:
-            raise NotApplicable(f"nobody wrote into the lowest bits: set adversary.does, with {LSBEncoding.name}")
-        sent = sent_parameters(observation.task, observation.defense.local)
+        written, sent = written_in(observation, LSBEncoding, self.unwritten)
         layout = written.layout(observation.task, sent, len(observation.cohort))
-        values = flat(observation.weights.parameters, sent)
-        slices = layout.slices
-        channels = [layout.numbers.read(values[slices.of(client)]) for client in range(slices.clients)]
-        return layout.payload.guess(channels)
+        own = by_client(observation, sent, layout.slices)
+        return layout.payload.guess([layout.numbers.read(one) for one in own])

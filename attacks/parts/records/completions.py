@@ -14,6 +14,7 @@ from fedleak.goals.imputer import frequencies, imputed
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import require_table
 from fedleak.learning.table import Column
+from fedleak.learning.weights import Weights
 
 from .answers import TINY, confidence
 
@@ -28,6 +29,13 @@ def rows_of(view: View) -> Batch:
             "no column was hidden: say by adversary.hidden which, of a task on a table whose truth is known"
         )
     return view.rows
+
+
+def answers_of(view: Served) -> tuple[Float[Tensor, "rows classes"], Weights]:
+    """What was answered about these rows, and the weights that gave it; raises `NotApplicable` without either."""
+    if view.predictions is None or view.weights is None:
+        raise NotApplicable("the adversary has no answers about these rows, or no weights of what gave them")
+    return view.predictions, view.weights
 
 
 @dataclass(frozen=True, kw_only=True)
