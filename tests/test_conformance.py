@@ -11,6 +11,7 @@ import torch
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.catalogue import bibliography
 from fedleak.contracts.defense import Defense, defenses
+from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.model import models
 from fedleak.contracts.observation import Observation
@@ -43,6 +44,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "defense": defenses,
     "metric": metrics,
     "tampering": tamperings,
+    "manipulation": manipulations,
     "model": models,
     "data set": loaders,
 }

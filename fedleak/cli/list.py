@@ -71,6 +71,11 @@ def listed_metrics() -> Iterator[Listed]:
     return (_listed(entry, "", {}) for entry in entries("metric"))
 
 
+def listed_manipulations() -> Iterator[Listed]:
+    """What a malicious server does beside averaging."""
+    return (_listed(entry, "", {}) for entry in entries("manipulation"))
+
+
 def listed_tamperings() -> Iterator[Listed]:
     """By name, without headings."""
     return (_listed(entry, "", {}) for entry in entries("tampering"))
@@ -96,6 +101,7 @@ LISTS: dict[Kind, Callable[[], Iterator[Listed]]] = {
     "tasks": listed_tasks,
     "metrics": listed_metrics,
     "tamperings": listed_tamperings,
+    "manipulations": listed_manipulations,
 }
 
 
@@ -139,7 +145,7 @@ def _table(kind: Kind, lines: Sequence[Listed]) -> Table:
 
 
 def command(kind: Annotated[Kind, typer.Argument(help="What to list.")], form: FormOption = "table") -> None:
-    """List attacks, defenses, tasks, metrics or tamperings with their options and defaults."""
+    """List attacks, defenses, tasks, metrics, tamperings or manipulations with their options and defaults."""
     lines = list(LISTS[kind]())
     if form == "json":
         write_json([line.facts for line in lines])

@@ -50,7 +50,7 @@ Format = Literal["table", "csv", "json", "markdown"]
 """How the answer to a query is written."""
 SHOWN = 50
 """Rows of a table that one still reads."""
-Kind = Literal["attacks", "defenses", "tasks", "metrics", "tamperings"]
+Kind = Literal["attacks", "defenses", "tasks", "metrics", "tamperings", "manipulations"]
 """What can be listed."""
 
 

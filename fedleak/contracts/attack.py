@@ -57,7 +57,7 @@ class Attack(Plugin, ABC, Generic[Seen]):
 
     @property
     def reads(self) -> frozenset[str]:
-        """The tamperings, by name, whose doing it reads and without one of which it has nothing to read; else none."""
+        """Names of the tamperings and manipulations whose doing it reads, one of which it needs; else none."""
         inner = [value for value in vars(self).values() if isinstance(value, Attack)]
         return frozenset(name for attack in inner for name in attack.reads)
 

@@ -18,12 +18,13 @@ from typing import Any, Literal
 import fedleak
 from fedleak.contracts.source_reading import MISSING, Definition, module_named, value_of
 
-Kind = Literal["attack", "defense", "metric", "tampering"]
+Kind = Literal["attack", "defense", "metric", "tampering", "manipulation"]
 PACKAGES: dict[Kind, str] = {
     "attack": "fedleak.attacks",
     "defense": "fedleak.defenses",
     "metric": "fedleak.metrics",
     "tampering": "fedleak.tamperings",
+    "manipulation": "fedleak.server.malicious",
 }
 CONTRACT = "fedleak.contracts.defense"
 PARTS = "parts"

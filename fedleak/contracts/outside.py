@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.catalogue import OUTSIDE, Entry, Kind, in_order, summary_of
 from fedleak.contracts.defense import Defense, defenses
+from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.plugin import Plugin, plain
 from fedleak.contracts.tampering import tamperings
@@ -15,6 +16,7 @@ REGISTRIES: dict[Kind, Iterable[type[Plugin]]] = {
     "defense": defenses,
     "metric": metrics,
     "tampering": tamperings,
+    "manipulation": manipulations,
 }
 
 

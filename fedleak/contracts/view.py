@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.tampering import Tampering
 from fedleak.learning.batch import Batch
 from fedleak.learning.secret_format import SecretFormat
@@ -47,6 +48,8 @@ class View:
     tampering: tuple[Tampering, ...] = ()
     """What the clients' training code did beside training, with all options: the adversary wrote it. Of the code alone;
     what it met at a client is no part of it."""
+    manipulations: tuple[Manipulation, ...] = ()
+    """What the server did beside averaging, with all options: the adversary is the server."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.defense, Chain):  # any defenses in order will do, as `observe` takes them

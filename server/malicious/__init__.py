@@ -1,0 +1,1 @@
+"""Manipulations: what a malicious server does, one a file."""

@@ -1,0 +1,1 @@
+"""Pieces that manipulations are made of."""
