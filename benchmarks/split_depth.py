@@ -20,8 +20,8 @@ from torch import Tensor
 
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.cut import Cut
+from fedleak.data.public import public_examples
 from fedleak.evaluation.cuts import CutMessage, cut_of
-from fedleak.evaluation.views import public_examples
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.figures.panels import Line, Panel, Picture, draw

@@ -68,7 +68,7 @@ class Seat:
         """What the client has to say after training, under its masks."""
         cohort = cohort_of(self.client.plan.federation)
         vector = self.defense.vector(trained.before, trained.after, trained.examples, cohort)
-        model = wire.model_digest(content)
+        model = self.defense.bound_to(wire.model_digest(content))
         after, answer = self.protocol.masked(wire.question_of(content), model, vector)
         self._keep(after, context)
         return answer

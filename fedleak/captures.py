@@ -17,10 +17,10 @@ from fedleak.contracts.defense import Defense
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import plain
 from fedleak.contracts.served import Served
+from fedleak.data.public import public_examples
 from fedleak.errors import ConfigError, FederationError, echo
 from fedleak.evaluation.challenge import Challenge, Question, some_of
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.views import public_examples
 from fedleak.experiment.experiment import repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan

@@ -9,6 +9,8 @@ from torch import nn
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.criterion import criterion_of
 from fedleak.contracts.data import described, source_of_table
+from fedleak.contracts.manipulated import shipped
+from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.model import models, require_loss
 from fedleak.contracts.network import network_of
 from fedleak.contracts.source import (
@@ -57,9 +59,14 @@ def task_of(settings: TaskSettings | str) -> Task:
 
 
 @lru_cache(maxsize=32)
-def hardened(settings: TaskSettings | str, chain: Chain, split: Split | None = None) -> Task:
-    """That task as it is trained under a chain, cut among parties; raises `ConfigError` where either does not fit."""
-    return chain.task(_split(_settings(settings), task_of(settings), split))
+def hardened(
+    settings: TaskSettings | str, chain: Chain, split: Split | None = None, server: tuple[Manipulation, ...] = ()
+) -> Task:
+    """That task as it is trained under a chain, with the network that a server ships, cut among parties.
+
+    Raises `ConfigError` where one of these does not fit.
+    """
+    return chain.task(shipped(_split(_settings(settings), task_of(settings), split), server))
 
 
 def source_of(settings: TaskSettings | str) -> Source:
@@ -87,17 +94,23 @@ def parse_name(name: str) -> tuple[Source, str]:
 
 
 def initial_weights(
-    settings: TaskSettings | str, seed: int, chain: Chain | None = None, split: Split | None = None
+    settings: TaskSettings | str,
+    seed: int,
+    chain: Chain | None = None,
+    split: Split | None = None,
+    server: tuple[Manipulation, ...] = (),
 ) -> Weights:
     """Fresh weights by the architecture's own initialization; the same seed gives the same weights.
 
-    Those that a network is made with, pretrained ones say, are among them. The layers that `chain` puts in come last:
-    the others are as without it.
+    Those that a network is made with, pretrained ones say, are among them. The layers that a `server` and then
+    `chain` put in come last: the others are as without them.
     """
     settings = _settings(settings)
     source = source_of(settings)
     with seeded(seed, "initial weights", settings.label):
-        return weights_of((chain or Chain()).task(_split(settings, _task(settings, source), split)).network)
+        return weights_of(
+            (chain or Chain()).task(shipped(_split(settings, _task(settings, source), split), server)).network
+        )
 
 
 def weights_of(network: nn.Module) -> Weights:

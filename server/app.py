@@ -1,4 +1,4 @@
-"""ServerApp: grid, meter, roster, tap, secure aggregation, strategy, in that order from the wire upwards."""
+"""ServerApp: grid, meter, roster, tap, manipulation, secure aggregation, strategy, from the wire upwards."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +24,8 @@ from fedleak.tasks import initial_weights, task_of
 from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer
+from .layer import Layer
+from .manipulation import Crafter, Discarding, Manipulating
 from .meter import Meter
 from .pate import TeachersLayer
 from .protocol_layer import ProtocolLayer
@@ -84,7 +86,7 @@ def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
 def _first_weights(plan: FederationPlan) -> Weights:
     """Those of the checkpoint, where there is one; layers that the defenses add and it has not start fresh."""
     task = plan.public_task()
-    initial = initial_weights(plan.task, plan.seed, plan.defenses())
+    initial = initial_weights(plan.task, plan.seed, plan.defenses(), server=plan.manipulations())
     if plan.model.checkpoint is None:
         return initial
     return initial.updated(load_checkpoint(task_of(plan.task), Path(plan.model.checkpoint), task))
@@ -118,7 +120,7 @@ LAYERS: Mapping[str, Callable[[Grid, Roster, Any, FederationPlan, Recorder | Non
 """What speaks a protocol with the clients, by its name."""
 
 
-def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Grid:
+def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> Layer:
     """What the strategy talks to."""
     protocol = plan.defenses().protocol
     if protocol is not None and recorder is not None and not protocol.shares_model:
@@ -126,8 +128,13 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
             f"'{protocol.name}' sends votes and no updates, so there are none to record; let attacks look at the "
             "model alone, by federation.release or adversary.queries"
         )
-    grid: Grid = roster if recorder is None else Tap(roster, recorder)
-    return grid if protocol is None else LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
+    grid: Layer = roster if recorder is None else Tap(roster, recorder)
+    crafter = Crafter(plan, roster) if plan.server.chain else None
+    if crafter is not None:
+        grid = Manipulating(grid, crafter)
+    if protocol is not None:
+        grid = LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
+    return grid if crafter is None else Discarding(grid, crafter)
 
 
 def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, after: AfterRound | None) -> None:

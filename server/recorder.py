@@ -12,6 +12,8 @@ from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulated import isolation as isolation_of
+from fedleak.contracts.manipulation import Isolation
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
@@ -22,7 +24,7 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining, batches_in
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.files import read_recording, write_recording
-from fedleak.recording.payload import CIPHERTEXT, CUT, OWN_SEED, RING, Payload, in_memory, ring_asked, stem_of
+from fedleak.recording.payload import CIPHERTEXT, CUT, OWN_SEED, RING, TRUSTED, Payload, in_memory, ring_asked, stem_of
 from fedleak.recording.recording import Recording
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
@@ -39,12 +41,22 @@ class Recorder:
     plan: FederationPlan
     public_keys: dict[str, str] = field(default_factory=dict)
     """Each client's public key for masks in the round of secure aggregation that is going on, in hexadecimal."""
+    sent: dict[int, Weights] = field(default_factory=dict)
+    """What each client was last sent, by a server that sends crafted weights."""
+    counts: dict[int, int | None] = field(default_factory=dict)
+    """How many examples each said that it trained on, in the same message; None where that is masked."""
     relayed: dict[int, dict[str, str]] = field(default_factory=dict)
     """The same by the client that they were relayed to, where not all are to all."""
 
     def weights(self, sent: RecordDict) -> Weights:
         """The weights in a message to a client."""
         return self._task.split(wire.to_tensors(wire.arrays_of(sent)))
+
+    def heard(self, client: int, before: Weights, received: RecordDict) -> None:
+        """Keeps what one client was sent, and the number of examples that it says, for a sum over several."""
+        self.sent[client] = before
+        flower = self._chain.protocol is not None and self._chain.protocol.protocol == SecureAggregationFlower.protocol
+        self.counts[client] = secagg_plus.examples_of(received) if flower else None
 
     def reply(self, client: int, before: Weights, sent: RecordDict, received: RecordDict) -> None:
         """Records what one client was sent, weights `before` among it, and what it sent back."""
@@ -62,8 +74,11 @@ class Recorder:
     ) -> None:
         """Records the sum that secure aggregation revealed, as it is in the ring, in the rounds that are recorded."""
         if self.plan.recorded(round):
+            before, isolated = self._isolated(cohort, before)
             cut = {CUT: float(opened.cut)} if opened.cut else {}
-            self._write("aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut)
+            self._write(
+                "aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut, isolation=isolated
+            )
 
     def model(self, round: int, arrays: ArrayRecord) -> None:
         """Records the model after a round."""
@@ -73,7 +88,32 @@ class Recorder:
     def mean(self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int) -> None:
         """Records the mean of weights that Flower's own protocol reveals, in the rounds that are recorded."""
         if self.plan.recorded(round):
-            self._write("aggregate", cohort, round, before, state, examples, {})
+            known, isolated = self._isolated(cohort, before)
+            payload = self._moved(cohort, state, known)
+            self._write("aggregate", cohort, round, known, payload, examples, {}, isolation=isolated)
+
+    def _isolated(self, cohort: tuple[int, ...], before: Weights) -> tuple[Weights, Isolation | None]:
+        """What the clients of a sum were really sent, of several models the victim's; and what it says of that one."""
+        sent = {client: self.sent[client] for client in cohort if client in self.sent}
+        if not self.plan.server.chain or not sent:
+            return before, None
+        found = isolation_of(self.plan.manipulations(), self._task, sent)
+        victim = next(iter(sent)) if found is None or found.victim not in sent else found.victim
+        return sent[victim], found
+
+    def _moved(self, cohort: tuple[int, ...], state: NamedTensors, before: Weights) -> NamedTensors:
+        """A mean of weights as one of changes from what one client was sent, where others were sent something else."""
+        sent = {client: self.sent[client].state_dict() for client in cohort if client in self.sent}
+        if len({id(self.sent[client]) for client in sent}) < 2:
+            return state
+        counts = {client: self.counts.get(client) or 1 for client in sent}
+        total = sum(counts.values())
+        return {
+            name: value
+            + before.state_dict()[name]
+            - sum(counts[one] * sent[one][name].double() for one in sent) / total
+            for name, value in state.items()
+        }
 
     def unmasked(self, client: int, round: int, seed: int) -> None:
         """Adds to a recorded vector the seed of the client's own mask, which the server learned to remove it."""
@@ -133,11 +173,13 @@ class Recorder:
         examples: int | None,
         metrics: dict[str, float],
         public_keys: dict[str, str] | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
+        trusted = {} if isolation is None else isolation.trusted
         recording = Recording(
             settings=self.plan.task,
             before=before,
-            payload=payload,
+            payload={**payload, **{TRUSTED + name: one.bool() for name, one in trusted.items()}},
             kind=kind,
             cohort=cohort,
             round=round,
@@ -150,6 +192,9 @@ class Recorder:
             public_keys=public_keys or {},
             tampering=self.plan.tampering(),
             split=self.plan.federation.split,
+            server=self.plan.server.name,
+            manipulations=self.plan.manipulations(),
+            victim=None if isolation is None else isolation.victim,
         )
         write_recording(Path(self.plan.recordings), recording)
 

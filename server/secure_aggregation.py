@@ -40,12 +40,15 @@ class SecureAggregationLayer(ProtocolLayer[SecureAggregation]):
 
     def _sum(self, sent: list[Message], timeout: float | None) -> Message:
         """The mean over the clients that stayed, as one reply."""
-        content = sent[0].content
+        # Clients are bound to what they were sent; of different models to the victim's, which loses the round in words.
+        content = self.leaving(sent)[0].content
         round = wire.round_of(content)
         before = self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))
         trained = {self._roster.client_of(message.metadata.dst_node_id): message for message in sent}
         session = self._defense.session(self._plan.session_name(round))
-        server = Server(session, trained, self._defense.entries(before), wire.model_digest(content))
+        server = Server(
+            session, trained, self._defense.entries(before), self._defense.bound_to(wire.model_digest(content))
+        )
         questions: Mapping[int, bytes | None] = dict.fromkeys(trained)
         while (stage := server.stage) is not None:
             self._ask(server, stage, {client: (trained[client], asked) for client, asked in questions.items()}, timeout)

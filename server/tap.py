@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from flwr.app import Message, MessageType, RecordDict
+from flwr.app import Message, RecordDict
 
 from fedleak.federation import wire
 from fedleak.learning.weights import Weights
 
 from .layer import Layer, answered
+from .manipulation import trains
 from .recorder import Recorder
 from .roster import Roster
 
@@ -30,21 +31,19 @@ class Tap(Layer):
         replies = list(self.inner.send_and_receive(sent, timeout=timeout))
         weights: dict[int, Weights] = {}
         for message, reply in answered(sent, replies):
-            if _trains(message) and not reply.has_error():
+            if trains(message) and not reply.has_error():
                 self._record(self._roster.client_of(message.metadata.dst_node_id), message.content, reply, weights)
         return replies
 
     def _record(self, client: int, sent: RecordDict, reply: Message, weights: dict[int, Weights]) -> None:
         plan = self._recorder.plan
-        if not plan.recorded(wire.round_of(sent)) or not plan.adversary.attacks(client):
+        attacked = plan.adversary.attacks(client)
+        if not plan.recorded(wire.round_of(sent)) or not (attacked or plan.server.chain):
             return
         # Strategies put one record into all messages of a round: it is decoded once.
         record = id(wire.arrays_of(sent))
         if record not in weights:
             weights[record] = self._recorder.weights(sent)
-        self._recorder.reply(client, weights[record], sent, reply.content)
-
-
-def _trains(message: Message) -> bool:
-    """Whether a message asks for training; one without a model is a stage of a protocol beside it."""
-    return message.metadata.message_type == MessageType.TRAIN and bool(message.content.array_records)
+        self._recorder.heard(client, weights[record], reply.content)
+        if attacked:
+            self._recorder.reply(client, weights[record], sent, reply.content)

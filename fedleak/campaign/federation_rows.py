@@ -34,6 +34,7 @@ def federation_rows(
             federation=point.federation,
             split=point.split,
             defense=defense,
+            server=experiment.server.name,
             seed=experiment.seed,
             round=round,
             recorded=round <= experiment.federation.rounds,

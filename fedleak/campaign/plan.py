@@ -25,6 +25,7 @@ from fedleak.experiment.canonical import (
 )
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.experiment.naming import algorithm_of, labeled_attacks, variants_of
+from fedleak.experiment.servers import fits_server
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import EVERYTHING, Recorded
 from fedleak.io.fingerprint import address_of, source_fingerprint
@@ -129,7 +130,8 @@ class Choice:
         """
         tables, who = labeled_attacks(point.experiment), message[1]
         first = message == first_release(point.experiment)
-        fits = {label: _fits(table, who) for label, table in tables.items()}
+        server = point.experiment.server
+        fits = {label: _fits(table, who) and fits_server(table, server) for label, table in tables.items()}
         every = [label for label, table in tables.items() if fits[label] and not (first and compares_versions(table))]
         variants = {label: name for label, name in variants_of(point.experiment).items() if label in every}
         if not campaign.only_chosen:
@@ -208,6 +210,7 @@ def place_of(point: Point, defense: str, message: MessageKey, attack: str, algor
         algorithm=algorithm,
         attack=attack,
         defense=defense,
+        server=point.experiment.server.name,
         client=who,
         round=round,
         seed=point.experiment.seed,

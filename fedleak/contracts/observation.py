@@ -6,6 +6,7 @@ from typing import ClassVar
 from jaxtyping import Int64
 from torch import Tensor
 
+from fedleak.contracts.manipulation import Isolation
 from fedleak.contracts.view import View
 from fedleak.learning.batch import Batch
 from fedleak.learning.training import LocalTraining
@@ -47,6 +48,8 @@ class Observation(View):
     """Whether the update is still under its pairwise masks, and so uniformly random without the keys."""
     masked_vector: MaskedVector | None = None
     """The same as it crossed the wire, under a protocol whose masks can be searched for."""
+    isolation: Isolation | None = None
+    """Of a sum what it says of one client alone, where the server made it so; None: nothing."""
     others: tuple["Observation", ...] = ()
     """What else the adversary held of the same run when this message came: those of other clients, those of earlier
     rounds. Only for attacks that say so in `Attack.requires`."""

@@ -60,6 +60,9 @@ class SecureAggregation(Defense):
     """Share of the clients that may leave a round: what neighbours = "auto" withstands."""
     server: Literal["curious", "lying"] = "curious"
     """Whom neighbours = "auto" withstands; a lying server takes identity keys that are registered."""
+    binds_model: bool = True
+    """Whether masks are bound to the model received, so that a sum of updates of different models does not open. False:
+    as in the paper, and a server that sends others dead layers reads a single client's update (Pasquini, CCS'22)."""
     smallest_cohort: Annotated[int, Field(ge=2)] = 2
     """Clients below which no sum is opened: over one it is no secret, and one of two can subtract itself. With fewer
     neighbours than all at least two thirds of a round."""
@@ -84,8 +87,11 @@ class SecureAggregation(Defense):
 
     @property
     def caveat(self) -> str:
+        unbound = (
+            "" if self.binds_model else "masks are not bound to the model, so a server that sends several opens one; "
+        )
         seeded = "keys follow from the seed, so whoever knows it unmasks; " if self.keys == "seeded" else ""
-        return f"{seeded}without a registry of identity keys a lying server can be all the other clients"
+        return f"{unbound}{seeded}without a registry of identity keys a lying server can be all the other clients"
 
     def disclosures(self, federation: FederationSettings) -> tuple[tuple[str, str], ...]:
         """The threat model, in numbers (figure 4 of the paper): what the server gets, and how many help it to more."""
@@ -180,6 +186,10 @@ class SecureAggregation(Defense):
     def least_survivors(self) -> int:
         """Clients below which no sum is opened; of a planned defense."""
         return max(self.threshold or 0, self.smallest_cohort)
+
+    def bound_to(self, model: bytes) -> bytes:
+        """What masks are bound to besides the session, of the SHA-256 of a model: that, or 32 bytes of nothing."""
+        return model if self.binds_model else bytes(len(model))
 
     def session(self, name: bytes) -> Session:
         """What both sides agree on before a round; of a planned defense. `name`: 32 bytes that no other round has."""

@@ -1,8 +1,8 @@
 """Shares of a property that an adversary is asked to tell apart: whether public examples have them at all."""
 
+from fedleak.data.public import public_examples
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
-from fedleak.evaluation.views import public_examples
 from fedleak.learning.having import having, require_property
 from fedleak.learning.source import Source
 from fedleak.learning.space import space_of_source

@@ -9,10 +9,11 @@ from torch import Tensor
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.view import View
+from fedleak.data.public import public_examples
 from fedleak.errors import ConfigError, DataError
 from fedleak.evaluation.adversary import baselines
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.views import asked_about, public_examples
+from fedleak.evaluation.views import asked_about
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import InputSpace
 from fedleak.randomness import generator

@@ -18,6 +18,7 @@ from fedleak.evaluation.trained_rows import trained_rows
 from fedleak.learning.batch import Batch, joined
 from fedleak.learning.hidden import Hidden
 from fedleak.learning.training import LocalTraining
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
 from fedleak.recording.recording import Recording
@@ -142,6 +143,14 @@ class Message:
         paths = (*self.recordings.glob("round-*/client-*.json"), *self.recordings.glob("round-*/aggregate.json"))
         others = (path for path in sorted(paths) if path.with_suffix("") != own and _round_of(path) <= self.round)
         return tuple(read_recording(path).observation() for path in others)
+
+    @property
+    def sent(self) -> dict[int, Weights]:
+        """Of a sum what each client of its cohort was sent, by a server that sends crafted weights; else nothing."""
+        if self.recording.kind != AGGREGATE or not self.recording.manipulations:
+            return {}
+        paths = (self.path.parent / f"client-{client:04d}.json" for client in self.cohort)
+        return {read.cohort[0]: read.before for read in (read_recording(path) for path in paths if path.exists())}
 
     @property
     def earlier(self) -> tuple[Released, ...]:

@@ -18,6 +18,7 @@ from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.contracts.shadows import ShadowBank
 from fedleak.contracts.view import View
+from fedleak.data.public import public_examples
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.challenge import Challenge
@@ -205,13 +206,3 @@ def shown(
         candidates=challenge.candidates if challenge is not None and "candidates" in attack.requires else None,
         classes=tuple(range(observation.task.classes)) if "representatives" in attack.targets else (),
     )
-
-
-def public_examples(source: Source, count: int, lacks: tuple[int, ...] = ()) -> Batch | None:
-    """The first of a task's public examples, none of classes that it lacks; None where the adversary holds none."""
-    if not count:
-        return None
-    public = load(source).auxiliary
-    if lacks:
-        public = public[torch.nonzero(~torch.isin(public.labels, torch.tensor(lacks))).flatten()]
-    return public[torch.arange(min(count, len(public)))]

@@ -19,6 +19,7 @@ from fedleak.errors import ConfigError, echo
 from fedleak.experiment.experiment import unlabeled
 from fedleak.settings.base import Table, dotted
 from fedleak.settings.federation import PlanSettings
+from fedleak.settings.server import ServerSettings
 from fedleak.settings.task import TaskSettings
 
 Path = tuple[str | int, ...]
@@ -41,13 +42,13 @@ def axes_of(tree: Table) -> list[Axis]:
     """
     settings = [*_in_settings(PlanSettings, tree, ()), *_in_tamperings(tree.get("adversary"))]
     axes = sorted(settings, key=lambda axis: axis.path == ("seed",))
-    for i, table in enumerate(_tables(tree.get("attacks"))):
-        axes += _in_plugin(attacks, table, ("attacks", i))
-    for i, row in enumerate(_tables(tree.get("defenses"))):
-        for j, table in enumerate(_tables(row.get("chain"))):
-            axes += _in_plugin(defenses, table, ("defenses", i, "chain", j))
+    for i, table in enumerate(tables_in(tree.get("attacks"))):
+        axes += in_plugin(attacks, table, ("attacks", i))
+    for i, row in enumerate(tables_in(tree.get("defenses"))):
+        for j, table in enumerate(tables_in(row.get("chain"))):
+            axes += in_plugin(defenses, table, ("defenses", i, "chain", j))
     for axis in axes:
-        _check(axis)
+        check(axis)
     return axes
 
 
@@ -93,7 +94,7 @@ def with_variants(tree: Table, axes: list[Axis]) -> Table:
     """The file with an attack or defense of its own for each variant."""
     kinds: dict[str, tuple[str, Check]] = {"attacks": ("label", _check_attack), "defenses": ("name", _check_chain)}
     varying = {kind: how for kind, how in kinds.items() if below(axes, kind)}
-    return {**tree, **{kind: list(_expanded(tree[kind], kind, *how, axes)) for kind, how in varying.items()}}
+    return {**tree, **{kind: list(expanded(tree[kind], kind, *how, axes)) for kind, how in varying.items()}}
 
 
 def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis]:
@@ -101,7 +102,7 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
         return  # the parser says what is wrong with it
     for key, field in model.model_fields.items():
         value = tree.get(key)
-        if field.annotation is TaskSettings and isinstance(value, list):
+        if field.annotation in (TaskSettings, ServerSettings) and isinstance(value, list):
             yield Axis((*path, key), tuple(value))  # a task may be a name, so a list of them is one of values
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _in_settings(field.annotation, value, (*path, key))
@@ -111,8 +112,8 @@ def _in_settings(model: type[BaseModel], tree: Any, path: Path) -> Iterator[Axis
 
 def _in_tamperings(adversary: Any) -> Iterator[Axis]:
     does = adversary.get("does") if isinstance(adversary, dict) else None
-    for i, table in enumerate(_tables(does)):
-        yield from _in_plugin(tamperings, table, ("adversary", "does", i))
+    for i, table in enumerate(tables_in(does)):
+        yield from in_plugin(tamperings, table, ("adversary", "does", i))
 
 
 def _axis_at(path: Path, value: Any, annotation: Any) -> Iterator[Axis]:
@@ -153,12 +154,12 @@ def _kinds(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _tables(value: Any) -> list[Table]:
+def tables_in(value: Any) -> list[Table]:
     """The tables of a list, where it is one; the parser complains about anything else."""
     return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
 
 
-def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
+def in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Axis]:
     use = table.get("use")
     where = dotted(*path, "use")
     classes = [registry.get(name, where) for name in use if isinstance(name, str)] if isinstance(use, list) else []
@@ -170,7 +171,7 @@ def _in_plugin(registry: Registry[Any], table: Table, path: Path) -> Iterator[Ax
     for key, hint in hints.items():
         value = table.get(key)
         if isinstance(value, dict) and "use" in value:
-            yield from _in_plugin(registry, value, (*path, key))
+            yield from in_plugin(registry, value, (*path, key))
         else:
             yield from _axis_at((*path, key), value, hint)
 
@@ -182,7 +183,7 @@ def _options(cls: type[Plugin]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}  # type: ignore[arg-type]
 
 
-def _check(axis: Axis) -> None:
+def check(axis: Axis) -> None:
     where = dotted(*axis.path)
     if not axis.values:
         raise ConfigError(f"{where}: expected a value, or a list of values to try in turn, got an empty list")
@@ -205,7 +206,7 @@ def _check_chain(row: Any, where: str) -> None:
         Chain.build(tuple(row.get("chain", [])), f"{where}.chain")
 
 
-def _expanded(tables: list[Any], kind: str, key: str, check: Check, axes: list[Axis]) -> Iterator[Any]:
+def expanded(tables: list[Any], kind: str, key: str, check: Check, axes: list[Axis]) -> Iterator[Any]:
     for i, table in enumerate(tables):
         for suffix, variant in _variants(table, below(axes, kind, i)):
             if suffix:

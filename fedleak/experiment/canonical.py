@@ -4,16 +4,18 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from fedleak.contracts import manipulated
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.imports import code_fingerprint
 from fedleak.contracts.tampered import built, tables_of
 from fedleak.experiment.experiment import Experiment, NamedDefense, unlabeled
 from fedleak.learning.facts import Device
-from fedleak.settings.adversary import ASKED_LATER
+from fedleak.settings.adversary import ASKED_LATER, CRAFTED_FROM
 from fedleak.settings.base import Table
 from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import FederationSettings, PlanSettings
+from fedleak.settings.server import ROW
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -24,13 +26,16 @@ def experiment_facts(experiment: Experiment) -> Table:
     facts["attacks"] = [{**table, **label} for table, label in zip(own, labels, strict=True)]
     facts["defenses"] = [{"name": row.name, "chain": chain_tables(row)} for row in experiment.defenses]
     facts["adversary"]["does"] = tampering_tables(experiment)
-    return facts
+    return {**facts, **server_facts(experiment)} if not experiment.server.honest else without(facts, ROW)
 
 
 def settings_facts(settings: PlanSettings) -> Table:
     """What a federation is run from, but for its defenses and what matters only to who attacks later."""
     own = settings.model_dump(mode="json", exclude_none=True, include=set(PlanSettings.model_fields))
-    own["adversary"] = {key: value for key, value in own["adversary"].items() if key not in ASKED_LATER}
+    crafted_from = () if settings.server.honest else (key.rpartition(".")[2] for key in CRAFTED_FROM)
+    later = set(ASKED_LATER).difference(crafted_from)
+    own["adversary"] = {key: value for key, value in own["adversary"].items() if key not in later}
+    own = without(own, ROW) if settings.server.honest else {**own, **server_facts(settings)}
     own["adversary"]["does"] = tampering_tables(settings)
     own["federation"] = {**own["federation"], "release": settings.models}
     if settings.task.own_code:  # other code is another task, wherever it lies
@@ -63,6 +68,17 @@ def named_in(table: Table) -> set[str]:
 def tampering_tables(settings: PlanSettings) -> list[Table]:
     """`{use = name, ...}` with every option, for each tampering."""
     return _tampering_tables(json.dumps(settings.adversary.does, sort_keys=True))
+
+
+def server_facts(settings: PlanSettings) -> Table:
+    """What the server does beside averaging, every option of its manipulations written out."""
+    server = settings.server
+    return {ROW: {"name": server.name, "chain": _server_tables(json.dumps(server.chain)), "begins": server.begins}}
+
+
+def without(table: Table, key: str) -> Table:
+    """A table without a key."""
+    return {name: value for name, value in table.items() if name != key}
 
 
 def chain_tables(row: NamedDefense) -> list[Table]:
@@ -108,6 +124,11 @@ def _chain_tables(text: str) -> list[Table]:
 @lru_cache(maxsize=1024)
 def _tampering_tables(text: str) -> list[Table]:
     return tables_of(built(json.loads(text)))
+
+
+@lru_cache(maxsize=1024)
+def _server_tables(text: str) -> list[Table]:
+    return manipulated.tables_of(manipulated.built(json.loads(text)))
 
 
 @lru_cache(maxsize=1024)

@@ -20,6 +20,7 @@ from fedleak.experiment.columns import metrics_of_cuts, require_columns
 from fedleak.experiment.hidden import adversary_of, hidden_columns, require_hidden, require_weights
 from fedleak.experiment.overrides import override
 from fedleak.experiment.secrets import require_secret
+from fedleak.experiment.servers import require_networks
 from fedleak.experiment.tampering import require_tampering
 from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
@@ -28,7 +29,7 @@ from fedleak.learning.training import require_trained_so
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
-from fedleak.tasks import hardened, source_of, task_of
+from fedleak.tasks import source_of, task_of
 
 MOST_LEVELS = 32
 """Tables and lists within each other in a file."""
@@ -169,13 +170,7 @@ def require_fitting(experiment: Experiment) -> None:
     require_shares(experiment, tables, source)
     require_memory(tables, experiment.task)
     require_secret(experiment, tables, source)
-    for i, chain in enumerate(chains.values()):
-        if not chain.shapes_the_network:
-            continue  # most have no say in it, and building a network for each point of a campaign takes long
-        try:
-            hardened(experiment.task, chain, experiment.federation.split)
-        except ConfigError as error:
-            raise ConfigError(f"defenses.{i}.chain: {error}") from error
+    require_networks(experiment, chains)
 
 
 def _require_task(settings: TaskSettings) -> None:

@@ -18,8 +18,11 @@ from fedleak.experiment.experiment import (
     parse_unjudged,
     read_tree,
     require_fitting,
+    unlabeled,
 )
 from fedleak.experiment.naming import Draft, named, variants_of
+from fedleak.experiment.server_rows import with_rows_of_servers
+from fedleak.experiment.servers import require_readers
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
 from fedleak.settings.columns import without_no_strategy
@@ -49,6 +52,7 @@ def _list(value: Any) -> list[Any]:
 def parse_campaign(tree: Table) -> Campaign:
     """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
     require_no_strategy(tree)
+    tree = with_rows_of_servers(tree)
     base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
     combinations = combinations_of(tree.get("vary"))
     tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
@@ -62,6 +66,8 @@ def parse_campaign(tree: Table) -> Campaign:
     points = tuple(named(drafts))
     _require_evaluated(points)
     _require_same_models(points)
+    attacks_of = {repr(one): one for point in points for one in point.experiment.attacks}
+    require_readers([point.experiment.server for point in points], [unlabeled(one) for one in attacks_of.values()])
     spelled = _spelled_out(tree, base, next(iter(combinations.values())))
     only_chosen = tuning is not None and tuning.only_chosen
     return Campaign(points=points, tree={**spelled, **_metrics(points, base)}, only_chosen=only_chosen)

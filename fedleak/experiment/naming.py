@@ -11,9 +11,10 @@ from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
 from fedleak.io.fingerprint import file_name
 from fedleak.results.schema import Split
-from fedleak.settings.adversary import ATTACKERS_SETTINGS
+from fedleak.settings.adversary import ATTACKERS_SETTINGS, CRAFTED_FROM
 from fedleak.settings.base import Scalar, Settings, Table
 from fedleak.settings.federation import PlanSettings
+from fedleak.settings.server import ROW, ServerSettings
 from fedleak.settings.task import TaskSettings
 
 OWN_COLUMNS = ("seed", "task")
@@ -32,8 +33,11 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
         {**_flat(experiment, PlanSettings.model_fields), **({"vary": vary} if vary else {})}
         for vary, experiment, _ in drafts
     ]
+    manipulating = any(not experiment.server.honest for _, experiment, _ in drafts)
     varying = [
-        key for key in {key: None for one in flat for key in one} if len({str(one.get(key)) for one in flat}) > 1
+        key
+        for key in {key: None for one in flat for key in one}
+        if len({str(one.get(key)) for one in flat}) > 1 or (key == ROW and manipulating)
     ]
     federation_keys = [key for key in varying if key not in _shared(drafts)]
     last = [key.rpartition(".")[2] for key in federation_keys]
@@ -103,6 +107,8 @@ def _flat(settings: Settings, names: Iterable[str], prefix: str = "") -> dict[st
         value = getattr(settings, name)
         if isinstance(value, TaskSettings):
             flat |= _task(value)
+        elif isinstance(value, ServerSettings):
+            flat[name] = value.name
         elif isinstance(value, Settings):
             flat |= _flat(value, type(value).model_fields, f"{prefix}{name}.")
         elif name == DOES:
@@ -144,7 +150,9 @@ def _leaving_words(experiment: Experiment) -> dict[str, Scalar]:
 def _shared(drafts: list[Draft]) -> tuple[str, ...]:
     """Settings under which a federation is the same; not combinations, where the same name stands for two defenses."""
     alike = all(experiment.defenses == drafts[0][1].defenses for _, experiment, _ in drafts)
-    return ATTACKERS_SETTINGS if alike else tuple(key for key in ATTACKERS_SETTINGS if key != "vary")
+    crafting = any(not experiment.server.honest for _, experiment, _ in drafts)
+    own = {*([] if alike else ["vary"]), *(CRAFTED_FROM if crafting else [])}
+    return tuple(key for key in ATTACKERS_SETTINGS if key not in own)
 
 
 def _first(name: str, numbered: dict[str, Iterator[str]], given: set[str]) -> str:

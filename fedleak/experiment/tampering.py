@@ -7,7 +7,7 @@ from functools import lru_cache
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.tampered import WHERE, built, sent_parameters
-from fedleak.contracts.tampering import PublicTerms, Tampering
+from fedleak.contracts.tampering import PublicTerms, Tampering, tamperings
 from fedleak.errors import ConfigError
 from fedleak.formatting import listed
 from fedleak.settings.base import Table
@@ -21,7 +21,8 @@ def require_tampering(settings: PlanSettings, tables: Sequence[Table], chains: M
     `tables` are the attacks without their labels.
     """
     does = built(settings.adversary.does)
-    reading = [(str(table["use"]), reads_of(table)) for table in tables]
+    tamperings_read = {cls.name for cls in tamperings}
+    reading = [(str(table["use"]), reads_of(table) & tamperings_read) for table in tables]
     for i, one in enumerate(does):
         _require_whose(one, i, columns=settings.federation.split is not None)
     _require_one_of_each(does)

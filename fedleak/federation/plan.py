@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 
 from fedleak.contracts.at_cut import require_place
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulated import built as built_manipulations
+from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.tampered import built
 from fedleak.contracts.tampering import Tampering
 from fedleak.errors import ConfigError
@@ -60,6 +62,10 @@ class FederationPlan(PlanSettings):
         """What the clients' training code does beside training."""
         return built(self.adversary.does)
 
+    def manipulations(self) -> tuple[Manipulation, ...]:
+        """What the server does beside averaging."""
+        return built_manipulations(self.server.chain)
+
     @property
     def source(self) -> Source:
         """What is public about the data."""
@@ -67,7 +73,7 @@ class FederationPlan(PlanSettings):
 
     def public_task(self) -> Task:
         """The task with the network that is trained under the defenses."""
-        return hardened(self.task, self.defenses(), self.federation.split)
+        return hardened(self.task, self.defenses(), self.federation.split, self.manipulations())
 
     def recorded(self, round: int) -> bool:
         """Whether the server records the round; those after it are for utility."""
@@ -112,6 +118,7 @@ class FederationPlan(PlanSettings):
         asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations", *OF_CUTS}
         asked |= {"does"} if not self.adversary.does else set()
         left_out |= {"federation": unused, "adversary": asked}
+        left_out |= {"server": True} if self.server.honest else {}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+from fedleak.contracts import manipulated
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.tampered import built, tables_of
 from fedleak.defenses.secure_aggregation import SecureAggregation
@@ -15,6 +16,7 @@ from fedleak.recording.payload import RING, Payload, ring_asked
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.settings.columns import Split
+from fedleak.settings.server import HONEST
 from fedleak.settings.task import TaskSettings
 
 FORMAT = "fedleak-recording-1"
@@ -43,6 +45,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         "parameters": list(recording.before.parameters),
         "buffers": list(recording.before.buffers),
         **({"does": tables_of(recording.tampering)} if recording.tampering else {}),
+        **(_server_facts(recording) if recording.manipulations else {}),
     }
     if recording.split is not None:
         facts["split"] = recording.split.model_dump(mode="json")
@@ -84,6 +87,12 @@ def _format_of(recording: Recording) -> str:
     return FORMAT_OF_MODELS if recording.kind == "model" else FORMAT
 
 
+def _server_facts(recording: Recording) -> dict[str, Any]:
+    """What a server did beside averaging; of a curious one nothing is written."""
+    victim = {} if recording.victim is None else {"victim": recording.victim}
+    return {"server": recording.server, "manipulations": manipulated.tables_of(recording.manipulations), **victim}
+
+
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
     return Recording(
         settings=TaskSettings.model_validate(facts["task"], strict=False),
@@ -93,6 +102,9 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         training=LocalTraining.of(facts["training"]),
         chain=Chain.build(tuple(_with_keys(table) for table in facts["chain"])),
         tampering=built(facts.get("does", ())),
+        server=facts.get("server", HONEST),
+        manipulations=manipulated.built(facts.get("manipulations", ())),
+        victim=facts.get("victim"),
         split=parse_settings(Split, facts["split"]) if "split" in facts else None,
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )

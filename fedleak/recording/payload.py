@@ -17,6 +17,8 @@ from fedleak.secure_aggregation.ring import Elements
 RING = "ring"
 """Name of the tensor of a masked payload."""
 OWN_SEED = "own-seed"
+TRUSTED = "trusted/"
+"""Before the name of a parameter: which entries of a sum are of one client alone, as bytes of 0 and 1."""
 """Name of a second one under Flower's protocol: the seed of the client's own mask, which the server learns."""
 CIPHERTEXT = "ciphertext"
 """Name of the one tensor of a payload under homomorphic aggregation: its bytes."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import Isolation, Manipulation
 from fedleak.contracts.observation import MaskedVector, Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
@@ -24,9 +25,10 @@ from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
-from fedleak.recording.payload import CIPHERTEXT, OWN_SEED, RING, Payload, stem_of
+from fedleak.recording.payload import CIPHERTEXT, OWN_SEED, RING, TRUSTED, Payload, stem_of
 from fedleak.secure_aggregation.ring import Elements
 from fedleak.settings.columns import Split
+from fedleak.settings.server import HONEST
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened, source_of
 
@@ -64,11 +66,18 @@ class Recording:
 
     tampering: tuple[Tampering, ...] = ()
     """What the clients' training code did beside training, as whoever wrote it knows."""
+    server: str = HONEST
+    """Name of the server in the experiment."""
+    manipulations: tuple[Manipulation, ...] = ()
+    """What it did beside averaging."""
+    victim: int | None = None
+    """Of a sum the client whose part in it stands alone in the entries `TRUSTED` of the payload; None: nobody's does.
+    """
 
     @property
     def task(self) -> Task:
         """The task as it is trained under the defenses."""
-        return hardened(self.settings, self.chain, self.split)
+        return hardened(self.settings, self.chain, self.split, self.manipulations)
 
     @property
     def source(self) -> Source:
@@ -83,7 +92,9 @@ class Recording:
     @property
     def state(self) -> NamedTensors:
         """What of the weights and buffers after training there is; of an aggregate the mean over its cohort."""
-        return self._masking.opened(self._elements).state(self.before) if RING in self.payload else self.payload
+        if RING in self.payload:
+            return self._masking.opened(self._elements).state(self.before)
+        return {name: value for name, value in self.payload.items() if not name.startswith(TRUSTED)}
 
     @property
     def views(self) -> frozenset[type[View]]:
@@ -100,7 +111,16 @@ class Recording:
             round=self.round,
             defense=self.chain,
             tampering=self.tampering,
+            manipulations=self.manipulations,
         )
+
+    @property
+    def isolation(self) -> Isolation | None:
+        """What a sum says of one client alone."""
+        if self.victim is None:
+            return None
+        masks = {name: self.payload[TRUSTED + name].to(value.dtype) for name, value in self.before.parameters.items()}
+        return Isolation(victim=self.victim, trusted=masks)
 
     def observation(self) -> Observation:
         """What an attack on updates is given; raises `RecordingError` where there is none, as of a model."""
@@ -122,6 +142,8 @@ class Recording:
             training=self.training,
             defense=self.chain,
             tampering=self.tampering,
+            manipulations=self.manipulations,
+            isolation=self.isolation,
             masked=masked,
             masked_vector=self._masked_vector,
         )

@@ -33,6 +33,9 @@ class FederationRow:
 
     task: Annotated[Text, Meaning("the public problem: data and model")]
     defense: Annotated[Folder, Meaning("the defense's name in the experiment")]
+    server: Annotated[
+        Text, Meaning("the server's name in the experiment; honest: it does nothing beside averaging")
+    ] = "honest"
     seed: Annotated[Whole, Meaning("of the federation")]
     split: Annotated[Split, Meaning("test or tuning")]
     round: Annotated[Whole, Meaning("from 1")]

@@ -73,6 +73,9 @@ class Row:
     round: Annotated[Whole, Meaning("of the federation, from 1")]
     seed: Annotated[Whole, Meaning("of the federation and the attack")]
     split: Annotated[Split, Meaning("test; or tuning: only chooses among the variants of an attack")]
+    server: Annotated[
+        Text, Meaning("the server's name in the experiment; honest: it does nothing beside averaging")
+    ] = "honest"
     metric: Annotated[Text, Meaning("what is measured")]
     value: Annotated[Figure, Meaning("mean over the samples; null where there is none, see reason")]
     baseline: Annotated[Figure, Meaning("the same for the prior: the best constant guess without the update")]
@@ -179,6 +182,7 @@ class Place:
     algorithm: str
     attack: str
     defense: str
+    server: str = "honest"
     client: Who
     round: int
     seed: int

@@ -67,5 +67,7 @@ ASKED_LATER = (
     *OF_CUTS,
 )
 """Settings of the adversary that matter only to who attacks what was recorded."""
+CRAFTED_FROM = ("adversary.auxiliary", "adversary.lacks")
+"""Of these what a server that sends crafted weights makes them from."""
 ATTACKERS_SETTINGS = ("vary", *(f"adversary.{name}" for name in ASKED_LATER))
 """Varying settings that do not change a federation: it is run once and its messages are attacked under each."""

@@ -16,6 +16,7 @@ from fedleak.settings.columns import Columned, Split, require_columns_alone, req
 from fedleak.settings.dropouts import Dropouts, require_somebody
 from fedleak.settings.model import ModelSettings
 from fedleak.settings.partitioners import known_partitioner
+from fedleak.settings.server import ServerSettings
 from fedleak.settings.skew import Skew
 from fedleak.settings.task import TaskSettings
 
@@ -196,6 +197,8 @@ class PlanSettings(Settings):
     federation: FederationSettings = FederationSettings()
     model: ModelSettings = ModelSettings()
     adversary: AdversarySettings = AdversarySettings()
+    server: ServerSettings = ServerSettings()
+    """What whoever runs the server does beside averaging; in a file one of the rows `[[servers]]`."""
     utility: UtilitySettings = UtilitySettings()
     device: Device = "cpu"
     """Where clients train, and attacks compute that can do it elsewhere and name no device of their own."""

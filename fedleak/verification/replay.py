@@ -1,7 +1,7 @@
 """Replay of a client's round from the vault, compared with what was recorded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -96,13 +96,18 @@ def _tampered(recording: Recording, truth: PrivateBatch) -> Tampered | None:
     return Tampered(does=recording.tampering, standing=standing)
 
 
-def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weights:
+def replayed_mean(
+    recording: Recording, truths: Sequence[PrivateBatch], sent: Mapping[int, Weights] | None = None
+) -> Weights:
     """The mean of the cohort's replies, weighted by their examples.
 
-    Of a sum over the ring as the ring has it, so that rounding and cutting are replayed too. Raises `RecordingError`
-    where the replies have no such sum.
+    `sent` has what clients were sent where that is not the same for all: the mean is then of their changes. Of a sum
+    over the ring as the ring has it, so that rounding and cutting are replayed too. Raises `RecordingError` where the
+    replies have no such sum.
     """
-    replies = [replay(recording, truth) for truth in truths]
+    starts = [(sent or {}).get(truth.client, recording.before) for truth in truths]
+    each = [replay(replace(recording, before=start), truth) for truth, start in zip(truths, starts, strict=True)]
+    replies = [_moved(reply, start, recording.before) for reply, start in zip(each, starts, strict=True)]
     counts = [len(truth.examples) for truth in truths]
     masking = masking_of(recording.chain)
     if masking is not None and RING in recording.payload:
@@ -116,6 +121,15 @@ def replayed_mean(recording: Recording, truths: Sequence[PrivateBatch]) -> Weigh
         }  # fmt: skip
 
     return Weights(mean([r.parameters for r in replies]), mean([r.buffers for r in replies]))
+
+
+def _moved(reply: Weights, start: Weights, before: Weights) -> Weights:
+    """A reply as if the client had been sent other weights and changed them as much."""
+    if start is before:
+        return reply
+    own, old, new = reply.state_dict(), start.state_dict(), before.state_dict()
+    state = {name: new[name].double() + (value.double() - old[name].double()) for name, value in own.items()}
+    return Weights({name: state[name] for name in reply.parameters}, {name: state[name] for name in reply.buffers})
 
 
 def _through_the_ring(

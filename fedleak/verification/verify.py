@@ -1,6 +1,6 @@
 """Verification of a run: each recorded update is recomputed from the true batch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -70,7 +70,7 @@ def _check(folder: RunFolder, path: Path) -> Check:
     where, message = path.parent.parent.relative_to(folder.root / "recordings"), _spoken(path)
     try:
         read = Message(path=path, recordings=path.parent.parent, vault=folder.root / "vault" / where)
-        verdict, comparison, words = _released(read) if read.of_model else _compared(read.recording, read.deposits)
+        verdict, comparison, words = _released(read) if read.of_model else _compared(read)
     except (RecordingError, FederationError) as error:
         verdict, comparison, words = "disagrees", None, str(error)
     return Check(defense=where.as_posix(), message=message, verdict=verdict, comparison=comparison, remark=words)
@@ -88,11 +88,12 @@ def _released(read: Message) -> tuple[Verdict, Comparison | None, str]:
     return "released", None, f"a model, which nothing recomputes; it was trained on {truth}, which are there"
 
 
-def _compared(recording: Recording, truths: Sequence[PrivateBatch]) -> tuple[Verdict, Comparison | None, str]:
+def _compared(read: Message) -> tuple[Verdict, Comparison | None, str]:
+    recording, truths = read.recording, read.deposits
     if recording.kind == "masked":
         return "masked", None, "masked; verified in the sum"
     if recording.kind == AGGREGATE:
-        comparison = compare(recording, replayed_mean(recording, truths))
+        comparison = compare(recording, replayed_mean(recording, truths, read.sent))
         return _judged(comparison, lambda: "the sum does not follow from the cohort's batches", recording, truths[0])
     comparison = compare(recording, replay(recording, truths[0]))
     return _judged(comparison, lambda: likely_cause(recording, truths[0]), recording, truths[0])

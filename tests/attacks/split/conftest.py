@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from fedleak.contracts.cut import Asks, Cut
+from fedleak.data.public import public_examples
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import CutMessage, cut_of
-from fedleak.evaluation.views import public_examples
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.recording.diary import Holder, stem_of

@@ -10,10 +10,11 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
+from fedleak.data.public import public_examples
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.views import Terms, asked_about, observe, public_examples, usual_queries
+from fedleak.evaluation.views import Terms, asked_about, observe, usual_queries
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.serving.served_model import ServedModel

@@ -23,7 +23,7 @@ SCORE = Score(
     unit="dB", higher_is_better=True,
 )  # fmt: skip
 KEYS = (
-    "task setting federation split algorithm attack defense client round seed metric value baseline no_access "
+    "task setting federation split algorithm attack server defense client round seed metric value baseline no_access "
     "certifiable certified certificate trouble diagnosis "
     "unit higher_is_better reason applicable seconds best worst per_sample samples "
     "class_mean single_color nearest_public threshold prior_per_sample no_access_per_sample class_mean_per_sample "

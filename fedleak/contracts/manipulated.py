@@ -1,0 +1,59 @@
+"""Manipulated: several manipulations of one server, in order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations
+from fedleak.errors import ConfigError
+from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
+from fedleak.randomness import generator
+from fedleak.settings.base import Table
+
+WHERE = "server.chain"
+"""Their place in the settings of a federation."""
+
+
+def built(tables: Sequence[Table], where: str = WHERE) -> tuple[Manipulation, ...]:
+    """The manipulations that an experiment names; raises `ConfigError` with the place of what is wrong."""
+    return tuple(manipulations.from_table(table, f"{where}.{i}") for i, table in enumerate(tables))
+
+
+def tables_of(does: Sequence[Manipulation]) -> list[Table]:
+    """`{use = name, ...}` with every option, for each."""
+    return [{"use": one.name, **one.options()} for one in does]
+
+
+def shipped(task: Task, does: Sequence[Manipulation]) -> Task:
+    """The task with the network that the server ships."""
+    for one in does:
+        task = one.transform_task(task)
+    return task
+
+
+def require_fitting(does: Sequence[Manipulation], terms: ServerTerms, where: str = WHERE) -> None:
+    """Raises `ConfigError` where one of them does not fit the federation."""
+    for i, one in enumerate(does):
+        if one.uses_public and not terms.public:
+            raise ConfigError(
+                f"{where}.{i}: {one.name} is made from public examples, and the adversary holds none; set "
+                "adversary.auxiliary"
+            )
+        try:
+            one.require(terms)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{i}: {error}") from error
+
+
+def crafted(does: Sequence[Manipulation], at: Crafting, seed_key: tuple[object, ...]) -> Weights:
+    """The weights that a client is sent, in the end; `seed_key` seeds a round, for all clients alike."""
+    for place, one in enumerate(does):
+        rng = generator(*seed_key, "manipulation", place, at.round)
+        at = replace(at, weights=one.craft(at, rng))
+    return at.weights
+
+
+def isolation(does: Sequence[Manipulation], task: Task, before: Mapping[int, Weights]) -> Isolation | None:
+    """What a sum says of one client alone; of several manipulations the first that isolates one."""
+    found = (one.isolation(task, before) for one in does)
+    return next((one for one in found if one is not None), None)

@@ -1,0 +1,82 @@
+"""Servers: refuses manipulations that do not fit their federation, and attacks that read what no server planted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulated import built, require_fitting
+from fedleak.contracts.manipulation import ServerTerms, manipulations
+from fedleak.errors import ConfigError
+from fedleak.experiment.tampering import reads_of
+from fedleak.formatting import listed
+from fedleak.settings.base import Table
+from fedleak.settings.federation import PlanSettings
+from fedleak.settings.server import ROWS, ServerSettings
+from fedleak.tasks import hardened
+
+
+def require_networks(settings: PlanSettings, chains: Mapping[str, Chain]) -> None:
+    """Raises `ConfigError` where a server's manipulations or a defense do not fit federation, protocol or network.
+
+    Most defenses have no say in the network, and building one for each point of a campaign takes long.
+    """
+    server = settings.server
+    where = f"server '{server.name}', chain"
+    does = built(server.chain, where)
+    if not server.honest and settings.federation.split is not None:
+        raise ConfigError(
+            f"{where}: a server sends weights to clients that hold rows, and here they hold columns "
+            '(federation.partition = "columns"); leave it out'
+        )
+    if not server.honest and server.begins > settings.federation.rounds:
+        raise ConfigError(
+            f"server '{server.name}', begins: expected one of the {settings.federation.rounds} recorded rounds "
+            f"(federation.rounds), got {server.begins}"
+        )
+    for i, chain in enumerate(chains.values()):
+        if server.honest and not chain.shapes_the_network:
+            continue
+        try:
+            hardened(settings.task, chain, settings.federation.split)
+        except ConfigError as error:
+            raise ConfigError(f"defenses.{i}.chain: {error}") from error
+        try:
+            task = hardened(settings.task, chain, settings.federation.split, does)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        protocol = None if chain.protocol is None else chain.protocol.protocol
+        public = settings.adversary.auxiliary
+        terms = ServerTerms(federation=chain.settings(settings.federation), task=task, protocol=protocol, public=public)
+        require_fitting(does, terms, where)
+
+
+def fits_server(table: Table, server: ServerSettings) -> bool:
+    """Whether the attack of a table has something to read of a server: any has that reads no manipulation."""
+    wanted = reads_of(table) & manipulations_read()
+    return not wanted or bool(wanted & {str(one["use"]) for one in _inner(server.chain)})
+
+
+def require_readers(servers: Iterable[ServerSettings], tables: Sequence[Table]) -> None:
+    """Raises `ConfigError` for an attack that reads what none of the servers planted."""
+    planted = {str(one["use"]) for server in servers for one in _inner(server.chain)}
+    for table in tables:
+        wanted = reads_of(table) & manipulations_read()
+        if wanted and not wanted & planted:
+            does = f"the servers do {listed(sorted(planted))}" if planted else "the server is honest"
+            raise ConfigError(
+                f"attacks: {table['use']} reads what {listed(sorted(wanted), 'or')} leaves, and {does}; add a row "
+                f'[[{ROWS}]], as in chain = [{{ use = "{min(wanted)}" }}], or leave it out'
+            )
+
+
+def _inner(tables: Iterable[Table]) -> Iterable[Table]:
+    """Manipulations, and those within them."""
+    for table in tables:
+        yield table
+        yield from _inner(value for value in table.values() if isinstance(value, dict) and "use" in value)
+
+
+@lru_cache(maxsize=1)
+def manipulations_read() -> frozenset[str]:
+    """The names of all manipulations."""
+    return frozenset(cls.name for cls in manipulations)

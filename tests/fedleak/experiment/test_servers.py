@@ -1,0 +1,60 @@
+"""Servers in an experiment: rows, what does not fit, and attacks that have something to read."""
+
+from typing import Any
+
+import pytest
+
+from fedleak.campaign.plan import UNTUNED
+from fedleak.errors import ConfigError
+from fedleak.experiment.canonical import settings_facts
+from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.servers import fits_server
+from fedleak.settings.server import ServerSettings
+
+IMPRINT = {"use": "imprint", "bins": 16}
+
+
+def tree(servers: Any = None, **changes: Any) -> dict[str, Any]:
+    base = {"name": "servers", "task": "digits-mlp", "attacks": [{"use": "prior"}], **changes}
+    return base if servers is None else {**base, "servers": servers}
+
+
+def test_without_rows_the_server_is_honest_and_nothing_is_said_of_it() -> None:
+    campaign = parse_campaign(tree())
+    assert campaign.first.server.honest
+    assert "server" not in campaign.tree
+    assert "server" not in settings_facts(campaign.first)
+    assert dict(campaign.points[0].setting) == {}
+
+
+@pytest.mark.parametrize(
+    ("servers", "words"),
+    [
+        ({"name": "a"}, r"\[\[servers\]\]"),
+        ([], r"\[\[servers\]\]"),
+        ([{"chain": []}], "servers.0.name"),
+        ([{"name": "a"}, {"name": "a"}], "name of its own, got a, a"),
+        ([{"name": "a", "chain": [{"use": "no-such"}]}], "no manipulation is called 'no-such'"),
+        ([{"name": "a", "begins": 0}], "begins"),
+        ([{"name": "a", "strength": 1}], "unknown field"),
+    ],
+)
+def test_a_bad_row_is_one_sentence(servers: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_campaign(tree(servers))
+
+
+def test_rows_are_points_of_their_own_and_the_file_comes_back() -> None:
+    campaign = parse_campaign(tree([{"name": "honest"}, {"name": "other"}]))
+    assert [point.setting["server"] for point in campaign.points] == ["honest", "other"]
+    assert [point.federation for point in campaign.points] == ["server=honest", "server=other"]
+    assert [point.setting for point in parse_campaign(dict(campaign.tree)).points] == [
+        point.setting for point in campaign.points
+    ]
+
+
+def test_any_server_fits_an_attack_that_reads_no_manipulation() -> None:
+    assert fits_server({"use": "prior"}, ServerSettings())
+    campaign = parse_campaign(tree([{"name": "honest"}]))
+    point = campaign.points[0]
+    assert UNTUNED.labels(campaign, point, "none", (1, 0)) == ["prior"]
