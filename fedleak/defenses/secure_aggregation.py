@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from fedleak.accounting.mechanism import Vantage, cohort_of
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import Defense, defenses
+from fedleak.defenses.parts.masking_disclosures import masking_disclosures
 from fedleak.errors import ConfigError, FederationError, NonFiniteError
 from fedleak.learning.mean_change import MeanChange, changes
 from fedleak.learning.update import Update
@@ -97,26 +98,7 @@ class SecureAggregation(Defense):
         """The threat model, in numbers (figure 4 of the paper): what the server gets, and how many help it to more."""
         cohort = cohort_of(federation)
         own = self._for(cohort)
-        others, needed = own.degree.neighbourhood(cohort) - 1, own.degree.threshold
-        lying = min(max(own.degree.helpers(cohort), 1), others)
-        alone = f"of a single client only if {needed} of its {others} neighbours help"
-        seeded = "everything: all keys follow from the seed"
-        return (
-            (
-                f"a curious server in a round of {cohort}",
-                f"the sum over {own.least_survivors} or more, less those who help it, and their number of examples; "
-                f"who took part and when each left, sizes and times; {alone if needed <= others else 'no more'}",
-            ),
-            (
-                "a lying server with registered keys",
-                f"the same, or a lost round; of a single client only if {lying} of its {others} neighbours help, and "
-                "sign two lists of survivors; of two runs of one plan the difference of their sums",
-            ),
-            ("a lying server without", "any client's update: it is all the other clients"),
-            ("another client", f"the model, and who takes part{'; the other update' if cohort == 2 else ''}"),
-            ("who holds the recordings", seeded if self.keys == "seeded" else "what the server does"),
-            ("everybody", "what follows from the sum"),
-        )
+        return masking_disclosures(own.degree, own.least_survivors, cohort, seeded=self.keys == "seeded")
 
     @property
     def degree(self) -> Degree:

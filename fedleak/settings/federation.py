@@ -22,8 +22,6 @@ from fedleak.settings.task import TaskSettings
 
 MOST_STEPS = 10_000_000
 """Local steps of one round; more is a mistake in a file, which would otherwise be found out by waiting."""
-
-
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
