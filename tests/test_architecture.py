@@ -135,6 +135,15 @@ def test_each_breach_breaks_its_contract(layout: Path) -> None:
 
 # What a linter of imports cannot see.
 
+SLOW = r"^(?:from|import) (sklearn|torchvision|pandas|datasets|flwr_datasets|skimage)\b"
+"""A second each, and more: a process that reads all plug-ins must not pay for what it does not use."""
+
+
+def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
+    paths = [path for folder in ("fedleak", *PARTIES) for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in paths if re.search(SLOW, path.read_text(encoding="utf-8"), re.MULTILINE)] == []
+
+
 BACK_DOORS = {"importlib", "import_module", "runpy", "pkgutil", "builtins", "sys", "gc", "__import__", "eval", "exec"}
 FILES = {
     "open",

@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache, cached_property, partial
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Generic, TypeVar, get_origin, get_type_hints
 
@@ -101,18 +101,17 @@ class Registry(Generic[PluginT]):
     def build(self, name: str, options: Mapping[str, Any], where: str = "") -> PluginT:
         """An instance from a user's options, each checked against its field's type."""
         cls = self.get(name, where)
-        hints = get_type_hints(cls, include_extras=True)
-        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        known = _options(cls)  # type: ignore[arg-type]  # mypy takes the hash of an instance for that of the class
         values = {}
         for key, value in options.items():
             place = f"{where}.{key}" if where else key
-            if key not in names:
-                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, names)}")
-            values[key] = self._parse(value, hints[key], place)
+            if key not in known:
+                raise ConfigError(f"{place}: unknown field of {self.kind} '{name}'{did_you_mean(key, known)}")
+            values[key] = self._parse(value, known[key], place)
         try:
             return cls(**values)
         except TypeError as error:
-            missing = [field for field in names if f"'{field}'" in str(error)]
+            missing = [field for field in known if f"'{field}'" in str(error)]
             if not missing:
                 raise
             raise ConfigError(f"{where or name}: {self.kind} '{name}' needs {', '.join(missing)}") from error
@@ -129,16 +128,15 @@ class Registry(Generic[PluginT]):
         self.get(table["use"], f"{where}.use" if where else "")
         return self.build(table["use"], {key: value for key, value in table.items() if key != "use"}, where)
 
-    def _parse(self, value: Any, hint: Any, where: str) -> Any:
-        hint = _unbracketed(hint)
+    def _parse(self, value: Any, option: "_Option", where: str) -> Any:
         if isinstance(value, Mapping) and "use" in value:
             value = self.from_table(value, where)
-        if isinstance(value, str) and isinstance(hint, type) and issubclass(hint, Plugin):
+        if isinstance(value, str) and isinstance(option.hint, type) and issubclass(option.hint, Plugin):
             value = self.build(value, {}, where)  # a plug-in by name, with its defaults
         if isinstance(value, list):
             value = tuple(value)
         try:
-            return TypeAdapter(hint, config=_ARBITRARY).validate_python(value, strict=True)
+            return option.read(value)
         except ValidationError as error:
             raise ConfigError(f"{where}: {explain(error)}") from error
 
@@ -149,6 +147,25 @@ class Registry(Generic[PluginT]):
         for entry in entry_points(group=ENTRY_POINTS):
             entry.load()
         return self._classes
+
+
+# Made once for each class: a chain is built for every row of a run, and an adapter takes longer to make than to use.
+@cache
+def _options(cls: type[Plugin]) -> "dict[str, _Option]":
+    """What a plug-in's table may say, in the order of its fields."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {field.name: _Option(_unbracketed(hints[field.name])) for field in fields(cls)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class _Option:
+    """The type of an option, and what checks a value of it."""
+
+    hint: Any
+
+    @cached_property
+    def read(self) -> Callable[..., Any]:
+        return partial(TypeAdapter(self.hint, config=_ARBITRARY).validate_python, strict=True)
 
 
 def _unbracketed(hint: Any) -> Any:

@@ -5,12 +5,11 @@ A classifier can be fooled, so no verdict is theirs alone: see `fedleak.metrics.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.svm import SVC
 from torch import Tensor
 
 from fedleak.data.splits import load
@@ -19,6 +18,10 @@ from fedleak.formatting import listed
 from fedleak.learning.batch import Batch
 from fedleak.learning.source import Source
 from fedleak.learning.space import InputSpace, require_images
+
+if TYPE_CHECKING:
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
 
 TAUGHT = 5000
 """Public examples that they learn from at most: the time of support vectors grows with the square of these."""
@@ -33,8 +36,8 @@ class TrainedJudges:
     """Support vectors with a Gaussian kernel, and the five nearest neighbours."""
 
     space: InputSpace
-    support_vectors: SVC
-    nearest_neighbours: KNeighborsClassifier
+    support_vectors: "SVC"
+    nearest_neighbours: "KNeighborsClassifier"
     errors: tuple[tuple[str, float], ...]
     """Of each by name: the share of the task's test split that it takes for another class."""
 
@@ -90,6 +93,9 @@ def _some(examples: Batch, most: int) -> Batch:
 
 
 def _trained(public: Batch, test: Batch) -> TrainedJudges:
+    from sklearn.neighbors import KNeighborsClassifier  # takes a second to import, and most runs ask no judge
+    from sklearn.svm import SVC
+
     space = public.space
     known, classes = _rows(space, public.inputs), public.labels.numpy()
     if len(np.unique(classes)) < 2:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.ensemble import IsolationForest
 from torch import Tensor, from_numpy
 
 LEAF = -1
@@ -41,6 +40,8 @@ class Forest:
 
 def fitted(benign: Float[Tensor, "benign *shape"], trees: int) -> Forest:
     """A forest that has seen these examples; the same for the same ones."""
+    from sklearn.ensemble import IsolationForest  # takes a second to import, and every run reads all defenses
+
     model = IsolationForest(n_estimators=trees, random_state=0).fit(benign.flatten(1).numpy())
     grown = [estimator.tree_ for estimator in model.estimators_]
     roots = np.cumsum([0, *(tree.node_count for tree in grown)])[:-1]
