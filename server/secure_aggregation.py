@@ -1,6 +1,7 @@
 """Secure aggregation on the server: relays keys and shares, adds up masked vectors, bears with who leaves."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from flwr.app import Message, MetricRecord, RecordDict
@@ -40,19 +41,21 @@ class SecureAggregationLayer(ProtocolLayer[SecureAggregation]):
 
     def _sum(self, sent: list[Message], timeout: float | None) -> Message:
         """The mean over the clients that stayed, as one reply."""
-        # Clients are bound to what they were sent; of different models to the victim's, which loses the round in words.
-        content = self.leaving(sent)[0].content
+        content = sent[0].content
         round = wire.round_of(content)
         before = self._plan.public_task().split(wire.to_tensors(wire.arrays_of(content)))
         trained = {self._roster.client_of(message.metadata.dst_node_id): message for message in sent}
         session = self._defense.session(self._plan.session_name(round))
-        server = Server(
-            session, trained, self._defense.entries(before), self._defense.bound_to(wire.model_digest(content))
-        )
+        models = self._models(sent)
+        server = Server(session, trained, self._defense.entries(before), _rarest(models))
         questions: Mapping[int, bytes | None] = dict.fromkeys(trained)
         while (stage := server.stage) is not None:
             self._ask(server, stage, {client: (trained[client], asked) for client, asked in questions.items()}, timeout)
             questions = _closed(server)
+        if len({models[client] for client in server.survivors}) > 1:
+            raise RoundLost from FederationError(
+                "clients were sent different models, and masks are bound to the model, so nothing cancels in the sum"
+            )
         try:
             opened = self._defense.opened(server.total)
         except FederationError as error:
@@ -62,6 +65,14 @@ class SecureAggregationLayer(ProtocolLayer[SecureAggregation]):
         self._roster.values_cut(round, opened.cut)
         metrics = MetricRecord({wire.NUM_EXAMPLES: opened.examples})
         return wire.answer(sent[0], arrays=wire.to_arrays(opened.state(before)), metrics=metrics)
+
+    def _models(self, sent: list[Message]) -> dict[int, bytes]:
+        """What the masks of each client are bound to, by the model that it is really sent."""
+        left = self.leaving(sent)
+        records = {id(wire.arrays_of(one.content)): one.content for one in left}
+        digests = {record: self._defense.bound_to(wire.model_digest(content)) for record, content in records.items()}
+        clients = [self._roster.client_of(one.metadata.dst_node_id) for one in left]
+        return {client: digests[id(wire.arrays_of(one.content))] for client, one in zip(clients, left, strict=True)}
 
     def _ask(
         self, server: Server, stage: str, asked: Mapping[int, tuple[Message, bytes | None]], timeout: float | None
@@ -87,6 +98,12 @@ class SecureAggregationLayer(ProtocolLayer[SecureAggregation]):
         except FederationError as error:
             logger.warning("round %d, stage '%s', client %d is refused: %s", round, stage, client, error)
             self._roster.failures.append(_refused(client, round, error))
+
+
+def _rarest(models: Mapping[int, bytes]) -> bytes:
+    """Of several models the one that fewest were sent: whose update a server is after that sends several."""
+    counts = Counter(models.values())
+    return min(models.values(), key=lambda model: (counts[model], model))
 
 
 def _question(stage: str, round: int, message: Message, asked: bytes | None) -> Message:

@@ -11,7 +11,7 @@ import torch
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.catalogue import bibliography
 from fedleak.contracts.defense import Defense, defenses
-from fedleak.contracts.manipulation import manipulations
+from fedleak.contracts.manipulation import Manipulation, manipulations
 from fedleak.contracts.metric import Metric, metrics
 from fedleak.contracts.model import models
 from fedleak.contracts.observation import Observation
@@ -74,6 +74,7 @@ def example_options(cls: type[Plugin]) -> dict[str, Any]:
         Attack: {"use": "prior"},
         Attack[View]: {"use": "prior"},
         Defense: {"use": "top-k", "fraction": 0.5},
+        Manipulation: {"use": "inconsistency"},
     }
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
     named = {"formats": (BLANK,)}

@@ -46,9 +46,9 @@ def require_fitting(does: Sequence[Manipulation], terms: ServerTerms, where: str
 
 
 def crafted(does: Sequence[Manipulation], at: Crafting, seed_key: tuple[object, ...]) -> Weights:
-    """The weights that a client is sent, in the end; `seed_key` seeds a round, for all clients alike."""
+    """The weights that a client is sent, in the end; draws are the same in all rounds and for all clients."""
     for place, one in enumerate(does):
-        rng = generator(*seed_key, "manipulation", place, at.round)
+        rng = generator(*seed_key, "manipulation", place)
         at = replace(at, weights=one.craft(at, rng))
     return at.weights
 

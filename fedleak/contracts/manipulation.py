@@ -5,7 +5,7 @@ weights each of them begins a round with. What is not overridden leaves things a
 """
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,7 +69,7 @@ class Manipulation(Plugin, ABC):
 
     Algorithm and options are known to whoever runs it, so attacks that read what it planted find them in
     `View.manipulations`, and the weights that were sent in the recording. Whatever draws takes the given `rng`, which
-    is the same for all clients of a round.
+    is the same for all clients and rounds.
     """
 
     deed: ClassVar[str]
@@ -105,3 +105,10 @@ class Manipulation(Plugin, ABC):
 
 
 manipulations: Registry[Manipulation] = Registry("manipulation", "fedleak.server.malicious")
+
+
+def planted(does: Iterable[Manipulation]) -> Iterator[Manipulation]:
+    """Manipulations, and those within them: a wrapper plants what the one within it does."""
+    for one in does:
+        yield one
+        yield from planted(value for value in vars(one).values() if isinstance(value, Manipulation))
