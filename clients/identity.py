@@ -1,10 +1,11 @@
 """Identity of a client: its own Ed25519 key, and the registry of everybody's, both as files of OpenSSH.
 
 `ssh-keygen -t ed25519 -N "" -f client-0` makes an identity; the registry has a line `0 ssh-ed25519 AAAA…` for each
-client, as in an `allowed_signers` file (ssh-keygen(1)).
+client, as in an `allowed_signers` file (ssh-keygen(1)). In an experiment both may follow from the seed.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
 from fedleak.errors import ConfigError, echo
+from fedleak.secure_aggregation.keys import KEY, identity_key, seeded_bytes
 
 
 def read_identity(path: Path, place: str) -> bytes:
@@ -44,6 +46,17 @@ def read_registry(path: Path, place: str) -> Mapping[int, bytes]:
     if not registry:
         raise ConfigError(f"{wanted}, got none in {path}")
     return registry
+
+
+def seeded_identity(seed: int, client: int) -> bytes:
+    """The private key of a client in an experiment, 32 bytes that follow from the seed: the same in all rounds."""
+    return seeded_bytes(KEY, seed, "identity", client)
+
+
+@lru_cache(maxsize=8)
+def seeded_registry(seed: int, clients: int) -> Mapping[int, bytes]:
+    """Everybody's public key in an experiment: stands for keys that were exchanged where the server could not see."""
+    return {client: identity_key(seeded_identity(seed, client)) for client in range(clients)}
 
 
 def _public(text: str) -> bytes | None:

@@ -21,6 +21,7 @@ from fedleak.secure_aggregation.state import State
 
 from .client import Client, Trained
 from .history import require_planned
+from .identity import seeded_identity, seeded_registry
 
 RECORD = "fedleak.secure-aggregation"
 """The record in the client's state."""
@@ -79,11 +80,20 @@ class Seat:
 
 def _member(client: Client, defense: SecureAggregation) -> Member:
     floor = client.floor
+    identity, registry = floor.identity, floor.registry
+    if registry is None and defense.registry:
+        if defense.keys == "system":
+            raise FederationError(
+                "the run says that nodes have a registry of identity keys, and this node has none; it refuses: give it "
+                "registry and identity-key in its node config"
+            )
+        seed, clients = client.plan.seed, client.plan.federation.clients
+        identity, registry = seeded_identity(seed, client.partition), seeded_registry(seed, clients)
     return Member(
         client=client.partition,
         session=defense.session(client.plan.session_name(client.round)),
         randomness=system if defense.keys == "system" else Seeded(client.seed_key),
-        identity=floor.identity,
-        registry=floor.registry,
+        identity=identity,
+        registry=registry,
         smallest_cohort=floor.smallest_cohort,
     )

@@ -25,6 +25,7 @@ from .checkpoint import load_checkpoint
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer
 from .layer import Layer
+from .malicious.parts.lie import speaking
 from .manipulation import Crafter, Discarding, Manipulating
 from .meter import Meter
 from .pate import TeachersLayer
@@ -132,8 +133,11 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     crafter = Crafter(plan, roster) if plan.server.chain else None
     if crafter is not None:
         grid = Manipulating(grid, crafter)
-    if protocol is not None:
-        grid = LAYERS[str(protocol.protocol)](grid, roster, protocol, plan, recorder)
+
+    def speak(inner: Layer, recorder: Recorder | None) -> Layer:
+        return inner if protocol is None else LAYERS[str(protocol.protocol)](inner, roster, protocol, plan, recorder)
+
+    grid = speaking(grid, plan, roster, recorder, speak)
     return grid if crafter is None else Discarding(grid, crafter)
 
 

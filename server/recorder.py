@@ -120,8 +120,9 @@ class Recorder:
         path = Path(self.plan.recordings) / stem_of("masked", (client,), round).with_suffix(".json")
         if self.plan.recorded(round) and path.exists():
             recording = read_recording(path)
-            payload = {**recording.payload, OWN_SEED: torch.tensor([seed])}
-            write_recording(Path(self.plan.recordings), replace(recording, payload=payload))
+            if recording.kind == "masked":
+                payload = {**recording.payload, OWN_SEED: torch.tensor([seed])}
+                write_recording(Path(self.plan.recordings), replace(recording, payload=payload))
 
     def overhear(self, sent: RecordDict) -> None:
         """Keeps the public keys that the server relays in a round of secure aggregation."""
@@ -184,7 +185,7 @@ class Recorder:
             cohort=cohort,
             round=round,
             num_examples=examples,
-            training=self._known_training(examples if kind in ("weights", "masked") else None),
+            training=self.known_training(examples if kind in ("weights", "masked") else None),
             chain=self._chain,
             defense=self.plan.defense,
             seed=self.plan.seed,
@@ -198,7 +199,7 @@ class Recorder:
         )
         write_recording(Path(self.plan.recordings), recording)
 
-    def _known_training(self, examples: int | None) -> LocalTraining:
+    def known_training(self, examples: int | None) -> LocalTraining:
         """The facts that the adversary knows; a client that trains on its whole share gives its batches away."""
         training = self.plan.training().training()
         if training.batches is None and examples is not None:

@@ -96,7 +96,7 @@ class FlowerAggregationLayer(ProtocolLayer[SecureAggregationFlower]):
         task, round = self._plan.public_task(), wire.round_of(message.content)
         before = task.split(wire.to_tensors(wire.arrays_of(message.content)))
         arrays = [torch.tensor(array) for array in parameters_to_ndarrays(results[0][1].parameters)]
-        state = _state(before, arrays, frozen_in(task.network))
+        state = state_of(before, arrays, frozen_in(task.network))
         examples = sum(fit.num_examples for _, fit in results)
         cohort = self._clients(proxy.node_id for proxy, _ in results)
         if self._recorder is not None:
@@ -195,7 +195,7 @@ class Relay(Layer):
                 self._shares[node].append(share)
 
 
-def _state(before: Weights, arrays: list[Tensor], frozen: frozenset[str]) -> NamedTensors:
+def state_of(before: Weights, arrays: list[Tensor], frozen: frozenset[str]) -> NamedTensors:
     """The mean by name, with what is not trained as it was. Counters become float64, as in Flower's own average."""
     state = before.state_dict()
     sent = zip(sendable(before, frozen).items(), arrays, strict=True)

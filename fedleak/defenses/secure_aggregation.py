@@ -69,6 +69,9 @@ class SecureAggregation(Defense):
     neighbours than all at least two thirds of a round."""
     keys: Literal["system", "seeded"] = "system"
     """Secrets of the operating system, or of the experiment's seed: repeatable, and who knows the seed unmasks."""
+    registry: bool = False
+    """Whether nodes know everybody's identity key, by a way that the server has no hand in: from files or, with seeded
+    keys, from the seed, which the server then does not use."""
     cipher: Literal["aes-256-ctr", "chacha20"] = "aes-256-ctr"
     """Of the key streams; ChaCha20 is faster where a processor has no instructions for AES."""
     ring_bits: Literal[64, 32] = 64
@@ -88,17 +91,19 @@ class SecureAggregation(Defense):
 
     @property
     def caveat(self) -> str:
-        unbound = (
-            "" if self.binds_model else "masks are not bound to the model, so a server that sends several opens one; "
-        )
-        seeded = "keys follow from the seed, so whoever knows it unmasks; " if self.keys == "seeded" else ""
-        return f"{unbound}{seeded}without a registry of identity keys a lying server can be all the other clients"
+        told = {
+            "masks are not bound to the model, so a server that sends several opens one": not self.binds_model,
+            "keys follow from the seed, so whoever knows it unmasks": self.keys == "seeded",
+            "without a registry of identity keys a lying server can be all the other clients": not self.registry,
+        }
+        return "; ".join(words for words, holds in told.items() if holds)
 
     def disclosures(self, federation: FederationSettings) -> tuple[tuple[str, str], ...]:
         """The threat model, in numbers (figure 4 of the paper): what the server gets, and how many help it to more."""
         cohort = cohort_of(federation)
         own = self._for(cohort)
-        return masking_disclosures(own.degree, own.least_survivors, cohort, seeded=self.keys == "seeded")
+        facts = {"seeded": self.keys == "seeded", "registered": self.registry}
+        return masking_disclosures(own.degree, own.least_survivors, cohort, **facts)
 
     @property
     def degree(self) -> Degree:

@@ -8,6 +8,7 @@ from flwr.common import bytes_to_ndarray
 from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFIGS, Key
 from flwr.common.secure_aggregation.secaggplus_constants import Stage as Flower
 from jaxtyping import UInt32
+from numpy.typing import NDArray
 
 from fedleak.errors import FederationError, echo
 from fedleak.settings.dropouts import Stage
@@ -42,12 +43,16 @@ def stage_of(content: RecordDict) -> Stage:
 def masked_vector(content: RecordDict) -> UInt32[np.ndarray, " entries"] | None:
     """The masked arrays of a reply as one vector, the weight first; None where something else came."""
     try:
-        arrays = [bytes_to_ndarray(one) for one in _list(record_of(content), Key.MASKED_PARAMETERS)]
-        vector = np.concatenate([np.asarray(array).reshape(-1) for array in arrays])
+        vector = np.concatenate([np.asarray(array).reshape(-1) for array in masked_arrays(content)])
     except Exception:  # noqa: BLE001  numpy raises whatever it comes across in bytes that are no array
         return None
     fits = vector.dtype.kind in "iu" and vector.size > 1 and vector.min() >= 0 and vector.max() < 2**32
     return vector.astype(np.uint32) if fits else None
+
+
+def masked_arrays(content: RecordDict) -> list[NDArray[np.int64]]:
+    """The masked arrays of a reply, the weight first."""
+    return [bytes_to_ndarray(one) for one in _list(record_of(content), Key.MASKED_PARAMETERS)]
 
 
 def examples_of(content: RecordDict) -> int | None:
@@ -74,6 +79,12 @@ def shares_in(content: RecordDict) -> list[tuple[int, bytes]]:
     record = record_of(content)
     nodes, shares = record.get(Key.NODE_ID_LIST), _list(record, Key.SHARE_LIST)
     return list(zip((int(str(node)) for node in nodes), shares, strict=True)) if isinstance(nodes, list) else []
+
+
+def sources_in(content: RecordDict) -> list[int]:
+    """The nodes whose boxes a client is given before it sends its vector, which has masks with each of them."""
+    nodes = record_of(content).get(Key.SOURCE_LIST)
+    return [int(str(node)) for node in nodes] if isinstance(nodes, list) else []
 
 
 def folded(secret: bytes) -> int:

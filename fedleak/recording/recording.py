@@ -183,7 +183,7 @@ class Recording:
     def rounding(self) -> float:
         """Standard deviation of what a protocol's own grid adds to an entry of a mean, beyond what can be replayed."""
         flower = flower_masking_of(self.chain)
-        if self.kind != "aggregate" or not self.num_examples:
+        if self.kind == "masked" or not self.num_examples:
             return 0.0
         if RING in self.payload:  # at most one value in a hundred is so near a tie that machines round it differently
             return ldexp(0.1, -self._masking.numbers.places) * sqrt(len(self.cohort)) / self.num_examples

@@ -12,6 +12,7 @@ from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.formatting import counted
 from fedleak.recording.diary import is_diary
 from fedleak.recording.files import find_recordings
+from fedleak.recording.payload import RING
 from fedleak.recording.recording import Recording
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
@@ -95,7 +96,9 @@ def _compared(read: Message) -> tuple[Verdict, Comparison | None, str]:
     if recording.kind == AGGREGATE:
         comparison = compare(recording, replayed_mean(recording, truths, read.sent))
         return _judged(comparison, lambda: "the sum does not follow from the cohort's batches", recording, truths[0])
-    comparison = compare(recording, replay(recording, truths[0]))
+    # A server that lies may get one client's vector over the ring.
+    replayed = replayed_mean(recording, truths) if RING in recording.payload else replay(recording, truths[0])
+    comparison = compare(recording, replayed)
     return _judged(comparison, lambda: likely_cause(recording, truths[0]), recording, truths[0])
 
 
