@@ -46,6 +46,7 @@ FAMILIES = {
     "secrets": "secrets in texts",
     "payload": "hidden payloads",
     "model_inversion": "model inversion",
+    "malicious": "malicious servers",
     "baselines": "baselines",
     "wrappers": "wrappers",
 }

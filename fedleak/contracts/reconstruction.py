@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns", "secrets", "payload"]
@@ -54,6 +54,12 @@ class Reconstruction:
     """Whether the attack had a test for a guess like this one that could have proved it."""
     certificate: str | None = None
     """Where the attack can prove its guess: the test that it passed, in words with its figure. None: a guess."""
+    certified: Bool[Tensor, " guesses"] | None = None
+    """Beside `inputs`: which of them the attack can prove by itself, where it proves each alone; None: see
+    `certificate`, which then is of all of them."""
+    fallback: Float[Tensor, "*shape"] | None = None
+    """Beside `inputs`: what is guessed of each example that these have no guess for, such as the mean public one, so
+    that it counts as not rebuilt; None: it counts as not guessed at."""
     note: str | None = None
     """What to know about a guess that did not fail: how sure it is, or that the attack broke off after it."""
     diagnosis: Diagnosis | None = None

@@ -43,12 +43,15 @@ class Inputs(Goal):
     }
 
     def aligned(self, made: Reconstruction, answer: Answer) -> Reconstruction:
-        """The guesses in the order of the truth, one of NaN where there is no guess."""
+        """The guesses in the order of the truth; where there is none the guess's fallback, or NaN where it has none."""
         if made.failure is not None or made.inputs is None:
             return made
         if len(made.inputs) > len(answer.truth):
             return replace(made, failure=too_many(len(made.inputs), plural(answer.truth.space.noun), answer))
-        return replace(made, inputs=matched(made.inputs, answer.truth))
+        ordered = matched(made.inputs, answer.truth)
+        if made.fallback is not None:
+            ordered[~finite(ordered)] = made.fallback.to(ordered.dtype)
+        return replace(made, inputs=ordered)
 
     def unfit(self, metric: Metric, answer: Answer) -> str | None:
         return example_metric(metric).inapplicable(answer.truth)

@@ -97,6 +97,11 @@ CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 def share_of_memory(group: Path = CONTROL_GROUP) -> int:
     """Bytes for one of as many workers as there are cores; by the machine, so that it is always the same there."""
+    return memory_of_machine(group) // (os.cpu_count() or 1)
+
+
+def memory_of_machine(group: Path = CONTROL_GROUP) -> int:
+    """Bytes that all processes here may use together: the machine's, or fewer where a control group says so."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = group.read_text().strip() if group.is_file() else ""
-    return (min(total, int(limit)) if limit.isdigit() else total) // (os.cpu_count() or 1)
+    return min(total, int(limit)) if limit.isdigit() else total

@@ -15,8 +15,8 @@ from fedleak.results.row import Row
 from fedleak.results.schema import figure, finite_or_null
 
 FORMAT = "fedleak-cell-5"
-BESIDE = ("label_distribution", "payload_bits", "payload_channel")
-"""What stands beside the guessed labels, and beside a payload."""
+BESIDE = ("certified", "fallback", "label_distribution", "payload_bits", "payload_channel")
+"""What stands beside guessed examples, labels, and a payload."""
 NOT_RUN = Reconstruction.failed("the cell failed before the attack was over")
 
 

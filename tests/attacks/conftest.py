@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from fedleak.client_round import client_round
 from fedleak.contracts.attack import Attack
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import Crafting, manipulations
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.released import Released
@@ -19,6 +23,7 @@ from fedleak.data.splits import load
 from fedleak.evaluation.views import without
 from fedleak.goals.secrets import Rank, rank_of
 from fedleak.learning.batch import Batch
+from fedleak.learning.mean_change import changes, shaped
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.shapley import cost_of, explained
 from fedleak.learning.table import Table
@@ -29,6 +34,7 @@ from fedleak.learning.update import Update, UpdateKind
 from fedleak.models.gru import CharacterGRU
 from fedleak.randomness import generator, seeded
 from fedleak.settings.canary import Canary
+from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import task_of, weights_of
 
 Observe = Callable[..., Observation]
@@ -127,6 +133,56 @@ def with_update() -> Callable[..., Observation]:
         return replace(observation, update=observation.update.with_vector(vector))
 
     return replaced
+
+
+@pytest.fixture(scope="session")
+def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch]]:
+    """What a server holds of a sum over clients that trained what `imprint` planted, and all their examples.
+
+    In float64 of float32 weights, as secure aggregation adds them up.
+    """
+
+    def summed(
+        task: str, clients: int = 4, seed: int = 0, public: int = 200, order: Any = None, **options: Any
+    ) -> tuple[Observation, Batch]:
+        names = FederationSettings.model_fields
+        said = {name: options.pop(name) for name in [*options] if name in names}
+        federation = FederationSettings(clients=clients, **said)
+        server = manipulations.build("imprint", options)
+        with seeded("planted", seed):
+            shipped = server.transform_task(task_called(task))
+        known = Crafting(
+            task=shipped,
+            weights=weights_of(shipped.network),
+            round=1,
+            client=0,
+            cohort=tuple(range(clients)),
+            federation=federation,
+            public=batch_of(shipped, public, seed=("public", seed)),
+        )
+        sent, training = server.craft(known, generator("server", seed)), federation.training()
+        held = federation.batch_size * federation.batches
+        examples = batch_of(shipped, clients * held, seed=("private", seed))
+        total = np.zeros(())
+        for client in order or range(clients):
+            own = examples[torch.arange(client * held, (client + 1) * held)]
+            after = client_round(shipped, sent, own, training, Chain(), (seed, client)).weights
+            total = total + changes(sent, after) * held
+        mean = shaped(sent, total / (clients * held))
+        delta = {name: mean[name].to(value.dtype) for name, value in sent.parameters.items()}
+        observation = Observation(
+            task=shipped,
+            before=sent,
+            update=Update(delta, UpdateKind.DELTA),
+            cohort=known.cohort,
+            num_examples=clients * held,
+            training=training,
+            manipulations=(server,),
+            auxiliary=known.public,
+        )
+        return observation, examples
+
+    return summed
 
 
 @dataclass

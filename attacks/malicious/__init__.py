@@ -1,0 +1,1 @@
+"""Malicious servers: what crafted weights and planted modules collected, read back."""

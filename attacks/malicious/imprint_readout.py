@@ -1,0 +1,104 @@
+"""Readout of an imprint: images that were alone in a bin of the planted layer, out of any sum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.gradients.imprint import ImprintLayer, first_linear, planted_module
+from fedleak.statistics.singletons import expected_share
+
+from ..parts.applicability import require_gradient
+from ..parts.imprint.bins import Bins, read_bins
+from ..parts.imprint.proof import provable, proved
+from ..parts.linear_layers.neurons import AGREEMENT, agreeing
+
+
+@attacks.register("imprint-readout")
+@dataclass(frozen=True, kw_only=True)
+class ImprintReadout(Attack):
+    """Reads a planted layer: of each bin the quotient of weight and bias gradient, an image where it holds one alone.
+
+    What neighboring rows differ by, or what a row that saturates has by itself, is the sum over the images between two
+    thresholds. Kept are quotients within the range of pixels that lie in the bin they came from; equal ones count once.
+    Of the others the mean public image is guessed, so that shares are of all images.
+
+    Beyond the paper: a quotient at which the derivative of the loss, computed again for some label, is the one that the
+    bin has, is proved (`certified`). A mixture has it by chance about once in 10,000. Not where a layer mixes the batch
+    or draws, under defenses that change updates, and of rows that several steps moved.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2110.13057"
+    cites: ClassVar = "fowl2022robbing"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({"imprint"})
+
+    def adapts_to(self, chain: Chain) -> bool:
+        return chain.protocol is not None
+
+    @property
+    def targets(self) -> frozenset[Kind]:
+        return frozenset({"inputs"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        layer = planted_in(observation, self.reads)
+        require_gradient(observation)
+        bins = read_bins(observation, layer)
+        bins = bins[bins.plausible(observation.task.space.bounds)]
+        if not len(bins):
+            raise NotApplicable("no bin of the planted layer holds anything that could be an image")
+        certifiable, examples = provable(observation, layer), observation.examples()
+        sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
+        chosen = _distinct(bins, sure, observation.task.space.extent)[:examples]
+        certified, rows = sure[chosen], len(layer.rows(observation.before))
+        whole = len(chosen) == examples and bool(certified.all())
+        space, public = observation.task.space, observation.auxiliary
+        return Reconstruction(
+            inputs=space.clamped(bins.images[chosen]).float().reshape(-1, *space.shape),
+            fallback=torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0),
+            certifiable=certifiable,
+            certificate=f"each of {examples} examples explains what its bin has of the update" if whole else None,
+            certified=certified,
+            note=f"{len(chosen)} of {examples} examples read from bins, {int(certified.sum())} of them proved; in "
+            f"{rows} bins {_expected(observation, rows):.3g} are expected to be alone",
+        )
+
+
+def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
+    """The layer that a server planted which does one of these things; raises `NotApplicable` where there is none."""
+    if not any(one.name in by for one in observation.manipulations):
+        raise NotApplicable(
+            "the server planted nothing: this attack reads a layer that the manipulation 'imprint' has made"
+        )
+    if observation.masked:
+        raise NotApplicable("the update is masked, so its entries are random: a readout needs the sum")
+    found = planted_module(observation.task.network) or first_linear(observation.task)
+    if isinstance(found, str):
+        raise NotApplicable(f"no planted layer is left: {found}")
+    return found
+
+
+def _expected(observation: Observation, rows: int) -> float:
+    """How many examples are alone in one of as many bins as there are rows, of bins that are all equally likely.
+
+    Of a one-shot imprint there are as many as examples, and rows for some of them.
+    """
+    examples = observation.examples()
+    one_shot = any(one.options().get("form") == "one-shot" for one in observation.manipulations)
+    bins = max(rows, examples) if one_shot else rows
+    return examples * rows / bins * expected_share(examples, bins)
+
+
+def _distinct(bins: Bins, sure: Tensor, extent: float) -> Tensor:
+    """The places of the bins, one of each image: proved ones first, each group by how loud it is."""
+    order = torch.cat([sure.nonzero()[:, 0], (~sure).nonzero()[:, 0]])
+    groups = agreeing(bins.images[order], torch.zeros(len(order), dtype=torch.float64), AGREEMENT * extent)
+    return order[[group[0] for group in groups]]

@@ -1,0 +1,1 @@
+"""Pieces of readouts of a planted layer that sorts images into bins."""

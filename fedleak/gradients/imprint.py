@@ -1,0 +1,130 @@
+"""Imprint: a layer whose rows are all alike but for their thresholds, so that each input moves the rows below it alone.
+
+Row k sees `z_k = <W_k, x> + b_k` with `W_k = g_k v` and `b_k = -g_k q_k`: all rows look along one direction v, from one
+threshold q_k to the next. Whoever ships the network puts such a module before it; where a network begins with a linear
+layer and a ReLU, weights alone make one of these. Public mathematics of both sides: who plants it, and who reads it.
+Source: Fowl et al. 2022, https://arxiv.org/abs/2110.13057
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from fedleak.learning.task import Task
+from fedleak.learning.weights import NamedTensors, Weights
+
+PASSIVE = (nn.Flatten, nn.Identity)
+"""Modules in front of a first linear layer that leave the image what it is."""
+
+
+class ImprintModule(nn.Module):
+    """Adds to all pixels of an image one number, that its rows make of the image; a fresh one adds nothing."""
+
+    def __init__(self, pixels: int, rows: int, ceiling: float | None) -> None:
+        """`ceiling`: where rows saturate, so that they have a gradient between 0 and it alone; None: ReLU."""
+        super().__init__()
+        self.rows, self.out = nn.Linear(pixels, rows), nn.Linear(rows, 1)
+        self.activation = nn.ReLU() if ceiling is None else nn.Hardtanh(0.0, ceiling)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether an input between two thresholds has a gradient in one row alone."""
+        return isinstance(self.activation, nn.Hardtanh)
+
+    def forward(self, images: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        flat = images.flatten(1)
+        shifted: Tensor = (flat + self.out(self.activation(self.rows(flat)))).reshape(images.shape)
+        return shifted
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImprintLayer:
+    """Names of the parameters of a layer that is planted, and of the one behind it, which makes its rows' gradients."""
+
+    weight: str
+    bias: str
+    behind: str
+    """The weight of the linear layer behind the rows; each of its columns leads one row on."""
+    sparse: bool
+    """Whether rows saturate, so that each input between two thresholds moves one row alone."""
+
+    def rows(self, weights: Weights) -> Float64[Tensor, "rows pixels"]:
+        return weights.parameters[self.weight].double()
+
+    def direction(self, weights: Weights) -> Float64[Tensor, " pixels"]:
+        """v, of norm 1: the mean direction of the rows that look anywhere."""
+        units = nn.functional.normalize(self.rows(weights), dim=1)
+        return nn.functional.normalize(units.sum(0), dim=0)
+
+    def thresholds(self, weights: Weights) -> Float64[Tensor, " rows"]:
+        """q_k, where along v a row wakes; infinite of rows that do not look along it."""
+        slopes = self.rows(weights) @ self.direction(weights)
+        asleep = torch.full_like(slopes, torch.inf)
+        return torch.where(slopes > 0, -weights.parameters[self.bias].double() / slopes, asleep)
+
+    def gains(self, weights: Weights) -> Float64[Tensor, " rows"]:
+        """How the gradient of each row goes with that of the layer behind: its column along the common one.
+
+        Columns of a planted layer are multiples of one another. For the module, which has one output, its weights.
+        """
+        columns = weights.parameters[self.behind].double()
+        common = self.column(weights)
+        gains: Tensor = (common @ columns) / common.square().sum().clamp_min(torch.finfo(torch.float64).tiny)
+        return gains
+
+    def column(self, weights: Weights) -> Float64[Tensor, " outputs"]:
+        """What all columns are multiples of: the largest of them; for the module 1."""
+        columns = weights.parameters[self.behind].double()
+        if len(columns) == 1:
+            return torch.ones(1, dtype=torch.float64)
+        return columns[:, columns.square().sum(0).argmax()]
+
+
+def planted_module(network: nn.Module) -> ImprintLayer | None:
+    """The first imprint module of a network; None where it has none."""
+    for name, module in network.named_modules():
+        if isinstance(module, ImprintModule):
+            inside = f"{name}." if name else ""
+            return ImprintLayer(
+                weight=f"{inside}rows.weight",
+                bias=f"{inside}rows.bias",
+                behind=f"{inside}out.weight",
+                sparse=module.sparse,
+            )
+    return None
+
+
+def first_linear(task: Task) -> ImprintLayer | str:
+    """A first linear layer on the whole image with a ReLU and a linear layer right behind it, or why there is none.
+
+    Told by the order in which modules are declared, as a rule that in which they run.
+    """
+    leaves = [(name, one) for name, one in task.network.named_modules() if not list(one.children())]
+    found = [(name, one) for name, one in leaves if not isinstance(one, PASSIVE)]
+    kinds = [type(one).__name__ for _, one in found[:3]]
+    if len(found) < 3 or not isinstance(found[0][1], nn.Linear):
+        return f"the network of '{task.name}' begins with {kinds[0] if kinds else 'nothing'}, not with a linear layer"
+    (name, first), (_, relu), (after, behind) = found[:3]
+    if not isinstance(first, nn.Linear) or first.in_features != prod(task.shape) or first.bias is None:
+        return f"the first linear layer of '{task.name}' does not see the whole image, or has no bias"
+    if not isinstance(relu, nn.ReLU) or not isinstance(behind, nn.Linear):
+        return f"behind the first linear layer of '{task.name}' come {' and '.join(kinds[1:])}, not ReLU and Linear"
+    if behind.in_features != first.out_features:
+        return f"the second linear layer of '{task.name}' does not see what the first gives"
+    return ImprintLayer(
+        weight=f"{name}.weight".lstrip("."),
+        bias=f"{name}.bias".lstrip("."),
+        behind=f"{after}.weight".lstrip("."),
+        sparse=False,
+    )
+
+
+def with_parameters(weights: Weights, changed: NamedTensors) -> Weights:
+    """The weights with some parameters replaced, each in the type that it had."""
+    own = {name: value.to(weights.parameters[name].dtype) for name, value in changed.items()}
+    return Weights({**weights.parameters, **own}, weights.buffers)

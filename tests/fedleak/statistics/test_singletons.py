@@ -1,0 +1,37 @@
+"""Singletons: the distribution is that of all ways to put examples into bins."""
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+
+from fedleak.statistics.singletons import expected_share, most_singletons, singleton_distribution
+
+
+@pytest.mark.parametrize(("examples", "bins"), [(1, 1), (1, 3), (2, 2), (3, 2), (4, 5), (6, 3), (5, 6)])
+def test_the_distribution_is_that_of_all_ways(examples: int, bins: int) -> None:
+    ways = [sum(count == 1 for count in Counter(way).values()) for way in product(range(bins), repeat=examples)]
+    counted = np.bincount(ways, minlength=examples + 1) / len(ways)
+    assert singleton_distribution(examples, bins) == pytest.approx(counted, abs=1e-12)
+
+
+@pytest.mark.parametrize(("examples", "bins"), [(64, 512), (256, 1024), (64, 16)])
+def test_its_mean_is_the_closed_formula(examples: int, bins: int) -> None:
+    distribution = singleton_distribution(examples, bins)
+    assert distribution.sum() == pytest.approx(1.0)
+    share = distribution @ np.arange(examples + 1) / examples
+    assert share == pytest.approx(expected_share(examples, bins)) == (1 - 1 / bins) ** (examples - 1)
+
+
+def test_the_quantile_is_passed_as_often_as_it_says() -> None:
+    distribution = singleton_distribution(64, 128)
+    most = most_singletons(64, 128, chance=0.01)
+    assert distribution[most + 1 :].sum() <= 0.01 < distribution[most:].sum()
+    assert most_singletons(64, 512) == 64
+    assert most_singletons(64, 512, draws=5) < 5 * 64
+
+
+def test_nobody_is_alone_among_none() -> None:
+    assert expected_share(0, 4) == 0.0
+    assert most_singletons(1, 4, draws=3) == 3
