@@ -1,6 +1,7 @@
 """ClientApp: trains on its share, defends its update, keeps the truth, and answers the server."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from .client import Client, Trained
 from .columns import columns_of, require_rows
 from .history import History
 from .homomorphic import opened, sealed
+from .inspecting import inspect
 from .masking import Seat
 from .secagg_plus import Reply, through_mod
 from .share import require_share
@@ -146,8 +148,11 @@ def _answered(client: Client, message: Message, context: Context, reply: Reply) 
         client = replace(client, kept=wire.kept_of(context, before=True))
     after.keep(context)
     with reticent(client):
+        started = time.perf_counter()
+        inspect(client, message.content, context)
+        inspected = time.perf_counter() - started
         trained = client.pretrain(message.content) if client.pretraining else client.train(message.content)
-        answer = reply(trained, message)
+        answer = reply(replace(trained, seconds=trained.seconds + inspected), message)
     wire.keep(context, trained.kept, client.kept)
     replace(after, answered=True).keep(context)
     return answer

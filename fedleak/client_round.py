@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.chaining import only_watches
 from fedleak.contracts.tampered import Tampered
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
@@ -58,7 +59,7 @@ def client_round(
     after = train_locally(task, start, examples, training, seed_key, gradient=gradient)
     after = after if tampered is None else tampered.finish(start, after)
     # before + (after - before) is not after to the last bit, so an undefended reply is left alone.
-    if not local:
+    if all(map(only_watches, local)):
         return Sent(weights=after)
     delta = {name: after.parameters[name] - value for name, value in start.parameters.items()}
     shared = {name: torch.zeros_like(value) if name in own else value for name, value in delta.items()}

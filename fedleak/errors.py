@@ -3,6 +3,7 @@
 FedleakError            exit status 1: something failed
 ├── FederationError     a client or the protocol failed while the federation ran
 │   └── Dropout         a client left a round, as the experiment asks
+│       └── ModelRefused    or as its checks of the model that it was sent ask
 ├── BoundError          a result beats what is proved to be possible, so something in the run is wrong
 ├── NotApplicable       an attack says why it has no guess at an update; `Attack.run` makes a failed guess of it
 └── UserError           exit status 2: the input is at fault, and can be mended
@@ -37,6 +38,10 @@ class FederationError(FedleakError):
 
 class Dropout(FederationError):  # noqa: N818  no error: it is asked for
     """A client left a round, as the experiment asks."""
+
+
+class ModelRefused(Dropout):
+    """A client left a round because of what its checks saw in the model that it was sent."""
 
 
 class BoundError(FedleakError):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,14 +10,14 @@ from traceback import format_exception
 
 from fedleak import progress
 from fedleak.campaign.plan import MessageKey, expected_messages, sender_that_failed, whole_address
-from fedleak.errors import FederationError, FedleakError, OutputError, sentence
+from fedleak.errors import FederationError, FedleakError, OutputError, RecordingError, sentence
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import training_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.engine import Engine, run_federation
 from fedleak.federation.outcome import ClientFailure, Cost, Evaluation, Outcome, outcome_so_far
 from fedleak.federation.plan import EVERYTHING, FederationPlan, Recorded
-from fedleak.io.atomic import write_atomically
+from fedleak.io.atomic import discard, write_atomically
 from fedleak.io.tensors import FACTS, TENSORS, beside
 from fedleak.recording.diary import LINES, columns_files
 from fedleak.recording.files import find_recordings
@@ -26,6 +25,7 @@ from fedleak.results.schema import ACTIVE, AGGREGATE, MODEL, RELAY, Who
 from fedleak.runs.folder import RunFolder, stem_name
 from fedleak.settings.federation import PlanSettings, UtilitySettings
 from fedleak.statistics.group import SENDERS, sender_of
+from fedleak.vault.alarms import RaisedAlarm, raised_alarms
 from fedleak.vault.batches import stem_of
 from fedleak.vault.columns import columns_stem
 from fedleak.vault.secrets import SECRET
@@ -85,6 +85,8 @@ class Federated:
     evaluation: Evaluation
     costs: Mapping[int, Cost] = field(default_factory=dict)
     """By round."""
+    alarms: tuple[RaisedAlarm, ...] = ()
+    """What clients' checks saw, by round, then client."""
     reused: bool = False
     error: FedleakError | None = None
     """What ended it before its time; its messages are those of the rounds before."""
@@ -96,7 +98,7 @@ class Federated:
 
 def run_federation_of(federation: Federation) -> Federated:
     """Runs it, whatever was there before. One that breaks down is a result too; only a full disk is raised."""
-    _discard(federation.recordings, federation.vault)
+    discard(federation.recordings, federation.vault)
     started = time.monotonic()
     try:
         report = run_federation(_plan(federation), federation.engine, progress.report)
@@ -110,7 +112,7 @@ def run_federation_of(federation: Federation) -> Federated:
     outcome = Outcome(failures=[*report.failures], evaluation=report.evaluation, costs={**report.costs})
     facts = _facts(federation, outcome, report.seconds)
     write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
-    return _federated(facts, reused=False)
+    return _federated(federation, facts, reused=False)
 
 
 def _facts(federation: Federation, outcome: Outcome, seconds: float) -> dict[str, object]:
@@ -133,7 +135,7 @@ def broken_down(federation: Federation, error: FedleakError, seconds: float = 0.
 
     There is no marker, so it is run again the next time; what it recorded before is then recorded alike.
     """
-    left = _federated(_facts(federation, outcome_so_far(federation.recordings), seconds), reused=False)
+    left = _federated(federation, _facts(federation, outcome_so_far(federation.recordings), seconds), reused=False)
     return replace(left, error=error, unsent=_unsent(federation, left, str(error)))
 
 
@@ -159,8 +161,8 @@ def reusable(federation: Federation) -> Federated | None:
     """The federation that an earlier run left, where it is the same one and its recordings are still there."""
     try:
         facts = json.loads(federation.marker.read_bytes())
-        earlier = _federated(facts, reused=True)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        earlier = _federated(federation, facts, reused=True)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, RecordingError):
         return None
     # A client that failed may do better the next time, so such a federation is not finished.
     whole = facts["address"] == _address(federation) and all(failure.planned for failure in earlier.failures)
@@ -228,7 +230,8 @@ def _digest(recordings: Path, message: MessageKey) -> str:
     return digest.hexdigest()
 
 
-def _federated(facts: dict[str, object], *, reused: bool) -> Federated:
+def _federated(federation: Federation, facts: dict[str, object], *, reused: bool) -> Federated:
+    """Alarms come from the vault alone: the marker lies where the server records."""
     plain = json.loads(json.dumps(facts))
     return Federated(
         messages={(round, who): digest for round, who, digest in plain["messages"]},
@@ -236,14 +239,6 @@ def _federated(facts: dict[str, object], *, reused: bool) -> Federated:
         seconds=plain["seconds"],
         evaluation={int(round): values for round, values in plain["evaluation"].items()},
         costs={int(round): Cost(**values) for round, values in plain["costs"].items()},
+        alarms=tuple(raised_alarms(federation.vault)),
         reused=reused,
     )
-
-
-def _discard(*folders: Path) -> None:
-    for folder in folders:
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-        except OSError as error:
-            raise OutputError(f"cannot replace {folder}: {error.strerror}; choose another --out") from error

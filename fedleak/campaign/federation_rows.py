@@ -1,11 +1,13 @@
 """Federation rows: what a federation was good for and what it took, a row for each round."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
+from fedleak.accounting.mechanism import cohort_of
 from fedleak.campaign.federation_job import Federated
 from fedleak.contracts.chain import Chain
+from fedleak.errors import ModelRefused
 from fedleak.evaluation.released import tested
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
@@ -14,6 +16,7 @@ from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
 from fedleak.recording.files import read_recording
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import MODEL
+from fedleak.results.seen import Seen, seen_text
 from fedleak.runs.folder import RunFolder, stem_name
 
 
@@ -40,7 +43,9 @@ def federation_rows(
             recorded=round <= experiment.federation.rounds,
             messages=sum(own == round and who != MODEL for own, who in federated.messages),
             failures=_silent(federated, round),
-            lost=any(failure.client is None and failure.round == round for failure in federated.failures),
+            lost=_lost(federated, round, cohort_of(experiment.federation)),
+            alarms=len({alarm.client for alarm in federated.alarms if alarm.round == round}),
+            seen=seen_text(_seen(federated, round)),
             accuracy=evaluation.get(round, {}).get("accuracy", float("nan")),
             clean_accuracy=(clean or {}).get(round, {}).get("accuracy", float("nan")),
             loss=evaluation.get(round, {}).get("loss", float("nan")),
@@ -92,6 +97,22 @@ def good_for(
         return {}
     left = tested_releases(folder, point, row, federated, broke)
     return {round: {**found, **left.get(round, {})} for round, found in federated.evaluation.items()}
+
+
+def _seen(federated: Federated, round: int) -> Iterator[Seen]:
+    """What each check saw, and at how many clients."""
+    own = [alarm for alarm in federated.alarms if alarm.round == round]
+    for check in dict.fromkeys(alarm.defense for alarm in own):
+        alarms = [alarm for alarm in own if alarm.defense == check]
+        yield Seen(check, len({alarm.client for alarm in alarms}), alarms[0].sentence)
+
+
+def _lost(federated: Federated, round: int, cohort: int) -> bool:
+    """Whether a round came to no end for all, be it that nobody would train on the model."""
+    own = [failure for failure in federated.failures if failure.round == round]
+    refused = any(failure.reason.startswith(ModelRefused.__name__) for failure in own)
+    left = {failure.client for failure in own}
+    return None in left or (refused and len(left) >= cohort)
 
 
 def _silent(federated: Federated, round: int) -> int:

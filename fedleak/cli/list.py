@@ -20,6 +20,7 @@ PLACES = {
     "task": "on the network",
     "layers": "on which layers are sent",
     "share": "on a client's data, once before training",
+    "received": "on the model that a client is sent, before it trains",
     "examples": "on the examples of a round",
     "gradient": "on the gradient of a step",
     "update": "on the update",
@@ -33,7 +34,7 @@ PLACES = {
 """Where defenses act, in the order of a round, before who asks the model and among parties of columns, in words."""
 BY_WEIGHT = (
     *("release", "answers", "embedding", "objective", "slopes"),
-    *("protocol", "share", "examples", "gradient", "task", "layers", "update", "training"),
+    *("protocol", "share", "received", "examples", "gradient", "task", "layers", "update", "training"),
 )
 """The same, the most characteristic first: a defense is listed under the first of its places."""
 

@@ -39,6 +39,7 @@ from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.grid import load_campaign
 from fedleak.formatting import listed, opening
 from fedleak.io.fingerprint import address_of
+from fedleak.report.alarms import alarms
 from fedleak.report.cohort_size import cohort_curves
 from fedleak.report.columns import meaning
 from fedleak.report.learning import rounds_lost, values_cut
@@ -188,6 +189,7 @@ def remarks(analysis: Analysis) -> Iterator[str]:
     yield from values_cut(analysis.federations)
     yield from rounds_lost(analysis.federations)
     yield from beside_clean(analysis.federations)
+    yield from (one.sentence for one in alarms(analysis.federations))
     cohorts = cohort_curves(analysis.campaign, analysis.summaries, analysis.image_metric)
     yield from (opening(one.sentence) for one in cohorts)
 

@@ -17,6 +17,11 @@ def after_training(defense: Defense) -> bool:
     return bool(defense.acts_on) and defense.acts_on <= {"release", "answers"}
 
 
+def only_watches(defense: Defense) -> bool:
+    """Whether it looks at a received model and changes nothing of what a client does with it."""
+    return "received" in defense.acts_on and defense.acts_on <= {"received", "requirements"}
+
+
 def require_protocol_last(defenses: Sequence[Defense]) -> None:
     """Raises `ConfigError` where a defense follows one that needs a wire protocol."""
     needing = [defense for defense in defenses if defense.protocol is not None]

@@ -14,6 +14,7 @@ from fedleak.contracts.party_side import KnownAtCut, PartySide
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.private_inference import OperatorSight
 from fedleak.contracts.proof import PrivacyProof
+from fedleak.contracts.received import Inspection
 from fedleak.learning.batch import Batch
 from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.task import Task
@@ -28,6 +29,7 @@ Place = Literal[
     "task",
     "layers",
     "share",
+    "received",
     "examples",
     "gradient",
     "state",
@@ -47,6 +49,7 @@ PLACES: dict[str, Place] = {
     "transform_task": "task",
     "withheld": "layers",
     "prepare": "share",
+    "inspect": "received",
     "examples": "examples",
     "gradient": "gradient",
     "load_state": "state",
@@ -62,11 +65,10 @@ PLACES: dict[str, Place] = {
     "slope": "slopes",
     "evaluation": "answers",
 }
-"""The members of `ClientSide`, `OperatorSide` and `PartySide` that a defense overrides, each with the place at which it
-then acts."""
+"""The members of the sides, `Inspection` among them, that a defense overrides, each with where it then acts."""
 
 
-class ClientSide:
+class ClientSide(Inspection):
     """What a client does, in the order of a round. What is not overridden leaves things as they are."""
 
     protocol: ClassVar[str | None] = None
@@ -236,7 +238,7 @@ class Defense(Plugin, ClientSide, OperatorSide, PartySide, AdversaryKnowledge, O
 
         What is done to task and settings is in these already, and a protocol for a sum leaves the sum what it was.
         """
-        outside = self.acts_on <= {"requirements", "training", "task", "protocol", "answers"}
+        outside = self.acts_on <= {"requirements", "training", "task", "received", "protocol", "answers"}
         return StackedDefense() if outside or (self.protocol is not None and self.shares_model) else None
 
     def planned(self, phases: tuple[FederationSettings, ...]) -> "Defense":

@@ -1,6 +1,7 @@
-"""Atomic files: there whole or not at all."""
+"""Atomic files: there whole or not at all; and folders that are replaced."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,3 +30,13 @@ def write_atomically(path: Path, content: bytes) -> Path:
             beside.unlink()
         raise OutputError(f"cannot write {path}: {error.strerror}; free some space or choose another --out") from error
     return path
+
+
+def discard(*folders: Path) -> None:
+    """Removes folders, those that are there; raises `OutputError` where one stays."""
+    for folder in folders:
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise OutputError(f"cannot replace {folder}: {error.strerror}; choose another --out") from error

@@ -1,41 +1,24 @@
-"""ReLU activity: which units each example switches on, which it has alone, and the draws of an exact attack."""
+"""ReLU activity of a batch: sparsity, who has units alone, and the draws of an exact attack."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from statistics import fmean
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Generator, Tensor, nn
+from jaxtyping import Bool
+from torch import Generator, Tensor
 
+from fedleak.gradients.relu_activity import activity
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import Mode
 from fedleak.learning.weights import Weights
-from fedleak.randomness import seeded
 
-WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 DRAWS = 50
 """Random batches that the expected number is the mean over."""
 POINTS = 20_000
 """Points of the integral in `collector`; its error is far below the precision of the price."""
-
-
-def activity(
-    task: Task, weights: Weights, inputs: Float[Tensor, "batch *shape"], mode: Literal["train", "eval"]
-) -> dict[str, Bool[Tensor, "batch units"]]:
-    """For each linear or convolutional layer with a ReLU after it: which of its units are on for which example.
-
-    A convolution has a unit for each channel and position. A ReLU that sums over a skip connection counts for the
-    layer that ran last before it. ReLUs that are no module (`F.relu`) are not seen, nor are other activations.
-    """
-    found: dict[str, Tensor] = {}
-    with _watching(task.network, found), torch.no_grad(), seeded("profile"):
-        task.logits(weights.clone(), inputs, mode=mode)
-    return found
 
 
 def sparsity(active: Bool[Tensor, "batch units"]) -> float:
@@ -88,30 +71,6 @@ def collector(chances: Sequence[float]) -> float:
     t = np.exp(log_t)
     missing = 1.0 - np.prod([-np.expm1(-chance * t) for chance in chances], axis=0)
     return start + float(np.trapezoid(missing * t, log_t))
-
-
-@contextmanager
-def _watching(network: nn.Module, active: dict[str, Tensor]) -> Iterator[None]:
-    last = ""
-
-    def weighted(name: str) -> Any:
-        def note(*_: object) -> None:
-            nonlocal last
-            last = name
-
-        return note
-
-    def activated(_: nn.Module, __: object, output: Tensor) -> None:
-        if last:
-            active[last] = output.detach().flatten(1) > 0
-
-    hooks = [m.register_forward_hook(weighted(n)) for n, m in network.named_modules() if isinstance(m, WEIGHTED)]
-    hooks += [module.register_forward_hook(activated) for module in network.modules() if isinstance(module, nn.ReLU)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _chance(zeros: int, neurons: int, rows: int) -> float:

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fedleak import progress
+from fedleak.gradients.relu_activity import WEIGHTED
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
 from fedleak.learning.training import Mode
 from fedleak.learning.weights import Weights
-from fedleak.profile.activity import WEIGHTED
 from fedleak.randomness import seeded
 
 PASSES = 5.5

@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from fedleak.contracts.observation import Observation
+from fedleak.gradients.relu_activity import activity
 from fedleak.learning.update import Meaning, UpdateKind, meaning_of, reach
-from fedleak.profile.activity import activity, alone, expected_draws, sparsity
+from fedleak.profile.activity import alone, expected_draws, sparsity
 from fedleak.profile.subject import Subject
 
 WIDEST = 2048

@@ -18,6 +18,7 @@ from fedleak.formatting import counted, listed, plural
 from fedleak.io.atomic import write_atomically
 from fedleak.randomness import one_thread
 from fedleak.report.adaptive_attackers import Known, known_defenses
+from fedleak.report.alarms import Alarms, alarms
 from fedleak.report.classes import Classes, classes_of, hidden_of
 from fedleak.report.cohort_size import CohortCurve, cohort_curves
 from fedleak.report.columns import HiddenColumns, hidden_columns
@@ -79,6 +80,7 @@ class Page:
     """What stands in for no access."""
     secrets: SecretsFound | None
     watch: Watch | None
+    alarms: tuple[Alarms, ...]
     classes: Classes | None
     hidden_images: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -135,6 +137,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         blindly=listed(blind_guesses(summaries), "or"),
         secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
+        alarms=tuple(alarms(analysis.federations)),
         classes=classes_of(run.folder, run.campaign),
         hidden_images=hidden_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),

@@ -46,6 +46,8 @@ class FederationRow:
     """A revealed sum among them."""
     failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
     lost: Annotated[Flag, Meaning("whether the round came to no end: no sum was opened, or a party left")] = False
+    alarms: Annotated[Whole, Meaning("clients whose checks saw something in the model that they were sent")] = 0
+    seen: Annotated[Text, Meaning("what they saw, a line for each check: the first client's sentence")] = ""
     accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
     clean_accuracy: Annotated[
         Figure, Meaning("the same of the federation with clean code beside a tampered one; null where nobody tampers")

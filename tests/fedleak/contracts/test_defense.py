@@ -9,6 +9,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import PLACES, ClientSide, Defense, OperatorSide, defenses
 from fedleak.contracts.party_side import PartySide
 from fedleak.contracts.plugin import require_current_names
+from fedleak.contracts.received import Inspection
 from fedleak.defenses.clipping import Clipping
 from fedleak.defenses.error_feedback import ErrorFeedback
 from fedleak.defenses.more_local_steps import MoreLocalSteps
@@ -32,6 +33,7 @@ ACTING = {
     "pruning": {"release"},
     "rounding": {"answers"},
     "secure-aggregation": {"training", "update", "protocol"},
+    "weight-watch": {"received"},
     "withhold": {"requirements", "layers"},
 }
 
@@ -42,7 +44,7 @@ def test_it_acts_where_it_overrides(name: str) -> None:
 
 
 def test_every_member_of_the_client_s_the_operator_s_and_the_party_s_side_is_a_place() -> None:
-    sides = (*vars(ClientSide), *vars(OperatorSide), *vars(PartySide))
+    sides = (*vars(Inspection), *vars(ClientSide), *vars(OperatorSide), *vars(PartySide))
     assert set(PLACES) == {name for name in sides if not name.startswith("_")}
 
 

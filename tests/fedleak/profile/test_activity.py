@@ -1,6 +1,5 @@
 """ReLUs and the examples that switch them on, against counting by hand."""
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +7,7 @@ from torch import nn
 
 from fedleak.learning.batch import Batch
 from fedleak.learning.task import Task
-from fedleak.profile.activity import activity, alone, expected_alone, sparsity
+from fedleak.profile.activity import alone, expected_alone
 from fedleak.tasks import weights_of
 
 
@@ -21,28 +20,6 @@ def test_alone_is_what_brute_force_finds(examples, units, seed):
         for i in range(examples)
     )
     assert alone(active) == expected
-
-
-def test_activity_is_the_sign_of_what_goes_into_the_relu(make_task, make_batch):
-    task, batch = make_task("mlp"), make_batch(3)
-    found = activity(task, weights_of(task.network), batch.inputs, "train")
-    before = task.network[1](batch.inputs.flatten(1))
-    assert list(found) == ["1"]
-    assert torch.equal(found["1"], before > 0)
-    assert sparsity(found["1"]) == pytest.approx(float((before <= 0).double().mean()))
-
-
-def test_batch_norm_between_counts_for_the_convolution_and_other_activations_for_nothing(make_task, make_batch):
-    normed, sigmoid = make_task("batch-norm"), make_task("conv")
-    found = activity(normed, weights_of(normed.network), make_batch(2).inputs, "train")
-    assert {name: tuple(value.shape) for name, value in found.items()} == {"0": (2, 96)}
-    assert activity(sigmoid, weights_of(sigmoid.network), make_batch(2).inputs, "train") == {}
-
-
-def test_nothing_keeps_watching(make_task, make_batch):
-    task = make_task("mlp")
-    activity(task, weights_of(task.network), make_batch(1).inputs, "train")
-    assert not any(module._forward_hooks for module in task.network.modules())
 
 
 def test_expected_alone_is_the_mean_over_batches_of_that_size():
