@@ -12,6 +12,7 @@ from flwr.app import ConfigRecord, Context, RecordDict
 from fedleak.accounting.mechanism import cohort_of
 from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.received import Alarm, Received
 from fedleak.errors import ModelRefused
 from fedleak.federation import wire
@@ -58,7 +59,7 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
         task=task,
         weights=with_own(weights, plan.defenses().withheld(task), client.kept),
         earlier=None if earlier is None else task.split(earlier),
-        fresh=_fresh(plan.task, plan.seed, plan.defenses()),
+        fresh=_fresh(plan.task, plan.seed, plan.defenses(), plan.manipulations()),
         examples=examples if prepared is None else prepared,
         training=training,
         round=client.round,
@@ -68,9 +69,9 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
 
 
 @lru_cache(maxsize=8)
-def _fresh(task: TaskSettings, seed: int, chain: Chain) -> Weights:
-    """An initialization by the client's own draws: no server knows it, and only the scale of it says anything."""
-    return initial_weights(task, seed_of(seed, "inspection"), chain)
+def _fresh(task: TaskSettings, seed: int, chain: Chain, ships: tuple[Manipulation, ...]) -> Weights:
+    """An initialization by the client's own draws, of the network in the app that it runs, whoever ships that."""
+    return initial_weights(task, seed_of(seed, "inspection"), chain, server=ships)
 
 
 def _raised(client: Client, alarm: Alarm) -> RaisedAlarm:
