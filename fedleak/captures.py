@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.criterion import Loss, given_criterion, takes_single_logit
 from fedleak.contracts.defense import Defense
+from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import plain
 from fedleak.contracts.served import Served
@@ -60,6 +61,7 @@ def capture(
     task: str | Table,
     *,
     defense: Sequence[Defense | Table] = (),
+    server: Sequence[Manipulation | Table] = (),
     seed: int = 0,
     model: Table | None = None,
     adversary: Table | None = None,
@@ -68,13 +70,15 @@ def capture(
     """Runs a tapped federation in this process; one capture for each message that the server recorded.
 
     `federation`, `model` and `adversary` are the tables of an experiment: `capture("digits-mlp", clients=2,
-    batch_size=4)`. Under secure aggregation the last capture of a round is the aggregate. Raises `ConfigError` for what
-    an experiment file would be refused for, and `FederationError` when a client failed.
+    batch_size=4)`; `server` is what whoever runs it does beside averaging. Under secure aggregation the last capture of
+    a round is the aggregate. Raises `ConfigError` for what an experiment file would be refused for, and
+    `FederationError` when a client failed.
     """
     # Flower takes a while to import, and who attacks a model of their own needs none.
     from fedleak.federation.engine import run_federation
 
     chain = [plain(part) if isinstance(part, Defense) else part for part in defense]
+    does = [plain(part) if isinstance(part, Manipulation) else part for part in server]
     with tempfile.TemporaryDirectory(prefix="fedleak-") as folder:
         tree = {
             "task": task,
@@ -83,6 +87,7 @@ def capture(
             "model": model or {},
             "adversary": adversary or {},
             "chain": list(repeatable(tuple(chain))),
+            "server": {"name": "malicious", "chain": does} if does else {},
             "records": ["updates"],
             "recordings": f"{folder}/recordings",
             "vault": f"{folder}/vault",

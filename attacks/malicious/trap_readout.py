@@ -1,0 +1,134 @@
+"""Trap readout: the examples that trap weights collected, read off the first linear layer's gradient."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jaxtyping import Bool, Float64, Int64
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.gradients.rank import low_rank, rounding_of
+from fedleak.learning.update import Meaning, meaning_of
+
+from ..parts.applicability import require_gradient
+from ..parts.linear_layers.copied_pixels import copied_pixels
+from ..parts.linear_layers.exclusive_neurons import Exclusive, Search, Slopes
+from ..parts.linear_layers.first_layer import Front, find_inner_layer
+from ..parts.linear_layers.neurons import activated_by_one
+
+TRAP = "trap-weights"
+COMPUTED = 1e-5
+"""What computing the gradient in single precision costs clients, relative to the gradient, at most."""
+COARSEST = 1e-2
+"""A tolerance beyond which agreement proves nothing."""
+FAR = 4.0
+"""How many times its root mean square rounding may be."""
+
+
+@attacks.register("trap-readout")
+@dataclass(frozen=True, kw_only=True)
+class TrapReadout(Attack):
+    """Exclusive neurons of a layer with trap weights: the quotient `(dL/dW_i) / (dL/db_i)` of a neuron is the one
+    example that it fires for.
+
+    Of the quotients that could be examples those are taken that explain, with the best label, how far the bias moved:
+    the network is known, and so are an example's derivatives. Two neurons that agree come first. What is found is taken
+    out of all other neurons, of which some are then left to one example. Where nothing explains its neuron, after
+    several local steps or under noise say, those quotients are taken that agree with each other, then the loudest.
+
+    Where as many examples were found as were trained on, and give the layer's gradient again, that is a certificate.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2112.02918"
+    cites: ClassVar = "boenisch2023curious"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({TRAP})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
+        if not any(one.name == TRAP for one in observation.manipulations):
+            raise NotApplicable(f"the server sent no {TRAP}: choose a server that does")
+        require_gradient(observation)
+        layer, space = find_inner_layer(observation.task), observation.task.space
+        front = Front(observation, layer)
+        front.require_one_vector()
+        gradient, examples = observation.gradient(), observation.examples()
+        weight = examples * gradient[layer.weight].double()[:, copied_pixels(front, rng)]
+        bias = examples * gradient[layer.bias].double()
+        if not bias.any():
+            raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron with trap weights fired")
+        rounding = examples * rounding_of(observation, layer.weight)
+        noise = low_rank(weight, examples, rounding).noise if observation.defense.local else rounding
+        if not _differentiable(observation):
+            return self._agreed(observation, weight, bias, noise)
+        bias_noise = noise if observation.defense.local else examples * rounding_of(observation, layer.bias)
+        search = Search(
+            slopes=Slopes(front),
+            examples=examples,
+            noise=noise,
+            bias_noise=bias_noise,
+            bounds=space.bounds,
+            loudest=float(bias.abs().max()),
+        )
+        found = search.run(weight, bias)
+        if not len(found.inputs):
+            return self._agreed(observation, weight, bias, noise)
+        certifiable, certificate = not observation.defense.local, None
+        if certifiable and len(found.inputs) == examples:
+            certificate = _proof(found, search.slopes.settled(found.inputs), weight, noise)
+        return Reconstruction(
+            inputs=found.inputs.float().reshape(-1, *space.shape),
+            labels=found.labels,
+            mismatch=float(found.weight.norm() / weight.norm()),
+            certifiable=certifiable,
+            certificate=certificate,
+            note=_words(found.neurons, examples),
+        )
+
+    def _agreed(
+        self,
+        observation: Observation,
+        weight: Float64[Tensor, "neurons pixels"],
+        bias: Float64[Tensor, " neurons"],
+        noise: float,
+    ) -> Reconstruction:
+        """By agreement alone, without labels."""
+        space = observation.task.space
+        found = activated_by_one(weight, bias, observation.examples(), noise, space.bounds)
+        if not len(found.inputs):
+            raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an example")
+        inputs = space.clamped(found.inputs).float().reshape(-1, *space.shape)
+        return Reconstruction(inputs=inputs, mismatch=found.mismatch**0.5, note=found.note)
+
+
+def _differentiable(observation: Observation) -> bool:
+    """Whether the update is the gradient of single labels at weights that are known, example by example."""
+    task = observation.task
+    plain = task.criterion.plain and not task.criterion.several_labels and not task.penalties
+    return plain and meaning_of(observation.training) is Meaning.GRADIENT
+
+
+def _proof(
+    found: Exclusive, settled: Bool[Tensor, " neurons"], weight: Float64[Tensor, "neurons pixels"], noise: float
+) -> str | None:
+    """The certificate, in words: the examples leave nothing of the gradient but rounding.
+
+    Neurons that one of them nearly woke, or nearly did not, have no say.
+    """
+    left, length = float(found.weight[settled].norm()), float(weight[settled].norm())
+    most = COMPUTED * length + FAR * noise * weight[settled].numel() ** 0.5
+    if left > most or most > COARSEST * length or 2 * int(settled.sum()) < len(settled):
+        return None
+    return f"residual {left / length:.0e} of the layer's gradient, below {most / length:.0e}"
+
+
+def _words(neurons: Int64[Tensor, " found"], examples: int) -> str:
+    several = int((neurons > 1).sum())
+    return (
+        f"{len(neurons)} of {examples} examples explain neurons that fire for them alone, once others were taken out; "
+        f"{several} of these explain two neurons or more"
+    )
