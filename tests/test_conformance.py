@@ -74,7 +74,7 @@ def example_options(cls: type[Plugin]) -> dict[str, Any]:
         Attack: {"use": "prior"},
         Attack[View]: {"use": "prior"},
         Defense: {"use": "top-k", "fraction": 0.5},
-        Manipulation: {"use": "inconsistency"},
+        Manipulation: {"use": "asks-twice"},
     }
     required = [field for field in dataclasses.fields(cls) if field.default is dataclasses.MISSING]  # type: ignore[arg-type]
     named = {"formats": (BLANK,)}

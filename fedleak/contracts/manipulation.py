@@ -99,6 +99,10 @@ class Manipulation(Plugin, ABC):
         """The weights that a client is sent. Those that are given are not changed."""
         return at.weights
 
+    def crafts_for(self, client: int) -> bool:
+        """Whether what a client is sent is crafted: a check on one that is sent what is honest has nothing to see."""
+        return True
+
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         """What a sum says of one client alone, from the weights that each client was sent; None: nothing."""
         return None

@@ -54,6 +54,9 @@ class Lie(Manipulation, ABC):
                 "of them in every chain, or leave the server out"
             )
 
+    def crafts_for(self, client: int) -> bool:
+        return False
+
     def below(self, inner: Layer, place: Place) -> Layer:
         """What the protocol talks to."""
         return inner
