@@ -15,6 +15,7 @@ from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import asked_rows, message_at
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import narrowed
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
@@ -50,6 +51,10 @@ def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
 def _attacked(cell: Cell, message: Message) -> Saved:
     attack = attacks.from_table(cell.table)
     observation, challenge = views.observe(message, cell.terms, attack)
+    subject = attack.subject(observation)
+    if subject is not None and isinstance(message, Message):  # asked about its examples, and scored by these alone
+        message = narrowed(message, subject)
+        observation, challenge = views.observe(message, cell.terms, attack)
     truth = asked_rows(message, challenge) or message.behind(attack.targets)
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
     started = time.perf_counter()

@@ -11,6 +11,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.contracts.subject import Subject
 from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 from fedleak.learning.layers import twice_differentiable
@@ -73,6 +74,12 @@ class Attack(Plugin, ABC, Generic[Seen]):
     def targets(self) -> frozenset[Kind]:
         """What it guesses: an experiment that names no metrics is scored by those that judge this."""
         return frozenset({"inputs", "labels"})
+
+    def subject(self, view: View) -> Subject | None:
+        """Whose examples it guesses at, where not at all that are behind what it sees; here: whose an attack within it
+        does. Scoring compares with those alone."""
+        inner = (value.subject(view) for value in vars(self).values() if isinstance(value, Attack))
+        return next((found for found in inner if found is not None), None)
 
     @property
     def compares_versions(self) -> bool:

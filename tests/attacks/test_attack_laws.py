@@ -47,7 +47,7 @@ def quick(name: str) -> Attack:
         return attacks.build(name, {"attack": short, "restarts": 2})
     if name == "mask-search":
         return attacks.build(name, {"attack": short, "seeds": 2**12})
-    if name in {"plain", "gradient-disaggregation"}:
+    if name in {"plain", "gradient-disaggregation", "isolated", "fished"}:
         return attacks.build(name, {"attack": short})
     return attacks.build(name, {field.name: COUNTS[field.name] for field in fields(cls) if field.name in COUNTS})
 

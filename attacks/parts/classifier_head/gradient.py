@@ -13,6 +13,7 @@ from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, names_of
 
 from ..applicability import leaves_signs
+from ..hidden_entries import is_hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +113,8 @@ def head_gradient(observation: Observation) -> HeadGradient:
     after, balanced = weights_after(observation).parameters, observation.task.criterion.balanced
     balanced_rows = balanced and not leaves_signs(observation) and not observation.task.criterion.single_logit
     weight, bias = head.rows(gradient, -1.0 if balanced else 0.0)
+    if head.plain and head.bias is not None and is_hidden(observation, head.bias):  # of a sum, it says nothing of one
+        bias = None
     if not head.plain and bias is not None:  # as a layer of one feature, which is always 1
         ends_at = [(torch.zeros_like(bias[:, None]), head.rows(values, 0.0)[1]) for values in (before, after)]
         return HeadGradient(

@@ -17,6 +17,7 @@ from fedleak.randomness import seeded
 
 from ..applicability import leaves_signs, mode_of
 from ..classifier_head.gradient import find_head
+from ..hidden_entries import is_hidden
 from .defense_aware import adapted
 from .distances import cosine
 
@@ -85,6 +86,8 @@ def _labels(
     """Whether the head's bias gradient is off by a whole example of some class: `g_b = p̄ - n / K`."""
     head = find_head(observation.task)
     if head is None or head.bias is None or leaves_signs(observation) or not observation.task.criterion.plain:
+        return None
+    if is_hidden(observation, head.bias):
         return None
     seen, guessed = head.rows(observation.gradient(), -1.0)[1], head.rows(gradient, -1.0)[1]
     assert seen is not None

@@ -1,0 +1,59 @@
+"""Narrowed: a message of which an attack guesses at some examples alone, as those of one client or of one class."""
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from fedleak.contracts.subject import Subject
+from fedleak.evaluation.message import Message
+from fedleak.learning.batch import Batch, joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrowed(Message):
+    """The same message, the truth of which is what an attack says that it guesses at.
+
+    Who else was there, and who was not, is asked as of a message of these examples alone. Where none is of the class
+    that was named, the truth is all there is: the attack failed, and its figures are those of what it did not find.
+    """
+
+    subject: Subject
+
+    @property
+    def cohort(self) -> tuple[int, ...]:
+        return super().cohort if self.subject.client is None else (self.subject.client,)
+
+    @cached_property
+    def truth(self) -> Batch:
+        return joined(deposit.examples for deposit in self.deposits)[self._chosen]
+
+    @cached_property
+    def seen(self) -> Batch:
+        chain = self.recording.observation().defense.local
+        masks = torch.cat([chain.seen(one.examples, one.seed_key) for one in self.deposits])[self._chosen]
+        return replace(self.truth, inputs=self.truth.inputs.masked_fill(~masks, math.nan))
+
+    @cached_property
+    def _chosen(self) -> Int[Tensor, " chosen"]:
+        """Which of the examples of its clients it is about."""
+        labels = torch.cat([deposit.examples.labels for deposit in self.deposits])
+        own = (labels == self.subject.label).nonzero().flatten() if labels.dim() == 1 else torch.zeros(0).long()
+        return own if len(own) else torch.arange(len(labels))
+
+
+def narrowed(message: Message, subject: Subject | None) -> Message:
+    """The message as one of some examples alone; the same where it is about all."""
+    if subject is None:
+        return message
+    return Narrowed(
+        path=message.path,
+        recordings=message.recordings,
+        vault=message.vault,
+        client=message.client,
+        shadows=message.shadows,
+        subject=subject,
+    )
