@@ -15,7 +15,7 @@ from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import asked_rows, message_at
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import narrowed
+from fedleak.evaluation.narrowed import as_many, narrowed
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
@@ -44,24 +44,25 @@ def run_cell(cell: Cell) -> Saved:
 
 def _saved(cell: Cell, message: Message, saved: Saved) -> Saved:
     cell_file.save(cell.folder.cell(cell.place), saved)
-    tensorboard.write(cell, message, saved)
+    tensorboard.write(cell, narrowed(message, saved.about), saved)
     return saved
 
 
 def _attacked(cell: Cell, message: Message) -> Saved:
     attack = attacks.from_table(cell.table)
     observation, challenge = views.observe(message, cell.terms, attack)
-    subject = attack.subject(observation)
-    if subject is not None and isinstance(message, Message):  # asked about its examples, and scored by these alone
-        message = narrowed(message, subject)
+    about = attack.subject(observation)
+    if about is not None:  # asked about these examples, and scored by them alone
+        message = narrowed(message, about)
         observation, challenge = views.observe(message, cell.terms, attack)
+    beside = as_many(observation, message)
     truth = asked_rows(message, challenge) or message.behind(attack.targets)
-    saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(observation, cell.place))
+    saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(beside, cell.place), about=about)
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
     queries, refused = _logged(cell, observation)
-    rows = _rows(cell, saved, observation, message, truth, challenge, seconds)
+    rows = _rows(cell, saved, beside, message, truth, challenge, seconds)
     rows = tuple(replace(row, queries=queries, refused=refused) for row in rows)
     return replace(saved, rows=rows, quality=_quality(saved.guess, truth))
 

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from fedleak.contracts.observation import Observation
 from fedleak.contracts.subject import Subject
+from fedleak.contracts.view import View
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch, joined
 
@@ -41,8 +43,11 @@ class Narrowed(Message):
     def _chosen(self) -> Int[Tensor, " chosen"]:
         """Which of the examples of its clients it is about."""
         labels = torch.cat([deposit.examples.labels for deposit in self.deposits])
-        own = (labels == self.subject.label).nonzero().flatten() if labels.dim() == 1 else torch.zeros(0).long()
-        return own if len(own) else torch.arange(len(labels))
+        every = torch.arange(len(labels))
+        if self.subject.label is None or labels.dim() > 1:
+            return every
+        own = every[labels == self.subject.label]
+        return own if len(own) else every
 
 
 def narrowed(message: Message, subject: Subject | None) -> Message:
@@ -57,3 +62,10 @@ def narrowed(message: Message, subject: Subject | None) -> Message:
         shadows=message.shadows,
         subject=subject,
     )
+
+
+def as_many(view: View, message: Message) -> View:
+    """What is seen by who guesses as many examples as the message is about: blind guesses stand beside as many."""
+    if not isinstance(view, Observation) or not isinstance(message, Narrowed):
+        return view
+    return replace(view, num_examples=len(message.truth))

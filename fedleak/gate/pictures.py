@@ -16,6 +16,7 @@ from fedleak.errors import OutputError, RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.exhibits import exhibits_of, view_of
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import narrowed
 from fedleak.figures import panels
 from fedleak.figures.panels import Line, Panel, draw
 from fedleak.formatting import listed, plural
@@ -113,7 +114,8 @@ class _Images:
 
 def _images(run: FinishedRun, sample: Sample) -> _Images:
     row, place = sample.row, sample.place
-    message, guess = Message.of(run.folder, row), cell_file.load(run.folder.cell(row)).guess
+    saved = cell_file.load(run.folder.cell(row))
+    message, guess = narrowed(Message.of(run.folder, row), saved.about), saved.guess
     if guess.inputs is not None and metrics.get(row.metric).compares == "inputs":
         truth = message.news
         return _Images(

@@ -20,6 +20,7 @@ from fedleak.errors import RecordingError
 from fedleak.evaluation import scoring
 from fedleak.evaluation.holdings import holdings_in
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import narrowed
 from fedleak.formatting import measured
 from fedleak.learning.batch import Batch
 from fedleak.learning.space import InputSpace
@@ -45,7 +46,7 @@ class Files:
 
     folder: RunFolder
     _cells: dict[Path, Saved | None] = field(default_factory=dict)
-    _truths: dict[Path, Batch | None] = field(default_factory=dict)
+    _truths: dict[tuple[Path, object], Batch | None] = field(default_factory=dict)
 
     def cell(self, row: Row) -> Saved | None:
         """The saved cell of a row."""
@@ -62,14 +63,16 @@ class Files:
         return holdings_in(self.folder.vault(row.defense, row.federation))
 
     def truth(self, row: Row) -> Batch | None:
-        """The examples behind the row's message; of a model those since the release before."""
-        stem = self.folder.recording(row)
-        if stem not in self._truths:
+        """The examples behind the row's message that its attack guesses at; of a model those since the one before."""
+        saved = self.cell(row)
+        about = None if saved is None else saved.about
+        key = self.folder.recording(row), about
+        if key not in self._truths:
             try:
-                self._truths[stem] = Message.of(self.folder, row).news
+                self._truths[key] = narrowed(Message.of(self.folder, row), about).news
             except RecordingError:
-                self._truths[stem] = None
-        return self._truths[stem]
+                self._truths[key] = None
+        return self._truths[key]
 
     def observation(self, row: Row) -> Observation | None:
         """What the server saw of the row's message; None where it is a released model, which is no update."""

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from fedleak.contracts.reconstruction import Diagnosis, Kind, Reconstruction, TracePoint
+from fedleak.contracts.subject import Subject
 from fedleak.errors import FedleakError, RecordingError
 from fedleak.io.tensors import FACTS, beside, read_pair, write_pair
 from fedleak.results.row import Row
@@ -39,6 +40,8 @@ class Saved:
     quality: tuple[tuple[int, float], ...] = ()
     """Iteration and PSNR in dB of the attack's snapshots."""
     crash: Crash | None = None
+    about: Subject | None = None
+    """Whose examples the attack guessed at; None: all that are behind the message."""
 
     def without_pictures(self) -> "Saved":
         """The same without guesses and quality: pictures stay on disk, and out of pipes and memory."""
@@ -60,6 +63,7 @@ def save(stem: Path, saved: Saved) -> None:
         "prior": _facts(saved.prior),
         "quality": finite_or_null(saved.quality),
         "crash": saved.crash and vars(saved.crash),
+        **({"about": vars(saved.about)} if saved.about else {}),
     }
     write_pair(stem, {**_tensors("guess", saved.guess), **_tensors("prior", saved.prior)}, facts)
 
@@ -75,6 +79,7 @@ def load(stem: Path) -> Saved:
             prior=_reconstruction("prior", facts, tensors),
             quality=tuple((iteration, figure(value)) for iteration, value in facts["quality"]),
             crash=Crash(**facts["crash"]) if facts["crash"] else None,
+            about=Subject(**facts["about"]) if "about" in facts else None,
         )
     except (KeyError, TypeError) as error:
         raise RecordingError(f"{stem}.json is not the result of a cell ({error!r} is missing or wrong)") from error

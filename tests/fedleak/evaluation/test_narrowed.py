@@ -1,0 +1,52 @@
+"""A message about some of its examples: their truth alone, and the question who was there asked of them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fedleak.contracts.subject import Subject
+from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import as_many, narrowed
+from fedleak.federation.engine import run_federation
+from fedleak.federation.plan import FederationPlan
+from fedleak.settings.base import parse_settings
+
+
+@pytest.fixture(scope="module")
+def message(tmp_path_factory: pytest.TempPathFactory) -> Message:
+    """A sum over three clients with four examples each."""
+    root: Path = tmp_path_factory.mktemp("federation")
+    tree = {"task": "digits-mlp", "seed": 5, "federation": {"clients": 3, "batch_size": 4},
+            "chain": [{"use": "secure-aggregation"}], "recordings": str(root / "recordings/none"),
+            "vault": str(root / "vault/none")}  # fmt: skip
+    report = run_federation(parse_settings(FederationPlan, tree))
+    return Message.at(next(path for path in report.recordings if path.stem == "aggregate"))
+
+
+def test_about_all_it_is_the_message(message):
+    assert narrowed(message, None) is message
+    view = message.recording.observation()
+    assert as_many(view, message) is view
+
+
+def test_of_a_client_the_truth_is_its_own_and_the_others_are_others(message):
+    one = narrowed(message, Subject(client=1))
+    own = message.truth[torch.arange(4, 8)]
+    assert torch.equal(one.truth.inputs, own.inputs)
+    assert torch.equal(one.seen.inputs, own.inputs)
+    assert one.behind({"inputs"}) is one.truth
+    assert len(one.question.other_clients) == 8
+    assert len(message.question.other_clients) == 0
+    assert as_many(message.recording.observation(), one).examples() == 4
+
+
+def test_of_a_class_the_truth_is_all_of_it_or_everything_where_nobody_has_it(message):
+    labels = message.truth.labels
+    for label in range(10):
+        own = narrowed(message, Subject(label=label))
+        there = (labels == label).nonzero().flatten()
+        wanted = message.truth[there] if len(there) else message.truth
+        assert torch.equal(own.truth.inputs, wanted.inputs)
+        assert torch.equal(own.seen.inputs, wanted.inputs)
+    assert len(set(labels.tolist())) < 10, "the test is about a class that nobody has, too"
