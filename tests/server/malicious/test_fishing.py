@@ -30,7 +30,8 @@ def crafted(task: Task, public: Batch | None = None, **options: object):
     server = manipulations.build("fishing", {"target_class": TARGET, **options})
     settings = FederationSettings(clients=2, batch_size=4)
     at = Crafting(
-        task=task, weights=weights_of(task.network), round=1, client=0, cohort=(0, 1), federation=settings, public=public
+        task=task, weights=weights_of(task.network), round=1, client=0, cohort=(0, 1), federation=settings,
+        public=public,
     )  # fmt: skip
     kept = at.weights.clone()
     made = server.craft(at, generator(0))
@@ -70,12 +71,12 @@ def test_of_one_class_those_above_the_threshold_of_a_feature_have_a_gradient():
     weights = crafted(task, public, form="feature", feat_mult=1e6)
     chosen = int(weights.parameters["3.weight"][TARGET].abs().argmax())
     threshold = -float(weights.parameters["3.bias"][TARGET] / weights.parameters["3.weight"][TARGET, chosen])
-    batch = a_batch(task, [TARGET] * 16, seed=2)
+    batch = a_batch(task, [TARGET] * 32, seed=3)
     above = features_of(task, weights, "3", batch.inputs)[:, chosen] > threshold
-    assert 0 < int(above.sum()) < 8
+    assert 0 < int(above.sum()) < 12
     own = features_of(task, weights, "3", public.inputs)[:, chosen] > threshold
     assert float(own.float().mean()) == pytest.approx(1 / 8, abs=0.02)
-    for place in range(16):
+    for place in range(32):
         gradient = task.gradients(weights, *vars_of(batch[torch.tensor([place])]))
         assert bool(gradient["1.weight"].any()) == bool(above[place])
 
