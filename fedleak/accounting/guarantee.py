@@ -62,6 +62,8 @@ class Guarantee(Proven):
     rounds: int
     view: Vantage = "message"
     """What the adversary sees."""
+    beside_a_protocol: str = ""
+    """Why it sees more than the protocol of the run would show it, if it does; goes with every figure."""
     later: "Guarantee | None" = None
     """What the same defense does in the rounds after these, where clients train otherwise."""
 
@@ -111,12 +113,13 @@ class Guarantee(Proven):
         return self.epsilon(delta) < epsilon_of(delta, self.mu)
 
     def terms(self, delta: float) -> str:
-        models = ", for who sees models alone" if self.view == "model" else ""
+        seen = ", for who sees models alone" if self.view == "model" else ""
+        seen += f", {self.beside_a_protocol}" if self.beside_a_protocol else ""
         if not self.sampled(delta):
-            return f"{super().terms(delta)}{models}"
+            return f"{super().terms(delta)}{seen}"
         samples = [one.mechanism.sample for one in self.phases]
         drawn = dict.fromkeys(f"{one.size} of {one.population}" for one in samples if one is not None)
-        return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement{models}"
+        return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement{seen}"
 
     @property
     def sentence(self) -> str:

@@ -1,38 +1,30 @@
 """Reconstruction robustness: what a chain proves, how often any attack can succeed under it, and what did."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from fedleak.accounting.guarantee import Guarantee, Proven, Unproven
-from fedleak.accounting.mechanism import Beside
+from fedleak.accounting.guarantee import Guarantee
 from fedleak.analysis.conditions import Tried, chains_in, condition_of, condition_of_point
+from fedleak.analysis.guarantees import guarantees_of
 from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.chain import Chain
 from fedleak.contracts.metric import ExampleMetric, Metric, metrics
-from fedleak.contracts.tampered import beside_training, built
 from fedleak.data.splits import load
 from fedleak.errors import BoundError, ConfigError, DataError
 from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_success
 from fedleak.experiment.campaign import Campaign
-from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.row import Row
-from fedleak.settings.federation import FederationSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.intervals import Interval
 from fedleak.statistics.samples import Samples, share_interval
 from fedleak.statistics.summary import threshold_of
-from fedleak.tasks import hardened, source_of
-
-Proofs = dict[Tried, Proven | Unproven]
-"""What each chain proves where it was tried."""
+from fedleak.tasks import source_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,16 +142,6 @@ def gaussian_success(prior: float, shift: float) -> float:
     return float(ndtr(ndtri(prior) + shift))
 
 
-def guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the recorded rounds, where it was tried; empty chains are left out."""
-    return _of_each_chain(campaign, _recorded)
-
-
-def whole_guarantees_of(campaign: Campaign) -> Proofs:
-    """What each chain proves over the whole run, which goes on after the recorded rounds."""
-    return _of_each_chain(campaign, _whole)
-
-
 def _revealing(campaign: Campaign) -> set[Tried]:
     """Where the server learns a sum alone."""
     protocols = {place: chain.protocol for place, chain in chains_in(campaign).items()}
@@ -204,37 +186,3 @@ def _blind(metric: Metric, task: TaskSettings, threshold: float) -> BlindSuccess
         return blind_success(metric, load(source_of(task)), threshold)
     except (ConfigError, DataError):
         return UNKNOWN
-
-
-def _of_each_chain(campaign: Campaign, guarantee: Callable[[Experiment, Chain], Proven | Unproven]) -> Proofs:
-    found: Proofs = {}
-    for point in campaign.points:
-        for name, chain in point.experiment.build_chains().items():
-            if chain and (condition_of_point(point), name) not in found:
-                found[condition_of_point(point), name] = guarantee(point.experiment, chain)
-    return found
-
-
-def _recorded(experiment: Experiment, chain: Chain) -> Proven | Unproven:
-    return _over((experiment.federation,), experiment, chain)
-
-
-def _whole(experiment: Experiment, chain: Chain) -> Proven | Unproven:
-    return _over(experiment.phases, experiment, chain)
-
-
-def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain: Chain) -> Proven | Unproven:
-    if experiment.model.trained_rounds:
-        return Unproven(
-            "in the rounds before the recorded ones (model.trained_rounds) clients trained on the same examples "
-            "without the defenses; start from a checkpoint or from fresh weights"
-        )
-    # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
-    beside = beside_training(built(experiment.adversary.does))
-    return _proven(tuple(phase.model_dump_json() for phase in phases), experiment.task, chain, beside)
-
-
-@lru_cache(maxsize=1024)
-def _proven(phases: tuple[str, ...], task: TaskSettings, chain: Chain, beside: Beside) -> Proven | Unproven:
-    settings = tuple(FederationSettings.model_validate_json(phase) for phase in phases)
-    return chain.guarantee(settings, hardened(task, chain), beside=beside)

@@ -7,7 +7,7 @@ from functools import cached_property
 from statistics import fmean
 
 from fedleak.accounting.guarantee import Proven, Unproven
-from fedleak.analysis.bounds import Bound, Check, guarantees_of, whole_guarantees_of
+from fedleak.analysis.bounds import Bound, Check
 from fedleak.analysis.conditions import (
     Condition,
     Tried,
@@ -18,6 +18,7 @@ from fedleak.analysis.conditions import (
     conditions_of,
 )
 from fedleak.analysis.control import gains_of
+from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
 from fedleak.analysis.operating_point import OperatingPoint, finished, plateaus
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks

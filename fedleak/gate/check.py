@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from fedleak.analysis.analysis import Analysis
-from fedleak.analysis.bounds import whole_guarantees_of
+from fedleak.analysis.guarantees import whole_guarantees_of
 from fedleak.analysis.judgement import BASELINES
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from fedleak.accounting.guarantee import DELTA, Unproven
-from fedleak.analysis.bounds import Proofs
 from fedleak.analysis.conditions import Condition
+from fedleak.analysis.guarantees import Proofs
 from fedleak.experiment.campaign import Campaign
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.rule import Aggregate, AggregateName

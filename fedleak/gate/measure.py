@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fedleak.analysis.bounds import Proofs
+from fedleak.analysis.guarantees import Proofs
 from fedleak.errors import RecordingError
 from fedleak.gate.figures import Evaluated, aggregated, always, measure_epsilons, measure_federations
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of

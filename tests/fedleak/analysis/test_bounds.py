@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from fedleak.accounting.gaussian import delta_of
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import Mechanism
-from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_success, guarantees_of
+from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_success
 from fedleak.analysis.conditions import Condition
+from fedleak.analysis.guarantees import guarantees_of
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
 from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess

@@ -1,10 +1,12 @@
 """What chains prove, over the recorded rounds and over the whole run."""
 
+import math
+
 import pytest
 
 from fedleak.accounting.guarantee import Guarantee, Unproven
-from fedleak.analysis.bounds import guarantees_of, whole_guarantees_of
 from fedleak.analysis.conditions import Condition
+from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
 from fedleak.experiment.grid import parse_campaign
 
 TREE = {
@@ -57,3 +59,33 @@ def test_training_code_that_goes_past_a_defense_voids_what_it_proves_of_honest_c
         assert isinstance(found[place, "update"], Guarantee)
     honest = parse_campaign({**tree, "attacks": [{"use": "loss-threshold"}], "metrics": []})
     assert isinstance(guarantees_of(honest)[place, "steps"], Guarantee)
+
+
+def test_a_sum_under_a_protocol_proves_nothing_beside_a_server_that_does_not_follow_it():
+    shared = {"use": "user-level-dp", "max_norm": 1.0, "noise_multiplier": 4.0, "clients": 2}
+    chains = [
+        {"name": "none"},
+        {"name": "masked", "chain": [shared, {"use": "secure-aggregation"}]},
+        {"name": "alone", "chain": [{"use": "local-dp", "epsilon": 4.0, "delta": 1e-3, "max_norm": 1.0}]},
+        {"name": "both", "chain": [{"use": "local-dp", "epsilon": 4.0, "delta": 1e-3, "max_norm": 1.0},
+                                   {"use": "secure-aggregation"}]},
+    ]  # fmt: skip
+    planting = {"name": "planting", "chain": [{"use": "imprint", "bins": 4}]}
+    campaign = parse_campaign({**TREE, "defenses": chains, "servers": [{"name": "honest"}, planting]})
+    found = guarantees_of(campaign)
+    honest, cheats = (Condition.of("digits-mlp", {"server": name}) for name in ("honest", "planting"))
+    assert found[cheats, "masked"].mu == pytest.approx(math.sqrt(2) * found[honest, "masked"].mu)
+    assert found[honest, "masked"].terms(1e-3) == "replace-one client, no sampling credit"
+    apart = "of single messages, as a sum takes a server that follows the protocol"
+    assert found[cheats, "masked"].terms(1e-3) == f"replace-one client, no sampling credit, {apart}"
+    assert found[cheats, "both"].mu == pytest.approx(found[cheats, "alone"].mu)
+    assert found[cheats, "alone"] == found[honest, "alone"]
+
+
+def test_what_proves_nothing_of_single_messages_says_what_it_is_about():
+    sparse = [{"use": "top-k", "fraction": 0.1}, {"use": "secure-aggregation"}]
+    chains = [{"name": "none"}, {"name": "sparse", "chain": sparse}]
+    planting = {"name": "planting", "chain": [{"use": "imprint", "bins": 4}]}
+    found = guarantees_of(parse_campaign({**TREE, "defenses": chains, "servers": [planting]}))
+    [reason] = {one.reason for one in found.values()}
+    assert reason.startswith("of single messages, as a sum takes a server that follows the protocol: no defense of")
