@@ -19,6 +19,9 @@ from ..parts.imprint.bins import Bins, read_bins
 from ..parts.imprint.proof import provable, proved
 from ..parts.linear_layers.neurons import AGREEMENT, agreeing
 
+ALIKE = 0.5
+"""Mean cosine of rows and their common direction below which they are no planted ones; of random rows it is near 0."""
+
 
 @attacks.register("imprint-readout")
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,11 @@ def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
     found = planted_module(observation.task.network) or first_linear(observation.task)
     if isinstance(found, str):
         raise NotApplicable(f"no planted layer is left: {found}")
+    if found.alikeness(observation.before) < ALIKE:
+        raise NotApplicable(
+            f"the rows of '{found.weight}' do not look one way: in round {observation.round} the server had planted "
+            "nothing yet, or sent others than it did"
+        )
     return found
 
 

@@ -61,6 +61,11 @@ class ImprintLayer:
         units = nn.functional.normalize(self.rows(weights), dim=1)
         return nn.functional.normalize(units.sum(0), dim=0)
 
+    def alikeness(self, weights: Weights) -> float:
+        """The mean cosine of the rows and v."""
+        units = nn.functional.normalize(self.rows(weights), dim=1)
+        return float((units @ self.direction(weights)).mean())
+
     def thresholds(self, weights: Weights) -> Float64[Tensor, " rows"]:
         """q_k, where along v a row wakes; infinite of rows that do not look along it."""
         slopes = self.rows(weights) @ self.direction(weights)

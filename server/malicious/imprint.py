@@ -24,8 +24,9 @@ FEWEST_PUBLIC = 2
 """Public examples that a distribution can be told from."""
 STEEPER = 1e3
 """How many times as steep rows with ReLUs are over several local steps, in which they all move."""
-COPIES = 6
-"""How often a planted layer is held at once: weights, gradient, update, message, and what is masked in 8 bytes."""
+COPIES, OF_EACH_CLIENT = 6, 2
+"""How often a planted layer is held at once in 4 bytes a number: weights, gradient, update, message; and what each
+client of a round sends, in 8 bytes where it is masked."""
 
 
 @manipulations.register("imprint")
@@ -76,6 +77,7 @@ class Imprint(Manipulation):
                 f"'imprint' places its bins by public examples, and the adversary has {terms.public}; set "
                 f"adversary.auxiliary to {FEWEST_PUBLIC} or more, such as 256"
             )
+        self._require_memory(terms.task, terms.federation.clients if self.ships else 0)
         if self.form == "one-shot":
             cohort_examples(terms.federation)
         if self.form == "weights":
@@ -96,8 +98,9 @@ class Imprint(Manipulation):
                 f"for bins = {self.bins}; lower bins, or take a wider network"
             )
 
-    def _require_memory(self, task: Task) -> None:
-        needed, there = COPIES * 4 * self.bins * (prod(task.shape) + 2), memory_of_machine()
+    def _require_memory(self, task: Task, clients: int = 1) -> None:
+        times, there = COPIES + OF_EACH_CLIENT * clients, memory_of_machine()
+        needed = times * 4 * self.bins * (prod(task.shape) + 2)
         if needed > there:
             raise ConfigError(
                 f"'imprint' with bins = {self.bins} plants a layer that takes {needed / 2**30:.3g} GiB in training, "

@@ -18,6 +18,7 @@ from fedleak.learning.update import Update
 from fedleak.metrics.psnr import PSNR
 from fedleak.randomness import generator
 from fedleak.statistics.singletons import most_singletons
+from fedleak.tasks import weights_of
 
 MODULES = ("smooth_task", "linear_task")
 
@@ -117,6 +118,8 @@ def test_an_honest_server_and_a_masked_message_have_nothing_to_read(planted_sum:
     observation, _ = planted_sum("linear_task", bins=64, batch_size=2)
     assert "planted nothing" in read(replace(observation, manipulations=())).failure
     assert "masked" in read(replace(observation, masked=True)).failure
+    honest = replace(observation, before=weights_of(observation.task.network))
+    assert "planted nothing yet" in read(honest).failure
 
 
 def test_noise_beyond_the_bins_is_no_image(planted_sum: Callable[..., Any]) -> None:

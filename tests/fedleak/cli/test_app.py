@@ -68,7 +68,7 @@ def test_looking_something_up_needs_no_torch(words):
     ("typed", "expected"),
     [
         ("fedleak r", {"run", "report"}),
-        ("fedleak list ", {"attacks", "defenses", "tasks", "metrics", "tamperings"}),
+        ("fedleak list ", {"attacks", "defenses", "tasks", "metrics", "tamperings", "manipulations"}),
         ("fedleak cite ll", {"llg", "llg-plus", "llg-star"}),
         ("fedleak attack x.json --use dl", {"dlg"}),
         ("fedleak run x.toml --pl", {"--plan"}),

@@ -49,6 +49,7 @@ def test_what_is_planted_is_found_and_read(module: ImprintModule) -> None:
     assert torch.allclose(layer.direction(weights), direction, atol=1e-6)
     assert torch.allclose(layer.thresholds(weights)[:3], thresholds[:3].double(), atol=1e-6)
     assert layer.thresholds(weights)[3].isinf()
+    assert layer.alikeness(weights) == pytest.approx(0.75)
     assert torch.equal(layer.gains(weights), torch.ones(4).double())
     assert weights.parameters[layer.weight].dtype == torch.float32
     assert planted_module(nn.Sequential(nn.Flatten())) is None
