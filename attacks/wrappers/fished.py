@@ -7,6 +7,7 @@ from torch import Generator
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import planted
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.contracts.subject import Subject
@@ -67,5 +68,5 @@ class Fished(Attack):
 
 def _target(view: View) -> int | None:
     """The class that the server fished for."""
-    named = (one.options()["target_class"] for one in view.manipulations if one.name == FISHING)
+    named = (one.options()["target_class"] for one in planted(view.manipulations) if one.name == FISHING)
     return next(named, None)

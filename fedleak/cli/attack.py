@@ -22,6 +22,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import CutMessage, asked_rows, message_at
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import as_many, narrowed
 from fedleak.evaluation.views import Terms, observe
 from fedleak.experiment.access import require_classes
 from fedleak.experiment.canonical import placed
@@ -77,12 +78,15 @@ def attack_recording(
         seed=recording.seed if seed is None else seed,
     )
     observation, challenge = _observe(message, terms, attack)
+    if (about := attack.subject(observation)) is not None:
+        message = narrowed(message, about)
+        observation, challenge = _observe(message, terms, attack)
     guess, seconds = _guess(observation, {"use": attack.name, **attack.options()}, place)
     if guess.failure is not None:
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _print_guess(guess, seconds)
-    truth = _truth(message)
-    scores = [] if truth is None else _scores(observation, guess, message, challenge, place, attack.reads)
+    truth, beside_it = _truth(message), as_many(observation, message)
+    scores = [] if truth is None else _scores(beside_it, guess, message, challenge, place, attack.reads)
     if truth is not None:
         _print_scores(scores)
     title = f"{attack.name} on {stem_name(who)}"

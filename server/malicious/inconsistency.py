@@ -76,6 +76,9 @@ class Inconsistency(Manipulation):
             return at.weights
         return self._silenced(at.task, at.weights)
 
+    def crafts_for(self, client: int) -> bool:
+        return client != self.victim
+
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         if self.victim not in before:
             return None

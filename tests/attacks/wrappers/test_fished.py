@@ -28,6 +28,16 @@ class Fishing(Manipulation):
     target_class: int = TARGET
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wrapper(Manipulation):
+    """A manipulation that does what another does, in its own way."""
+
+    deed: ClassVar = "wraps"
+    takes: ClassVar = "nothing"
+    name = "wrapper"
+    manipulation: Manipulation
+
+
 @pytest.fixture
 def fish(linear_task, observe, batch_of):
     """What is seen of such a batch, whose head was crafted, with `batch_of` for its images."""
@@ -70,6 +80,8 @@ def test_it_says_whose_examples_it_guesses_at_and_what_it_reads(fish):
     seen, _ = fish([0, TARGET])
     attack = attacks.build("fished", {"attack": EXACT})
     assert attack.subject(seen) == Subject(label=TARGET)
+    wrapped = replace(seen, manipulations=(Wrapper(manipulation=Fishing()),))
+    assert attack.subject(wrapped) == Subject(label=TARGET)
     assert attacks.build("best-of", {"attack": {"use": "fished", "attack": EXACT}}).subject(seen) == Subject(label=1)
     assert attack.subject(replace(seen, manipulations=())) is None
     assert "fishing" in attack.reads
