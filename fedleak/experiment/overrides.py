@@ -14,9 +14,9 @@ def override(tree: Table, setting: str) -> None:
     *parents, last = key.split(".")
     node: Any = tree
     for depth, part in enumerate(parents):
-        node = _child(node, part, dotted(*parents[: depth + 1]))
+        node = _child(node, part, parents[: depth + 1])
     if isinstance(node, list):
-        node[_place(node, last, dotted(*parents, last))] = value
+        node[_place(node, last, [*parents, last])] = value
     else:
         node[last] = value
 
@@ -41,18 +41,20 @@ def key_and_value(setting: str, expected: str) -> tuple[str, Any]:
     return key, parsed["value"]
 
 
-def _child(node: Any, part: str, place: str) -> Any:
+def _child(node: Any, part: str, place: list[str]) -> Any:
     if isinstance(node, list):
         return node[_place(node, part, place)]
     child = node.setdefault(part, {})
     if not isinstance(child, dict | list):
-        raise ConfigError(f"--set {place}: expected a table or a list there, got {echo(child)}")
+        raise ConfigError(f"--set {dotted(*place)}: expected a table or a list there, got {echo(child)}")
     return child
 
 
-def _place(node: list[Any], part: str, place: str) -> int:
+def _place(node: list[Any], part: str, place: list[str]) -> int:
     if not node:
-        raise ConfigError(f"--set {place}: the list there is empty; set the whole list")
+        raise ConfigError(f"--set {dotted(*place)}: the list there is empty; set the whole list")
     if not re.fullmatch("[0-9]{1,9}", part) or int(part) >= len(node):
-        raise ConfigError(f"--set {place}: expected a place from 0 to {len(node) - 1} in the list, got {echo(part)}")
+        raise ConfigError(
+            f"--set {dotted(*place)}: expected a place from 0 to {len(node) - 1} in the list, got {echo(part)}"
+        )
     return int(part)
