@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
+import gc
 import inspect
 import os
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 # Before torch is imported: one thread a process, here and in the processes that tests start. Workers share the cores,
@@ -31,6 +32,20 @@ settings.load_profile("fedleak")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first, so that no worker is left alone with it in the end."""
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collects no garbage meanwhile, and looks through what was imported by then never again.
+
+    There are a million of such objects, and Flower collects garbage each time it makes arrays of a message.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 class QuickChecks:
