@@ -48,6 +48,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Some libraries warn of their own objects that are left when Python ends."""
+    gc.unfreeze()
+
+
 class QuickChecks:
     """`jaxtyping.jaxtyped` over beartype: the same checks of types and shapes at a third of their time.
 

@@ -75,6 +75,7 @@ def test_it_refuses_a_server_that_runs_other_sources(tmp_path: Path) -> None:
         assert str(reply.error.reason).startswith("FederationError: the server runs fedleak sources other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

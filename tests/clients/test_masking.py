@@ -30,6 +30,7 @@ def test_keys_are_its_own_and_change_with_round_and_plan_and_system_keys_with_ev
     assert key(SECAGG) != key(SECAGG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [SECAGG, SEEDED], ids=["system", "seeded"])
 def test_stages_may_reach_different_processes_and_are_answered_alike_when_asked_again(
     lying_server: Serve, chain: list[Any]

@@ -66,6 +66,7 @@ def test_a_run_prints_the_table_and_says_where_everything_is(ran):
     assert max(len(line) for line in said.stdout.splitlines() if str(folder) not in line) <= 80
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_from_there(ran):
     folder, _ = ran
     said = invoke("run", folder / "experiment.toml", "--out", folder)
@@ -120,6 +121,7 @@ def test_every_recorded_update_follows_from_its_batch(ran):
     assert "2 of 2 messages agree" in said.stdout
 
 
+@pytest.mark.slow
 def test_a_kept_recording_is_attacked_and_scored_where_the_truth_is_beside_it(ran, tmp_path):
     recording = ran[0] / "recordings" / "none" / "round-0001" / "client-0000.json"
     said = invoke("attack", recording, "--use", "analytic-linear", "--auxiliary", 32, "--out", tmp_path / "guess.png")

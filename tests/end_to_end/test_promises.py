@@ -18,6 +18,7 @@ def test_inverting_gradients_recovers_photos() -> None:
     assert statistics.mean(value(photo, "inverting-gradients", "psnr") for photo in photos) >= 28
 
 
+@pytest.mark.slow
 def test_analytic_linear_is_exact_for_one_example() -> None:
     captures = capture("digits-mlp", clients=8, seed=902)
     assert all(value(one, "analytic-linear", "psnr") >= 80 for one in captures)

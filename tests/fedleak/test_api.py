@@ -204,6 +204,7 @@ def test_what_cannot_be_observed_is_refused(options: dict[str, object], sentence
         observe(model(), IMAGES, LABELS, **options)
 
 
+@pytest.mark.slow
 def test_a_capture_is_one_for_each_message() -> None:
     captures = capture("digits-mlp", clients=3, rounds=2, defense=[{"use": "secure-aggregation"}])
     assert [one.observation.masked for one in captures] == [True, True, True, False] * 2

@@ -142,6 +142,7 @@ def test_without_public_rows_the_prior_is_the_middle_of_their_range() -> None:
     assert attack(KINKED.observation.with_auxiliary(None), "prior").inputs.unique().tolist() == [1.0]
 
 
+@pytest.mark.slow
 def test_a_learned_attack_gives_rows_in_their_range() -> None:
     guess = attack(SMOOTH, "lti", shadows=40, epochs=1)
     assert guess.inputs.shape == (1, 8)

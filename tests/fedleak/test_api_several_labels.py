@@ -91,6 +91,7 @@ def test_the_update_is_torch_s_own() -> None:
         torch.testing.assert_close(seen.gradient()[name], value.grad, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [cls.name for cls in attacks if issubclass(cls, LabelRule)])
 def test_no_rule_tells_who_has_what_and_says_so(name: str) -> None:
     seen = observe(network(), images(2), rows((0,), (1, 2)), loss="binary-cross-entropy", auxiliary=public())
@@ -176,6 +177,7 @@ def test_to_name_a_constant_that_no_public_example_has_pays_no_more_than_the_pri
     assert attack(seen, "prior").labels.nonzero()[:, 1].tolist() == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [nn.BCELoss(), "mean-squared-error"], ids=str)
 def test_what_stands_behind_the_last_layer_is_reckoned_with(loss: Any) -> None:
     for own in ((), (2,), (0, 3, 4)):

@@ -40,6 +40,7 @@ def test_it_is_asked_what_the_classes_look_like_that_the_public_examples_lack() 
     assert audit.view.service.remaining == 0
 
 
+@pytest.mark.slow
 def test_a_numpy_function_gives_the_same_guess() -> None:
     def of_arrays(inputs: np.ndarray) -> np.ndarray:
         return predict(torch.from_numpy(inputs)).numpy()
@@ -50,6 +51,7 @@ def test_a_numpy_function_gives_the_same_guess() -> None:
     assert torch.equal(one.representatives, other.representatives)
 
 
+@pytest.mark.slow
 def test_a_guess_is_scored_by_the_truth_and_judges_of_the_user_s_own() -> None:
     audit = of(predict, truth=SPLITS.clients, judging=SPLITS.test)
     found = {one.metric: one for one in score(attack(audit, "confidence-inversion"), audit)}

@@ -117,6 +117,7 @@ def test_what_the_adversary_does_not_know_is_not_recorded(run: Run) -> None:
     assert recording.training.batches == -(-(recording.num_examples or 0) // 100)
 
 
+@pytest.mark.slow
 def test_a_client_that_fails_costs_nobody_else_a_recording(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     failing_client(monkeypatch, 1, RuntimeError("out of cheese"))
     report = run(federation={"clients": 3, "rounds": 2})

@@ -87,6 +87,7 @@ def test_a_trivial_classifier_names_the_commonest_class(tmp_path: Path) -> None:
     assert found["trivial"] == pytest.approx(float((splits.test.labels == commonest).double().mean()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [[], MASKED])
 def test_of_some_victims_messages_are_recorded_and_of_all_clients_the_truth(
     tmp_path: Path, chain: list[dict[str, Any]]

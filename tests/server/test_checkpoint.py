@@ -49,6 +49,7 @@ def test_half_precision_becomes_the_networks_own(tmp_path: Path) -> None:
     assert {v.dtype for v in load_checkpoint(TASK, tmp_path / "half.pt").state_dict().values()} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_buffers_come_along(tmp_path: Path) -> None:
     task = task_of("photos-resnet18")
     weights = initial_weights(task.name, 0)

@@ -40,6 +40,7 @@ def read(report: FederationReport) -> list[Recording]:
     return [read_recording(path) for path in report.recordings]
 
 
+@pytest.mark.slow
 def test_the_mean_is_that_of_the_clients_and_single_messages_say_nothing(run: Run, tmp_path: Path) -> None:
     clear = read(federated(tmp_path / "clear", []))
     *sealed, aggregate, following = read(run(rounds=2))[:5]
@@ -55,6 +56,7 @@ def test_the_mean_is_that_of_the_clients_and_single_messages_say_nothing(run: Ru
         assert abs(float(torch.corrcoef(torch.stack([seen.update.vector(), update]))[0, 1])) < 0.05
 
 
+@pytest.mark.slow
 def test_whoever_holds_the_key_opens_a_single_update_and_nobody_else(run: Run, tmp_path: Path) -> None:
     update = read(federated(tmp_path / "clear", []))[1].observation().update.vector()
     recording = read(run())[1]
@@ -67,6 +69,7 @@ def test_whoever_holds_the_key_opens_a_single_update_and_nobody_else(run: Run, t
     assert np.abs(other).max() > 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "cohort"), [("masked", (0, 2)), ("unmask", (0, 1, 2))])
 def test_a_dropout_costs_nobody_else_the_round(run: Run, stage: str, cohort: tuple[int, ...]) -> None:
     report = run(dropouts=[{"client": 1, "round": 1, "stage": stage}])
@@ -74,6 +77,7 @@ def test_a_dropout_costs_nobody_else_the_round(run: Run, stage: str, cohort: tup
     assert all(failure.planned for failure in report.failures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("leaving", "stage", "words"),
     [((0, 1), "masked", "a sum over one is none"), ((0, 1, 2), "unmask", "opens their sum")],

@@ -64,6 +64,7 @@ def test_the_model_is_the_first_one_and_then_the_student(tmp_path: Path) -> None
     assert report.evaluation[1]["accuracy"] != report.evaluation[2]["accuracy"]
 
 
+@pytest.mark.slow
 def test_noise_changes_labels_and_is_the_same_again(tmp_path: Path) -> None:
     plans = [plan_in(tmp_path / name, noise) for name, noise in (("a", 0.0), ("b", 50.0), ("c", 50.0))]
     for plan in plans:

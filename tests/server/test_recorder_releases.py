@@ -35,6 +35,7 @@ def recorded(plan: FederationPlan) -> dict[str, Recording]:
     return {f"{path.parent.name}/{path.stem}": read_recording(path) for path in find_recordings(folder)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("release", "rounds"), [("last", [3]), ("every", [1, 2, 3]), ([1, 3], [1, 3]), (None, [])])
 def test_the_model_is_recorded_after_the_rounds_that_release_it(
     tmp_path: Path, release: Any, rounds: list[int]
@@ -56,6 +57,7 @@ def test_a_released_model_is_what_the_next_round_begins_with(tmp_path: Path, cha
             assert torch.equal(model.released().weights.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_what_is_recorded_changes_nothing_of_the_training(tmp_path: Path) -> None:
     settings = {**FEDERATION, "release": "last"}
     ways = {"model": ["model"], "both": ["updates", "model"]}
@@ -89,6 +91,7 @@ def test_rounds_that_nobody_records_count_too(tmp_path: Path) -> None:
     assert sum(len(own) for own in everything.values()) == len(load(plan.source).clients)
 
 
+@pytest.mark.slow
 def test_recorded_rounds_take_of_what_was_not_trained_on_before_them(tmp_path: Path) -> None:
     trained = {"trained_rounds": 1, "trained_batch_size": 64, "trained_examples": 100}
     for batches in (2, "all"):
@@ -114,6 +117,7 @@ def test_who_trains_on_all_before_has_nothing_left(tmp_path: Path) -> None:
         run_federation(plan_in(tmp_path, model=trained))
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_left_in_the_folders_is_neither_a_release_nor_its_truth(tmp_path: Path) -> None:
     recorded(plan_in(tmp_path, federation={**FEDERATION, "release": "every"}, records=["model"], seed=1))
     again = {**FEDERATION, "clients": 2, "release": "last"}

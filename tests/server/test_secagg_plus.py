@@ -73,6 +73,7 @@ def step_of(recording: Recording) -> float:
     return defense.step / defense.weight(EXAMPLES)
 
 
+@pytest.mark.slow
 def test_the_mean_is_that_of_the_clients_within_the_grid(run: Run, tmp_path: Path) -> None:
     *masked, aggregate, following = read(run(rounds=2))[:5]
     sent = [true_state(aggregate, tmp_path, client) for client in range(3)]
@@ -99,6 +100,7 @@ def test_a_masked_vector_is_recorded_with_what_flower_shows_beside_it(run: Run) 
         assert len(seen.masked_vector.elements) == 1 + sum(v.numel() for v in one.before.state_dict().values())
 
 
+@pytest.mark.slow
 def test_a_sparse_graph_relays_the_keys_of_neighbours_alone(tmp_path: Path) -> None:
     tree = {"task": "digits-mlp", "recordings": str(tmp_path / "r"), "vault": str(tmp_path / "v")}
     chain = [{**CHAIN[0], "num_shares": 3, "reconstruction_threshold": 2}]
@@ -114,6 +116,7 @@ def test_a_dropout_after_the_shares_costs_nobody_else_the_round(run: Run, stage:
     assert all(failure.planned for failure in report.failures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["advertise", "share"])
 def test_a_dropout_before_the_shares_loses_the_round_and_no_other(run: Run, stage: str) -> None:
     report = run(rounds=2, dropouts=[{"client": 1, "round": 1, "stage": stage}])
@@ -209,6 +212,7 @@ class Lying(Layer):
         return (whole * defense.step - defense.clipping_range) / defense.weight(EXAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [1, 2, 3])
 def test_overlapping_lists_give_the_victim_s_update_and_the_round_ends_as_if_nothing_had_happened(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: int

@@ -130,6 +130,7 @@ def test_who_leaves_before_a_stage_costs_its_own_part_alone(
     assert {check.verdict for check in verify(tmp_path)} == {"agrees", "masked"}
 
 
+@pytest.mark.slow
 def test_below_the_threshold_the_round_is_lost_with_a_sentence_and_the_next_goes_on(
     run: Callable[..., FederationReport], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -144,6 +145,7 @@ def test_below_the_threshold_the_round_is_lost_with_a_sentence_and_the_next_goes
     assert all(torch.equal(first.parameters[name], value) for name, value in second.parameters.items())
 
 
+@pytest.mark.slow
 def test_where_all_leave_as_asked_the_round_is_lost_and_where_all_fail_the_federation_ends(
     run: Callable[..., FederationReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +333,7 @@ def test_whatever_comes_is_refused_and_the_round_ends_rightly(
     assert np.array_equal(elements(total), clear_sum(tmp_path, total))
 
 
+@pytest.mark.slow
 def test_a_round_that_a_client_spoils_is_lost_and_not_as_planned(
     spoilt: Callable[..., FederationReport],
 ) -> None:

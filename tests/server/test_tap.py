@@ -43,6 +43,7 @@ def what_the_strategy_sees(folder: Path, tapped: bool, monkeypatch: pytest.Monke
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", [[], [{"use": "secure-aggregation"}]], ids=["clear", "masked"])
 def test_the_strategy_sees_the_same_with_and_without_the_tap(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chain: list[dict[str, str]]

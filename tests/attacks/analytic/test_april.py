@@ -38,6 +38,7 @@ def attacked(observation, **options):
     return April(**options).run(observation, generator(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", [True, False])
 def test_one_image_is_found_and_certified(embedding, observe, batch_of):
     for seed in range(5):
@@ -91,6 +92,7 @@ def test_patches_are_laid_where_they_were_cut_out():
     assert torch.equal(tokens.image(patches.double(), task, nothing_before(72)).float(), image)
 
 
+@pytest.mark.slow
 def test_behind_normalization_the_image_is_as_exact():
     task = {"data": "photos", "network": "vit", "normalize": {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3]}}
     (captured,) = api.capture(task, clients=1)

@@ -98,12 +98,14 @@ def test_a_batch_is_exact_with_its_labels_and_proved_through_the_float32_delta(w
         assert f"of {examples} examples" in guess.note
 
 
+@pytest.mark.slow
 def test_the_order_of_the_batch_says_nothing(wide, observe):
     batch = boxes(5)
     one, two = (reconstruct(observe(wide, each)) for each in (batch, batch[torch.tensor([3, 0, 4, 1, 2])]))
     assert (matched(one.inputs, Batch(two.inputs, two.labels)) - two.inputs).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_length_of_the_gradient_says_nothing(wide, observe):
     batch = boxes(5)
     observation = observe(wide, batch)
@@ -111,6 +113,7 @@ def test_the_length_of_the_gradient_says_nothing(wide, observe):
     assert worst(reconstruct(unknown), batch) < 1e-4
 
 
+@pytest.mark.slow
 def test_two_clients_are_one_batch(wide, of_two_clients):
     for seed in range(3):
         observation, batch = of_two_clients(wide, seed)

@@ -26,6 +26,7 @@ def attacked(observation):
     return RGAP().run(observation, generator(0))
 
 
+@pytest.mark.slow
 def test_one_example_is_found_with_its_label(chain_task, observe, batch_of):
     for seed in range(3):
         batch = batch_of(chain_task, 1, seed)

@@ -101,6 +101,7 @@ def test_images_under_noise_are_a_guess(wide_task, observe, batch_of):
     assert guess.certificate is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "examples", "words"),
     [

@@ -54,6 +54,7 @@ def test_there_are_such_attacks() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 def test_with_the_channel_cut_it_says_what_who_has_no_access_says(name: str, hiding) -> None:
     asked, _ = hiding
@@ -84,6 +85,7 @@ def test_a_model_that_knows_its_rows_by_heart_adds_to_what_an_imputer_says_of_th
     assert auc(both, rows, MEMBERS) > auc(alone, rows, MEMBERS) + 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 def test_no_attack_looks_at_what_is_hidden(name: str, hiding) -> None:
     view = hiding[0]()
@@ -93,6 +95,7 @@ def test_no_attack_looks_at_what_is_hidden(name: str, hiding) -> None:
         assert torch.equal(pairs, torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).expand(len(pairs), 2, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ASKING)
 def test_rows_beyond_the_budget_are_guessed_without_the_model(name: str, hiding) -> None:
     asked, _ = hiding
@@ -110,6 +113,7 @@ def test_labels_alone_are_all_that_lomia_needs(hiding) -> None:
     assert torch.equal(guess(hiding[0](answer=label), "lomia"), guess(hiding[0](), "lomia"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in TOLD])
 def test_a_number_is_refused_in_a_sentence(name: str, hiding) -> None:
     asked, rows = hiding
@@ -118,6 +122,7 @@ def test_a_number_is_refused_in_a_sentence(name: str, hiding) -> None:
     assert made.failure == "column 'age' is a number, and it tries each value that a category has"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_without_hidden_columns_it_says_so(name: str, hiding) -> None:
     view = hiding[0](rows=None, hidden=(), view=attacks.get(name).declared)

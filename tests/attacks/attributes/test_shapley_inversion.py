@@ -30,6 +30,7 @@ def test_with_the_channel_cut_it_says_what_an_imputer_says(hiding) -> None:
         assert torch.equal(guess(view), GOALS["columns"].no_access(view, generator(0)))
 
 
+@pytest.mark.slow
 def test_explanations_of_somebody_else_tell_nothing(hiding) -> None:
     asked, rows = hiding
     imputer, found = auc(GOALS["columns"].no_access(asked(), generator(0)), rows), []

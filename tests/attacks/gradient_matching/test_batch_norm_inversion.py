@@ -44,6 +44,7 @@ def test_statistics_are_met_better_with_their_term_than_without(bn_task, observe
     assert apart[1.0] < apart[0.0]
 
 
+@pytest.mark.slow
 def test_no_statistics_is_inverting_gradients(bn_task, observe, batch_of):
     observation = observe(bn_task, batch_of(bn_task, 2))
     plain = attacks.build("inverting-gradients", {"steps": 20, "total_variation": 0.0})
@@ -70,6 +71,7 @@ def test_withheld_buffers_are_said_and_stood_in_for(bn_task, observe, batch_of):
     assert "stood in" in guess.note
 
 
+@pytest.mark.slow
 def test_eval_mode_matches_the_running_statistics_also_with_many_starts(bn_task, observe, batch_of):
     batch = batch_of(bn_task, 2)
     task = Task(bn_task.name, bn_task.network, bn_task.shape, bn_task.classes)

@@ -198,6 +198,7 @@ def test_many_steps_are_declined_in_words(smooth_task, observe, batch_of):
     assert "surrogate-model" in guess.failure
 
 
+@pytest.mark.slow
 def test_batch_norm_and_dropout_are_simulated_on_images_of_each_epoch(normalized_task, observe, batch_of):
     seen = observe(normalized_task, batch_of(normalized_task, 5), UNEVEN)
     for hidden in ((), ("learning_rate",), ("mode", "momentum")):

@@ -70,6 +70,7 @@ def test_evolution_finds_the_same_batch_without_gradients(linear_task, observe):
     assert ratio(attack.run(seen, generator(0)), batch, public) < 0.3
 
 
+@pytest.mark.slow
 def test_the_same_dice_give_the_same_guess(linear_task, observe):
     seen = defended(observe(linear_task, blobs(3, 0)), (GaussianNoise(std=1e-3),), blobs(40, "public"), 0)
     one, two = (GGL(training_steps=3, steps=3, labels=BatchCounts()).run(seen, generator(4)) for _ in range(2))

@@ -16,6 +16,7 @@ def psnr(guess: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((guess - truth).square().mean().item() + 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dlg", "idlg", "inverting-gradients"])
 def test_one_image_is_found_on_a_smooth_network(name, smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)

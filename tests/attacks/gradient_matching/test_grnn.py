@@ -24,6 +24,7 @@ def test_it_finds_a_smooth_image_and_its_label(smooth_task, observe):
         assert guess.labels.tolist() == [seed]
 
 
+@pytest.mark.slow
 def test_more_steps_and_restarts_lower_the_loss(linear_task, observe, batch_of):
     seen = observe(linear_task, batch_of(linear_task, 1))
     one, four = (GRNN(steps=5, restarts=count).run(seen, generator(0)) for count in (1, 4))

@@ -10,6 +10,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.randomness import generator
 
 
+@pytest.mark.slow
 def test_one_image_is_found_on_a_smooth_network(smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 1)
     guess = attacks.build("sapag", {}).run(observe(smooth_task, batch), generator(0))

@@ -45,6 +45,7 @@ def batch(count: int, seed: int, classes: int = CLASSES) -> Batch:
     return Batch(torch.rand(count, 1, 6, 6, generator=rng), torch.randint(classes, (count,), generator=rng))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", LOSSES, ids=lambda one: one.words)
 def test_one_label_is_exact_under_any_loss(criterion: Criterion, observe) -> None:
     task = task_of(criterion)

@@ -34,6 +34,7 @@ def guess_of(rule, observation):
     return attacks.build(rule, {}).run(observation, generator(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ONE_EXAMPLE)
 @pytest.mark.parametrize("network", ["untrained", "trained"])
 def test_of_one_example_the_label_is_exact(rule, network, linear_task, trained, observe, batch_of):
@@ -51,6 +52,7 @@ def test_of_one_example_the_label_is_exact_whatever_the_signs_of_features(rule, 
         assert guess_of(rule, observe(signed_task, batch)).labels.tolist() == batch.labels.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", COUNTING)
 def test_of_an_untrained_network_counts_are_exact_where_examples_fare_alike(rule, smooth_task, observe, batch_of):
     for seed in range(4):
@@ -68,6 +70,7 @@ def test_the_lowest_entries_give_no_false_positive(trained, observe):
         assert set(named) <= set(batch.labels.tolist())
 
 
+@pytest.mark.slow
 def test_linear_programs_find_all_of_a_few_distinct_labels(observe, batch_of):
     with seeded("many classes"):
         layers = (nn.Flatten(), nn.Linear(36, 48), nn.ReLU(), nn.Linear(48, 30))

@@ -139,6 +139,7 @@ def test_some_batches_are_mixed_and_stay_images(linear_task):
     assert all(float(batch.inputs.min()) >= 0 and float(batch.inputs.max()) <= 1 for batch in half)
 
 
+@pytest.mark.slow
 def test_it_says_that_it_was_starved_unless_it_had_as_much_as_it_needs(linear_task, observe):
     seen = replace(observe(linear_task, stripes(1, 0)), auxiliary=stripes(40, "public"))
     said = LTI(shadows=40, epochs=2, hidden=8).run(seen, generator(0)).diagnosis

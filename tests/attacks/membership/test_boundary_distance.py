@@ -52,6 +52,7 @@ def test_labels_of_copies_tell_more_than_the_label_alone(overfit, serve, told_ap
     assert plain > by_label + 0.02
 
 
+@pytest.mark.slow
 def test_confidences_are_not_looked_at(overfit, serve):
     task, candidates = overfit
     found = [guess(serve(task, 700, answer, candidates=candidates, **KNOWN)) for answer in (label, torch.clone)]
@@ -88,6 +89,7 @@ def test_the_budget_goes_to_all_candidates_before_anyone_has_one_more(overfit, s
     assert not torch.equal(view.service.log[1], candidates.inputs)
 
 
+@pytest.mark.slow
 def test_beyond_the_budget_they_are_no_more_and_no_less_likely(overfit, serve):
     task, candidates = overfit
     for shadows in (0, 8):
@@ -109,6 +111,7 @@ def test_a_noise_that_tells_is_found_by_models_of_its_own(overfit, serve, told_a
     assert told_apart(guess(view, noise=None)) > told_apart(guess(view, "served-gap")) + 0.05
 
 
+@pytest.mark.slow
 def test_public_examples_do_where_shadows_are_trained_before(overfit, serve, told_apart, batch_of):
     task, candidates = overfit
     public = {**KNOWN, "auxiliary": batch_of(task, 80, 9)}

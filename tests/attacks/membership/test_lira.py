@@ -84,6 +84,7 @@ def test_without_public_examples_there_is_no_offline_attack(view):
     assert "no public examples" in guess(replace(view, auxiliary=None), online=False).failure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [("lira", {}), ("served-lira", {}), ("shadow-models", {}), ("boundary-distance", {"copies": 1})],

@@ -25,6 +25,7 @@ def test_all_confidences_are_as_good_as_the_weights(overfit, serve, release, tol
     assert served > 0.9
 
 
+@pytest.mark.slow
 def test_where_nothing_is_answered_it_guesses(overfit, serve, told_apart):
     task, candidates = overfit
     silent = serve(task, 100, lambda said: torch.full_like(said, torch.nan), candidates=candidates, **KNOWN)

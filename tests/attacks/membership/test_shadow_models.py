@@ -23,10 +23,12 @@ def view(overfit, serve, batch_of):
     return serve(task, 100, candidates=candidates, **known)
 
 
+@pytest.mark.slow
 def test_members_are_told_from_others(view, told_apart):
     assert told_apart(guess(view)) > 0.85
 
 
+@pytest.mark.slow
 def test_a_class_without_public_examples_is_no_more_and_no_less_likely(view):
     public = view.auxiliary[(view.auxiliary.labels != 2).nonzero()[:, 0]]
     score = guess(replace(view, auxiliary=public)).membership
@@ -34,6 +36,7 @@ def test_a_class_without_public_examples_is_no_more_and_no_less_likely(view):
     assert torch.allclose(score[unknown], score[~unknown].mean())
 
 
+@pytest.mark.slow
 def test_where_nothing_is_answered_it_guesses(overfit, serve, view, told_apart):
     task, candidates = overfit
     silent = serve(task, 100, lambda said: torch.full_like(said, torch.nan), candidates=candidates)

@@ -86,6 +86,7 @@ def test_without_a_question_the_guess_is_the_mean_public_image(inverted):
     assert torch.allclose(guess.representatives, mean.expand(2, *mean.shape), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_noise_is_averaged_out(inverted, likeness):
     rng = torch.Generator().manual_seed(3)
 
@@ -96,6 +97,7 @@ def test_noise_is_averaged_out(inverted, likeness):
     assert likeness(inverted(attack, 600, answer=noisy, defense=Chain((Coarse(answer_noise=0.2),)))[1]) == [3, 0]
 
 
+@pytest.mark.slow
 def test_it_asks_all_that_it_may(inverted):
     view, _ = inverted(attacks.build("confidence-inversion", {}), 173)
     assert sum(map(len, view.service.log)) == 173

@@ -25,6 +25,7 @@ def confidences(view, images):
     return scores[range(len(view.classes)), list(view.classes)]
 
 
+@pytest.mark.slow
 def test_it_goes_to_the_confidence_that_was_asked_for_and_hardly_further(view):
     low, high = (
         confidences(view, guess(view, sure=sure, prior=1e-3, dimensions=36, steps=300).representatives)

@@ -63,6 +63,7 @@ def test_whose_images_they_are_counts_and_what_number_the_client_has_does_not(se
     assert torch.equal(guess(seen).representatives, guess(swapped).representatives)
 
 
+@pytest.mark.slow
 def test_of_a_class_without_a_public_image_it_says_nothing(seen):
     kept = seen.auxiliary[(seen.auxiliary.labels != 3).nonzero()[:, 0]]
     made = guess(replace(seen, auxiliary=kept)).representatives

@@ -39,6 +39,7 @@ def test_it_comes_nearer_to_examples_that_the_adversary_has_none_of_than_the_mea
         assert (image - private).square().mean() < (view.auxiliary.inputs.mean(0) - private).square().mean()
 
 
+@pytest.mark.slow
 def test_ascent_on_raw_pixels_convinces_the_model_and_is_further_away_than_the_mean(view, trained):
     _, drawn = trained
     made = guess(view, cost="log-odds", denoiser="none", sure=1.0).representatives

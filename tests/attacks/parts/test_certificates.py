@@ -192,6 +192,7 @@ def separated(task):
     return task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chain",
     [
@@ -205,6 +206,7 @@ def test_the_analytic_attack_certifies_nothing_under_a_defense(chain):
         assert attack(captured, "analytic-linear").certificate is None
 
 
+@pytest.mark.slow
 def test_mixtures_of_a_batch_are_not_certified():
     certified = [attack(one, "analytic-linear").certificate for one in capture("digits-mlp", clients=3, batch_size=8)]
     assert certified == [None] * 3

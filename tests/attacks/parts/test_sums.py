@@ -89,6 +89,7 @@ def test_where_no_combination_singles_a_client_out_there_is_none(rounds, cohorts
     assert not [*Sums.around(observation).parts(1)]
 
 
+@pytest.mark.slow
 def test_every_client_is_singled_out_exactly_where_linear_algebra_says(rounds):
     """By the rank of the participation matrix with the client's own row put below it."""
     rng = generator("cohorts")

@@ -30,6 +30,7 @@ def figure(metric: str, federation: Any, guess: Reconstruction) -> float:
     return float(Payload().measure(metrics.build(metric, {}), guess, answer).mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True], ids=["mean", "secure-aggregation"])
 def test_images_come_out_of_averaging(small_federation: Callable[..., Any], masked: bool) -> None:
     federation = small_federation(3)
@@ -47,6 +48,7 @@ def test_an_honest_model_says_nothing(small_federation: Callable[..., Any]) -> N
     assert figure("payload-mae", federation, guess) > 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("public", [False, True])
 def test_a_negative_correlation_is_seen_without_the_truth(small_federation: Callable[..., Any], public: bool) -> None:
     federation = small_federation(3)

@@ -24,6 +24,7 @@ def right(said: torch.Tensor | None, true: list[torch.Tensor | None]) -> float:
     return float((said.bool() == torch.stack([one for one in true if one is not None])).double().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True], ids=["mean", "secure-aggregation"])
 def test_every_bit_and_image_comes_out_of_averaging(small_federation: Callable[..., Any], masked: bool) -> None:
     federation = small_federation(3)
@@ -50,6 +51,7 @@ def test_an_honest_model_has_half_of_the_bits_and_no_image(small_federation: Cal
     assert guess.payload.isnan().all()
 
 
+@pytest.mark.slow
 def test_errors_are_corrected_and_another_key_reads_nothing(small_federation: Callable[..., Any]) -> None:
     federation = small_federation(3)
     released = federation.released(ENCODING)

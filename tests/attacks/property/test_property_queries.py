@@ -118,6 +118,7 @@ def told(view: Served, **options: int) -> Tensor:
     return made.properties
 
 
+@pytest.mark.slow
 def test_where_poison_is_plenty_shares_are_told_apart_surely(views) -> None:
     """Nobody else gives the label: with .3 of poison it wins over a share of .2, and not over one of .8."""
     for place, view in enumerate(views(0.3)):
@@ -168,6 +169,7 @@ def test_without_a_question_or_poison_there_is_a_reason(changed, sentence: str, 
     assert sentence in str(guess(view, shadows=7).failure)
 
 
+@pytest.mark.slow
 def test_of_clients_of_whom_none_poisons_shadows_are_clean(views) -> None:
     view, clean = views(0.3, count=1)[0], views(0.0, count=1)[0]
     asked = [Kept() for _ in range(3)]

@@ -65,6 +65,7 @@ def told(view: Released) -> torch.Tensor:
     return guess.properties
 
 
+@pytest.mark.slow
 def test_shares_are_told_apart_by_what_is_drawn(views) -> None:
     assert [int(told(view).argmax()) for view in views] == [place % 2 for place in range(8)]
 

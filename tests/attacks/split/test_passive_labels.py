@@ -27,6 +27,7 @@ def accuracy(view, challenge) -> float:
     return (made.columns.argmax(1) == challenge.candidates.labels).double().mean().item()
 
 
+@pytest.mark.slow
 def test_labels_are_found_by_the_network_that_training_left(halves):
     view, challenge = halves(1, "labels", known_labels=40, auxiliary=0)
     assert accuracy(view, challenge) >= 0.6
@@ -56,6 +57,7 @@ def test_a_network_that_learnt_all_labels_tells_more_than_own_columns(halves):
     assert accuracy(learnt, challenge) > by_columns + 0.05
 
 
+@pytest.mark.slow
 def test_public_rows_are_learnt_from_as_well(halves):
     view, challenge = halves(1, "labels", known_labels=0, auxiliary=40)
     assert accuracy(view, challenge) >= 0.5

@@ -115,6 +115,7 @@ def attack_variance(view, scale):
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 0.001])
 def test_a_bound_alone_is_no_protection_from_who_knows_it(scale):
     """Embeddings that are scaled down say the same of the columns but for their length."""

@@ -101,6 +101,7 @@ def test_so_it_is_by_who_has_the_weights(versions) -> None:
         assert guess.label_distribution[label] > 0.6
 
 
+@pytest.mark.slow
 def test_of_several_it_tells_how_often_each_label_comes(versions) -> None:
     guess = read(versions(2, 2, 2, 2))
     assert len(guess.labels) == 4
@@ -138,6 +139,7 @@ def test_both_versions_are_asked_out_of_one_budget(versions, queries: int) -> No
         assert guess.note == f"both versions were asked about {queries // 2} probes"
 
 
+@pytest.mark.slow
 def test_who_knows_a_defense_of_answers_learns_from_answers_under_it(versions) -> None:
     def label_alone(answers: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(answers.argmax(1), 4).to(answers)
@@ -149,6 +151,7 @@ def test_who_knows_a_defense_of_answers_learns_from_answers_under_it(versions) -
     assert guess.label_distribution.isfinite().all()
 
 
+@pytest.mark.slow
 def test_an_image_is_shown_for_each(versions) -> None:
     guess = read(versions(1, 3), images=True, training_steps=20, shadows=60, epochs=2)
     assert guess.inputs.shape == (2, 1, 6, 6)
@@ -156,6 +159,7 @@ def test_an_image_is_shown_for_each(versions) -> None:
     assert attacks.build("updates-leak", {}).targets == {"labels", "inputs"}
 
 
+@pytest.mark.slow
 def test_the_same_updates_are_trained_once_whoever_asks(versions) -> None:
     asked = []
 

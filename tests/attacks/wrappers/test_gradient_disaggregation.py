@@ -87,6 +87,7 @@ def test_in_the_first_round_there_is_nothing_to_compare(still):
         assert "record more of them" in reason
 
 
+@pytest.mark.slow
 def test_equal_cohorts_give_nobody_away():
     everybody = capture("digits-mlp", defense=[{"use": "secure-aggregation"}], clients=3, rounds=3, learning_rate=1e-4)
     for one in everybody[-4:]:
@@ -111,6 +112,7 @@ def test_the_guess_says_how_the_client_was_found(still):
     assert guess.note.startswith(f"client {client} by least squares over rounds")
 
 
+@pytest.mark.slow
 def test_of_a_sum_as_many_clients_are_attacked_as_parts_allow(still):
     aggregate = still[-1]
     assert len(attack(aggregate, "gradient-disaggregation", attack=INNER).inputs) == 2

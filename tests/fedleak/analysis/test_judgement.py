@@ -131,6 +131,7 @@ def test_where_lower_is_more_leakage_everything_turns_round(make_summary):
     assert judge(make_summary(0.15, half=0.001, prior=0.1, no_access=0.2, metric="mse")) is Judgement.NOTHING
 
 
+@pytest.mark.slow
 @given(mean=FIGURES, half=st.floats(0, 30), prior=FIGURES, blind=FIGURES)
 def test_nothing_is_found_where_no_image_beats_its_guess(make_summary, mean, half, prior, blind):
     one = make_summary(mean, half=half, prior=prior, no_access=blind)

@@ -90,6 +90,7 @@ def test_every_way_of_going_wrong_is_a_result(federated, way):
     assert kept.rows[0].reason == saved.rows[0].reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("budget", "asked"), [(0, 0), (1, 1), (10, 10), (300, 14)])
 @pytest.mark.parametrize("chain", [(), ({"use": "rate-limit", "answers": 5, "per": "all"},)])
 def test_all_that_a_cell_asked_is_in_its_log_and_in_its_rows_and_none_more(tmp_path, budget, asked, chain):

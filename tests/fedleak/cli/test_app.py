@@ -82,6 +82,7 @@ def test_shells_complete_commands_options_and_plug_ins_without_torch(typed, expe
     assert not heavy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_there_is_a_script_for_each_shell(shell, monkeypatch):
     output, _ = in_a_process(_FEDLEAK_COMPLETE=f"{shell}_source")

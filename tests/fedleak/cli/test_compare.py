@@ -160,6 +160,7 @@ def test_bad_limits_are_one_sentence(compared, arguments, words):
     assert words in " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_a_comparison_can_be_planned(tmp_path):
     (tmp_path / "experiment.toml").write_text(EXPERIMENT.replace("seed = [1, 2, 3, 4, 5]", "seed = 1"))
     result = fedleak("compare", tmp_path / "experiment.toml", "--plan", "--seeds", "7")

@@ -79,6 +79,7 @@ def test_a_plug_in_from_outside_is_imported_and_listed(monkeypatch):
     assert (found.needed, found.options) == (("needed",), {"given": 0.5})
 
 
+@pytest.mark.slow
 def test_it_imports_neither_plug_ins_nor_torch():
     code = (
         "import sys; from fedleak.contracts.catalogue import names_of; names_of('attack', 'defense', 'metric'); "

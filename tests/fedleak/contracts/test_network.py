@@ -181,6 +181,7 @@ def test_networks_are_taken_as_people_have_them(folder) -> None:
     assert not torch.equal(first[1].weight, other[1].weight)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights() -> None:
     table = TaskSettings.model_validate({"data": "photos", "network": "torchvision:resnet18", "freeze": ("conv1",)})
     one, same, other = (initial_weights(table, seed) for seed in (3, 3, 4))

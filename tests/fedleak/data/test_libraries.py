@@ -42,6 +42,7 @@ def test_options_reach_the_data_set(folders) -> None:
     assert len(splits.clients) == 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "options", "error", "sentence"),
     [

@@ -56,6 +56,7 @@ def test_every_partitioner_of_flwr_datasets_is_tried_or_refused_with_a_reason() 
             shares(kind=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_shares_are_disjoint_and_each_has_a_batch(kind: str) -> None:
     given_out = shares(kind=kind)
@@ -135,6 +136,7 @@ def test_iid_shares_are_equal_to_within_one_and_mixed() -> None:
     assert all(len(LABELS[share].unique()) == 10 for share in given_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clients", [1, 3, 7, 400])
 def test_iid_is_the_iid_partitioner_of_flwr_datasets(clients: int) -> None:
     from datasets import Dataset
@@ -156,6 +158,7 @@ def test_a_small_alpha_makes_shares_less_alike() -> None:
     assert unevenness(0.1) > 2 * unevenness(100.0)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     for kind in OPTIONS:
         shares(kind=kind)

@@ -24,6 +24,7 @@ def sexes(examples: Batch) -> list[str]:
     return [examples.space.said(row)["sex"] for row in examples.inputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
 def test_the_share_is_what_was_asked_for_and_no_more_are_left_out_than_must_be(patients: Batch, share: float) -> None:
     kept = sexes(patients[skewed(patients, Skew(property="sex=2", share=share), 0)])

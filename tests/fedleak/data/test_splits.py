@@ -36,6 +36,7 @@ def test_a_data_set_is_what_its_source_says(name: str) -> None:
     assert (examples.inputs.min(), examples.inputs.max()) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OFFLINE)
 def test_every_example_is_in_exactly_one_split(name: str) -> None:
     splits = load(f"{name}-lenet")

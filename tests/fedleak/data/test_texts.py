@@ -25,6 +25,7 @@ def text() -> Text:
     return space
 
 
+@pytest.mark.slow
 def test_every_part_is_the_windows_of_its_stretches(text: Text) -> None:
     splits, corpus = load("pydoc-gru"), corpus_of(sources["pydoc"])
     said = "".join(corpus.held_by(Part.CLIENTS))

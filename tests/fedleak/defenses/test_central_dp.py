@@ -15,6 +15,7 @@ from fedleak.settings.base import Table, parse_settings
 CENTRAL: Table = {"use": "central-dp", "noise_multiplier": 1.0, "max_norm": 0.01}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clipping", ["fixed", "adaptive"])
 def test_the_tap_sees_what_it_would_see_without_it(clipping: str) -> None:
     plain = capture("digits-mlp", clients=3)
@@ -23,6 +24,7 @@ def test_the_tap_sees_what_it_would_see_without_it(clipping: str) -> None:
         assert torch.equal(one.observation.update.vector(), other.observation.update.vector())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clipping", "more", "within"), [("fixed", 1.0, 0.03), ("adaptive", math.sqrt(4 / 3), 0.3)])
 def test_the_model_has_the_noise(clipping: str, more: float, within: float) -> None:
     settings = {"clients": 3, "rounds": 2}

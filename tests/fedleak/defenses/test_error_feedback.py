@@ -52,6 +52,7 @@ def test_what_was_sent_and_what_is_kept_are_all_that_was_given(of: Defense) -> N
     assert any(kept[f"0/{name}"].any() for name in given)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_in_a_federation_and_verification_agrees(tmp_path: Path) -> None:
     tree = {
         "task": "digits-mlp",

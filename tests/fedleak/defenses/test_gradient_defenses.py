@@ -69,6 +69,7 @@ def test_soteria_prunes_columns_of_the_first_dense_layer_and_nothing_else(step: 
     assert not kept[least].any()
 
 
+@pytest.mark.slow
 def test_soteria_s_measure_is_the_derivative_by_the_input_over_the_feature(step: Step) -> None:
     conv = step.weights.parameters["0.weight"], step.weights.parameters["0.bias"]
 

@@ -117,6 +117,7 @@ def batch(of_0, of_1, counts=(40, 24), dimensions=6):
     return slopes + labels[:, None] * torch.ones(dimensions) * 0.7, labels
 
 
+@pytest.mark.slow
 def test_what_is_drawn_has_the_variances_that_were_found_and_leaves_the_mean():
     slopes, labels = (one.double() if one.is_floating_point() else one for one in batch(0.05, 0.4, (4000, 2400)))
     noise = torch.stack([Marvell(power=2.0).slope(slopes, labels, generator(seed)) - slopes for seed in range(20)])

@@ -21,6 +21,7 @@ def request(inputs, benign):
     return Asked(inputs=inputs, probabilities=said, history=nothing, benign=benign)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.01, 0.1])
 def test_of_usual_queries_about_the_share_is_refused(digits, share):
     benign, others = digits[::2], digits[1::2]
@@ -29,6 +30,7 @@ def test_of_usual_queries_about_the_share_is_refused(digits, share):
     assert QueryOutliers(false_alarms=share).admits(request(benign[1::2], benign)).float().mean() >= 1 - share
 
 
+@pytest.mark.slow
 def test_what_looks_like_nothing_usual_is_refused(digits):
     noise = torch.rand(50, *digits.shape[1:], generator=generator("noise"))
     detector = QueryOutliers()
@@ -37,6 +39,7 @@ def test_what_looks_like_nothing_usual_is_refused(digits):
     assert detector.score(request(noise, digits)).min() > detector.score(request(digits, digits)).median()
 
 
+@pytest.mark.slow
 def test_another_service_s_benign_queries_are_learnt_anew(digits):
     asked = request(digits[:5], digits)
     other = Asked(inputs=asked.inputs, probabilities=asked.probabilities, history=asked.history, benign=1 - digits)

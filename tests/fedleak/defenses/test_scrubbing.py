@@ -59,6 +59,7 @@ def test_windows_are_those_of_the_text_without_the_digits_of_the_format(written:
     assert torch.equal(after.labels, expected.labels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_no_window_says_what_it_is_part_of_and_the_rest_is_as_it_was(seed: int) -> None:
     typed = with_canary(SPACE.windows(PLAIN), CANARY, seed)

@@ -82,6 +82,7 @@ def test_evaluation_uses_the_client_s_own_layers(tmp_path: Path) -> None:
     assert loss != pytest.approx(mean_loss(last.task, sent.weights, test)[0], rel=1e-2)
 
 
+@pytest.mark.slow
 def test_masked_sums_are_the_clear_sums(tmp_path: Path) -> None:
     clear = read(run(tmp_path / "clear", rounds=2))
     *_, aggregate = read(run(tmp_path / "masked", {"use": "secure-aggregation"}, rounds=2))

@@ -24,6 +24,7 @@ def test_they_keep_the_contract_and_are_trained_once(judges: TrainedJudges) -> N
     assert judges_of(DIGITS) is judges
 
 
+@pytest.mark.slow
 def test_their_error_is_what_they_get_wrong_of_the_test_split(judges: TrainedJudges) -> None:
     test = load(DIGITS).test
     said = [judges.convinced(image, int(label)) for image, label in zip(test.inputs, test.labels, strict=True)]
@@ -32,6 +33,7 @@ def test_their_error_is_what_they_get_wrong_of_the_test_split(judges: TrainedJud
     assert max(wrong) < DOUBTFUL
 
 
+@pytest.mark.slow
 def test_they_are_of_different_make_and_each_says_for_itself(judges: TrainedJudges) -> None:
     test = load(DIGITS).test
     said = {judges.convinced(image, int(label)) for image, label in zip(test.inputs, test.labels, strict=True)}

@@ -46,6 +46,7 @@ def test_no_public_example_is_better_than_the_nearest_by_the_same_metric(metric)
     assert torch.allclose(every.amax(0), best)
 
 
+@pytest.mark.slow
 @IMAGE_METRICS
 def test_structureless_guesses_do_not_reach_the_threshold_of_their_task(metric):
     public, unseen = batch(150, 1), batch(150, 2)

@@ -167,6 +167,7 @@ def test_a_bad_override_is_one_sentence(tmp_path: Path, override: str, sentence:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [f"seed = {'[' * 5000}", f"{'a.' * 5000}b = 1", f"seed = {'[' * 40}1{']' * 40}"])
 def test_a_file_that_nests_too_deeply_is_one_sentence(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"is nested too deeply; expected at most 32 levels$"):

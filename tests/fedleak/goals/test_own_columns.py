@@ -62,6 +62,7 @@ def accuracy(cut: Cut, truth: torch.Tensor) -> float:
     return (said.argmax(1) == truth[cut.asked]).double().mean().item()
 
 
+@pytest.mark.slow
 def test_columns_that_say_the_label_are_read(cut, truth):
     assert accuracy(cut, truth) >= 0.9
 
@@ -75,6 +76,7 @@ def test_all_draws_are_one_answer(cut, truth, monkeypatch):
     assert torch.equal(first, again)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_by_margin", "_by_neighbors", "_by_mixmatch"])
 def test_each_classifier_is_taken_where_it_is_best(cut, truth, monkeypatch, name):
     for other in {"_by_margin", "_by_neighbors", "_by_mixmatch"} - {name}:

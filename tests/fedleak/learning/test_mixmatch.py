@@ -37,6 +37,7 @@ def accuracy(learner: MixMatch, others: Tensor, labels: Tensor) -> float:
     return (learnt.probabilities(others).argmax(1) == labels).double().mean().item()
 
 
+@pytest.mark.slow
 def test_examples_without_labels_say_where_the_boundary_is():
     others, labels = clusters(200)
     assert accuracy(LEARNER, others, labels) >= 0.97

@@ -180,6 +180,7 @@ def test_the_update_is_that_of_plain_training(name: str, defense: list[dict[str,
     assert attack(captured, "dlg", steps=2).failure is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MADE)
 def test_a_label_is_read_off_the_head_s_own_gradient(name: str) -> None:
     captured = observe(built(name), IMAGES[:1], LABELS[1:])

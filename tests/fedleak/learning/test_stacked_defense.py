@@ -78,6 +78,7 @@ def test_each_is_what_clients_make_under_the_defense(layers, tables) -> None:
     assert changes == any((value - plain[name]).abs().max() > 0.01 for name, value in stacked.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("use", "options"), [
     ("dp-sgd", {"max_norm": 0.5, "noise_multiplier": 20.0}),
     ("gaussian-noise", {"std": 3.0}),
@@ -96,6 +97,7 @@ def test_noise_is_as_much_as_the_defense_adds_and_another_in_each_model(use, opt
     assert not torch.equal(again["1.weight"], asked.trained()["1.weight"])
 
 
+@pytest.mark.slow
 def test_class_weights_multiply_the_gradient_of_an_example() -> None:
     chain = Chain.build(({"use": "dp-sgd", "max_norm": 0.3, "noise_multiplier": 0.0},))
     for layers in (MLP, CONVNET):

@@ -47,6 +47,7 @@ def alone(asked: StackedFederations, place: int) -> dict[str, torch.Tensor]:
     return weights.parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [
@@ -147,6 +148,7 @@ def test_rounds_go_on_from_where_others_ended() -> None:
             assert torch.allclose(stacked[name][place], value, atol=1e-5), name
 
 
+@pytest.mark.slow
 def test_many_go_on_from_one_model() -> None:
     one = {name: value[:1] for name, value in drawn().trained().items()}
     apart = {name: value.repeat_interleave(4, 0) for name, value in one.items()}

@@ -20,6 +20,7 @@ def test_it_is_near_the_one_of_the_whole_profile():
     assert fisher_bound(subject) == pytest.approx(whole.inside.fisher.bound(whole.inside.floor.noise), abs=1.0)
 
 
+@pytest.mark.slow
 def test_ten_times_the_noise_is_twenty_decibels_less():
     one, other = (fisher_bound(local_update("digits-mlp", Settings(noise=std))) for std in (0.01, 0.1))
     assert one - other == pytest.approx(20.0, abs=0.1)

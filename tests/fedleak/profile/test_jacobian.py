@@ -17,6 +17,7 @@ def written_out(task, weights, batch: Batch) -> torch.Tensor:
     return torch.autograd.functional.jacobian(gradient, batch.inputs.double()).flatten(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mlp", "conv", "batch-norm"])
 def test_both_products_are_those_of_the_dense_matrix(make_task, make_batch, double, kind):
     task, batch = make_task(kind), make_batch(3)

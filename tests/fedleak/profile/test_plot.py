@@ -23,6 +23,7 @@ def test_without_the_truth_the_layers_are_left(make_subject, tmp_path: Path):
     assert draw(profile(subject), None, tmp_path / "profile.png").exists()
 
 
+@pytest.mark.slow
 def test_an_update_of_nothing_has_no_energy_to_draw(make_subject, tmp_path: Path):
     subject = make_subject("mlp", 2)
     still = {name: value * 0 for name, value in subject.observation.update.tensors.items()}

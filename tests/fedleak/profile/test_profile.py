@@ -21,6 +21,7 @@ def state_of(subject, indicator: str) -> str:
     return next(one.state for one in findings(profile(subject), {"spear"}) if one.indicator == indicator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [1, 2, 4])
 def test_a_first_linear_layer_has_the_rank_of_the_batch_and_gives_it_away(make_subject, examples):
     found = profile(make_subject("mlp", examples))
@@ -39,6 +40,7 @@ def test_a_convolution_in_front_leaves_no_layer_that_sees_the_pixels(make_subjec
     assert state_of(make_subject("conv", 2), "rank") == "not known to be reachable"
 
 
+@pytest.mark.slow
 def test_the_same_message_has_the_same_profile(make_subject):
     subject = make_subject("batch-norm", 3)
     first, second = (facts_of(profile(subject), ()) for _ in range(2))

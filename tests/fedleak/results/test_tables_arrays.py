@@ -17,6 +17,7 @@ def finite(value):
     return value if math.isfinite(value) else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
@@ -42,6 +43,7 @@ def test_figures_that_are_not_finite_are_null(values):
     assert made.equals(pa.array([finite(value) for value in values], pa.float64()))
 
 
+@pytest.mark.slow
 @given(st.lists(FIGURES, max_size=5))
 def test_lists_keep_their_places(values):
     made = lists_of_figures(values)

@@ -114,6 +114,7 @@ def test_federations_are_a_table_of_their_own(folder):
     assert values(folder, "SELECT accuracy, batch_size FROM federations") == [(0.9, 4)]
 
 
+@pytest.mark.slow
 def test_a_question_needs_nothing_that_takes_long_to_import(folder):
     write_federations(folder.federations, [FEDERATION])
     heavy = "atexit.register(lambda: print({'torch', 'flwr', 'pandas'} & set(sys.modules) or 'light'))"
@@ -149,6 +150,7 @@ def test_columns_of_one_name_are_told_apart(folder):
     assert open_run(folder.root).ask("SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a").columns == ("a", "a_1", "a_1_1", "a_2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "sentence"),
     [

@@ -64,6 +64,7 @@ def test_gaffke_s_bounds_of_hits_and_misses_are_clopper_and_pearson_s(hits):
     assert interval.method == f"Gaffke's bounds over {trials} messages of one seed"
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.1, 9), st.floats(-5, 5))
 def test_gaffke_s_bounds_lie_within_the_values_and_move_with_them(values, scale, shift):
     one = gaffke(messages(values), SHARES)

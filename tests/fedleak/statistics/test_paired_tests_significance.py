@@ -43,6 +43,7 @@ def test_one_difference_is_no_test():
     assert math.isnan(least_p_value(1))
 
 
+@pytest.mark.slow
 def test_of_many_units_some_flips_say_about_what_all_say():
     differences = np.random.default_rng(5).normal(0.5, 1.0, size=16)
     theirs = stats.permutation_test(

@@ -21,6 +21,7 @@ from fedleak.statistics.samples import (
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=30))
 def test_one_sample_a_message_has_scipy_s_exact_interval(hits):
     theirs = stats.binomtest(sum(hits), len(hits)).proportion_ci(0.95, "exact")

@@ -70,6 +70,7 @@ def test_it_hides(fedleak):
     assert not list(pytester.path.rglob("test_it_leaks*.png"))
 
 
+@pytest.mark.slow
 def test_pictures_lie_where_one_asks_for_them(pytester: pytest.Pytester) -> None:
     run(
         pytester,
@@ -129,6 +130,7 @@ def test_it_hides(fedleak, compare):
     )
 
 
+@pytest.mark.slow
 def test_options_defenses_training_and_public_data_reach_their_places(pytester: pytest.Pytester) -> None:
     run(
         pytester,
@@ -193,6 +195,7 @@ def test_typo(fedleak):
     result.stdout.fnmatch_lines(["E *AssertionError: FAIL  rule 1  psnr.worst < 18*", "*FAIL  rule 2  certified == 0*"])
 
 
+@pytest.mark.slow
 def test_typos_are_said(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,

@@ -81,6 +81,7 @@ RINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ring", RINGS, ids=str)
 def test_rounding_and_cutting_of_our_ring_are_replayed(run: Sum, ring: dict[str, Any]) -> None:
     found = of_the_sum(run(ring))
@@ -89,6 +90,7 @@ def test_rounding_and_cutting_of_our_ring_are_replayed(run: Sum, ring: dict[str,
     assert found.comparison.error == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaves", ["masked", "unmask"])
 def test_a_sum_over_those_who_stayed_is_replayed(run: Sum, leaves: str) -> None:
     ring, dropouts = {"fraction_bits": 8, "threshold": 3}, [{"client": 1, "stage": leaves}]
@@ -113,6 +115,7 @@ def test_a_fine_grid_is_not_spoken_of(run: Sum) -> None:
     assert "grid" not in found.remark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "ring", [{"fraction_bits": 8}, {"ring_bits": 32, "max_value": 1.0, "fraction_bits": 6}], ids=str
 )

@@ -61,6 +61,7 @@ def test_the_sign_names_the_one_label(fixture, request, observe, batch_of):
             assert labels_by(rule, observation).tolist() == batch.labels.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["batch-counts", "auto-labels"])
 @pytest.mark.parametrize("fixture", TASKS)
 @pytest.mark.parametrize("public", [0, 40])

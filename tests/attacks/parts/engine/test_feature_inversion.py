@@ -22,6 +22,7 @@ def inverted(front, features, **options):
     return inversion.run(front, features, Images(*SHAPE), generator(0))
 
 
+@pytest.mark.slow
 def test_where_features_tell_the_image_it_is_found(front):
     images = torch.rand(3, *SHAPE, generator=generator("images"))
     found, rest = inverted(front, front(images))
@@ -30,6 +31,7 @@ def test_where_features_tell_the_image_it_is_found(front):
     assert found.trace[-1].loss < 1e-3 * found.trace[0].loss
 
 
+@pytest.mark.slow
 def test_what_features_do_not_tell_is_smooth():
     images = torch.rand(1, *SHAPE, generator=generator("image"))
     found, _ = inverted(lambda x: x.flatten(1)[:, :6], images.flatten(1)[:, :6], smoothness=0.03)

@@ -36,6 +36,7 @@ def test_the_lowest_loss_is_kept_and_told(smooth_task, observe, batch_of):
     assert guess.snapshots[-1].iteration == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", [signed_adam(0.1), lbfgs()])
 def test_starts_that_advance_together_go_where_each_goes_alone(optimiser, smooth_task, observe, batch_of):
     batch = batch_of(smooth_task, 2)

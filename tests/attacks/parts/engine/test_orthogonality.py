@@ -50,6 +50,7 @@ def test_the_equations_tell_more_of_an_image_than_the_mean_of_its_class(censored
     assert off < guessing / 4
 
 
+@pytest.mark.slow
 def test_matching_attacks_take_it(censored):
     observation, _ = censored(0)
     for name in ("dlg", "inverting-gradients"):

@@ -19,6 +19,7 @@ def followed(inputs, said, *parts):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [[1] * 400, [0, 7, 120, 273], [399, 1]], ids=["one by one", "in parts", "two"])
 def test_scores_are_the_same_however_many_come_at_once(parts):
     found = followed(INPUTS, SAID, *parts)
