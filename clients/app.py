@@ -21,6 +21,7 @@ from fedleak.settings.dropouts import Stage
 from .answering import answering
 from .client import Client, Trained
 from .columns import columns_of, require_rows
+from .consistency import signed
 from .history import History
 from .homomorphic import opened, sealed
 from .inspecting import inspect
@@ -196,6 +197,14 @@ _register_stage("advertise")
 _register_stage("share")
 _register_stage("confirm")
 _register_stage("unmask")
+
+
+@app.train("compare")
+@answering
+def compare(message: Message, context: Context) -> Message:
+    """Signs a hash of the model that it is sent, before any of its examples is touched."""
+    client = holding_rows(message, context)
+    return wire.answer(message, **{wire.MODELS: signed(client, message.content, context)})
 
 
 @app.train("open_sum")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fedleak.contracts.defense import defenses
+from fedleak.defenses.model_consistency import compares
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
 from fedleak.errors import ConfigError, FederationError, echo
 from fedleak.federation.plan import FederationPlan
@@ -71,20 +72,20 @@ class Floor:
                 raise FederationError(
                     f"this node requires '{name}' with {_words(wanted)}, and the run has {_words(own[0])}; it refuses"
                 )
-        self._require_sum(masking_of(chain))
+        self._require_sum(masking_of(chain), compared=compares(chain))
         if pretraining and (self.required or self.smallest_cohort or self.smallest_threshold or self.registry):
             raise FederationError(
                 "this node requires defenses, and rounds before the recorded ones have none; it refuses: set "
                 "model.trained_rounds to 0"
             )
 
-    def _require_sum(self, masking: SecureAggregation | None) -> None:
+    def _require_sum(self, masking: SecureAggregation | None, *, compared: bool) -> None:
         """Raises `FederationError` where what leaves this node would be open to fewer than it demands."""
         if masking is None:
             wanted = [
                 *([f"a sum over {self.smallest_cohort} clients"] if self.smallest_cohort else []),
                 *([f"a threshold of {self.smallest_threshold}"] if self.smallest_threshold else []),
-                *(["registered identity keys"] if self.registry else []),
+                *(["registered identity keys"] if self.registry and not compared else []),
             ]
             if wanted:
                 raise FederationError(

@@ -23,6 +23,7 @@ from fedleak.tasks import initial_weights
 from fedleak.vault.alarms import RaisedAlarm, deposit_alarms
 
 from .client import Client
+from .consistency import digests_of
 from .share import examples_of, prepared_of
 
 RECEIVED, BEFORE = "fedleak.received", "fedleak.received-before"
@@ -64,7 +65,8 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
         training=training,
         round=client.round,
         digest=wire.model_digest(content),
-        cohort=cohort_of(plan.federation),
+        cohort=cohort_of(plan.training(client.round)),
+        digests=digests_of(client, content),
     )
 
 

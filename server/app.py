@@ -9,6 +9,7 @@ from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
+from fedleak.defenses.model_consistency import compares
 from fedleak.defenses.pate import PATE
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
@@ -22,6 +23,7 @@ from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights, task_of
 
 from .checkpoint import load_checkpoint
+from .consistency import ConsistencyLayer
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer
 from .layer import Layer
@@ -137,6 +139,8 @@ def _layers(plan: FederationPlan, roster: Roster, recorder: Recorder | None) -> 
     def speak(inner: Layer, recorder: Recorder | None) -> Layer:
         return inner if protocol is None else LAYERS[str(protocol.protocol)](inner, roster, protocol, plan, recorder)
 
+    if compares(plan.defenses()):
+        grid = ConsistencyLayer(grid, roster)
     grid = speaking(grid, plan, roster, recorder, speak)
     return grid if crafter is None else Discarding(grid, crafter)
 

@@ -47,7 +47,7 @@ class Crafter:
 
     def message(self, message: Message, sent: list[Message]) -> Message:
         """A message as it leaves, of those that are sent together; the same where nothing is crafted."""
-        if not trains(message) or not self.crafts(wire.round_of(message.content)):
+        if not shows_model(message) or not self.crafts(wire.round_of(message.content)):
             return message
         round, client = wire.round_of(message.content), self._client(message)
         if round != self._round:
@@ -121,6 +121,11 @@ class Discarding(Layer):
 def trains(message: Message) -> bool:
     """Whether a message asks for training; one without a model is a stage of a protocol beside it."""
     return message.metadata.message_type == MessageType.TRAIN and bool(message.content.array_records)
+
+
+def shows_model(message: Message) -> bool:
+    """Whether it has the model of the round, to train on or to sign first: a client is sent the same in both."""
+    return trains(message) or message.metadata.message_type == wire.COMPARE
 
 
 def _with(reply: Message, model: ArrayRecord) -> Message:

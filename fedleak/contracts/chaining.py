@@ -23,7 +23,8 @@ def only_watches(defense: Defense) -> bool:
 
 
 def require_protocol_last(defenses: Sequence[Defense]) -> None:
-    """Raises `ConfigError` where a defense follows one that needs a wire protocol."""
+    """Raises `ConfigError` where a defense follows one that needs a wire protocol, or has no place in that."""
+    _require_comparable(defenses)
     needing = [defense for defense in defenses if defense.protocol is not None]
     training = [defense for defense in defenses if not after_training(defense)]
     if needing and (len(needing) > 1 or training[-1] is not needing[0]):
@@ -36,6 +37,17 @@ def require_protocol_last(defenses: Sequence[Defense]) -> None:
         raise ConfigError(
             f"{why}, so '{(alone or [needing[0].name])[0]}' must come once and last in a chain; got "
             f"{', '.join(defense.name for defense in defenses)}"
+        )
+
+
+def _require_comparable(defenses: Sequence[Defense]) -> None:
+    """Raises `ConfigError` where models are to be compared under a protocol that leaves no place for it."""
+    comparing = [defense for defense in defenses if defense.compares_models]
+    protocols = [defense for defense in defenses if not defense.trains_at_once]
+    if comparing and protocols:
+        raise ConfigError(
+            f"'{comparing[0].name}' compares models before clients train on them, for which '{protocols[0].name}' has "
+            "no place; take 'secure-aggregation', whose masks are bound to the model"
         )
 
 

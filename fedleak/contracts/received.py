@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
@@ -57,6 +58,11 @@ class Alarm:
 
 class Inspection:
     """What a client looks at before it trains."""
+
+    compares_models: ClassVar[bool] = False
+    """Whether it needs to know what models the other clients were sent."""
+    trains_at_once: ClassVar[bool] = True
+    """Of a protocol: whether clients train the server's model, at the one message that has it."""
 
     def inspect(self, received: Received) -> Alarm | None:  # noqa: ARG002
         """What it sees in a model that it is sent, first in a round; None: nothing."""

@@ -38,6 +38,7 @@ class PATE(Defense):
     paper: ClassVar = "https://arxiv.org/abs/1802.08908"
     cites: ClassVar = "papernot2018scalable"
     protocol: ClassVar[str | None] = "pate"
+    trains_at_once: ClassVar[bool] = False
     reveals: ClassVar[Vantage] = "model"
     shares_model: ClassVar[bool] = False
     std: Amount

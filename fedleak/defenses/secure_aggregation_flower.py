@@ -35,6 +35,7 @@ class SecureAggregationFlower(Defense):
     paper: ClassVar = "https://arxiv.org/abs/2205.06117"
     cites: ClassVar = "li2021secure"
     protocol: ClassVar[str | None] = "secure-aggregation-flower"
+    trains_at_once: ClassVar[bool] = False
     adaptive_strategy: ClassVar[str] = (
         "matches the sum, as the update of one large batch; 'mask-search' opens single messages, by masks that have "
         "seeds of 28 bits"

@@ -111,7 +111,7 @@ def alike(rows: Float[Tensor, "rows columns"]) -> float:
     count, columns = rows.shape
     if count < 2 or columns < FEWEST_COLUMNS:
         return -1.0
-    rows = rows[:: -(-count // MOST_ROWS)]
+    rows = rows[:: -(-count // MOST_ROWS)].float()
     norms = rows.norm(dim=1, keepdim=True)
     zeros = int((norms == 0).sum())
     units = rows / norms.clamp(min=torch.finfo(rows.dtype).tiny)

@@ -45,6 +45,10 @@ OPEN_SUM = f"{MessageType.TRAIN}.open_sum"
 """Asks a client to decrypt a sum of ciphertexts."""
 STUDENT = f"{MessageType.TRAIN}.student"
 """Asks a client to train a student on public examples, with the labels that are in the question."""
+COMPARE = f"{MessageType.TRAIN}.compare"
+"""Asks a client which model it was sent, and for its signature under that, before it trains."""
+MODELS, DIGEST, SIGNATURE, KEY, CLIENT = "signed-models", "digest", "signature", "key", "client"
+"""The record of these answers, of one client or of all, and what is in it."""
 VOTES = "votes"
 COUNT = f"{MessageType.QUERY}.rows"
 """Asks a party how many rows it has."""
@@ -66,6 +70,7 @@ LAST_ROUND, LAST_STEP = "last-round", "last-step"
 """The step that all parties have last taken: one that has lost its weights knows it by that."""
 TRAIN, TEST = "train", "test"
 SPLITS = (TRAIN, TEST)
+_SIGNED = (DIGEST, SIGNATURE, KEY)
 CLIENT_FAILED = 2
 """Flower's code for an exception in a ClientApp."""
 
@@ -174,6 +179,25 @@ def keep(context: Context, kept: NamedTensors, before: NamedTensors) -> None:
 def model_digest(content: RecordDict) -> bytes:
     """SHA-256 of the model in a message, 32 bytes: what masks are bound to."""
     return bytes.fromhex(digest_of(RecordDict({ARRAYS: arrays_of(content)})))
+
+
+def models_signed(said: Mapping[int, RecordDict]) -> ConfigRecord:
+    """What clients say which model they were sent, as one record for all of them; who says nothing of the kind is out.
+    """
+    known = {client: content.config_records.get(MODELS, ConfigRecord()) for client, content in sorted(said.items())}
+    whole = {client: one for client, one in known.items() if all(isinstance(one.get(k), bytes) for k in _SIGNED)}
+    columns: Any = {name: [one[name] for one in whole.values()] for name in _SIGNED}
+    return ConfigRecord({CLIENT: list(whole), **columns})
+
+
+def signed_models(content: RecordDict) -> list[tuple[int, bytes, bytes, bytes]]:
+    """The same out of a message: client, digest, signature and public key of each; nothing where it is no such record.
+    """
+    record = content.config_records.get(MODELS, ConfigRecord())
+    clients, *columns = (record.get(name, []) for name in (CLIENT, *_SIGNED))
+    lists = [one if isinstance(one, list) else [] for one in (clients, *columns)]
+    rows = zip(*lists, strict=False)
+    return [row for row in rows if isinstance(row[0], int) and all(isinstance(value, bytes) for value in row[1:])]
 
 
 def digest_of(content: RecordDict) -> str:
