@@ -14,8 +14,8 @@ from .roster import Roster
 class ConsistencyLayer(Layer):
     """Puts a stage before a training round: clients sign the model, and train once they have everybody's signature.
 
-    It sits above what crafts weights, so that clients sign what they are really sent. Who does not sign costs the round:
-    the others cannot tell whether it was sent another model.
+    It sits above what crafts weights, so that clients sign what they are really sent. Who does not sign costs the
+    round: the others cannot tell whether it was sent another model.
     """
 
     def __init__(self, inner: Layer, roster: Roster) -> None:

@@ -58,6 +58,12 @@ def _strongest_noise(
     situations: list[Situation],
     unprotected: str | None,
 ) -> Guarantee | Unproven:
+    leaving = [defense.name for defense in defenses if defense.leaves_by_examples]
+    if leaving:
+        return Unproven(
+            f"'{leaving[0]}' has clients leave rounds by what it finds in their examples, which no noise covers; set "
+            'on_alarm = "report" there'
+        )
     found = [dict(mechanisms(defenses, situation)) for situation in situations]
     always = [place for place in found[0] if all(place in later for later in found)]
     if not always:

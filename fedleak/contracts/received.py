@@ -64,6 +64,11 @@ class Inspection:
     trains_at_once: ClassVar[bool] = True
     """Of a protocol: whether clients train the server's model, at the one message that has it."""
 
+    @property
+    def leaves_by_examples(self) -> bool:
+        """Whether it depends on a client's own examples if the client leaves a round: no noise covers that."""
+        return False
+
     def inspect(self, received: Received) -> Alarm | None:  # noqa: ARG002
         """What it sees in a model that it is sent, first in a round; None: nothing."""
         return None

@@ -36,6 +36,7 @@ class DSNR(ModelCheck):
 
     paper: ClassVar = "https://arxiv.org/abs/2306.03013"
     cites: ClassVar = "garov2024hiding"
+    by_examples: ClassVar[frozenset[str]] = frozenset({"ratio"})
     ratio: Amount = 5.0
 
     @property
@@ -80,6 +81,4 @@ def _chunks(received: Received) -> Iterator[Step]:
     mode = "eval" if batch_norms(received.task.network) else received.training.mode or "train"
     places = torch.arange(min(len(received.examples), MOST_EXAMPLES))
     for chosen in torch.split(places, AT_ONCE):
-        yield Step(
-            task=received.task, weights=received.weights.clone(), examples=received.examples[chosen], mode=mode
-        )
+        yield Step(task=received.task, weights=received.weights.clone(), examples=received.examples[chosen], mode=mode)

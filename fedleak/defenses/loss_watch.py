@@ -37,6 +37,7 @@ class LossWatch(ModelCheck):
 
     paper: ClassVar = "https://arxiv.org/abs/2511.10502"
     cites: ClassVar = "carletti2025detectability"
+    by_examples: ClassVar[frozenset[str]] = frozenset({"level", "jump"})
     looks_at: tuple[Figure, ...] = ("level", "jump")
     """The figures that raise alarms."""
     level: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0

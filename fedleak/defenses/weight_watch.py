@@ -44,14 +44,15 @@ class WeightWatch(ModelCheck):
     """Weight anomaly detection: looks for crafted weights in the received model before it trains.
 
     Five figures, each the greatest over layers: `change`, how much a weight matrix changed since the last model that
-    raised no alarm, over its norm; `alike`, the share of pairs of its rows that are nearly parallel; `scale`, how many
-    powers of two its norm is from an initialization's; `dead`, the share of a ReLU layer's units that no example of the
-    client switches on; `alone`, the share that exactly one does. The first round has no `change`, and batches below 8
-    no `alone`.
+    raised no alarm, over its norm (and, where the learning rates of a round's steps add up to more than 1, over that);
+    `alike`, the share of pairs of its rows that are nearly parallel; `scale`, how many powers of two its norm is from
+    an initialization's; `dead`, the share of a ReLU layer's units that no example of the client switches on; `alone`,
+    the share that exactly one does. The first round has no `change`, and batches below 8 no `alone`.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2506.20651"
     cites: ClassVar = "wang2025hear"
+    by_examples: ClassVar[frozenset[str]] = frozenset({"dead", "alone"})
     looks_at: tuple[Figure, ...] = ("change", "alike", "scale", "dead", "alone")
     """The figures that raise alarms."""
     change: Amount = 0.5
@@ -97,13 +98,14 @@ class WeightWatch(ModelCheck):
 
 
 def _changes(received: Received) -> Iterator[tuple[str, float]]:
-    """By matrix, the change over the norm before."""
+    """By matrix, the change over the norm before; of long training over the sum of its steps' learning rates too."""
     if received.earlier is None:
         return
+    pace = max(1.0, (received.training.learning_rate or 0.0) * (received.training.steps or 1))
     before = matrices(received.earlier)
     for name, now in matrices(received.weights).items():
         moved, norm = float((now - before[name]).norm()), float(before[name].norm())
-        yield name, moved / norm if norm else UNBOUNDED * (moved > 0)
+        yield name, moved / norm / pace if norm else UNBOUNDED * (moved > 0)
 
 
 def alike(rows: Float[Tensor, "rows columns"]) -> float:

@@ -182,8 +182,7 @@ def model_digest(content: RecordDict) -> bytes:
 
 
 def models_signed(said: Mapping[int, RecordDict]) -> ConfigRecord:
-    """What clients say which model they were sent, as one record for all of them; who says nothing of the kind is out.
-    """
+    """What clients say which model they were sent, as one record; who says nothing of the kind is out."""
     known = {client: content.config_records.get(MODELS, ConfigRecord()) for client, content in sorted(said.items())}
     whole = {client: one for client, one in known.items() if all(isinstance(one.get(k), bytes) for k in _SIGNED)}
     columns: Any = {name: [one[name] for one in whole.values()] for name in _SIGNED}
@@ -191,8 +190,7 @@ def models_signed(said: Mapping[int, RecordDict]) -> ConfigRecord:
 
 
 def signed_models(content: RecordDict) -> list[tuple[int, bytes, bytes, bytes]]:
-    """The same out of a message: client, digest, signature and public key of each; nothing where it is no such record.
-    """
+    """The same out of a message: client, digest, signature and public key of each; of no such record nothing."""
     record = content.config_records.get(MODELS, ConfigRecord())
     clients, *columns = (record.get(name, []) for name in (CLIENT, *_SIGNED))
     lists = [one if isinstance(one, list) else [] for one in (clients, *columns)]

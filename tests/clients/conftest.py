@@ -31,6 +31,8 @@ class LyingServer:
         self.grid = LoopbackGrid(app, self.plan.federation.clients, config, lambda question, reply: None)
         state = initial_weights(self.plan.task, 0).state_dict()
         self.weights = wire.to_arrays(state)
+        self.beside: dict[str, ConfigRecord] = {}
+        """Records that every message has besides."""
         self.dead = wire.to_arrays({name: torch.zeros_like(value) for name, value in state.items()})
 
     def ask(
@@ -39,6 +41,7 @@ class LyingServer:
         """One reply; `kind` is a type of message, or a stage of secure aggregation."""
         record = ConfigRecord({wire.ROUND: 1, wire.FINGERPRINT: source_fingerprint(), **said})
         content = RecordDict({"config": record, "arrays": self.dead if dead else self.weights, **wire.asking(question)})
+        content.update(self.beside)
         [reply] = self.grid.send_and_receive([Message(content, client + 1, wire.MESSAGE_TYPES.get(kind, kind))])
         return reply
 

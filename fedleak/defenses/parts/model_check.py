@@ -37,6 +37,13 @@ class ModelCheck(Defense):
     on_alarm: Literal["refuse", "report"] = "refuse"
     """Whether a client leaves the round at an alarm, or trains all the same and only reports it to its own side."""
 
+    by_examples: ClassVar[frozenset[str]] = frozenset()
+    """The figures that follow from the client's own examples too."""
+
+    @property
+    def leaves_by_examples(self) -> bool:
+        return self.on_alarm == "refuse" and not self.by_examples.isdisjoint(self.thresholds)
+
     @abstractmethod
     def findings(self, received: Received) -> Mapping[str, Finding]:
         """The figures that there are, by name; more is more suspicious."""

@@ -292,3 +292,22 @@ def test_training_code_that_does_more_voids_what_acts_before_the_update_alone() 
         assert proven(*whole, beside=beside).mechanism.protects == "client"
     assert proven(STEPS, LOCAL, beside=beside) == proven(LOCAL)
     assert proven(CENTRAL, view="model", beside=beside) == proven(CENTRAL, view="model")
+
+
+@pytest.mark.parametrize(
+    ("check", "voids"),
+    [
+        ({"use": "weight-watch"}, True),
+        ({"use": "weight-watch", "looks_at": ["change", "alike"]}, False),
+        ({"use": "d-snr"}, True),
+        ({"use": "d-snr", "on_alarm": "report"}, False),
+        ({"use": "model-consistency"}, False),
+    ],
+)
+def test_who_leaves_a_round_by_its_own_examples_says_something_of_them(check: Table, voids: bool) -> None:
+    found = of(check, LOCAL, rounds=2, batch_size=4)
+    assert isinstance(found, Unproven) is voids
+    if isinstance(found, Unproven):
+        assert "leave rounds by what it finds in their examples, which no noise covers" in found.reason
+    else:
+        assert found == of(LOCAL, rounds=2, batch_size=4)
