@@ -14,7 +14,7 @@ from fedleak.contracts.party_side import KnownAtCut, PartySide
 from fedleak.contracts.plugin import Plugin, Registry
 from fedleak.contracts.private_inference import OperatorSight
 from fedleak.contracts.proof import PrivacyProof
-from fedleak.contracts.received import Inspection
+from fedleak.contracts.received import Inspection, KnownOfInspection
 from fedleak.learning.batch import Batch
 from fedleak.learning.stacked_defense import StackedDefense
 from fedleak.learning.task import Task
@@ -124,7 +124,7 @@ class ClientSide(Inspection):
         return dense_bytes(sent.tensors)
 
 
-class AdversaryKnowledge(KnownAtCut):
+class AdversaryKnowledge(KnownAtCut, KnownOfInspection):
     """What an attacker may know: what can be said about what went in, from what came out."""
 
     adaptive_strategy: ClassVar[str] = ""

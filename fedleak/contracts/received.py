@@ -59,6 +59,14 @@ class Alarm:
 class Inspection:
     """What a client looks at before it trains."""
 
+    def inspect(self, received: Received) -> Alarm | None:  # noqa: ARG002
+        """What it sees in a model that it is sent, first in a round; None: nothing."""
+        return None
+
+
+class KnownOfInspection:
+    """What is known of that to all."""
+
     compares_models: ClassVar[bool] = False
     """Whether it needs to know what models the other clients were sent."""
     trains_at_once: ClassVar[bool] = True
@@ -68,7 +76,3 @@ class Inspection:
     def leaves_by_examples(self) -> bool:
         """Whether it depends on a client's own examples if the client leaves a round: no noise covers that."""
         return False
-
-    def inspect(self, received: Received) -> Alarm | None:  # noqa: ARG002
-        """What it sees in a model that it is sent, first in a round; None: nothing."""
-        return None
