@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from fedleak.clients.identity import read_identity, read_registry
+from fedleak.clients.identity import read_identity, read_registry, seeded_identity, seeded_registry
 from fedleak.errors import ConfigError
+from fedleak.secure_aggregation.keys import identity_key
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in range(3)]
 LINES = [
@@ -63,3 +64,9 @@ def test_an_identity_that_is_none_is_one_sentence(tmp_path: Path) -> None:
             (tmp_path / "own").write_bytes(content)
         with pytest.raises(ConfigError, match=sentence):
             read_identity(tmp_path / "own", "here")
+
+
+def test_those_of_an_experiment_follow_from_its_seed() -> None:
+    registry = seeded_registry(0, 3)
+    assert registry == {client: identity_key(seeded_identity(0, client)) for client in range(3)}
+    assert len({*registry.values(), *seeded_registry(1, 3).values()}) == 6

@@ -9,7 +9,17 @@ import pytest
 
 from fedleak.errors import FederationError
 from fedleak.federation import wire
-from fedleak.secure_aggregation.messages import ADVERTISEMENT, CONFIRMATIONS, DELIVERED, ROSTER, STAGES, SURVIVORS
+from fedleak.secure_aggregation.client import Client
+from fedleak.secure_aggregation.member import Member
+from fedleak.secure_aggregation.messages import (
+    ADVERTISEMENT,
+    CONFIRMATIONS,
+    DELIVERED,
+    ROSTER,
+    STAGES,
+    SURVIVORS,
+    Advertisement,
+)
 
 SECAGG = [{"use": "secure-aggregation", "threshold": 3}]
 SEEDED = [{**SECAGG[0], "keys": "seeded"}]
@@ -66,7 +76,7 @@ def test_a_stage_is_answered_once_and_for_one_content(lying_server: Serve, stage
     server = lying_server(chain=SECAGG)
     _, questions = server.begun(stage)
     server.ask(stage, 0, questions[0])
-    refusal = server.refusal(stage, 0, questions[0][:-1] + b"?")
+    refusal = server.refusal(stage, 0, questions[0][:-1] + bytes([questions[0][-1] ^ 1]))
     assert (
         "again, with another content" in refusal or f"has answered '{stage}' and answers again for the same" in refusal
     )
@@ -276,3 +286,27 @@ def test_an_advertisement_of_another_round_is_none_of_this_one(lying_server: Ser
     first = answers(server, "advertise", 0, None)
     with pytest.raises(FederationError, match="one of another session"):
         ADVERTISEMENT.from_bytes(server.session(2), first, "client 0")
+
+
+def test_with_a_registry_of_the_experiment_all_keep_their_identity_and_a_stranger_is_refused(
+    lying_server: Serve,
+) -> None:
+    registered = [{**SEEDED[0], "registry": True}]
+    first = lying_server(chain=registered, federation={"rounds": 2})
+    tables = [ROSTER.from_bytes(first.session(round), first.begun("share", round)[1][0], "") for round in (1, 2)]
+    one, other = ([Advertisement.from_bytes(row) for row in table.values()] for table in tables)
+    assert [row.identity for row in one] == [row.identity for row in other]
+    assert {row.mask for row in one}.isdisjoint(row.mask for row in other)
+    server = lying_server(chain=registered)
+    rest, questions = server.begun("share")
+    rows = dict(ROSTER.from_bytes(server.session(), questions[0], "the server"))
+    stranger = Client.begin(Member(client=3, session=server.session())).advertise()[1]
+    rows[3] = ADVERTISEMENT.from_bytes(server.session(), stranger, "")[3]
+    refusal = server.refusal("share", 0, ROSTER.to_bytes(server.session(), rows))
+    assert "client 3 must have the identity key that is registered for it, and another came" in refusal
+    assert not server.answered(rest, questions)
+
+
+def test_a_registry_of_files_that_a_node_does_not_have_is_asked_for(lying_server: Serve) -> None:
+    server = lying_server(chain=[{**SECAGG[0], "registry": True}])
+    assert "this node has none; it refuses: give it registry and identity-key" in server.refusal("advertise")

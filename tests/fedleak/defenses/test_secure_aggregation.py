@@ -154,6 +154,14 @@ def test_it_says_what_it_does_not_protect_from() -> None:
     )
 
 
+def test_with_a_registry_nobody_can_be_all_the_others() -> None:
+    registered = SecureAggregation(keys="seeded", registry=True)
+    assert registered.caveat == "keys follow from the seed, so whoever knows it unmasks"
+    assert SecureAggregation(registry=True).caveat == ""
+    told = {own: dict(own.disclosures(FederationSettings(clients=4))) for own in (SecureAggregation(), registered)}
+    assert told[SecureAggregation()].keys() - told[registered].keys() == {"a lying server without"}
+
+
 def test_the_least_that_survive_are_the_threshold() -> None:
     assert planned(100).least_survivors == 67
     assert planned(4, threshold=3, smallest_cohort=4).least_survivors == 4
