@@ -35,6 +35,7 @@ from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
 from fedleak.report.secrets import SecretsFound, secrets_found
+from fedleak.report.servers import ServerVerdict, server_verdicts
 from fedleak.report.tampering import beside_clean
 from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.traffic import Watch, watch
@@ -81,6 +82,7 @@ class Page:
     secrets: SecretsFound | None
     watch: Watch | None
     alarms: tuple[Alarms, ...]
+    servers: tuple[ServerVerdict, ...]
     classes: Classes | None
     hidden_images: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -138,6 +140,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
         alarms=tuple(alarms(analysis.federations)),
+        servers=tuple(server_verdicts(run.campaign, rows, analysis.federations, analysis.evidence.example)),
         classes=classes_of(run.folder, run.campaign),
         hidden_images=hidden_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),
@@ -237,12 +240,8 @@ def _warnings(analysis: Analysis) -> Iterator[str]:
     failed = sum(analysis.failures.values())
     if failed:
         messages = counted(failed, f"attacked {'model' if analysis.evidence.of_models else 'message'}")
-        yield f"{messages} {_lacks(failed)} a figure; “What was not tested” says why."
+        yield f"{messages} {'lacks' if failed == 1 else 'lack'} a figure; “What was not tested” says why."
 
 
 def _were(count: int) -> str:
     return "was" if count == 1 else "were"
-
-
-def _lacks(count: int) -> str:
-    return "lacks" if count == 1 else "lack"

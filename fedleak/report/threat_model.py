@@ -19,6 +19,7 @@ from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
 from fedleak.report.cuts import held_at_cuts, parties, seen_at_cuts, told_of_whole_rows
+from fedleak.report.servers import server_facts
 from fedleak.report.tampering import tampering_facts
 from fedleak.settings.adversary import TrainingFact
 from fedleak.settings.federation import FederationSettings
@@ -55,6 +56,7 @@ def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[t
         yield who, f"{opening(view.reader)}. It never sees the truth; only the scoring does."
         yield "it sees", _sees(view, experiments)
     yield from tampering_facts(experiments)
+    yield from server_facts(experiments)
     yield "it knows the task", _tasks(experiments, views)
     if Observation in views:
         yield "it knows the training", _training(experiments)

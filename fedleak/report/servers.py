@@ -1,0 +1,163 @@
+"""Servers in the report: what each of them does and takes, what it recovered under each defense, and who saw it."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fedleak.analysis.conditions import Condition, condition_of_point, condition_of_row
+from fedleak.analysis.judgement import BASELINES
+from fedleak.contracts.manipulated import built
+from fedleak.contracts.manipulation import planted
+from fedleak.experiment.campaign import Campaign, Point
+from fedleak.experiment.experiment import Experiment
+from fedleak.formatting import counted, listed, opening, options_words
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.row import Row
+from fedleak.results.schema import AGGREGATE
+from fedleak.results.seen import seen_in
+from fedleak.settings.server import ROW
+from fedleak.statistics.group import Group, group_rows
+from fedleak.statistics.singletons import expected_share
+from fedleak.statistics.summary import summary_of
+
+EXACT = 40.0
+"""Decibels of PSNR from which on an image is told as exact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerVerdict:
+    """What one server got under one defense in one setting."""
+
+    server: str
+    where: str
+    """The setting without the server."""
+    defense: str
+    exact: int
+    """Examples at `EXACT` or more, by the attack that has most of them."""
+    asked: int
+    """Examples that this attack was after."""
+    sentence: str
+
+
+def server_facts(experiments: Iterable[Experiment]) -> Iterator[tuple[str, str]]:
+    """For each server that manipulates, what it does and what that takes, as a term and words."""
+    servers = dict.fromkeys(
+        (experiment.server.name, built(experiment.server.chain), experiment.server.begins)
+        for experiment in experiments
+        if not experiment.server.honest
+    )
+    for name, does, begins in servers:
+        deeds = "; ".join(f"{one.deed} ({one.name}{options_words(one.options())})" for one in does)
+        takes = listed(dict.fromkeys(one.takes for one in does))
+        since = f", from round {begins} on" if begins > 1 else ""
+        yield f"the server “{name}”", f"{opening(deeds)}{since}. It takes {takes}."
+
+
+def server_verdicts(
+    campaign: Campaign, rows: Iterable[Row], federations: Iterable[FederationRow], example: str = "example"
+) -> Iterator[ServerVerdict]:
+    """What each server recovered under each defense; nothing where all servers of the campaign are honest."""
+    points = {condition_of_point(point): point for point in campaign.points if point.split == "test"}
+    if all(point.experiment.server.honest for point in points.values()):
+        return
+    images: dict[tuple[Condition, str], list[Row]] = {}
+    for row in rows:
+        if row.split == "test" and row.metric == "psnr" and row.algorithm not in BASELINES:
+            images.setdefault((condition_of_row(row), row.defense), []).append(row)
+    rounds: dict[tuple[Condition, str], list[FederationRow]] = {}
+    for one in federations:
+        if one.split == "test" and one.recorded:
+            rounds.setdefault((condition_of_row(one), one.defense), []).append(one)
+    for condition, point in points.items():
+        begins = 1 if point.experiment.server.honest else point.experiment.server.begins
+        for defense in point.experiment.defenses:
+            own = [row for row in images.get((condition, defense.name), []) if row.round >= begins]
+            played = [row for row in rounds.get((condition, defense.name), []) if row.round >= begins]
+            yield _verdict(point, defense.name, own, played, example)
+
+
+def _verdict(
+    point: Point, defense: str, rows: Sequence[Row], played: Sequence[FederationRow], example: str
+) -> ServerVerdict:
+    groups = {group: own for group, own in group_rows(rows).items() if any(math.isfinite(row.value) for row in own)}
+    group = max(groups, key=lambda one: _order(groups[one]), default=None)
+    scored = [row for row in groups[group] if math.isfinite(row.value)] if group else []
+    found = _recovered(point, group, scored, example) if group else _nothing(rows, played)
+    lost = sum(row.lost for row in played)
+    also = f", and {lost} of {counted(len(played), 'round')} lost" if group and lost else ""
+    silent = len(groups[group]) - len(scored) if group else 0
+    also += f"; {counted(silent, 'message')} without a figure" if silent else ""
+    return ServerVerdict(
+        server=point.experiment.server.name,
+        where=Condition.of(
+            point.experiment.task.label, {key: value for key, value in point.setting.items() if key != ROW}
+        ).words,
+        defense=defense,
+        exact=_exact(scored),
+        asked=sum(len(row.per_sample) for row in scored),
+        sentence=f"{opening(found)}{also}; {_seen(played, honest=point.experiment.server.honest)}.",
+    )
+
+
+def _exact(rows: Iterable[Row]) -> int:
+    return sum(value >= EXACT for row in rows for value in row.per_sample)
+
+
+def _order(rows: Sequence[Row]) -> tuple[float, int, float]:
+    """Attacks by the share that is exact, then by how many are, then by the best of their guesses."""
+    asked = sum(len(row.per_sample) for row in rows if math.isfinite(row.value))
+    best = max(row.best for row in rows if math.isfinite(row.value))
+    return _exact(rows) / max(asked, 1), _exact(rows), best
+
+
+def _recovered(point: Point, group: Group, rows: Sequence[Row], example: str) -> str:
+    clients = counted(point.experiment.federation.clients, "client")
+    source = f"from {counted(len(rows), 'single update')}"
+    if group.sender == AGGREGATE:
+        sums = f"{len(rows)} sums" if len(rows) > 1 else "the sum"
+        source = f"through {sums} over {clients}"
+    summary = summary_of(group, rows)
+    asked = counted(sum(len(row.per_sample) for row in rows), example)
+    exact, leaked = _exact(rows), summary.leaked
+    if exact:
+        return f"recovers {exact} of {asked} exactly {source} ({group.attack}){_alone(point, group, rows)}"
+    if leaked:
+        return (
+            f"rebuilds {leaked} of {asked} {source}, none exactly: {summary.worst_case:.1f} dB at best ({group.attack})"
+        )
+    return f"nothing beyond guessing of {asked} {source} ({group.attack} has most)"
+
+
+def _alone(point: Point, group: Group, rows: Sequence[Row]) -> str:
+    """Of an imprint: the share of examples that chance leaves alone in their bins."""
+    does = planted(built(point.experiment.server.chain))
+    bins = [int(str(one.options()["bins"])) for one in does if one.name == "imprint"]
+    if not bins or group.algorithm != "imprint-readout":
+        return ""
+    examples = max(len(row.per_sample) for row in rows)
+    share = expected_share(examples, bins[0])
+    return f"; chance leaves {share:.3f} of {examples} alone in {bins[0]} bins, (1 - 1/k)^(N - 1)"
+
+
+def _nothing(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:
+    """Why there is nothing to tell of images."""
+    if any(row.lost for row in played):
+        refused = sum(row.alarms for row in played)
+        why = f"clients refused the model ({counted(refused, 'refusal')})" if refused else "no sum was opened"
+        return f"nothing: the round was lost, as {why}"
+    if not rows:
+        return "no message was left to attack" if not any(row.messages for row in played) else "no attack on images ran"
+    reasons = dict.fromkeys(row.reason for row in rows if row.reason)
+    return f"no figure: {next(iter(reasons), 'no reason given')}"
+
+
+def _seen(played: Sequence[FederationRow], *, honest: bool) -> str:
+    """By which checks it was seen, and from which round on."""
+    first: dict[str, int] = {}
+    for row in sorted(played, key=lambda one: one.round):
+        for seen in seen_in(row.seen):
+            first.setdefault(seen.check, row.round)
+    if not first:
+        return "no check saw anything"
+    checks = listed(f"{check} from round {round} on" for check, round in first.items())
+    return f"{'false alarms' if honest else 'seen'} by {checks}"

@@ -1,0 +1,107 @@
+"""Servers in the report: what each recovered under each defense in a sentence, lost rounds and alarms among them."""
+
+from dataclasses import replace
+
+import pytest
+
+from fedleak.experiment.experiment import parse_experiment
+from fedleak.experiment.grid import parse_campaign
+from fedleak.report.servers import server_facts, server_verdicts
+from fedleak.results.federation_row import FederationRow
+from fedleak.results.seen import Seen, seen_text
+from fedleak.statistics.singletons import expected_share
+
+TREE = {
+    "name": "n",
+    "task": "digits-mlp",
+    "federation": {"clients": 4, "rounds": 2},
+    "attacks": [{"use": "imprint-readout"}, {"use": "prior"}],
+    "defenses": [{"name": "none"}, {"name": "sum", "chain": [{"use": "secure-aggregation"}]}],
+    "servers": [
+        {"name": "honest"},
+        {"name": "planting", "begins": 2, "chain": [{"use": "imprint", "bins": 8}]},
+    ],
+}
+PLAYED = FederationRow(
+    task="digits-mlp", defense="sum", server="planting", seed=0, split="test", round=2, messages=5, failures=0,
+    accuracy=0.5, loss=1.0, seconds=1.0, federation="", setting={"server": "planting"},
+)  # fmt: skip
+
+
+@pytest.fixture
+def told(make_row):
+    """The sentence of the planting server under a sum, and its counts."""
+
+    def verdict(*samples, federations=(PLAYED,), **changed):
+        about = {"attack": "imprint-readout", "algorithm": "imprint-readout", "defense": "sum", "client": "aggregate"}
+        setting = {"server": "planting"}
+        rows = [make_row(*samples, **{**about, "setting": setting, "round": 2, **changed})]
+        found = server_verdicts(parse_campaign(TREE), rows, federations, "digit")
+        return next(one for one in found if (one.server, one.defense) == ("planting", "sum"))
+
+    return verdict
+
+
+def test_exact_images_are_counted_beside_what_chance_leaves_alone(told):
+    found = told(100.0, 41.0, 39.0, 9.0)
+    assert (found.exact, found.asked, found.where) == (2, 4, "digits-mlp")
+    assert found.sentence == (
+        "Recovers 2 of 4 digits exactly through the sum over 4 clients (imprint-readout); chance leaves "
+        f"{expected_share(4, 8):.3f} of 4 alone in 8 bins, (1 - 1/k)^(N - 1); no check saw anything."
+    )
+
+
+def test_what_is_no_better_than_guesses_is_nothing(told):
+    assert told(9.0, 8.0).sentence.startswith("Nothing beyond guessing of 2 digits through the sum over 4 clients")
+
+
+def test_rebuilt_and_not_exact(told):
+    found = told(30.0, 8.0, threshold=20.0)
+    assert "ebuilds 1 of 2 digits through the sum over 4 clients, none exactly: 30.0 dB at best" in found.sentence
+
+
+def test_checks_are_named_with_the_round_from_which_they_see_it(told):
+    seen = seen_text([Seen("weight-watch", 4, "rows are alike")])
+    found = told(100.0, federations=(PLAYED, replace(PLAYED, seen=seen, alarms=4)))
+    assert found.sentence.endswith("; seen by weight-watch from round 2 on.")
+
+
+def test_a_round_that_clients_refused_is_told_as_lost(told):
+    seen = seen_text([Seen("weight-watch", 4, "rows are alike")])
+    refused = replace(PLAYED, lost=True, seen=seen, alarms=4, messages=0, failures=4)
+    found = told(federations=(refused,))
+    assert found.sentence == (
+        "Nothing: the round was lost, as clients refused the model (4 refusals); seen by weight-watch from round 2 on."
+    )
+    assert (found.exact, found.asked) == (0, 0)
+    assert "lost, as no sum was opened" in told(federations=(replace(PLAYED, lost=True),)).sentence
+
+
+def test_rounds_before_it_begins_and_guesses_without_the_update_count_for_nothing(told):
+    assert told(100.0, round=1).asked == 0
+    assert told(100.0, attack="prior", algorithm="prior").asked == 0
+
+
+def test_a_failed_attack_is_no_safety(told, make_row):
+    assert told().sentence.startswith("No figure: it raised")
+    about = {"attack": "imprint-readout", "algorithm": "imprint-readout", "defense": "none", "round": 2}
+    rows = [make_row(*samples, setting={"server": "planting"}, client=client, **about)
+            for client, samples in enumerate([(100.0,), ()])]  # fmt: skip
+    found = [one for one in server_verdicts(parse_campaign(TREE), rows, []) if one.asked]
+    assert ["; 1 message without a figure; " in one.sentence for one in found] == [True]
+
+
+def test_honest_servers_alone_are_no_section(make_row):
+    tree = {**TREE, "servers": [{"name": "honest"}], "attacks": [{"use": "prior"}]}
+    assert not list(server_verdicts(parse_campaign(tree), [make_row(100.0)], []))
+
+
+def test_what_a_server_does_and_takes_is_in_the_threat_model():
+    planting = {"name": "planting", "begins": 2, "chain": [{"use": "imprint", "bins": 8}]}
+    [(term, words)] = server_facts([parse_experiment({**{key: TREE[key] for key in ("name", "task", "federation")},
+                                                      "server": planting})] * 2)  # fmt: skip
+    assert term == "the server “planting”"
+    assert words.startswith("Plants a layer that sorts images into bins")
+    assert "bins" in words
+    assert ", from round 2 on. It takes public examples" in words
+    assert not list(server_facts([parse_experiment({"name": "n", "task": "digits-mlp"})]))
