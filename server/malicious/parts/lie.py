@@ -86,6 +86,32 @@ class LyingRound(Layer):
         """The replies that the strategy gets."""
 
 
+class Reaching(Layer):
+    """Above the lies: raises `ConfigError` where a victim is asked to train in no round that the server lies in."""
+
+    def __init__(self, inner: Layer, lies: Sequence[Lie], place: Place) -> None:
+        super().__init__(inner)
+        self._place = place
+        self._missed = {lie.victim: lie for lie in lies}
+        """The victims that no round has reached yet, with what is told about them."""
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        sent = list(messages)
+        if sent and trains(sent[0]) and self._place.lies_in(round := wire.round_of(sent[0].content)):
+            for message in sent:
+                self._missed.pop(self._place.client_of(message), None)
+            self._require(round)
+        return self.inner.send_and_receive(sent, timeout=timeout)
+
+    def _require(self, round: int) -> None:
+        first, last = self._place.plan.server.begins, self._place.plan.federation.rounds
+        for victim, lie in self._missed.items() if round == last else ():
+            raise ConfigError(
+                f"{lie.name}: expected a victim that is sampled in a round from {first} to {last}, got client "
+                f"{victim}, who is in none of them; name another, or raise the strategy's fraction_train"
+            )
+
+
 def speaking(
     grid: Layer,
     plan: FederationPlan,
@@ -103,4 +129,4 @@ def speaking(
     grid = speak(grid, recorder)
     for lie in lies:
         grid = lie.above(grid, place)
-    return grid
+    return Reaching(grid, lies, place)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fedleak.errors import ConfigError
 from fedleak.verification.verify import verify
 
 Lie = Callable[..., Any]
@@ -50,3 +51,12 @@ def test_a_victim_that_leaves_is_no_victim(lied: Lie) -> None:
     one = lied("sybils", FLOWERS, dropouts=[{"client": 1, "round": 1, "stage": "masked"}])
     assert one.reasons[1].startswith("Dropout")
     assert not one.loot
+
+
+def test_a_victim_that_is_never_sampled_is_a_mistake_and_one_that_is_once_is_none(lied: Lie) -> None:
+    some = {"strategy_options": {"fraction_train": 0.5}, "rounds": 2}
+    with pytest.raises(ConfigError, match="expected a victim that is sampled in a round from 1 to 2, got client 0"):
+        lied("sybils", OURS, victim=0, **some)
+    one = lied("sybils", OURS, victim=3, **some)
+    assert one.kinds(2) == {3: "weights"}
+    assert one.kinds(1).keys() == {1, 2, "sum"}
