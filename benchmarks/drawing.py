@@ -12,7 +12,7 @@ from measuring import Case, observed, trained_on
 from papers import Setting
 from torch import Tensor
 
-from fedleak.api import attack, capture
+from fedleak.api import attack, capture, score
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.observation import Observation
@@ -31,6 +31,10 @@ RECOVERED = 19.0
 """PSNR in dB from which an image counts as recovered, as in Data Leakage in Federated Averaging."""
 
 
+COLLECTED = 40.0
+"""PSNR in dB from which an image counts as read from a sum."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
     """What came of one draw; without a figure there is a failure that says why."""
@@ -44,7 +48,9 @@ class Drawn:
 
 def draw(setting: Setting, seed: int) -> Drawn:
     """The figure at a seed, which draws the examples and the weights."""
-    return _sources(setting, seed) if setting.federation else _guess(setting, seed)
+    if not setting.federation:
+        return _guess(setting, seed)
+    return _sources(setting, seed) if setting.figure == "source" else _collected(setting, seed)
 
 
 def _guess(setting: Setting, seed: int) -> Drawn:
@@ -72,6 +78,19 @@ def _sources(setting: Setting, seed: int) -> Drawn:
             return Drawn(seed=seed, figure=None, failure=reason, seconds=round(seconds, 3))
         right.append(float((guess.membership[message.challenge.members] > 0).double().mean()))
     return Drawn(seed=seed, figure=sum(right) / len(right), failure=None, seconds=round(seconds, 3))
+
+
+def _collected(setting: Setting, seed: int) -> Drawn:
+    """The share of the images of all clients that are read from the sum, exactly."""
+    message = capture(setting.case.task, seed=seed, **setting.federation)[-1]
+    started = time.process_time()
+    guess = attack(message, setting.case.attack, seed=seed, **setting.case.options)
+    seconds = round(time.process_time() - started, 3)
+    if guess.failure:
+        return Drawn(seed=seed, figure=None, failure=guess.failure, seconds=seconds)
+    found = score(guess, message, ("psnr",))[0].per_sample
+    right = statistics.mean(value >= COLLECTED for value in found)
+    return Drawn(seed=seed, figure=right, failure=None, seconds=seconds)
 
 
 def _with_uniform_weights(observation: Observation, truth: Batch, case: Case, seed: int) -> Observation:
@@ -132,4 +151,4 @@ FIGURES: dict[str, Callable[[Reconstruction, Batch, int], float]] = {
     "counts": _right_counts,
     "exact": _exact,
 }
-"""The figure of a guess, by name; "source" is of a federation."""
+"""The figure of a guess, by name; "source" and "collected" are of a federation."""

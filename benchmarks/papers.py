@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from measuring import Case
 
-Figure = Literal["psnr", "images", "label", "recall", "classes", "counts", "exact", "source"]
+Figure = Literal["psnr", "images", "label", "recall", "classes", "counts", "exact", "source", "collected"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +122,13 @@ SOURCE = Paper(
     "with labels by a Dirichlet distribution (alpha 1), five local epochs, a small CNN; guessing is right in 0.1",
 )
 
+LOKI = Paper(
+    name="LOKI",
+    link="https://arxiv.org/abs/2303.12233",
+    did="sent each client kernels of its own, so that a sum over clients has the weight gradients of each apart; its "
+    "abstract says that of 100 clients, FedAvg and aggregation 76 to 86% of the samples leak, and of prior work less "
+    "than 1%; a notebook with its code has ten clients of CIFAR-10",
+)
 UNREAD = {
     "LLG": "https://arxiv.org/abs/2105.09369",
     "CPL": "https://arxiv.org/abs/2004.10397",

@@ -4,7 +4,7 @@ from typing import Any
 
 from label_rows import FEW, LABELS
 from measuring import Case
-from papers import APRIL, BREACHING, FEDAVG, INVERTING, RGAP, SOURCE, SPEAR, Figure, Paper, Published, Setting
+from papers import APRIL, BREACHING, FEDAVG, INVERTING, LOKI, RGAP, SOURCE, SPEAR, Figure, Paper, Published, Setting
 
 NOTEBOOKS = "https://github.com/JonasGeiping/breaching/tree/main/examples"
 SMALL = "64 images of ImageNet at 32x32 instead of 224x224"
@@ -140,6 +140,50 @@ SOURCES = (
     ),
 )  # fmt: skip
 
-PAPERS = tuple(dict.fromkeys(one.paper.name for one in (*LABELS, *IMAGES, *SOURCES)))
-SETTINGS = tuple(sorted((*LABELS, *IMAGES, *SOURCES), key=lambda one: PAPERS.index(one.paper.name)))
+NOTEBOOK = "https://github.com/Manishpandey-0/Adversarial-reconstruction-attack-on-FL-using-LOKI"
+TEN_CLIENTS: dict[str, Any] = {
+    "clients": 10, "batch_size": 8, "batches": 8, "defense": [{"use": "secure-aggregation", "binds_model": False}],
+}  # fmt: skip
+"""The federation of the notebook: ten clients, each with 64 images in eight local steps; masks as in the protocol's
+paper, for clients are sent different models."""
+PRIOR = Published(value=0.01, where="abstract of LOKI: prior work, less than 1% of the images", source=LOKI.link)
+
+
+def collected(
+    name: str, server: str, published: Published, otherwise: str, network: str = "", **options: Any
+) -> Setting:
+    """A row of a server that plants something, in that federation."""
+    return Setting(
+        name=name,
+        paper=LOKI,
+        case=Case(attack=f"{server}-readout", task="cifar10-convnet", examples=640, draws=10),
+        figure="collected",
+        published=published,
+        network=network,
+        otherwise=otherwise,
+        federation={**TEN_CLIENTS, "server": [{"use": server, **options}]},
+    )
+
+
+PLANTED = (
+    collected(
+        "loki-cifar", "loki",
+        Published(value=0.875, where="notebook with the paper's code, one run on CIFAR-10", source=NOTEBOOK),
+        "three convolutions behind the module, the notebook's ResNet-50; the notebook counts images that are alone in "
+        "a bin (41.1 dB in the mean), here those at 40 dB or more; bins by 256 public images; each client has a mark",
+        sets=10, bins=256,
+    ),
+    collected(
+        "imprint-cifar-256", "imprint", PRIOR, "as many rows as LOKI's", bins=256,
+        network="ten clients instead of 100, which the figure is of",
+    ),
+    collected(
+        "imprint-cifar-2560", "imprint", PRIOR, "as many weights as LOKI's rows have, ten times as many rows",
+        bins=2560, network="ten clients instead of 100, which the figure is of",
+    ),
+)  # fmt: skip
+"""What malicious servers collect through a sum."""
+
+PAPERS = tuple(dict.fromkeys(one.paper.name for one in (*LABELS, *IMAGES, *SOURCES, *PLANTED)))
+SETTINGS = tuple(sorted((*LABELS, *IMAGES, *SOURCES, *PLANTED), key=lambda one: PAPERS.index(one.paper.name)))
 """Every row of the page, in its order: those of a paper stand together."""

@@ -83,10 +83,10 @@ def read_bins(observation: Observation, layer: ImprintLayer) -> Bins:
         error = (error.square() + torch.cat([error[1:], error[:1] * 0]).square()).sqrt()
     upper = torch.cat([thresholds[1:], torch.full_like(thresholds[:1], torch.inf)])
     direction = layer.direction(observation.before)
-    return _loud(weight, bias, error, thresholds, upper, direction, front)
+    return loud_bins(weight, bias, error, thresholds, upper, direction, front)
 
 
-def _loud(
+def loud_bins(
     weight: Float64[Tensor, "rows pixels"],
     bias: Float64[Tensor, " rows"],
     error: Float64[Tensor, " rows"],

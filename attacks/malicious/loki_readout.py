@@ -1,0 +1,121 @@
+"""Readout of kernel sets: images that were alone in a bin of their client's block, out of any sum."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor
+
+from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Kind, Reconstruction
+from fedleak.errors import NotApplicable
+from fedleak.gradients.kernel_sets import KernelSets, kernel_sets
+from fedleak.statistics.singletons import expected_share
+
+from ..parts.applicability import require_gradient
+from ..parts.imprint.bins import Bins, loud_bins
+from ..parts.linear_layers.first_layer import FirstLayer
+from ..parts.linear_layers.neurons import AGREEMENT, agreeing
+from ..parts.linear_layers.pixelwise import pixelwise
+
+LOKI = "loki"
+
+
+@attacks.register("loki-readout")
+@dataclass(frozen=True, kw_only=True)
+class LokiReadout(Attack):
+    """Reads kernel sets block by block: a row's weights of a block have the gradient of that block's client alone.
+
+    The quotient of the gradient for the pixels and for the block's mark is the image of a bin that holds one. Kept are
+    quotients within the range of pixels that lie in the bin they came from; equal ones of a client count once. Of the
+    others the mean public image is guessed, so that shares are of all images.
+    """
+
+    paper: ClassVar = "https://arxiv.org/abs/2303.12233"
+    cites: ClassVar = "zhao2024loki"
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset({LOKI})
+
+    def adapts_to(self, chain: Chain) -> bool:
+        return chain.protocol is not None
+
+    @property
+    def targets(self) -> frozenset[Kind]:
+        return frozenset({"inputs"})
+
+    def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
+        planted = _planted_in(observation)
+        require_gradient(observation)
+        clients, examples = len(observation.cohort), observation.examples()
+        blocks = range(min(clients, planted.sets))
+        each = -(-examples // len(blocks))
+        found = [_images(observation, planted, block)[:each] for block in blocks]
+        images = torch.cat(found)[:examples]
+        if not len(images):
+            raise NotApplicable("no bin of the planted layer holds anything that could be an image")
+        space, public = observation.task.space, observation.auxiliary
+        rows = len(planted.layer.rows(observation.before))
+        expected = examples * expected_share(each, rows)
+        return Reconstruction(
+            inputs=space.clamped(images).float().reshape(-1, *space.shape),
+            fallback=torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0),
+            note=f"{len(images)} of {examples} examples read from {rows} bins of each of {len(blocks)} blocks, where "
+            f"{expected:.3g} are expected to be alone; by block: {', '.join(str(len(one)) for one in found)}",
+        )
+
+
+def _planted_in(observation: Observation) -> KernelSets:
+    """The module that the server planted; raises `NotApplicable` where there is none."""
+    if not any(one.name == LOKI for one in observation.manipulations):
+        raise NotApplicable(
+            "the server planted no kernel sets: this attack reads what the manipulation 'loki' has made"
+        )
+    if observation.masked:
+        raise NotApplicable("the update is masked, so its entries are random: a readout needs the sum")
+    planted = kernel_sets(observation.task.network)
+    if planted is None:
+        raise NotApplicable("no planted module is left in the network")
+    return planted
+
+
+def _images(observation: Observation, planted: KernelSets, block: int) -> Tensor:
+    """The distinct images of a block, the loudest first."""
+    bins = _bins(observation, planted, block)
+    bins = bins[bins.plausible(observation.task.space.bounds)]
+    near = AGREEMENT * observation.task.space.extent
+    groups = agreeing(bins.images, torch.zeros(len(bins), dtype=torch.float64), near)
+    return bins.images[[group[0] for group in groups]]
+
+
+def _bins(observation: Observation, planted: KernelSets, block: int) -> Bins:
+    """As of an imprint that one client alone was sent; all blocks have the same rows."""
+    layer, weights = planted.layer, observation.before
+    front = pixelwise(observation, FirstLayer(weight=f"{planted.inside}kernels.weight", bias="", behind=""))
+    rows, _ = planted.block(layer.rows(weights), block)
+    direction = torch.nn.functional.normalize(rows.sum(0), dim=0)
+    slopes = planted.factor(weights) * rows @ direction
+    lower, order = (-weights.parameters[layer.bias].double() / slopes).sort()
+    gains = layer.gains(weights)[order]
+    gradient = observation.gradient()[layer.weight].double()
+    pixels, marks = planted.block(gradient, block)
+    pixels, marks = pixels[order] / gains[:, None], marks[order] / gains
+    return loud_bins(
+        weight=pixels,
+        bias=marks,
+        error=_noise(observation, gradient) / gains.abs() + torch.finfo(torch.float32).eps * marks.abs(),
+        lower=lower,
+        upper=torch.cat([lower[1:], lower.new_full((1,), torch.inf)]),
+        direction=direction,
+        front=front,
+    )
+
+
+def _noise(observation: Observation, gradient: Tensor) -> float:
+    """Standard deviation of what defenses add to an entry of the mean gradient."""
+    noise = observation.defense.noise_variance(observation.training) / len(observation.cohort)
+    update = observation.update.vector().double()
+    return float(noise**0.5 * gradient.norm() / update.norm().clamp_min(1e-300)) if noise else 0.0
