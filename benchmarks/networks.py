@@ -114,7 +114,7 @@ NETWORKS: dict[str, type[Model]] = {
     "fcn3": Perceptron,
     "fcn4": FCN4,
     "six-layers": SixLayers,
-    "lenet5": LeNet5,
+    "ilrg-lenet5": LeNet5,
     "bn-lenet5": BatchNormLeNet5,
     "resnet20x4": ResNet20x4,
     "two-convolutions": MNISTConvNet,
