@@ -39,13 +39,16 @@ class TrapWeights(Manipulation):
     takes: ClassVar = (
         "a first linear layer with a ReLU behind it that sees all of an example, and public examples like the clients'"
     )
-    uses_public: ClassVar = True
     sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     """Standard deviation of the normal distribution that weights are drawn from."""
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """How much larger positive weights are than negative ones, below 1; None: as public examples say."""
     spread: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 32.0
     """With `scale = None`, how far neurons differ in how often they fire."""
+
+    @property
+    def uses_public(self) -> bool:  # type: ignore[override]
+        return self.scale is None
 
     def require(self, terms: ServerTerms) -> None:
         pass_through(terms.task, Weights.of(terms.task.network))
