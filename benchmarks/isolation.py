@@ -36,7 +36,8 @@ def main(seed: int = 5, fish: int = 5, most: int = 64) -> None:
     for clients in (8, 64):
         if clients <= most:
             typer.echo(_isolated(clients, seed))
-    figures, tried = [], seed
+    figures: list[tuple[float, float]] = []
+    tried = seed
     while len(figures) < fish:
         found = _fished(tried)
         figures += [] if found is None else [found]
@@ -46,7 +47,8 @@ def main(seed: int = 5, fish: int = 5, most: int = 64) -> None:
 
 
 def _isolated(clients: int, seed: int) -> str:
-    single, figures, errors = capture(TASK, seed=seed, clients=clients), [], []
+    single = capture(TASK, seed=seed, clients=clients)
+    figures, errors = [], []
     for victim in range(VICTIMS):
         does = [{"use": "inconsistency", "victim": victim}]
         seen = capture(TASK, defense=UNBOUND, server=does, seed=seed, clients=clients)[-1].observation

@@ -32,7 +32,7 @@ class Fishing(Manipulation):
 
     `form = "feature"` singles out among examples of one class: the target's logit goes down steeply with one feature,
     `feat_mult (t - f)`, so that those with a feature above the threshold t have a gradient. It stands where public
-    examples say that one in a batch is above. Examples of other classes then have one wherever it is below, so it
+    examples say that one in a client's batch is above. Examples of other classes then have one wherever it is below, so it
     is for clients whose examples are all of the target's class. The paper finds t by asking again; here it is asked
     once.
     """
@@ -52,6 +52,10 @@ class Fishing(Manipulation):
     """Of a class: the bias of all other classes, which must be above any score of the target."""
     feat_mult: Rate = 300.0
     """Of a feature: how steeply the target's logit goes with it."""
+
+    @property
+    def uses_public(self) -> bool:  # type: ignore[override]  # one form of two does
+        return self.form == "feature"
 
     def require(self, terms: ServerTerms) -> None:
         task = terms.task
@@ -96,8 +100,7 @@ class Fishing(Manipulation):
         own = at.public.inputs[at.public.labels == self.target_class]
         features = features_of(at.task, at.weights, head, own if len(own) >= FEWEST else at.public.inputs)
         chosen = int(features.std(0).argmax())
-        batch = len(at.cohort) * at.federation.batch_size
-        threshold = float(features[:, chosen].quantile(1 - 1 / batch))
+        threshold = float(features[:, chosen].quantile(1 - 1 / at.federation.batch_size))
         rows, level = torch.zeros_like(weight), torch.zeros_like(bias)
         rows[self.target_class, chosen] = -self.feat_mult
         level[self.target_class] = self.feat_mult * threshold

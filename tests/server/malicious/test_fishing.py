@@ -81,6 +81,12 @@ def test_of_one_class_those_above_the_threshold_of_a_feature_have_a_gradient():
         assert bool(gradient["1.weight"].any()) == bool(above[place])
 
 
+def test_public_examples_are_asked_for_by_the_form_that_needs_them():
+    feature, whole = (manipulations.build("fishing", {"form": form}) for form in ("feature", "class"))
+    assert feature.uses_public
+    assert not whole.uses_public
+
+
 def vars_of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     return batch.inputs, batch.labels
 
