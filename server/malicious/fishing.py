@@ -32,7 +32,7 @@ class Fishing(Manipulation):
 
     `form = "feature"` singles out among examples of one class: the target's logit goes down steeply with one feature,
     `feat_mult (t - f)`, so that those with a feature above the threshold t have a gradient. It stands where public
-    examples say that one in a client's batch is above. Examples of other classes then have one wherever it is below, so it
+    examples say that one in a client's batch is above. Examples of other classes have one wherever it is below, so it
     is for clients whose examples are all of the target's class. The paper finds t by asking again; here it is asked
     once.
     """

@@ -28,7 +28,7 @@ def a_batch(task: Task, labels: list[int], seed: int = 0) -> Batch:
 
 def crafted(task: Task, public: Batch | None = None, **options: object):
     server = manipulations.build("fishing", {"target_class": TARGET, **options})
-    settings = FederationSettings(clients=2, batch_size=4)
+    settings = FederationSettings(clients=2, batch_size=8)
     at = Crafting(
         task=task, weights=weights_of(task.network), round=1, client=0, cohort=(0, 1), federation=settings,
         public=public,
