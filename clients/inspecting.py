@@ -4,6 +4,7 @@ The model of the last round that raised no alarm lies in the client's own state,
 One that was refused is not kept: sent once more, it would be no change.
 """
 
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.received import Alarm, Received
+from fedleak.defenses.parts.model_check import ModelCheck
 from fedleak.errors import ModelRefused
 from fedleak.federation import wire
 from fedleak.learning.weights import NamedTensors, Weights
@@ -21,6 +23,7 @@ from fedleak.randomness import one_thread, seed_of, seeded
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights
 from fedleak.vault.alarms import RaisedAlarm, deposit_alarms
+from fedleak.vault.model_figures import ModelFigures, deposit_figures
 
 from .client import Client
 from .consistency import digests_of
@@ -37,8 +40,17 @@ def inspect(client: Client, content: RecordDict, context: Context) -> None:
     if not checks or client.pretraining:
         return
     received = _received(client, content, _earlier(client, context))
+    figures: list[ModelFigures] = []
+    alarms: list[Alarm] = []
     with seeded(*client.seed_key, "inspection"), one_thread():
-        alarms = [alarm for check in checks if (alarm := check.inspect(received)) is not None]
+        for check in checks:
+            alarm = (
+                _measured(client, check, received, figures)
+                if isinstance(check, ModelCheck)
+                else check.inspect(received)
+            )
+            alarms += [] if alarm is None else [alarm]
+    deposit_figures(Path(client.plan.vault), figures)
     deposit_alarms(Path(client.plan.vault), [_raised(client, alarm) for alarm in alarms])
     if not alarms:
         _keep(client, received.weights, context)
@@ -74,6 +86,20 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
 def _fresh(task: TaskSettings, seed: int, chain: Chain, ships: tuple[Manipulation, ...]) -> Weights:
     """An initialization by the client's own draws, of the network in the app that it runs, whoever ships that."""
     return initial_weights(task, seed_of(seed, "inspection"), chain, server=ships)
+
+
+def _measured(client: Client, check: ModelCheck, received: Received, figures: list[ModelFigures]) -> Alarm | None:
+    """What a check says of a model; all that it measures, whatever its thresholds make of it, is added to `figures`."""
+    started = time.perf_counter()
+    found = check.findings(received)
+    seconds = time.perf_counter() - started
+    statistics = {name: one.value for name, one in found.items()}
+    figures.append(
+        ModelFigures(
+            client=client.partition, round=client.round, defense=check.name, statistics=statistics, seconds=seconds
+        )
+    )
+    return check.alarm(found)
 
 
 def _raised(client: Client, alarm: Alarm) -> RaisedAlarm:

@@ -10,7 +10,7 @@ from fedleak.campaign import tensorboard
 from fedleak.campaign.cell import Cell, Section
 from fedleak.campaign.events import Errors, Events, ProgressTracker
 from fedleak.campaign.federation_job import Federated, Federation, order_of
-from fedleak.campaign.federation_rows import federation_rows, good_for, tested_releases
+from fedleak.campaign.federation_rows import check_rows, federation_rows, good_for, tested_releases
 from fedleak.campaign.ledger import Ledger
 from fedleak.campaign.plan import (
     UNTUNED,
@@ -168,7 +168,8 @@ class Bookkeeping:
         self.progress.total += sum(cells_on) - expected_cells(self.campaign, point, defense, federation.records, choice)
         left_models = tested_releases(self.folder, point, defense, federated, self.log.broke)
         clean = good_for(self.folder, point.untampered, defense, twin, self.log.broke)
-        self.ledger.federated(section, federation_rows(point, defense.name, federated, left_models, clean))
+        rows = federation_rows(point, defense.name, federated, left_models, clean)
+        self.ledger.federated(section, rows, check_rows(point, defense.name, federated))
         left: list[Cell] = []
         for message in messages:
             if message not in federated.messages:

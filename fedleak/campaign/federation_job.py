@@ -28,6 +28,7 @@ from fedleak.statistics.group import SENDERS, sender_of
 from fedleak.vault.alarms import RaisedAlarm, raised_alarms
 from fedleak.vault.batches import stem_of
 from fedleak.vault.columns import columns_stem
+from fedleak.vault.model_figures import ModelFigures, measured_figures
 from fedleak.vault.secrets import SECRET
 from fedleak.vault.shares import SHARES, hidden_files, shares_in
 
@@ -85,6 +86,7 @@ class Federated:
     evaluation: Evaluation
     costs: Mapping[int, Cost] = field(default_factory=dict)
     """By round."""
+    figures: tuple[ModelFigures, ...] = ()
     alarms: tuple[RaisedAlarm, ...] = ()
     """What clients' checks saw, by round, then client."""
     reused: bool = False
@@ -240,5 +242,6 @@ def _federated(federation: Federation, facts: dict[str, object], *, reused: bool
         evaluation={int(round): values for round, values in plain["evaluation"].items()},
         costs={int(round): Cost(**values) for round, values in plain["costs"].items()},
         alarms=tuple(raised_alarms(federation.vault)),
+        figures=tuple(measured_figures(federation.vault)),
         reused=reused,
     )

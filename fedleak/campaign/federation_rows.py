@@ -7,6 +7,7 @@ from dataclasses import asdict
 from fedleak.accounting.mechanism import cohort_of
 from fedleak.campaign.federation_job import Federated
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulated import built
 from fedleak.errors import ModelRefused
 from fedleak.evaluation.released import tested
 from fedleak.experiment.campaign import Point
@@ -14,6 +15,7 @@ from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import NamedDefense
 from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
 from fedleak.recording.files import read_recording
+from fedleak.results.check_row import CheckRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.schema import MODEL
 from fedleak.results.seen import Seen, seen_text
@@ -55,6 +57,32 @@ def federation_rows(
             seconds=federated.seconds,
         )
         for round in range(1, _last_round(point, federated.evaluation) + 1)
+    ]
+
+
+def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRow]:
+    """What clients' checks measured, a row for each figure."""
+    experiment, server = point.experiment, point.experiment.server
+    does = built(server.chain)
+    return [
+        CheckRow(
+            task=experiment.task.label,
+            defense=defense,
+            server=server.name,
+            seed=experiment.seed,
+            split=point.split,
+            round=one.round,
+            client=one.client,
+            crafted=one.round >= server.begins and any(each.crafts_for(one.client) for each in does),
+            check=one.defense,
+            statistic=statistic,
+            value=value,
+            seconds=one.seconds,
+            federation=point.federation,
+            setting=point.setting,
+        )
+        for one in federated.figures
+        for statistic, value in one.statistics.items()
     ]
 
 

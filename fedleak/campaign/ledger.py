@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from fedleak.campaign.cell import Cell, Section
+from fedleak.results.check_row import CheckRow, write_checks
 from fedleak.results.federation_row import FederationRow, write_federations
 from fedleak.results.row import Row, write_results
 from fedleak.results.tables import write_parquet
@@ -24,6 +25,7 @@ class Ledger:
         self._folder = folder
         self._sections: dict[Section, dict[tuple[object, ...], tuple[Row, ...]]] = {key: {} for key in sections}
         self._federations: dict[Section, list[FederationRow]] = {key: [] for key in sections}
+        self._checks: dict[Section, list[CheckRow]] = {key: [] for key in sections}
         self._open: dict[tuple[object, ...], Cell] = {}
         self._next_writing = 0.0
         self._complete = False
@@ -33,9 +35,9 @@ class Ledger:
         self._complete = True
         self.write()
 
-    def federated(self, section: Section, rows: list[FederationRow]) -> None:
-        """Enters what a federation was good for."""
-        self._federations[section] = rows
+    def federated(self, section: Section, rows: list[FederationRow], checks: list[CheckRow]) -> None:
+        """Enters what a federation was good for, and what its clients' checks measured."""
+        self._federations[section], self._checks[section] = rows, checks
 
     def expect(self, cell: Cell) -> None:
         """Keeps the next place for a cell."""
@@ -81,6 +83,9 @@ class Ledger:
         self.gather()
         self.write()
         write_federations(self._folder.federations, (row for rows in self._federations.values() for row in rows))
+        checks = [row for rows in self._checks.values() for row in rows]
+        if checks or self._folder.checks.exists():
+            write_checks(self._folder.checks, checks)
         write_parquet(self._folder.parquet, list(self.rows()))
 
     def _enter(self, cell: Cell, rows: tuple[Row, ...]) -> None:

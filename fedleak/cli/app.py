@@ -31,6 +31,7 @@ COMMANDS = {
     "demo": True,
     "run": True,
     "compare": True,
+    "detect": True,
     "advise": True,
     "attack": True,
     "serve": True,

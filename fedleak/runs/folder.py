@@ -69,6 +69,11 @@ class RunFolder:
         return self.root / "federations.jsonl"
 
     @property
+    def checks(self) -> Path:
+        """One row for each figure that a client's check measured of a model; not there where there were no checks."""
+        return self.root / "checks.jsonl"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

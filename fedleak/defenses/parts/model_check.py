@@ -58,7 +58,10 @@ class ModelCheck(Defense):
         return {name: found.value for name, found in self.findings(received).items()}
 
     def inspect(self, received: Received) -> Alarm | None:
-        found = self.findings(received)
+        return self.alarm(self.findings(received))
+
+    def alarm(self, found: Mapping[str, Finding]) -> Alarm | None:
+        """What is above its threshold of the figures of a model; None: nothing."""
         for name, threshold in self.thresholds.items():
             if name in found and found[name].value > threshold:
                 return Alarm(

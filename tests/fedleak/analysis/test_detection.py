@@ -1,0 +1,109 @@
+"""Detection: thresholds of other seeds, crafted models beside honest ones of the same seed."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from fedleak.analysis.detection import ANY, detected, false_alarms, seconds_of
+from fedleak.errors import ConfigError
+from fedleak.results.check_row import CheckRow
+
+
+def row(seed: int, client: int, value: float, **changes: object) -> CheckRow:
+    server = str(changes.get("server", "honest"))
+    usual: dict[str, object] = {
+        "task": "t",
+        "defense": "watched",
+        "server": server,
+        "seed": seed,
+        "split": "test",
+        "round": 2,
+        "client": client,
+        "crafted": server != "honest",
+        "check": "weight-watch",
+        "statistic": "change",
+        "value": value,
+        "seconds": 0.5,
+        "federation": f"server={server} seed={seed}",
+        "setting": {"server": server, "batch": 8},
+    }
+    return CheckRow(**{**usual, **changes})  # type: ignore[arg-type]
+
+
+def honest(seeds: int = 3, clients: int = 60, **changes: object) -> Iterator[CheckRow]:
+    draw = random.Random(0)
+    for seed in range(seeds):
+        for client in range(clients):
+            yield row(seed, client, draw.random(), **changes)
+
+
+def crafted(values: list[float], **changes: object) -> Iterator[CheckRow]:
+    for seed in range(3):
+        for client, value in enumerate(values):
+            yield row(seed, 500 + client, value, server="imprint", **changes)
+
+
+def test_models_beyond_all_honest_ones_are_all_found() -> None:
+    (found,) = detected([*honest(), *crafted([2.0, 3.0])])
+    assert (found.server, found.phase, found.statistic, found.models) == ("imprint", "later rounds", "change", 6)
+    assert found.auc.mean == 1.0
+    assert found.found.mean == 1.0
+
+
+def test_models_like_honest_ones_are_found_as_often_as_there_are_false_alarms() -> None:
+    draw = random.Random(1)
+    (found,) = detected([*honest(clients=200), *crafted([draw.random() for _ in range(400)])])
+    assert found.auc.mean == pytest.approx(0.5, abs=0.06)
+    assert found.found.mean < 0.05
+
+
+def test_models_below_the_usual_ones_are_not_found() -> None:
+    (found,) = detected([*honest(), *crafted([-1.0])])
+    assert found.auc.mean < 0.02
+    assert found.found.mean == 0.0
+
+
+def test_several_figures_are_also_judged_together_by_the_rarest() -> None:
+    others = [*honest(statistic="alike"), *crafted([0.5, 9.0], statistic="alike")]
+    found = {one.statistic: one for one in detected([*honest(), *crafted([9.0, 0.5]), *others])}
+    assert found["change"].found.mean == found["alike"].found.mean == 0.5
+    assert found[ANY].found.mean == 1.0
+
+
+def test_the_first_round_is_judged_apart() -> None:
+    early = [*honest(round=1, statistic="scale"), *crafted([9.0], round=1, statistic="scale")]
+    phases = {one.phase: one.statistic for one in detected([*honest(), *crafted([9.0]), *early])}
+    assert phases == {"first round": "scale", "later rounds": "change"}
+
+
+def test_clients_that_were_sent_what_is_honest_have_nothing_to_see() -> None:
+    spared = [row(seed, 7, 0.0, server="imprint", crafted=False) for seed in range(3)]
+    (found,) = detected([*honest(), *crafted([9.0]), *spared])
+    assert found.models == 3
+
+
+def test_too_few_honest_models_are_refused_in_a_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"takes 100 honest models of other seeds in the later rounds.*are 80"):
+        detected([*honest(clients=40), *crafted([9.0])])
+    assert detected([*honest(clients=40), *crafted([9.0])], rate=0.02)
+
+
+def test_false_alarms_are_told_by_kind_of_training() -> None:
+    kind = {"setting": {"server": "honest", "batch": 1}, "federation": "batch=1"}
+    rates = {
+        one.where: one for one in false_alarms([*honest(clients=200), *(row(s, 0, 9.0, **kind) for s in range(3))])
+    }
+    assert rates["batch=8"].rate.mean < 0.03
+    assert rates["batch=8"].models == 600
+    assert rates["batch=1"].models == 3
+    assert rates["batch=1"].rate.mean == 1.0
+
+
+def test_tuning_seeds_do_not_count() -> None:
+    assert not detected([*honest(split="tuning"), *crafted([2.0], split="tuning")])
+
+
+def test_the_cost_is_the_median_over_models() -> None:
+    rows = [row(0, client, 1.0, seconds=seconds) for client, seconds in enumerate((0.1, 0.2, 9.0))]
+    assert seconds_of(rows) == {"weight-watch": 0.2}
