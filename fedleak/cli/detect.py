@@ -22,7 +22,7 @@ from fedleak.cli.options import (
     write_json,
 )
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
-from fedleak.experiment.detection import reporting
+from fedleak.experiment.detection import reporting, require_enough
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign, with_folder
 from fedleak.results.check_row import read_checks
@@ -46,6 +46,7 @@ def command(
     override, gpu = on_device(device)
     tree = with_folder(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
     campaign = parse_campaign(reporting(tree))
+    require_enough(campaign, rate)
     if plan:
         print_plan(campaign, form)
         return

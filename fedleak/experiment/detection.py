@@ -4,6 +4,7 @@ import copy
 
 from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
+from fedleak.experiment.campaign import Campaign
 from fedleak.settings.base import Table
 from fedleak.settings.server import ROWS
 
@@ -33,6 +34,28 @@ def reporting(tree: Table) -> Table:
     for check in checks:
         check["on_alarm"] = "report"
     return tree
+
+
+def require_enough(campaign: Campaign, rate: float) -> None:
+    """Raises `ConfigError` where thresholds at a rate of false alarms take more honest models than there will be.
+
+    Each seed's thresholds are set on models of the others, in the first round apart from later ones.
+    """
+    experiments = [point.experiment for point in campaign.points if point.split == "test"]
+    for one in (one for one in experiments if not one.server.honest):
+        needed = {"first round": one.server.begins == 1, "later rounds": one.federation.rounds > 1}
+        for phase in (phase for phase, there in needed.items() if there):
+            models = sum(
+                other.federation.clients * (1 if phase == "first round" else other.federation.rounds - 1)
+                for other in experiments
+                if other.server.honest and other.seed != one.seed and other.task == one.task
+            )
+            if models < round(1 / rate):
+                raise ConfigError(
+                    f"--false-alarms {rate:g}: a threshold takes {round(1 / rate)} honest models of other seeds, and "
+                    f"in the {phase} there are {models}; add seeds, rounds or clients to rows of an honest server, or "
+                    "raise the rate"
+                )
 
 
 def _is_check(table: Table) -> bool:
