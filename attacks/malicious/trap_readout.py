@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from jaxtyping import Bool, Float64, Int64
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
@@ -24,6 +26,8 @@ COMPUTED = 1e-5
 """What computing the gradient in single precision costs clients, relative to the gradient, at most."""
 COARSEST = 1e-2
 """A tolerance beyond which agreement proves nothing."""
+SURE = 2e-3
+"""Standard deviation of the error of values, in units of the range, that a proved example has at most: 54 dB."""
 FAR = 4.0
 """How many times its root mean square rounding may be."""
 
@@ -39,7 +43,10 @@ class TrapReadout(Attack):
     out of all other neurons, of which some are then left to one example. Where nothing explains its neuron, after
     several local steps or under noise say, those quotients are taken that agree with each other, then the loudest.
 
-    Where as many examples were found as were trained on, and give the layer's gradient again, that is a certificate.
+    Proved (`certified`) is an example that explains two neurons or more, without noise but rounding: a mixture would
+    have to be the same at both, and move both as one example does. Where as many were found as were trained on, and
+    give the layer's gradient again, that is a certificate of all. Of those that were not found the mean public example
+    is guessed, so that shares are of all.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2112.02918"
@@ -49,9 +56,14 @@ class TrapReadout(Attack):
     def reads(self) -> frozenset[str]:
         return frozenset({TRAP})
 
+    def adapts_to(self, chain: Chain) -> bool:
+        return chain.protocol is not None
+
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         if not any(one.name == TRAP for one in observation.manipulations):
             raise NotApplicable(f"the server sent no {TRAP}: choose a server that does")
+        if observation.masked:
+            raise NotApplicable("the update is masked, so its entries are random: a readout needs the sum")
         require_gradient(observation)
         layer, space = find_inner_layer(observation.task), observation.task.space
         front = Front(observation, layer)
@@ -83,9 +95,11 @@ class TrapReadout(Attack):
         return Reconstruction(
             inputs=found.inputs.float().reshape(-1, *space.shape),
             labels=found.labels,
+            fallback=_usual(observation),
             mismatch=float(found.weight.norm() / weight.norm()),
             certifiable=certifiable,
             certificate=certificate,
+            certified=(found.neurons > 1) & (found.blur < SURE * space.extent) & certifiable,
             note=_words(found.neurons, examples),
         )
 
@@ -102,7 +116,14 @@ class TrapReadout(Attack):
         if not len(found.inputs):
             raise NotApplicable(f"none of {len(bias)} neurons has a quotient that could be an example")
         inputs = space.clamped(found.inputs).float().reshape(-1, *space.shape)
-        return Reconstruction(inputs=inputs, mismatch=found.mismatch**0.5, note=found.note)
+        usual = _usual(observation)
+        return Reconstruction(inputs=inputs, fallback=usual, mismatch=found.mismatch**0.5, note=found.note)
+
+
+def _usual(observation: Observation) -> Float[Tensor, "*shape"]:
+    """What is guessed of examples that nothing is known of."""
+    space, public = observation.task.space, observation.auxiliary
+    return torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0)
 
 
 def _differentiable(observation: Observation) -> bool:

@@ -79,6 +79,8 @@ class Exclusive:
     labels: Int64[Tensor, " found"]
     neurons: Int64[Tensor, " found"]
     """How many neurons were exclusive to each when it was found."""
+    blur: Float64[Tensor, " found"]
+    """Standard deviation of the error of its values, by the noise of these."""
     weight: Float64[Tensor, "neurons pixels"]
     bias: Float64[Tensor, " neurons"]
     """What is left of the sums over examples."""
@@ -90,6 +92,7 @@ class Exclusive:
             inputs=torch.cat([self.inputs, shown.inputs]),
             labels=torch.cat([self.labels, shown.labels]),
             neurons=torch.cat([self.neurons, shown.neurons]),
+            blur=torch.cat([self.blur, shown.blur]),
             weight=self.weight - moved.T @ shown.inputs,
             bias=self.bias - moved.sum(0),
         )
@@ -103,6 +106,8 @@ class Shown:
     labels: Int64[Tensor, " shown"]
     neurons: Int64[Tensor, " shown"]
     """How many neurons show each."""
+    blur: Float64[Tensor, " shown"]
+    """Standard deviation of the error of its values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +126,7 @@ class Search:
     def run(self, weight: Float64[Tensor, "neurons pixels"], bias: Float64[Tensor, " neurons"]) -> Exclusive:
         """All examples that exclusive neurons show, one taken out after the other."""
         none = torch.zeros(0, dtype=torch.long)
-        found = Exclusive(inputs=weight[:0], labels=none, neurons=none, weight=weight, bias=bias)
+        found = Exclusive(inputs=weight[:0], labels=none, neurons=none, blur=bias[:0], weight=weight, bias=bias)
         while len(found.inputs) < self.examples:
             report(len(found.inputs), self.examples)
             shown = self._shown(found)
@@ -156,6 +161,7 @@ class Search:
             inputs=torch.cat(rows).clamp(low, high),
             labels=torch.stack([labels[group[0]] for group in groups]),
             neurons=torch.tensor([len(group) for group in groups]),
+            blur=torch.stack([self.noise / found.bias[loud[group]].norm() for group in groups]),
         )
 
     def _known(self, inputs: Float64[Tensor, "shown pixels"], found: Exclusive) -> Bool[Tensor, " shown"]:

@@ -78,6 +78,7 @@ def test_all_examples_of_a_sum_come_back_with_their_labels_and_that_is_certified
     assert len(guess.inputs) == len(truth)
     assert guess.certifiable
     assert guess.certificate is not None
+    assert guess.certified.double().mean() > 0.7
     assert guess.mismatch < 1e-2
 
 
@@ -102,6 +103,25 @@ def test_a_sum_over_one_example_too_many_is_not_certified() -> None:
     assert guess.certificate is None
 
 
+@pytest.mark.parametrize("options", [{}, {"scale": 0.7}, {"spread": 1.0}, {"spread": 300.0}])
+def test_what_is_proved_is_right(options: dict[str, Any]) -> None:
+    proved = 0
+    for seed in range(10):
+        observation, truth = trapped(clients=6, options=options, seed=seed)
+        guess = read(observation)
+        apart = torch.cdist(guess.inputs[guess.certified].flatten(1), truth.inputs.flatten(1)).amin(1) / 6
+        assert (apart < 1e-2).all()  # 40 dB
+        proved += len(apart)
+    assert proved > 10
+
+
+def test_of_those_that_are_not_found_the_mean_public_example_is_guessed() -> None:
+    observation, _ = trapped(clients=8, options={"scale": 0.6})
+    assert torch.equal(read(observation).fallback, torch.full((1, 6, 6), 0.5))
+    public = images(5, "auxiliary")
+    assert torch.equal(read(observation.with_auxiliary(public)).fallback, public.inputs.mean(0))
+
+
 def test_after_several_steps_what_neurons_agree_on_comes_back_without_labels() -> None:
     observation, truth = trapped(clients=2, batch=1, batches=2)
     guess = read(observation)
@@ -116,12 +136,14 @@ def test_noise_leaves_nothing_to_certify() -> None:
     guess = read(observation)
     assert not guess.certifiable
     assert guess.certificate is None
+    assert guess.certified is None or not guess.certified.any()
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
         (lambda one: replace(one, manipulations=()), "the server sent no trap-weights"),
+        (lambda one: replace(one, masked=True), "the update is masked"),
         (lambda one: replace(one, update=one.update.with_vector(0 * one.update.vector())), "zero"),
     ],
 )
