@@ -48,6 +48,10 @@ class WeightWatch(ModelCheck):
     `alike`, the share of pairs of its rows that are nearly parallel; `scale`, how many powers of two its norm is from
     an initialization's; `dead`, the share of a ReLU layer's units that no example of the client switches on; `alone`,
     the share that exactly one does. The first round has no `change`, and batches below 8 no `alone`.
+
+    By default no figure is above its threshold in 832 rounds of a client on which these were set: three tasks under
+    plain averaging from fresh weights, batches of 1 to 64, even and skewed shares, up to 100 local steps at a rate of
+    .1. That stands for a rate of false alarms below 1% there, and for nothing under adaptive server optimizers.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2506.20651"
@@ -59,7 +63,7 @@ class WeightWatch(ModelCheck):
     alike: Share = 0.05
     scale: Amount = 3.0
     dead: Share = 0.98
-    alone: Share = 0.5
+    alone: Share = 0.35
 
     def __post_init__(self) -> None:
         if not self.looks_at:
