@@ -16,6 +16,7 @@ from fedleak.gate.judge import judge
 from fedleak.gate.measure import Crashes, Measured, failed_messages
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.policy import Policy
+from fedleak.gate.refusals import nothing_left
 from fedleak.gate.sentences import reasons_text
 from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
@@ -114,6 +115,8 @@ def _failed_messages(measured: Measured) -> tuple[str, ...]:
 def _nothing_measured(run: FinishedRun) -> list[str]:
     """A sentence where no attack that looks at an update has a figure."""
     if any(math.isfinite(row.value) for row in run.rows if row.split == "test" and row.algorithm not in BASELINES):
+        return []
+    if run.rows and nothing_left([row for row in run.rows if row.split == "test"], run.federations):
         return []
     reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
     why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BASELINES)} attacked"

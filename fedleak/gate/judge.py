@@ -17,7 +17,8 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
     """The verdict on one rule. A rule that found no figure fails: nothing was shown.
 
     A group without a figure is left out where another attack got one from the same messages: a guess that came to
-    nothing is no safety, but neither is it a leak. Where an attack crashed, nobody knows.
+    nothing is no safety, but neither is it a leak. Where an attack crashed, nobody knows. Where clients refused what a
+    server that cheats sent there was nothing to attack, and the rule is kept.
     """
     measurements = measure(rule.assertion.figure, measured)
     selected = _select(rule.assertion, measurements)
@@ -39,7 +40,8 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
 
 
 def _is_judged(measurement: Measurement) -> bool:
-    return bool(measurement.problem) or not math.isnan(measurement.value)
+    """Whether there is a figure, or something else to say of what the rule is about."""
+    return bool(measurement.problem or measurement.refused) or not math.isnan(measurement.value)
 
 
 def _unseen(measurement: Measurement) -> Finding:
@@ -49,7 +51,8 @@ def _unseen(measurement: Measurement) -> Finding:
 
 def _finding(rule: Rule, measurement: Measurement, decide_by: DecideBy) -> Finding:
     if math.isnan(measurement.value):
-        return Finding(measurement=measurement, bound=math.nan, problem=measurement.problem)
+        kept = () if measurement.problem else (measurement.refused,)
+        return Finding(measurement=measurement, bound=math.nan, problem=measurement.problem, notes=kept)
     bound = rule.assertion.bound.value(measurement.baselines)
     problems = (_problem(rule, measurement, bound, decide_by), measurement.problem)
     return Finding(
@@ -138,7 +141,10 @@ def _notes_of_rule(findings: Sequence[Finding], left_out: Sequence[Measurement])
             f"{counted(len(left_out), 'group')} without a figure left out, for another attack on the same messages "
             f"has one; first: {first.group} ({reasons_text(first.failures.items())})"
         )
-    gaps = [one.measurement for one in findings if one.measurement.gap]
+    refused = [one.measurement for one in findings if one.measurement.refused]
+    if refused:
+        yield f"in {len(refused)} of {counted(len(findings), 'group')} {refused[0].refused}"
+    gaps = [one.measurement for one in findings if one.measurement.gap and not one.measurement.refused]
     if gaps:
         groups = f"{len(gaps)} of {counted(len(findings), 'group')}"
         yield f"figures are missing in {groups}, first {gaps[0].group}: {gaps[0].gap}"

@@ -11,6 +11,7 @@ from fedleak.analysis.guarantees import Proofs
 from fedleak.errors import RecordingError
 from fedleak.gate.figures import Evaluated, aggregated, always, measure_epsilons, measure_federations
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
+from fedleak.gate.refusals import nothing_left
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
@@ -135,6 +136,7 @@ def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Me
                     failures=dict(summary.failures),
                     applicable=bool(summary.messages) or all(row.applicable for row in rows),
                     problem=_crashes(rows, measured.crashed),
+                    refused="" if summary.messages else nothing_left(rows, measured.federations),
                     rows=rows,
                 )
             )

@@ -96,6 +96,8 @@ class Measurement:
     """False where there is no figure because the metric cannot judge such guesses, or such data."""
     problem: str = ""
     """Why the figure counts for nothing, whatever it is: a crash, an evaluation that came to nothing. A sentence."""
+    refused: str = ""
+    """Why there was nothing to attack, as a clause: clients refused what a server that cheats sent; else empty."""
     certifiable: int | None = None
     """Messages where the attack had a test that could have proved its guess; None where that is not the question."""
     rows: tuple[Row, ...] = ()

@@ -47,7 +47,8 @@ def finding_text(verdict: RuleVerdict, finding: Finding) -> str:
     """What was found in a group, as one sentence."""
     measurement = finding.measurement
     if math.isnan(measurement.value):
-        return f"{verdict.rule.assertion.figure} of {measurement.group}: {finding.problem}"
+        why = finding.problem or "; ".join(finding.notes)
+        return f"{verdict.rule.assertion.figure} of {measurement.group}: {why}"
     value = figure(measurement.value, measurement.unit, finding.bound)
     text = f"{verdict.rule.assertion.figure} of {measurement.group} is {value}"
     beside = "; ".join(part for part in (baselines_text(measurement), counts_text(measurement), *finding.notes) if part)

@@ -1,0 +1,38 @@
+"""A policy about a server: broken where its loot comes out of the sum, kept where clients refuse what it sends."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fedleak.cli.app import app
+from fedleak.experiment.grid import parse_campaign
+from fedleak.run import run
+
+TREE: dict[str, Any] = {
+    "name": "an imprint",
+    "task": "digits-mlp",
+    "metrics": ["psnr"],
+    "federation": {"clients": 3, "batch_size": 2},
+    "servers": [{"name": "imprint", "chain": [{"use": "imprint", "bins": 256}]}],
+    "attacks": [{"use": "imprint-readout"}, {"use": "prior"}],
+}
+SUM = {"use": "secure-aggregation"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("chain", "status"), [([SUM], 1), ([{"use": "weight-watch"}, SUM], 0)], ids=["sum", "watched"])
+def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
+    tmp_path: Path, chain: list[dict[str, Any]], status: int
+) -> None:
+    outcome = run(parse_campaign({**TREE, "defenses": [{"name": "summed", "chain": chain}]}), tmp_path / "run")
+    policy = tmp_path / "policy.toml"
+    policy.write_text("""rules = ['psnr.share(40) < .05 where server = "imprint" and sender = "aggregate"']\n""")
+    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy)])
+    assert result.exit_code == status, result.output
+    said = " ".join(result.output.split())
+    assert ("clients refused what the server sent, and nothing was left to attack" in said) == (status == 0)
+    report = outcome.folder.report.read_text(encoding="utf-8")
+    assert ("clients refused the model (3 refusals); seen by weight-watch from round 1 on" in report) == (status == 0)
+    assert ("exactly through the sum over 3 clients (imprint-readout)" in report) == (status == 1)
