@@ -6,7 +6,7 @@ of the same photos give.
 `inconsistency` and `isolated`: one photo a client, every victim of 8, and the first 8 of 64; mean PSNR beside that of
 the same attack on the client's own update, and how far at most the isolated update is from that. Then `fishing` and
 `fished`: 8 clients with 8 photos each whose classes differ from client to client, in rounds in which some class has one
-photo, which is fished for.
+photo, which is fished for; with `--class-mult 0.5` by a constant row of the last layer, as the paper's code has it.
 """
 
 import statistics
@@ -31,7 +31,7 @@ UNEVEN: dict[str, Any] = {
 }
 
 
-def main(seed: int = 5, fish: int = 5, most: int = 64) -> None:
+def main(seed: int = 5, fish: int = 5, most: int = 64, class_mult: float = 0.0) -> None:
     """Prints a line for each cohort of up to `most` clients, and one for each fish."""
     for clients in (8, 64):
         if clients <= most:
@@ -39,7 +39,7 @@ def main(seed: int = 5, fish: int = 5, most: int = 64) -> None:
     figures: list[tuple[float, float]] = []
     tried = seed
     while len(figures) < fish:
-        found = _fished(tried)
+        found = _fished(tried, {"class_mult": class_mult} if class_mult else {})
         figures += [] if found is None else [found]
         tried += 1
     if figures:
@@ -61,7 +61,7 @@ def _isolated(clients: int, seed: int) -> str:
     return f"{clients} clients, {VICTIMS} victims: {_means(figures)}, update off by {max(errors):.1e} at most"
 
 
-def _fished(seed: int) -> tuple[float, float] | None:
+def _fished(seed: int, options: dict[str, Any]) -> tuple[float, float] | None:
     """PSNR of the only photo of a class, fished for and from an update of its own; None where no class has one."""
     single = capture(TASK, seed=seed, **UNEVEN)
     labels = torch.cat([one.truth.labels for one in single])
@@ -69,7 +69,7 @@ def _fished(seed: int) -> tuple[float, float] | None:
     if not (counts == 1).any():
         return None
     target = int((counts == 1).nonzero()[0])
-    does = [{"use": "fishing", "target_class": target}]
+    does = [{"use": "fishing", "target_class": target, **options}]
     seen = capture(TASK, defense=UNBOUND, server=does, seed=seed, **UNEVEN)[-1]
     photo = Batch(torch.cat([one.truth.inputs for one in single])[labels == target], torch.tensor([target]))
     network = single[0].observation.task.network
