@@ -23,6 +23,7 @@ from fedleak.report.classes import Classes, classes_of, hidden_of
 from fedleak.report.cohort_size import CohortCurve, cohort_curves
 from fedleak.report.columns import HiddenColumns, hidden_columns
 from fedleak.report.convergence import Curves, curves
+from fedleak.report.detection import Detection, detection
 from fedleak.report.frontier import Frontier, frontiers
 from fedleak.report.holdings import Holdings, holdings
 from fedleak.report.layer_profile import Profile, layer_profile
@@ -82,6 +83,7 @@ class Page:
     secrets: SecretsFound | None
     watch: Watch | None
     alarms: tuple[Alarms, ...]
+    detection: Detection | None
     servers: tuple[ServerVerdict, ...]
     classes: Classes | None
     hidden_images: Classes | None
@@ -140,6 +142,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         secrets=secrets_found(run.folder, run.campaign, rows, summaries),
         watch=watch(run),
         alarms=tuple(alarms(analysis.federations)),
+        detection=detection(run.folder, rows),
         servers=tuple(server_verdicts(run.campaign, rows, analysis.federations, analysis.evidence.example)),
         classes=classes_of(run.folder, run.campaign),
         hidden_images=hidden_of(run.folder, run.campaign),

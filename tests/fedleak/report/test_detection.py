@@ -1,0 +1,66 @@
+"""Detection in the report: what is found of each server, false alarms, and curves."""
+
+import random
+from pathlib import Path
+
+from fedleak.report.detection import detection
+from fedleak.results.check_row import CheckRow, write_checks
+from fedleak.runs.folder import RunFolder
+
+
+def rows(seeds: int = 3, clients: int = 60) -> list[CheckRow]:
+    draw = random.Random(0)
+    return [
+        CheckRow(
+            task="t",
+            defense="watched",
+            server=server,
+            seed=seed,
+            split="test",
+            round=2,
+            client=client,
+            crafted=server != "honest",
+            check="weight-watch",
+            statistic=statistic,
+            value=draw.random() + (5.0 if server == "imprint" and statistic == "change" else 0.0),
+            seconds=0.004,
+            federation=f"server={server} seed={seed}",
+            setting={"server": server},
+        )
+        for server in ("honest", "imprint", "quiet")
+        for seed in range(seeds)
+        for client in range(clients)
+        for statistic in ("change", "alike")
+    ]
+
+
+def test_it_says_which_server_is_found_and_which_is_not(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_checks(folder.checks, rows())
+    found = detection(folder, [])
+    assert found is not None
+    assert "“imprint” is found by weight-watch (change) in 100% of later rounds" in found.sentence
+    assert "quiet" in found.sentence
+    assert {(one.server, one.statistic) for one in found.lines if one.whole} == {
+        ("imprint", "any of these"),
+        ("quiet", "any of these"),
+    }
+    (alarms,) = found.alarms
+    assert (alarms.models, alarms.cost) == (180, "4.00 ms")
+    assert {chart.title.partition(",")[0] for chart in found.charts} == {"imprint", "quiet"}
+
+
+def test_too_few_honest_models_are_a_sentence_and_no_table(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_checks(folder.checks, rows(clients=5))
+    found = detection(folder, [])
+    assert found is not None
+    assert "takes 100 honest models of other seeds" in found.sentence
+    assert not found.lines
+
+
+def test_there_is_no_section_without_a_server_to_tell_from_an_honest_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert detection(folder, []) is None
+    write_checks(folder.checks, [row for row in rows() if row.server == "honest"])
+    assert detection(folder, []) is None
