@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import planted
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
@@ -77,7 +78,7 @@ class ImprintReadout(Attack):
 
 def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
     """The layer that a server planted which does one of these things; raises `NotApplicable` where there is none."""
-    if not any(one.name in by for one in observation.manipulations):
+    if not any(one.name in by for one in planted(observation.manipulations)):
         raise NotApplicable(
             "the server planted nothing: this attack reads a layer that the manipulation 'imprint' has made"
         )
@@ -100,7 +101,7 @@ def _expected(observation: Observation, rows: int) -> float:
     Of a one-shot imprint there are as many as examples, and rows for some of them.
     """
     examples = observation.examples()
-    one_shot = any(one.options().get("form") == "one-shot" for one in observation.manipulations)
+    one_shot = any(one.options().get("form") == "one-shot" for one in planted(observation.manipulations))
     bins = max(rows, examples) if one_shot else rows
     return examples * rows / bins * expected_share(examples, bins)
 

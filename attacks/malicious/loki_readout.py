@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import planted as planted_by
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
@@ -70,7 +71,7 @@ class LokiReadout(Attack):
 
 def _planted_in(observation: Observation) -> KernelSets:
     """The module that the server planted; raises `NotApplicable` where there is none."""
-    if not any(one.name == LOKI for one in observation.manipulations):
+    if not any(one.name == LOKI for one in planted_by(observation.manipulations)):
         raise NotApplicable(
             "the server planted no kernel sets: this attack reads what the manipulation 'loki' has made"
         )

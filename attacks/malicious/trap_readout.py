@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulation import planted
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import NotApplicable
@@ -60,7 +61,7 @@ class TrapReadout(Attack):
         return chain.protocol is not None
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
-        if not any(one.name == TRAP for one in observation.manipulations):
+        if not any(one.name == TRAP for one in planted(observation.manipulations)):
             raise NotApplicable(f"the server sent no {TRAP}: choose a server that does")
         if observation.masked:
             raise NotApplicable("the update is masked, so its entries are random: a readout needs the sum")

@@ -20,6 +20,11 @@ TREE: dict[str, Any] = {
     "federation": {"clients": 4, "rounds": 2, "batch_size": 4},
     "servers": [
         {"name": "imprint", "chain": [{"use": "imprint", "bins": 256}], "begins": 2},
+        {
+            "name": "stealthy",
+            "chain": [{"use": "stealthy", "manipulation": {"use": "imprint", "bins": 256}}],
+            "begins": 2,
+        },
         {"name": "by-weights", "chain": [{"use": "imprint", "form": "weights", "bins": 64}], "begins": 2},
     ],
     "attacks": [{"use": "imprint-readout"}],
@@ -35,7 +40,7 @@ def test_images_come_back_from_the_sum_and_the_gate_says_so(tmp_path: Path) -> N
     outcome = run(parse_campaign(TREE), tmp_path / "run")
     assert outcome.problems == ()
     rows = {(row.server, row.round): row for row in outcome.rows if row.client == "aggregate"}
-    for server, least, bins in (("imprint", 11, 256), ("by-weights", 7, 64)):
+    for server, least, bins in (("imprint", 11, 256), ("stealthy", 11, 256), ("by-weights", 7, 64)):
         row = rows[server, 2]
         exact = sum(value >= EXACT for value in row.per_sample)
         assert len(row.per_sample) == 16
