@@ -37,7 +37,10 @@ def trapped(
     options: dict[str, Any] | None = None, **facts: Any,
 ) -> Trapped:  # fmt: skip
     """The mean of what clients send that were sent trap weights, and their examples."""
-    with seeded("trapped task", seed):
+    with seeded("trapped task", seed):  # layers that a module made when it was imported are drawn anew
+        for layer in layers:
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                layer.reset_parameters()
         task = Task("tiny", nn.Sequential(*layers), (1, 6, 6), 4)
     federation = FederationSettings(clients=clients, batch_size=batch, **facts)
     server = manipulations.build(TRAP, options or {})
