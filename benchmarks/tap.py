@@ -2,13 +2,15 @@
 
     python benchmarks/tap.py [repeats]
 
-Prints a row for each task. Seconds are of processor time, which other programs on the machine disturb less than the
-clock; all runs in this process, on one thread, in a folder in memory where the system has one (set TMPDIR for another).
+Prints a row for each task under an honest server, and under one that sends clients different models. Seconds are of
+processor time, which other programs on the machine disturb less than the clock; all runs in this process, on one
+thread, in a folder in memory where the system has one (set TMPDIR for another).
 `tap` is the median over the pairs of (tapped - writing) / untapped - 1, `inside` the median of the seconds that the tap
 itself takes, less writing, over untapped; the aim is 5%.
 """
 
 import gc
+import itertools
 import os
 import statistics
 import sys
@@ -59,7 +61,14 @@ class Stopwatch:
 writing, tapping = Stopwatch(), Stopwatch()
 
 
-def seconds(task: str, federation: dict[str, Any], tapped: bool) -> tuple[float, float, float]:
+SERVERS: dict[str, dict[str, Any]] = {
+    "honest": {},
+    "inconsistency": {"server": {"name": "inconsistency", "chain": [{"use": "inconsistency"}]}},
+}
+"""Beside the honest one the worst for a tap: clients are sent different models, each of which it has to read."""
+
+
+def seconds(task: str, case: dict[str, Any], tapped: bool) -> tuple[float, float, float]:
     """Of one federation: all its seconds, those of writing recordings, those of the tap (writing included)."""
     writing.seconds = tapping.seconds = 0.0
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
@@ -69,15 +78,15 @@ def seconds(task: str, federation: dict[str, Any], tapped: bool) -> tuple[float,
             "vault": f"{folder}/t",
             "records": ["updates"] if tapped else [],
         }
-        plan = parse_settings(FederationPlan, {**tree, "federation": federation})
+        plan = parse_settings(FederationPlan, {**tree, **case})
         started = time.process_time()
         run_federation(plan)
         return time.process_time() - started, writing.seconds, tapping.seconds
 
 
-def pair(task: str, federation: dict[str, Any], first: bool) -> tuple[float, float, float, float]:
+def pair(task: str, case: dict[str, Any], first: bool) -> tuple[float, float, float, float]:
     """Untapped, tapped, writing and tap seconds of two runs; `first` says whether the tapped one goes first."""
-    timed = {tapped: seconds(task, federation, tapped) for tapped in (first, not first)}
+    timed = {tapped: seconds(task, case, tapped) for tapped in (first, not first)}
     return timed[False][0], *timed[True]
 
 
@@ -85,21 +94,24 @@ def main(repeats: int) -> None:
     """Runs every case and prints its row."""
     torch.set_num_threads(1)
     recorder.write_recording = writing.around(recorder.write_recording)
-    for name in ("reply", "weights"):
+    for name in ("heard", "reply", "weights"):
         setattr(recorder.Recorder, name, tapping.around(getattr(recorder.Recorder, name)))
     columns = ("untapped s", "tapped s", "writing s", "tap", "inside")
-    sys.stdout.write(f"{'task':<16}{''.join(f'{column:>12}' for column in columns)}   (pairs)\n")
-    for task, federation in CASES.items():
-        pair(task, federation, first=True)
+    sys.stdout.write(f"{'task':<16}{'server':<16}{''.join(f'{column:>12}' for column in columns)}   (pairs)\n")
+    for (task, federation), (server, more) in itertools.product(CASES.items(), SERVERS.items()):
+        case = {"federation": federation, **more}
+        if server != "honest" and "lenet" in task:
+            continue  # it has no ReLU to kill
+        pair(task, case, first=True)
         # What is loaded by now stays: or else a full collection, in whichever run it falls, walks through all of torch.
         gc.collect()
         gc.freeze()
-        pairs = [pair(task, federation, first=bool(i % 2)) for i in range(repeats)]
+        pairs = [pair(task, case, first=bool(i % 2)) for i in range(repeats)]
         costs = [(tapped - written) / plain - 1 for plain, tapped, written, _ in pairs]
         inside = statistics.median((tap - written) / plain for plain, _, written, tap in pairs)
         plain, tapped, written, _ = (statistics.median(column) for column in zip(*pairs, strict=True))
         sys.stdout.write(
-            f"{task:<16}{plain:>12.3f}{tapped:>12.3f}{written:>12.3f}{statistics.median(costs):>+12.1%}{inside:>+12.1%}"
+            f"{task:<16}{server:<16}{plain:>12.3f}{tapped:>12.3f}{written:>12.3f}{statistics.median(costs):>+12.1%}{inside:>+12.1%}"
             f"   ({', '.join(f'{cost:+.0%}' for cost in sorted(costs))})\n"
         )
 

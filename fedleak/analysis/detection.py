@@ -213,4 +213,7 @@ def _require_enough(honest: Sequence[CheckRow], crafted: Sequence[CheckRow], che
 
 
 def _where(row: CheckRow) -> str:
+    """The setting without the server; of a named combination its name alone."""
+    if row.setting.get("vary"):
+        return str(row.setting["vary"])
     return setting_in_words({key: value for key, value in row.setting.items() if key != ROW})

@@ -111,7 +111,8 @@ def _left_table(left: Sequence[Recovered]) -> Table:
         table.add_column(name, justify="right")
     for one in left:
         setting = {name: value for name, value in one.condition.setting if name != ROW}
-        where = ", ".join(filter(None, [one.condition.task, setting_in_words(setting)]))
+        words = str(setting["vary"]) if setting.get("vary") else setting_in_words(setting)
+        where = ", ".join(filter(None, [one.condition.task, words]))
         table.add_row(
             one.server, one.defense, where, one.attack, one.sender, str(one.round), one.share.words, str(one.examples)
         )

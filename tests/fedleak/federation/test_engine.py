@@ -13,6 +13,8 @@ from fedleak.federation.engine import quiet_flower, run_federation
 from fedleak.federation.outcome import COSTS, Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings.base import parse_settings
+from fedleak.vault.alarms import raised_alarms
+from fedleak.vault.model_figures import FIGURES
 
 
 def plan_in(folder: Path, **changes: Any) -> FederationPlan:
@@ -23,6 +25,7 @@ def plan_in(folder: Path, **changes: Any) -> FederationPlan:
 def files(folder: Path) -> dict[str, bytes]:
     """What a federation left, but for its log and for what has a clock in it."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in (simulation.LOG, COSTS)]
+    paths = [path for path in paths if not path.name.startswith(FIGURES)]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
@@ -78,6 +81,26 @@ def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) ->
     assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
     assert reports[0].evaluation == reports[1].evaluation
     assert processes() <= running
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
+def test_a_server_that_cheats_and_clients_that_look_do_the_same_in_both(tmp_path: Path) -> None:
+    server = {"name": "two-faced", "chain": [{"use": "inconsistency", "victim": 1}], "begins": 2}
+    masks = {"use": "secure-aggregation", "binds_model": False, "keys": "seeded"}
+    chain = [{"use": "weight-watch", "on_alarm": "report"}, masks]
+    reports = [
+        run_federation(
+            plan_in(tmp_path / engine, federation={"clients": 3, "rounds": 2}, chain=chain, server=server),
+            engine,
+        )
+        for engine in ("loopback", "simulation")
+    ]
+    assert not reports[0].failures
+    assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
+    saw = [raised_alarms(tmp_path / engine / "truth") for engine in ("loopback", "simulation")]
+    assert saw[0] == saw[1]
+    assert {(one.client, one.round) for one in saw[0]} == {(0, 2), (2, 2)}
 
 
 def test_the_listener_hears_every_step_of_split_training(tmp_path: Path) -> None:
