@@ -137,6 +137,7 @@ class Client:
             round=self.round,
             kept=self.kept,
             held=held_by(self.plan, self.partition),
+            planted=self.plan.federation.planted,
             device=self.plan.device,
             tampered=known_of(self.plan, self.partition, self.round),
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fedleak.data.canary import secret_of, with_canary
 from fedleak.data.partitioning import partition
+from fedleak.data.planted import with_planted
 from fedleak.data.splits import load
 from fedleak.defenses.pate import PATE
 from fedleak.errors import ConfigError
@@ -23,13 +24,17 @@ from fedleak.vault.secrets import TypedSecret
 
 
 def share_of(plan: FederationPlan, client: int) -> Batch:
-    """All examples of one client, with the canary where it types one."""
-    share = load(plan.source).clients[places_of(plan, client)]
+    """All examples of one client, with what was planted, and with the canary where it types one."""
+    share, federation = load(plan.source).clients[places_of(plan, client)], plan.federation
+    if federation.planted:
+        share = with_planted(
+            share, load(plan.source).auxiliary, federation.planted, federation.clients, plan.seed, client
+        )
     return share if secret_typed(plan, client) is None else with_canary(share, plan.federation.canary, plan.seed)
 
 
 def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
-    """Where they are among those of all clients, but for the canary."""
+    """Where they are among those of all clients, but for the canary and what was planted."""
     shares = _shares(plan.source, plan.federation.model_dump_json(), plan.seed)
     if client >= len(shares):
         raise ConfigError(f"federation.clients = {len(shares)}, so there is no client {client}; start as many nodes")
@@ -38,7 +43,8 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
 
 def _held(plan: FederationPlan, client: int) -> int:
     """How many they are."""
-    return len(places_of(plan, client) if secret_typed(plan, client) is None else share_of(plan, client))
+    as_it_was = secret_typed(plan, client) is None and not plan.federation.planted
+    return len(places_of(plan, client) if as_it_was else share_of(plan, client))
 
 
 def secret_typed(plan: FederationPlan, client: int) -> TypedSecret | None:

@@ -8,7 +8,7 @@ from fedleak.contracts.tampering import Standing
 from fedleak.federation.plan import FederationPlan
 from fedleak.vault.batches import KnownToCode
 
-from .share import chosen_of, places_of, share_of
+from .share import chosen_of, share_of
 
 
 def tampered_of(plan: FederationPlan, client: int, round: int) -> Tampered | None:
@@ -44,4 +44,4 @@ def known_of(plan: FederationPlan, client: int, round: int) -> KnownToCode | Non
 def _trained_on(plan: FederationPlan, client: int, round: int) -> int:
     """How many examples a client reports."""
     chosen = chosen_of(plan, client, round)[0]
-    return len(places_of(plan, client)) if chosen is None else len(chosen)
+    return len(share_of(plan, client)) if chosen is None else len(chosen)

@@ -11,7 +11,7 @@ from fedleak.goals.answer import Challenge
 from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
-__all__ = ["FEWEST", "MOST", "Challenge", "Question", "non_members_among", "some_of"]
+__all__ = ["FEWEST", "MOST", "Challenge", "Question", "non_members_among", "planted_question", "some_of"]
 
 MOST = 500
 """Non-members, examples of other clients, and members of a model that are asked about at most."""
@@ -59,6 +59,27 @@ def non_members_among(pool: Batch, used: Iterable[Batch], rng: Generator) -> Bat
         if key not in taken:
             chosen.append(place)
     return pool[torch.tensor(chosen, dtype=torch.int64)]
+
+
+def planted_question(
+    planted: Batch, truth: Batch, other_clients: Batch, used: Iterable[Batch], seed_key: tuple[object, ...]
+) -> Question:
+    """The question about records that coins gave to clients, or to nobody.
+
+    Left out are those that were trained on in other rounds alone: they are neither behind it nor strangers.
+    """
+    taken = {key for batch in used for key in _keys(batch.inputs)}
+    own, others = set(_keys(truth.inputs)), set(_keys(other_clients.inputs))
+    kinds: tuple[list[int], list[int], list[int]] = ([], [], [])
+    for place, key in enumerate(_keys(planted.inputs)):
+        if key in own:
+            kinds[0].append(place)
+        elif key in others:
+            kinds[1].append(place)
+        elif key not in taken:
+            kinds[2].append(place)
+    members, rivals, strangers = (planted[torch.tensor(places, dtype=torch.int64)] for places in kinds)
+    return Question(members=members, other_clients=rivals, non_members=strangers, seed_key=seed_key)
 
 
 def _keys(examples: Float[Tensor, "batch *shape"]) -> Iterator[bytes]:

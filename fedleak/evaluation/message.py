@@ -13,7 +13,7 @@ from fedleak.contracts.reconstruction import Kind
 from fedleak.contracts.released import Released
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
-from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, some_of
+from fedleak.evaluation.challenge import FEWEST, Challenge, Question, non_members_among, planted_question, some_of
 from fedleak.evaluation.trained_rows import trained_rows
 from fedleak.learning.batch import Batch, joined
 from fedleak.learning.hidden import Hidden
@@ -170,14 +170,18 @@ class Message:
     def question(self) -> Question | None:
         """Whose examples are behind it? None where nobody knows the answer.
 
-        Of a model: which were trained on, by any client. There are no other clients then.
+        Of a model: which were trained on, by any client. There are no other clients then. Of planted ones, if any were.
         """
         if self.vault is None:
             return None
         seed_key = (self.recording.seed, self.round, self.cohort)
+        others = self._other_clients(self.vault)
+        if count := self._planted(self.vault):
+            planted = load(self.recording.source).auxiliary[torch.arange(count)]
+            return planted_question(planted, self.truth, others, self._used(self.vault), seed_key)
         return Question(
             members=some_of(self.truth, generator("members", *seed_key)) if self.of_model else self.truth,
-            other_clients=self._other_clients(self.vault, seed_key),
+            other_clients=some_of(others, generator("rivals", *seed_key)),  # the word is part of the seed
             non_members=self._non_members(self.vault, seed_key),
             seed_key=seed_key,
         )
@@ -207,14 +211,17 @@ class Message:
             self._deposits[round, client] = withdraw(self._vault, round, client)
         return self._deposits[round, client]
 
-    def _other_clients(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
+    def _planted(self, vault: Path) -> int:
+        """How many public examples coins gave to clients, or to nobody."""
+        known = deposited(vault)[:1] if self.of_model else [(self.round, self.cohort[0])]
+        return max((self._deposit(*one).planted for one in known), default=0)
+
+    def _other_clients(self, vault: Path) -> Batch:
         """What the round's other clients trained on; nothing where it is a model, which all of them are behind."""
         known = [] if self.of_model else deposited(vault)
         clients = [client for round, client in known if round == self.round and client not in self.cohort]
-        if not clients:
-            return self.truth[torch.zeros(0, dtype=torch.int64)]
-        everything = joined(self._deposit(self.round, client).examples for client in clients)
-        return some_of(everything, generator("rivals", *seed_key))  # the word is part of the seed
+        nobody = self.truth[torch.zeros(0, dtype=torch.int64)]
+        return joined([nobody, *(self._deposit(self.round, client).examples for client in clients)])
 
     def _non_members(self, vault: Path, seed_key: tuple[object, ...]) -> Batch:
         """Clients' examples that no recorded round used; where too few are left, the test set, which nobody trains on.
@@ -228,10 +235,7 @@ class Message:
         return unused if len(unused) >= FEWEST else some_of(splits.test, rng)
 
     def _used(self, vault: Path) -> Iterator[Batch]:
-        """The examples of every recorded round; those of other rounds are looked through and not kept.
-
-        Of a model those of every round, recorded or not.
-        """
+        """The examples of every recorded round, of a model of every round; those of other rounds are not kept."""
         if self.of_model:
             yield trained_rows(self._vault, self.recording, LARGEST)
             return

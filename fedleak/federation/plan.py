@@ -113,6 +113,7 @@ class FederationPlan(PlanSettings):
         unused: dict[str, bool | set[str]] = {"release": True}
         unused |= {"skew": True} if not skew.property else {"skew": {"shares"}} if not skew.shares else {}
         unused |= {"canary": True} if not self.federation.canary.format else {}
+        unused |= {"planted": True} if not self.federation.planted else {}
         unused |= {"examples": True} if self.federation.examples is None else {}
         unused |= {"partition": True, "columns": True, "cut": True} if self.federation.split is None else {}
         asked = {"lacks", "hidden", "masked", "property", "shares", "queries", "patience", "explanations", *OF_CUTS}

@@ -201,17 +201,18 @@ def _holds(experiments: list[Experiment]) -> str:
     hidden = _varied([e for e in experiments if e.adversary.hidden], lambda e: listed(e.adversary.hidden, "and"))
     rows = f" Of rows that it is asked about it knows the label and every column but {hidden}." if hidden else ""
     told = told_apart(experiments)
-    rows += (
-        f" It is asked about all that was trained on, and tells apart shares that are as likely to it: {told}."
-        if told
-        else ""
-    )
+    if told:
+        rows += f" It is asked about all that was trained on, and tells apart shares that are as likely to it: {told}."
     rows += _told_of_secrets(experiments)
     if amounts == [0]:
         return f"No public data.{rows}"
     many = " or ".join(counted(amount, "public example") for amount in amounts)
     most = "At most " if lacks else ""  # without the classes that it lacks there may be fewer
-    return f"{most}{many} of the same kind as the clients', disjoint from theirs.{asked}{rows}"
+    first = _varied([e for e in experiments if e.federation.planted], lambda e: str(e.federation.planted))
+    copies = (
+        f" but for copies of the first {first}, each of which a coin gave to some client or to none" if first else ""
+    )
+    return f"{most}{many} of the same kind as the clients', disjoint from theirs{copies}.{asked}{rows}"
 
 
 def _told_of_secrets(experiments: list[Experiment]) -> str:

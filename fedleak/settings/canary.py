@@ -29,3 +29,9 @@ class Canary(Settings):
         if self.format.count(BLANK) != 1 and not nothing_said:
             raise PydanticCustomError("format", WANTED, {GOT: self.format})
         return self
+
+    def require_typist(self, clients: int) -> None:
+        """Refuses a canary of a client that there is not among so many."""
+        if self.format and self.client >= clients:
+            wanted = f"a canary of one of the {clients} clients, 0 to {clients - 1}"
+            raise PydanticCustomError("canary", wanted, {GOT: self.client})

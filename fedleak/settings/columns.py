@@ -91,8 +91,8 @@ def require_nothing_averaged(strategy: str) -> None:
 
 WITHOUT: Mapping[str, tuple[str, ...]] = {
     "federation": (
-        *("partitioner", "partitioner_options", "skew", "canary", "strategy_options", "gradient_clipping"),
-        *("accumulation", "augmentation", "proximal", "fraction_evaluate"),
+        *("partitioner", "partitioner_options", "skew", "canary", "planted", "strategy_options"),
+        *("gradient_clipping", "accumulation", "augmentation", "proximal", "fraction_evaluate"),
     ),
     "model": ("checkpoint", "trained_examples"),
     "adversary": ("victims",),

@@ -40,6 +40,8 @@ class FederationSettings(Columned):
     """What a share of all clients' examples is made to have in common, before they are shared out."""
     canary: Canary = Canary()
     """A secret that a client types into its text, of a format that everybody knows."""
+    planted: Annotated[int, Field(ge=0)] = 0
+    """So many public examples go to some client or to none, as coins say; membership attacks are asked about them."""
     strategy: str = "FedAvg"
     strategy_options: Table = Field(default={})
     """Keyword arguments of the strategy's constructor, as Flower names them."""
@@ -89,9 +91,7 @@ class FederationSettings(Columned):
 
     @model_validator(mode="after")
     def _typed_by_a_client(self) -> "FederationSettings":
-        if self.canary.format and self.canary.client >= self.clients:
-            wanted = f"a canary of one of the {self.clients} clients, 0 to {self.clients - 1}"
-            raise PydanticCustomError("canary", wanted, {GOT: self.canary.client})
+        self.canary.require_typist(self.clients)
         return self
 
     @property

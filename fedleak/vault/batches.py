@@ -27,6 +27,8 @@ class PrivateBatch:
     """What the client's defenses had kept of earlier rounds when this one began."""
     held: tuple[int, ...] = ()
     """How many examples of each class the client holds in all; empty in vaults of before."""
+    planted: int = 0
+    """How many public examples went to clients by coins, all of them together."""
     device: Device = "cpu"
     """Where the client trained."""
     prepared: Batch | None = None
@@ -70,6 +72,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
         "dice": list(truth.seed_key),
         "training": asdict(truth.training),
         "held": list(truth.held),
+        "planted": truth.planted,
         "device": truth.device,
         "space": truth.examples.space.facts(),
     }
@@ -103,6 +106,7 @@ def withdraw(vault: Path, round: int, client: int) -> PrivateBatch:
             client=facts["client"],
             round=facts["round"],
             held=tuple(facts.get("held", ())),
+            planted=facts.get("planted", 0),
             device=facts.get("device", "cpu"),
             tampered=KnownToCode(share=share_in(vault, client), **facts["tampered"]) if "tampered" in facts else None,
             kept={key.removeprefix("kept/"): value for key, value in tensors.items() if key.startswith("kept/")},

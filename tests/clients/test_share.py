@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from fedleak.clients.share import examples_of, prepared_of
+from fedleak.clients.share import examples_of, held_by, prepared_of, share_of
+from fedleak.data.splits import load
 from fedleak.errors import ConfigError
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
@@ -73,3 +74,19 @@ def test_k_beyond_a_share_is_one_sentence(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, {"use": "sanitisation", "among": ["age"], "k": 25})
     with pytest.raises(ConfigError, match="wants k = 25 rows of each kind at each client, and one has 24 in all"):
         run_federation(plan)
+
+
+def test_what_coins_gave_a_client_is_behind_its_examples_and_counts_among_them(tmp_path: Path) -> None:
+    plain = plan_in(tmp_path)
+    planted = plan_in(tmp_path, federation={**FEDERATION, "planted": 20})
+    public, given = load(plain.source).auxiliary.inputs[:20], []
+    for client in range(2):
+        own, share = share_of(plain, client), share_of(planted, client)
+        assert torch.equal(share.inputs[: len(own)], own.inputs)
+        given += share.inputs[len(own) :].tolist()
+        assert sum(held_by(planted, client)) == len(share) == len(examples_of(planted, client, 1)[0])
+    assert 4 < len(given) < 16
+    assert all(example in public.tolist() for example in given)
+    assert len({str(example) for example in given}) == len(given)
+    with pytest.raises(ConfigError, match=r"federation.planted: expected at most the \d+ public examples"):
+        share_of(plan_in(tmp_path, federation={**FEDERATION, "planted": 5000}), 0)

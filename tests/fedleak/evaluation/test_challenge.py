@@ -2,7 +2,7 @@
 
 import torch
 
-from fedleak.evaluation.challenge import MOST, Question, non_members_among, some_of
+from fedleak.evaluation.challenge import MOST, Question, non_members_among, planted_question, some_of
 from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
@@ -55,3 +55,14 @@ def test_no_more_are_asked_about_than_tell_something() -> None:
     assert len(non_members_among(batch(0, 2 * MOST), [], generator(0))) == MOST
     assert len(some_of(batch(0, 2 * MOST), generator(0))) == MOST
     assert len(some_of(batch(0, 3), generator(0))) == 3
+
+
+def test_of_planted_records_each_is_what_its_holder_makes_it() -> None:
+    truth, others = joined([batch(500, 3), batch(0, 2)]), joined([batch(600, 2), batch(4, 3)])
+    used = [truth, others, batch(9, 1)]  # the last in another round
+    question = planted_question(batch(0, 12), truth, others, used, (1,))
+    assert torch.equal(question.members.inputs, batch(0, 2).inputs)
+    assert torch.equal(question.other_clients.inputs, batch(4, 3).inputs)
+    left = joined([batch(2, 2), batch(7, 2), batch(10, 2)])
+    assert torch.equal(question.non_members.inputs, left.inputs)
+    assert torch.equal(question.non_members.labels, left.labels)

@@ -190,3 +190,20 @@ def test_the_sum_of_all_has_no_other_clients(tmp_path):
     question, challenge = asked(run, 1, AGGREGATE)
     assert len(question.other_clients) == len(challenge.other_clients) == 0
     assert len(challenge.members) == 3
+
+
+def test_where_public_examples_were_planted_all_are_asked_about_these(tmp_path: Path) -> None:
+    run = federate(tmp_path, clients=3, batch_size=8, examples=8, batches="all", planted=24, release="last")
+    planted = load(TASK).auxiliary[torch.arange(24)]
+    found = []
+    for who in (0, 1, 2, MODEL):
+        question, challenge = asked(run, 1, who)
+        assert images(challenge.candidates) == images(planted)
+        assert len(challenge.candidates) == 24
+        own = truth_of(run, 1, *(range(3) if who == MODEL else (who,)))
+        assert images(question.members) == images(own) & images(planted)
+        assert not images(question.non_members) & images(truth_of(run, 1, 0, 1, 2))
+        found.append(question)
+    assert 4 < len(found[-1].members) < 20
+    assert len(found[-1].members) == sum(len(one.members) for one in found[:3])
+    assert len(found[0].other_clients) == len(found[1].members) + len(found[2].members)

@@ -157,10 +157,12 @@ def test_the_vault_gives_back_what_was_deposited(tmp_path: Path) -> None:
         seed_key=(7, "client", 3, 2),
         client=3,
         round=2,
+        planted=5,
     )
     deposit(tmp_path, truth)
     back = withdraw(tmp_path, 2, 3)
     assert (back.seed_key, back.training, back.client, back.round) == (truth.seed_key, truth.training, 3, 2)
+    assert back.planted == 5
     assert torch.equal(back.examples.inputs, truth.examples.inputs)
     stem_of(tmp_path, 2, 3).with_suffix(".json").write_text("{}")
     with pytest.raises(RecordingError, match="not the truth of a client"):
