@@ -21,7 +21,7 @@ UNITS = {
     "counts": "of classes counted right",
     "exact": "of batches exact",
     "source": "of examples taken for the right client",
-    "collected": "of images at 40 dB or more",
+    "collected": "of images read from the sum",
 }
 
 COUNTED = {

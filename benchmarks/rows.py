@@ -168,17 +168,19 @@ def collected(
 PLANTED = (
     collected(
         "loki-cifar", "loki",
-        Published(value=0.875, where="notebook with the paper's code, one run on CIFAR-10", source=NOTEBOOK),
-        "three convolutions behind the module, the notebook's ResNet-50; the notebook counts images that are alone in "
-        "a bin (41.1 dB in the mean), here those at 40 dB or more; bins by 256 public images; each client has a mark",
+        Published(value=0.875, where="the paper's code, one run of a user on CIFAR-10", source=NOTEBOOK),
+        "the notebook counts images that are alone in a bin (41.1 dB in the mean), here those at 40 dB or more; bins "
+        "by 256 public images; each client has a mark, so that images are quotients; learning rate 0.1, not 0.0001",
+        network="three convolutions behind the module; the notebook's ResNet-50",
         sets=10, bins=256,
     ),
     collected(
-        "imprint-cifar-256", "imprint", PRIOR, "as many rows as LOKI's", bins=256,
+        "imprint-cifar-256", "imprint", PRIOR, "as many rows as LOKI's; read: 40 dB or more", bins=256,
         network="ten clients instead of 100, which the figure is of",
     ),
     collected(
-        "imprint-cifar-2560", "imprint", PRIOR, "as many weights as LOKI's rows have, ten times as many rows",
+        "imprint-cifar-2560", "imprint", PRIOR,
+        "ten times as many rows, so as many weights as LOKI's have; read: 40 dB or more",
         bins=2560, network="ten clients instead of 100, which the figure is of",
     ),
 )  # fmt: skip
