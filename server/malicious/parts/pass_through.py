@@ -1,7 +1,7 @@
 """Pass-through: a network whose first linear layer sees the example itself, through convolutions made to copy it.
 
-A convolution of stride s copies every pixel where it has s² output channels for each input channel, one for each place
-within a stride, and a kernel that reaches so far. A ReLU behind it changes nothing, for pixels are not negative.
+A convolution of stride s copies every pixel where it has s² output channels for each input channel in use, one for each
+place within a stride, and a kernel that reaches so far. A ReLU behind it changes nothing, for pixels are not negative.
 """
 
 from dataclasses import dataclass
@@ -55,6 +55,7 @@ def pass_through(task: Task, weights: Weights) -> PassThrough:
             "has not both; choose another network"
         )
     front: NamedTensors = {}
+    used = task.shape[0]  # channels, of which the first carry something
     for name, one in takewhile(lambda leaf: leaf[0] != place, leaves):
         if not isinstance(one, HARMLESS):
             raise ConfigError(
@@ -62,23 +63,25 @@ def pass_through(task: Task, weights: Weights) -> PassThrough:
                 f"{type(one).__name__}; choose another network"
             )
         if isinstance(one, nn.Conv2d):
-            front |= {f"{name}.{own}": value for own, value in _copying(one, f"'{name}' of '{task.name}'").items()}
+            copying = _copying(one, min(used, one.in_channels), f"'{name}' of '{task.name}'")
+            front |= {f"{name}.{own}": value for own, value in copying.items()}
+            used = int(copying["weight"].any(1).sum())
     found = PassThrough(layer=place, front=front, carried=_carried(task, weights, place, front))
     _require_relu(task, weights, found)
     return found
 
 
-def _copying(layer: nn.Conv2d, name: str) -> NamedTensors:
-    """The weights with which a convolution copies its input, each place within a stride to a channel of its own."""
+def _copying(layer: nn.Conv2d, used: int, name: str) -> NamedTensors:
+    """The weights with which a convolution copies its first input channels, each place within a stride to its own."""
     taps = [_taps(layer, axis, name) for axis in (0, 1)]
     places = list(product(*taps))
-    if layer.groups != 1 or layer.out_channels < layer.in_channels * len(places):
+    if layer.groups != 1 or layer.out_channels < used * len(places):
         raise ConfigError(
-            f"expected {layer.in_channels * len(places)} channels behind the convolution {name} to copy its input to, "
+            f"expected {used * len(places)} channels behind the convolution {name} to copy its input to, "
             f"got {layer.out_channels}{'' if layer.groups == 1 else ' in groups'}; choose another network"
         )
     weight = torch.zeros_like(layer.weight)
-    for channel, (source, (row, column)) in enumerate(product(range(layer.in_channels), places)):
+    for channel, (source, (row, column)) in enumerate(product(range(used), places)):
         weight[channel, source, row, column] = 1.0
     return {"weight": weight, **({} if layer.bias is None else {"bias": torch.zeros_like(layer.bias)})}
 

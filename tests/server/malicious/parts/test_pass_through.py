@@ -27,7 +27,7 @@ CONVOLUTIONS = {
     "same": [nn.Conv2d(2, 2, 5, padding="same"), *behind(2 * 36)],
     "dilated": [nn.Conv2d(2, 2, 3, padding=2, dilation=2, bias=False), nn.ReLU(), *behind(2 * 36)],
     "strided": [nn.Conv2d(2, 8, 3, stride=2, padding=1), nn.ReLU(), *behind(8 * 9)],
-    "two": [nn.Conv2d(2, 9, 2, stride=2), nn.ReLU(), nn.Conv2d(9, 81, 3, stride=3), nn.ReLU(), *behind(81)],
+    "two": [nn.Conv2d(2, 9, 2, stride=2), nn.ReLU(), nn.Conv2d(9, 72, 3, stride=3), nn.ReLU(), *behind(72)],
     "none": behind(72),
 }
 
