@@ -45,6 +45,8 @@ class Detected:
     auc: Share
     found: Share
     """True positive rate at the rate of false alarms."""
+    alarms: Share
+    """The share that raised an alarm by the check's own thresholds, whatever its figures."""
     models: int
     placed: tuple[Placement, ...] = ()
     """Crafted models among honest ones, a seed each: what a ROC is drawn from."""
@@ -59,6 +61,9 @@ class FalseAlarms:
     defense: str
     check: str
     rate: Share
+    """At thresholds that were set on other seeds of all kinds."""
+    own: Share
+    """By the check's own thresholds."""
     models: int
 
 
@@ -80,7 +85,7 @@ def detected(rows: Sequence[CheckRow], rate: float = RATE) -> list[Detected]:
 
 
 def false_alarms(rows: Sequence[CheckRow], rate: float = RATE) -> list[FalseAlarms]:
-    """Each check on honest models of each kind of training, at thresholds that were set on other seeds of all kinds."""
+    """Each check on honest models of each kind of training."""
     found = []
     for (task, defense, check), own in _grouped(rows).items():
         by_kind: dict[str, dict[int, list[bool]]] = {}
@@ -88,8 +93,12 @@ def false_alarms(rows: Sequence[CheckRow], rate: float = RATE) -> list[FalseAlar
             by_kind.setdefault(kind, {}).setdefault(seed, []).append(alarm)
         for kind, seeds in by_kind.items():
             share = Share.of([fmean(alarms) for alarms in seeds.values()], list(seeds), "message")
+            mine = [row for row in own if row.server == HONEST and _where(row) == kind]
             models = sum(len(alarms) for alarms in seeds.values())
-            found.append(FalseAlarms(task=task, where=kind, defense=defense, check=check, rate=share, models=models))
+            alarms = FalseAlarms(
+                task=task, where=kind, defense=defense, check=check, rate=share, own=_alarms(mine), models=models
+            )
+            found.append(alarms)
     return found
 
 
@@ -134,6 +143,7 @@ def _detected(task: str, defense: str, check: str, rows: Sequence[CheckRow], rat
                 statistic=statistic,
                 auc=Share.of([float(one.below.mean()) for one in placed], seeds, "message"),
                 found=Share.of(found, seeds, "message"),
+                alarms=_alarms(own),
                 models=sum(len(one.above) for one in placed),
                 placed=placed,
             )
@@ -166,6 +176,14 @@ def _honest_alarms(honest: Sequence[CheckRow], rate: float) -> Iterator[tuple[st
             alarms = _scores(_table(mine, statistics), usual) > _threshold(_scores(usual, usual), rate)
             kinds = {_model(row): _where(row) for row in mine}
             yield from ((kind, seed, bool(alarm)) for kind, alarm in zip(kinds.values(), alarms, strict=True))
+
+
+def _alarms(rows: Iterable[CheckRow]) -> Share:
+    """The share of models that a check raised an alarm at, the mean over seeds."""
+    by_seed: dict[int, dict[tuple[object, ...], bool]] = {}
+    for row in rows:
+        by_seed.setdefault(row.seed, {})[_model(row)] = row.alarm
+    return Share.of([fmean(models.values()) for models in by_seed.values()], list(by_seed), "message")
 
 
 def _model(row: CheckRow) -> tuple[object, ...]:

@@ -64,6 +64,7 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
     """What clients' checks measured, a row for each figure."""
     experiment, server = point.experiment, point.experiment.server
     does = built(server.chain)
+    raised = {(alarm.client, alarm.round, alarm.defense) for alarm in federated.alarms}
     return [
         CheckRow(
             task=experiment.task.label,
@@ -77,6 +78,7 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
             check=one.defense,
             statistic=statistic,
             value=value,
+            alarm=(one.client, one.round, one.defense) in raised,
             seconds=one.seconds,
             federation=point.federation,
             setting=point.setting,

@@ -16,7 +16,8 @@ from fedleak.statistics.roc import Share
 
 NOTE = (
     "AUC and found: of models that clients were sent crafted, beside honest ones of the same seed; found: the true "
-    "positive rate at {rate} false alarms, by thresholds that honest models of other seeds set; means over seeds with "
+    "positive rate at {rate} false alarms, by thresholds that honest models of other seeds set; alarms: the same by a "
+    "check's own thresholds, all its figures together; means over seeds with "
     "95% intervals; recovered: examples at 40 dB of PSNR or more, by the attack and on the messages where it is most"
 )
 
@@ -37,9 +38,10 @@ def detection_facts(
     return {
         "detection": [
             {
-                **{key: value for key, value in asdict(one).items() if key not in ("auc", "found", "placed")},
+                **{key: value for key, value in asdict(one).items() if key not in ("auc", "found", "alarms", "placed")},
                 **_share_facts("auc", one.auc),
                 **_share_facts("found", one.found),
+                **_share_facts("alarms", one.alarms),
             }
             for one in found
         ],
@@ -51,6 +53,7 @@ def detection_facts(
                 "check": one.check,
                 "models": one.models,
                 **_share_facts("rate", one.rate),
+                **_share_facts("own", one.own),
             }
             for one in alarms
         ],
@@ -81,25 +84,38 @@ def _server_table(key: tuple[str, str, str], found: Sequence[Detected]) -> Table
     table = Table(title=" · ".join(filter(None, key)), title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("defense", "check", "figure", "when"):
         table.add_column(name)
-    for name in ("AUC", "found", "models"):
+    for name in ("AUC", "found", "alarms", "models"):
         table.add_column(name, justify="right")
     for one in found:
         style = "bold" if one.statistic == ANY else ""
-        cells = (one.defense, one.check, one.statistic, one.phase, one.auc.words, one.found.words, str(one.models))
+        cells = (
+            one.defense,
+            one.check,
+            one.statistic,
+            one.phase,
+            one.auc.words,
+            one.found.words,
+            _alarms(one),
+            str(one.models),
+        )
         table.add_row(*cells, style=style)
     return table
+
+
+def _alarms(one: Detected) -> str:
+    return one.alarms.words if one.statistic == ANY else ""
 
 
 def _alarm_table(alarms: Sequence[FalseAlarms], seconds: dict[str, float]) -> Table:
     table = Table(title="honest models", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("training", "defense", "check"):
         table.add_column(name)
-    for name in ("false alarms", "models", "ms a model"):
+    for name in ("false alarms", "by its own thresholds", "models", "ms a model"):
         table.add_column(name, justify="right")
     for one in alarms:
         where = ", ".join(filter(None, [one.task, one.where]))
         cost = number(1000 * seconds[one.check]) if one.check in seconds else DASH
-        table.add_row(where, one.defense, one.check, one.rate.words, str(one.models), cost)
+        table.add_row(where, one.defense, one.check, one.rate.words, one.own.words, str(one.models), cost)
     return table
 
 

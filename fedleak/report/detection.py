@@ -34,6 +34,8 @@ class DetectionLine:
     phase: str
     auc: str
     found: str
+    alarms: str
+    """By the check's own thresholds."""
     models: int
     whole: bool
     """Whether it is of all the check's figures together."""
@@ -49,6 +51,7 @@ class AlarmLine:
     defense: str
     check: str
     rate: str
+    own: str
     models: int
     cost: str
 
@@ -97,6 +100,7 @@ def _lines(found: Sequence[Detected], left: Sequence[Recovered]) -> list[Detecti
             phase=one.phase,
             auc=one.auc.words,
             found=one.found.words,
+            alarms=one.alarms.words,
             models=one.models,
             whole=one.statistic == ANY,
             left=share.get((one.server, one.defense), DASH),
@@ -113,6 +117,7 @@ def _alarms(checks: Sequence[CheckRow]) -> list[AlarmLine]:
             defense=one.defense,
             check=one.check,
             rate=one.rate.words,
+            own=one.own.words,
             models=one.models,
             cost=f"{number(1000 * cost[one.check])} ms",
         )

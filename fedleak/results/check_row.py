@@ -37,6 +37,7 @@ class CheckRow:
     check: Annotated[Text, Meaning("the check's registered name")]
     statistic: Annotated[Text, Meaning("what it measures")]
     value: Annotated[Figure, Meaning("more is more suspicious")]
+    alarm: Annotated[Flag, Meaning("whether the check raised an alarm here, by its own thresholds")] = False
     seconds: Annotated[Figure, Meaning("what the whole check took the client")]
     federation: Annotated[Folder, Meaning("folder of the federation below the run's recordings")]
     setting: SettingTable

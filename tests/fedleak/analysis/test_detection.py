@@ -107,3 +107,12 @@ def test_tuning_seeds_do_not_count() -> None:
 def test_the_cost_is_the_median_over_models() -> None:
     rows = [row(0, client, 1.0, seconds=seconds) for client, seconds in enumerate((0.1, 0.2, 9.0))]
     assert seconds_of(rows) == {"weight-watch": 0.2}
+
+
+def test_alarms_by_a_check_s_own_thresholds_stand_beside() -> None:
+    raised = [row(seed, 1, 0.5, alarm=True) for seed in range(3)]
+    usual = [row(seed, 1 + client, 0.5) for seed in range(3) for client in range(1, 100)]
+    (found,) = detected([*raised, *usual, *crafted([9.0]), *crafted([9.0], alarm=True, round=3)])
+    assert found.alarms.mean == 0.5
+    (alarms,) = false_alarms([*raised, *usual])
+    assert alarms.own.mean == pytest.approx(0.01)
