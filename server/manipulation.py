@@ -75,7 +75,6 @@ class Crafter:
             cohort=cohort,
             federation=self.plan.training(round),
             public=self.public,
-            sent=self._sent.get(client),
         )
         made = crafted(self.manipulations, at, (self.plan.seed, "server"))
         made.require_finite(f"server, round {round}", "the manipulation made it so: lower its options")

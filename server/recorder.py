@@ -26,6 +26,7 @@ from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.files import read_recording, write_recording
 from fedleak.recording.payload import CIPHERTEXT, CUT, OWN_SEED, RING, TRUSTED, Payload, in_memory, ring_asked, stem_of
 from fedleak.recording.recording import Recording
+from fedleak.recording.sent import write_sent
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
 from fedleak.secure_aggregation.ring import Elements
@@ -74,7 +75,7 @@ class Recorder:
     ) -> None:
         """Records the sum that secure aggregation revealed, as it is in the ring, in the rounds that are recorded."""
         if self.plan.recorded(round):
-            before, isolated = self._isolated(cohort, before)
+            before, isolated = self._isolated(cohort, before, round)
             cut = {CUT: float(opened.cut)} if opened.cut else {}
             self._write(
                 "aggregate", cohort, round, before, {RING: in_memory(total)}, opened.examples, cut, isolation=isolated
@@ -88,21 +89,33 @@ class Recorder:
     def mean(self, cohort: tuple[int, ...], round: int, before: Weights, state: NamedTensors, examples: int) -> None:
         """Records the mean of weights that Flower's own protocol reveals, in the rounds that are recorded."""
         if self.plan.recorded(round):
-            known, isolated = self._isolated(cohort, before)
-            payload = self._moved(cohort, state, known)
+            known, isolated = self._isolated(cohort, before, round)
+            payload = self._moved(cohort, state, before, known)
             self._write("aggregate", cohort, round, known, payload, examples, {}, isolation=isolated)
 
-    def _isolated(self, cohort: tuple[int, ...], before: Weights) -> tuple[Weights, Isolation | None]:
+    def _isolated(self, cohort: tuple[int, ...], before: Weights, round: int) -> tuple[Weights, Isolation | None]:
         """What the clients of a sum were really sent, of several models the victim's; and what it says of that one."""
         sent = {client: self.sent[client] for client in cohort if client in self.sent}
         if not self.plan.server.chain or not sent:
             return before, None
         found = isolation_of(self.plan.manipulations(), self._task, sent)
+        self._write_sent(round, sent)
         victim = next(iter(sent)) if found is None or found.victim not in sent else found.victim
         return sent[victim], found
 
-    def _moved(self, cohort: tuple[int, ...], state: NamedTensors, before: Weights) -> NamedTensors:
-        """A mean of weights as one of changes from what one client was sent, where others were sent something else."""
+    def _write_sent(self, round: int, sent: dict[int, Weights]) -> None:
+        """Keeps what clients were sent whose messages are not recorded, where that is not the same for all."""
+        unseen = {client: one for client, one in sent.items() if not self.plan.adversary.attacks(client)}
+        if unseen and len({id(one) for one in sent.values()}) > 1:
+            write_sent(Path(self.plan.recordings), round, unseen)
+
+    def _moved(self, cohort: tuple[int, ...], state: NamedTensors, model: Weights, before: Weights) -> NamedTensors:
+        """A mean as one of changes from what one client was sent, where that is not the strategy's `model`.
+
+        Of ciphertexts it is that model with the mean change, else the mean of weights that began with what was sent.
+        """
+        if isinstance(self._chain.protocol, HomomorphicAggregation):
+            return state if before is model else _shifted(state, model, before)
         sent = {client: self.sent[client].state_dict() for client in cohort if client in self.sent}
         if len({id(self.sent[client]) for client in sent}) < 2:
             return state
@@ -213,6 +226,11 @@ class Recorder:
     @cached_property
     def _chain(self) -> Chain:
         return self.plan.defenses()
+
+
+def _shifted(state: NamedTensors, model: Weights, before: Weights) -> NamedTensors:
+    old, new = model.state_dict(), before.state_dict()
+    return {name: value + (new[name].double() - old[name].double()) for name, value in state.items()}
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,14 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
     """What clients' checks measured, a row for each figure."""
     experiment, server = point.experiment, point.experiment.server
     does = built(server.chain)
+    cohorts: dict[int, set[int]] = {}
+    for one in federated.figures:
+        cohorts.setdefault(one.round, set()).add(one.client)
     raised = {(alarm.client, alarm.round, alarm.defense) for alarm in federated.alarms}
+
+    def crafted(client: int, round: int) -> bool:
+        return round >= server.begins and any(each.crafts_for(client, cohorts[round]) for each in does)
+
     return [
         CheckRow(
             task=experiment.task.label,
@@ -74,7 +81,8 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
             split=point.split,
             round=one.round,
             client=one.client,
-            crafted=one.round >= server.begins and any(each.crafts_for(one.client) for each in does),
+            crafted=one.round >= server.begins
+            and any(each.crafts_for(one.client, cohorts[one.round]) for each in does),
             check=one.defense,
             statistic=statistic,
             value=value,

@@ -5,7 +5,7 @@ weights each of them begins a round with. What is not overridden leaves things a
 """
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,8 +51,6 @@ class Crafting:
     """As clients train, under the defenses."""
     public: Batch | None = None
     """The public examples that the adversary holds; None: it holds none."""
-    sent: Weights | None = None
-    """What that client was sent in the round before; None in its first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +97,8 @@ class Manipulation(Plugin, ABC):
         """The weights that a client is sent. Those that are given are not changed."""
         return at.weights
 
-    def crafts_for(self, client: int) -> bool:
-        """Whether what a client is sent is crafted: a check on one that is sent what is honest has nothing to see."""
+    def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
+        """Whether what a client of a round is sent is crafted: else a check of it has nothing to see."""
         return True
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:

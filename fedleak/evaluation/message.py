@@ -22,6 +22,7 @@ from fedleak.learning.weights import Weights
 from fedleak.randomness import generator
 from fedleak.recording.files import read_recording
 from fedleak.recording.recording import Recording
+from fedleak.recording.sent import read_sent
 from fedleak.results.row import Cellular
 from fedleak.results.schema import AGGREGATE, LARGEST, MODEL, Who
 from fedleak.runs.folder import RunFolder, vault_beside
@@ -150,7 +151,8 @@ class Message:
         if self.recording.kind != AGGREGATE or not self.recording.manipulations:
             return {}
         paths = (self.path.parent / f"client-{client:04d}.json" for client in self.cohort)
-        return {read.cohort[0]: read.before for read in (read_recording(path) for path in paths if path.exists())}
+        own = {read.cohort[0]: read.before for read in (read_recording(path) for path in paths if path.exists())}
+        return {**read_sent(self.path.parent, self.recording.before), **own}
 
     @property
     def earlier(self) -> tuple[Released, ...]:

@@ -2,6 +2,7 @@
 
 import copy
 
+from fedleak.accounting.mechanism import cohort_of
 from fedleak.contracts.defense import defenses
 from fedleak.errors import ConfigError
 from fedleak.experiment.campaign import Campaign
@@ -46,7 +47,7 @@ def require_enough(campaign: Campaign, rate: float) -> None:
         needed = {"first round": one.server.begins == 1, "later rounds": one.federation.rounds > 1}
         for phase in (phase for phase, there in needed.items() if there):
             models = sum(
-                other.federation.clients * (1 if phase == "first round" else other.federation.rounds - 1)
+                cohort_of(other.federation) * (1 if phase == "first round" else other.federation.rounds - 1)
                 for other in experiments
                 if other.server.honest and other.seed != one.seed and other.task == one.task
             )

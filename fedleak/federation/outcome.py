@@ -110,7 +110,7 @@ def clear_outcome(folder: Path) -> None:
     ours = [
         f"{who}.{kind}"
         for who in (
-            *(f"round-[0-9]*/{one}" for one in ("client-[0-9]*", "aggregate", "model", "active", "relay")),
+            *(f"round-[0-9]*/{one}" for one in ("client-[0-9]*", "aggregate", "model", "active", "relay", "sent")),
             "columns-[0-9]*",
         )
         for kind in ("json", "safetensors", "lines")

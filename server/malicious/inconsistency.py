@@ -1,6 +1,6 @@
 """Model inconsistency: one client trains a model, and all others one that says nothing of their examples."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -76,8 +76,8 @@ class Inconsistency(Manipulation):
             return at.weights
         return self._silenced(at.task, at.weights)
 
-    def crafts_for(self, client: int) -> bool:
-        return client != self.victim
+    def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
+        return client != self.victim and self.victim in cohort
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         if self.victim not in before:

@@ -1,6 +1,6 @@
 """Stealthy server: one that knows which checks clients make of a model, and pays for passing them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -84,8 +84,8 @@ class Stealthy(Manipulation):
         mixed = torch.where(kept[:, None], honest.flatten(1), rows + self.jitter * size * noise)
         return mixed.reshape(crafted.shape)
 
-    def crafts_for(self, client: int) -> bool:
-        return self.manipulation.crafts_for(client)
+    def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
+        return self.manipulation.crafts_for(client, cohort)
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return self.manipulation.isolation(task, before)

@@ -128,10 +128,28 @@ def test_flower_s_own_masks_are_bound_to_nothing(tmp_path: Path) -> None:
     assert found["round-0001/aggregate"].victim == 1
 
 
-@pytest.mark.parametrize("chain", [[], UNBOUND], ids=["clear", "masked"])
-def test_what_was_recorded_follows_from_what_each_client_was_sent(tmp_path: Path, chain: list[Table]) -> None:
-    report = run(tmp_path, chain, {"victim": 2})
+HIDING: dict[str, list[Table]] = {
+    "clear": [],
+    "masked": UNBOUND,
+    "flower": [{"use": "secure-aggregation-flower", "clipping_range": 1.0}],
+    "ciphertexts": [{"use": "homomorphic-aggregation"}],
+}
+
+
+@pytest.mark.parametrize("victims", [None, 1], ids=["all recorded", "one recorded"])
+@pytest.mark.parametrize("chain", HIDING.values(), ids=HIDING)
+def test_what_was_recorded_follows_from_what_each_client_was_sent(
+    tmp_path: Path, chain: list[Table], victims: int | None
+) -> None:
+    adversary = {} if victims is None else {"victims": victims}
+    federation = {"clients": 4, "rounds": 2, "batch_size": 64}
+    report = run(tmp_path, chain, {"victim": 2}, adversary=adversary, federation=federation)
     assert not report.failures
     checks = verify(tmp_path)
     assert {check.verdict for check in checks} <= {"agrees", "masked", "released"}
     assert sum(check.verdict == "agrees" for check in checks) >= 2
+
+
+def test_a_mean_of_ciphertexts_moves_with_what_all_were_sent(tmp_path: Path) -> None:
+    run(tmp_path, [{"use": "homomorphic-aggregation"}], {}, federation={"clients": 4, "rounds": 2, "batch_size": 64})
+    assert {check.verdict for check in verify(tmp_path)} <= {"agrees", "masked", "released"}

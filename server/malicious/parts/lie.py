@@ -1,7 +1,7 @@
 """Lies: manipulations of a protocol's messages, which leave the weights alone."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -54,7 +54,7 @@ class Lie(Manipulation, ABC):
                 "of them in every chain, or leave the server out"
             )
 
-    def crafts_for(self, client: int) -> bool:
+    def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
         return False
 
     def below(self, inner: Layer, place: Place) -> Layer:
