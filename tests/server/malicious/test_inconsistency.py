@@ -83,8 +83,9 @@ def test_the_victim_is_sent_what_an_honest_server_sends_and_nothing_given_is_cha
     at = crafting(task, VICTIM)
     kept = at.weights.clone()
     assert server.craft(at, generator(0)) is at.weights
-    assert not server.crafts_for(VICTIM)
-    assert server.crafts_for(0)
+    assert not server.crafts_for(VICTIM, at.cohort)
+    assert server.crafts_for(0, at.cohort)
+    assert not server.crafts_for(0, (0, 1))
     server.craft(replace(at, client=0), generator(0))
     assert all(torch.equal(value, kept.parameters[name]) for name, value in at.weights.parameters.items())
 
