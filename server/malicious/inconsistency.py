@@ -11,10 +11,10 @@ from torch import Generator
 from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations
 from fedleak.errors import ConfigError
 from fedleak.learning.task import Task
-from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.learning.weights import Weights
 from fedleak.settings.base import Count
 
-from .parts.rectified import Rectified, rectified_layers, silent_parameters
+from .parts.rectified import Rectified, rectified_layers, silent_entries, silent_parameters
 
 SPEAKING = 2
 """Parameters that may have a gradient still: the last layer's bias, which nothing silences, and its weight where the
@@ -84,7 +84,7 @@ class Inconsistency(Manipulation):
             return None
         trusted = {name: torch.ones_like(value) for name, value in before[self.victim].parameters.items()}
         for weights in _distinct([weights for client, weights in before.items() if client != self.victim]):
-            silent = self._silent(task, weights)
+            silent = silent_entries(task, weights)
             trusted = {name: value * silent[name] for name, value in trusted.items()}
         return Isolation(victim=self.victim, trusted=trusted) if any(map(torch.any, trusted.values())) else None
 
@@ -98,16 +98,6 @@ class Inconsistency(Manipulation):
         flat = task.space.middle * weights.parameters[layer.weight].flatten(1).sum(1)
         fires = flat if layer.bias is None else flat + weights.parameters[layer.bias]
         return layer.killed(weights, fires.argsort(descending=True, stable=True)[: self.units])
-
-    def _silent(self, task: Task, weights: Weights) -> NamedTensors:
-        """Of what a client that was sent such weights says nothing: 1, else 0."""
-        if self.form != "canary":
-            silent = silent_parameters(task, weights)
-            return {name: torch.full_like(value, name in silent) for name, value in weights.parameters.items()}
-        layer, nothing = self._layer(task), {n: torch.zeros_like(value) for n, value in weights.parameters.items()}
-        rows = layer.dead(weights).nonzero().flatten()
-        own = [layer.weight] if layer.bias is None else [layer.weight, layer.bias]
-        return {**nothing, **{name: nothing[name].index_fill(0, rows, 1.0) for name in own}}
 
     def _layer(self, task: Task) -> Rectified:
         """The layer that is dead, or that has the canary; raises `ConfigError` where the network has none."""

@@ -1,20 +1,29 @@
 """Layers that a ReLU follows, whose units can be made dead, and what a network's gradient then says of its inputs."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from fedleak.learning.layers import BatchNorm
 from fedleak.learning.task import Task
-from fedleak.learning.weights import Weights
+from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.randomness import generator, seeded
 
 PROBES = 8
 """Random examples by which it is tried what a network says of its inputs."""
 LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 """Layers with a row of weights for each unit."""
+GATES = frozenset({
+    functional.relu, functional.relu_, functional.relu6, functional.hardtanh, functional.hardtanh_,
+    torch.relu, torch.relu_, Tensor.relu, Tensor.relu_,
+})  # fmt: skip
+"""Functions with no slope at some values, and a slope at others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +45,13 @@ class Rectified:
         return Weights({**weights.parameters, **changed}, weights.buffers)
 
     def dead(self, weights: Weights) -> Bool[Tensor, " units"]:
-        """Which of the units are dead so."""
-        parameters = weights.parameters
-        silent = ~parameters[self.weight].flatten(1).any(1)
-        return silent if self.bias is None else silent & (parameters[self.bias] < 0)
+        """Which of the units are dead on every input: those without a weight whose bias is not above 0.
+
+        Of others, whose bias may be low and whose weights are not 0, some input may be above it.
+        """
+        values = weights.parameters[self.weight]
+        silent = ~values.reshape(len(values), -1).any(1)
+        return silent if self.bias is None else silent & (weights.parameters[self.bias] <= 0)
 
 
 def _filled(values: Tensor, value: float, units: Tensor | None) -> Tensor:
@@ -92,13 +104,56 @@ def _calls(task: Task) -> list[_Call]:
 
 
 def silent_parameters(task: Task, weights: Weights) -> frozenset[str]:
-    """The parameters whose gradient is zero in every entry on random examples: what is dead says nothing of any."""
+    """The parameters whose gradient is zero in every entry, whatever the inputs: what is dead says nothing of any."""
+    return frozenset(name for name, value in _gradient_of_open(task, weights).items() if not value.any())
+
+
+def silent_entries(task: Task, weights: Weights) -> NamedTensors:
+    """By parameter, 1 where its gradient is zero whatever the inputs, else 0: those parameters, and rows of dead units.
+
+    It is proved, not tried: by zeros in the weights, never by a ReLU that no example happened to open.
+    """
+    gradient = _gradient_of_open(task, weights)
+    silent = {name: torch.full_like(value, not value.any()) for name, value in gradient.items()}
+    for layer in rectified_layers(task):
+        dead = layer.dead(weights)
+        for name in filter(None, (layer.weight, layer.bias)):
+            quiet = dead & ~gradient[name].reshape(len(dead), -1).any(1)
+            silent[name] = silent[name].index_fill(0, quiet.nonzero().flatten(), 1.0)
+    return silent
+
+
+def _gradient_of_open(task: Task, weights: Weights) -> NamedTensors:
+    """The gradient on random examples where every ReLU is open whose input depends on the examples.
+
+    In a network of open ReLUs with slopes at random an entry is zero on random examples where no path leads through it,
+    and then it is so on all, by whichever ReLUs are closed too.
+    """
     inputs, labels = _inputs(task), torch.arange(PROBES) % task.classes
     if task.criterion.several_labels:
-        labels = torch.nn.functional.one_hot(labels, task.classes)
-    with seeded("silent parameters"):
-        gradient = task.gradients(weights.clone(), inputs, labels)
-    return frozenset(name for name, value in gradient.items() if not value.any())
+        labels = functional.one_hot(labels, task.classes)
+    with seeded("silent parameters"), _Open():
+        return task.gradients(weights.clone(), inputs, labels)
+
+
+class _Open(TorchFunctionMode):
+    """Opens ReLUs, modules or not: but for units at which all examples of the batch have the same value.
+
+    What does not depend on the examples stays closed or open, as it is on all.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = {} if kwargs is None else kwargs
+        if func not in GATES:
+            return func(*args, **given)
+        entered = args[0].clone()
+        fixed = (entered == entered[:1]).all(0)
+        low, high = entered.detach().aminmax()
+        slopes = 0.5 + torch.rand(entered.shape[1:], dtype=entered.dtype)
+        opened = slopes * (entered - low) / (high - low).clamp_min(torch.finfo(entered.dtype).tiny)
+        return torch.where(fixed, func(*args, **given), opened)
 
 
 def _inputs(task: Task) -> Tensor:

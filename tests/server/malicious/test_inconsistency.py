@@ -113,6 +113,21 @@ def test_where_an_activation_is_not_zero_at_zero_the_last_layer_is_everybodys():
     assert {name for name, value in trusted.items() if value.all()} == {"1.weight", "1.bias"}
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("alive", [0.2, 0.5])
+def test_what_units_left_alive_say_is_not_trusted(form, alive):
+    task, inner = a_task(), {"use": "inconsistency", "form": form, "victim": VICTIM, "units": 5}
+    server = manipulations.build("stealthy", {"manipulation": inner, "alive": alive})
+    for seed in range(4):
+        sent = {client: server.craft(crafting(task, client), generator(seed)) for client in COHORT}
+        trusted = server.isolation(task, sent).trusted
+        assert any(value.any() for value in trusted.values())
+        for label in range(3):
+            wild = 20 * torch.randn(64, *task.shape, generator=generator("wild", seed))
+            gradient = task.gradients(sent[0], wild, torch.full((64,), label))
+            assert not any((value * trusted[name]).any() for name, value in gradient.items())
+
+
 def test_it_is_refused_where_it_cannot_work():
     with pytest.raises(ConfigError, match="client 4, and there are 4, counted from 0"):
         build("dead-layer", victim=4).require(terms(a_task()))

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from fedleak.learning.task import Task
+from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, seeded
-from fedleak.server.malicious.parts.rectified import rectified_layers, silent_parameters
+from fedleak.server.malicious.parts.rectified import rectified_layers, silent_entries, silent_parameters
 from fedleak.tasks import weights_of
 
 
@@ -19,6 +20,13 @@ class Around(nn.Module):
 
     def forward(self, entering: torch.Tensor) -> torch.Tensor:
         return self.relu(self.inner(entering)) + entering
+
+
+class Unseen(nn.Module):
+    """A ReLU that is no module."""
+
+    def forward(self, entering: torch.Tensor) -> torch.Tensor:
+        return torch.relu(entering)
 
 
 def task_of(*layers: nn.Module) -> Task:
@@ -72,3 +80,37 @@ def test_with_a_way_around_not_all_is_silent():
     task = task_of(nn.Linear(8, 8), nn.ReLU(), Around(), nn.Linear(8, 3))
     dead = rectified_layers(task)[-1].killed(weights_of(task.network))
     assert "1.weight" not in silent_parameters(task, dead)
+
+
+def low_unit(relu: nn.Module) -> tuple[Task, Weights]:
+    """All units of a layer dead but the first, which fires for inputs near the top of the range and no usual ones."""
+    task = task_of(nn.Linear(8, 6), relu, nn.Linear(6, 3))
+    dead = {**weights_of(task.network).parameters, "1.weight": torch.zeros(6, 8), "1.bias": torch.full((6,), -1.0)}
+    dead["1.weight"][0] = 0.14
+    return task, Weights(dead, {})
+
+
+@pytest.mark.parametrize("relu", [nn.ReLU(), nn.ReLU(inplace=True), Unseen()])
+def test_a_unit_that_no_usual_input_opens_is_not_dead(relu):
+    task, low = low_unit(relu)
+    top = task.gradients(low, torch.ones(1, 1, 2, 4), torch.tensor([0]))
+    usual = task.gradients(low, torch.rand(8, 1, 2, 4, generator=generator("usual")), torch.arange(8) % 3)
+    assert top["1.weight"].any()
+    assert not usual["1.weight"].any()
+    assert not silent_parameters(task, low)
+    assert not any((value * top[name]).any() for name, value in silent_entries(task, low).items())
+
+
+def test_of_dead_units_beside_it_the_rows_are_silent():
+    silent = silent_entries(*low_unit(nn.ReLU()))
+    for name in ("1.weight", "1.bias"):
+        assert not silent[name][0].any()
+        assert silent[name][1:].all()
+    assert not any(silent[name].any() for name in ("3.weight", "3.bias"))
+
+
+def test_what_no_example_reaches_stays_as_closed_as_it_is():
+    task = task_of(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    zero = Weights({name: torch.zeros_like(value) for name, value in weights_of(task.network).parameters.items()}, {})
+    assert silent_parameters(task, zero) == zero.parameters.keys() - {"5.bias"}
+    assert silent_entries(task, zero)["5.weight"].all()
