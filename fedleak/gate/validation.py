@@ -19,6 +19,9 @@ NEAR = 0.8
 """How alike a name and a slip of it are, from 0 to 1."""
 MIDDLE = 50.0
 """The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
+SHARE_AT = re.compile(r"(?:psnr-)?share-(?:at|above|over)-(\d+)-?db", re.IGNORECASE)
+"""A share of images under a name of its own; a rule asks for it as an aggregate of the metric that is in decibels."""
+DECIBELS = "psnr"
 UPPER: tuple[Operator, ...] = ("<", "<=")
 LOWER: tuple[Operator, ...] = (">", ">=")
 
@@ -73,9 +76,9 @@ def _check_figure(rule: Rule, vocabulary: Vocabulary, where: str) -> None:
     figure = rule.assertion.figure
     known = {*vocabulary.metrics, *COUNTED}
     if figure.name not in known:
-        raise ConfigError(
-            f"{where}, column {figure.column}: no metric is called '{figure.name}'{did_you_mean(figure.name, known)}"
-        )
+        share = SHARE_AT.fullmatch(figure.name)
+        hint = did_you_mean(figure.name, known) if share is None else f"; did you mean '{DECIBELS}.share({share[1]})'?"
+        raise ConfigError(f"{where}, column {figure.column}: no metric is called '{figure.name}'{hint}")
 
 
 def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, where: str) -> None:
