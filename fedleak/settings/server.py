@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from fedleak.errors import ConfigError, echo
-from fedleak.settings.base import A_NAME, Count, Name, Settings, Table, is_name
+from fedleak.settings.base import A_NAME, GOT, Count, Name, Settings, Table, is_name
 
 HONEST = "honest"
+"""The name of every server without a chain, and of no other: rows of results say by it who was honest."""
 ROWS, ROW = "servers", "server"
 """The rows of a file, and one of them in the settings of a federation."""
 
@@ -25,6 +27,17 @@ class ServerSettings(Settings):
     def honest(self) -> bool:
         """Whether it does nothing beside averaging."""
         return not self.chain
+
+    @model_validator(mode="after")
+    def _named_for_what_it_is(self) -> "ServerSettings":
+        said = self.name.casefold().partition(" ")[0] == HONEST
+        if self.chain and said:
+            wanted = f'a name for what its chain does, as "{HONEST}" is a server without one'
+            raise PydanticCustomError("server", wanted, {GOT: self.name})
+        if not self.chain and self.name != HONEST:
+            wanted = f'the name "{HONEST}" for a server without a chain, or manipulations in its chain'
+            raise PydanticCustomError("server", wanted, {GOT: self.name})
+        return self
 
 
 def rows_of(tree: Table) -> list[Any] | None:

@@ -45,7 +45,7 @@ def run(folder: Path, *chain: Table, server: Table | None = None, **more: Any) -
         "vault": str(folder / "vault"),
         "federation": {"clients": 3, "rounds": 2, "batch_size": 2, **more},
         "chain": list(chain),
-        "server": {"name": "server", "chain": [server] if server else []},
+        "server": {"name": "server", "chain": [server]} if server else {},
     }
     return run_federation(parse_settings(FederationPlan, tree))
 

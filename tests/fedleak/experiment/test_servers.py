@@ -27,6 +27,11 @@ def test_without_rows_the_server_is_honest_and_nothing_is_said_of_it() -> None:
     assert dict(campaign.points[0].setting) == {}
 
 
+def test_one_server_in_a_table_goes_by_a_name_that_says_what_it_is() -> None:
+    with pytest.raises(ConfigError, match="server: expected a name for what its chain does.*got 'honest'"):
+        parse_campaign(tree(server={"chain": [IMPRINT]}))
+
+
 @pytest.mark.parametrize(
     ("servers", "words"),
     [
@@ -34,6 +39,10 @@ def test_without_rows_the_server_is_honest_and_nothing_is_said_of_it() -> None:
         ([], r"\[\[servers\]\]"),
         ([{"chain": []}], "servers.0.name"),
         ([{"name": "a"}, {"name": "a"}], "name of its own, got a, a"),
+        ([{"name": "curious"}], "servers.0: expected the name \"honest\" for a server without a chain.*got 'curious'"),
+        ([{"name": "honest", "chain": [IMPRINT]}], "servers.0: expected a name for what its chain does.*got 'honest'"),
+        ([{"name": "honest", "chain": [{**IMPRINT, "bins": [8, 16]}]}], "servers.0: expected a name for what its"),
+        ([{"name": "Honest but curious", "chain": [IMPRINT]}], "servers.0: expected a name for what its chain does"),
         ([{"name": "a", "chain": [{"use": "no-such"}]}], "no manipulation is called 'no-such'"),
         ([{"name": "a", "begins": 0}], "begins"),
         ([{"name": "a", "strength": 1}], "unknown field"),
@@ -45,7 +54,7 @@ def test_a_bad_row_is_one_sentence(servers: Any, words: str) -> None:
 
 
 def test_rows_are_points_of_their_own_and_the_file_comes_back() -> None:
-    campaign = parse_campaign(tree([{"name": "honest"}, {"name": "other"}]))
+    campaign = parse_campaign(tree([{"name": "honest"}, {"name": "other", "chain": [IMPRINT]}]))
     assert [point.setting["server"] for point in campaign.points] == ["honest", "other"]
     assert [point.federation for point in campaign.points] == ["server=honest", "server=other"]
     assert [point.setting for point in parse_campaign(dict(campaign.tree)).points] == [
