@@ -12,7 +12,7 @@ from fedleak.errors import ModelRefused
 from fedleak.evaluation.released import tested
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
-from fedleak.experiment.experiment import NamedDefense
+from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
 from fedleak.recording.files import read_recording
 from fedleak.results.check_row import CheckRow
@@ -47,6 +47,8 @@ def federation_rows(
             failures=_silent(federated, round),
             lost=_lost(federated, round, cohort_of(experiment.federation)),
             alarms=len({alarm.client for alarm in federated.alarms if alarm.round == round}),
+            refused=len(_refusers(federated, round)),
+            manipulated=_manipulated(experiment, round),
             seen=seen_text(_seen(federated, round)),
             accuracy=evaluation.get(round, {}).get("accuracy", float("nan")),
             clean_accuracy=(clean or {}).get(round, {}).get("accuracy", float("nan")),
@@ -147,10 +149,21 @@ def _seen(federated: Federated, round: int) -> Iterator[Seen]:
 
 def _lost(federated: Federated, round: int, cohort: int) -> bool:
     """Whether a round came to no end for all, be it that nobody would train on the model."""
-    own = [failure for failure in federated.failures if failure.round == round]
-    refused = any(failure.reason.startswith(ModelRefused.__name__) for failure in own)
-    left = {failure.client for failure in own}
-    return None in left or (refused and len(left) >= cohort)
+    left = {failure.client for failure in federated.failures if failure.round == round}
+    return None in left or (bool(_refusers(federated, round)) and len(left) >= cohort)
+
+
+def _refusers(federated: Federated, round: int) -> set[int]:
+    """The clients that left a round because their checks refused the model."""
+    own = (failure for failure in federated.failures if failure.round == round)
+    return {one.client for one in own if one.client is not None and one.reason.startswith(ModelRefused.__name__)}
+
+
+def _manipulated(experiment: Experiment, round: int) -> bool:
+    """Whether clients were sent more than a mean in a round: a network that a server ships is there from the start."""
+    if experiment.server.honest or round > experiment.federation.rounds:
+        return False
+    return round >= experiment.server.begins or any(one.ships for one in built(experiment.server.chain))
 
 
 def _silent(federated: Federated, round: int) -> int:

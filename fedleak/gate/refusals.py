@@ -6,7 +6,6 @@ from fedleak.formatting import counted
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, setting_key
-from fedleak.settings.server import HONEST
 
 REFUSED = "ModelRefused:"
 """How the reason of a client begins whose checks refused the model."""
@@ -15,8 +14,9 @@ REFUSED = "ModelRefused:"
 def nothing_left(rows: Sequence[Row], federations: Iterable[FederationRow]) -> str:
     """Why there was nothing to attack in any of these messages, as a clause; empty where there may have been.
 
-    A client's message was refused by itself, a sum was lost in a round in which clients raised alarms. Beside an honest
-    server, and where others left a round, it is a round without a figure as any other.
+    A client's message was refused by itself; a sum was lost in a round that clients left because they refused the
+    model, and none for another reason. Where the server did no more than average, and where others left a round, it is
+    a round without a figure as any other.
     """
     played = {(_place(one), one.round): one for one in federations}
     if not rows or not all(_never_sent(row, played.get((_place(row), row.round))) for row in rows):
@@ -30,8 +30,8 @@ def _place(row: Row | FederationRow) -> tuple[object, ...]:
 
 
 def _never_sent(row: Row, played: FederationRow | None) -> bool:
-    if row.server == HONEST or played is None:
+    if played is None or not played.manipulated:
         return False
     if row.client == AGGREGATE:
-        return played.lost and played.alarms > 0
+        return played.lost and played.refused > 0 and played.refused == played.failures
     return (row.reason or "").startswith(REFUSED)

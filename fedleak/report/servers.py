@@ -142,7 +142,7 @@ def _alone(point: Point, group: Group, rows: Sequence[Row]) -> str:
 def _nothing(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:
     """Why there is nothing to tell of images."""
     if any(row.lost for row in played):
-        refused = sum(row.alarms for row in played)
+        refused = sum(row.refused for row in played if row.lost)
         why = f"clients refused the model ({counted(refused, 'refusal')})" if refused else "no sum was opened"
         return f"nothing: the round was lost, as {why}"
     if not rows:

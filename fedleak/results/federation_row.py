@@ -47,6 +47,10 @@ class FederationRow:
     failures: Annotated[Whole, Meaning("clients that sent nothing in this round")]
     lost: Annotated[Flag, Meaning("whether the round came to no end: no sum was opened, or a party left")] = False
     alarms: Annotated[Whole, Meaning("clients whose checks saw something in the model that they were sent")] = 0
+    refused: Annotated[Whole, Meaning("clients that left the round because of that")] = 0
+    manipulated: Annotated[
+        Flag, Meaning("whether the server did more than average: sent crafted weights, or shipped a network of its own")
+    ] = False
     seen: Annotated[Text, Meaning("what they saw, a line for each check: the first client's sentence")] = ""
     accuracy: Annotated[Figure, Meaning("on the task's test split after the round; null where it was not evaluated")]
     clean_accuracy: Annotated[

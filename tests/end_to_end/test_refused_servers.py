@@ -22,6 +22,24 @@ SUM = {"use": "secure-aggregation"}
 
 
 @pytest.mark.slow
+def test_a_round_that_clients_left_as_planned_was_not_refused_whatever_checks_reported(tmp_path: Path) -> None:
+    leaving = [{"client": client, "round": 1} for client in (0, 1)]
+    tree = {**TREE, "federation": {**TREE["federation"], "dropouts": leaving}, "attacks": [{"use": "prior"}]}
+    chain = [{"use": "weight-watch", "on_alarm": "report"}, SUM]
+    outcome = run(parse_campaign({**tree, "defenses": [{"name": "summed", "chain": chain}]}), tmp_path / "run")
+    [played] = outcome.analysis.federations
+    assert (played.lost, played.alarms, played.refused, played.failures) == (True, 1, 0, 2)
+    assert played.manipulated
+    policy = tmp_path / "policy.toml"
+    policy.write_text("""rules = ['psnr.share(40) < .05 where sender = "aggregate"']
+""")
+    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy)])
+    assert result.exit_code == 1, result.output
+    assert "clients refused" not in " ".join(result.output.split())
+    assert "clients refused" not in outcome.folder.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("chain", "status"), [([SUM], 1), ([{"use": "weight-watch"}, SUM], 0)], ids=["sum", "watched"])
 def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
     tmp_path: Path, chain: list[dict[str, Any]], status: int

@@ -1,11 +1,14 @@
 """Rows of federations: who sent nothing, and which rounds were lost for all."""
 
+import pytest
+
 from fedleak.campaign.federation_job import Federated
 from fedleak.campaign.federation_rows import federation_rows
 from fedleak.errors import FederationError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.federation.outcome import ClientFailure, lost_round
 from fedleak.results.seen import Seen, seen_in
+from fedleak.settings.base import Table
 from fedleak.vault.alarms import RaisedAlarm
 
 
@@ -26,6 +29,38 @@ def test_a_round_that_all_clients_refuse_is_lost() -> None:
     ]
     rows = federation_rows(point, "watched", Federated(messages={}, failures=refused, seconds=1.0, evaluation={}))
     assert [row.lost for row in rows] == [False, True]
+    assert [row.refused for row in rows] == [1, 2]
+
+
+def test_who_leaves_as_planned_has_refused_nothing_whatever_checks_reported() -> None:
+    point = parse_campaign({"name": "n", "task": "digits-mlp", "federation": {"clients": 3}}).points[0]
+    left = [
+        ClientFailure(client=client, round=1, reason="Dropout: it left", user_error=False, planned=True)
+        for client in (0, 1)
+    ]
+    lost = [*left, lost_round(1, FederationError("too few stayed"), planned=True)]
+    alarm = RaisedAlarm(client=2, round=1, defense="weight-watch", sentence="rows are alike", refused=False)
+    told = Federated(messages={}, failures=lost, seconds=1.0, evaluation={}, alarms=(alarm,))
+    (row,) = federation_rows(point, "watched", told)
+    assert (row.lost, row.alarms, row.refused, row.failures) == (True, 1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("chain", "begins", "rounds"),
+    [
+        ([], 1, [False, False, False]),
+        ([{"use": "inconsistency"}], 1, [True, True, False]),
+        ([{"use": "inconsistency"}], 2, [False, True, False]),
+        ([{"use": "imprint", "bins": 8}], 2, [True, True, False]),
+    ],
+    ids=["honest", "crafted", "later", "shipped"],
+)
+def test_rounds_in_which_the_server_did_more_than_average(chain: list[Table], begins: int, rounds: list[bool]) -> None:
+    server = {"server": {"name": "one", "chain": chain, "begins": begins}} if chain else {}
+    tree = {"name": "n", "task": "digits-mlp", "federation": {"clients": 3, "rounds": 2}, "utility": {"rounds": 1}}
+    point = parse_campaign({**tree, **server}).points[0]
+    rows = federation_rows(point, "none", Federated(messages={}, failures=[], seconds=1.0, evaluation={}))
+    assert [row.manipulated for row in rows] == rounds
 
 
 def test_alarms_are_counted_by_client_and_told_by_check() -> None:

@@ -28,7 +28,7 @@ def test_without_rows_the_server_is_honest_and_nothing_is_said_of_it() -> None:
 
 
 def test_one_server_in_a_table_goes_by_a_name_that_says_what_it_is() -> None:
-    with pytest.raises(ConfigError, match="server: expected a name for what its chain does.*got 'honest'"):
+    with pytest.raises(ConfigError, match=r"server: expected a name for what its chain does.*got 'honest'"):
         parse_campaign(tree(server={"chain": [IMPRINT]}))
 
 

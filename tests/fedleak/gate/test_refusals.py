@@ -10,7 +10,8 @@ from fedleak.results.federation_row import FederationRow
 SETTING = {"server": "planting"}
 LOST = FederationRow(
     task="digits-mlp", defense="watched", server="planting", seed=0, split="test", round=1, messages=0, failures=4,
-    lost=True, alarms=4, accuracy=0.5, loss=1.0, seconds=1.0, federation="", setting=SETTING,
+    lost=True, alarms=4, refused=4, manipulated=True, accuracy=0.5, loss=1.0, seconds=1.0, federation="",
+    setting=SETTING,
 )  # fmt: skip
 RULE = 'psnr.share(40) < .05 where server = "planting"'
 SUM = {"client": "aggregate", "reason": "FederationError: the round is lost"}
@@ -40,8 +41,8 @@ def test_what_clients_refused_left_nothing_and_keeps_a_rule_in_words(silent, jud
 
 @pytest.mark.parametrize(
     "changed",
-    [{"reason": "it raised"}, {"server": "honest", **ONE}, {"round": 2, **ONE}, {"seed": 1, **SUM}],
-    ids=["raised", "honest", "unknown round", "unknown seed"],
+    [{"reason": "it raised"}, {"round": 2, **ONE}, {"seed": 1, **SUM}],
+    ids=["raised", "unknown round", "unknown seed"],
 )
 def test_any_other_silence_breaks_the_rule(silent, judged, changed):
     row = silent(**changed)
@@ -49,9 +50,22 @@ def test_any_other_silence_breaks_the_rule(silent, judged, changed):
     assert not judged(RULE, [row], [LOST]).passed
 
 
-def test_a_sum_that_was_lost_without_an_alarm_shows_nothing(silent, judged):
-    assert not nothing_left([silent(**SUM)], [replace(LOST, alarms=0)])
-    assert not nothing_left([silent(**SUM)], [replace(LOST, lost=False)])
+@pytest.mark.parametrize("about", [SUM, ONE], ids=["sum", "message"])
+def test_what_a_server_that_does_not_manipulate_yet_was_refused_is_a_false_alarm(silent, judged, about):
+    played = replace(LOST, manipulated=False)
+    assert not nothing_left([silent(**about)], [played])
+    assert not judged(RULE, [silent(**about)], [played]).passed
+
+
+@pytest.mark.parametrize(
+    "played",
+    [{"refused": 0}, {"lost": False}, {"refused": 1, "failures": 3}],
+    ids=["reports alone", "not lost", "others left"],
+)
+def test_a_sum_that_refusals_alone_did_not_lose_shows_nothing(silent, judged, played):
+    row, played = silent(**SUM), replace(LOST, **played)
+    assert not nothing_left([row], [played])
+    assert not judged(RULE, [row], [played]).passed
     assert not nothing_left([], [LOST])
 
 

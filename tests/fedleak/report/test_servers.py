@@ -68,13 +68,14 @@ def test_checks_are_named_with_the_round_from_which_they_see_it(told):
 
 def test_a_round_that_clients_refused_is_told_as_lost(told):
     seen = seen_text([Seen("weight-watch", 4, "rows are alike")])
-    refused = replace(PLAYED, lost=True, seen=seen, alarms=4, messages=0, failures=4)
+    refused = replace(PLAYED, lost=True, seen=seen, alarms=4, refused=4, messages=0, failures=4)
     found = told(federations=(refused,))
     assert found.sentence == (
         "Nothing: the round was lost, as clients refused the model (4 refusals); seen by weight-watch from round 2 on."
     )
     assert (found.exact, found.asked) == (0, 0)
     assert "lost, as no sum was opened" in told(federations=(replace(PLAYED, lost=True),)).sentence
+    assert "lost, as no sum was opened" in told(federations=(replace(refused, refused=0),)).sentence  # only reported
 
 
 def test_rounds_before_it_begins_and_guesses_without_the_update_count_for_nothing(told):
