@@ -43,6 +43,18 @@ def require_fitting(does: Sequence[Manipulation], terms: ServerTerms, where: str
             one.require(terms)
         except ConfigError as error:
             raise ConfigError(f"{where}.{i}: {error}") from error
+        victim = one.aims_at()
+        if victim is not None and terms.victims is not None and victim >= terms.victims:
+            raise ConfigError(
+                f"{where}.{i}: {one.name} is after client {victim}, and messages of the first {terms.victims} are "
+                f"attacked, counted from 0; set adversary.victims to {victim + 1} or more, or name one of these"
+            )
+        for j, other in enumerate(does[:i]):
+            if not (one.stands_beside(other) and other.stands_beside(one)):
+                raise ConfigError(
+                    f"{where}.{i}: {one.name} and {other.name} of {where}.{j} would undo each other in one round; "
+                    "give each a row [[servers]] of its own"
+                )
 
 
 def crafted(does: Sequence[Manipulation], at: Crafting, seed_key: tuple[object, ...]) -> Weights:

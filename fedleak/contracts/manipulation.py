@@ -30,6 +30,8 @@ class ServerTerms:
     """The wire protocol of the run's defenses, by its name in `Defense.protocol`; None: clients send updates."""
     public: int = 0
     """Public examples that the adversary holds."""
+    victims: int | None = None
+    """Clients whose messages are recorded and attacked, the first so many; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +101,14 @@ class Manipulation(Plugin, ABC):
 
     def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
         """Whether what a client of a round is sent is crafted: else a check of it has nothing to see."""
+        return True
+
+    def aims_at(self) -> int | None:
+        """The client that it is after; None: all of them."""
+        return None
+
+    def stands_beside(self, other: "Manipulation") -> bool:
+        """Whether one chain has room for both; else one would undo what the other does, without a word."""
         return True
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:

@@ -28,6 +28,7 @@ class ForgedRoster(Lie):
     cites: ClassVar = "bonawitz2017practical"
     deed: ClassVar[str] = "relays forged keys between its victim and the others"
     takes: ClassVar[str] = "clients that do not know whose keys they are shown"
+    replaces: ClassVar = True
 
     def above(self, inner: Layer, place: Place) -> Layer:
         return InTheMiddle(inner, self.victim, place)

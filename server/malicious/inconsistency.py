@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Generator
 
-from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations
+from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations, planted
 from fedleak.errors import ConfigError
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
@@ -78,6 +78,13 @@ class Inconsistency(Manipulation):
 
     def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
         return client != self.victim and self.victim in cohort
+
+    def aims_at(self) -> int | None:
+        return self.victim
+
+    def stands_beside(self, other: Manipulation) -> bool:
+        """Of two victims each would be among the others of the other."""
+        return not any(isinstance(one, Inconsistency) for one in planted([other]))
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         if self.victim not in before:

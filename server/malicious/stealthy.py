@@ -8,11 +8,13 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations
+from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations, planted
 from fedleak.errors import ConfigError
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.settings.base import Amount, Share
+
+from .parts.lie import Lie
 
 
 @manipulations.register("stealthy")
@@ -54,6 +56,12 @@ class Stealthy(Manipulation):
         return self.manipulation.trains_on
 
     def require(self, terms: ServerTerms) -> None:
+        lie = next((one for one in planted([self.manipulation]) if isinstance(one, Lie)), None)
+        if lie is not None:
+            raise ConfigError(
+                f"stealthy: expected a manipulation of weights within it, got '{lie.name}', which lies in messages and "
+                "sends no weights that could be hidden; put that into the chain by itself"
+            )
         if self.over > terms.federation.rounds:
             raise ConfigError(
                 f"stealthy: moving to the crafted weights over {self.over} rounds takes as many that are recorded, and "
@@ -86,6 +94,12 @@ class Stealthy(Manipulation):
 
     def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
         return self.manipulation.crafts_for(client, cohort)
+
+    def aims_at(self) -> int | None:
+        return self.manipulation.aims_at()
+
+    def stands_beside(self, other: Manipulation) -> bool:
+        return self.manipulation.stands_beside(other)
 
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return self.manipulation.isolation(task, before)

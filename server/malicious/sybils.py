@@ -30,6 +30,7 @@ class Sybils(Lie):
     cites: ClassVar = "boenisch2023reconstructing"
     deed: ClassVar[str] = "runs the round with its victim among clients of its own"
     takes: ClassVar[str] = "clients that do not know whose keys they are shown"
+    replaces: ClassVar = True
 
     def above(self, inner: Layer, place: Place) -> Layer:
         return AmongSybils(inner, self.victim, place)

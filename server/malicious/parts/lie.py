@@ -36,6 +36,8 @@ class Lie(Manipulation, ABC):
     trains_on: ClassVar[bool] = True
     lies_in: ClassVar[tuple[str | None, ...]] = SUMS
     """The protocols that it needs; None: that updates are in the clear."""
+    replaces: ClassVar[bool] = False
+    """Whether the server runs the victim's round in a way of its own, of which other lies are no part."""
     victim: Annotated[int, Field(ge=0)] = 0
     """The client whose update the server wants."""
 
@@ -56,6 +58,13 @@ class Lie(Manipulation, ABC):
 
     def crafts_for(self, client: int, cohort: Collection[int]) -> bool:
         return False
+
+    def aims_at(self) -> int | None:
+        return self.victim
+
+    def stands_beside(self, other: Manipulation) -> bool:
+        """What the server has of a victim is recorded once, in place of what it sent."""
+        return not isinstance(other, Lie) or not (self.replaces or other.replaces or self.victim == other.victim)
 
     def below(self, inner: Layer, place: Place) -> Layer:
         """What the protocol talks to."""
@@ -87,29 +96,31 @@ class LyingRound(Layer):
 
 
 class Reaching(Layer):
-    """Above the lies: raises `ConfigError` where a victim is asked to train in no round that the server lies in."""
+    """Next to the strategy: raises `ConfigError` where a victim is asked to train in no round in which it cheats.
 
-    def __init__(self, inner: Layer, lies: Sequence[Lie], place: Place) -> None:
+    One that is sampled in none would be looked for in vain, and nothing would say so.
+    """
+
+    def __init__(self, inner: Layer, aimed: Iterable[Manipulation], plan: FederationPlan, roster: Roster) -> None:
         super().__init__(inner)
-        self._place = place
-        self._missed = {lie.victim: lie for lie in lies}
+        self._plan = plan
+        self._roster = roster
+        self._missed = {one.aims_at(): one for one in aimed}
         """The victims that no round has reached yet, with what is told about them."""
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         sent = list(messages)
-        if sent and trains(sent[0]) and self._place.lies_in(round := wire.round_of(sent[0].content)):
-            for message in sent:
-                self._missed.pop(self._place.client_of(message), None)
-            self._require(round)
+        if sent and trains(sent[0]):
+            first, last = self._plan.server.begins, self._plan.federation.rounds
+            if first <= (round := wire.round_of(sent[0].content)) <= last:
+                for message in sent:
+                    self._missed.pop(self._roster.client_of(message.metadata.dst_node_id), None)
+            for victim, one in self._missed.items() if round == last else ():
+                raise ConfigError(
+                    f"{one.name}: expected a victim that is sampled in a round from {first} to {last}, got client "
+                    f"{victim}, who is in none of them; name another, or raise the strategy's fraction_train"
+                )
         return self.inner.send_and_receive(sent, timeout=timeout)
-
-    def _require(self, round: int) -> None:
-        first, last = self._place.plan.server.begins, self._place.plan.federation.rounds
-        for victim, lie in self._missed.items() if round == last else ():
-            raise ConfigError(
-                f"{lie.name}: expected a victim that is sampled in a round from {first} to {last}, got client "
-                f"{victim}, who is in none of them; name another, or raise the strategy's fraction_train"
-            )
 
 
 def speaking(
@@ -120,13 +131,15 @@ def speaking(
     speak: Callable[[Layer, Recorder | None], Layer],
 ) -> Layer:
     """The run's protocol over a grid, among the layers of the server's lies; it lies where it records updates."""
-    lies: Sequence[Lie] = [one for one in plan.manipulations() if isinstance(one, Lie)]
-    if recorder is None or not lies:
+    does = plan.manipulations()
+    aimed = [one for one in does if one.aims_at() is not None]
+    if recorder is None or not aimed:
         return speak(grid, recorder)
+    lies: Sequence[Lie] = [one for one in does if isinstance(one, Lie)]
     place = Place(plan=plan, roster=roster, recorder=recorder, grid=grid, speak=speak)
     for lie in lies:
         grid = lie.below(grid, place)
     grid = speak(grid, recorder)
     for lie in lies:
         grid = lie.above(grid, place)
-    return Reaching(grid, lies, place)
+    return Reaching(grid, aimed, plan, roster)

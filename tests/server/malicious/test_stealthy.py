@@ -13,6 +13,7 @@ from fedleak.errors import ConfigError
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.server.malicious.stealthy import Stealthy
+from fedleak.server.malicious.sybils import Sybils
 from fedleak.settings.federation import FederationSettings
 from fedleak.tasks import initial_weights, task_of
 
@@ -93,3 +94,10 @@ def test_more_steps_than_rounds_are_refused() -> None:
     terms = ServerTerms(federation=FederationSettings(rounds=3), task=TASK)
     with pytest.raises(ConfigError, match="over 4 rounds"):
         Stealthy(manipulation=Ones(), over=4).require(terms)
+
+
+def test_lies_have_no_weights_to_hide() -> None:
+    terms = ServerTerms(federation=FederationSettings(), task=TASK, protocol="secure-aggregation")
+    for one in (Stealthy(manipulation=Sybils()), Stealthy(manipulation=Stealthy(manipulation=Sybils()))):
+        with pytest.raises(ConfigError, match="expected a manipulation of weights within it, got 'sybils'"):
+            one.require(terms)
