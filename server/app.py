@@ -14,6 +14,7 @@ from fedleak.defenses.pate import PATE
 from fedleak.defenses.secure_aggregation import SecureAggregation
 from fedleak.defenses.secure_aggregation_flower import SecureAggregationFlower
 from fedleak.errors import ConfigError, FederationError, FedleakError
+from fedleak.experiment.servers import require_server
 from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
@@ -61,6 +62,7 @@ def main(grid: Grid, context: Context) -> None:
 
 
 def _run(plan: FederationPlan, grid: Grid, outcome: Outcome) -> None:
+    require_server(plan, plan.defenses())
     strategy = None if plan.federation.split else build_strategy(plan)
     recorder = Recorder(plan) if plan.records else None
     frozen = frozen_in(plan.public_task().network)

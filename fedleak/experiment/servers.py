@@ -20,34 +20,46 @@ def require_networks(settings: PlanSettings, chains: Mapping[str, Chain]) -> Non
 
     Most defenses have no say in the network, and building one for each point of a campaign takes long.
     """
-    server = settings.server
-    where = f"server '{server.name}', chain"
-    does = built(server.chain, where)
-    if not server.honest and settings.federation.split is not None:
-        raise ConfigError(
-            f"{where}: a server sends weights to clients that hold rows, and here they hold columns "
-            '(federation.partition = "columns"); leave it out'
-        )
-    if not server.honest and server.begins > settings.federation.rounds:
-        raise ConfigError(
-            f"server '{server.name}', begins: expected one of the {settings.federation.rounds} recorded rounds "
-            f"(federation.rounds), got {server.begins}"
-        )
     for i, chain in enumerate(chains.values()):
-        if server.honest and not chain.shapes_the_network:
+        if settings.server.honest and not chain.shapes_the_network:
             continue
         try:
             hardened(settings.task, chain, settings.federation.split)
         except ConfigError as error:
             raise ConfigError(f"defenses.{i}.chain: {error}") from error
-        try:
-            task = hardened(settings.task, chain, settings.federation.split, does)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
-        protocol = None if chain.protocol is None else chain.protocol.protocol
-        public = settings.adversary.auxiliary
-        terms = ServerTerms(federation=chain.settings(settings.federation), task=task, protocol=protocol, public=public)
-        require_fitting(does, terms, where)
+    for chain in chains.values():
+        require_server(settings, chain)
+
+
+def require_server(settings: PlanSettings, chain: Chain) -> None:
+    """Raises `ConfigError` where the server's manipulations do not fit a federation under one chain of defenses."""
+    server = settings.server
+    if server.honest:
+        return
+    where = f"server '{server.name}', chain"
+    does = built(server.chain, where)
+    if settings.federation.split is not None:
+        raise ConfigError(
+            f"{where}: a server sends weights to clients that hold rows, and here they hold columns "
+            '(federation.partition = "columns"); leave it out'
+        )
+    if server.begins > settings.federation.rounds:
+        raise ConfigError(
+            f"server '{server.name}', begins: expected one of the {settings.federation.rounds} recorded rounds "
+            f"(federation.rounds), got {server.begins}"
+        )
+    try:
+        task = hardened(settings.task, chain, settings.federation.split, does)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    terms = ServerTerms(
+        federation=chain.settings(settings.federation),
+        task=task,
+        protocol=None if chain.protocol is None else chain.protocol.protocol,
+        public=settings.adversary.auxiliary,
+        victims=settings.adversary.victims,
+    )
+    require_fitting(does, terms, where)
 
 
 def fits_server(table: Table, server: ServerSettings) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedleak.api import attack, score, serve
+from fedleak.api import attack, capture, score, serve
 from fedleak.captures import Audit
 from fedleak.data.splits import load
 from fedleak.errors import ConfigError, ServiceError
@@ -65,6 +65,24 @@ def test_without_judges_there_is_a_reason_in_place_of_their_figures() -> None:
     found = {one.metric: one for one in score(attack(audit, "confidence-inversion"), audit)}
     assert "nobody is there to judge" in str(found["judged"].reason)
     assert found["class-ssim"].value == found["class-ssim"].value
+
+
+@pytest.mark.parametrize(
+    ("server", "adversary", "sentence"),
+    [
+        (
+            {"use": "inconsistency", "victim": 9},
+            {},
+            "chain.0: the victim of 'inconsistency' is client 9, and there are 3",
+        ),
+        ({"use": "lies-about-dropouts"}, {}, "its clients send updates in the clear"),
+        ({"use": "imprint"}, {"auxiliary": 0}, "imprint is made from public examples, and the adversary holds none"),
+        ({"use": "inconsistency", "victim": 2}, {"victims": 1}, "set adversary.victims to 3 or more"),
+    ],
+)
+def test_a_server_that_does_not_fit_is_refused_as_in_a_file(server: Any, adversary: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        capture("digits-mlp", server=[server], adversary=adversary, clients=3, batch_size=2)
 
 
 def test_without_the_truth_there_is_nothing_to_score_by() -> None:

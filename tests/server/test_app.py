@@ -16,7 +16,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.federation.reply import reply
 from fedleak.recording.files import find_recordings, read_recording
 from fedleak.recording.recording import Recording
-from fedleak.settings.base import parse_settings
+from fedleak.settings.base import Table, parse_settings
 from fedleak.tasks import task_of
 from fedleak.vault.batches import withdraw
 
@@ -145,6 +145,21 @@ def test_a_server_that_runs_other_code_is_refused(run: Run, monkeypatch: pytest.
     monkeypatch.setattr(client_module, "source_fingerprint", lambda: "other")
     with pytest.raises(FederationError, match="start both from the same checkout"):
         run()
+
+
+@pytest.mark.parametrize(
+    ("server", "sentence"),
+    [
+        ({"chain": [{"use": "inconsistency", "victim": 9}]}, "chain.0: the victim of 'inconsistency' is client 9"),
+        ({"chain": [{"use": "lies-about-dropouts"}]}, "chain.0: lies-about-dropouts: expected a run under"),
+        ({"chain": [{"use": "inconsistency"}], "begins": 5}, "begins: expected one of the 2 recorded rounds"),
+    ],
+)
+def test_a_server_that_does_not_fit_its_plan_is_refused_though_no_experiment_was_read(
+    run: Run, server: Table, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"server 'own', {sentence}"):
+        run(federation={"clients": 3, "rounds": 2}, server={"name": "own", **server})
 
 
 def test_an_earlier_federation_in_the_same_folder_is_replaced(run: Run, tmp_path: Path) -> None:
