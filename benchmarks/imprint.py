@@ -5,9 +5,10 @@
 
 Real federations on tiles of photographs, through secure aggregation; the attack's default options. A seed draws
 weights, clients, examples and the direction of the layer. An image counts as rebuilt from 40 dB PSNR on, and what was
-not found counts as not rebuilt. "Expected" is `(1 - 1/k)^(N-1)`, "most" the share that chance goes beyond once in 1,000
-tables of as many seeds. Seconds are of processor time, on one thread, of a federation and of an attack. Status 1 where
-a share of one local step is beyond that, or where a proof is wrong.
+not found counts as not rebuilt. "Expected" is `(1 - 1/k)^(N-1)`, of a one-shot imprint times the share of examples that
+bins are for, "most" the share that chance goes beyond once in 1,000 tables of as many seeds. Seconds are of processor
+time, on one thread, of a federation and of an attack. Status 1 where a share of one local step is beyond that, or where
+a proof is wrong.
 """
 
 import argparse
@@ -21,8 +22,9 @@ from typing import Any
 import torch
 
 from fedleak.api import Capture, attack, capture, score
+from fedleak.contracts.manipulation import manipulations
 from fedleak.goals.matching import matched
-from fedleak.statistics.singletons import expected_share, most_singletons
+from fedleak.statistics.singletons import most_singletons
 
 EXACT = 40.0
 """PSNR from which an image is rebuilt."""
@@ -53,11 +55,27 @@ class Setting:
         """Of a one-shot imprint each bin has the share of one example."""
         return max(self.bins, self.examples) if self.form == "one-shot" else self.bins
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the server."""
+        return {"form": self.form, "bins": self.bins}
+
+    @property
+    def expected(self) -> float:
+        """The share that chance leaves alone in a bin."""
+        return (manipulations.build("imprint", self.options).expected_alone(self.examples) or 0.0) / self.examples
+
     def captured(self, seed: int) -> Capture:
         """The sum over the clients, with their examples."""
         federation: Any = {"clients": self.clients, "batch_size": self.batch_size, "epochs": self.epochs}
-        does: Any = {"use": "imprint", "form": self.form, "bins": self.bins}
-        return capture(self.task, server=[does], defense=SUMMED, seed=seed, adversary={"victims": 1}, **federation)[-1]
+        return capture(
+            self.task,
+            server=[{"use": "imprint", **self.options}],
+            defense=SUMMED,
+            seed=seed,
+            adversary={"victims": 1},
+            **federation,
+        )[-1]
 
 
 SETTINGS = (
@@ -112,14 +130,13 @@ def draw(setting: Setting, seed: int) -> Draw:
 def row(setting: Setting, draws: list[Draw]) -> Mapping[str, str]:
     """A row of the table."""
     shares, bins = [one.rebuilt / setting.examples for one in draws], setting.equal_bins
-    certain = setting.bins / bins
     most = most_singletons(setting.examples, bins, len(draws)) / (setting.examples * len(draws))
     return {
         "setting": str(setting),
         "rebuilt": f"{mean(shares):.3f}",
         "of each seed": ", ".join(f"{share:.3f}" for share in shares),
-        "expected": f"{certain * expected_share(setting.examples, bins):.3f}",
-        "most": f"{most:.3f}" if certain == 1 else "",
+        "expected": f"{setting.expected:.3f}",
+        "most": f"{most:.3f}" if setting.bins == bins else "",
         "proved": f"{mean(one.proved for one in draws) / setting.examples:.3f}",
         "proved wrongly": str(sum(one.wrong for one in draws)),
         "seconds": f"{mean(one.trained for one in draws):.1f} + {mean(one.attacked for one in draws):.1f}",

@@ -8,12 +8,12 @@ from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.manipulated import expected_alone
 from fedleak.contracts.manipulation import planted
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.gradients.imprint import ImprintLayer, first_linear, planted_module
-from fedleak.statistics.singletons import expected_share
 
 from ..parts.applicability import require_gradient
 from ..parts.imprint.bins import Bins, read_bins
@@ -63,6 +63,7 @@ class ImprintReadout(Attack):
         sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
         chosen = _distinct(bins, sure, observation.task.space.extent)[:examples]
         certified, rows = sure[chosen], len(layer.rows(observation.before))
+        expected = expected_alone(observation.manipulations, examples) or 0.0
         whole = len(chosen) == examples and bool(certified.all())
         space, public = observation.task.space, observation.auxiliary
         return Reconstruction(
@@ -72,7 +73,7 @@ class ImprintReadout(Attack):
             certificate=f"each of {examples} examples explains what its bin has of the update" if whole else None,
             certified=certified,
             note=f"{len(chosen)} of {examples} examples read from bins, {int(certified.sum())} of them proved; in "
-            f"{rows} bins {_expected(observation, rows):.3g} are expected to be alone",
+            f"{rows} bins {expected:.3g} are expected to be alone",
         )
 
 
@@ -93,17 +94,6 @@ def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
             "nothing yet, or sent others than it did"
         )
     return found
-
-
-def _expected(observation: Observation, rows: int) -> float:
-    """How many examples are alone in one of as many bins as there are rows, of bins that are all equally likely.
-
-    Of a one-shot imprint there are as many as examples, and rows for some of them.
-    """
-    examples = observation.examples()
-    one_shot = any(one.options().get("form") == "one-shot" for one in planted(observation.manipulations))
-    bins = max(rows, examples) if one_shot else rows
-    return examples * rows / bins * expected_share(examples, bins)
 
 
 def _distinct(bins: Bins, sure: Tensor, extent: float) -> Tensor:

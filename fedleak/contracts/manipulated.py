@@ -69,3 +69,9 @@ def isolation(does: Sequence[Manipulation], task: Task, before: Mapping[int, Wei
     """What a sum says of one client alone; of several manipulations the first that isolates one."""
     found = (one.isolation(task, before) for one in does)
     return next((one for one in found if one is not None), None)
+
+
+def expected_alone(does: Sequence[Manipulation], examples: int, cohort: int | None = None) -> float | None:
+    """How many of so many examples chance leaves alone in what is planted, by the first that sorts them."""
+    found = (one.expected_alone(examples, cohort) for one in does)
+    return next((one for one in found if one is not None), None)

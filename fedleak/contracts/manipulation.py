@@ -115,6 +115,14 @@ class Manipulation(Plugin, ABC):
         """What a sum says of one client alone, from the weights that each client was sent; None: nothing."""
         return None
 
+    def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float | None:
+        """How many of so many examples in a message are expected to be alone in what it plants, so that they come back.
+
+        `cohort`: the examples of the whole round; None: those of the message. `kept`: the share of planted rows that
+        are really sent. None: it sorts nothing.
+        """
+        return None
+
 
 manipulations: Registry[Manipulation] = Registry("manipulation", "fedleak.server.malicious")
 

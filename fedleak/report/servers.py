@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from fedleak.accounting.mechanism import cohort_of
 from fedleak.analysis.conditions import Condition, condition_of_point, condition_of_row
 from fedleak.analysis.judgement import BASELINES
-from fedleak.contracts.manipulated import built
-from fedleak.contracts.manipulation import planted
+from fedleak.contracts.manipulated import built, expected_alone
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
@@ -17,7 +17,6 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.results.seen import seen_in
 from fedleak.settings.server import ROW
 from fedleak.statistics.group import Group, group_rows
-from fedleak.statistics.singletons import expected_share
 from fedleak.statistics.summary import summary_of
 
 EXACT = 40.0
@@ -130,13 +129,15 @@ def _recovered(point: Point, group: Group, rows: Sequence[Row], example: str) ->
 
 def _alone(point: Point, group: Group, rows: Sequence[Row]) -> str:
     """Of an imprint: the share of examples that chance leaves alone in their bins."""
-    does = planted(built(point.experiment.server.chain))
-    bins = [int(str(one.options()["bins"])) for one in does if one.name == "imprint"]
-    if not bins or group.algorithm != "imprint-readout":
+    if group.algorithm != "imprint-readout":
         return ""
-    examples = max(len(row.per_sample) for row in rows)
-    share = expected_share(examples, bins[0])
-    return f"; chance leaves {share:.3f} of {examples} alone in {bins[0]} bins, (1 - 1/k)^(N - 1)"
+    does, federation = built(point.experiment.server.chain), point.experiment.federation
+    batches = federation.batches if isinstance(federation.batches, int) else 0
+    cohort = cohort_of(federation) * batches * federation.batch_size or None
+    alone = [expected_alone(does, row.samples, cohort) for row in rows]
+    expected = math.fsum(one for one in alone if one is not None) / max(sum(row.samples for row in rows), 1)
+    many = listed([f"{samples:,}" for samples in sorted({row.samples for row in rows})], "or")
+    return f"; chance leaves about {expected:.3f} of {many} alone in a bin that is read" if None not in alone else ""
 
 
 def _nothing(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:

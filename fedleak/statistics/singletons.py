@@ -12,6 +12,20 @@ def expected_share(examples: int, bins: int) -> float:
     return float((1.0 - 1.0 / bins) ** (examples - 1)) if examples else 0.0
 
 
+def expected_alone(examples: int, bins: int, *, read: float = 1.0, merging: bool = False) -> float:
+    """How many examples are alone in a bin that is read, where of all k bins a share is, drawn at random.
+
+    Merging: what is in a bin that is not read counts for the nearest one below that is, as where each bin is what two
+    thresholds differ by. An example is then in l bins at once with probability `l p^2 (1 - p)^(l - 1)`; that there are
+    ends is left out of this.
+    """
+    if not merging or read == 1.0:
+        return examples * read * expected_share(examples, bins)
+    widths = np.arange(1, bins + 1)
+    chances = widths * read**2 * (1.0 - read) ** (widths - 1)
+    return float(examples * (chances @ (1.0 - widths / bins) ** (examples - 1))) if examples else 0.0
+
+
 def most_singletons(examples: int, bins: int, draws: int = 1, chance: float = 1e-3) -> int:
     """A count of examples that are alone, in several draws together, that chance goes beyond at most so often.
 

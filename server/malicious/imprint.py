@@ -16,6 +16,7 @@ from fedleak.learning.device import memory_of_machine
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.settings.base import Rate
+from fedleak.statistics.singletons import expected_alone
 
 from .parts.entrance import entering, entrance
 from .parts.imprint_rows import Planting, bin_edges, cohort_examples
@@ -135,6 +136,12 @@ class Imprint(Manipulation):
         )
         planted = planting.by_weights(at.weights, rng) if self.form == "weights" else planting.in_module()
         return with_parameters(at.weights, planted)
+
+    def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float:
+        """Where bins are equally likely. One-shot bins each have the share of one example of the round at most."""
+        bins = max(self.bins, cohort or examples) if self.form == "one-shot" else self.bins
+        merging = self.form in ("linear", "weights")
+        return expected_alone(examples, bins, read=kept * self.bins / bins, merging=merging)
 
     def layer(self, task: Task) -> ImprintLayer:
         """Where it is planted."""

@@ -101,6 +101,9 @@ class Stealthy(Manipulation):
     def stands_beside(self, other: Manipulation) -> bool:
         return self.manipulation.stands_beside(other)
 
+    def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float | None:
+        return self.manipulation.expected_alone(examples, cohort, kept * (1.0 - self.alive))
+
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return self.manipulation.isolation(task, before)
 

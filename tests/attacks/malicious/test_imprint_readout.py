@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation.scoring import NOT_GUESSED, score
@@ -136,3 +137,5 @@ def test_the_note_has_what_is_expected(planted_sum: Callable[..., Any]) -> None:
     assert "in 64 bins 12.6 are expected to be alone" in read(observation).note
     observation, _ = planted_sum("linear_task", form="one-shot", bins=8, batch_size=4, seed=1)
     assert "in 8 bins 3.04 are expected to be alone" in read(observation).note
+    hidden = manipulations.build("stealthy", {"alive": 0.5, "manipulation": observation.manipulations[0]})
+    assert "in 8 bins 1.52 are expected to be alone" in read(replace(observation, manipulations=(hidden,))).note

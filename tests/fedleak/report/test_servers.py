@@ -46,9 +46,29 @@ def test_exact_images_are_counted_beside_what_chance_leaves_alone(told):
     found = told(100.0, 41.0, 39.0, 9.0)
     assert (found.exact, found.asked, found.where) == (2, 4, "digits-mlp")
     assert found.sentence == (
-        "Recovers 2 of 4 digits exactly through the sum over 4 clients (imprint-readout); chance leaves "
-        f"{expected_share(4, 8):.3f} of 4 alone in 8 bins, (1 - 1/k)^(N - 1); no check saw anything."
+        "Recovers 2 of 4 digits exactly through the sum over 4 clients (imprint-readout); chance leaves about "
+        f"{expected_share(4, 8):.3f} of 4 alone in a bin that is read; no check saw anything."
     )
+
+
+def test_what_chance_leaves_alone_goes_by_the_bins_that_are_read(make_row):
+    """One-shot bins are for one example of the round each; of single updates each goes by its own examples."""
+    about = {"attack": "imprint-readout", "algorithm": "imprint-readout", "setting": {"server": "planting"}}
+
+    def sentence(does, defense, rows):
+        tree = {**TREE, "federation": {"clients": 2, "batch_size": 8},
+                "servers": [{"name": "planting", "chain": [does]}]}  # fmt: skip
+        found = server_verdicts(parse_campaign(tree), [make_row(*row, **about, **where) for row, where in rows], [])
+        return next(one.sentence for one in found if one.defense == defense)
+
+    one_shot = {"use": "imprint", "form": "one-shot", "bins": 8}
+    whole = [((100.0,) * 16, {"defense": "sum", "client": "aggregate"})]
+    assert f"{0.5 * expected_share(16, 16):.3f} of 16 alone" in sentence(one_shot, "sum", whole)
+    single = [((100.0,) * 8, {"defense": "none", "client": 0}), ((100.0,) * 2, {"defense": "none", "client": 1})]
+    share = (8 * 0.5 * expected_share(8, 16) + 2 * 0.5 * expected_share(2, 16)) / 10
+    assert f"{share:.3f} of 2 or 8 alone" in sentence(one_shot, "none", single)
+    hidden = {"use": "stealthy", "alive": 0.5, "manipulation": {"use": "imprint", "bins": 64}}
+    assert f"{0.5 * expected_share(16, 64):.3f} of 16 alone" in sentence(hidden, "sum", whole)
 
 
 def test_what_is_no_better_than_guesses_is_nothing(told):

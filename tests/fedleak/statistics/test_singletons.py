@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fedleak.statistics.singletons import expected_share, most_singletons, singleton_distribution
+from fedleak.statistics.singletons import expected_alone, expected_share, most_singletons, singleton_distribution
 
 
 @pytest.mark.parametrize(("examples", "bins"), [(1, 1), (1, 3), (2, 2), (3, 2), (4, 5), (6, 3), (5, 6)])
@@ -35,3 +35,26 @@ def test_the_quantile_is_passed_as_often_as_it_says() -> None:
 def test_nobody_is_alone_among_none() -> None:
     assert expected_share(0, 4) == 0.0
     assert most_singletons(1, 4, draws=3) == 3
+
+
+@pytest.mark.parametrize("merging", [False, True])
+def test_of_bins_that_are_not_read_some_or_what_is_above_is_lost(merging: bool) -> None:
+    """Beside a drawing of bins, examples and what is read, many times over."""
+    rng, examples, bins, read, draws = np.random.default_rng(0), 12, 200, 0.6, 2000
+    found = 0
+    for _ in range(draws):
+        own = rng.random(bins) < read
+        place = rng.integers(bins, size=examples)
+        if merging:  # each counts for the last bin at or below its own that is read
+            below = np.maximum.accumulate(np.where(own, np.arange(bins), -1))[place]
+            found += int((np.bincount(below[below >= 0], minlength=bins) == 1).sum())
+        else:
+            found += int((np.bincount(place, minlength=bins)[own] == 1).sum())
+    assert found / draws == pytest.approx(expected_alone(examples, bins, read=read, merging=merging), rel=0.02)
+
+
+def test_where_all_bins_are_read_it_is_the_formula() -> None:
+    for merging in (False, True):
+        assert expected_alone(16, 64, merging=merging) == pytest.approx(16 * expected_share(16, 64))
+        assert expected_alone(16, 64, read=1 - 1e-12, merging=merging) == pytest.approx(16 * expected_share(16, 64))
+        assert expected_alone(0, 64, read=0.5, merging=merging) == 0.0

@@ -19,6 +19,7 @@ from fedleak.models.gru import CharacterGRU
 from fedleak.randomness import generator, seeded
 from fedleak.server.malicious import imprint as imprint_module
 from fedleak.settings.federation import FederationSettings
+from fedleak.statistics.singletons import expected_share
 from fedleak.tasks import task_of, weights_of
 
 Shipped = Callable[..., tuple[Manipulation, Task, Crafting]]
@@ -148,3 +149,16 @@ def test_what_does_not_fit_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(imprint_module, "memory_of_machine", lambda: 2**16)
     with pytest.raises(ConfigError, match="and this machine has"):
         imprint().transform_task(task)
+
+
+def test_how_many_are_expected_alone_goes_by_the_bins_that_there_are() -> None:
+    """By chance as in `fedleak.statistics.singletons`; one-shot bins are for one example of the round each."""
+    assert imprint(bins=64).expected_alone(16) == pytest.approx(16 * expected_share(16, 64))
+    assert imprint(bins=64, form="linear").expected_alone(16) == pytest.approx(16 * expected_share(16, 64))
+    one_shot = imprint(bins=8, form="one-shot")
+    assert one_shot.expected_alone(16) == one_shot.expected_alone(16, 16) == pytest.approx(8 * expected_share(16, 16))
+    assert one_shot.expected_alone(8, 16) == pytest.approx(4 * expected_share(8, 16))
+    assert one_shot.expected_alone(4) == pytest.approx(4 * expected_share(4, 8))
+    assert imprint(bins=64).expected_alone(16, kept=0.5) == pytest.approx(8 * expected_share(16, 64))
+    apart = imprint(bins=64, form="linear").expected_alone(16, kept=0.5)
+    assert 0.5 * 16 * expected_share(16, 64) < apart < 16 * expected_share(16, 32)

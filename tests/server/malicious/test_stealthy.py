@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Generator
 
-from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, planted
+from fedleak.contracts.manipulation import Crafting, Isolation, Manipulation, ServerTerms, manipulations, planted
 from fedleak.errors import ConfigError
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
@@ -101,3 +101,10 @@ def test_lies_have_no_weights_to_hide() -> None:
     for one in (Stealthy(manipulation=Sybils()), Stealthy(manipulation=Stealthy(manipulation=Sybils()))):
         with pytest.raises(ConfigError, match="expected a manipulation of weights within it, got 'sybils'"):
             one.require(terms)
+
+
+def test_rows_that_stay_honest_leave_fewer_alone() -> None:
+    within = manipulations.build("imprint", {"bins": 64})
+    hidden = Stealthy(manipulation=within, alive=0.25)
+    assert hidden.expected_alone(16) == pytest.approx(0.75 * within.expected_alone(16))
+    assert Stealthy(manipulation=Ones()).expected_alone(16) is None
