@@ -1,11 +1,12 @@
 """Inspection on the client: its checks look at the model that it is sent, before it trains.
 
-The model of the last round that raised no alarm lies in the client's own state, for the next round to be compared with.
+The model of the last round that the client trained on lies in its own state, for the next round to be compared with.
 One that was refused is not kept: sent once more, it would be no change.
 """
 
 import time
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 
 from flwr.app import ConfigRecord, Context, RecordDict
@@ -15,7 +16,7 @@ from fedleak.client_round import with_own
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.received import Alarm, Received
-from fedleak.defenses.parts.model_check import ModelCheck
+from fedleak.defenses.parts.model_check import UNBOUNDED, ModelCheck
 from fedleak.errors import ModelRefused
 from fedleak.federation import wire
 from fedleak.learning.weights import NamedTensors, Weights
@@ -30,7 +31,7 @@ from .consistency import digests_of
 from .share import examples_of, prepared_of
 
 RECEIVED, BEFORE = "fedleak.received", "fedleak.received-before"
-"""The records in the client's state: the model of the last round without an alarm, and of the one before that."""
+"""The records in the client's state: the model of the last round that it trained on, and of the one before that."""
 ROUNDS, LAST, LAST_BUT_ONE = "fedleak.received-rounds", "last", "before"
 
 
@@ -52,9 +53,9 @@ def inspect(client: Client, content: RecordDict, context: Context) -> None:
             alarms += [] if alarm is None else [alarm]
     deposit_figures(Path(client.plan.vault), figures)
     deposit_alarms(Path(client.plan.vault), [_raised(client, alarm) for alarm in alarms])
-    if not alarms:
-        _keep(client, received.weights, context)
     refusing = [alarm for alarm in alarms if alarm.refuses]
+    if not refusing:
+        _keep(client, received.weights, context)
     if refusing:
         first = refusing[0]
         raise ModelRefused(
@@ -93,7 +94,7 @@ def _measured(client: Client, check: ModelCheck, received: Received, figures: li
     started = time.perf_counter()
     found = check.findings(received)
     seconds = time.perf_counter() - started
-    statistics = {name: one.value for name, one in found.items()}
+    statistics = {name: one.value if isfinite(one.value) else UNBOUNDED for name, one in found.items()}
     figures.append(
         ModelFigures(
             client=client.partition, round=client.round, defense=check.name, statistics=statistics, seconds=seconds

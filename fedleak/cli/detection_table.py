@@ -10,16 +10,20 @@ from rich.table import Table
 
 from fedleak.analysis.detection import ANY, Detected, FalseAlarms
 from fedleak.analysis.recovered import Recovered
-from fedleak.formatting import DASH, number, setting_in_words
-from fedleak.settings.server import ROW
+from fedleak.formatting import DASH, number
 from fedleak.statistics.roc import Share
 
 NOTE = (
     "AUC and found: of models that clients were sent crafted, beside honest ones of the same seed; found: the true "
-    "positive rate at {rate} false alarms, by thresholds that honest models of other seeds set; alarms: the same by a "
-    "check's own thresholds, all its figures together; means over seeds with "
-    "95% intervals; recovered: examples at 40 dB of PSNR or more, by the attack and on the messages where it is most"
+    "positive rate by thresholds that are above all but {rate} of the honest models of other seeds; at: the share of "
+    "the seed's own honest models above the same thresholds, more where few different models set them, as all clients "
+    "of a round are sent one; alarms: the share by a check's own thresholds, all its figures together; means over "
+    "seeds with 95% intervals; recovered: examples at 40 dB of PSNR or more, by the attack, on the messages and in the "
+    "round where it is most"
 )
+
+
+SHARES = ("auc", "found", "realised", "alarms", "placed")
 
 
 def detection_tables(
@@ -38,9 +42,14 @@ def detection_facts(
     return {
         "detection": [
             {
-                **{key: value for key, value in asdict(one).items() if key not in ("auc", "found", "alarms", "placed")},
+                **{
+                    key: value
+                    for key, value in asdict(one).items()
+                    if key not in ("auc", "found", "realised", "alarms", "placed")
+                },
                 **_share_facts("auc", one.auc),
                 **_share_facts("found", one.found),
+                **_share_facts("realised", one.realised),
                 **_share_facts("alarms", one.alarms),
             }
             for one in found
@@ -59,7 +68,9 @@ def detection_facts(
         ],
         "recovered": [
             {
-                "condition": one.condition.words,
+                "task": one.task,
+                "where": one.where,
+                "phase": one.phase,
                 "server": one.server,
                 "defense": one.defense,
                 "attack": one.attack,
@@ -84,7 +95,7 @@ def _server_table(key: tuple[str, str, str], found: Sequence[Detected]) -> Table
     table = Table(title=" · ".join(filter(None, key)), title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("defense", "check", "figure", "when"):
         table.add_column(name)
-    for name in ("AUC", "found", "alarms", "models"):
+    for name in ("AUC", "found", "at", "alarms", "models"):
         table.add_column(name, justify="right")
     for one in found:
         style = "bold" if one.statistic == ANY else ""
@@ -126,9 +137,7 @@ def _left_table(left: Sequence[Recovered]) -> Table:
     for name in ("recovered", "of"):
         table.add_column(name, justify="right")
     for one in left:
-        setting = {name: value for name, value in one.condition.setting if name != ROW}
-        words = str(setting["vary"]) if setting.get("vary") else setting_in_words(setting)
-        where = ", ".join(filter(None, [one.condition.task, words]))
+        where = ", ".join(filter(None, [one.task, one.where]))
         table.add_row(
             one.server, one.defense, where, one.attack, one.sender, str(one.round), one.share.words, str(one.examples)
         )

@@ -1,11 +1,10 @@
 """Detection in the report: how well clients' checks tell crafted models from honest ones, and what is recovered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.detection import ANY, RATE, Detected, detected, false_alarms, seconds_of
+from fedleak.analysis.detection import ANY, RATE, Detected, attainable, detected, false_alarms, seconds_of
 from fedleak.analysis.recovered import Recovered, recovered
-from fedleak.errors import ConfigError
 from fedleak.formatting import DASH, counted, number, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.check_row import CheckRow, read_checks
@@ -14,6 +13,8 @@ from fedleak.runs.folder import RunFolder
 from fedleak.settings.server import HONEST
 from fedleak.statistics.roc import roc
 
+MOST = 0.2
+"""The share of false alarms above which too few honest models are there to say anything."""
 LINES, CHARTS = 160, 8
 """Lines of a table and charts that are shown, to keep the page small."""
 LEAST = 0.01
@@ -34,6 +35,8 @@ class DetectionLine:
     phase: str
     auc: str
     found: str
+    realised: str
+    """False alarms at the same thresholds."""
     alarms: str
     """By the check's own thresholds."""
     models: int
@@ -58,9 +61,11 @@ class AlarmLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Detection:
-    """The section. Where it cannot be made it has a sentence and nothing else."""
+    """The section."""
 
-    sentence: str
+    rate: str
+    sentences: tuple[str, ...]
+    """For each server and phase what sees most of it."""
     lines: tuple[DetectionLine, ...] = ()
     lines_left_out: int = 0
     alarms: tuple[AlarmLine, ...] = ()
@@ -74,22 +79,23 @@ def detection(folder: RunFolder, rows: Sequence[Row]) -> Detection | None:
     checks = [row for row in read_checks(folder.checks) if row.split == "test"]
     if not any(row.crafted for row in checks) or not any(row.server == HONEST for row in checks):
         return None
-    try:
-        found = detected(checks, RATE)
-    except ConfigError as error:  # the run is whole without it
-        return Detection(sentence=f"How well clients tell crafted models from honest ones is not shown: {error}.")
+    rate = attainable(checks, RATE)
+    if rate > MOST:
+        return None
+    found = detected(checks, rate)
     lines = _lines(found, recovered(rows))
     return Detection(
-        sentence=_sentence(found),
+        rate=percent(rate),
+        sentences=tuple(_sentences(found)),
         lines=tuple(lines[:LINES]),
         lines_left_out=max(0, len(lines) - LINES),
-        alarms=tuple(_alarms(checks)),
+        alarms=tuple(_alarms(checks, rate)),
         charts=tuple(_charts(found)[:CHARTS]),
     )
 
 
 def _lines(found: Sequence[Detected], left: Sequence[Recovered]) -> list[DetectionLine]:
-    share = {(one.server, one.defense): one.share.words for one in left}
+    share = {(one.task, one.where, one.server, one.defense, one.phase): one.share.words for one in left}
     return [
         DetectionLine(
             server=one.server,
@@ -100,16 +106,17 @@ def _lines(found: Sequence[Detected], left: Sequence[Recovered]) -> list[Detecti
             phase=one.phase,
             auc=one.auc.words,
             found=one.found.words,
+            realised=number(one.realised.mean),
             alarms=one.alarms.words,
             models=one.models,
             whole=one.statistic == ANY,
-            left=share.get((one.server, one.defense), DASH),
+            left=share.get((one.task, one.where, one.server, one.defense, one.phase), DASH),
         )
         for one in found
     ]
 
 
-def _alarms(checks: Sequence[CheckRow]) -> list[AlarmLine]:
+def _alarms(checks: Sequence[CheckRow], rate: float) -> list[AlarmLine]:
     cost = seconds_of(checks)
     return [
         AlarmLine(
@@ -121,22 +128,23 @@ def _alarms(checks: Sequence[CheckRow]) -> list[AlarmLine]:
             models=one.models,
             cost=f"{number(1000 * cost[one.check])} ms",
         )
-        for one in false_alarms(checks, RATE)
+        for one in false_alarms(checks, rate)
     ]
 
 
-def _sentence(found: Sequence[Detected]) -> str:
-    """For each server the figure that sees most of it, and the servers that none sees."""
-    servers = dict.fromkeys(one.server for one in found)
-    best = [max((one for one in found if one.server == server), key=lambda one: one.found.mean) for server in servers]
-    unseen = [one.server for one in best if one.found.mean <= 2 * RATE]
-    words = [
-        f"“{one.server}” is found by {one.check} ({one.statistic}) in {percent(one.found.mean)} of {one.phase}"
-        for one in best
-        if one.server not in unseen
-    ]
-    none = f"{counted(len(unseen), 'server')} ({', '.join(unseen)}) by no check beyond false alarms" if unseen else ""
-    return f"At {percent(RATE)} false alarms {'; '.join(filter(None, [*words, none]))}."
+def _sentences(found: Sequence[Detected]) -> Iterator[str]:
+    """For each server where and when it was tried, the check that sees most of it by all its figures."""
+    places = dict.fromkeys((one.task, one.where, one.server, one.phase) for one in found)
+    for task, where, server, phase in places:
+        own = [one for one in found if (one.task, one.where, one.server, one.phase) == (task, where, server, phase)]
+        whole = [one for one in own if one.statistic == ANY]
+        lone = [one for one in own if one.check not in {each.check for each in whole}]
+        best = max([*whole, *lone], key=lambda one: one.found.mean - one.realised.mean)
+        place = ", ".join(filter(None, [task, where, phase]))
+        yield (
+            f"“{server}” ({place}): {best.check} finds {best.found.words} of {counted(best.models, 'model')}, and "
+            f"takes {number(best.realised.mean)} of the honest ones for crafted."
+        )
 
 
 def _charts(found: Sequence[Detected]) -> list[Lines]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedleak.analysis.detection import ANY, detected, false_alarms, seconds_of
+from fedleak.analysis.detection import ANY, attainable, detected, false_alarms, seconds_of
 from fedleak.errors import ConfigError
 from fedleak.results.check_row import CheckRow
 
@@ -116,3 +116,22 @@ def test_alarms_by_a_check_s_own_thresholds_stand_beside() -> None:
     assert found.alarms.mean == 0.5
     (alarms,) = false_alarms([*raised, *usual])
     assert alarms.own.mean == pytest.approx(0.01)
+
+
+def test_copies_of_one_model_set_a_threshold_that_lets_more_through_and_that_is_said() -> None:
+    copies = [row(seed, client, float(seed)) for seed in range(3) for client in range(60)]
+    (found,) = detected([*copies, *crafted([9.0])])
+    assert found.different == 2
+    assert found.found.mean == 1.0
+    assert found.realised.mean == pytest.approx(1 / 3)
+
+
+def test_the_rate_that_is_attainable_follows_from_the_honest_models_of_other_seeds() -> None:
+    assert attainable([*honest(clients=60), *crafted([9.0])]) == 0.01
+    assert attainable([*honest(clients=10), *crafted([9.0])]) == pytest.approx(1 / 20)
+    assert attainable([*honest()]) == 0.01
+
+
+def test_a_figure_that_no_honest_model_has_has_no_line() -> None:
+    found = detected([*honest(), *crafted([9.0]), *crafted([1.0], statistic="new")])
+    assert [one.statistic for one in found] == ["change", ANY]

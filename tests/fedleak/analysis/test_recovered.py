@@ -27,9 +27,13 @@ def test_what_was_not_found_is_not_recovered() -> None:
 
 
 def test_the_best_attack_in_its_best_round_counts() -> None:
-    rows = [row((0.0, 0.0, 0.0, 0.0)), row((50.0, 50.0, 0.0, 0.0), round=2), row((50.0, 0.0, 0.0, 0.0), attack="b")]
+    rows = [
+        row((0.0, 0.0, 0.0, 0.0), round=2),
+        row((50.0, 50.0, 0.0, 0.0), round=3),
+        row((50.0, 0.0, 0.0, 0.0), round=2, attack="b"),
+    ]
     (found,) = recovered(rows)
-    assert (found.attack, found.round, found.share.mean) == ("readout", 2, 0.5)
+    assert (found.attack, found.round, found.share.mean) == ("readout", 3, 0.5)
 
 
 def test_seeds_are_averaged_and_tuning_seeds_left_out() -> None:
@@ -40,3 +44,10 @@ def test_seeds_are_averaged_and_tuning_seeds_left_out() -> None:
 
 def test_a_server_under_each_defense_has_its_own() -> None:
     assert len(recovered([row((50.0,) * 4), row((50.0,) * 4, defense="top"), row((1.0,) * 4, server="honest")])) == 3
+
+
+def test_the_first_round_and_later_ones_stand_apart_and_so_do_settings() -> None:
+    small = {"server": "imprint", "batch": 1}
+    rows = [row((50.0,) * 4), row((0.0,) * 4, round=2), row((50.0, 0.0, 0.0, 0.0), setting=small)]
+    found = {(one.where, one.phase): one.share.mean for one in recovered(rows)}
+    assert found == {("", "first round"): 1.0, ("", "later rounds"): 0.0, ("batch=1", "first round"): 0.25}

@@ -39,8 +39,9 @@ def test_it_says_which_server_is_found_and_which_is_not(tmp_path: Path) -> None:
     write_checks(folder.checks, rows())
     found = detection(folder, [])
     assert found is not None
-    assert "“imprint” is found by weight-watch (change) in 100% of later rounds" in found.sentence
-    assert "quiet" in found.sentence
+    said = {one.partition(" ")[0]: one for one in found.sentences}
+    assert said["“imprint”"].startswith("“imprint” (t, later rounds): weight-watch finds 1.00 ")
+    assert said["“quiet”"].startswith("“quiet” (t, later rounds): weight-watch finds 0.0")
     assert {(one.server, one.statistic) for one in found.lines if one.whole} == {
         ("imprint", "any of these"),
         ("quiet", "any of these"),
@@ -50,13 +51,14 @@ def test_it_says_which_server_is_found_and_which_is_not(tmp_path: Path) -> None:
     assert {chart.title.partition(",")[0] for chart in found.charts} == {"imprint", "quiet"}
 
 
-def test_too_few_honest_models_are_a_sentence_and_no_table(tmp_path: Path) -> None:
+def test_with_few_honest_models_the_rate_is_what_they_are_enough_for(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    write_checks(folder.checks, rows(clients=5))
+    write_checks(folder.checks, rows(clients=10))
     found = detection(folder, [])
     assert found is not None
-    assert "takes 100 honest models of other seeds" in found.sentence
-    assert not found.lines
+    assert found.rate == "5%"
+    write_checks(folder.checks, rows(clients=1))
+    assert detection(folder, []) is None
 
 
 def test_there_is_no_section_without_a_server_to_tell_from_an_honest_one(tmp_path: Path) -> None:
