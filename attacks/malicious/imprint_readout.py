@@ -20,9 +20,6 @@ from ..parts.imprint.bins import Bins, read_bins
 from ..parts.imprint.proof import provable, proved
 from ..parts.linear_layers.neurons import AGREEMENT, agreeing
 
-ALIKE = 0.5
-"""Mean cosine of rows and their common direction below which they are no planted ones; of random rows it is near 0."""
-
 
 @attacks.register("imprint-readout")
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ class ImprintReadout(Attack):
         certifiable, examples = provable(observation, layer), observation.examples()
         sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
         chosen = _distinct(bins, sure, observation.task.space.extent)[:examples]
-        certified, rows = sure[chosen], len(layer.rows(observation.before))
+        certified, rows = sure[chosen], int(layer.planted(observation.before).sum())
         expected = expected_alone(observation.manipulations, examples) or 0.0
         whole = len(chosen) == examples and bool(certified.all())
         space, public = observation.task.space, observation.auxiliary
@@ -88,7 +85,7 @@ def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
     found = planted_module(observation.task.network) or first_linear(observation.task)
     if isinstance(found, str):
         raise NotApplicable(f"no planted layer is left: {found}")
-    if found.alikeness(observation.before) < ALIKE:
+    if not found.planted(observation.before).any():
         raise NotApplicable(
             f"the rows of '{found.weight}' do not look one way: in round {observation.round} the server had planted "
             "nothing yet, or sent others than it did"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
 from fedleak.learning.task import Task
@@ -18,6 +18,12 @@ from fedleak.learning.weights import NamedTensors, Weights
 
 PASSIVE = (nn.Flatten, nn.Identity)
 """Modules in front of a first linear layer that leave the image what it is."""
+SAME, FEWEST = 0.999, 0.05
+"""Cosine of two rows of one direction, as weights round it, and the share of rows that must have one."""
+NEAR, MOST = 0.5, 0.5
+"""The same of rows that noise was added to; of honest rows the cosine is near 0."""
+TRIED = 256
+"""Rows about which others are looked for."""
 
 
 class ImprintModule(nn.Module):
@@ -56,21 +62,31 @@ class ImprintLayer:
     def rows(self, weights: Weights) -> Float64[Tensor, "rows pixels"]:
         return weights.parameters[self.weight].double()
 
-    def direction(self, weights: Weights) -> Float64[Tensor, " pixels"]:
-        """v, of norm 1: the mean direction of the rows that look anywhere."""
+    def planted(self, weights: Weights) -> Bool[Tensor, " rows"]:
+        """Which rows look one way, as planted ones do, though honest rows stand among them; none where too few do.
+
+        The largest set of rows about one of them: of the same direction, or, where noise hides them all, of a near one.
+        """
         units = nn.functional.normalize(self.rows(weights), dim=1)
+        tried = torch.linspace(0, len(units) - 1, min(len(units), TRIED)).round().long()
+        cosines = units[tried] @ units.T
+        for least, share in ((SAME, FEWEST), (NEAR, MOST)):
+            mates = cosines > least
+            largest = mates[mates.sum(1).argmax()]
+            if largest.sum() >= max(2.0, share * len(units)):
+                return largest
+        return torch.zeros(len(units), dtype=torch.bool)
+
+    def direction(self, weights: Weights) -> Float64[Tensor, " pixels"]:
+        """v, of norm 1: the mean direction of the planted rows."""
+        units = nn.functional.normalize(self.rows(weights)[self.planted(weights)], dim=1)
         return nn.functional.normalize(units.sum(0), dim=0)
 
-    def alikeness(self, weights: Weights) -> float:
-        """The mean cosine of the rows and v."""
-        units = nn.functional.normalize(self.rows(weights), dim=1)
-        return float((units @ self.direction(weights)).mean())
-
     def thresholds(self, weights: Weights) -> Float64[Tensor, " rows"]:
-        """q_k, where along v a row wakes; infinite of rows that do not look along it."""
+        """q_k, where along v a row wakes; infinite of rows that are no planted ones."""
         slopes = self.rows(weights) @ self.direction(weights)
         asleep = torch.full_like(slopes, torch.inf)
-        return torch.where(slopes > 0, -weights.parameters[self.bias].double() / slopes, asleep)
+        return torch.where(self.planted(weights), -weights.parameters[self.bias].double() / slopes, asleep)
 
     def gains(self, weights: Weights) -> Float64[Tensor, " rows"]:
         """How the gradient of each row goes with that of the layer behind: its column along the common one.

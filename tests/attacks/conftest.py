@@ -139,16 +139,24 @@ def with_update() -> Callable[..., Observation]:
 def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch]]:
     """What a server holds of a sum over clients that trained what `imprint` planted, and all their examples.
 
-    In float64 of float32 weights, as secure aggregation adds them up.
+    In float64 of float32 weights, as secure aggregation adds them up. `hidden`: how `stealthy` hides it, if it does.
     """
 
     def summed(
-        task: str, clients: int = 4, seed: int = 0, public: int = 200, order: Any = None, **options: Any
+        task: str,
+        clients: int = 4,
+        seed: int = 0,
+        public: int = 200,
+        order: Any = None,
+        hidden: Any = None,
+        **options: Any,
     ) -> tuple[Observation, Batch]:
         names = FederationSettings.model_fields
         said = {name: options.pop(name) for name in [*options] if name in names}
         federation = FederationSettings(clients=clients, **said)
         server = manipulations.build("imprint", options)
+        if hidden is not None:
+            server = manipulations.build("stealthy", {**hidden, "manipulation": {"use": "imprint", **options}})
         with seeded("planted", seed):
             shipped = server.transform_task(task_called(task))
         known = Crafting(

@@ -66,6 +66,19 @@ def test_by_weights_alone_they_come_back_too(planted_sum: Callable[..., Any]) ->
     assert guess.certificate == "each of 4 examples explains what its bin has of the update"
 
 
+@pytest.mark.parametrize(("alive", "seed"), [(0.1, 6), (0.25, 4), (0.5, 1)])
+def test_rows_that_a_server_leaves_honest_are_no_bins(alive: float, seed: int, planted_sum: Callable[..., Any]) -> None:
+    observation, truth = planted_sum(
+        "linear_task", form="weights", bins=24, clients=2, batch_size=2, seed=seed, hidden={"alive": alive}
+    )
+    guess, most = read(observation), alone(observation, truth)
+    assert (errors(guess, truth) < 1e-4).sum() == most >= 2
+    layer = first_linear(observation.task)
+    rows = int(layer.planted(observation.before).sum())
+    assert f"in {rows} bins" in guess.note
+    assert rows < len(layer.rows(observation.before))
+
+
 def test_no_more_are_alone_than_chance_has_it(planted_sum: Callable[..., Any]) -> None:
     found = 0
     for seed in range(10):

@@ -49,10 +49,26 @@ def test_what_is_planted_is_found_and_read(module: ImprintModule) -> None:
     assert torch.allclose(layer.direction(weights), direction, atol=1e-6)
     assert torch.allclose(layer.thresholds(weights)[:3], thresholds[:3].double(), atol=1e-6)
     assert layer.thresholds(weights)[3].isinf()
-    assert layer.alikeness(weights) == pytest.approx(0.75)
+    assert layer.planted(weights).tolist() == [True, True, True, False]
     assert torch.equal(layer.gains(weights), torch.ones(4).double())
     assert weights.parameters[layer.weight].dtype == torch.float32
     assert planted_module(nn.Sequential(nn.Flatten())) is None
+
+
+@pytest.mark.parametrize(("honest", "noise"), [(0.5, 0.0), (0.9, 0.0), (0.0, 0.03), (0.3, 0.03)])
+def test_planted_rows_are_told_from_honest_ones(honest: float, noise: float) -> None:
+    layer = ImprintLayer(weight="rows", bias="bias", behind="behind", sparse=False)
+    draws = generator("rows", honest)
+    direction = nn.functional.normalize(torch.randn(100, generator=draws), dim=0)
+    rows = direction + noise * torch.randn(300, 100, generator=draws)
+    kept = torch.rand(300, generator=draws) < honest
+    rows[kept] = torch.randn(int(kept.sum()), 100, generator=draws)
+    weights = Weights({"rows": 1e-6 * rows, "bias": torch.full((300,), -2e-6)}, {})
+    assert torch.equal(layer.planted(weights), ~kept)
+    assert layer.direction(weights) @ direction.double() > 0.99
+    assert torch.equal(layer.thresholds(weights).isfinite(), ~kept)
+    nothing = Weights({"rows": torch.randn(300, 100, generator=draws), "bias": torch.ones(300)}, {})
+    assert not layer.planted(nothing).any()
 
 
 def test_columns_are_multiples_of_the_largest() -> None:
