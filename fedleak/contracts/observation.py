@@ -34,6 +34,10 @@ class Observation(View):
         "the server. It follows the protocol, keeps every message, and afterwards guesses the clients' examples from "
         "each"
     )
+    cheating: ClassVar[str] = reader.replace(
+        "the protocol,", "the protocol as far as the rows below do not say otherwise,"
+    )
+    """The same of a server that manipulates."""
     before: Weights
     """What the server sent."""
     update: Update

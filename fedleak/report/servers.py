@@ -1,26 +1,31 @@
 """Servers in the report: what each of them does and takes, what it recovered under each defense, and who saw it."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fedleak.accounting.mechanism import cohort_of
 from fedleak.analysis.conditions import Condition, condition_of_point, condition_of_row
 from fedleak.analysis.judgement import BASELINES
 from fedleak.contracts.manipulated import built, expected_alone
+from fedleak.contracts.observation import Observation
+from fedleak.contracts.view import View
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.results.seen import seen_in
-from fedleak.settings.server import ROW
+from fedleak.results.seen import Seen, seen_in
+from fedleak.settings.base import Scalar
+from fedleak.settings.server import HONEST, ROW
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import summary_of
 
 EXACT = 40.0
 """Decibels of PSNR from which on an image is told as exact."""
+REASONS = 2
+"""Reasons of attacks without a figure that are written out, the commonest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,12 @@ class ServerVerdict:
     asked: int
     """Examples that this attack was after."""
     sentence: str
+
+
+def reader_of(view: type[View], experiments: Iterable[Experiment]) -> str:
+    """Who holds such views, for the threat model; of a server that manipulates, that it does."""
+    cheats = any(not experiment.server.honest for experiment in experiments)
+    return Observation.cheating if view is Observation and cheats else view.reader
 
 
 def server_facts(experiments: Iterable[Experiment]) -> Iterator[tuple[str, str]]:
@@ -72,11 +83,41 @@ def server_verdicts(
         for defense in point.experiment.defenses:
             own = [row for row in images.get((condition, defense.name), []) if row.round >= begins]
             played = [row for row in rounds.get((condition, defense.name), []) if row.round >= begins]
-            yield _verdict(point, defense.name, own, played, example)
+            yield _verdict(point, defense.name, own, played, _calm(point, rounds, defense.name), example)
+
+
+def _calm(
+    point: Point, rounds: Mapping[tuple[Condition, str], Sequence[FederationRow]], defense: str
+) -> list[FederationRow]:
+    """Rounds in which clients were sent a mean: of the honest server, else those before this one began."""
+    beside = [
+        row
+        for (condition, name), own in rounds.items()
+        if name == defense and _beside(condition.task, dict(condition.setting)) == _place(point)
+        for row in own
+        if not row.manipulated
+    ]
+    honest = [row for row in beside if row.server == HONEST]
+    before = [row for row in beside if row.server == point.experiment.server.name]
+    return honest or [row for row in before if row.round < point.experiment.server.begins]
+
+
+def _place(point: Point) -> Condition:
+    """The setting without the server."""
+    return _beside(point.experiment.task.label, point.setting)
+
+
+def _beside(task: str, setting: Mapping[str, Scalar]) -> Condition:
+    return Condition.of(task, {key: value for key, value in setting.items() if key != ROW})
 
 
 def _verdict(
-    point: Point, defense: str, rows: Sequence[Row], played: Sequence[FederationRow], example: str
+    point: Point,
+    defense: str,
+    rows: Sequence[Row],
+    played: Sequence[FederationRow],
+    calm: Sequence[FederationRow],
+    example: str,
 ) -> ServerVerdict:
     groups = {group: own for group, own in group_rows(rows).items() if any(math.isfinite(row.value) for row in own)}
     group = max(groups, key=lambda one: _order(groups[one]), default=None)
@@ -88,13 +129,11 @@ def _verdict(
     also += f"; {counted(silent, 'message')} without a figure" if silent else ""
     return ServerVerdict(
         server=point.experiment.server.name,
-        where=Condition.of(
-            point.experiment.task.label, {key: value for key, value in point.setting.items() if key != ROW}
-        ).words,
+        where=_place(point).words,
         defense=defense,
         exact=_exact(scored),
         asked=sum(len(row.per_sample) for row in scored),
-        sentence=f"{opening(found)}{also}; {_seen(played, honest=point.experiment.server.honest)}.",
+        sentence=f"{opening(found)}{also}; {_seen(point, played, calm)}.",
     )
 
 
@@ -141,24 +180,66 @@ def _alone(point: Point, group: Group, rows: Sequence[Row]) -> str:
 
 
 def _nothing(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:
-    """Why there is nothing to tell of images."""
-    if any(row.lost for row in played):
-        refused = sum(row.refused for row in played if row.lost)
-        why = f"clients refused the model ({counted(refused, 'refusal')})" if refused else "no sum was opened"
-        return f"nothing: the round was lost, as {why}"
+    """Why there is nothing to tell of images: rounds that were lost, and what is known of the others."""
+    lost = [row for row in played if row.lost]
+    if not lost:
+        return _without_figure(rows, played)
+    refusals = sum(row.refused for row in lost)
+    silent = sum(not row.refused for row in lost)
+    why = {f"clients refused the model ({counted(refusals, 'refusal')})": len(lost) - silent,
+           "no sum was opened": silent}  # fmt: skip
+    words = [(f"{count} " if count < len(lost) else "") + f"as {one}" for one, count in why.items() if count]
+    all_of_them = f"{len(lost)} of {counted(len(played), 'round')} {'was' if len(lost) == 1 else 'were'} lost"
+    said = f"nothing: {all_of_them}, {listed(words)}"
+    gone = {(row.federation, row.seed, row.round) for row in lost}
+    left = [row for row in rows if (row.federation, row.seed, row.round) not in gone]
+    others = [row for row in played if not row.lost]
+    rest = "round" if len(others) == 1 else f"{len(others)} rounds"
+    return f"{said}; in the other {rest} {_without_figure(left, others)}" if others else said
+
+
+def _without_figure(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:
+    """Why no attack has a figure of rounds that came to an end."""
     if not rows:
         return "no message was left to attack" if not any(row.messages for row in played) else "no attack on images ran"
-    reasons = dict.fromkeys(row.reason for row in rows if row.reason)
-    return f"no figure: {next(iter(reasons), 'no reason given')}"
+    messages: dict[str, set[object]] = {}
+    for row in rows:
+        own = row.federation, row.seed, row.round, row.client
+        messages.setdefault(row.reason or "no reason given", set()).add(own)
+    ranked = sorted(messages.items(), key=lambda one: -len(one[1]))
+    told = [f"{reason} ({counted(len(of), 'message')})" for reason, of in ranked[:REASONS]]
+    more = [counted(len(ranked) - REASONS, "more reason")] if len(ranked) > REASONS else []
+    return f"no figure: {'; '.join([*told, *more])}"
 
 
-def _seen(played: Sequence[FederationRow], *, honest: bool) -> str:
-    """By which checks it was seen, and from which round on."""
-    first: dict[str, int] = {}
-    for row in sorted(played, key=lambda one: one.round):
-        for seen in seen_in(row.seen):
-            first.setdefault(seen.check, row.round)
-    if not first:
+def _seen(point: Point, played: Sequence[FederationRow], calm: Sequence[FederationRow]) -> str:
+    """By which checks it was seen, how often, and how often these raise an alarm where nothing is to be seen."""
+    found = _alarms_of(played)
+    if not found:
         return "no check saw anything"
-    checks = listed(f"{check} from round {round} on" for check, round in first.items())
-    return f"{'false alarms' if honest else 'seen'} by {checks}"
+    honest, cohort, usual = point.experiment.server.honest, cohort_of(point.experiment.federation), _alarms_of(calm)
+    said = []
+    for check, alarms in found.items():
+        words = (
+            f"{check} at {_share(alarms, cohort, len(played))}, first in round {min(row.round for row, _ in alarms)}"
+        )
+        if not honest and calm:
+            words += f" (of honest rounds at {_share(usual.get(check, []), cohort, len(calm))})"
+        said.append(words)
+    beside = "" if honest or calm else "; there is no honest round to compare with"
+    return f"{'false alarms' if honest else 'seen'} by {listed(said)}{beside}"
+
+
+def _alarms_of(rows: Iterable[FederationRow]) -> dict[str, list[tuple[FederationRow, Seen]]]:
+    """By check the rounds in which it raised an alarm."""
+    found: dict[str, list[tuple[FederationRow, Seen]]] = {}
+    for row in rows:
+        for seen in seen_in(row.seen):
+            found.setdefault(seen.check, []).append((row, seen))
+    return found
+
+
+def _share(alarms: Sequence[tuple[FederationRow, Seen]], cohort: int, rounds: int) -> str:
+    """`3 of 8 clients in 2 of 2 rounds`: each client counts once a round."""
+    clients = sum(seen.clients for _, seen in alarms)
+    return f"{clients} of {counted(cohort * rounds, 'client')} in {len(alarms)} of {counted(rounds, 'round')}"

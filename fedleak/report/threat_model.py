@@ -19,7 +19,7 @@ from fedleak.formatting import counted, listed, opening, options_words
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.source import Source
 from fedleak.report.cuts import held_at_cuts, parties, seen_at_cuts, told_of_whole_rows
-from fedleak.report.servers import server_facts
+from fedleak.report.servers import reader_of, server_facts
 from fedleak.report.tampering import tampering_facts
 from fedleak.settings.adversary import TrainingFact
 from fedleak.settings.federation import FederationSettings
@@ -53,7 +53,7 @@ def _facts(experiments: list[Experiment], chains: tuple[str, ...]) -> Iterator[t
     views = _views(experiments)
     for view in views:
         who = "adversary" if len(views) == 1 else f"adversary {OF[view]}"
-        yield who, f"{opening(view.reader)}. It never sees the truth; only the scoring does."
+        yield who, f"{opening(reader_of(view, experiments))}. It never sees the truth; only the scoring does."
         yield "it sees", _sees(view, experiments)
     yield from tampering_facts(experiments)
     yield from server_facts(experiments)

@@ -24,7 +24,7 @@ TREE = {
 }
 PLAYED = FederationRow(
     task="digits-mlp", defense="sum", server="planting", seed=0, split="test", round=2, messages=5, failures=0,
-    accuracy=0.5, loss=1.0, seconds=1.0, federation="", setting={"server": "planting"},
+    accuracy=0.5, loss=1.0, seconds=1.0, federation="", setting={"server": "planting"}, manipulated=True,
 )  # fmt: skip
 
 
@@ -80,10 +80,33 @@ def test_rebuilt_and_not_exact(told):
     assert "ebuilds 1 of 2 digits through the sum over 4 clients, none exactly: 30.0 dB at best" in found.sentence
 
 
-def test_checks_are_named_with_the_round_from_which_they_see_it(told):
-    seen = seen_text([Seen("weight-watch", 4, "rows are alike")])
-    found = told(100.0, federations=(PLAYED, replace(PLAYED, seen=seen, alarms=4)))
-    assert found.sentence.endswith("; seen by weight-watch from round 2 on.")
+def test_checks_are_named_with_how_often_they_see_it_and_how_often_honest_rounds(told):
+    seen = seen_text([Seen("weight-watch", 1, "rows are alike")])
+    one = replace(PLAYED, seen=seen, alarms=1)
+    found = told(100.0, federations=(PLAYED, one))
+    alone = "; seen by weight-watch at 1 of 8 clients in 1 of 2 rounds, first in round 2"
+    assert found.sentence.endswith(f"{alone}; there is no honest round to compare with.")
+    before = replace(one, round=1, manipulated=False)
+    assert (
+        f"{alone} (of honest rounds at 1 of 4 clients in 1 of 1 round)."
+        in told(100.0, federations=(PLAYED, one, before)).sentence
+    )
+    fair = [
+        replace(PLAYED, server="honest", setting={"server": "honest"}, manipulated=False, round=round)
+        for round in (1, 2)
+    ]
+    found = told(100.0, federations=(PLAYED, one, before, *fair))
+    assert found.sentence.endswith(f"{alone} (of honest rounds at 0 of 8 clients in 0 of 2 rounds).")
+
+
+def test_alarms_of_an_honest_server_are_false(make_row):
+    seen = seen_text([Seen("weight-watch", 2, "rows are alike")])
+    fair = replace(PLAYED, server="honest", setting={"server": "honest"}, manipulated=False)
+    rounds = [replace(fair, round=1, seen=seen), fair]
+    found = next(one for one in server_verdicts(parse_campaign(TREE), [], rounds) if one.defense == "sum")
+    assert found.sentence.endswith(
+        "; false alarms by weight-watch at 2 of 8 clients in 1 of 2 rounds, first in round 1."
+    )
 
 
 def test_a_round_that_clients_refused_is_told_as_lost(told):
@@ -91,11 +114,36 @@ def test_a_round_that_clients_refused_is_told_as_lost(told):
     refused = replace(PLAYED, lost=True, seen=seen, alarms=4, refused=4, messages=0, failures=4)
     found = told(federations=(refused,))
     assert found.sentence == (
-        "Nothing: the round was lost, as clients refused the model (4 refusals); seen by weight-watch from round 2 on."
+        "Nothing: 1 of 1 round was lost, as clients refused the model (4 refusals); seen by weight-watch at 4 of 4 "
+        "clients in 1 of 1 round, first in round 2; there is no honest round to compare with."
     )
     assert (found.exact, found.asked) == (0, 0)
     assert "lost, as no sum was opened" in told(federations=(replace(PLAYED, lost=True),)).sentence
     assert "lost, as no sum was opened" in told(federations=(replace(refused, refused=0),)).sentence  # only reported
+
+
+def test_of_several_rounds_each_has_its_own_reason(told):
+    refused = replace(PLAYED, lost=True, refused=4, round=3)
+    unopened = replace(PLAYED, lost=True, round=4, seed=1)
+    found = told(federations=(PLAYED, refused))
+    assert found.sentence.startswith(
+        "Nothing: 1 of 2 rounds was lost, as clients refused the model (4 refusals); in the other round no figure: "
+        "it raised (1 message);"
+    )
+    found = told(federations=(PLAYED, replace(PLAYED, round=5), refused, unopened, replace(unopened, round=2)))
+    assert found.sentence.startswith(
+        "Nothing: 3 of 5 rounds were lost, 1 as clients refused the model (4 refusals) and 2 as no sum was opened; in "
+        "the other 2 rounds no figure: it raised (1 message);"
+    )
+
+
+def test_reasons_are_told_by_how_many_messages_have_them(make_row):
+    about = {"attack": "imprint-readout", "algorithm": "imprint-readout", "round": 2, "setting": {"server": "planting"}}
+    rows = [make_row(client=client, reason=reason, **about)
+            for client, reason in enumerate(["it raised", "it is masked", "it is masked", "it is odd"])]  # fmt: skip
+    found = next(one for one in server_verdicts(parse_campaign(TREE), rows, [PLAYED])
+                 if (one.server, one.defense) == ("planting", "none"))  # fmt: skip
+    assert found.sentence.startswith("No figure: it is masked (2 messages); it raised (1 message); 1 more reason;")
 
 
 def test_rounds_before_it_begins_and_guesses_without_the_update_count_for_nothing(told):

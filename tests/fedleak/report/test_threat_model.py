@@ -23,6 +23,16 @@ def test_what_is_as_usual_is_not_told() -> None:
     assert "the loss (cross-entropy)" in told["it knows the task"]
 
 
+def test_of_a_server_that_manipulates_nobody_says_that_it_follows_the_protocol() -> None:
+    assert words_of(TREE)["adversary"].startswith("The server. It follows the protocol, keeps every message")
+    cheating = {"name": "cheating", "chain": [{"use": "imprint", "bins": 8}]}
+    told = words_of({**TREE, "servers": [{"name": "honest"}, cheating]})
+    assert told["adversary"].startswith(
+        "The server. It follows the protocol as far as the rows below do not say otherwise, keeps every message"
+    )
+    assert told["the server “cheating”"].startswith("Plants a layer")
+
+
 def test_what_is_not_as_usual_is_told_as_it_was_written() -> None:
     task = {"data": "digits", "network": "mlp", "loss": "mean-squared-error"}
     told = words_of({**TREE, "task": task, "federation": TRAINING})
