@@ -101,7 +101,7 @@ class Recorder:
         found = isolation_of(self.plan.manipulations(), self._task, sent)
         self._write_sent(round, sent)
         victim = next(iter(sent)) if found is None or found.victim not in sent else found.victim
-        return sent[victim], found
+        return sent[victim], None if found is None else replace(found, examples=self.counts.get(found.victim))
 
     def _write_sent(self, round: int, sent: dict[int, Weights]) -> None:
         """Keeps what clients were sent whose messages are not recorded, where that is not the same for all."""
@@ -209,6 +209,7 @@ class Recorder:
             server=self.plan.server.name,
             manipulations=self.plan.manipulations(),
             victim=None if isolation is None else isolation.victim,
+            victim_examples=None if isolation is None else isolation.examples,
         )
         write_recording(Path(self.plan.recordings), recording)
 

@@ -21,7 +21,7 @@ def alone(observation: Observation, isolation: Isolation) -> Observation:
     A mean over clients by their examples has the victim's part times its share of them. Of a single example the last
     layer's bias gradient follows from the rest.
     """
-    examples = examples_of_one(observation)
+    examples = examples_of_one(observation, isolation)
     share = 1 / len(observation.cohort) if not observation.num_examples else examples / observation.num_examples
     own = {name: (value.double() / share).to(value.dtype) for name, value in observation.update.tensors.items()}
     of_victim = replace(
@@ -35,8 +35,11 @@ def alone(observation: Observation, isolation: Isolation) -> Observation:
     return with_hidden(*_with_bias(of_victim, isolation.trusted))
 
 
-def examples_of_one(observation: Observation) -> int:
-    """The examples of one client of the cohort: its batches, as far as they are known, else its part of all."""
+def examples_of_one(observation: Observation, isolation: Isolation) -> int:
+    """The victim's examples: as it said in the clear, else its batches as far as they are known, else as many as the
+    others have."""
+    if isolation.examples is not None:
+        return max(isolation.examples, 1)
     training = observation.training
     if training.batch_size and training.batches:
         return training.batch_size * training.batches

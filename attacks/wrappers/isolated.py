@@ -46,7 +46,9 @@ class Isolated(Attack):
 
     def subject(self, view: View) -> Subject | None:
         isolation = view.isolation if isinstance(view, Observation) else None
-        return None if isolation is None else Subject(client=isolation.victim)
+        if isolation is None:
+            return None
+        return Subject(client=isolation.victim, counted=isolation.examples is not None)
 
     def adapts_to(self, chain: Chain) -> bool:
         return chain.protocol is not None or super().adapts_to(chain)
@@ -63,4 +65,6 @@ class Isolated(Attack):
         found = alone(observation, observation.isolation)
         guess = self.attack.reconstruct(found, rng)
         words = f"client {observation.isolation.victim} alone, out of a sum over {len(observation.cohort)}"
+        if not observation.training.batches and observation.isolation.examples is None:
+            words += f", whose number of examples is not known and taken for {found.examples()}"
         return replace(guess, note=f"{words}; {guess.note}" if guess.note else words)

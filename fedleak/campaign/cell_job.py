@@ -15,7 +15,7 @@ from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import asked_rows, message_at
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, narrowed
+from fedleak.evaluation.narrowed import as_many, narrowed, within
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
@@ -61,6 +61,7 @@ def _attacked(cell: Cell, message: Message) -> Saved:
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
+    saved = replace(saved, guess=within(saved.guess, message))
     queries, refused = _logged(cell, observation)
     rows = _rows(cell, saved, beside, message, truth, challenge, seconds)
     rows = tuple(replace(row, queries=queries, refused=refused) for row in rows)

@@ -62,6 +62,8 @@ class Isolation:
     victim: int
     trusted: NamedTensors
     """By parameter, 1 where no other client has a part in the entry, else 0."""
+    examples: int | None = None
+    """How many examples of the victim are behind the sum, where the server was told; its weight in the mean follows."""
 
 
 class Manipulation(Plugin, ABC):

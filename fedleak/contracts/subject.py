@@ -11,3 +11,5 @@ class Subject:
     """Those of one client alone; None: of all."""
     label: int | None = None
     """Those of one class alone; None: of all."""
+    counted: bool = True
+    """Whether the attack knows how many they are; else it may guess at more than there are."""

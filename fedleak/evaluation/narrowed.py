@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
+from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.subject import Subject
 from fedleak.contracts.view import View
 from fedleak.evaluation.message import Message
@@ -69,3 +70,28 @@ def as_many(view: View, message: Message) -> View:
     if not isinstance(view, Observation) or not isinstance(message, Narrowed):
         return view
     return replace(view, num_examples=len(message.truth))
+
+
+def within(guess: Reconstruction, message: Message) -> Reconstruction:
+    """The guess with no more examples than there are, where an attack could not know how many these are.
+
+    Of more as many, spread evenly over them: no attack gains by guessing often, and a list by class loses none.
+    """
+    if not isinstance(message, Narrowed) or message.subject.counted or guess.failure is not None:
+        return guess
+    count = len(message.truth)
+    return replace(
+        guess,
+        inputs=_spread(guess.inputs, count),
+        labels=_spread(guess.labels, count),
+        certified=_spread(guess.certified, count),
+        snapshots=tuple(replace(one, inputs=one.inputs[_places(len(one.inputs), count)]) for one in guess.snapshots),
+    )
+
+
+def _spread(values: Tensor | None, count: int) -> Tensor | None:
+    return None if values is None else values[_places(len(values), count)]
+
+
+def _places(guesses: int, count: int) -> Int[Tensor, " kept"]:
+    return torch.arange(guesses) if guesses <= count else torch.arange(count) * guesses // count

@@ -89,8 +89,9 @@ def _format_of(recording: Recording) -> str:
 
 def _server_facts(recording: Recording) -> dict[str, Any]:
     """What a server did beside averaging; of a curious one nothing is written."""
-    victim = {} if recording.victim is None else {"victim": recording.victim}
-    return {"server": recording.server, "manipulations": manipulated.tables_of(recording.manipulations), **victim}
+    victim = {"victim": recording.victim, "victim_examples": recording.victim_examples}
+    known = {name: value for name, value in victim.items() if value is not None}
+    return {"server": recording.server, "manipulations": manipulated.tables_of(recording.manipulations), **known}
 
 
 def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
@@ -105,6 +106,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         server=facts.get("server", HONEST),
         manipulations=manipulated.built(facts.get("manipulations", ())),
         victim=facts.get("victim"),
+        victim_examples=facts.get("victim_examples"),
         split=parse_settings(Split, facts["split"]) if "split" in facts else None,
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )

@@ -73,6 +73,8 @@ class Recording:
     victim: int | None = None
     """Of a sum the client whose part in it stands alone in the entries `TRUSTED` of the payload; None: nobody's does.
     """
+    victim_examples: int | None = None
+    """How many examples that client said that it trained on; None where that is masked."""
 
     @property
     def task(self) -> Task:
@@ -120,7 +122,7 @@ class Recording:
         if self.victim is None:
             return None
         masks = {name: self.payload[TRUSTED + name].to(value.dtype) for name, value in self.before.parameters.items()}
-        return Isolation(victim=self.victim, trusted=masks)
+        return Isolation(victim=self.victim, trusted=masks, examples=self.victim_examples)
 
     def observation(self) -> Observation:
         """What an attack on updates is given; raises `RecordingError` where there is none, as of a model."""

@@ -70,3 +70,21 @@ def test_a_class_comes_out_of_a_sum(tmp_path: Path) -> None:
     assert "nobody has an example of class 8" in str(nobody.reason)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "fished" in page
+
+
+@pytest.mark.slow
+def test_a_victim_with_fewer_examples_than_others_is_scored_by_its_own(tmp_path: Path) -> None:
+    unequal = {"partitioner": "DirichletPartitioner", "partitioner_options": {"alpha": 0.5, "partition_by": "label"}}
+    tree = {
+        **TREE,
+        "seed": 0,
+        "federation": {"clients": 3, "rounds": 1, "batch_size": 8, "batches": "all", **unequal},
+        "servers": [{"name": "pasquini", "chain": [{"use": "inconsistency", "victim": 1}]}],
+        "attacks": [{"use": "isolated", "attack": {"use": "inverting-gradients", "steps": 2}}],
+        "defenses": TREE["defenses"][:1],
+    }
+    outcome = run(parse_campaign(tree), tmp_path / "run")
+    assert outcome.problems == ()
+    for metric in ("psnr", "label-recall"):
+        (row,) = sums(outcome, "unbound")[metric]
+        assert math.isfinite(row.value), row.reason

@@ -19,6 +19,7 @@ from fedleak.recording.files import read_recording
 from fedleak.recording.recording import Recording
 from fedleak.settings.base import Table, parse_settings
 from fedleak.tasks import initial_weights
+from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import verify
 
 
@@ -153,3 +154,22 @@ def test_what_was_recorded_follows_from_what_each_client_was_sent(
 def test_a_mean_of_ciphertexts_moves_with_what_all_were_sent(tmp_path: Path) -> None:
     run(tmp_path, [{"use": "homomorphic-aggregation"}], {}, federation={"clients": 4, "rounds": 2, "batch_size": 64})
     assert {check.verdict for check in verify(tmp_path)} <= {"agrees", "masked", "released"}
+
+
+FLOWERS: list[Table] = [{"use": "secure-aggregation-flower"}]
+UNEQUAL = {
+    "clients": 3, "batches": "all", "batch_size": 8, "partitioner": "DirichletPartitioner",
+    "partitioner_options": {"alpha": 0.5, "partition_by": "label", "min_partition_size": 3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", [FLOWERS, UNBOUND], ids=["flower", "masked"])
+def test_of_unequal_clients_the_victims_count_is_recorded_where_it_is_told(tmp_path: Path, chain: list[Table]) -> None:
+    report = run(tmp_path, chain, {"victim": 1}, federation={**UNEQUAL, "rounds": 1})
+    assert not report.failures
+    total = read(report)["round-0001/aggregate"]
+    assert total.isolation is not None
+    sizes = [len(withdraw(tmp_path / "vault/none", 1, client).examples) for client in range(3)]
+    assert total.num_examples == sum(sizes)
+    assert len(set(sizes)) > 1
+    assert total.isolation.examples == (sizes[1] if chain is FLOWERS else None)

@@ -59,11 +59,23 @@ def test_under_a_defense_of_its_own_nothing_is_computed(linear_task, observe, ba
 
 
 def test_the_victims_examples_are_its_batches_or_its_part_of_all(linear_task, observe, batch_of):
-    seen, _ = summed(observe(linear_task, batch_of(linear_task, 3)))
-    assert examples_of_one(seen) == 3
+    seen, isolation = summed(observe(linear_task, batch_of(linear_task, 3)))
+    assert examples_of_one(seen, isolation) == 3
     unknown = replace(seen, training=seen.training.hiding(("batch_size",)))
-    assert examples_of_one(unknown) == 3
-    assert examples_of_one(replace(unknown, num_examples=None)) == 1
+    assert examples_of_one(unknown, isolation) == 3
+    assert examples_of_one(replace(unknown, num_examples=None), isolation) == 1
+    assert examples_of_one(seen, replace(isolation, examples=7)) == 7
+
+
+def test_a_client_that_said_how_many_it_has_counts_for_as_many(linear_task, observe, batch_of):
+    own = observe(linear_task, batch_of(linear_task, 3), LocalTraining(batches=None))
+    mean = {name: value * 3 / 20 for name, value in own.update.tensors.items()}
+    trusted = {name: torch.ones_like(value) for name, value in mean.items()}
+    seen = replace(own, update=replace(own.update, tensors=mean), cohort=(0, 1), num_examples=20)
+    found = alone(seen, Isolation(victim=1, trusted=trusted, examples=3))
+    assert found.examples() == 3
+    for name, value in found.update.tensors.items():
+        assert torch.allclose(value, own.update.tensors[name], rtol=1e-5)
 
 
 def test_gradients_are_put_into_an_update_as_they_are_read_out_of_it(linear_task, observe, batch_of):

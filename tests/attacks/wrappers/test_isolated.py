@@ -9,6 +9,7 @@ from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.manipulation import Isolation
+from fedleak.contracts.subject import Subject
 from fedleak.randomness import generator
 
 EXACT = {"use": "analytic-linear"}
@@ -53,6 +54,17 @@ def test_without_an_isolation_or_under_masks_there_is_nobody_alone(linear_task, 
     own, attack = observe(linear_task, batch_of(linear_task, 1)), attacks.build("isolated", {"attack": EXACT})
     assert "nothing in this message is of one client alone" in attack.run(own, generator(0)).failure
     assert "under its masks" in attack.run(replace(of_victim(own), masked=True), generator(0)).failure
+
+
+def test_it_says_whether_it_knows_how_many_examples_the_client_has(linear_task, observe, batch_of):
+    seen = of_victim(observe(linear_task, batch_of(linear_task, 1)))
+    attack = attacks.build("isolated", {"attack": EXACT})
+    assert attack.subject(seen) == Subject(client=1, counted=False)
+    told = replace(seen, isolation=replace(seen.isolation, examples=1))
+    assert attack.subject(told) == Subject(client=1)
+    hidden = replace(seen, training=seen.training.hiding(("batches",)))
+    assert "not known and taken for 1" in attack.run(hidden, generator(0)).note
+    assert "not known" not in attack.run(told, generator(0)).note
 
 
 def test_it_guesses_what_its_attack_does_and_reads_the_manipulation():

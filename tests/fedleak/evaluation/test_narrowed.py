@@ -1,13 +1,15 @@
 """A message about some of its examples: their truth alone, and the question who was there asked of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from fedleak.contracts.reconstruction import Reconstruction, Snapshot
 from fedleak.contracts.subject import Subject
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, narrowed
+from fedleak.evaluation.narrowed import as_many, narrowed, within
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings.base import parse_settings
@@ -50,3 +52,15 @@ def test_of_a_class_the_truth_is_all_of_it_or_everything_where_nobody_has_it(mes
         assert torch.equal(own.truth.inputs, wanted.inputs)
         assert torch.equal(own.seen.inputs, wanted.inputs)
     assert len(set(labels.tolist())) < 10, "the test is about a class that nobody has, too"
+
+
+def test_of_more_guesses_than_examples_whose_number_was_not_known_as_many_are_kept(message):
+    made = Reconstruction(inputs=torch.arange(6.0).reshape(6, 1, 1, 1), labels=torch.arange(6))
+    made = replace(made, snapshots=(Snapshot(1, made.inputs),))
+    kept = within(made, narrowed(message, Subject(client=1, counted=False)))
+    assert kept.labels.tolist() == kept.inputs.flatten().tolist() == [0, 1, 3, 4]
+    assert torch.equal(kept.snapshots[0].inputs, kept.inputs)
+    assert within(made, narrowed(message, Subject(client=1))) is made
+    assert within(made, message) is made
+    few = within(replace(made, labels=torch.arange(2)), narrowed(message, Subject(client=1, counted=False)))
+    assert few.labels.tolist() == [0, 1]
