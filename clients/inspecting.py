@@ -17,6 +17,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import Manipulation
 from fedleak.contracts.received import Alarm, Received
 from fedleak.defenses.parts.model_check import UNBOUNDED, ModelCheck
+from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import ModelRefused
 from fedleak.federation import wire
 from fedleak.learning.weights import NamedTensors, Weights
@@ -69,6 +70,7 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
     prepared = prepared_of(plan, client.partition, client.round)
     examples, training = examples_of(plan, client.partition, client.round)
     weights = task.split(wire.to_tensors(wire.arrays_of(content)))
+    masking = masking_of(plan.defenses())
     return Received(
         task=task,
         weights=with_own(weights, plan.defenses().withheld(task), client.kept),
@@ -80,6 +82,7 @@ def _received(client: Client, content: RecordDict, earlier: NamedTensors | None)
         digest=wire.model_digest(content),
         cohort=cohort_of(plan.training(client.round)),
         digests=digests_of(client, content),
+        bound=masking is not None and masking.binds_model,
     )
 
 

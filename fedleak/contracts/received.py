@@ -34,6 +34,8 @@ class Received:
     digests: Mapping[int, bytes] | None = None
     """What clients of the round, this one among them, signed of the models they were sent, whose signatures are good;
     None: none were exchanged."""
+    bound: bool = False
+    """Whether masks are bound to the model, so that sums of updates of different models open for nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.received import Received
 from fedleak.defenses.parts.model_check import Finding, ModelCheck
-from fedleak.defenses.secure_aggregation import masking_of
 from fedleak.errors import ConfigError
 from fedleak.settings.federation import FederationSettings
 
@@ -19,11 +18,11 @@ from fedleak.settings.federation import FederationSettings
 class ModelConsistency(ModelCheck):
     """Model consistency check: a client trains only on a model that all clients of the round were sent.
 
+    Clients sign SHA-256 of the model before they train, one model a round each, and are given the signed hashes of all
+    others, by the server. Whoever sees another hash, a bad signature, or fewer than the round has clients, refuses.
     Under `secure-aggregation` masks are bound to a hash of the model received, so that sums of different models never
-    open, and there is no more to do. Else clients sign SHA-256 of the model before they train, one model a round each,
-    and are given the signed hashes of all others, by the server. Whoever sees another hash, a bad signature, or fewer
-    than the round has clients, refuses. Without a registry of identity keys a lying server can sign for the others.
-    It says nothing of crafted weights that all clients are sent alike.
+    open: there a signed hash of another model alone is a reason, as clients may leave. Without a registry of identity
+    keys a lying server can sign for the others. It says nothing of crafted weights that all clients are sent alike.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2111.07380"
@@ -48,16 +47,15 @@ class ModelConsistency(ModelCheck):
         return self
 
     def findings(self, received: Received) -> Mapping[str, Finding]:
-        """How many clients of the round have not signed the same model."""
+        """How many clients of the round have not signed the same model; under bound masks, how many another."""
         if received.digests is None:
             return {}
         alike = sum(digest == received.digest for digest in received.digests.values())
+        asked = len(received.digests) if received.bound else received.cohort
         words = "not all clients of the round have signed the same model"
-        return {"differing": Finding(value=float(max(received.cohort - alike, 0)), words=words)}
+        return {"differing": Finding(value=float(max(asked - alike, 0)), words=words)}
 
 
 def compares(chain: Chain) -> bool:
-    """Whether clients exchange hashes of models before they train: not where masks are bound to the model already."""
-    masking = masking_of(chain)
-    wanted = any(isinstance(defense, ModelConsistency) for defense in chain)
-    return wanted and (masking is None or not masking.binds_model)
+    """Whether clients exchange hashes of models before they train."""
+    return any(isinstance(defense, ModelConsistency) for defense in chain)

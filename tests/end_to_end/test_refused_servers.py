@@ -54,3 +54,25 @@ def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
     report = outcome.folder.report.read_text(encoding="utf-8")
     assert ("clients refused the model (3 refusals); seen by weight-watch from round 1 on" in report) == (status == 0)
     assert ("exactly through the sum over 3 clients (imprint-readout)" in report) == (status == 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("chain", "status"), [([SUM], 1), ([{"use": "model-consistency"}, SUM], 0)])
+def test_several_models_under_bound_masks_are_told_as_refused_by_the_check_that_saw_them(
+    tmp_path: Path, chain: list[dict[str, Any]], status: int
+) -> None:
+    tree = {
+        **TREE,
+        "servers": [{"name": "several", "chain": [{"use": "inconsistency", "victim": 0}]}],
+        "attacks": [{"use": "isolated", "attack": {"use": "analytic-linear"}}],
+        "defenses": [{"name": "summed", "chain": chain}],
+    }
+    outcome = run(parse_campaign(tree), tmp_path / "run")
+    assert outcome.exit_status == status, outcome.problems
+    policy = tmp_path / "policy.toml"
+    policy.write_text("""rules = ['psnr.share(40) < .05 where server = "several" and sender = "aggregate"']\n""")
+    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy)])
+    assert result.exit_code == status, result.output
+    report = outcome.folder.report.read_text(encoding="utf-8")
+    told = "not all clients of the round have signed the same model"
+    assert (told in report) == (status == 0)

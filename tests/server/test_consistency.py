@@ -86,13 +86,34 @@ def test_one_crafted_model_for_all_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("binds", [True, False])
-def test_masks_bound_to_the_model_or_the_exchange_lose_the_round(binds: bool, tmp_path: Path) -> None:
+def test_under_masks_a_round_of_two_models_is_refused_and_lost(binds: bool, tmp_path: Path) -> None:
     summed = {"use": "secure-aggregation", "keys": "seeded", "binds_model": binds}
     honest = run(tmp_path / "honest", CONSISTENT, summed)
     assert honest.failures == []
     report = run(tmp_path / "two", CONSISTENT, summed, server={"use": "one-of-its-own"})
     assert {one.round for one in report.failures if one.client is None} == {1, 2}
-    assert any(one.reason.startswith("ModelRefused") for one in report.failures) is not binds
+    assert all(one.planned for one in report.failures)
+    assert {(one.client, one.round) for one in report.failures if one.reason.startswith("ModelRefused: ")} == {
+        (client, round) for client in range(3) for round in (1, 2)
+    }
+    assert {one.client for one in raised_alarms(tmp_path / "two" / "vault")} == {0, 1, 2}
+
+
+def test_clients_that_leave_a_sum_are_no_inconsistency(tmp_path: Path) -> None:
+    summed = {"use": "secure-aggregation", "keys": "seeded"}
+    gone = [{"client": 1, "round": 1, "stage": "share"}]
+    report = run(tmp_path, CONSISTENT, summed, clients=5, dropouts=gone)
+    assert [(one.client, one.round) for one in report.failures] == [(1, 1)]
+    assert raised_alarms(tmp_path / "vault") == []
+    assert len([path for path in report.recordings if path.stem == "aggregate"]) == 2
+
+
+def test_bound_masks_alone_lose_the_round_where_the_exchange_only_reports(tmp_path: Path) -> None:
+    summed = {"use": "secure-aggregation", "keys": "seeded"}
+    reporting = {**CONSISTENT, "on_alarm": "report"}
+    report = run(tmp_path, reporting, summed, server={"use": "one-of-its-own"})
+    assert {one.round for one in report.failures if one.client is None} == {1, 2}
+    assert {one.client for one in raised_alarms(tmp_path / "vault")} == {0, 1, 2}
 
 
 def test_a_client_that_is_not_in_the_round_is_not_waited_for(tmp_path: Path) -> None:

@@ -34,13 +34,24 @@ def test_it_counts_the_clients_that_have_not_signed_this_model(
     assert (alarm is not None) is (differing > 0)
 
 
-def test_where_masks_are_bound_there_is_nothing_to_exchange(honest: Received) -> None:
+@pytest.mark.parametrize(
+    ("digests", "differing"),
+    [({0: SAME, 1: SAME}, 0.0), ({0: SAME, 1: OTHER}, 1.0), ({0: OTHER, 1: OTHER}, 2.0), ({}, 0.0)],
+)
+def test_where_masks_are_bound_another_model_counts_and_who_left_does_not(
+    digests: Mapping[int, bytes], differing: float, honest: Received
+) -> None:
+    received = replace(honest, cohort=3, digests=digests, bound=True)
+    assert ModelConsistency().statistics(received) == {"differing": differing}
+
+
+def test_hashes_are_exchanged_whatever_masks_are_bound_to(honest: Received) -> None:
     bound, unbound = ({"use": "secure-aggregation", "binds_model": binds} for binds in (True, False))
     consistent = {"use": "model-consistency"}
     chains: list[tuple[list[dict[str, Any]], bool]] = [
         ([consistent], True),
         ([consistent, unbound], True),
-        ([consistent, bound], False),
+        ([consistent, bound], True),
         ([unbound], False),
         ([], False),
     ]
