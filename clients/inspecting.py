@@ -1,6 +1,6 @@
 """Inspection on the client: its checks look at the model that it is sent, before it trains.
 
-The model of the last round that the client trained on lies in its own state, for the next round to be compared with.
+The model of the last round that it trusted lies in its own state, for the next round to be compared with.
 One that was refused is not kept: sent once more, it would be no change.
 """
 
@@ -32,7 +32,7 @@ from .consistency import digests_of
 from .share import examples_of, prepared_of
 
 RECEIVED, BEFORE = "fedleak.received", "fedleak.received-before"
-"""The records in the client's state: the model of the last round that it trained on, and of the one before that."""
+"""The records in the client's state: the model of the last round that it trusted, and of the one before that."""
 ROUNDS, LAST, LAST_BUT_ONE = "fedleak.received-rounds", "last", "before"
 
 
@@ -55,7 +55,8 @@ def inspect(client: Client, content: RecordDict, context: Context) -> None:
     deposit_figures(Path(client.plan.vault), figures)
     deposit_alarms(Path(client.plan.vault), [_raised(client, alarm) for alarm in alarms])
     refusing = [alarm for alarm in alarms if alarm.refuses]
-    if not refusing:
+    comparing = {check.name for check in checks if isinstance(check, ModelCheck) and check.compares_rounds}
+    if not refusing and not any(alarm.defense in comparing for alarm in alarms):
         _keep(client, received.weights, context)
     if refusing:
         first = refusing[0]

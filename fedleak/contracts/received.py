@@ -19,7 +19,7 @@ class Received:
     weights: Weights
     """What the round begins from: as received, but for the layers that the client has of its own."""
     earlier: Weights | None = None
-    """The same of the last round whose model the client trained on; None in its first."""
+    """The same of the last round that the client trusted: nothing refused, and no change found odd; None: none yet."""
     fresh: Weights | None = None
     """An initialization of the network by the client's own draws, for the scale of its layers."""
     examples: Batch

@@ -38,6 +38,7 @@ class LossWatch(ModelCheck):
     single examples on a wide network came nearest, with a level of 1.6 and a jump of .94.
     """
 
+    compares_rounds: ClassVar = True
     paper: ClassVar = "https://arxiv.org/abs/2511.10502"
     cites: ClassVar = "carletti2025detectability"
     by_examples: ClassVar[frozenset[str]] = frozenset({"level", "jump"})

@@ -54,6 +54,7 @@ class WeightWatch(ModelCheck):
     .1. That stands for a rate of false alarms below 1% there, and for nothing under adaptive server optimizers.
     """
 
+    compares_rounds: ClassVar = True
     paper: ClassVar = "https://arxiv.org/abs/2506.20651"
     cites: ClassVar = "wang2025hear"
     by_examples: ClassVar[frozenset[str]] = frozenset({"dead", "alone"})

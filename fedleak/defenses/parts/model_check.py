@@ -33,6 +33,8 @@ class ModelCheck(Defense):
     Of several figures above theirs the first is told.
     """
 
+    compares_rounds: ClassVar[bool] = False
+    """Whether it compares a model with an earlier one: what it finds odd is none to compare the next with."""
     caveat: ClassVar[str] = "a check sees the servers that it was made for, and one that knows it may stay below"
     on_alarm: Literal["refuse", "report"] = "refuse"
     """Whether a client leaves the round at an alarm, or trains all the same and only reports it to its own side."""
