@@ -16,7 +16,8 @@ from fedleak.errors import NotApplicable
 from fedleak.gradients.imprint import ImprintLayer, first_linear, planted_module
 
 from ..parts.applicability import require_gradient
-from ..parts.imprint.bins import Bins, read_bins
+from ..parts.imprint.bins import read_bins
+from ..parts.imprint.peeling import peelable, peeled
 from ..parts.imprint.proof import provable, proved
 from ..parts.linear_layers.neurons import AGREEMENT, agreeing
 
@@ -30,9 +31,12 @@ class ImprintReadout(Attack):
     thresholds. Kept are quotients within the range of pixels that lie in the bin they came from; equal ones count once.
     Of the others the mean public image is guessed, so that shares are of all images.
 
-    Beyond the paper: a quotient at which the derivative of the loss, computed again for some label, is the one that the
-    bin has, is proved (`certified`). A mixture has it by chance about once in 10,000. Not where a layer mixes the batch
-    or draws, under defenses that change updates, and of rows that several steps moved.
+    Beyond the paper: of one step on rows with ReLUs rows are read as they were really sent, where noise or honest
+    weights leave few bins whole: an image that woke a row alone is taken out of all others, and so on. If all are found
+    and nothing of the update is left, they are proved. Of bins a quotient is proved (`certified`) at which the
+    derivative of the loss, computed again for some label, is the one that the bin has. A mixture has it by chance about
+    once in 10,000. Not where a layer mixes the batch or draws, under defenses that change updates, and of rows that
+    several steps moved.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2110.13057"
@@ -54,22 +58,27 @@ class ImprintReadout(Attack):
         require_gradient(observation)
         bins = read_bins(observation, layer)
         bins = bins[bins.plausible(observation.task.space.bounds)]
-        if not len(bins):
-            raise NotApplicable("no bin of the planted layer holds anything that could be an image")
         certifiable, examples = provable(observation, layer), observation.examples()
         sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
-        chosen = _distinct(bins, sure, observation.task.space.extent)[:examples]
-        certified, rows = sure[chosen], int(layer.planted(observation.before).sum())
+        images, certified = bins.images, sure
+        if certifiable and peelable(observation, layer) and not int(sure.sum()) >= examples:
+            peel = peeled(observation, layer)
+            images, certified = torch.cat([peel.images, images]), torch.cat([peel.certified, sure])
+        chosen = _distinct(images, certified, observation.task.space.extent)[:examples]
+        images, certified = images[chosen], certified[chosen]
+        if not len(images):
+            raise NotApplicable("no bin of the planted layer holds anything that could be an image")
+        rows = int(layer.planted(observation.before).sum())
         expected = expected_alone(observation.manipulations, examples) or 0.0
-        whole = len(chosen) == examples and bool(certified.all())
+        whole = len(images) == examples and bool(certified.all())
         space, public = observation.task.space, observation.auxiliary
         return Reconstruction(
-            inputs=space.clamped(bins.images[chosen]).float().reshape(-1, *space.shape),
+            inputs=space.clamped(images).float().reshape(-1, *space.shape),
             fallback=torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0),
             certifiable=certifiable,
-            certificate=f"each of {examples} examples explains what its bin has of the update" if whole else None,
+            certificate=f"each of {examples} examples explains its part of the update" if whole else None,
             certified=certified,
-            note=f"{len(chosen)} of {examples} examples read from bins, {int(certified.sum())} of them proved; in "
+            note=f"{len(images)} of {examples} examples read, {int(certified.sum())} of them proved; in "
             f"{rows} bins {expected:.3g} are expected to be alone",
         )
 
@@ -93,8 +102,8 @@ def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
     return found
 
 
-def _distinct(bins: Bins, sure: Tensor, extent: float) -> Tensor:
-    """The places of the bins, one of each image: proved ones first, each group by how loud it is."""
+def _distinct(images: Tensor, sure: Tensor, extent: float) -> Tensor:
+    """The places of the images, one of each: proved ones first, each group as they come."""
     order = torch.cat([sure.nonzero()[:, 0], (~sure).nonzero()[:, 0]])
-    groups = agreeing(bins.images[order], torch.zeros(len(order), dtype=torch.float64), AGREEMENT * extent)
+    groups = agreeing(images[order], torch.zeros(len(order), dtype=torch.float64), AGREEMENT * extent)
     return order[[group[0] for group in groups]]

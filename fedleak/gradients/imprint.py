@@ -20,7 +20,7 @@ PASSIVE = (nn.Flatten, nn.Identity)
 """Modules in front of a first linear layer that leave the image what it is."""
 SAME, FEWEST = 0.999, 0.05
 """Cosine of two rows of one direction, as weights round it, and the share of rows that must have one."""
-NEAR, MOST = 0.5, 0.5
+NEAR, MANY = 0.5, 0.35
 """The same of rows that noise was added to; of honest rows the cosine is near 0."""
 TRIED = 256
 """Rows about which others are looked for."""
@@ -70,7 +70,7 @@ class ImprintLayer:
         units = nn.functional.normalize(self.rows(weights), dim=1)
         tried = torch.linspace(0, len(units) - 1, min(len(units), TRIED)).round().long()
         cosines = units[tried] @ units.T
-        for least, share in ((SAME, FEWEST), (NEAR, MOST)):
+        for least, share in ((SAME, FEWEST), (NEAR, MANY)):
             mates = cosines > least
             largest = mates[mates.sum(1).argmax()]
             if largest.sum() >= max(2.0, share * len(units)):

@@ -63,7 +63,7 @@ def test_by_weights_alone_they_come_back_too(planted_sum: Callable[..., Any]) ->
     guess = read(observation)
     assert guess.certified.sum() == alone(observation, truth) == 4
     assert (errors(guess, truth) < 1e-8).all()
-    assert guess.certificate == "each of 4 examples explains what its bin has of the update"
+    assert guess.certificate == "each of 4 examples explains its part of the update"
 
 
 @pytest.mark.parametrize(("alive", "seed"), [(0.1, 6), (0.25, 4), (0.5, 1)])
@@ -77,6 +77,23 @@ def test_rows_that_a_server_leaves_honest_are_no_bins(alive: float, seed: int, p
     rows = int(layer.planted(observation.before).sum())
     assert f"in {rows} bins" in guess.note
     assert rows < len(layer.rows(observation.before))
+
+
+@pytest.mark.parametrize(("alive", "seed"), [(0.0, 6), (0.5, 3)])
+def test_noise_in_rows_hides_nothing_that_was_sent(alive: float, seed: int, planted_sum: Callable[..., Any]) -> None:
+    observation, truth = planted_sum(
+        "linear_task",
+        form="weights",
+        bins=24,
+        clients=2,
+        batch_size=2,
+        seed=seed,
+        hidden={"alive": alive, "jitter": 0.3},
+    )
+    guess = read(observation)
+    assert len(guess.inputs) == 4
+    assert (errors(guess, truth) < 1e-8).all()
+    assert guess.certified.all()
 
 
 def test_no_more_are_alone_than_chance_has_it(planted_sum: Callable[..., Any]) -> None:
