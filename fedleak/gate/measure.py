@@ -11,6 +11,7 @@ from fedleak.analysis.guarantees import Proofs
 from fedleak.errors import RecordingError
 from fedleak.gate.figures import Evaluated, aggregated, always, measure_epsilons, measure_federations
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
+from fedleak.gate.message_shares import METRIC, level_of, message_shares
 from fedleak.gate.refusals import nothing_left
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
@@ -118,11 +119,12 @@ def message_of(row: Row) -> Message:
 
 
 def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Measurement]:
-    measurements = []
-    for summary in measured.summaries:
-        if summary.group.metric == metric:
-            rows = tuple(measured.groups[summary.group])
-            value, interval = aggregated(aggregate, summary, rows)
+    measurements, of_messages = [], level_of(metric) is not None
+    for found in measured.summaries:
+        if found.group.metric == (METRIC if of_messages else metric):
+            rows = tuple(measured.groups[found.group])
+            summary, samples = message_shares(metric, found, rows) if of_messages else (found, rows)
+            value, interval = aggregated(aggregate, summary, samples)
             measurements.append(
                 Measurement(
                     group=_group(summary.group.variant),

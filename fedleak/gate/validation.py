@@ -10,6 +10,7 @@ from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labels_of
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
+from fedleak.gate.message_shares import METRIC, level_of, meant_by
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
 from fedleak.settings.base import Scalar
@@ -19,9 +20,6 @@ NEAR = 0.8
 """How alike a name and a slip of it are, from 0 to 1."""
 MIDDLE = 50.0
 """The percentile about which a figure says as much of the samples that leak most as of those that leak least."""
-SHARE_AT = re.compile(r"(?:psnr-)?share-(?:at|above|over)-(\d+)-?db", re.IGNORECASE)
-"""A share of images under a name of its own; a rule asks for it as an aggregate of the metric that is in decibels."""
-DECIBELS = "psnr"
 UPPER: tuple[Operator, ...] = ("<", "<=")
 LOWER: tuple[Operator, ...] = (">", ">=")
 
@@ -75,10 +73,15 @@ def validate(policy: Policy, vocabulary: Vocabulary) -> None:
 def _check_figure(rule: Rule, vocabulary: Vocabulary, where: str) -> None:
     figure = rule.assertion.figure
     known = {*vocabulary.metrics, *COUNTED}
-    if figure.name not in known:
-        share = SHARE_AT.fullmatch(figure.name)
-        hint = did_you_mean(figure.name, known) if share is None else f"; did you mean '{DECIBELS}.share({share[1]})'?"
+    if figure.name not in known and level_of(figure.name) is None:
+        share = meant_by(figure.name)
+        hint = did_you_mean(figure.name, known) if share is None else f"; did you mean '{share}'?"
         raise ConfigError(f"{where}, column {figure.column}: no metric is called '{figure.name}'{hint}")
+    if level_of(figure.name) is not None and figure.aggregate == Aggregate(name="share"):
+        raise ConfigError(
+            f"{where}, column {figure.column}: {figure.name} is a share of each message, and which messages' share is "
+            f"asked for takes a threshold, as in {figure.name}.share(0.5)"
+        )
 
 
 def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, where: str) -> None:
@@ -130,9 +133,10 @@ def _check_direction(rule: Rule, where: str) -> None:
     """
     figure, operator = rule.assertion.figure, rule.assertion.operator
     by_name = {cls.name: cls for cls in metrics}
-    if figure.aggregate is None or figure.name not in by_name:
+    metric = figure.name if level_of(figure.name) is None else METRIC
+    if figure.aggregate is None or metric not in by_name:
         return
-    higher = by_name[figure.name].higher_is_better
+    higher = by_name[metric].higher_is_better
     place = _place(figure.aggregate)
     quiet = place < MIDDLE if higher else place > MIDDLE
     if quiet and operator in (UPPER if higher else LOWER):

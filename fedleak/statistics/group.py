@@ -88,6 +88,6 @@ def bounds_of(metric: str, rows: Iterable[Row] = ()) -> tuple[float, float]:
     """The least and the greatest value there can be, as far as is known; of rows, beside what guessing has in them."""
     known = installed(metric)
     if known is None:
-        return -math.inf, math.inf
+        return (0.0, 1.0) if any(row.unit.startswith("share") for row in rows) else (-math.inf, math.inf)
     each = [known.bounds_beside(prior) for prior in {row.baseline for row in rows}] or [known.bounds]
     return min(low for low, _ in each), max(high for _, high in each)

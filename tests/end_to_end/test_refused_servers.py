@@ -1,5 +1,6 @@
 """A policy about a server: broken where its loot comes out of the sum, kept where clients refuse what it sends."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,15 @@ def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
 ) -> None:
     outcome = run(parse_campaign({**TREE, "defenses": [{"name": "summed", "chain": chain}]}), tmp_path / "run")
     policy = tmp_path / "policy.toml"
-    policy.write_text("""rules = ['psnr.share(40) < .05 where server = "imprint" and sender = "aggregate"']\n""")
-    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy)])
+    lines = (
+        'psnr.share(40) < .05 where server = "imprint" and sender = "aggregate"',
+        'share-at-40dB.worst < .05 where server = "imprint"',
+    )
+    policy.write_text(f"rules = {list(lines)}\n")
+    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy), "--format", "json"])
     assert result.exit_code == status, result.output
-    said = " ".join(result.output.split())
+    said = result.output
+    assert [rule["passed"] for rule in json.loads(said)["rules"]] == [status == 0] * 2
     assert ("clients refused what the server sent, and nothing was left to attack" in said) == (status == 0)
     report = outcome.folder.report.read_text(encoding="utf-8")
     seen = "clients refused the model (3 refusals); seen by weight-watch at 3 of 3 clients in 1 of 1 round"

@@ -57,8 +57,8 @@ def test_what_the_run_has_may_be_named(make_policy, rule):
     [
         ("pnsr < 1", "rule 2, column 1: no metric is called 'pnsr'; did you mean 'psnr'?"),
         ("accurcy < 1", "no metric is called 'accurcy'; did you mean 'accuracy'?"),
-        ("share-at-40dB.worst < .05",
-         "rule 2, column 1: no metric is called 'share-at-40dB'; did you mean 'psnr.share(40)'?"),
+        ("share-above-40dB.worst < .05",
+         "rule 2, column 1: no metric is called 'share-above-40dB'; did you mean 'share-at-40dB'?"),
         ("share-error-2 < 1", "no metric is called 'share-error-2'; did you mean 'share-error'?"),
         ("psnr < 1 where defence = 'none'",
          "no field 'defence' tells this run's groups apart; did you mean 'defense'?"),
