@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedleak.analysis.analysis import Analysis
+from fedleak.analysis.bounds import Bound
+from fedleak.analysis.singleton_bounds import SingletonBound
 from fedleak.campaign.bookkeeping import Bookkeeping
 from fedleak.campaign.cell_job import BUGS
 from fedleak.campaign.events import Events
@@ -142,9 +144,10 @@ def _analysis(books: Bookkeeping) -> Analysis:
 
 def _hold_to_bounds(books: Bookkeeping, analysis: Analysis) -> None:
     """A result that beats what is proved to be possible is a bug of ours, whatever else went well."""
-    for bound in analysis.bounds:
+    held: tuple[Bound | SingletonBound, ...] = (*analysis.bounds, *analysis.singleton_bounds)
+    for bound in held:
         try:
-            bound.check.require()
+            bound.require()
         except BoundError as error:
             books.log.broke(bound.where, error)
 

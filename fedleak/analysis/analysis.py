@@ -18,6 +18,7 @@ from fedleak.analysis.evidence import (
     references_of,
 )
 from fedleak.analysis.judgement import kind_of
+from fedleak.analysis.singleton_bounds import SingletonBound, singleton_bounds
 from fedleak.analysis.strongest import attackers, headline
 from fedleak.analysis.untested import Gap, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign
@@ -137,6 +138,11 @@ class Analysis:
     def bounds(self) -> tuple[Bound, ...]:
         """What attacks did beside the most that the guarantees allow."""
         return tuple(bounds_of(self.rows, self.campaign))
+
+    @cached_property
+    def singleton_bounds(self) -> tuple[SingletonBound, ...]:
+        """What readouts of an imprint gave back beside the most that chance leaves to be read."""
+        return tuple(singleton_bounds(self.rows, self.campaign))
 
     @cached_property
     def diagnoses(self) -> Mapping[Variant, list[Diagnosed]]:

@@ -79,6 +79,10 @@ class Bound:
         """Which result this is about."""
         return f"{self.group.attack} under {self.group.defense}, {self.group.metric}"
 
+    def require(self) -> None:
+        """Raises `BoundError` where it is beaten."""
+        self.check.require()
+
 
 def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
     """Every attack on images under every chain that proves something, on the messages that the proof is about."""

@@ -75,3 +75,8 @@ def expected_alone(does: Sequence[Manipulation], examples: int, cohort: int | No
     """How many of so many examples chance leaves alone in what is planted, by the first that sorts them."""
     found = (one.expected_alone(examples, cohort) for one in does)
     return next((one for one in found if one is not None), None)
+
+
+def bins_read(does: Sequence[Manipulation]) -> int | None:
+    """Bins that examples are sorted into, none of which gives back more than one; None where nothing says so."""
+    return does[0].bins_read() if len(does) == 1 else None

@@ -125,6 +125,13 @@ class Manipulation(Plugin, ABC):
         """
         return None
 
+    def bins_read(self, kept: float = 1.0) -> int | None:
+        """How many bins it sorts examples into, where one step on them gives back one example a bin at most.
+
+        `kept` as above. None: it sorts nothing, or examples come back in other ways too.
+        """
+        return None
+
 
 manipulations: Registry[Manipulation] = Registry("manipulation", "fedleak.server.malicious")
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.guarantees import whole_guarantees_of
 from fedleak.analysis.judgement import BASELINES
+from fedleak.errors import BoundError
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
 from fedleak.gate.figures import evaluated_in
@@ -63,7 +64,7 @@ def check_run(
         policy=policy,
         rules=() if policy is None else _judged(run, policy, measured),
         baseline=None if old is None else _regressions_pictured(run, old),
-        problems=(*_nothing_measured(run), *(() if allow_unfinished else _unfinished(run))),
+        problems=(*_nothing_measured(run), *_beyond_chance(analysis), *(() if allow_unfinished else _unfinished(run))),
         failed_messages=_failed_messages(measured),
     )
 
@@ -121,6 +122,17 @@ def _nothing_measured(run: FinishedRun) -> list[str]:
     reasons = Counter(row.reason or "no reason given" for row in run.rows if not math.isfinite(row.value))
     why = reasons_text(reasons.most_common(NAMED)) if reasons else f"only {' and '.join(BASELINES)} attacked"
     return [f"no cell of this run has a figure from an update, so nothing was shown: {why}"]
+
+
+def _beyond_chance(analysis: Analysis) -> list[str]:
+    """Sentences for readouts that gave back more than there is to read: their figures are no evidence."""
+    sentences = []
+    for bound in analysis.singleton_bounds:
+        try:
+            bound.require()
+        except BoundError as error:
+            sentences.append(f"{bound.where}: {error}")
+    return sentences
 
 
 def _unfinished(run: FinishedRun) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fedleak.accounting.mechanism import cohort_of
 from fedleak.analysis.conditions import Condition, condition_of_point, condition_of_row
 from fedleak.analysis.judgement import BASELINES
+from fedleak.analysis.singleton_bounds import READOUT
 from fedleak.contracts.manipulated import built, expected_alone
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.view import View
@@ -168,7 +169,7 @@ def _recovered(point: Point, group: Group, rows: Sequence[Row], example: str) ->
 
 def _alone(point: Point, group: Group, rows: Sequence[Row]) -> str:
     """Of an imprint: the share of examples that chance leaves alone in their bins."""
-    if group.algorithm != "imprint-readout":
+    if group.algorithm != READOUT:
         return ""
     does, federation = built(point.experiment.server.chain), point.experiment.federation
     batches = federation.batches if isinstance(federation.batches, int) else 0

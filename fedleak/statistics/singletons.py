@@ -1,5 +1,6 @@
 """Singletons: how many of N examples, each in one of k bins by chance, are alone in theirs."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -29,42 +30,50 @@ def expected_alone(examples: int, bins: int, *, read: float = 1.0, merging: bool
 def most_singletons(examples: int, bins: int, draws: int = 1, chance: float = 1e-3) -> int:
     """A count of examples that are alone, in several draws together, that chance goes beyond at most so often.
 
-    Equal bins leave the most examples alone: bins that are not equal stay below it all the more.
+    Of no more examples than bins, equal bins leave the most alone: bins that are not equal stay below it all the more.
     """
-    one = whole = singleton_distribution(examples, bins)
-    for _ in range(draws - 1):
+    return most_together([singleton_distribution(examples, bins)] * draws, chance)
+
+
+def most_together(draws: Iterable[Float64[np.ndarray, " counts"]], chance: float = 1e-3) -> int:
+    """A sum of independent counts, each of its distribution, that chance goes beyond at most so often."""
+    whole = np.ones(1)
+    for one in draws:
         whole = np.convolve(whole, one)
     beyond = np.cumsum(whole[::-1])[::-1]  # at place s: the probability of s or more
     return int((beyond > chance).sum()) - 1
 
 
-@lru_cache(maxsize=64)
 def singleton_distribution(examples: int, bins: int) -> Float64[np.ndarray, " counts"]:
-    """The probability of each count of examples that are alone, from 0 on; exact but for rounding.
+    """The probability of each count of examples that are alone in their bin."""
+    return returned_distribution(examples, bins)
 
-    Bins that have independent Poisson numbers of examples, r = N / k on average, are such bins once their sum is N:
-    `P(s) = C(k, s) (r e^-r)^s [z^(N-s)] p(z)^(k-s) / P(sum = N)` with `p(z) = e^-r (e^(rz) - rz)`, a bin that has none
-    or several.
+
+@lru_cache(maxsize=64)
+def returned_distribution(
+    examples: int, bins: int, read: int | None = None, mixed: float = 0.0
+) -> Float64[np.ndarray, " counts"]:
+    """The probability of each count of bins that give an example back, of all or of so many that are read.
+
+    A bin does that has one, and one that has several with probability `mixed`: at 1, each that has any.
+
+    Bins that have independent Poisson numbers of examples, r = N / k on average, are such bins once their sum is N. Let
+    g(z) and h(z) generate the number of examples in a bin that gives one back and in one that does not, their sum
+    `e^(rz-r)`, and g = g(1). Of m bins that are read
+    `P(s) = C(m, s) g^s (1-g)^(m-s) [z^N] (g(z)/g)^s (h(z)/(1-g))^(m-s) e^((k-m)(rz-r)) / P(sum = N)`. Coefficients are
+    sums over a circle, exact but for rounding.
     """
-    rate, most = examples / bins, min(examples, bins)
-    filled = poisson.pmf(np.arange(examples + 1), rate)
-    crowded = np.where(np.arange(examples + 1) == 1, 0.0, filled)
-    power = _power(crowded, bins - most)
+    read = bins if read is None else read
+    rate, points = examples / bins, 4 * examples + 64  # a sum beyond those never happens
+    circle = np.exp(2j * np.pi * np.arange(points) / points)
+    filled, alone = np.exp(rate * (circle - 1.0)), rate * np.exp(-rate) * circle
+    giving = alone + mixed * (filled - alone - np.exp(-rate))
+    share = float(giving[0].real)
+    logs = np.log(giving / share), np.log((filled - giving) / (1.0 - share))
+    rest = (bins - read) * rate * (circle - 1.0) - 2j * np.pi * np.arange(points) / points * examples
     distribution = np.zeros(examples + 1)
-    for alone in range(most, -1, -1):
-        distribution[alone] = power[examples - alone] * binom.pmf(alone, bins, filled[1])
-        distribution[alone] /= float(1.0 - filled[1]) ** (bins - alone)
-        power = np.convolve(power, crowded)[: examples + 1]
-    distribution /= poisson.pmf(examples, examples)
+    for count in range(min(examples, read) + 1):
+        found = np.exp(count * logs[0] + (read - count) * logs[1] + rest)
+        distribution[count] = max(float(found.real.mean()), 0.0)
+    distribution *= binom.pmf(np.arange(examples + 1), read, share) / poisson.pmf(examples, examples)
     return distribution
-
-
-def _power(series: Float64[np.ndarray, " terms"], exponent: int) -> Float64[np.ndarray, " terms"]:
-    """A power series to a whole power, cut off where it was."""
-    result = np.zeros_like(series)
-    result[0] = 1.0
-    while exponent:
-        if exponent & 1:
-            result = np.convolve(result, series)[: len(series)]
-        series, exponent = np.convolve(series, series)[: len(series)], exponent >> 1
-    return result

@@ -143,6 +143,10 @@ class Imprint(Manipulation):
         merging = self.form in ("linear", "weights")
         return expected_alone(examples, bins, read=kept * self.bins / bins, merging=merging)
 
+    def bins_read(self, kept: float = 1.0) -> int | None:
+        """Among honest rows with a ReLU images are read one after the other, also such as share a bin."""
+        return self.bins if kept == 1.0 or self.form in ("sparse", "one-shot") else None
+
     def layer(self, task: Task) -> ImprintLayer:
         """Where it is planted."""
         found = first_linear(task) if self.form == "weights" else planted_module(task.network)

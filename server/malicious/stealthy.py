@@ -104,6 +104,11 @@ class Stealthy(Manipulation):
     def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float | None:
         return self.manipulation.expected_alone(examples, cohort, kept * (1.0 - self.alive))
 
+    def bins_read(self, kept: float = 1.0) -> int | None:
+        """Rows with noise, or half way to crafted ones, look each its own way, and an image is in a bin of each."""
+        plain = self.over == 1 and self.jitter == 0
+        return self.manipulation.bins_read(kept * (1.0 - self.alive)) if plain else None
+
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return self.manipulation.isolation(task, before)
 

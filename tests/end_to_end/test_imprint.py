@@ -1,5 +1,6 @@
 """A planted layer gives back images from the sum over clients, in the real federation and through the real protocol."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,27 @@ def test_images_come_back_from_the_sum_and_the_gate_says_so(tmp_path: Path) -> N
     judged = CliRunner().invoke(app, ["check", str(tmp_path / "run"), "--policy", str(policy)])
     assert judged.exit_code == 1, judged.output
     assert "psnr.share(40)" in judged.output
+
+
+@pytest.mark.slow
+def test_a_result_that_is_too_good_ends_a_run_and_fails_a_check(tmp_path: Path) -> None:
+    """Of six images in four bins at most four come back; six that are planted in a cell's file are not believed."""
+    server = {"name": "imprint", "chain": [{"use": "imprint", "bins": 4}]}
+    campaign = parse_campaign({**TREE, "federation": {"clients": 3, "batch_size": 2}, "servers": [server]})
+    outcome = run(campaign, tmp_path / "run")
+    assert (outcome.exit_status, outcome.problems) == (0, ())
+    row = next(row for row in outcome.rows if row.client == "aggregate")
+    saved = cell_file.load(outcome.folder.cell(row))
+    planted = replace(row, per_sample=(60.0,) * 6, value=60.0, best=60.0, worst=60.0)
+    cell_file.save(outcome.folder.cell(row), replace(saved, rows=(planted,)))
+
+    again = run(campaign, tmp_path / "run")
+    assert again.exit_status == 1
+    [problem] = again.problems
+    assert "imprint-readout on the sum under summed (digits-mlp, server=imprint), round 1" in problem
+    assert "wrong, or the truth leaked to the attack: 6 of 6 images came back exactly" in problem
+    policy = tmp_path / "policy.toml"
+    policy.write_text("rules = ['psnr > 0']\n")
+    judged = CliRunner().invoke(app, ["check", str(tmp_path / "run"), "--policy", str(policy)])
+    assert judged.exit_code == 1
+    assert "6 of 6 images came back exactly" in " ".join(judged.output.split())

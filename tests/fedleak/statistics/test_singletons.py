@@ -5,8 +5,16 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from fedleak.statistics.singletons import expected_alone, expected_share, most_singletons, singleton_distribution
+from fedleak.statistics.singletons import (
+    expected_alone,
+    expected_share,
+    most_singletons,
+    most_together,
+    returned_distribution,
+    singleton_distribution,
+)
 
 
 @pytest.mark.parametrize(("examples", "bins"), [(1, 1), (1, 3), (2, 2), (3, 2), (4, 5), (6, 3), (5, 6)])
@@ -16,7 +24,20 @@ def test_the_distribution_is_that_of_all_ways(examples: int, bins: int) -> None:
     assert singleton_distribution(examples, bins) == pytest.approx(counted, abs=1e-12)
 
 
-@pytest.mark.parametrize(("examples", "bins"), [(64, 512), (256, 1024), (64, 16)])
+@pytest.mark.parametrize(("examples", "bins", "read"), [(1, 3, 2), (4, 3, 1), (5, 4, 3), (6, 3, 2), (3, 5, 5)])
+def test_so_is_that_of_some_bins_and_where_crowded_ones_give_one_back_too(examples: int, bins: int, read: int) -> None:
+    ways = [Counter(way) for way in product(range(bins), repeat=examples)]
+    for mixed in (0.0, 0.2, 1.0):
+        expected = np.zeros(examples + 1)
+        for way in ways:
+            alone = sum(count == 1 and place < read for place, count in way.items())
+            crowded = sum(count > 1 and place < read for place, count in way.items())
+            for more in range(crowded + 1):
+                expected[alone + more] += binom.pmf(more, crowded, mixed) / len(ways)
+        assert returned_distribution(examples, bins, read, mixed) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("examples", "bins"), [(64, 512), (256, 1024), (64, 16), (2048, 2048), (512, 65536)])
 def test_its_mean_is_the_closed_formula(examples: int, bins: int) -> None:
     distribution = singleton_distribution(examples, bins)
     assert distribution.sum() == pytest.approx(1.0)
@@ -35,6 +56,7 @@ def test_the_quantile_is_passed_as_often_as_it_says() -> None:
 def test_nobody_is_alone_among_none() -> None:
     assert expected_share(0, 4) == 0.0
     assert most_singletons(1, 4, draws=3) == 3
+    assert most_together([]) == 0
 
 
 @pytest.mark.parametrize("merging", [False, True])
