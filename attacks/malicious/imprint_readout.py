@@ -1,5 +1,6 @@
 """Readout of an imprint: images that were alone in a bin of the planted layer, out of any sum."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
 from fedleak.gradients.imprint import ImprintLayer, first_linear, planted_module
+from fedleak.learning.task import Task
 
 from ..parts.applicability import require_gradient
 from ..parts.imprint.bins import read_bins
@@ -83,15 +85,19 @@ class ImprintReadout(Attack):
         )
 
 
-def planted_in(observation: Observation, by: frozenset[str]) -> ImprintLayer:
+def planted_in(
+    observation: Observation,
+    by: frozenset[str],
+    find: Callable[[Task], ImprintLayer | str] = lambda task: planted_module(task.network) or first_linear(task),
+) -> ImprintLayer:
     """The layer that a server planted which does one of these things; raises `NotApplicable` where there is none."""
     if not any(one.name in by for one in planted(observation.manipulations)):
         raise NotApplicable(
-            "the server planted nothing: this attack reads a layer that the manipulation 'imprint' has made"
+            f"the server planted nothing: this attack reads a layer that the manipulation '{min(by)}' has made"
         )
     if observation.masked:
         raise NotApplicable("the update is masked, so its entries are random: a readout needs the sum")
-    found = planted_module(observation.task.network) or first_linear(observation.task)
+    found = find(observation.task)
     if isinstance(found, str):
         raise NotApplicable(f"no planted layer is left: {found}")
     if not found.planted(observation.before).any():

@@ -6,6 +6,7 @@ layer and a ReLU, weights alone make one of these. Public mathematics of both si
 Source: Fowl et al. 2022, https://arxiv.org/abs/2110.13057
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -13,11 +14,14 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor, nn
 
+from fedleak.learning.layers import BatchNorm, StandardNormal
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
 
 PASSIVE = (nn.Flatten, nn.Identity)
 """Modules in front of a first linear layer that leave the image what it is."""
+MIXING = (BatchNorm, nn.modules.dropout._DropoutNd, StandardNormal)
+"""Modules behind which an example depends on others, or on chance."""
 SAME, FEWEST = 0.999, 0.05
 """Cosine of two rows of one direction, as weights round it, and the share of rows that must have one."""
 NEAR, MANY = 0.5, 0.35
@@ -125,22 +129,51 @@ def first_linear(task: Task) -> ImprintLayer | str:
 
     Told by the order in which modules are declared, as a rule that in which they run.
     """
+    found = _leaves(task)
+    first = found[0][1] if found else None
+    if not isinstance(first, nn.Linear):
+        kind = "nothing" if first is None else type(first).__name__
+        return f"the network of '{task.name}' begins with {kind}, not with a linear layer"
+    if first.in_features != prod(task.shape):
+        return f"the first linear layer of '{task.name}' does not see the whole image"
+    return _in_pair(task, found)
+
+
+def latent_linear(task: Task) -> ImprintLayer | str:
+    """The same of the first linear layer behind others, which sees a latent vector of the image.
+
+    What is in front takes each example by itself, and always in the same way.
+    """
+    found = _leaves(task)
+    place = next((place for place, (_, one) in enumerate(found) if isinstance(one, nn.Linear)), None)
+    if not place:
+        return f"the network of '{task.name}' has no linear layer that is not its first"
+    mixing = [type(one).__name__ for _, one in found[:place] if isinstance(one, MIXING)]
+    if mixing:
+        return f"in front of the first linear layer of '{task.name}' is a {mixing[0]}, which mixes the batch or draws"
+    return _in_pair(task, found[place:])
+
+
+def _leaves(task: Task) -> list[tuple[str, nn.Module]]:
     leaves = [(name, one) for name, one in task.network.named_modules() if not list(one.children())]
-    found = [(name, one) for name, one in leaves if not isinstance(one, PASSIVE)]
-    kinds = [type(one).__name__ for _, one in found[:3]]
-    if len(found) < 3 or not isinstance(found[0][1], nn.Linear):
-        return f"the network of '{task.name}' begins with {kinds[0] if kinds else 'nothing'}, not with a linear layer"
-    (name, first), (_, relu), (after, behind) = found[:3]
-    if not isinstance(first, nn.Linear) or first.in_features != prod(task.shape) or first.bias is None:
-        return f"the first linear layer of '{task.name}' does not see the whole image, or has no bias"
+    return [(name, one) for name, one in leaves if not isinstance(one, PASSIVE)]
+
+
+def _in_pair(task: Task, leaves: Sequence[tuple[str, nn.Module]]) -> ImprintLayer | str:
+    """The linear layer that comes first, if a ReLU and a second one are right behind it."""
+    (name, first), *others = leaves[:3]
+    kinds = " and ".join(type(one).__name__ for _, one in others) or "nothing"
+    relu, behind = [one for _, one in others] if len(others) == 2 else (None, None)
     if not isinstance(relu, nn.ReLU) or not isinstance(behind, nn.Linear):
-        return f"behind the first linear layer of '{task.name}' come {' and '.join(kinds[1:])}, not ReLU and Linear"
+        return f"behind the first linear layer of '{task.name}' come {kinds}, not ReLU and Linear"
+    if not isinstance(first, nn.Linear) or first.bias is None:
+        return f"the first linear layer of '{task.name}' has no bias"
     if behind.in_features != first.out_features:
         return f"the second linear layer of '{task.name}' does not see what the first gives"
     return ImprintLayer(
         weight=f"{name}.weight".lstrip("."),
         bias=f"{name}.bias".lstrip("."),
-        behind=f"{after}.weight".lstrip("."),
+        behind=f"{others[1][0]}.weight".lstrip("."),
         sparse=False,
     )
 

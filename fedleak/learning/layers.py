@@ -1,17 +1,21 @@
 """Networks and layers: copies, scores, and what attacks must know of: BatchNorm, noise, normalization, hooks."""
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from contextlib import _GeneratorContextManager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+KERNEL = 5
+"""Side of the kernels that lead feature maps back to an image."""
 BatchNorm = nn.modules.batchnorm._BatchNorm
 """BatchNorm of any dimension; torch has no public name for it."""
 
@@ -97,3 +101,60 @@ def twice_differentiable() -> _GeneratorContextManager[None]:
 def scores_in(output: Any) -> Any:
     """The "logits" of an output that has them by that name (Hugging Face's), else the output itself."""
     return output.get("logits", output) if isinstance(output, Mapping) else output
+
+
+class Grid(nn.Module):
+    """Feature maps on the grid of an image whose pixels are taken in blocks: padded, or cropped, on all sides."""
+
+    def __init__(self, maps: Sequence[int], image: Sequence[int]) -> None:
+        super().__init__()
+        ratio = max(image[1] / maps[1], image[2] / maps[2])
+        self.block = max(1, round(ratio))
+        """Sides of a block: how much coarser the maps are."""
+        self.sides = math.ceil(image[1] / self.block), math.ceil(image[2] / self.block)
+        rows, columns = self.sides[0] - maps[1], self.sides[1] - maps[2]
+        self.margins = columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
+
+    def forward(self, embeddings: Float[Tensor, "batch maps rows columns"]) -> Float[Tensor, "batch maps height width"]:
+        return F.pad(embeddings, self.margins)
+
+    def blocks(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch pixels rows columns"]:
+        """The pixels of each block side by side; what is beyond an image is 0."""
+        height, width = (self.block * side for side in self.sides)
+        whole = F.pad(images, (0, width - images.shape[3], 0, height - images.shape[2]))
+        blocks: Tensor = F.pixel_unshuffle(whole, self.block)
+        return blocks
+
+
+class Upward(nn.Module):
+    """From feature maps to an image by transposed convolutions, strided where the maps are coarser than it."""
+
+    def __init__(self, maps: Sequence[int], image: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.grid, self.size = Grid(maps, image), tuple(image[1:])
+        block, margin = self.grid.block, self.grid.block // 2
+        self.deep = nn.Sequential(
+            nn.ConvTranspose2d(maps[0], width, KERNEL, padding=KERNEL // 2),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, width, block + 2 * margin, stride=block, padding=margin),
+            nn.ReLU(),
+            nn.ConvTranspose2d(width, image[0], KERNEL, padding=KERNEL // 2),
+        )
+        self.straight = nn.Conv2d(maps[0], image[0] * block**2, KERNEL, padding=KERNEL // 2)
+
+    def forward(self, embeddings: Float[Tensor, "batch maps rows columns"]) -> Float[Tensor, "batch *image"]:
+        placed = self.grid(embeddings)
+        straight = F.pixel_shuffle(self.straight(placed), self.grid.block)
+        image: Tensor = (self.deep(placed) + straight)[..., : self.size[0], : self.size[1]]
+        return image
+
+    def features(
+        self,
+        embeddings: Float[Tensor, "batch maps rows columns"],
+        images: Float[Tensor, "batch channels height width"],
+    ) -> tuple[Tensor, Tensor]:
+        """What the straight path sees of each block, and what it should say: as rows."""
+        seen = F.unfold(self.grid(embeddings), KERNEL, padding=KERNEL // 2)
+        return seen.mT.flatten(0, 1), self.grid.blocks(images).flatten(2).mT.flatten(0, 1)

@@ -7,6 +7,7 @@ from torch import nn
 
 from fedleak.contracts.model import Model, models
 from fedleak.learning.source import Shape
+from fedleak.settings.base import Count
 
 
 @models.register("lenet5")
@@ -22,6 +23,8 @@ class LeNet5(Model):
     cites: ClassVar = "he2019model"
     images_only: ClassVar = True
     channels: int = 8
+    hidden: Count = 120
+    """Neurons of the first of the linear layers."""
 
     def network(self, shape: Shape, classes: int) -> nn.Module:
         width = self.channels
@@ -35,9 +38,9 @@ class LeNet5(Model):
             nn.ReLU(),
             nn.MaxPool2d(2, ceil_mode=True),
             nn.Flatten(),
-            nn.Linear(features, 120),
+            nn.Linear(features, self.hidden),
             nn.ReLU(),
-            nn.Linear(120, 84),
+            nn.Linear(self.hidden, 84),
             nn.ReLU(),
             nn.Linear(84, classes),
         )

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
 from torch import Generator
 
@@ -19,12 +18,10 @@ from fedleak.settings.base import Rate
 from fedleak.statistics.singletons import expected_alone
 
 from .parts.entrance import entering, entrance
-from .parts.imprint_rows import Planting, bin_edges, cohort_examples
+from .parts.imprint_rows import cohort_examples, planting
 
 FEWEST_PUBLIC = 2
 """Public examples that a distribution can be told from."""
-STEEPER = 1e3
-"""How many times as steep rows with ReLUs are over several local steps, in which they all move."""
 COPIES, OF_EACH_CLIENT = 6, 2
 """How often a planted layer is held at once in 4 bytes a number: weights, gradient, update, message; and what each
 client of a round sends, in 8 bytes where it is masked."""
@@ -124,17 +121,10 @@ class Imprint(Manipulation):
         assert at.public is not None
         layer = self.layer(at.task)
         seen = entering(at.task, at.weights, layer.weight.rpartition(".")[0], at.public.inputs)
-        direction = torch.randn(seen.shape[1], generator=rng, dtype=torch.float64)
-        direction /= direction.norm()
         expected = cohort_examples(at.federation, len(at.cohort)) if self.form == "one-shot" else None
-        planting = Planting(
-            layer=layer,
-            direction=direction,
-            edges=bin_edges(seen @ direction, self.bins, expected),
-            gain=self.gain if layer.sparse or at.federation.training().passes == 1 else STEEPER * self.gain,
-            shift=self.shift,
-        )
-        planted = planting.by_weights(at.weights, rng) if self.form == "weights" else planting.in_module()
+        passes = at.federation.training().passes
+        made = planting(layer, seen, self.bins, rng, gain=self.gain, shift=self.shift, passes=passes, expected=expected)
+        planted = made.by_weights(at.weights, rng) if self.form == "weights" else made.in_module()
         return with_parameters(at.weights, planted)
 
     def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float:

@@ -68,7 +68,19 @@ def normalized() -> Task:
         return Task("tiny-bn", nn.Sequential(*layers, nn.Linear(6 * 36, 4, bias=False)), (1, 6, 6), 4)
 
 
-TASKS = {"linear_task": linear, "smooth_task": smooth, "normalized_task": normalized}
+def encoding() -> Task:
+    """Convolutions, and two linear layers behind them, on 1x6x6 images, four classes."""
+    with seeded("encoding task"):
+        front = (nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten())
+        return Task("tiny-cnn", nn.Sequential(*front, nn.Linear(72, 48), nn.ReLU(), nn.Linear(48, 4)), (1, 6, 6), 4)
+
+
+TASKS = {
+    "linear_task": linear,
+    "smooth_task": smooth,
+    "normalized_task": normalized,
+    "encoding_task": encoding,
+}
 
 
 @pytest.fixture
@@ -137,7 +149,7 @@ def with_update() -> Callable[..., Observation]:
 
 @pytest.fixture(scope="session")
 def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch]]:
-    """What a server holds of a sum over clients that trained what `imprint` planted, and all their examples.
+    """What a server holds of a sum over clients that trained what `use` planted, and all their examples.
 
     In float64 of float32 weights, as secure aggregation adds them up. `hidden`: how `stealthy` hides it, if it does.
     """
@@ -149,14 +161,15 @@ def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch
         public: int = 200,
         order: Any = None,
         hidden: Any = None,
+        use: str = "imprint",
         **options: Any,
     ) -> tuple[Observation, Batch]:
         names = FederationSettings.model_fields
         said = {name: options.pop(name) for name in [*options] if name in names}
         federation = FederationSettings(clients=clients, **said)
-        server = manipulations.build("imprint", options)
+        server = manipulations.build(use, options)
         if hidden is not None:
-            server = manipulations.build("stealthy", {**hidden, "manipulation": {"use": "imprint", **options}})
+            server = manipulations.build("stealthy", {**hidden, "manipulation": {"use": use, **options}})
         with seeded("planted", seed):
             shipped = server.transform_task(task_called(task))
         known = Crafting(

@@ -73,10 +73,14 @@ class Inversion:
         features: Float[Tensor, "batch features"],
         space: InputSpace,
         rng: Generator,
+        begin: Float[Tensor, "batch *shape"] | None = None,
     ) -> tuple[Reconstruction, Float[Tensor, " images"]]:
-        """The images, and the share of each one's features that is left unexplained; of none where it failed."""
+        """The images, and the share of each one's features that is left unexplained; of none where it failed.
+
+        They begin at random, if nowhere else is given.
+        """
         objective = FeatureMatch(given=space, front=front, features=features, smoothness=self.smoothness)
-        start = {"inputs": space.start(len(features), rng)}
+        start = {"inputs": space.start(len(features), rng) if begin is None else begin.clone()}
         guess = Matching(optimizer=adam(self.learning_rate), steps=self.steps).run(objective, [start], rng)
         if guess.inputs is None:
             return guess, features.new_zeros(0)

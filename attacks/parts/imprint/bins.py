@@ -67,9 +67,11 @@ class Bins:
         return within & own
 
 
-def read_bins(observation: Observation, layer: ImprintLayer) -> Bins:
-    """The bins that are louder than rounding. The layer sees the image, each pixel scaled and shifted at most."""
-    front = pixelwise(observation, FirstLayer(weight=layer.weight, bias=layer.bias, behind=""))
+def read_bins(observation: Observation, layer: ImprintLayer, front: Pixelwise | None = None) -> Bins:
+    """The bins that are louder than rounding. The layer sees the image, each pixel scaled and shifted at most, if no
+    other front is given.
+    """
+    front = front or pixelwise(observation, FirstLayer(weight=layer.weight, bias=layer.bias, behind=""))
     thresholds, order = layer.thresholds(observation.before).sort()
     order, thresholds = order[thresholds.isfinite()], thresholds[thresholds.isfinite()]
     gains = layer.gains(observation.before)[order]

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from torch import Generator, Tensor, nn
 
+from fedleak.learning.layers import Upward
 from fedleak.progress import report
 from fedleak.randomness import seeded
 
@@ -23,7 +24,6 @@ RIDGES = (1e-6, 1e-4, 1e-2, 1.0)
 """Penalties of the regression that are tried, in units of a feature's mean square."""
 MOST = 8192
 """Numbers beyond which there is no regression on them: the linear path begins where torch has it."""
-KERNEL = 5
 
 
 @dataclass(frozen=True)
@@ -46,59 +46,6 @@ class Training:
     learning_rate: float
 
 
-class Grid(nn.Module):
-    """Feature maps on the grid of an image whose pixels are taken in blocks: padded, or cropped, on all sides."""
-
-    def __init__(self, maps: Sequence[int], image: Sequence[int]) -> None:
-        super().__init__()
-        ratio = max(image[1] / maps[1], image[2] / maps[2])
-        self.block = max(1, round(ratio))
-        """Sides of a block: how much coarser the maps are."""
-        self.sides = math.ceil(image[1] / self.block), math.ceil(image[2] / self.block)
-        rows, columns = self.sides[0] - maps[1], self.sides[1] - maps[2]
-        self.margins = columns // 2, columns - columns // 2, rows // 2, rows - rows // 2
-
-    def forward(self, embeddings: Float[Tensor, "batch maps rows columns"]) -> Float[Tensor, "batch maps height width"]:
-        return F.pad(embeddings, self.margins)
-
-    def blocks(
-        self, images: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch pixels rows columns"]:
-        """The pixels of each block side by side; what is beyond an image is 0."""
-        height, width = (self.block * side for side in self.sides)
-        whole = F.pad(images, (0, width - images.shape[3], 0, height - images.shape[2]))
-        blocks: Tensor = F.pixel_unshuffle(whole, self.block)
-        return blocks
-
-
-class Upward(nn.Module):
-    """From feature maps to an image by transposed convolutions, strided where the maps are coarser than it."""
-
-    def __init__(self, maps: Sequence[int], image: Sequence[int], width: int) -> None:
-        super().__init__()
-        self.grid, self.size = Grid(maps, image), tuple(image[1:])
-        block, margin = self.grid.block, self.grid.block // 2
-        self.deep = nn.Sequential(
-            nn.ConvTranspose2d(maps[0], width, KERNEL, padding=KERNEL // 2),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, width, block + 2 * margin, stride=block, padding=margin),
-            nn.ReLU(),
-            nn.ConvTranspose2d(width, image[0], KERNEL, padding=KERNEL // 2),
-        )
-        self.straight = nn.Conv2d(maps[0], image[0] * block**2, KERNEL, padding=KERNEL // 2)
-
-    def forward(self, embeddings: Float[Tensor, "batch maps rows columns"]) -> Float[Tensor, "batch *image"]:
-        placed = self.grid(embeddings)
-        straight = F.pixel_shuffle(self.straight(placed), self.grid.block)
-        image: Tensor = (self.deep(placed) + straight)[..., : self.size[0], : self.size[1]]
-        return image
-
-    def features(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """What the straight path sees of each block, and what it should say: as rows."""
-        seen = F.unfold(self.grid(pairs.embeddings), KERNEL, padding=KERNEL // 2)
-        return seen.mT.flatten(0, 1), self.grid.blocks(pairs.columns).flatten(2).mT.flatten(0, 1)
-
-
 class Perceptron(nn.Module):
     """From vectors to columns of any shape by two hidden layers, with a linear path beside them."""
 
@@ -115,9 +62,9 @@ class Perceptron(nn.Module):
         own: Tensor = (self.deep(flat) + self.straight(flat)).reshape(-1, *self.shape)
         return own
 
-    def features(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+    def features(self, embeddings: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         """What the straight path sees, and what it should say: as rows."""
-        return pairs.embeddings.flatten(1), pairs.columns.flatten(1)
+        return embeddings.flatten(1), columns.flatten(1)
 
 
 class Standardized(nn.Module):
@@ -223,7 +170,7 @@ def _begin(decoder: Standardized, known: Sequence[Pairs], held_out: Pairs) -> No
     if network.straight.weight[0].numel() > MOST:
         return
     parts = (one for drawn in known for one in _parts(drawn))
-    found = Regression.on(network.features(Pairs(decoder.normalized(one.embeddings), one.columns)) for one in parts)
+    found = Regression.on(network.features(decoder.normalized(one.embeddings), one.columns) for one in parts)
     tried = []
     for ridge in RIDGES:
         weight, bias = found.line(ridge)

@@ -22,6 +22,12 @@ class Pixelwise:
     scale: Float64[Tensor, " pixels"]
     shift: Float64[Tensor, " pixels"]
 
+    @classmethod
+    def none(cls, values: int) -> "Pixelwise":
+        """No front: what the layer sees is what is asked for."""
+        ones = torch.ones(values, dtype=torch.float64)
+        return cls(scale=ones, shift=0.0 * ones)
+
     def gradient(
         self, weight: Float64[Tensor, "outputs pixels"], bias: Float64[Tensor, " outputs"]
     ) -> Float64[Tensor, "outputs pixels"]:

@@ -2,19 +2,27 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float64
-from torch import Generator, Tensor
+from scipy.special import ndtr
+from torch import Generator, Tensor, from_numpy
 
 from fedleak.errors import ConfigError
 from fedleak.gradients.imprint import ImprintLayer
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.settings.federation import FederationSettings
 
-from .smoothed_quantiles import smoothed_quantiles
-
 NEVER = 1e3
 """How many times the whole range away a threshold is that nothing reaches."""
+STEEPER = 1e3
+"""How many times as steep rows with ReLUs are over several local steps, in which they all move."""
+GRID = 4096
+"""Points that the distribution function is computed at; between them it is a straight line."""
+KERNELS = 1024
+"""Values at most that the distribution is told from; of more, as many evenly spaced in their order."""
+TAILS = 5.0
+"""Widths of the kernel beyond the outermost example at which the distribution ends."""
 
 
 def cohort_examples(federation: FederationSettings, cohort: int | None = None) -> int:
@@ -36,6 +44,30 @@ def bin_edges(seen: Float64[Tensor, " examples"], bins: int, expected: int | Non
     if expected is not None and expected > bins:
         levels = 0.5 + (torch.arange(bins + 1, dtype=torch.float64) - bins / 2) / expected
     return smoothed_quantiles(seen, levels)
+
+
+def silverman_width(values: Float64[np.ndarray, " values"]) -> float:
+    """`0.9 min(s, IQR / 1.349) n^(-1/5)`, the rule of thumb for the width of a normal kernel.
+
+    Source: Silverman 1986, "Density Estimation for Statistics and Data Analysis", p. 48.
+    """
+    quarter, three_quarters = np.percentile(values, [25, 75])
+    spread = float(values.std(ddof=1))
+    robust = float(three_quarters - quarter) / 1.349
+    return 0.9 * (min(spread, robust) if robust > 0 else spread) / float(len(values) ** 0.2)
+
+
+def smoothed_quantiles(
+    values: Float64[Tensor, " values"], levels: Float64[Tensor, " levels"]
+) -> Float64[Tensor, " levels"]:
+    """The quantiles at some levels of the values' distribution, smoothed with a normal kernel."""
+    known = values.numpy()
+    if len(known) > KERNELS:
+        known = np.quantile(known, (np.arange(KERNELS) + 0.5) / KERNELS)
+    width = max(silverman_width(known), 1e-12 * float(np.abs(known).max(initial=1.0)))
+    grid = np.linspace(known.min() - TAILS * width, known.max() + TAILS * width, GRID)
+    below = ndtr((grid[:, None] - known[None]) / width).mean(1)
+    return from_numpy(np.interp(levels.numpy(), below, grid))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +116,32 @@ class Planting:
             self.layer.bias: -slope * thresholds,
             self.layer.behind: column[:, None].expand(-1, len(bias)),
         }
+
+
+def planting(
+    layer: ImprintLayer,
+    seen: Float64[Tensor, "examples pixels"],
+    bins: int,
+    rng: Generator,
+    *,
+    gain: float,
+    shift: float,
+    passes: int | None = 1,
+    expected: int | None = None,
+) -> Planting:
+    """Rows along a random direction, with thresholds by what a layer sees of public examples.
+
+    Over several local steps, in which all rows with ReLUs move, these are the steeper for it.
+    """
+    direction = torch.randn(seen.shape[1], generator=rng, dtype=torch.float64)
+    direction /= direction.norm()
+    return Planting(
+        layer=layer,
+        direction=direction,
+        edges=bin_edges(seen @ direction, bins, expected),
+        gain=gain if layer.sparse or passes == 1 else STEEPER * gain,
+        shift=shift,
+    )
 
 
 def two_sided(count: int, rng: Generator) -> Float64[Tensor, " numbers"]:

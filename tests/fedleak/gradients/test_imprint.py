@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.gradients.imprint import ImprintLayer, ImprintModule, first_linear, planted_module, with_parameters
+from fedleak.gradients.imprint import (
+    ImprintLayer,
+    ImprintModule,
+    first_linear,
+    latent_linear,
+    planted_module,
+    with_parameters,
+)
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import generator, seeded
@@ -95,3 +102,17 @@ def test_a_first_linear_layer_is_found_or_said_to_be_missing() -> None:
         assert words in first_linear(perceptron(*layers))
     wide = replace(perceptron(nn.Flatten(), linear, nn.ReLU(), nn.Linear(3, 4)), shape=(1, 4, 4))
     assert "does not see the whole image" in first_linear(wide)
+
+
+def test_a_linear_layer_behind_others_is_found_or_said_to_be_missing() -> None:
+    pair = (nn.Flatten(), nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 4))
+    found = latent_linear(perceptron(nn.Conv2d(1, 2, 3), *pair))
+    assert found == ImprintLayer(weight="2.weight", bias="2.bias", behind="4.weight", sparse=False)
+    for layers, words in (
+        (pair, "no linear layer that is not its first"),
+        ((nn.Conv2d(1, 2, 3), nn.ReLU()), "no linear layer that is not its first"),
+        ((nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), *pair), "a BatchNorm2d, which mixes the batch or draws"),
+        ((nn.Conv2d(1, 2, 3), nn.Dropout(), *pair), "a Dropout, which mixes the batch or draws"),
+        ((nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 4)), "come nothing, not ReLU and Linear"),
+    ):
+        assert words in latent_linear(perceptron(*layers))

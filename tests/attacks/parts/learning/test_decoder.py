@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from fedleak.attacks.parts.learning.decoder import Grid, Pairs, Regression, Training, learn_decoder
+from fedleak.attacks.parts.learning.decoder import Pairs, Regression, Training, learn_decoder
 from fedleak.randomness import generator
 from tests.attacks.split.tiny import examples
 
@@ -22,15 +22,6 @@ def test_what_comes_back_is_columns_in_shape(maps):
     pairs = [Pairs(torch.rand(count, *maps, generator=rng), examples(count, 1, (2, 8, 6))) for count in (12, 4)]
     decoder, _ = learn_decoder(pairs[:1], pairs[1], training(2), rng)
     assert decoder(torch.rand(3, *maps, generator=rng)).shape == (3, 2, 8, 6)
-
-
-def test_a_grid_pads_what_was_not_padded_and_takes_pixels_in_blocks():
-    grid = Grid((1, 24, 24), (1, 28, 28))
-    assert (grid.block, grid.margins) == (1, (2, 2, 2, 2))
-    coarse = Grid((1, 14, 14), (1, 28, 27))
-    assert (coarse.block, coarse.margins) == (2, (0, 0, 0, 0))
-    image = examples(1, 2, (1, 28, 27))
-    assert torch.equal(coarse.blocks(image)[0, :, 3, 5], image[0, 0, 6:8, 10:12].flatten())
 
 
 def test_a_linear_convolution_is_undone_before_any_training():

@@ -1,10 +1,13 @@
 """Nearest distances do not depend on how queries come, are exact where rows are near, and no class is another's."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import ndtri
+from scipy.stats import shapiro
 
 from fedleak.defenses.parts import nearest_distances
-from fedleak.defenses.parts.nearest_distances import NearestDistances
+from fedleak.defenses.parts.nearest_distances import NearestDistances, shapiro_wilk
 from fedleak.randomness import generator
 
 INPUTS = torch.randn(400, 5, generator=generator("inputs"))
@@ -58,3 +61,19 @@ def test_a_row_that_was_kept_before_is_at_no_distance_at_all():
 def test_a_class_that_nobody_was_in_adds_no_distance():
     said = torch.eye(4)[[0, 1, 2, 0, 1, 3]]
     assert len(followed(INPUTS[:6], said)._distances) == 2
+
+
+@pytest.mark.parametrize("count", [6, 7, 101, 1000, 5000])
+@pytest.mark.parametrize("kind", ["normal", "exponential", "random"])
+def test_shapiro_s_and_wilk_s_w_is_scipy_s(count, kind):
+    values = np.sort(getattr(np.random.default_rng(count), kind)(size=count))
+    assert shapiro_wilk(values) == pytest.approx(shapiro(values).statistic, abs=1e-8)
+
+
+def test_w_is_the_same_for_a_shifted_and_stretched_sample():
+    values = np.sort(np.random.default_rng(0).exponential(size=200))
+    assert shapiro_wilk(1e6 + 1e-3 * values) == pytest.approx(shapiro_wilk(values), abs=1e-6)
+
+
+def test_expected_values_of_a_normal_distribution_look_normal():
+    assert shapiro_wilk(ndtri((np.arange(1, 501) - 0.375) / 500.25)) == pytest.approx(1, abs=1e-3)

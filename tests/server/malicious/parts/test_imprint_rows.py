@@ -2,13 +2,22 @@
 
 from itertools import combinations_with_replacement
 
+import numpy as np
 import pytest
 import torch
+from scipy.stats import gaussian_kde, norm
 
 from fedleak.errors import ConfigError
 from fedleak.gradients.imprint import ImprintLayer
 from fedleak.randomness import generator
-from fedleak.server.malicious.parts.imprint_rows import Planting, bin_edges, cohort_examples, two_sided
+from fedleak.server.malicious.parts.imprint_rows import (
+    Planting,
+    bin_edges,
+    cohort_examples,
+    silverman_width,
+    smoothed_quantiles,
+    two_sided,
+)
 from fedleak.settings.federation import FederationSettings
 
 MODULE = ImprintLayer(weight="w", bias="b", behind="o", sparse=True)
@@ -55,3 +64,25 @@ def test_two_never_add_up_to_one(count: int) -> None:
     assert ((numbers.abs() > 1) & (numbers.abs() < 2)).all()
     for one, other in combinations_with_replacement(numbers.tolist(), 2):
         assert not 1 < abs(one + other) < 2
+
+
+def test_smoothed_quantiles_of_normal_values_are_near_those_of_the_normal_distribution() -> None:
+    values = torch.randn(2000, generator=generator("normal"), dtype=torch.float64)
+    levels = torch.linspace(0.02, 0.98, 25, dtype=torch.float64)
+    assert np.abs(smoothed_quantiles(values, levels).numpy() - norm.ppf(levels.numpy())).max() < 0.15
+
+
+def test_smoothed_quantiles_are_those_of_a_kernel_estimate_of_somebody_else() -> None:
+    values = torch.rand(60, generator=generator("uniform"), dtype=torch.float64)
+    known = values.numpy()
+    theirs = gaussian_kde(known, bw_method=silverman_width(known) / known.std(ddof=1))
+    for level in (0.1, 0.5, 0.77):
+        found = float(smoothed_quantiles(values, torch.tensor([level], dtype=torch.float64)))
+        assert theirs.integrate_box_1d(-np.inf, found) == pytest.approx(level, abs=1e-5)
+
+
+def test_values_that_are_all_the_same_have_one_quantile() -> None:
+    found = smoothed_quantiles(
+        torch.full((5,), 3.0, dtype=torch.float64), torch.tensor([0.1, 0.9], dtype=torch.float64)
+    )
+    assert torch.allclose(found, torch.full((2,), 3.0, dtype=torch.float64))
