@@ -32,7 +32,8 @@ most; *rebuilt* by the report's rule (past the [threshold](figures.md) and beyon
 share that was read; epsilon at delta 1e-5 under replace-one, of the whole run.
 
 A low figure shows that these attacks fail, not that none succeeds. One learning rate of FedAdam serves all
-defenses, so the accuracy of one that would need another (signs, DP-SGD) is lower than its best.
+defenses, so the accuracy of one that would need another (signs, DP-SGD) is lower than its best. The server here is
+curious and no more; one that cheats, and what clients see of it, is in [`servers.md`](servers.md).
 """
 TAIL = """
 ## What changed against the figures before

@@ -1,4 +1,4 @@
-"""The code of the README and of docs/own.md runs: the Python example, the experiments, and the two plug-ins."""
+"""The code of the README, docs/own.md and docs/servers.md runs: Python, experiments, policies, and the two plug-ins."""
 
 import re
 import subprocess
@@ -22,6 +22,7 @@ from fedleak.tasks import initial_weights, source_of, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README, OWN = (ROOT / "README.md").read_text(), (ROOT / "docs" / "own.md").read_text()
+SERVERS = (ROOT / "docs" / "servers.md").read_text()
 NOT_TRAINING = {
     "release",
     "rounds",
@@ -134,9 +135,36 @@ def test_the_policy_is_one(tmp_path: Path) -> None:
     assert len(load_policy(file).rules) == 3
 
 
-def test_every_command_and_option_that_is_shown_exists() -> None:
-    """Each `fedleak COMMAND --option` of the README is known to the command line."""
-    shown = re.findall(r"^fedleak (\w+)(.*)$", "\n".join(blocks("console")), flags=re.MULTILINE)
+@pytest.mark.parametrize("row", [0, 1])
+def test_the_experiment_with_servers_is_one_and_its_policy_is_about_them(tmp_path: Path, row: int) -> None:
+    """As it stands, and with the row of a server that knows the checks."""
+    example, knowing, rules = blocks("toml", SERVERS)
+    file, policy = tmp_path / "experiment.toml", tmp_path / "policy.toml"
+    file.write_text(example + knowing * row)
+    policy.write_text(rules)
+    named = [point.experiment.server.name for point in load_campaign(file, ("federation.rounds=4",)).points]
+    assert named == ["honest", "imprint", "two models", *["slow imprint"] * row]
+    [rule] = load_policy(policy).rules
+    groups = [{"server": (name,), "sender": ("aggregate",), "defense": ("watched",)} for name in named]
+    assert [rule.assertion.selects(group) for group in groups] == [name in named[1:3] for name in named]
+
+
+@pytest.mark.slow
+def test_the_example_of_a_server_that_sends_weights_alone_reads_the_sum(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(blocks("python", SERVERS)[0], {})
+    found, told = (
+        re.search(r"psnr: ([\d.]+) dB \(prior [\d.]+\)", text) for text in (capsys.readouterr().out, SERVERS)
+    )
+    assert found is not None
+    assert told is not None
+    assert float(found[1]) == pytest.approx(float(told[1]), abs=5)
+
+
+@pytest.mark.parametrize("text", [README, SERVERS], ids=["README", "servers"])
+def test_every_command_and_option_that_is_shown_exists(text: str) -> None:
+    """Each `fedleak COMMAND --option` is known to the command line."""
+    shown = re.findall(r"^fedleak (\w+)(.*)$", "\n".join(blocks("console", text)), flags=re.MULTILINE)
+    assert shown
     known = get_command(app).commands
     for name, words in shown:
         options = {option for parameter in known[name].params for option in parameter.opts}

@@ -30,7 +30,8 @@ client of a round sends, in 8 bytes where it is masked."""
 @manipulations.register("imprint")
 @dataclass(frozen=True, kw_only=True)
 class Imprint(Manipulation):
-    """Ships a module before the network whose rows sort images by brightness along a random direction, bin by bin.
+    """Imprint module (Robbing the Fed): planted before the network, its rows sort images by brightness along a random
+    direction, bin by bin.
 
     Rows `g(<v, x> - q_k)` have thresholds q_k at quantiles of public images, and all rows have the same part in the
     loss. An image moves the rows below it, and what two neighbors differ by is what lies between their thresholds: if

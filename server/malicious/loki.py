@@ -31,8 +31,8 @@ COPIES = 6
 @manipulations.register("loki")
 @dataclass(frozen=True, kw_only=True)
 class Loki(Manipulation):
-    """Ships a module before the network whose convolution hands each client's images on in a block of its own, to rows
-    that sort them into bins, and sends each client the kernels of its block alone.
+    """Kernel sets (LOKI): a convolution planted before the network hands each client's images on in a block of its own,
+    to rows that sort them into bins, and each client is sent the kernels of its block alone.
 
     All others' kernels are zero, so a sum has the weight gradients of each client's images apart, and says whose they
     are: as many bins do for a client's images as `imprint` needs for those of all. Rows saturate at the next threshold,
