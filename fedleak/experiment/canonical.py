@@ -88,20 +88,27 @@ def chain_tables(row: NamedDefense) -> list[Table]:
 
 def acting_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
     """The same for the defenses as they act in that run: what recordings depend on."""
-    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
-    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases)
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), _phases(experiment))
 
 
 def training_tables(experiment: Experiment, row: NamedDefense) -> list[Table]:
     """The same without defenses of a prediction API's answers: what a federation is run under."""
-    phases = tuple(phase.model_dump_json() for phase in experiment.phases)
-    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases, training=True)
+    return _trained_under(row, _phases(experiment))
 
 
 def trained_as(experiment: Experiment, row: NamedDefense) -> NamedDefense:
     """The first defense that is trained under in the same way: rows that differ in answers share its federation."""
-    own = training_tables(experiment, row)
-    return next(other for other in experiment.defenses if training_tables(experiment, other) == own)
+    phases = _phases(experiment)
+    own = _trained_under(row, phases)
+    return next(other for other in experiment.defenses if _trained_under(other, phases) == own)
+
+
+def _phases(experiment: Experiment) -> tuple[str, ...]:
+    return tuple(phase.model_dump_json() for phase in experiment.phases)
+
+
+def _trained_under(row: NamedDefense, phases: tuple[str, ...]) -> list[Table]:
+    return _acting_tables(json.dumps(row.chain, sort_keys=True), phases, training=True)
 
 
 _code = lru_cache(maxsize=64)(code_fingerprint)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.stats import binom, poisson
+from scipy.special import betaln, gammaln, xlog1py, xlogy
 
 
 def expected_share(examples: int, bins: int) -> float:
@@ -75,5 +75,9 @@ def returned_distribution(
     for count in range(min(examples, read) + 1):
         found = np.exp(count * logs[0] + (read - count) * logs[1] + rest)
         distribution[count] = max(float(found.real.mean()), 0.0)
-    distribution *= binom.pmf(np.arange(examples + 1), read, share) / poisson.pmf(examples, examples)
+    counts = np.arange(min(examples, read) + 1)
+    ways = -betaln(read - counts + 1, counts + 1) - np.log1p(read)
+    chances = ways + xlogy(counts, share) + xlog1py(read - counts, -share)
+    summed = xlogy(examples, examples) - examples - gammaln(examples + 1)
+    distribution[: len(counts)] *= np.exp(chances - summed)
     return distribution

@@ -31,9 +31,8 @@ name = "none"
 name = "noise"
 chain = [{ use = "gaussian-noise", std = 0.0001 }]
 """
-ATTACKERS = '[{use="inverting-gradients",steps=[2,3]},{use="lti",shadows=8,hidden=8,epochs=2}]'
-QUICKLY = ("--set", f"attacks={ATTACKERS}", "--set", "adversary.victims=1", "--set", "tuning={seeds=[7]}")
-"""What `compare` is cut down to here."""
+QUICKLY = ("--set", "adversary.victims=1", "--set", "tuning={seeds=[7]}")
+"""What `compare` is cut down to here, beside few attackers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,8 @@ class Stranger:
     federation: str
     """How the federation trains."""
     attack: str = "inverting-gradients"
+    compared: str = ""
+    """Attackers that `compare` takes beside one that is tuned."""
 
 
 FLOWERS = Stranger(
@@ -60,6 +61,7 @@ options = { width = 8 }
 freeze = ["depth"]
 """,
     federation="batch_size = 2",
+    compared=',{use="lti",shadows=8,hidden=8,epochs=2}',
 )
 SCANS = Stranger(
     module="scans",
@@ -148,11 +150,22 @@ def test_nothing_of_fedleak_has_to_change(folder: Path, stranger: Stranger) -> N
     assert not {reason for reason in failed if "guesses no" not in reason}
     assert "agree with the truth" in fedleak("verify", run)
     require_nothing_frozen_in(recording_of(run), stranger)
+    attackers = f'attacks=[{{use="inverting-gradients",steps=[2,3]}}{stranger.compared}]'
     for command in (
         ("check", run, "--policy", folder / "policy.toml"),
         ("report", run),
         ("profile", recording_of(run)),
-        ("compare", folder / "experiment.toml", "--out", folder / "compared", "--seeds", "1", *QUICKLY),
+        (
+            "compare",
+            folder / "experiment.toml",
+            "--out",
+            folder / "compared",
+            "--seeds",
+            "1",
+            "--set",
+            attackers,
+            *QUICKLY,
+        ),
     ):
         fedleak(*command)
 
