@@ -20,7 +20,7 @@ from fedleak.learning.layers import Upward
 from fedleak.learning.optimizer import Optimizer
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
-from fedleak.randomness import seeded
+from fedleak.randomness import one_thread, seeded
 from fedleak.settings.base import Count, Rate
 from fedleak.statistics.singletons import expected_alone
 
@@ -89,8 +89,9 @@ class ScaleMIA(Manipulation):
         layer = latent_linear(at.task)
         assert not isinstance(layer, str)
         images = at.public.inputs
-        encoding = trained_encoder(at.task, at.weights, layer, images, self.steps, self.learning_rate, rng)
-        with torch.no_grad():
+        with one_thread():  # the same floats in every engine
+            encoding = trained_encoder(at.task, at.weights, layer, images, self.steps, self.learning_rate, rng)
+        with torch.no_grad(), one_thread():
             seen = feature_maps(at.task, encoding, layer, images).flatten(1).double()
         passes = at.federation.training().passes
         made = planting(layer, seen, self.bins, rng, gain=self.gain, shift=self.shift, passes=passes)
