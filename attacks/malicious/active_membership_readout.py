@@ -16,8 +16,9 @@ from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
 
 from ..parts.applicability import records_of, require_gradient
-from ..parts.linear_layers.copied_pixels import copied_pixels
+from ..parts.known_defenses import accounted
 from ..parts.linear_layers.first_layer import Front, find_inner_layer
+from ..parts.linear_layers.pixelwise import copied_pixels
 
 PLANTED = "active-membership"
 RARELY = 0.05
@@ -54,7 +55,7 @@ class ActiveMembershipReadout(Attack):
         return frozenset({"candidates"})
 
     def adapts_to(self, chain: Chain) -> bool:
-        return chain.protocol is not None
+        return accounted(chain)  # under noise of one size cosines rank as likelihoods do
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         targets = [one.options()["targets"] for one in planted(observation.manipulations) if one.name == PLANTED]

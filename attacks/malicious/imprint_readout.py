@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Bool, Float64
 from torch import Generator, Tensor
 
 from fedleak.contracts.attack import Attack, attacks
@@ -18,9 +19,11 @@ from fedleak.gradients.imprint import ImprintLayer, first_linear, planted_module
 from fedleak.learning.task import Task
 
 from ..parts.applicability import require_gradient
-from ..parts.imprint.bins import read_bins
+from ..parts.imprint.bins import binned, planted_rows
+from ..parts.imprint.defended import changes, completed, likely_images
 from ..parts.imprint.peeling import peelable, peeled
 from ..parts.imprint.proof import provable, proved
+from ..parts.known_defenses import accounted
 from ..parts.linear_layers.neurons import AGREEMENT, agreeing
 
 
@@ -39,6 +42,11 @@ class ImprintReadout(Attack):
     derivative of the loss, computed again for some label, is the one that the bin has. A mixture has it by chance about
     once in 10,000. Not where a layer mixes the batch or draws, under defenses that change updates, and of rows that
     several steps moved.
+
+    Who knows the defenses reads on: under noise of known size each bin that is likelier to hold an image than noise
+    alone gives the image that is expected, by what public ones are like, and rows with ReLUs are averaged where they
+    see the same; of rows that lack entries the rest is filled in. A quotient does not change with the length of an
+    update, so clipping, of an update or of single examples, hides nothing.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2110.13057"
@@ -49,7 +57,7 @@ class ImprintReadout(Attack):
         return frozenset({"imprint"})
 
     def adapts_to(self, chain: Chain) -> bool:
-        return chain.protocol is not None
+        return accounted(chain)
 
     @property
     def targets(self) -> frozenset[Kind]:
@@ -58,31 +66,58 @@ class ImprintReadout(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         layer = planted_in(observation, self.reads)
         require_gradient(observation)
-        bins = read_bins(observation, layer)
-        bins = bins[bins.plausible(observation.task.space.bounds)]
-        certifiable, examples = provable(observation, layer), observation.examples()
-        sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
-        images, certified = bins.images, sure
-        if certifiable and peelable(observation, layer) and not int(sure.sum()) >= examples:
-            peel = peeled(observation, layer)
-            images, certified = torch.cat([peel.images, images]), torch.cat([peel.certified, sure])
-        chosen = _distinct(images, certified, observation.task.space.extent)[:examples]
-        images, certified = images[chosen], certified[chosen]
-        if not len(images):
+        noisy = observation.defense.noise_variance(observation.training) > 0
+        found = likely(observation, layer) if noisy else exact(observation, layer)
+        if not len(found.images) and not noisy:
             raise NotApplicable("no bin of the planted layer holds anything that could be an image")
-        rows = int(layer.planted(observation.before).sum())
+        examples, rows = observation.examples(), int(layer.planted(observation.before).sum())
         expected = expected_alone(observation.manipulations, examples) or 0.0
-        whole = len(images) == examples and bool(certified.all())
+        whole = len(found.images) == examples and bool(found.certified.all())
         space, public = observation.task.space, observation.auxiliary
         return Reconstruction(
-            inputs=space.clamped(images).float().reshape(-1, *space.shape),
+            inputs=space.clamped(found.images).float().reshape(-1, *space.shape),
             fallback=torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0),
-            certifiable=certifiable,
+            certifiable=found.certifiable,
             certificate=f"each of {examples} examples explains its part of the update" if whole else None,
-            certified=certified,
-            note=f"{len(images)} of {examples} examples read, {int(certified.sum())} of them proved; in "
+            certified=found.certified,
+            note=f"{len(found.images)} of {examples} examples read, {int(found.certified.sum())} of them proved; in "
             f"{rows} bins {expected:.3g} are expected to be alone",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Images, and which of them are proved."""
+
+    images: Float64[Tensor, "found pixels"]
+    certified: Bool[Tensor, " found"]
+    certifiable: bool
+
+
+def exact(observation: Observation, layer: ImprintLayer) -> Read:
+    """Quotients of bins that hold something but rounding; last those of which clients left entries out."""
+    rows = binned(observation, layer)
+    bins = rows.loud()
+    bins = bins[bins.plausible(observation.task.space.bounds)]
+    certifiable, examples = provable(observation, layer), observation.examples()
+    sure = proved(observation, layer, bins) if certifiable else torch.zeros(len(bins), dtype=torch.bool)
+    images, certified = bins.images, sure
+    if certifiable and peelable(observation, layer) and not int(sure.sum()) >= examples:
+        peel = peeled(observation, layer)
+        images, certified = torch.cat([peel.images, images]), torch.cat([peel.certified, sure])
+    filled = completed(observation, rows, bins.row)
+    images, certified = torch.cat([images, filled]), torch.cat([certified, certified.new_zeros(len(filled))])
+    chosen = _distinct(images, certified, observation.task.space.extent)[:examples]
+    return Read(images=images[chosen], certified=certified[chosen], certifiable=certifiable)
+
+
+def likely(observation: Observation, layer: ImprintLayer) -> Read:
+    """What is likelier than known noise; nothing of it is proved."""
+    rows = planted_rows(observation, layer)
+    images = likely_images(observation, rows if layer.sparse else changes(rows), observation.examples())
+    sure = torch.zeros(len(images), dtype=torch.bool)
+    chosen = _distinct(images, sure, observation.task.space.extent)
+    return Read(images=images[chosen], certified=sure[chosen], certifiable=False)
 
 
 def planted_in(

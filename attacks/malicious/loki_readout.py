@@ -12,11 +12,14 @@ from fedleak.contracts.manipulation import planted as planted_by
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Kind, Reconstruction
 from fedleak.errors import NotApplicable
+from fedleak.gradients.imprint import ImprintLayer
 from fedleak.gradients.kernel_sets import KernelSets, kernel_sets
 from fedleak.statistics.singletons import expected_share
 
 from ..parts.applicability import require_gradient
-from ..parts.imprint.bins import Bins, loud_bins
+from ..parts.imprint.bins import Rows, length_of, sent_entries
+from ..parts.imprint.defended import completed, likely_images
+from ..parts.known_defenses import accounted
 from ..parts.linear_layers.first_layer import FirstLayer
 from ..parts.linear_layers.neurons import AGREEMENT, agreeing
 from ..parts.linear_layers.pixelwise import pixelwise
@@ -31,7 +34,8 @@ class LokiReadout(Attack):
 
     The quotient of the gradient for the pixels and for the block's mark is the image of a bin that holds one. Kept are
     quotients within the range of pixels that lie in the bin they came from; equal ones of a client count once. Of the
-    others the mean public image is guessed, so that shares are of all images.
+    others the mean public image is guessed, so that shares are of all images. Noise of known size, and entries that
+    clients leave out, are taken into account as for an imprint.
     """
 
     paper: ClassVar = "https://arxiv.org/abs/2303.12233"
@@ -42,7 +46,7 @@ class LokiReadout(Attack):
         return frozenset({LOKI})
 
     def adapts_to(self, chain: Chain) -> bool:
-        return chain.protocol is not None
+        return accounted(chain)
 
     @property
     def targets(self) -> frozenset[Kind]:
@@ -54,9 +58,9 @@ class LokiReadout(Attack):
         clients, examples = len(observation.cohort), observation.examples()
         blocks = range(min(clients, planted.sets))
         each = -(-examples // len(blocks))
-        found = [_images(observation, planted, block)[:each] for block in blocks]
+        found = [_images(observation, planted, block, each) for block in blocks]
         images = torch.cat(found)[:examples]
-        if not len(images):
+        if not len(images) and not observation.defense.noise_variance(observation.training):
             raise NotApplicable("no bin of the planted layer holds anything that could be an image")
         space, public = observation.task.space, observation.auxiliary
         rows = len(planted.layer.rows(observation.before))
@@ -83,16 +87,20 @@ def _planted_in(observation: Observation) -> KernelSets:
     return planted
 
 
-def _images(observation: Observation, planted: KernelSets, block: int) -> Tensor:
-    """The distinct images of a block, the loudest first."""
-    bins = _bins(observation, planted, block)
+def _images(observation: Observation, planted: KernelSets, block: int, most: int) -> Tensor:
+    """The distinct images of a block, so many at most, the loudest first; under known noise those that are likely."""
+    rows = _rows(observation, planted, block)
+    if observation.defense.noise_variance(observation.training) > 0:
+        return likely_images(observation, rows, most)
+    bins = rows.loud()
     bins = bins[bins.plausible(observation.task.space.bounds)]
     near = AGREEMENT * observation.task.space.extent
-    groups = agreeing(bins.images, torch.zeros(len(bins), dtype=torch.float64), near)
-    return bins.images[[group[0] for group in groups]]
+    images = torch.cat([bins.images, completed(observation, rows, bins.row)])
+    groups = agreeing(images, torch.zeros(len(images), dtype=torch.float64), near)
+    return images[[group[0] for group in groups]][:most]
 
 
-def _bins(observation: Observation, planted: KernelSets, block: int) -> Bins:
+def _rows(observation: Observation, planted: KernelSets, block: int) -> Rows:
     """As of an imprint that one client alone was sent; all blocks have the same rows."""
     layer, weights = planted.layer, observation.before
     front = pixelwise(observation, FirstLayer(weight=f"{planted.inside}kernels.weight", bias="", behind=""))
@@ -104,19 +112,19 @@ def _bins(observation: Observation, planted: KernelSets, block: int) -> Bins:
     gradient = observation.gradient()[layer.weight].double()
     pixels, marks = planted.block(gradient, block)
     pixels, marks = pixels[order] / gains[:, None], marks[order] / gains
-    return loud_bins(
+    return Rows(
         weight=pixels,
         bias=marks,
-        error=_noise(observation, gradient) / gains.abs() + torch.finfo(torch.float32).eps * marks.abs(),
+        error=_noise(observation, layer) / gains.abs() + torch.finfo(torch.float32).eps * marks.abs(),
         lower=lower,
         upper=torch.cat([lower[1:], lower.new_full((1,), torch.inf)]),
+        sent=planted.block(sent_entries(observation, layer.weight).double(), block)[0][order].bool(),
         direction=direction,
         front=front,
     )
 
 
-def _noise(observation: Observation, gradient: Tensor) -> float:
+def _noise(observation: Observation, layer: ImprintLayer) -> float:
     """Standard deviation of what defenses add to an entry of the mean gradient."""
-    noise = observation.defense.noise_variance(observation.training) / len(observation.cohort)
-    update = observation.update.vector().double()
-    return float(noise**0.5 * gradient.norm() / update.norm().clamp_min(1e-300)) if noise else 0.0
+    variance = observation.defense.noise_variance(observation.training) / len(observation.cohort)
+    return float(variance**0.5) * length_of(observation, layer)

@@ -68,7 +68,7 @@ class ScaleMIAReadout(Attack):
         return frozenset({"scale-mia"})
 
     def adapts_to(self, chain: Chain) -> bool:
-        return chain.protocol is not None
+        return len(chain) > 0 and all(one.keeps_direction for one in chain.local)
 
     @property
     def targets(self) -> frozenset[Kind]:

@@ -1,6 +1,6 @@
 """Trap readout: the examples that trap weights collected, read off the first linear layer's gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -17,10 +17,11 @@ from fedleak.gradients.rank import low_rank, rounding_of
 from fedleak.learning.update import Meaning, meaning_of
 
 from ..parts.applicability import require_gradient
-from ..parts.linear_layers.copied_pixels import copied_pixels
+from ..parts.known_defenses import accounted
 from ..parts.linear_layers.exclusive_neurons import Exclusive, Search, Slopes
 from ..parts.linear_layers.first_layer import Front, find_inner_layer
 from ..parts.linear_layers.neurons import activated_by_one
+from ..parts.linear_layers.pixelwise import copied_pixels
 
 TRAP = "trap-weights"
 COMPUTED = 1e-5
@@ -44,6 +45,10 @@ class TrapReadout(Attack):
     out of all other neurons, of which some are then left to one example. Where nothing explains its neuron, after
     several local steps or under noise say, those quotients are taken that agree with each other, then the loudest.
 
+    Under defenses neurons are first read as what so many examples can have made of them together: noise, of a defense
+    or of rounding to few bits, has a rank that examples have not. Where updates, or single examples, are clipped each
+    may have a factor, which two neurons tell.
+
     Proved (`certified`) is an example that explains two neurons or more, without noise but rounding: a mixture would
     have to be the same at both, and move both as one example does. Where as many were found as were trained on, and
     give the layer's gradient again, that is a certificate of all. Of those that were not found the mean public example
@@ -58,7 +63,7 @@ class TrapReadout(Attack):
         return frozenset({TRAP})
 
     def adapts_to(self, chain: Chain) -> bool:
-        return chain.protocol is not None
+        return accounted(chain, measured=True)
 
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:
         if not any(one.name == TRAP for one in planted(observation.manipulations)):
@@ -74,11 +79,12 @@ class TrapReadout(Attack):
         bias = examples * gradient[layer.bias].double()
         if not bias.any():
             raise NotApplicable(f"the gradient of '{layer.bias}' is zero: no neuron with trap weights fired")
-        rounding = examples * rounding_of(observation, layer.weight)
-        noise = low_rank(weight, examples, rounding).noise if observation.defense.local else rounding
+        noise, bias_noise = (examples * rounding_of(observation, one) for one in (layer.weight, layer.bias))
+        if observation.defense.local:
+            weight, bias, noise = _without_noise(weight, bias, examples, noise)
+            bias_noise = noise
         if not _differentiable(observation):
             return self._agreed(observation, weight, bias, noise)
-        bias_noise = noise if observation.defense.local else examples * rounding_of(observation, layer.bias)
         search = Search(
             slopes=Slopes(front),
             examples=examples,
@@ -88,6 +94,8 @@ class TrapReadout(Attack):
             loudest=float(bias.abs().max()),
         )
         found = search.run(weight, bias)
+        if observation.defense.local and len(found.inputs) < examples:
+            found = max(found, replace(search, scaled=True).run(weight, bias), key=lambda one: len(one.inputs))
         if not len(found.inputs):
             return self._agreed(observation, weight, bias, noise)
         certifiable, certificate = not observation.defense.local, None
@@ -119,6 +127,19 @@ class TrapReadout(Attack):
         inputs = space.clamped(found.inputs).float().reshape(-1, *space.shape)
         usual = _usual(observation)
         return Reconstruction(inputs=inputs, fallback=usual, mismatch=found.mismatch**0.5, note=found.note)
+
+
+def _without_noise(
+    weight: Float64[Tensor, "neurons pixels"], bias: Float64[Tensor, " neurons"], examples: int, rounding: float
+) -> tuple[Float64[Tensor, "neurons pixels"], Float64[Tensor, " neurons"], float]:
+    """The part of the gradients that so many examples can have made, and the noise that is left in it.
+
+    All neurons see the same examples, so that both together have their number for their rank; noise has any rank.
+    """
+    found = low_rank(torch.cat([weight, bias[:, None]], 1), examples, rounding, clear=1.0)
+    joined = torch.zeros(len(bias), found.right.shape[1], dtype=torch.float64)
+    joined[found.awake] = found.left @ found.right
+    return joined[:, :-1], joined[:, -1], found.noise * (found.rank / found.right.shape[1]) ** 0.5
 
 
 def _usual(observation: Observation) -> Float[Tensor, "*shape"]:

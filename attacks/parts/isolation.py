@@ -1,18 +1,25 @@
-"""Isolation: what a sum says of one client alone, as if that client had sent a message of its own."""
+"""Isolation: what a sum says of one client alone, or of one class, as if that were behind a message of its own."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import Isolation
 from fedleak.contracts.observation import Observation
+from fedleak.errors import NotApplicable
 from fedleak.learning.update import Meaning, Update, UpdateKind, decay_beside, meaning_of, reach
 from fedleak.learning.weights import NamedTensors
 
-from .classifier_head.gradient import find_head
+from .classifier_head.gradient import find_head, head_of
 from .classifier_head.outputs import never_negative
 from .classifier_head.single_example import bias_of_one
-from .hidden_entries import with_hidden
+from .known_defenses import with_hidden
+
+FAR = 4.0
+"""Standard deviations of noise beyond which the target's bias has moved."""
+FAINT = 1e-6
+"""What rounding moves it by."""
 
 
 def alone(observation: Observation, isolation: Isolation) -> Observation:
@@ -30,6 +37,7 @@ def alone(observation: Observation, isolation: Isolation) -> Observation:
         buffers_after=None,
         cohort=(isolation.victim,),
         num_examples=examples,
+        amplified=1 / (share * len(observation.cohort) ** 0.5),
         defense=observation.defense.local,
     )
     return with_hidden(*_with_bias(of_victim, isolation.trusted))
@@ -71,3 +79,56 @@ def with_gradient(observation: Observation, gradients: NamedTensors) -> Observat
         gradients = {name: -scale * (value + decay * before[name].double()) for name, value in gradients.items()}
     exact = {name: value.to(update.tensors[name].dtype) for name, value in gradients.items()}
     return replace(observation, update=Update({**update.tensors, **exact}, update.kind))
+
+
+# One class's part.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catch:
+    """What the server would have seen of the class's examples alone, and how many there are."""
+
+    alone: Observation
+    examples: int
+
+
+def caught(observation: Observation, target: int) -> Catch:
+    """The update of the examples of a class, in the place of that of all; raises `NotApplicable` where there is none.
+
+    The target's posterior is 0 for every example, so that the gradient of its bias is -n / N for n of N examples, and
+    those of the other classes are what their posteriors q are: `G_k = -q_k G_t` for the target's row G_t, whatever else
+    is in these rows of the sum. The mean over the n examples is what has -1 there, however a client scaled its update;
+    n is then taken for 1 unless the gradient says more.
+    """
+    if meaning_of(observation.training) is not Meaning.GRADIENT:
+        raise NotApplicable(
+            "what is fished for is one local step of known length: after it the last layer is no longer the crafted one"
+        )
+    head, every = head_of(observation.task), observation.examples()
+    gradient, before = observation.gradient(), observation.before.parameters
+    if head.bias is None or not head.plain:
+        raise NotApplicable("the last layer has no bias of its own, which says how many examples are of the class")
+    defended, noise = bool(observation.defense.local), _noise(observation)
+    share = -float(gradient[head.bias][target])
+    if share <= (max(FAR * noise, FAINT) if defended else 0.5 / every):
+        beyond = " beyond the noise of defenses" if noise else ""
+        raise NotApplicable(
+            f"nobody has an example of class {target} in this message, by the gradient of its bias{beyond}"
+        )
+    examples = max(round(every * share), 1)
+    share = share if defended else examples / every
+    own = {name: value.double() / share for name, value in gradient.items()}
+    posteriors = before[head.bias].double().index_fill(0, torch.tensor([target]), -torch.inf).softmax(0)
+    shares = -posteriors.index_fill(0, torch.tensor([target]), -1.0)
+    own[head.weight] = shares[:, None] * own[head.weight][target]
+    own[head.bias] = shares * own[head.bias][target]
+    training = replace(observation.training, batch_size=examples, batches=1, accumulation=1)
+    kept = Chain(tuple(one for one in observation.defense.local if not one.keeps_direction))
+    alone = replace(observation, num_examples=examples, training=training, defense=kept, amplified=1 / share)
+    return Catch(alone=with_gradient(replace(alone, buffers_after=None), own), examples=examples)
+
+
+def _noise(observation: Observation) -> float:
+    """Standard deviation of the noise in an entry of the gradient of one step."""
+    variance = observation.defense.noise_variance(observation.training) / len(observation.cohort)
+    return float(variance**0.5) / (reach(observation.training) or 1.0)

@@ -15,7 +15,7 @@ from fedleak.contracts.view import View
 from fedleak.errors import NotApplicable
 
 from ..parts.applicability import require_usable
-from ..parts.fishing import caught
+from ..parts.isolation import caught
 
 FISHING = "fishing"
 
@@ -48,7 +48,7 @@ class Fished(Attack):
 
     def subject(self, view: View) -> Subject | None:
         target = _target(view)
-        return None if target is None else Subject(label=target)
+        return None if target is None else Subject(label=target, counted=not view.defense.local)
 
     def adapts_to(self, chain: Chain) -> bool:
         return chain.protocol is not None or super().adapts_to(chain)

@@ -133,13 +133,14 @@ class AdversaryKnowledge(KnownAtCut, KnownOfInspection):
     """Whether clients train on probabilities in place of labels, which attackers then have to find with the images."""
     keeps_direction: ClassVar[bool] = False
     """Whether an update that it protects is only scaled, as a whole."""
+    sends_largest: ClassVar[bool] = False
+    """Whether all entries that it leaves out of an update are smaller than those that it sends."""
     shares_model: ClassVar[bool] = True
     """Of a protocol: whether clients share one model, by updates or a sum of them; False: each keeps one of its own."""
     mixes_examples: ClassVar[bool] = False
     """Whether an image that clients train on is made of several of their own."""
     stochastic: ClassVar[bool] = False
-    """Whether the transformed network draws at random in training; attackers then have to find the draws or to average.
-    """
+    """Whether the transformed network draws at random in training, so that attackers find the draws, or average."""
 
     @property
     def resolution(self) -> float:

@@ -54,6 +54,9 @@ class Observation(View):
     """The same as it crossed the wire, under a protocol whose masks can be searched for."""
     isolation: Isolation | None = None
     """Of a sum what it says of one client alone, where the server made it so; None: nothing."""
+    amplified: float = 1.0
+    """Of a part that was taken out of a sum: how many times as large as in a message of so many clients the noise is.
+    """
     others: tuple["Observation", ...] = ()
     """What else the adversary held of the same run when this message came: those of other clients, those of earlier
     rounds. Only for attacks that say so in `Attack.requires`."""

@@ -63,6 +63,10 @@ class ErrorFeedback(Defense):
     def observed_mask(self, sent: Update) -> NamedTensors | None:
         return self.of.observed_mask(sent)
 
+    @property
+    def sends_largest(self) -> bool:  # type: ignore[override]  # a wrapper sends what the one within it does
+        return self.of.sends_largest
+
     def relaxed(self, given: Update) -> Update:
         return self.of.relaxed(given)
 

@@ -77,6 +77,8 @@ class Membership(Goal):
         if len(others) < metric.fewest:
             there = "there is none" if not len(others) else f"there are {len(others)}"
             return Measured(reason=f"{metric.name} needs {_others(metric)}, {there}", fits=False)
+        if not len(challenge.members):
+            return Measured(reason="nobody trained on any of the records that are asked about", fits=False)
         scores = ranked(guess)
         return Measured.of(metric.per_member(scores[challenge.members], scores[others]))
 

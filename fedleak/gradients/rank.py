@@ -39,7 +39,9 @@ class LowRank:
         return self.left.shape[1]
 
 
-def low_rank(weight: Float[Tensor, "neurons features"], examples: int, rounding: float) -> LowRank:
+def low_rank(
+    weight: Float[Tensor, "neurons features"], examples: int, rounding: float, clear: float = CLEAR
+) -> LowRank:
     """The part of the gradient above its noise, of rank `examples` at most; `rounding` is what is known of the noise.
 
     Beyond as many singular values as there are examples there should be nothing but noise, and their median tells its
@@ -53,7 +55,7 @@ def low_rank(weight: Float[Tensor, "neurons features"], examples: int, rounding:
     rows, columns = matrix.shape
     noise = max(_noise(values[examples:], rows - examples, columns - examples), rounding)
     edge = noise * (sqrt(rows) + sqrt(columns))
-    rank = int((values[:examples] > CLEAR * edge).sum())
+    rank = int((values[:examples] > clear * edge).sum())
     whole = torch.zeros(rank, weight.shape[1], dtype=torch.float64)
     whole[:, seen] = right[:rank]
     tail = float(values[examples]) / max(edge, 1e-300) if len(values) > examples else 0.0

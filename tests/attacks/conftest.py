@@ -162,6 +162,7 @@ def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch
         order: Any = None,
         hidden: Any = None,
         use: str = "imprint",
+        defense: Chain | None = None,
         **options: Any,
     ) -> tuple[Observation, Batch]:
         names = FederationSettings.model_fields
@@ -187,7 +188,7 @@ def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch
         total = np.zeros(())
         for client in order or range(clients):
             own = examples[torch.arange(client * held, (client + 1) * held)]
-            after = client_round(shipped, sent, own, training, Chain(), (seed, client)).weights
+            after = client_round(shipped, sent, own, training, defense or Chain(), (seed, client)).weights
             total = total + changes(sent, after) * held
         mean = shaped(sent, total / (clients * held))
         delta = {name: mean[name].to(value.dtype) for name, value in sent.parameters.items()}
@@ -200,6 +201,7 @@ def planted_sum(task_called, batch_of) -> Callable[..., tuple[Observation, Batch
             training=training,
             manipulations=(server,),
             auxiliary=known.public,
+            defense=defense or Chain(),
         )
         return observation, examples
 

@@ -13,7 +13,7 @@ from fedleak.learning.update import UpdateKind
 from fedleak.learning.weights import NamedTensors, Weights, names_of
 
 from ..applicability import leaves_signs
-from ..hidden_entries import is_hidden
+from ..known_defenses import is_hidden
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -179,13 +179,13 @@ def smoothing(observation: Observation) -> float:
 def noise_share(observation: Observation) -> float:
     """Expected squared length of the noise as a share of what was sent, 0 to 1; 0 where it is not known.
 
-    In a sum over clients the noises of all are in the mean, each divided by their number. What is still under masks
-    tells nothing of it.
+    In a sum over clients the noises of all are in the mean, each divided by their number; what is taken out of it has
+    them too, as much larger as it was made. What is still under masks tells nothing of it.
     """
     if observation.masked:
         return 0.0
     clients = len(observation.cohort)
-    variance = observation.defense.noise_variance(observation.training)
+    variance = observation.defense.noise_variance(observation.training) * observation.amplified**2
     sent = observation.update.vector().double()
     power = float(sent.square().sum())
     return min(1.0, variance / clients * sent.numel() / power) if power > 0 else 0.0

@@ -17,7 +17,7 @@ from fedleak.randomness import seeded
 
 from ..applicability import leaves_signs, mode_of
 from ..classifier_head.gradient import find_head
-from ..hidden_entries import is_hidden
+from ..known_defenses import is_hidden
 from .defense_aware import adapted
 from .distances import cosine
 

@@ -1,9 +1,9 @@
 """Bins of a planted layer: the sum of the gradients of the images that lie between two thresholds, bin by bin."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from fedleak.contracts.observation import Observation
@@ -42,6 +42,8 @@ class Bins:
     """Where the quotient lies along the direction of the rows."""
     lower: Float64[Tensor, " bins"]
     upper: Float64[Tensor, " bins"]
+    row: Int64[Tensor, " bins"]
+    """Which row each is."""
 
     def __len__(self) -> int:
         return len(self.sums)
@@ -54,6 +56,7 @@ class Bins:
             along=self.along[chosen],
             lower=self.lower[chosen],
             upper=self.upper[chosen],
+            row=self.row[chosen],
         )
 
     def plausible(self, bounds: tuple[float, float]) -> Bool[Tensor, " bins"]:
@@ -67,48 +70,86 @@ class Bins:
         return within & own
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The gradients of planted rows, each in units of how it goes with the layer behind, by ascending thresholds."""
+
+    weight: Float64[Tensor, "rows pixels"]
+    bias: Float64[Tensor, " rows"]
+    error: Float64[Tensor, " rows"]
+    """Standard deviation of an entry's error, by rounding and known noise."""
+    lower: Float64[Tensor, " rows"]
+    """Where a row wakes."""
+    upper: Float64[Tensor, " rows"]
+    """Where the next one does."""
+    sent: Bool[Tensor, "rows pixels"]
+    """Which entries clients sent."""
+    direction: Float64[Tensor, " pixels"]
+    front: Pixelwise
+
+    def less_next(self) -> "Rows":
+        """Each row less the next: what lies between their thresholds, of rows that do not saturate."""
+        error = (self.error.square() + torch.cat([self.error[1:], self.error[:1] * 0]).square()).sqrt()
+        both = self.sent & torch.cat([self.sent[1:], torch.ones_like(self.sent[:1])])
+        return replace(self, weight=_less_next(self.weight), bias=_less_next(self.bias), error=error, sent=both)
+
+    def loud(self) -> Bins:
+        """The bins that are louder than their error."""
+        loudest = float(self.bias.abs().max()) if len(self.bias) else 0.0
+        ranked = self.bias.abs().argsort(descending=True, stable=True)
+        sizes = self.bias[ranked].abs()
+        chosen = ranked[(sizes > LOUD * self.error[ranked]) & (sizes > FAINT * loudest)]
+        seen = self.weight[chosen] / self.bias[chosen, None]
+        return Bins(
+            images=self.front.images(seen),
+            sums=self.bias[chosen],
+            error=self.error[chosen] / self.bias[chosen].abs(),
+            along=seen @ self.direction,
+            lower=self.lower[chosen],
+            upper=self.upper[chosen],
+            row=chosen,
+        )
+
+
 def read_bins(observation: Observation, layer: ImprintLayer, front: Pixelwise | None = None) -> Bins:
-    """The bins that are louder than rounding. The layer sees the image, each pixel scaled and shifted at most, if no
-    other front is given.
+    """The bins that are louder than rounding."""
+    return binned(observation, layer, front).loud()
+
+
+def binned(observation: Observation, layer: ImprintLayer, front: Pixelwise | None = None) -> Rows:
+    """Rows as what lies between one threshold and the next."""
+    rows = planted_rows(observation, layer, front)
+    return rows if layer.sparse else rows.less_next()
+
+
+def planted_rows(observation: Observation, layer: ImprintLayer, front: Pixelwise | None = None) -> Rows:
+    """The rows that were planted and have a part in the loss.
+
+    The layer sees the image, each pixel scaled and shifted at most, if no other front is given.
     """
-    front = front or pixelwise(observation, FirstLayer(weight=layer.weight, bias=layer.bias, behind=""))
     thresholds, order = layer.thresholds(observation.before).sort()
     order, thresholds = order[thresholds.isfinite()], thresholds[thresholds.isfinite()]
     gains = layer.gains(observation.before)[order]
     order, thresholds, gains = (one[gains != 0] for one in (order, thresholds, gains))
     gradient, unit = observation.gradient(), unit_of(observation)
-    weight = unit * gradient[layer.weight].double()[order] / gains[:, None]
-    bias = unit * gradient[layer.bias].double()[order] / gains
-    error = unit * _noise(observation, layer)[order] / gains.abs()
-    if not layer.sparse:
-        weight, bias = _less_next(weight), _less_next(bias)
-        error = (error.square() + torch.cat([error[1:], error[:1] * 0]).square()).sqrt()
-    upper = torch.cat([thresholds[1:], torch.full_like(thresholds[:1], torch.inf)])
-    direction = layer.direction(observation.before)
-    return loud_bins(weight, bias, error, thresholds, upper, direction, front)
-
-
-def loud_bins(
-    weight: Float64[Tensor, "rows pixels"],
-    bias: Float64[Tensor, " rows"],
-    error: Float64[Tensor, " rows"],
-    lower: Float64[Tensor, " rows"],
-    upper: Float64[Tensor, " rows"],
-    direction: Float64[Tensor, " pixels"],
-    front: Pixelwise,
-) -> Bins:
-    loudest = float(bias.abs().max()) if len(bias) else 0.0
-    ranked = bias.abs().argsort(descending=True, stable=True)
-    chosen = ranked[(bias[ranked].abs() > LOUD * error[ranked]) & (bias[ranked].abs() > FAINT * loudest)]
-    seen = weight[chosen] / bias[chosen, None]
-    return Bins(
-        images=front.images(seen),
-        sums=bias[chosen],
-        error=error[chosen] / bias[chosen].abs(),
-        along=seen @ direction,
-        lower=lower[chosen],
-        upper=upper[chosen],
+    return Rows(
+        weight=unit * gradient[layer.weight].double()[order] / gains[:, None],
+        bias=unit * gradient[layer.bias].double()[order] / gains,
+        error=unit * _noise(observation, layer)[order] / gains.abs(),
+        lower=thresholds,
+        upper=torch.cat([thresholds[1:], torch.full_like(thresholds[:1], torch.inf)]),
+        sent=sent_entries(observation, layer.weight)[order],
+        direction=layer.direction(observation.before),
+        front=front or pixelwise(observation, FirstLayer(weight=layer.weight, bias=layer.bias, behind="")),
     )
+
+
+def sent_entries(observation: Observation, parameter: str) -> Bool[Tensor, "rows pixels"]:
+    """Which entries of a parameter's update were sent, where defenses leave some out and none is what others sent."""
+    update = observation.update
+    masks = [mask[parameter] for defense in observation.defense if (mask := defense.observed_mask(update)) is not None]
+    every = torch.ones_like(update.tensors[parameter], dtype=torch.bool)
+    return every if not masks else torch.stack(masks).all(0)
 
 
 def unit_of(observation: Observation) -> float:
@@ -131,7 +172,7 @@ def _less_next(rows: Float64[Tensor, "rows *columns"]) -> Float64[Tensor, "rows 
 def _noise(observation: Observation, layer: ImprintLayer) -> Float64[Tensor, " rows"]:
     """Standard deviation of an entry of the mean gradient of the bias: weights round, and defenses add noise."""
     before, update = observation.before.parameters[layer.bias], observation.update.tensors[layer.bias]
-    clients, length = len(observation.cohort), _length(observation, layer)
+    clients, length = len(observation.cohort), length_of(observation, layer)
     after = before + clients * update  # where one client alone moved it
     rounding = (
         spacing(torch.maximum(before.abs(), after.abs())).double().square() + spacing(update).double().square()
@@ -140,7 +181,7 @@ def _noise(observation: Observation, layer: ImprintLayer) -> Float64[Tensor, " r
     return ((rounding + noise) / clients).sqrt() * length
 
 
-def _length(observation: Observation, layer: ImprintLayer) -> float:
+def length_of(observation: Observation, layer: ImprintLayer) -> float:
     """How much longer the gradient is than the update."""
     update = observation.update.tensors[layer.bias].double()
     gradient = observation.gradient()[layer.bias].double()

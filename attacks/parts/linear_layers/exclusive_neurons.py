@@ -7,7 +7,7 @@ gradient too: once it is taken out, other neurons are left to one example. Nothi
 Source: https://arxiv.org/abs/2112.02918
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -81,18 +81,22 @@ class Exclusive:
     """How many neurons were exclusive to each when it was found."""
     blur: Float64[Tensor, " found"]
     """Standard deviation of the error of its values, by the noise of these."""
+    factors: Float64[Tensor, " found"]
+    """What each example's part was multiplied with: 1 but where clients clip."""
     weight: Float64[Tensor, "neurons pixels"]
     bias: Float64[Tensor, " neurons"]
     """What is left of the sums over examples."""
 
     def without(self, slopes: Slopes, shown: "Shown") -> "Exclusive":
         """Those, and more, with what these moved the layer by taken out of the rest."""
-        moved = slopes.of(shown.inputs)[torch.arange(len(shown.labels)), shown.labels]
+        own = slopes.of(shown.inputs)[torch.arange(len(shown.labels)), shown.labels]
+        moved = own * shown.factors[:, None]
         return Exclusive(
             inputs=torch.cat([self.inputs, shown.inputs]),
             labels=torch.cat([self.labels, shown.labels]),
             neurons=torch.cat([self.neurons, shown.neurons]),
             blur=torch.cat([self.blur, shown.blur]),
+            factors=torch.cat([self.factors, shown.factors]),
             weight=self.weight - moved.T @ shown.inputs,
             bias=self.bias - moved.sum(0),
         )
@@ -108,6 +112,7 @@ class Shown:
     """How many neurons show each."""
     blur: Float64[Tensor, " shown"]
     """Standard deviation of the error of its values."""
+    factors: Float64[Tensor, " shown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +127,15 @@ class Search:
     bounds: tuple[float, float]
     loudest: float
     """The largest bias gradient."""
+    scaled: bool = False
+    """Whether examples may have factors below 1: two neurons tell one, which then is a client's other examples' too."""
 
     def run(self, weight: Float64[Tensor, "neurons pixels"], bias: Float64[Tensor, " neurons"]) -> Exclusive:
         """All examples that exclusive neurons show, one taken out after the other."""
         none = torch.zeros(0, dtype=torch.long)
-        found = Exclusive(inputs=weight[:0], labels=none, neurons=none, blur=bias[:0], weight=weight, bias=bias)
+        found = Exclusive(
+            inputs=weight[:0], labels=none, neurons=none, blur=bias[:0], factors=bias[:0], weight=weight, bias=bias
+        )
         while len(found.inputs) < self.examples:
             report(len(found.inputs), self.examples)
             shown = self._shown(found)
@@ -147,21 +156,24 @@ class Search:
         loud, inputs, spread = loud[possible], inputs[possible], spread[possible]
         if not len(loud):
             return None
-        labels, errors = self._explained(inputs, found.bias[loud], loud)
-        right = errors < 1
-        loud, inputs, spread, labels, errors = (one[right] for one in (loud, inputs, spread, labels, errors))
+        told = self._explained(self.slopes.of(inputs.clamp(low, high)), found, loud)
+        if self.scaled:
+            told = self._scaled(told, found, loud, agreeing(inputs, spread, AGREEMENT * (high - low)))
+        right = told.errors < 1
+        loud, inputs, spread, told = loud[right], inputs[right], spread[right], told[right]
         if not len(loud):
             return None
         groups = agreeing(inputs, spread, AGREEMENT * (high - low))
-        several = [group for group in groups if len(group) > 1 and len(set(labels[group].tolist())) == 1]
+        several = [group for group in groups if len(group) > 1 and len(set(told.labels[group].tolist())) == 1]
         several = sorted(several, key=len, reverse=True)[: self.examples - len(found.inputs)]
-        groups = several or [[int(errors.argmin())]]
+        groups = several or [[int(told.errors.argmin())]]
         rows = [least_squares(found.weight[loud[group]], found.bias[loud[group]]).inputs for group in groups]
         return Shown(
             inputs=torch.cat(rows).clamp(low, high),
-            labels=torch.stack([labels[group[0]] for group in groups]),
+            labels=torch.stack([told.labels[group[0]] for group in groups]),
             neurons=torch.tensor([len(group) for group in groups]),
             blur=torch.stack([self.noise / found.bias[loud[group]].norm() for group in groups]),
+            factors=torch.stack([told.factors[group[0]] for group in groups]),
         )
 
     def _known(self, inputs: Float64[Tensor, "shown pixels"], found: Exclusive) -> Bool[Tensor, " shown"]:
@@ -173,16 +185,49 @@ class Search:
         return known
 
     def _explained(
-        self,
-        inputs: Float64[Tensor, "shown pixels"],
-        bias: Float64[Tensor, " shown"],
-        neurons: Int64[Tensor, " shown"],
-    ) -> tuple[Int64[Tensor, " shown"], Float64[Tensor, " shown"]]:
-        """The label under which each explains its own neuron's bias gradient best, and by how many tolerances not."""
-        own = torch.stack(
-            [one[:, neuron] for one, neuron in zip(self.slopes.of(inputs.clamp(*self.bounds)), neurons, strict=True)]
+        self, slopes: Float64[Tensor, "shown classes neurons"], found: Exclusive, neurons: Int64[Tensor, " shown"]
+    ) -> "Told":
+        """The label, and of the factors that are known the one, under which each explains its own neuron best."""
+        bias, known = found.bias[neurons], torch.unique(torch.cat([found.factors.new_ones(1), found.factors]))
+        own = slopes[torch.arange(len(neurons)), :, neurons]
+        off = (own[:, :, None] * known - bias[:, None, None]).abs().flatten(1)
+        errors, places = (off / self._tolerance(bias)[:, None]).min(1)
+        return Told(slopes=slopes, labels=places // len(known), factors=known[places % len(known)], errors=errors)
+
+    def _scaled(
+        self, told: "Told", found: Exclusive, neurons: Int64[Tensor, " shown"], groups: list[list[int]]
+    ) -> "Told":
+        """The same, with a factor of their own where several neurons show one example and no known one explains it."""
+        labels, factors, errors = told.labels.clone(), told.factors.clone(), told.errors.clone()
+        for group in groups:
+            if len(group) == 1 or bool((errors[group] < 1).all()):
+                continue
+            bias, own = found.bias[neurons[group]], told.slopes[group[0]][:, neurons[group]]
+            fitted = (own @ bias) / own.square().sum(1).clamp_min(1e-300)
+            off = ((own * fitted[:, None] - bias).abs() / self._tolerance(bias)).amax(1)
+            off = torch.where((fitted > 0) & (fitted < 1 + SHARP), off, torch.inf)
+            label = int(off.argmin())
+            labels[group], factors[group], errors[group] = label, fitted[label], off[label]
+        return replace(told, labels=labels, factors=factors, errors=errors)
+
+    def _tolerance(self, bias: Float64[Tensor, " shown"]) -> Float64[Tensor, " shown"]:
+        return SHARP * bias.abs() + FAR * self.bias_noise + ROUNDED * self.loudest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """How the examples that neurons show would explain them."""
+
+    slopes: Float64[Tensor, "shown classes neurons"]
+    labels: Int64[Tensor, " shown"]
+    factors: Float64[Tensor, " shown"]
+    errors: Float64[Tensor, " shown"]
+    """How far each is off, in tolerances."""
+
+    def __getitem__(self, chosen: Tensor) -> "Told":
+        return Told(
+            slopes=self.slopes[chosen],
+            labels=self.labels[chosen],
+            factors=self.factors[chosen],
+            errors=self.errors[chosen],
         )
-        off = (own - bias[:, None]).abs()
-        tolerance = SHARP * bias.abs() + FAR * self.bias_noise + ROUNDED * self.loudest
-        errors, labels = (off / tolerance[:, None]).min(1)
-        return labels, errors

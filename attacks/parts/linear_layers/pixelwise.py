@@ -1,12 +1,12 @@
-"""Pixelwise front: what stands between the image and a layer, where it only scales and shifts each pixel."""
+"""Pixelwise front: what stands between the image and a layer, where it only scales and shifts or moves each pixel."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor, nn
+from jaxtyping import Float64, Int64
+from torch import Generator, Tensor, nn
 
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
@@ -91,3 +91,22 @@ def _other(observation: Observation, layer: FirstLayer) -> NotApplicable:
         f"what '{layer.weight}' of '{observation.task.name}' sees is not the image, each pixel scaled and shifted at "
         "most, so its input is not the image: try gradient matching"
     )
+
+
+def copied_pixels(front: Front, rng: Generator) -> Int64[Tensor, " pixels"]:
+    """For each pixel the feature that is its copy, whichever values pixels have; raises `NotApplicable` without one.
+
+    Told by two random images: no two pixels have the same two values there.
+    """
+    task = front.task
+    images = task.space.uniform(2, rng, front.dtype)
+    pixels, features = images.flatten(1), front(images).flatten(1)
+    order = features[0].argsort()
+    places = torch.searchsorted(features[0][order].contiguous(), pixels[0].contiguous()).clamp(max=len(order) - 1)
+    copies: Int64[Tensor, " pixels"] = order[places]
+    if not torch.equal(features[:, copies], pixels):
+        raise NotApplicable(
+            f"the linear layer '{front.layer.weight}' of '{task.name}' does not see the values of an example as they "
+            "are, so what it collects is another thing"
+        )
+    return copies

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fedleak.contracts.attack import attacks
+from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
@@ -125,6 +126,55 @@ def test_rows_that_saturate_outlast_several_local_steps(planted_sum: Callable[..
     assert (errors(guess, truth) < 1e-6).sum() >= (errors(read(once), truth) < 1e-6).sum() - 1
     assert guess.certified.sum() >= 10
     assert (errors(guess, truth)[guess.certified] < 1e-8).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "chain"),
+    [
+        ("sparse", ({"use": "clipping", "max_norm": 0.1}, {"use": "gaussian-noise", "std": 2e-4})),
+        ("linear", ({"use": "clipping", "max_norm": 0.1}, {"use": "gaussian-noise", "std": 1e-5})),
+        ("sparse", ({"use": "dp-sgd", "noise_multiplier": 5e-3},)),
+        ("sparse", ({"use": "top-k", "fraction": 0.02},)),
+    ],
+)
+def test_who_knows_the_defense_reads_more_and_proves_nothing(
+    form: str, chain: Any, planted_sum: Callable[..., Any]
+) -> None:
+    observation, truth = planted_sum("smooth_task", form=form, bins=64, batch_size=2, defense=Chain.build(chain))
+    knowing = read(observation)
+    plain = attacks.build("plain", {"attack": {"use": "imprint-readout"}}).run(observation, generator(0))
+    prior = (observation.auxiliary.inputs.mean(0) - truth.inputs).square().mean()
+    assert mean_error(knowing, truth) < min(mean_error(plain, truth), prior) / 1.5
+    assert not knowing.certifiable
+    assert not knowing.certified.any()
+    assert knowing.certificate is None
+
+
+def mean_error(guess: Reconstruction, truth: Batch) -> float:
+    """Of all examples; infinite where nothing was guessed."""
+    if guess.inputs is None:
+        return float("inf")
+    (psnr,) = score(guess, truth, (PSNR(),), NOT_GUESSED)
+    return sum(10 ** (-value / 10) for value in psnr.per_sample) / len(truth)
+
+
+def test_what_is_only_scaled_comes_back_exactly(planted_sum: Callable[..., Any]) -> None:
+    chain = Chain.build(({"use": "clipping", "max_norm": 1e-2},))
+    observation, truth = planted_sum("smooth_task", bins=256, batch_size=4, defense=chain)
+    guess = read(observation)
+    assert (errors(guess, truth) < 1e-6).sum() >= alone(observation, truth) - 1
+    assert not guess.certifiable
+
+
+def test_under_noise_that_hides_everything_the_usual_image_is_guessed(planted_sum: Callable[..., Any]) -> None:
+    observation, truth = planted_sum(
+        "smooth_task", bins=64, batch_size=2, defense=Chain.build(({"use": "dp-sgd", "noise_multiplier": 100.0},))
+    )
+    guess = read(observation)
+    (psnr,) = score(guess, truth, (PSNR(),), NOT_GUESSED)
+    assert guess.note.startswith("0 of 8 examples read")
+    assert len(psnr.per_sample) == 8
+    assert all(value < 20 for value in psnr.per_sample)
 
 
 def test_which_client_an_image_is_from_changes_nothing(planted_sum: Callable[..., Any]) -> None:

@@ -85,6 +85,25 @@ def test_all_examples_of_a_sum_come_back_with_their_labels_and_that_is_certified
     assert guess.mismatch < 1e-2
 
 
+@pytest.mark.parametrize(
+    ("chain", "share"),
+    [
+        ({"use": "clipping", "max_norm": 0.05}, 1.0),
+        ({"use": "dp-sgd", "max_norm": 0.3, "noise_multiplier": 0.0}, 1.0),
+        ({"use": "gaussian-noise", "std": 5e-6}, 0.5),
+    ],
+)
+def test_who_knows_the_defense_reads_through_it_and_proves_nothing(chain: dict[str, Any], share: float) -> None:
+    observation, truth = trapped(defense=Chain.build((chain,)))
+    knowing = read(observation)
+    plain = attacks.build("plain", {"attack": {"use": "trap-readout"}}).run(observation, generator(0))
+    assert recovered(knowing, truth, 0.02) >= share
+    assert not knowing.certifiable
+    assert knowing.certified is None or not knowing.certified.any()
+    if chain["use"] == "gaussian-noise":
+        assert plain.inputs is None or recovered(plain, truth, 0.02) < share / 2
+
+
 def test_what_convolutions_copy_comes_back_in_its_order() -> None:
     front = [nn.Conv2d(1, 6, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()]
     observation, truth = trapped(layers=[*front, nn.Linear(54, 300), nn.ReLU(), nn.Linear(300, 4)])

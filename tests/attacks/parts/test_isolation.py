@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fedleak.attacks.parts.hidden_entries import is_hidden
 from fedleak.attacks.parts.isolation import alone, examples_of_one, with_gradient
+from fedleak.attacks.parts.known_defenses import is_hidden
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.defense import defenses
 from fedleak.contracts.manipulation import Isolation
@@ -48,6 +48,10 @@ def test_of_a_batch_the_bias_is_hidden_and_the_rest_exact(linear_task, observe, 
     assert found.examples() == 3
     for name, value in found.update.tensors.items():
         assert torch.allclose(value, own.update.tensors[name]) == (name != BIAS)
+
+
+def test_the_noise_of_all_clients_is_in_the_victim_s_part(linear_task, observe, batch_of):
+    assert alone(*summed(observe(linear_task, batch_of(linear_task, 1)))).amplified == pytest.approx(2)  # sqrt(4)
 
 
 def test_under_a_defense_of_its_own_nothing_is_computed(linear_task, observe, batch_of):

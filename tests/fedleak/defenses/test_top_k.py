@@ -19,6 +19,12 @@ def test_the_mask_says_which_entries_are_exact() -> None:
         assert torch.equal(sent.tensors[name], UPDATE.tensors[name] * mask)
 
 
+def test_where_there_was_room_for_more_zeros_are_exact_too() -> None:
+    given = UPDATE.with_vector(torch.where(torch.arange(50) < 5, VALUES, 0.0))
+    masks = TopK(fraction=0.2).observed_mask(TopK(fraction=0.2).protect(given, generator(0)))
+    assert all(mask.all() for mask in masks.values())
+
+
 def test_what_is_expected_is_what_is_sent_and_can_be_differentiated() -> None:
     defense = TopK(fraction=0.2)
     given = UPDATE.with_vector(UPDATE.vector().requires_grad_())

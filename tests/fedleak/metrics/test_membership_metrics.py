@@ -1,6 +1,7 @@
 """Both measures of membership are means over members, and agree with scikit-learn's curve."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -149,3 +150,9 @@ def test_other_candidates_than_those_asked_about_are_no_score() -> None:
     found = scores(asked(), torch.zeros(7))["membership-auc"]
     assert math.isnan(found.value)
     assert found.reason == "the attack scores 7 candidates of 126"
+
+
+def test_where_nobody_asked_about_was_trained_on_that_is_the_reason() -> None:
+    question = replace(asked(), members=batch(2, 0)[torch.zeros(0, dtype=torch.long)])
+    found = scores(question, torch.zeros(len(question.challenge().candidates)))
+    assert {one.reason for one in found.values()} == {"nobody trained on any of the records that are asked about"}

@@ -1,5 +1,7 @@
 """Examples that neurons fire for alone, one after the other taken out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -86,3 +88,18 @@ def test_a_neuron_that_an_example_nearly_wakes_is_not_settled(trial) -> None:
     nearly = torch.tensor([[0.9, 0.5001, 0.2, 0.0, 0.0, 0.0]]).double()
     assert slopes.settled(nearly).tolist() == [True, False, True]
     assert slopes.settled(torch.rand(0, 6, generator=generator(0)).double()).all()
+
+
+def test_two_neurons_tell_by_how_much_a_client_scaled_an_example_and_that_of_its_others(trial) -> None:
+    rows = [[1.0, 0, 0, 0, 0, 0], [0, 0, 0, 1.0, 0, 0], [0, 1.0, 0, 0, 0, 0]]
+    alone, twice = [0.9, 0.1, 0.2, 0.9, 0.0, 0.1], [0.1, 0.9, 0.3, 0.2, 0.2, 0.3]
+    slopes, batch, weight, bias = trial(rows, [alone, twice], [0, 1])
+    scaled = (0.3 * weight, 0.3 * bias)
+    plain = search(slopes, 2, 0.3 * bias)
+    assert not len(plain.run(*scaled).inputs)
+    found = replace(plain, scaled=True).run(*scaled)
+    assert found.labels.tolist() == [0, 1]
+    assert found.factors.tolist() == pytest.approx([0.3, 0.3], rel=1e-4)
+    assert torch.allclose(found.inputs.float(), batch.inputs.flatten(1), atol=1e-5)
+    longer = replace(plain, scaled=True, loudest=float(3 * bias.abs().max())).run(3 * weight, 3 * bias)
+    assert not len(longer.inputs)  # nobody makes an update longer by clipping it

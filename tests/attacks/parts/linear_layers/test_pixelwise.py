@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedleak.attacks.parts.linear_layers.copied_pixels import copied_pixels
 from fedleak.attacks.parts.linear_layers.first_layer import Front, find_inner_layer
+from fedleak.attacks.parts.linear_layers.pixelwise import copied_pixels
 from fedleak.contracts.observation import Observation
 from fedleak.errors import NotApplicable
 from fedleak.learning.batch import Batch
