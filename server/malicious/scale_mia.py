@@ -39,8 +39,9 @@ FRONT = "front."
 @manipulations.register("scale-mia")
 @dataclass(frozen=True, kw_only=True)
 class ScaleMIA(Manipulation):
-    """Trains the layers in front of the first linear one as an encoder of public images, and makes the rows of that
-    layer those of an imprint, so that a sum gives back the latent vector of each image that is alone in a bin.
+    """Imprint in latent space (Scale-MIA): the layers in front of the first linear one are trained as an encoder of
+    public images, and the rows of that layer made those of an imprint, so that a sum gives back the latent vector of
+    each image that is alone in a bin.
 
     Nothing is added to the network. Of two neighboring rows that differ by one image, `(dW_k - dW_{k+1}) / (db_k -
     db_{k+1})` is what the encoder says of it, and whoever was sent the encoder can train a decoder on public images.
