@@ -16,8 +16,8 @@ import numpy as np
 from fedleak.accounting.guarantee import Unproven
 from fedleak.analysis.advice import Candidate, Limits, advise
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.defenses import DefenseResult, Figure
-from fedleak.analysis.operating_point import OperatingPoint
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.operating_point import Figure, OperatingPoint
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.score import Score
 from fedleak.defenses.top_k import TopK

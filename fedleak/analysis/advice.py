@@ -127,14 +127,24 @@ def advise(candidates: Sequence[Candidate], limits: Limits) -> Advice:
 
 def why_not(candidate: Candidate, limits: Limits) -> str:
     """Why a defense does not keep the limits in what was seen; empty where it does."""
-    result, exposure = candidate.result, candidate.exposure
+    result = candidate.result
     if result.strongest is None:
         return "no attack on it has a figure"
     if not result.tested:
         return "untested: every attack on it took no notice of the defense"
-    if exposure.share > limits.max_share:
+    return leak(candidate, limits) or too_inaccurate(result, limits)
+
+
+def leak(candidate: Candidate, limits: Limits) -> str:
+    """What was seen to leak of a defense that was attacked; empty where it keeps the limits on that."""
+    if candidate.exposure.share > limits.max_share:
         return f"{past_in_words(candidate, limits)}, the most is {limits.max_share:.2g} of them"
-    return _read(candidate, limits) or _too_inaccurate(result, limits)
+    return _read(candidate, limits)
+
+
+def possible_leak(candidate: Candidate, limits: Limits) -> str:
+    """What may leak for all that was seen, though it was not; empty where hardly anything may."""
+    return _may_be_past(candidate, limits) or _may_be_read(candidate, limits)
 
 
 def past_in_words(candidate: Candidate, limits: Limits) -> str:
@@ -165,7 +175,8 @@ def _may_be_read(candidate: Candidate, limits: Limits) -> str:
     return f"{'; '.join(found.values())}; more seeds may show less, {allow} accepts that" if found else ""
 
 
-def _too_inaccurate(result: DefenseResult, limits: Limits) -> str:
+def too_inaccurate(result: DefenseResult, limits: Limits) -> str:
+    """Why its accuracy is not what is wanted; empty where it is, as measured."""
     if limits.min_accuracy > 0 and math.isnan(result.accuracy.mean):
         return "its accuracy was not measured; set utility.rounds, or federation.fraction_evaluate above 0"
     if limits.min_accuracy > 0 and not result.operating_point.one:
@@ -177,20 +188,32 @@ def _too_inaccurate(result: DefenseResult, limits: Limits) -> str:
 
 def _doubt(candidate: Candidate, limits: Limits) -> str:
     """Why what was seen leaves it open; empty where it does not."""
-    exposure, accuracy = candidate.exposure, candidate.result.accuracy.interval
-    if exposure.at_most > limits.max_share:
-        seen = f"{past_in_words(candidate, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
-        left = sum(exposure.open)
-        clean = "seeds, no further of which leaks," if exposure.count or left else "clean seeds"
-        needed = f"{exposure.needed(limits.max_share)} {clean} would show at most {limits.max_share:.2g}"
-        return f"{seen}{_left_open(exposure)}: the share may be {exposure.at_most:.2g} (97.5%); {needed}"
-    if limits.min_accuracy > 0 and candidate.result.broken:
-        return f"{counted(candidate.result.broken, 'federation')} did not get to the end, so the accuracy is unknown"
+    past, accuracy = _may_be_past(candidate, limits), possibly_inaccurate(candidate.result, limits)
+    return past or accuracy or _may_be_read(candidate, limits)
+
+
+def _may_be_past(candidate: Candidate, limits: Limits) -> str:
+    """Why more samples may be past the limit than were."""
+    exposure = candidate.exposure
+    if exposure.at_most <= limits.max_share:
+        return ""
+    seen = f"{past_in_words(candidate, limits)} in {counted(exposure.distinct_seeds, 'seed')}"
+    left = sum(exposure.open)
+    clean = "seeds, no further of which leaks," if exposure.count or left else "clean seeds"
+    needed = f"{exposure.needed(limits.max_share)} {clean} would show at most {limits.max_share:.2g}"
+    return f"{seen}{_left_open(exposure)}: the share may be {exposure.at_most:.2g} (97.5%); {needed}"
+
+
+def possibly_inaccurate(result: DefenseResult, limits: Limits) -> str:
+    """Why its accuracy may not be what is wanted; empty where it surely is."""
+    accuracy = result.accuracy.interval
+    if limits.min_accuracy > 0 and result.broken:
+        return f"{counted(result.broken, 'federation')} did not get to the end, so the accuracy is unknown"
     if limits.min_accuracy > 0 and math.isnan(accuracy.low):
         return f"its accuracy has no interval ({accuracy.method}); run more seeds"
     if accuracy.low < limits.min_accuracy:
         return f"accuracy may be {accuracy.low:.1%} (95%), and {limits.min_accuracy:.1%} is wanted"
-    return _may_be_read(candidate, limits)
+    return ""
 
 
 def _left_open(exposure: Exposure) -> str:

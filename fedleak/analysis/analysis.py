@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from fedleak.analysis.asked_shares import told_apart
 from fedleak.analysis.bounds import Bound, bounds_of
-from fedleak.analysis.conditions import Condition, Tried, defended_in, is_diagnostic
+from fedleak.analysis.conditions import Condition, Tried, defended_in, is_diagnostic, told_apart
 from fedleak.analysis.defenses import DefenseResult, defense_results
 from fedleak.analysis.evidence import (
     Diagnosed,

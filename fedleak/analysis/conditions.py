@@ -1,15 +1,17 @@
-"""Experimental conditions: a task with a setting, and what each defense is there."""
+"""Experimental conditions: a task with a setting, what each defense is there, and which shares were told apart."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.campaign import Campaign, Point
-from fedleak.formatting import setting_in_words
+from fedleak.experiment.experiment import Experiment
+from fedleak.formatting import listed, setting_in_words
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import Setting, setting_key
 from fedleak.settings.base import Scalar
+from fedleak.settings.server import ROW as SERVER
 from fedleak.statistics.group import Group
 from fedleak.statistics.summary import Summary
 
@@ -30,6 +32,11 @@ class Condition:
     def words(self) -> str:
         """`photos-convnet, batch_size=4`."""
         return ", ".join(part for part in (self.task, setting_in_words(dict(self.setting))) if part)
+
+    @property
+    def place(self) -> "Condition":
+        """The same whatever the server."""
+        return Condition(task=self.task, setting=tuple((key, value) for key, value in self.setting if key != SERVER))
 
 
 Tried = tuple[Condition, str]
@@ -83,4 +90,23 @@ def is_diagnostic(campaign: Campaign) -> bool:
         and point.experiment.model.checkpoint is None
         and not point.experiment.model.trained_rounds
         for point in campaign.points
+    )
+
+
+def told_apart(experiments: Iterable[Experiment]) -> str:
+    """`0.3 from 0.6 of “sex=Female”`, one after the other where there are several; empty where none was asked about."""
+    asked = (experiment.adversary for experiment in experiments)
+    words = dict.fromkeys(
+        f"{listed((f'{share:g}' for share in one.shares), 'from')} of “{one.property}”" for one in asked if one.property
+    )
+    return listed(words)
+
+
+def shares_sentence(words: str) -> str:
+    """What a figure about shares is about, given such words; nothing where there are none."""
+    if not words:
+        return ""
+    return (
+        f"Shares of all that was trained on are told apart: {words}. The likeliest is right where it is the nearest to "
+        "the true share; nothing is said of shares in between."
     )

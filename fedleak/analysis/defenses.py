@@ -1,10 +1,9 @@
 """Results of each defense: what leaked to whom, at what cost in accuracy, and what the chain proves."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 
 from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.analysis.bounds import Bound, Check
@@ -19,7 +18,8 @@ from fedleak.analysis.conditions import (
 )
 from fedleak.analysis.control import gains_of
 from fedleak.analysis.guarantees import guarantees_of, whole_guarantees_of
-from fedleak.analysis.operating_point import OperatingPoint, finished, plateaus
+from fedleak.analysis.operating_point import Figure, OperatingPoint, accuracy_of, cost_of, finished, trivial_of
+from fedleak.analysis.refusals import refused_in
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
@@ -29,24 +29,8 @@ from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant
-from fedleak.statistics.intervals import ANYTHING, Interval, Units, of_mean
 from fedleak.statistics.paired_tests import Comparison
 from fedleak.statistics.summary import Summary
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figure:
-    """A mean over seeds with its interval; NaN where nothing was measured."""
-
-    mean: float
-    interval: Interval
-
-    @classmethod
-    def of(cls, values: Mapping[int, float], bounds: tuple[float, float] = ANYTHING) -> "Figure":
-        """Of one value for each seed, within bounds."""
-        known = {seed: value for seed, value in values.items() if math.isfinite(value)}
-        mean = math.fsum(known.values()) / len(known) if known else math.nan
-        return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known)), bounds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +59,8 @@ class DefenseResult:
     """Federations that did not get there."""
     trivial: Figure
     """What always naming the class that is commonest among the clients' examples would have there."""
+    refused: bool = False
+    """Whether clients refused all that a server that cheats sent, so that nothing was left to attack."""
     operating_point: OperatingPoint
     """Whether leak and accuracy are of one setting, and when each was measured."""
     sent: Figure
@@ -104,8 +90,8 @@ class DefenseResult:
 
     @property
     def tested(self) -> bool:
-        """Whether an attacker who knows the defense has a figure, and more than one who was starved."""
-        return not self.defended or any(one.messages for one in self.informed)
+        """Whether an attacker who knows the defense has a figure, and more than one who was starved; or none needs."""
+        return not self.defended or self.refused or any(one.messages for one in self.informed)
 
 
 def defense_results(
@@ -119,7 +105,7 @@ def defense_results(
     """The defenses of a run in the order of the results, by one metric; the conditions one after the other."""
     of_metric = [one for one in summaries if one.group.metric == metric]
     tuned = {one.group.variant for one in of_metric if one.tuned}
-    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds, tuned)
+    shared = _Shared.of(campaign, [row for row in rows if row.metric == metric], bounds, tuned, federations)
     return [
         _result(tried, [one for one in of_metric if _tried(one) == tried], shared, federations)
         for condition in conditions_of(of_metric)
@@ -133,25 +119,6 @@ def by_condition(results: Sequence[DefenseResult]) -> dict[Condition, list[Defen
     for one in results:
         found.setdefault(one.condition, []).append(one)
     return found
-
-
-def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
-    """Accuracy of each seed where it no longer rose, or after its last evaluation; the interval ends at 0 and 1."""
-    return Figure.of({seed: fmean(row.accuracy for row in own) for seed, own in plateaus(rows).items()}, (0.0, 1.0))
-
-
-def trivial_of(rows: Iterable[FederationRow]) -> Figure:
-    """The same of a classifier that always names the commonest class."""
-    return Figure.of({seed: own[-1].trivial for seed, own in plateaus(rows).items()})
-
-
-def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
-    """The mean over a seed's recorded rounds."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        if row.recorded and math.isfinite(cost(row)):
-            found.setdefault(row.seed, []).append(cost(row))
-    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +137,18 @@ class _Shared:
     checks: Mapping[Group, Check]
     gains: Mapping[Group, Comparison]
     """What knowing the defense was worth, for each attack that has a control."""
+    refused: Set[Tried]
+    """Where clients refused all that the server sent."""
 
     @classmethod
-    def of(cls, campaign: Campaign, rows: Sequence[Row], bounds: Iterable[Bound], tuned: Set[Variant]) -> "_Shared":
+    def of(
+        cls,
+        campaign: Campaign,
+        rows: Sequence[Row],
+        bounds: Iterable[Bound],
+        tuned: Set[Variant],
+        federations: Sequence[FederationRow],
+    ) -> "_Shared":
         return cls(
             attacks=_attacks(campaign),
             chains=chains_in(campaign),
@@ -182,6 +158,7 @@ class _Shared:
             whole=whole_guarantees_of(campaign),
             checks={bound.group: bound.check for bound in bounds},
             gains=gains_of(campaign, rows, tuned),
+            refused=refused_in(rows, federations),
         )
 
 
@@ -224,6 +201,7 @@ def _result(
         accuracy=accuracy_of(rounds),
         broken=len(shared.evaluated.get(tried[0], frozenset()) - finished(rounds, shared.experiments[tried[0]].rounds)),
         trivial=trivial_of(rounds),
+        refused=tried in shared.refused,
         operating_point=OperatingPoint.of(shared.experiments[tried[0]], chain, rounds),
         sent=cost_of(rounds, lambda row: row.bytes_sent),
         encoded=cost_of(rounds, lambda row: row.bytes_encoded),

@@ -1,14 +1,31 @@
-"""Operating point: whether what leaked and how accurate the model is were measured in one setting, and when."""
+"""Operating point: how accurate a model is and what it cost, and whether what leaked was measured in that setting."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from fedleak.contracts.chain import Chain
 from fedleak.experiment.experiment import Experiment
 from fedleak.formatting import counted
 from fedleak.results.federation_row import FederationRow
 from fedleak.settings.federation import FederationSettings
+from fedleak.statistics.intervals import ANYTHING, Interval, Units, of_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A mean over seeds with its interval; NaN where nothing was measured."""
+
+    mean: float
+    interval: Interval
+
+    @classmethod
+    def of(cls, values: Mapping[int, float], bounds: tuple[float, float] = ANYTHING) -> "Figure":
+        """Of one value for each seed, within bounds."""
+        known = {seed: value for seed, value in values.items() if math.isfinite(value)}
+        mean = math.fsum(known.values()) / len(known) if known else math.nan
+        return cls(mean=mean, interval=of_mean(Units.of(list(known.values()), list(known)), bounds))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +85,25 @@ def plateaus(rows: Iterable[FederationRow]) -> dict[int, list[FederationRow]]:
         if not math.isnan(row.accuracy):
             evaluated.setdefault(row.seed, []).append(row)
     return {seed: own[-max(own[-1].settled, 1) :] for seed, own in evaluated.items()}
+
+
+def accuracy_of(rows: Iterable[FederationRow]) -> Figure:
+    """Accuracy of each seed where it no longer rose, or after its last evaluation; the interval ends at 0 and 1."""
+    return Figure.of({seed: fmean(row.accuracy for row in own) for seed, own in plateaus(rows).items()}, (0.0, 1.0))
+
+
+def trivial_of(rows: Iterable[FederationRow]) -> Figure:
+    """The same of a classifier that always names the commonest class."""
+    return Figure.of({seed: own[-1].trivial for seed, own in plateaus(rows).items()})
+
+
+def cost_of(rows: Iterable[FederationRow], cost: Callable[[FederationRow], float]) -> Figure:
+    """The mean over a seed's recorded rounds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if row.recorded and math.isfinite(cost(row)):
+            found.setdefault(row.seed, []).append(cost(row))
+    return Figure.of({seed: math.fsum(values) / len(values) for seed, values in found.items()})
 
 
 def finished(rows: Iterable[FederationRow], last: int) -> set[int]:

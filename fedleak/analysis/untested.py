@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from fedleak.analysis.evidence import Diagnosed
 from fedleak.analysis.judgement import BASELINES
 from fedleak.contracts.attack import attacks
 from fedleak.contracts.defense import defenses
+from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin
 from fedleak.contracts.reconstruction import Kind
@@ -20,9 +21,11 @@ from fedleak.experiment.access import looks_at
 from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment, judges
+from fedleak.experiment.servers import deeds_of, readers_of
 from fedleak.formatting import counted, listed, opening, setting_in_words
 from fedleak.goals.goals import GOALS
 from fedleak.results.row import Row
+from fedleak.settings.server import ServerSettings
 from fedleak.statistics.summary import Summary
 
 REASONS = 12
@@ -76,6 +79,12 @@ def idle_metrics(campaign: Campaign) -> dict[str, str]:
         for name, kind in about.items()
         if name not in used
     }
+
+
+def cheating_servers(campaign: Campaign) -> list[ServerSettings]:
+    """The servers of a campaign that do more than average, each once."""
+    servers = {repr(one): one for one in (point.experiment.server for point in campaign.points)}
+    return [one for one in servers.values() if not one.honest]
 
 
 def used_plugins(campaign: Campaign) -> list[Plugin]:
@@ -148,8 +157,10 @@ def _gaps(
         )
     for failed, count in Counter(failures).most_common(REASONS):
         yield "Attacks without a figure", f"{counted(count, 'message')}, {failed}."
+    used = {plugin.name for plugin in used_plugins(campaign)}
     yield from _idle(campaign)
-    yield from _not_run({plugin.name for plugin in used_plugins(campaign)})
+    yield from _of_servers(campaign, used)
+    yield from _not_run(used)
     yield from _narrow(campaign, summaries)
 
 
@@ -167,6 +178,18 @@ def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
         yield "Defenses that fedleak has and this run did not use", f"{listed(rest)}."
 
 
+def _of_servers(campaign: Campaign, used: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Gaps of a run with servers that cheat, as a title and words; `used` are the names of its attacks, and others."""
+    done = frozenset[str]().union(*map(deeds_of, cheating_servers(campaign)))
+    rest = [cls.name for cls in manipulations if cls.name not in done]
+    if done and rest:
+        yield "Manipulations that fedleak has and no server of this run did", f"{listed(rest)}."
+    idle = {name: [one for one in readers_of(name) if one not in used] for name in sorted(done)}
+    unread = [f"{listed(readers)} of what {name} does" for name, readers in idle.items() if readers]
+    if unread:
+        yield "Readouts that fit and were not run", f"{listed(unread)}."
+
+
 def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[str, str]]:
     """Where the run looked at one case only."""
     experiments = [point.experiment for point in campaign.points if point.split == "test"]
@@ -182,7 +205,7 @@ def _narrow(campaign: Campaign, summaries: Sequence[Summary]) -> Iterator[tuple[
         yield "Other options of the attacks", "Variants were chosen on tuning seeds, kept apart; beyond those, none."
     else:
         yield "Tuned attacks", "No options were tuned; an attacker who takes the time may get more."
-    if of_updates:
+    if of_updates and not cheating_servers(campaign):
         yield "A malicious server", "This server only reads; one that sends changed weights may get more."
 
 

@@ -1,6 +1,7 @@
 """Plan of a campaign: a cell for every attack on every message, each with the address of all that it depends on."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ from fedleak.statistics.group import Variant, sender_of
 
 MessageKey = tuple[int, Who]
 """Of a message in its federation: round and sender."""
-ANY = -1
-"""A round that none is: of a message, whichever it is, that is not the first release."""
+ANY, EARLY = sys.maxsize, 0
+"""Rounds that none is: of any message but the first release, sent once a server that cheats has begun, or before."""
 
 
 def records_of(campaign: Campaign) -> tuple[Recorded, ...]:
@@ -131,7 +132,7 @@ class Choice:
         tables, who = labeled_attacks(point.experiment), message[1]
         first = message == first_release(point.experiment)
         server = point.experiment.server
-        fits = {label: _fits(table, who) and fits_server(table, server) for label, table in tables.items()}
+        fits = {label: _fits(table, who) and fits_server(table, server, message[0]) for label, table in tables.items()}
         every = [label for label, table in tables.items() if fits[label] and not (first and compares_versions(table))]
         variants = {label: name for label, name in variants_of(point.experiment).items() if label in every}
         if not campaign.only_chosen:
@@ -243,4 +244,7 @@ def expected_cells(
     usual = {who: len(choice.labels(campaign, point, row.name, (ANY, who))) for who in counts}
     first = choice.labels(campaign, point, row.name, first_release(point.experiment))
     fewer = usual[MODEL] - len(first) if MODEL in counts else 0
+    early = {who: usual[who] - len(choice.labels(campaign, point, row.name, (EARLY, who))) for who in counts}
+    unread = sum(counts[who] * many for who, many in early.items() if who != MODEL)
+    fewer += unread * (point.experiment.server.begins - 1) // point.experiment.federation.rounds
     return sum(many * usual[who] for who, many in counts.items()) - fewer

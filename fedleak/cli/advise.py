@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,9 +16,11 @@ from fedleak.analysis.defenses import by_condition
 from fedleak.analysis.exposure import Exposure
 from fedleak.analysis.judgement import judge
 from fedleak.analysis.other_readings import read_in_words
+from fedleak.analysis.server_advice import Trial, server_advice
 from fedleak.analysis.untested import Gap
-from fedleak.cli.compare import compared_in
-from fedleak.cli.options import FormOption, write_json
+from fedleak.cli.compare import metric_in
+from fedleak.cli.options import Form, FormOption, write_json
+from fedleak.cli.server_advice import print_server_advice, server_advice_facts
 from fedleak.formatting import counted, figure, listed
 from fedleak.runs.reading import read_run
 
@@ -126,6 +128,17 @@ def _tail(exposure: Exposure) -> str:
     return f"{percentile} {figure(exposure.tail)}, worst sample {figure(exposure.worst)}"
 
 
+def _advise_on_servers(analysis: Analysis, metric: str, limits: Limits, form: Form) -> NoReturn:
+    """The same by server; exit status 1 where in a setting nothing holds against all of them."""
+    trial = Trial.of(analysis, metric, limits)
+    advised = server_advice(trial)
+    if form == "json":
+        write_json(server_advice_facts(advised, trial))
+    else:
+        print_server_advice(advised, trial)
+    raise typer.Exit(0 if all(one.recommended for one in advised) else 1)
+
+
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a comparison.")],
     max_leak: Annotated[
@@ -145,6 +158,9 @@ def command(
             metavar="WHAT", help="What else may be read: labels, membership, properties; ssim or another metric."
         ),
     ] = None,
+    servers: Annotated[
+        bool, typer.Option("--servers", help="Hold each defense against each server of the run, and name what is left.")
+    ] = False,
     metric: Annotated[
         str | None, typer.Option(help="What leakage is measured by; by default what the report speaks in.")
     ] = None,
@@ -152,16 +168,18 @@ def command(
 ) -> None:
     """Name the defenses that meet the limits, the evidence, and what was not tried. Exit status 1 where none does."""
     analysis = Analysis.of(read_run(run))
-    results = compared_in(analysis, metric)
+    by = metric_in(analysis, metric)
     limits = Limits(
-        max_leak=parse_leak(max_leak, next((one.group.metric for result in results for one in result.attackers), "")),
+        max_leak=parse_leak(max_leak, by),
         max_share=max_share,
         min_accuracy=min_accuracy,
         allowed=frozenset(allow or ()),
     )
+    if servers:
+        _advise_on_servers(analysis, by, limits, form)
     advised = {
         condition: advise([Candidate.of(one, analysis.groups, analysis.summaries, limits) for one in own], limits)
-        for condition, own in by_condition(results).items()
+        for condition, own in by_condition(analysis.defenses(by)).items()
     }
     if form == "json":
         write_json(advice_facts(advised, limits, analysis.untested))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.untested import cheating_servers
 from fedleak.cli.comparison_table import COSTS_NOTE, NOTE, comparison_facts, comparison_tables, remarks_on
 from fedleak.cli.options import (
     DeviceName,
@@ -41,18 +42,25 @@ def print_comparison(results: Sequence[DefenseResult], outcome: Outcome) -> None
         for remark in remarks_on(results):
             console.print(remark, markup=False)
     show_rest(outcome, console)
-    root = outcome.folder.root
-    console.print(
-        f"advice       fedleak advise {root} --max-leak LEAK --min-accuracy SHARE", markup=False, soft_wrap=True
-    )
+    root, cheats = outcome.folder.root, bool(cheating_servers(outcome.analysis.campaign))
+    advice = f"fedleak advise {root} --max-leak LEAK --min-accuracy SHARE{' --servers' * cheats}"
+    console.print(f"advice       {advice}", markup=False, soft_wrap=True)
 
 
-def compared_in(analysis: Analysis, metric: str | None) -> tuple[DefenseResult, ...]:
-    """The defenses of a run by one of its metrics; by its first one on images, or its first, where none is named."""
+def metric_in(analysis: Analysis, metric: str | None) -> str:
+    """The metric that is named, else a run's first one on images, or its first; raises `ConfigError` without any."""
     known = analysis.metrics
     if metric is not None and metric not in known:
         raise ConfigError(f"--metric: this run has no figures of '{metric}'{did_you_mean(metric, known)}")
-    return analysis.defenses(metric or analysis.main_metric or known[0])
+    found = metric or analysis.main_metric
+    if found is None:
+        raise ConfigError("this run has no figures to advise on: nothing was attacked; give its experiment [[attacks]]")
+    return found
+
+
+def compared_in(analysis: Analysis, metric: str | None) -> tuple[DefenseResult, ...]:
+    """The defenses of a run by one of its metrics."""
+    return analysis.defenses(metric_in(analysis, metric))
 
 
 def command(

@@ -11,12 +11,13 @@ from rich.text import Text
 
 from fedleak.accounting.guarantee import DELTA, Proven
 from fedleak.accounting.mechanism import RELATION
-from fedleak.analysis.defenses import DefenseResult, Figure, by_condition
+from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.analysis.judgement import guessing
-from fedleak.analysis.operating_point import OperatingPoint
+from fedleak.analysis.operating_point import Figure, OperatingPoint
 from fedleak.cli.results_table import interval_facts
 from fedleak.experiment.comparison import PLAIN
 from fedleak.formatting import figure
+from fedleak.settings.server import HONEST, ROW
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
@@ -35,7 +36,8 @@ COSTS_NOTE = (
     "and below it of the recorded rounds alone; success: examples that the strongest attacker rebuilt, of the most "
     "that the proof allows"
 )
-UNTESTED = "untested"
+UNTESTED, REFUSED = "untested", "refused"
+REFUSALS = "refused: clients refused all that the server sent, so nothing was left to attack, and nobody trained"
 
 
 def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]:
@@ -46,14 +48,15 @@ def comparison_tables(found: Sequence[DefenseResult], width: int) -> list[Table]
 
 
 def remarks_on(found: Sequence[DefenseResult]) -> list[str]:
-    """For each condition: what a trivial classifier does, and where leak and accuracy come from."""
+    """For each condition: what a trivial classifier does, and where leak and accuracy come from; what refusals are."""
     remarks: dict[str, list[str]] = {}
     for one in found:
         if one.operating_point.rounds:
             trivial = f"always naming the commonest class would be {100 * one.trivial.mean:.1f}% accurate"
             where = replace(one.operating_point, rounds=(), rising=0).sentence
             remarks.setdefault(f"{one.condition.words}: {trivial}; {where}", []).append(one.defense)
-    return list(remarks) if len(remarks) < 2 else [f"{words} ({', '.join(own)})" for words, own in remarks.items()]
+    said = list(remarks) if len(remarks) < 2 else [f"{words} ({', '.join(own)})" for words, own in remarks.items()]
+    return [*([REFUSALS] if any(one.refused for one in found) else []), *said]
 
 
 def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
@@ -61,6 +64,7 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
     return [
         {
             "condition": result.condition.words,
+            "server": dict(result.condition.setting).get(ROW, HONEST),
             "defense": result.defense,
             "metric": result.strongest.group.metric if result.strongest else None,
             "unit": result.strongest.unit if result.strongest else None,
@@ -68,6 +72,7 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
             **_leak_facts("plain", result.plain),
             **_leak_facts("adaptive", result.adaptive),
             "tested": result.tested,
+            "refused": result.refused,
             "control": result.knowing.reference.attack if result.knowing else None,
             "gain": result.knowing.difference if result.knowing and result.defended else None,
             "p95": tail_of(result.strongest) if result.strongest else None,
@@ -113,7 +118,7 @@ def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
                 ("" if result.knowing is None else f"\n  over {_control(result.knowing.reference.attack)}", "dim"),
             ),
             _leak(result.plain),
-            _leak(result.adaptive) if result.tested else Text(UNTESTED, style="bold yellow"),
+            _adaptive(result),
             _gain(result),
             _tail(result.strongest),
             "-" if result.strongest is None else figure(guessing(result.strongest)),
@@ -138,6 +143,12 @@ def _costs(results: Sequence[DefenseResult], width: int) -> Table:
             "-" if result.bound is None else f"{result.bound.measured:.0%}\nof {result.bound.bound_at_most:.0%}",
         )
     return table
+
+
+def _adaptive(result: DefenseResult) -> Text:
+    if result.refused:
+        return Text(REFUSED, style="bold green")
+    return _leak(result.adaptive) if result.tested else Text(UNTESTED, style="bold yellow")
 
 
 def _leak(summary: Summary | None) -> Text:

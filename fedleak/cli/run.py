@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from fedleak.analysis.analysis import Analysis
-from fedleak.analysis.asked_shares import shares_sentence
+from fedleak.analysis.conditions import shares_sentence
 from fedleak.campaign.plan import counts_of
 from fedleak.campaign.workers import Engine
 from fedleak.cli.options import (

@@ -1,11 +1,13 @@
 """Servers: refuses manipulations that do not fit their federation, and attacks that read what no server planted."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
+from fedleak.contracts.attack import attacks
+from fedleak.contracts.catalogue import entries
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulated import built, require_fitting
-from fedleak.contracts.manipulation import ServerTerms, manipulations
+from fedleak.contracts.manipulation import ServerTerms, manipulations, planted
 from fedleak.errors import ConfigError
 from fedleak.experiment.tampering import reads_of
 from fedleak.formatting import listed
@@ -13,6 +15,9 @@ from fedleak.settings.base import Table
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.server import ROWS, ServerSettings
 from fedleak.tasks import hardened
+
+SOMETHING = {"use": "prior"}
+"""An attack to put into a wrapper."""
 
 
 def require_networks(settings: PlanSettings, chains: Mapping[str, Chain]) -> None:
@@ -62,10 +67,14 @@ def require_server(settings: PlanSettings, chain: Chain) -> None:
     require_fitting(does, terms, where)
 
 
-def fits_server(table: Table, server: ServerSettings) -> bool:
-    """Whether the attack of a table has something to read of a server: any has that reads no manipulation."""
+def fits_server(table: Table, server: ServerSettings, round: int) -> bool:
+    """Whether the attack of a table has something to read in a round: any has that reads no manipulation.
+
+    Before the server begins, weights are as an honest one sends them.
+    """
     wanted = reads_of(table) & manipulations_read()
-    return not wanted or bool(wanted & {str(one["use"]) for one in _inner(server.chain)})
+    does = {str(one["use"]) for one in _inner(server.chain)} if round >= server.begins else set()
+    return not wanted or bool(wanted & does)
 
 
 def require_readers(servers: Iterable[ServerSettings], tables: Sequence[Table]) -> None:
@@ -92,3 +101,22 @@ def _inner(tables: Iterable[Table]) -> Iterable[Table]:
 def manipulations_read() -> frozenset[str]:
     """The names of all manipulations."""
     return frozenset(cls.name for cls in manipulations)
+
+
+def deeds_of(server: ServerSettings) -> frozenset[str]:
+    """The names of what a server does, of what is within a wrapper too."""
+    return frozenset(one.name for one in planted(built(server.chain)))
+
+
+def readers_of(manipulation: str) -> tuple[str, ...]:
+    """The attacks that read what a manipulation leaves, by name; a lie leaves what any attack reads, so it has none."""
+    return tuple(name for name, reads in _readers().items() if manipulation in reads)
+
+
+@cache
+def _readers() -> dict[str, frozenset[str]]:
+    """What each attack reads that can be built without more being said than what is wrapped."""
+    known = frozenset(cls.name for cls in manipulations)
+    plain = [entry for entry in entries("attack") if entry.needed in ((), ("attack",))]
+    made = {one.name: attacks.build(one.name, dict.fromkeys(one.needed, SOMETHING)) for one in plain}
+    return {name: one.reads & known for name, one in made.items() if one.reads & known}

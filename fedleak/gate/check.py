@@ -9,6 +9,7 @@ from typing import TypeVar
 from fedleak.analysis.analysis import Analysis
 from fedleak.analysis.guarantees import whole_guarantees_of
 from fedleak.analysis.judgement import BASELINES
+from fedleak.analysis.refusals import nothing_left
 from fedleak.errors import BoundError
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
@@ -17,7 +18,6 @@ from fedleak.gate.judge import judge
 from fedleak.gate.measure import Crashes, Measured, failed_messages
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.policy import Policy
-from fedleak.gate.refusals import nothing_left
 from fedleak.gate.sentences import reasons_text
 from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict

@@ -1,7 +1,9 @@
-"""Aggregation: the samples of a group, or the seeds of a federation, as one figure with its interval."""
+"""Aggregation: the samples or messages of a group, or the seeds of a federation, as one figure with its interval."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -13,12 +15,12 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.rule import Aggregate, AggregateName
 from fedleak.results.federation_row import FederationRow
-from fedleak.results.row import Row
+from fedleak.results.row import BESIDE, Row
 from fedleak.results.schema import setting_key
 from fedleak.statistics.intervals import Interval, Units, counted, of_mean
 from fedleak.statistics.quantiles import percentile_interval
 from fedleak.statistics.samples import Samples, share_beyond
-from fedleak.statistics.summary import Summary
+from fedleak.statistics.summary import Summary, summary_of
 
 Aggregated = tuple[float, Interval | None]
 Evaluated = Callable[[FederationRow], bool]
@@ -28,6 +30,13 @@ UNITS: dict[Name, str] = {"accuracy": "share of the test split", "loss": ""}
 BOUNDS: dict[Name, tuple[float, float]] = {"accuracy": (0.0, 1.0), "loss": (0.0, math.inf)}
 UNDEFENDED = Unproven("there is no defense")
 UNEVALUATED = "no round was evaluated; set federation.fraction_evaluate or utility.rounds"
+
+DECIBELS = "psnr"
+"""The metric whose samples `share-at-40dB` counts: of each message the share that have so much or more."""
+SHARE_AT = re.compile(r"share-at-(\d+)dB", re.ASCII)
+SLIP = re.compile(r"(?:psnr-)?share-(?:at|above|over)-(\d+)-?db", re.IGNORECASE | re.ASCII)
+"""What else people call it."""
+OF_A_MESSAGE = "share of images"
 
 
 def aggregated(aggregate: Aggregate, summary: Summary, rows: Sequence[Row]) -> Aggregated:
@@ -130,3 +139,59 @@ def _problem(name: Name, broken: Sequence[FederationRow], seeds: int) -> str:
     failed = f", where {counted(first.failures, 'client')} sent nothing" if first.failures else ""
     where = f"{len(broken)} of {counted(seeds, 'seed')}, first: seed {first.seed}, round {first.round}{failed}"
     return f"the last round has no finite {name} in {where}"
+
+
+def level_of(figure: str) -> float | None:
+    """The decibels in the name of a share of each message; None for any other figure."""
+    found = SHARE_AT.fullmatch(figure)
+    return float(found[1]) if found else None
+
+
+def meant_by(figure: str) -> str | None:
+    """The name that a misspelling of such a figure stands for; None where it is none."""
+    found = SLIP.fullmatch(figure)
+    return f"share-at-{found[1]}dB" if found else None
+
+
+def message_shares(figure: str, summary: Summary, rows: Sequence[Row]) -> tuple[Summary, tuple[Row, ...]]:
+    """The summary and rows of a group as such a figure has them: a message is one sample, the share of its images.
+
+    So are its blind guesses. An image that nothing was guessed of is below the level; a message without a figure has
+    none here either.
+    """
+    level = level_of(figure)
+    assert level is not None
+    shares = tuple(replace(_shares_at(row, level), metric=figure) for row in rows)
+    return summary_of(replace(summary.group, metric=figure), shares), shares
+
+
+def _shares_at(row: Row, level: float) -> Row:
+    if not any(map(math.isfinite, row.per_sample)):
+        return replace(row, unit=OF_A_MESSAGE, threshold=math.nan)
+    own, prior, no_access, class_mean, single_color, nearest_public = (
+        _share_at(values, level) for values in (row.per_sample, *(getattr(row, name) for name in BESIDE))
+    )
+    return replace(
+        row,
+        unit=OF_A_MESSAGE,
+        threshold=math.nan,
+        value=own,
+        best=own,
+        worst=own,
+        per_sample=(own,),
+        baseline=prior,
+        prior_per_sample=(prior,),
+        no_access=no_access,
+        no_access_per_sample=(no_access,),
+        class_mean=class_mean,
+        class_mean_per_sample=(class_mean,),
+        single_color=single_color,
+        single_color_per_sample=(single_color,),
+        nearest_public=nearest_public,
+        nearest_public_per_sample=(nearest_public,),
+    )
+
+
+def _share_at(values: Sequence[float], level: float) -> float:
+    """NaN where there is none to look at."""
+    return sum(value >= level for value in values) / len(values) if values else math.nan

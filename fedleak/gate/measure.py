@@ -8,11 +8,19 @@ from functools import cached_property
 from pathlib import Path
 
 from fedleak.analysis.guarantees import Proofs
+from fedleak.analysis.refusals import nothing_left
 from fedleak.errors import RecordingError
-from fedleak.gate.figures import Evaluated, aggregated, always, measure_epsilons, measure_federations
+from fedleak.gate.figures import (
+    DECIBELS,
+    Evaluated,
+    aggregated,
+    always,
+    level_of,
+    measure_epsilons,
+    measure_federations,
+    message_shares,
+)
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
-from fedleak.gate.message_shares import METRIC, level_of, message_shares
-from fedleak.gate.refusals import nothing_left
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
@@ -121,7 +129,7 @@ def message_of(row: Row) -> Message:
 def _of_metric(metric: str, aggregate: Aggregate, measured: Measured) -> list[Measurement]:
     measurements, of_messages = [], level_of(metric) is not None
     for found in measured.summaries:
-        if found.group.metric == (METRIC if of_messages else metric):
+        if found.group.metric == (DECIBELS if of_messages else metric):
             rows = tuple(measured.groups[found.group])
             summary, samples = message_shares(metric, found, rows) if of_messages else (found, rows)
             value, interval = aggregated(aggregate, summary, samples)

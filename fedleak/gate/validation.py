@@ -9,8 +9,8 @@ from fedleak.contracts.metric import metrics
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labels_of
+from fedleak.gate.figures import DECIBELS, level_of, meant_by
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
-from fedleak.gate.message_shares import METRIC, level_of, meant_by
 from fedleak.gate.policy import Policy, Rule
 from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
 from fedleak.settings.base import Scalar
@@ -133,7 +133,7 @@ def _check_direction(rule: Rule, where: str) -> None:
     """
     figure, operator = rule.assertion.figure, rule.assertion.operator
     by_name = {cls.name: cls for cls in metrics}
-    metric = figure.name if level_of(figure.name) is None else METRIC
+    metric = figure.name if level_of(figure.name) is None else DECIBELS
     if figure.aggregate is None or metric not in by_name:
         return
     higher = by_name[metric].higher_is_better

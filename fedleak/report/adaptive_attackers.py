@@ -18,7 +18,7 @@ from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
-UNTESTED = "untested"
+UNTESTED, REFUSED = "untested", "nothing: clients refused all that the server sent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def _known(result: DefenseResult, rows: Sequence[Row], files: Files) -> Known:
         condition=result.condition.words,
         defense=result.defense,
         plain=_leak(result.plain),
-        adaptive=_leak(result.adaptive) if result.tested else UNTESTED,
+        adaptive=_adaptive(result),
         attacker=DASH if worst is None else _strongest(worst),
         knowing=_knowing(result),
         guess=DASH if worst is None else number(guessing(worst)),
@@ -73,6 +73,12 @@ def _knowledge(chain: Chain) -> Iterator[str]:
     for defense in chain:
         known = defense.adaptive_strategy or "nothing that a matching attack makes use of"
         yield f"{defense.name}: {known}{f' ({defense.caveat})' if defense.caveat else ''}"
+
+
+def _adaptive(result: DefenseResult) -> str:
+    if result.refused:
+        return REFUSED
+    return _leak(result.adaptive) if result.tested else UNTESTED
 
 
 def _leak(summary: Summary | None) -> str:

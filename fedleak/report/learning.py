@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from fedleak.analysis.conditions import Condition, condition_of_row
-from fedleak.analysis.defenses import accuracy_of
+from fedleak.analysis.operating_point import accuracy_of
 from fedleak.formatting import DASH, counted, number, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
 from fedleak.results.federation_row import FederationRow

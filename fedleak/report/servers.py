@@ -18,8 +18,7 @@ from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.results.seen import Seen, seen_in
-from fedleak.settings.base import Scalar
-from fedleak.settings.server import HONEST, ROW
+from fedleak.settings.server import HONEST
 from fedleak.statistics.group import Group, group_rows
 from fedleak.statistics.summary import summary_of
 
@@ -94,22 +93,13 @@ def _calm(
     beside = [
         row
         for (condition, name), own in rounds.items()
-        if name == defense and _beside(condition.task, dict(condition.setting)) == _place(point)
+        if name == defense and condition.place == condition_of_point(point).place
         for row in own
         if not row.manipulated
     ]
     honest = [row for row in beside if row.server == HONEST]
     before = [row for row in beside if row.server == point.experiment.server.name]
     return honest or [row for row in before if row.round < point.experiment.server.begins]
-
-
-def _place(point: Point) -> Condition:
-    """The setting without the server."""
-    return _beside(point.experiment.task.label, point.setting)
-
-
-def _beside(task: str, setting: Mapping[str, Scalar]) -> Condition:
-    return Condition.of(task, {key: value for key, value in setting.items() if key != ROW})
 
 
 def _verdict(
@@ -130,7 +120,7 @@ def _verdict(
     also += f"; {counted(silent, 'message')} without a figure" if silent else ""
     return ServerVerdict(
         server=point.experiment.server.name,
-        where=_place(point).words,
+        where=condition_of_point(point).place.words,
         defense=defense,
         exact=_exact(scored),
         asked=sum(len(row.per_sample) for row in scored),

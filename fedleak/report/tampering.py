@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from fedleak.analysis.conditions import condition_of_row
-from fedleak.analysis.defenses import accuracy_of
+from fedleak.analysis.operating_point import accuracy_of
 from fedleak.contracts.tampered import built
 from fedleak.contracts.tampering import WHO, Tampering
 from fedleak.experiment.experiment import Experiment

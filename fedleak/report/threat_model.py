@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from fedleak.analysis.asked_shares import told_apart
+from fedleak.analysis.conditions import told_apart
 from fedleak.contracts.cut import Cut
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.released import Released

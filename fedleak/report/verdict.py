@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.asked_shares import shares_sentence
-from fedleak.analysis.conditions import condition_of
+from fedleak.analysis.conditions import condition_of, shares_sentence
 from fedleak.analysis.evidence import BARE, Evidence, Place, defense_words
 from fedleak.analysis.judgement import GRAVITY, Judgement, judge, kind_of
 from fedleak.analysis.strongest import measured_metrics

@@ -61,6 +61,17 @@ def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
     seen = "clients refused the model (3 refusals); seen by weight-watch at 3 of 3 clients in 1 of 1 round"
     assert (seen in report) == (status == 0)
     assert ("exactly through the sum over 3 clients (imprint-readout)" in report) == (status == 1)
+    asked = ["advise", str(outcome.folder.root), "--max-leak", "40dB", "--servers"]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == status, told.output
+    words = " ".join(told.output.split())
+    assert ("broken by imprint: " in words) == (status == 1)
+    assert ("safe from imprint by no training: 1 of 1 round lost, as clients refused" in words) == (status == 0)
+    facts = json.loads(CliRunner().invoke(app, [*asked, "--format", "json"]).stdout)
+    [cell], [defense] = facts["cells"], facts["defenses"]
+    assert (cell["server"], cell["verdict"]) == ("imprint", ["refused", "broken"][status])
+    assert (defense["recommended"], defense["by_refusing"]) == (status == 0, ["imprint"] * (status == 0))
+    assert any("no server of this run did" in gap["title"] for gap in facts["not_tried"])
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 
 from fedleak.analysis.conditions import Condition
-from fedleak.analysis.defenses import DefenseResult, Figure
-from fedleak.analysis.operating_point import OperatingPoint
+from fedleak.analysis.defenses import DefenseResult
+from fedleak.analysis.operating_point import Figure, OperatingPoint
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain

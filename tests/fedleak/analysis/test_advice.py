@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fedleak.analysis.advice import Candidate, Limits, advise, parse_leak, why_not
-from fedleak.analysis.defenses import Figure
-from fedleak.analysis.operating_point import OperatingPoint
+from fedleak.analysis.operating_point import Figure, OperatingPoint
 from fedleak.contracts.chain import Chain
 from fedleak.defenses.top_k import TopK
 from fedleak.errors import ConfigError

@@ -117,8 +117,8 @@ def test_the_comparison_as_json_has_these_fields(compared):
     assert list(facts) == ["defenses", "notes", "problems", "files", "exit_status"]
     assert [one["defense"] for one in facts["defenses"]] == ["none", "sparse", "noisy"]
     assert list(facts["defenses"][0]) == [
-        "condition", "defense", "metric", "unit", "attack", "plain", "plain_low", "plain_high",
-        "adaptive", "adaptive_low", "adaptive_high", "tested", "control", "gain", "p95", "worst", "guess",
+        "condition", "server", "defense", "metric", "unit", "attack", "plain", "plain_low", "plain_high",
+        "adaptive", "adaptive_low", "adaptive_high", "tested", "refused", "control", "gain", "p95", "worst", "guess",
         "accuracy", "accuracy_low", "accuracy_high", "trivial_accuracy", "one_operating_point", "operating_point",
         "sent_bytes", "encoded_bytes", "seconds", "memory_bytes",
         "delta", "epsilon_whole_run", "epsilon_terms", "epsilon_recorded", "success", "success_bound",
@@ -152,6 +152,10 @@ def test_advice_as_json_has_a_verdict_for_each_defense_and_the_same_exit_status(
         (["--max-leak", "3", "--min-accuracy", "90"], "0.0<=x<=1.0"),
         (["--max-leak", "3", "--max-share", "0"], "0.001<=x<=1.0"),
         (["--max-leak", "3", "--allow", "label"], "did you mean 'labels'"),
+        (
+            ["--max-leak", "3", "--servers"],
+            "--servers: every server of this run is honest; run an experiment with rows",
+        ),
     ],
 )
 def test_bad_limits_are_one_sentence(compared, arguments, words):

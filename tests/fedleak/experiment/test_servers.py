@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fedleak.campaign.plan import UNTUNED
+from fedleak.campaign.plan import UNTUNED, counts_of
 from fedleak.errors import ConfigError
 from fedleak.experiment.canonical import settings_facts
 from fedleak.experiment.grid import parse_campaign
@@ -63,7 +63,17 @@ def test_rows_are_points_of_their_own_and_the_file_comes_back() -> None:
 
 
 def test_any_server_fits_an_attack_that_reads_no_manipulation() -> None:
-    assert fits_server({"use": "prior"}, ServerSettings())
+    assert fits_server({"use": "prior"}, ServerSettings(), 1)
     campaign = parse_campaign(tree([{"name": "honest"}]))
     point = campaign.points[0]
     assert UNTUNED.labels(campaign, point, "none", (1, 0)) == ["prior"]
+
+
+def test_what_a_server_plants_is_read_once_it_has_begun() -> None:
+    attacks = [{"use": "prior"}, {"use": "imprint-readout"}]
+    server = {"name": "imprint", "chain": [IMPRINT], "begins": 3}
+    federation = {"rounds": 4, "clients": 2}
+    campaign = parse_campaign(tree([server], attacks=attacks, federation=federation))
+    found = [UNTUNED.labels(campaign, campaign.points[0], "none", (round, 0)) for round in (1, 2, 3, 4)]
+    assert found == [["prior"], ["prior"], ["prior", "imprint-readout"], ["prior", "imprint-readout"]]
+    assert counts_of(campaign) == (1, 2 * (1 + 1 + 2 + 2))

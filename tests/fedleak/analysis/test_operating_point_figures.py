@@ -2,7 +2,7 @@
 
 import math
 
-from fedleak.analysis.defenses import accuracy_of, cost_of, trivial_of
+from fedleak.analysis.operating_point import accuracy_of, cost_of, trivial_of
 from fedleak.results.federation_row import FederationRow
 
 

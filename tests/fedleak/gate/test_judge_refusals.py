@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fedleak.gate.refusals import nothing_left
+from fedleak.analysis.refusals import nothing_left
 from fedleak.results.federation_row import FederationRow
 
 SETTING = {"server": "planting"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from fedleak.errors import ConfigError
-from fedleak.gate.message_shares import level_of, meant_by, message_shares
+from fedleak.gate.figures import level_of, meant_by, message_shares
 from fedleak.statistics.group import group_rows
 from fedleak.statistics.summary import summarize
 

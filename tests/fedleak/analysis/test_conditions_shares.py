@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fedleak.analysis.asked_shares import shares_sentence, told_apart
+from fedleak.analysis.conditions import shares_sentence, told_apart
 from fedleak.experiment.experiment import Experiment, parse_experiment
 
 
