@@ -1,6 +1,7 @@
 """Advice on servers: which defenses hold against which of them, and which are left once all that were tried count."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -152,7 +153,7 @@ class Trial:
             first = next((reason for reason in said if reason.startswith(REFUSED)), said[0])
             return "refused", first.removeprefix(REFUSED).strip(), None
         if result is None or not (result.attackers or result.informed):
-            return "not shown", "no attack on it has a figure", None
+            return "not shown", self._silence(tried), None
         senders = dict.fromkeys(one.group.sender for one in (*result.attackers, *result.informed))
         seen = [self._judged(_of_sender(result, sender)) for sender in senders]
         return min(seen, key=lambda one: (GRAVEST.index(one[0]), -(one[2].share if one[2] else 0.0)))
@@ -160,7 +161,7 @@ class Trial:
     def _judged(self, result: DefenseResult) -> Seen:
         """What leaked breaks a defense; what did not is held where those looked who know what to look for."""
         if result.strongest is None:
-            return "not shown", "no attack on it has a figure", None
+            return "not shown", self._silence((result.condition, result.defense)), None
         candidate = Candidate.of(result, self.sent.groups, self.sent.summaries, self.limits)
         broken = leak(candidate, self.limits)
         if broken:
@@ -168,6 +169,14 @@ class Trial:
         unaware = "" if result.tested else "every attack on it took no notice of the defense"
         doubt = self._unread(result) or unaware or possible_leak(candidate, self.limits)
         return "not shown" if doubt else "held", doubt, candidate.exposure
+
+    def _silence(self, tried: Tried) -> str:
+        """Why there is no figure, or the commonest reason of several."""
+        silent = [row for row in self.sent.test_rows if (condition_of_row(row), row.defense) == tried]
+        reasons = Counter(row.reason for row in silent if row.reason).most_common(1)
+        if not silent:
+            return "no attack looked at what it was sent; add one that reads no manipulation"
+        return "no attack on it has a figure" + "".join(f" ({reason})" for reason, _ in reasons)
 
     def _unread(self, result: DefenseResult) -> str:
         """Why nobody looked who reads what the server did and knows the defense; empty where somebody did."""

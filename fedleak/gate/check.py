@@ -11,6 +11,8 @@ from fedleak.analysis.guarantees import whole_guarantees_of
 from fedleak.analysis.judgement import BASELINES
 from fedleak.analysis.refusals import nothing_left
 from fedleak.errors import BoundError
+from fedleak.experiment.experiment import Experiment, unlabeled
+from fedleak.experiment.servers import fits_server
 from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
 from fedleak.gate.figures import evaluated_in
@@ -159,9 +161,15 @@ def _silent_federations(run: FinishedRun) -> list[str]:
         (_federation(point.experiment.task.label, point.setting, defense.name), point.experiment.seed)
         for point in run.campaign.points
         for defense in point.experiment.defenses
-        if point.experiment.attacks and point.split == "test"
+        if point.split == "test" and _attacked(point.experiment)
     ]
     return [f"{group}, seed {seed}" for group, seed in expected if (group, seed) not in heard]
+
+
+def _attacked(experiment: Experiment) -> bool:
+    """Whether some attack fits: one that reads what a server plants has nothing to read of an honest one."""
+    server, last = experiment.server, experiment.federation.rounds
+    return any(fits_server(unlabeled(table), server, last) for table in experiment.attacks)
 
 
 def _federation(task: str, setting: Mapping[str, Scalar], defense: str) -> MeasuredGroup:

@@ -95,3 +95,27 @@ def test_several_models_under_bound_masks_are_told_as_refused_by_the_check_that_
     told = "clients refused the model (3 refusals); seen by model-consistency at 3 of 3 clients in 1 of 1 round"
     assert (told in report) == (status == 0)
     assert any("must sign what it states" in problem for problem in outcome.problems) == (status == 1)
+
+
+@pytest.mark.slow
+def test_what_reads_a_planted_layer_is_missed_neither_under_an_honest_server_nor_before_another_begins(
+    tmp_path: Path,
+) -> None:
+    tree = {
+        **TREE,
+        "federation": {**TREE["federation"], "rounds": 2},
+        "servers": [{"name": "honest"}, {**TREE["servers"][0], "begins": 2}],
+        "attacks": [{"use": "imprint-readout"}],
+        "defenses": [{"name": "summed", "chain": [{"use": "weight-watch"}, SUM]}],
+    }
+    outcome = run(parse_campaign(tree), tmp_path / "run")
+    assert {(row.server, row.round) for row in outcome.rows} == {("imprint", 2)}
+    policy = tmp_path / "policy.toml"
+    policy.write_text("""rules = ['share-at-40dB.worst < .05 where server = "imprint"']\n""")
+    result = CliRunner().invoke(app, ["check", str(outcome.folder.root), "--policy", str(policy)])
+    assert result.exit_code == 0, result.output
+    told = CliRunner().invoke(app, ["advise", str(outcome.folder.root), "--max-leak", "40dB", "--servers"])
+    assert told.exit_code == 1, told.output
+    words = " ".join(told.output.split())
+    assert "not shown against honest: no attack looked at what it was sent" in words
+    assert "safe from imprint by no training: 1 of 1 round lost" in words
