@@ -142,7 +142,7 @@ def test_the_experiment_with_servers_is_one_and_its_policy_is_about_them(tmp_pat
     file, policy = tmp_path / "experiment.toml", tmp_path / "policy.toml"
     file.write_text(example + knowing * row)
     policy.write_text(rules)
-    named = [point.experiment.server.name for point in load_campaign(file, ("federation.rounds=4",)).points]
+    named = [point.experiment.server.name for point in load_campaign(file, ("federation.rounds=5",)).points]
     assert named == ["honest", "imprint", "two models", *["slow imprint"] * row]
     groups = [{"server": (name,), "sender": ("aggregate",), "defense": ("watched",)} for name in named]
     selected = [[rule.assertion.selects(group) for group in groups] for rule in load_policy(policy).rules]
