@@ -82,13 +82,14 @@ def chains_in(campaign: Campaign) -> dict[Tried, Chain]:
 
 
 def is_diagnostic(campaign: Campaign) -> bool:
-    """Whether every message is one step on one example from fresh weights: the easiest case for an attacker."""
+    """Whether every message is one step on one example from fresh weights of an honest server."""
     return all(
         point.experiment.federation.training(batches=None).passes == 1
         and point.experiment.federation.batch_size == 1
         and point.experiment.federation.rounds == 1
         and point.experiment.model.checkpoint is None
         and not point.experiment.model.trained_rounds
+        and point.experiment.server.honest
         for point in campaign.points
     )
 

@@ -127,7 +127,7 @@ def _sorted_out(one: Standing) -> str:
     parts = [f"surely holds against {listed(held)}"] if held else []
     for cell in one.cells:
         if cell.verdict == "refused":
-            parts.append(f"safe from {cell.server} by no training: {_refusals(cell)} ({cell.reason})")
+            parts.append(f"nothing for {cell.server} as nobody trained: {_refusals(cell)} ({cell.reason})")
         elif cell.verdict != "held":
             how = "broken by" if cell.verdict == "broken" else "not shown against"
             parts.append("; ".join(filter(None, [f"{how} {cell.server}: {cell.reason}", _refusals(cell)])))
@@ -135,9 +135,9 @@ def _sorted_out(one: Standing) -> str:
 
 
 def _price(one: Standing) -> str:
-    """`: accuracy 81.2% under the honest server; safe from imprint by no training: 2 of 2 rounds lost, ...`."""
+    """`: accuracy 81.2% under the honest server; nothing for imprint as nobody trained: 2 of 2 rounds lost, ...`."""
     trained = [] if math.isnan(one.accuracy) else [f"accuracy {one.accuracy:.1%} under the honest server"]
-    refused = [f"safe from {cell.server} by no training: {_refusals(cell)}" for cell in one.cells if cell.unsent]
+    refused = [f"nothing for {cell.server} as nobody trained: {_refusals(cell)}" for cell in one.cells if cell.unsent]
     return f": {'; '.join([*trained, *refused])}" if trained or refused else ""
 
 

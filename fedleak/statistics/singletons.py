@@ -5,7 +5,10 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import betaln, gammaln, xlog1py, xlogy
+from scipy.special import betaln, gammaln, xlogy
+
+RAREST = 700.0
+"""Minus the logarithm of a probability that is as good as none, and still a number."""
 
 
 def expected_share(examples: int, bins: int) -> float:
@@ -66,10 +69,12 @@ def returned_distribution(
     read = bins if read is None else read
     rate, points = examples / bins, 4 * examples + 64  # a sum beyond those never happens
     circle = np.exp(2j * np.pi * np.arange(points) / points)
-    filled, alone = np.exp(rate * (circle - 1.0)), rate * np.exp(-rate) * circle
-    giving = alone + mixed * (filled - alone - np.exp(-rate))
-    share = float(giving[0].real)
-    logs = np.log(giving / share), np.log((filled - giving) / (1.0 - share))
+    empty = np.exp(-min(rate, RAREST))
+    alone = rate * empty * circle
+    several = np.exp(rate * (circle - 1.0)) - alone - empty
+    giving, silent = alone + mixed * several, empty + (1.0 - mixed) * several
+    share, other = float(giving[0].real), float(silent[0].real)
+    logs = np.log(giving / share), np.log(silent / other)
     rest = (bins - read) * rate * (circle - 1.0) - 2j * np.pi * np.arange(points) / points * examples
     distribution = np.zeros(examples + 1)
     for count in range(min(examples, read) + 1):
@@ -77,7 +82,7 @@ def returned_distribution(
         distribution[count] = max(float(found.real.mean()), 0.0)
     counts = np.arange(min(examples, read) + 1)
     ways = -betaln(read - counts + 1, counts + 1) - np.log1p(read)
-    chances = ways + xlogy(counts, share) + xlog1py(read - counts, -share)
+    chances = ways + xlogy(counts, share) + xlogy(read - counts, other)
     summed = xlogy(examples, examples) - examples - gammaln(examples + 1)
     distribution[: len(counts)] *= np.exp(chances - summed)
     return distribution

@@ -66,7 +66,7 @@ def test_a_rule_about_a_server_fails_undefended_and_holds_where_clients_refuse(
     assert told.exit_code == status, told.output
     words = " ".join(told.output.split())
     assert ("broken by imprint: " in words) == (status == 1)
-    assert ("safe from imprint by no training: 1 of 1 round lost, as clients refused" in words) == (status == 0)
+    assert ("nothing for imprint as nobody trained: 1 of 1 round lost, as clients refused" in words) == (status == 0)
     facts = json.loads(CliRunner().invoke(app, [*asked, "--format", "json"]).stdout)
     [cell], [defense] = facts["cells"], facts["defenses"]
     assert (cell["server"], cell["verdict"]) == ("imprint", ["refused", "broken"][status])
@@ -118,4 +118,4 @@ def test_what_reads_a_planted_layer_is_missed_neither_under_an_honest_server_nor
     assert told.exit_code == 1, told.output
     words = " ".join(told.output.split())
     assert "not shown against honest: no attack looked at what it was sent" in words
-    assert "safe from imprint by no training: 1 of 1 round lost" in words
+    assert "nothing for imprint as nobody trained: 1 of 1 round lost" in words

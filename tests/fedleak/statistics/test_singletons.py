@@ -37,6 +37,17 @@ def test_so_is_that_of_some_bins_and_where_crowded_ones_give_one_back_too(exampl
         assert returned_distribution(examples, bins, read, mixed) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(("examples", "bins"), [(600, 12), (80, 2), (640, 16), (4000, 4), (72, 2), (40, 40)])
+@pytest.mark.parametrize("mixed", [0.0, 0.06, 1.0])
+def test_it_is_a_distribution_where_bins_are_crowded_too(examples: int, bins: int, mixed: float) -> None:
+    distribution = returned_distribution(examples, bins, mixed=mixed)
+    assert distribution.sum() == pytest.approx(1.0, abs=1e-6)
+    assert distribution.min() >= 0.0
+    if mixed == 1.0 and examples > 30 * bins:
+        assert distribution[bins] == pytest.approx(1.0)
+        assert most_together([distribution] * 3) == 3 * bins
+
+
 @pytest.mark.parametrize(("examples", "bins"), [(64, 512), (256, 1024), (64, 16), (2048, 2048), (512, 65536)])
 def test_its_mean_is_the_closed_formula(examples: int, bins: int) -> None:
     distribution = singleton_distribution(examples, bins)
