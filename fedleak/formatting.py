@@ -10,6 +10,8 @@ STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 """What steers a terminal: control characters, and those that turn the direction of writing."""
 MARKUP = re.compile(r"[\\`*\[\]<>|&~#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown may take for markup; an underscore inside a word is none."""
+RAISED = re.compile(r"^[A-Z]\w*(Error|Refused|Applicable): ")
+"""The kind of error that a reason begins with."""
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 SHORT = 4
 """Characters of a unit that is written after each figure; longer ones are said once."""
@@ -85,6 +87,11 @@ def listed(words: Iterable[str], last: str = "and") -> str:
 def opening(sentence: str) -> str:
     """The sentence with a capital at its start."""
     return sentence[:1].upper() + sentence[1:]
+
+
+def unraised(reason: str) -> str:
+    """A reason without the kind of error that it begins with."""
+    return RAISED.sub("", reason)
 
 
 def options_words(options: Mapping[str, object]) -> str:

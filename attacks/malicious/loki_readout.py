@@ -56,7 +56,7 @@ class LokiReadout(Attack):
         planted = _planted_in(observation)
         require_gradient(observation)
         clients, examples = len(observation.cohort), observation.examples()
-        blocks = range(min(clients, planted.sets))
+        blocks = range(min(clients, planted.sets)) if clients > 1 else [planted.own(observation.before)]
         each = -(-examples // len(blocks))
         found = [_images(observation, planted, block, each) for block in blocks]
         images = torch.cat(found)[:examples]

@@ -26,7 +26,7 @@ class Isolated(Attack):
     sum is the victim's update times its weight in the mean. The attack within is shown an observation of the victim
     alone: of entries that others have a part in, as in the last layer's bias, it is told that they say nothing; of a
     single example under cross-entropy they follow from the rest, and nothing is hidden. Noise that defenses added is
-    that of all clients, divided by the victim's weight.
+    that of all clients, divided by the victim's weight. A message of one client is attacked as it is.
 
     Its guess is of the victim's examples, and scored against those.
     """
@@ -57,6 +57,8 @@ class Isolated(Attack):
         if observation.masked:
             raise NotApplicable("a message under its masks says nothing of anybody: attack the sum")
         require_usable(observation)
+        if len(observation.cohort) == 1:
+            return self.attack.reconstruct(observation, rng)
         if observation.isolation is None:
             raise NotApplicable(
                 "nothing in this message is of one client alone: it takes a server that isolates one, such as "

@@ -23,6 +23,7 @@ from fedleak.analysis.refusals import refused_in
 from fedleak.analysis.strongest import attackers, strongest
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.chaining import only_watches
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
@@ -72,9 +73,9 @@ class DefenseResult:
     memory: Figure
     """Bytes that these take at the peak."""
     guarantee: Proven | Unproven | None
-    """What the chain proves over the recorded rounds, or why it proves nothing; None without a chain."""
+    """What the chain proves over the recorded rounds, or why nothing; None without a chain."""
     whole: Proven | Unproven | None
-    """The same over the whole run, rounds after the recorded ones included."""
+    """The same over the whole run, with rounds after the recorded ones."""
     bound: Check | None
     """The strongest attacker's successes beside the most that the guarantee allows."""
 
@@ -91,7 +92,7 @@ class DefenseResult:
     @property
     def tested(self) -> bool:
         """Whether an attacker who knows the defense has a figure, and more than one who was starved; or none needs."""
-        return not self.defended or self.refused or any(one.messages for one in self.informed)
+        return all(map(only_watches, self.chain)) or self.refused or any(one.messages for one in self.informed)
 
 
 def defense_results(

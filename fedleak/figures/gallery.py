@@ -1,25 +1,22 @@
 """Gallery: truth and guesses gathered from the cells of a run, a row for each defense and attack, as `gallery.png`."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from fedleak.campaign.plan import place_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import RecordingError
-from fedleak.evaluation import scoring
 from fedleak.evaluation.message import Message
 from fedleak.experiment.access import sees_model
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.figures.hidden_columns import collect_hidden
-from fedleak.figures.panels import Line, Panel, Picture, draw
+from fedleak.figures.panels import Line, Panel, Picture, against, draw
 from fedleak.figures.representatives import collect_classes, guesses_classes
+from fedleak.figures.servers import collect_servers
+from fedleak.figures.sheet import draw_sheet
 from fedleak.learning.batch import Batch
 from fedleak.results.row import Place
 from fedleak.results.schema import AGGREGATE, Who
@@ -38,11 +35,15 @@ NO_GUESSES = "no attack here rebuilds examples from updates, so there is no gues
 def draw_gallery(folder: RunFolder, campaign: Campaign) -> Path:
     """Draws what the cells of a run's first setting left on disk; raises `OutputError` where it cannot be written.
 
-    Where attacks were asked about classes these are the gallery, or a picture of their own beside that of examples.
+    Where a server cheats it is of all servers. Where attacks were asked about classes these are the gallery, or a
+    picture of their own beside that of examples.
     """
     hidden = collect_hidden(folder, campaign)
     if hidden is not None:
         return draw(hidden, folder.gallery)
+    servers = collect_servers(folder, campaign)
+    if servers is not None:
+        return draw_sheet(servers, folder.gallery)
     classes = collect_classes(folder, campaign)
     if classes is None:
         return draw(collect(folder, campaign), folder.gallery)
@@ -150,14 +151,14 @@ class _Collector:
         truth = _truth(self._message(defense, client))
         if saved is None or truth is None:
             return [Picture(reason="nothing was sent")] * size
-        return _against(saved.guess, truth)
+        return against(saved.guess, truth)
 
     def _sum_pictures(self, defense: str, guess: Reconstruction) -> tuple[Picture, ...]:
         message = self._message(defense, AGGREGATE)
         truth = _truth(message)
         if truth is None:
             return (Picture(reason="the truth is missing"),) * len(self.columns)
-        pictures = iter(_against(guess, truth))
+        pictures = iter(against(guess, truth))
         sizes = {client: len(own.examples) for client, own in zip(message.cohort, message.deposits, strict=True)}
         by_client = {client: [next(pictures) for _ in range(size)] for client, size in sizes.items()}
         return tuple(
@@ -178,7 +179,7 @@ class _Collector:
             priors = {who: saved for (own, _, who), saved in self.cells.items() if own == defense}
             if all(column.client in priors for column in self.columns) and priors:
                 pictures = tuple(
-                    _against(priors[column.client].prior, self.truths[column.client])[column.place]
+                    against(priors[column.client].prior, self.truths[column.client])[column.place]
                     for column in self.columns
                 )
                 yield Line(title="prior", subtitle="no update used", pictures=pictures)
@@ -210,17 +211,3 @@ def _truth(message: Message) -> Batch | None:
         return message.truth
     except RecordingError:
         return None  # the client sent nothing under this defense
-
-
-def _against(guess: Reconstruction, truth: Batch) -> list[Picture]:
-    """A picture for each true example: the guess that was matched to it, or why there is none."""
-    if guess.inputs is None:
-        return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
-    examples: Tensor = scoring.matched(guess.inputs, truth)
-    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0].per_sample
-    return [
-        Picture(reason="no guess for this example")
-        if math.isnan(value) or not bool(example.isfinite().all())
-        else Picture(image=truth.space.picture(example), caption=f"{value:.1f} dB")
-        for example, value in zip(examples, psnr, strict=True)
-    ]

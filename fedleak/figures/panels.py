@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from fedleak.analysis.recovered import EXACT
 from fedleak.contracts.metric import metrics
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.evaluation import scoring
@@ -42,6 +43,8 @@ class Picture:
     image: Float[Tensor, "colors height width"] | None = None
     caption: str = ""
     reason: str = ""
+    exact: bool = False
+    """Whether it is a guess that the eye cannot tell from the truth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def draw(panel: Panel, path: Path) -> Path:
         _titles(figure, line, top - SIDE / 2)
         for column, picture in enumerate(line.pictures):
             axes = _place(figure, LEFT + column * (SIDE + 0.08), top - SIDE)
-            _show(axes, picture)
+            show(axes, picture)
             if row == 0:
                 axes.set_title(panel.columns[column], fontsize=8, color="#555555", pad=3)
     buffer = io.BytesIO()
@@ -100,6 +103,20 @@ def beside(title: str, guess: Float[Tensor, "guesses *shape"], truth: Batch | No
     return _panel(title, len(truth), lines)
 
 
+def against(guess: Reconstruction, truth: Batch) -> list[Picture]:
+    """A picture for each true example: the guess that was matched to it, or why there is none."""
+    if guess.inputs is None:
+        return [Picture(reason=guess.failure or "guesses labels only")] * len(truth)
+    examples: Tensor = scoring.matched(guess.inputs, truth)
+    psnr = scoring.score(guess, truth, (metrics.build("psnr", {}),), scoring.NOT_GUESSED)[0].per_sample
+    return [
+        Picture(reason="no guess for this example")
+        if math.isnan(value) or not bool(example.isfinite().all())
+        else Picture(image=truth.space.picture(example), caption=f"{value:.1f} dB", exact=value >= EXACT)
+        for example, value in zip(examples, psnr, strict=True)
+    ]
+
+
 def _words(figure: Figure, title: str, note: str, height: float) -> None:
     figure.text(0.1 / figure.get_figwidth(), 1 - 0.18 / height, title, fontsize=11, weight="bold", va="top")
     figure.text(0.1 / figure.get_figwidth(), 0.14 / height, note, fontsize=8, color="#555555", va="bottom")
@@ -117,29 +134,30 @@ def _place(figure: Figure, left: float, bottom: float) -> Axes:
     return figure.add_axes((left / width, bottom / height, SIDE / width, SIDE / height))
 
 
-def _show(axes: Axes, picture: Picture) -> None:
+def show(axes: Axes, picture: Picture, *, frame: str | None = None, letters: int = 20, size: float = 8.5) -> None:
+    """Draws a picture, or why there is none in lines of so many letters; in a frame of a color where one is given."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color("#bbbbbb")
-        spine.set_linewidth(0.6)
+        spine.set_color(frame or "#bbbbbb")
+        spine.set_linewidth(2.0 if frame else 0.6)
     if picture.image is None:
-        _write_reason(axes, picture.reason)
+        _write_reason(axes, picture.reason, letters)
         return
     pixels = picture.image.permute(1, 2, 0).numpy()
     gray = pixels.shape[2] == 1
     axes.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=1,
                 interpolation="nearest")  # fmt: skip
-    axes.set_xlabel(picture.caption, fontsize=8.5, labelpad=2)
+    axes.set_xlabel(picture.caption, fontsize=size, labelpad=2)
 
 
-def _write_reason(axes: Axes, reason: str) -> None:
+def _write_reason(axes: Axes, reason: str, letters: int) -> None:
     """Why there is no picture, in words, on a pale ground with a dashed border."""
     axes.set_facecolor("#f4f1ea")
     for spine in axes.spines.values():
         spine.set_linestyle((0, (3, 3)))
     words = textwrap.shorten(reason, 110, placeholder=" …")
-    axes.text(0.5, 0.5, textwrap.fill(words, 20), fontsize=6, color="#7a3b1d", ha="center", va="center",
+    axes.text(0.5, 0.5, textwrap.fill(words, letters), fontsize=6, color="#7a3b1d", ha="center", va="center",
               transform=axes.transAxes)  # fmt: skip
 
 

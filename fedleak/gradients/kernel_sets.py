@@ -78,6 +78,10 @@ class KernelSets:
         """What copies are multiplied with, in the weights that anybody was sent."""
         return float(weights.parameters[f"{self.inside}marks"].double().abs().max())
 
+    def own(self, weights: Weights) -> int:
+        """The block of whoever was sent these weights."""
+        return int(weights.parameters[f"{self.inside}marks"].abs().argmax())
+
     def block(
         self, rows: Float64[Tensor, "rows blocks"], number: int
     ) -> tuple[Float64[Tensor, "rows pixels"], Float64[Tensor, " rows"]]:

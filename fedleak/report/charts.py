@@ -67,21 +67,21 @@ class Name:
     @property
     def color(self) -> str:
         """Of the words and of their leader."""
-        return INK if self.series is None else _color(self.series)
+        return INK if self.series is None else color_of(self.series)
 
 
 @FIXED
 def line_chart(lines: Lines, name: str) -> Markup:
     """A line for each name that has points; `name` is the chart's own, on its page."""
     drawn = [(i, title, points) for i, (title, points) in enumerate(lines.points.items()) if points]
-    figure, axes = _axes(lines.over, len(drawn))
+    figure, axes = axes_for(lines.over, len(drawn))
     axes.margins(x=0.0)
     for i, _, points in drawn:
         dashes = (0, DASHES[i % len(DASHES)])
         axes.plot(
             *zip(*points, strict=True),
             gid=PART.format(i),
-            color=_color(i),
+            color=color_of(i),
             linestyle=dashes,
             linewidth=1.8,
             clip_on=False,
@@ -91,24 +91,23 @@ def line_chart(lines: Lines, name: str) -> Markup:
         aside = offset_copy(axes.transData, figure, x=5 * (k - (len(barred) - 1) / 2), units="points")
         places, lows, highs = zip(*intervals, strict=True)
         axes.update_datalim([*zip(places, lows, strict=True), *zip(places, highs, strict=True)])
-        axes.plot([places] * 2, [lows, highs], color=_color(i), linewidth=2, alpha=0.6, transform=aside, clip_on=False)
+        axes.plot(
+            [places] * 2, [lows, highs], color=color_of(i), linewidth=2, alpha=0.6, transform=aside, clip_on=False
+        )
     if lines.share:
         axes.set_ylim(0.0, 1.0)
-    if lines.lowest is None:
-        _ticks(axes, whole=True, log=lines.log)
-        if lines.at:
-            axes.set_xticks(lines.at)
-    else:
-        _decades(axes, lines.lowest)
+    _ticks(axes, whole=True, log=lines.log)
+    if lines.at:
+        axes.set_xticks(lines.at)
     _beside(axes, [Name(text=title, series=i, x=points[-1][0], y=points[-1][1]) for i, title, points in drawn])
     description = f"{lines.title} over {lines.over}: a line each for {', '.join(title for _, title, _ in drawn)}"
-    return inline(figure, name=name, description=description, titles=_titles({i: title for i, title, _ in drawn}))
+    return inline(figure, name=name, description=description, titles=titles_of({i: title for i, title, _ in drawn}))
 
 
 @FIXED
 def frontier_chart(frontier: Frontier, name: str) -> Markup:
     """A mark for each defense, more leakage higher up; those on the frontier are filled."""
-    figure, axes = _axes("accuracy of the model", len(frontier.marks) + 1)
+    figure, axes = axes_for("accuracy of the model", len(frontier.marks) + 1)
     axes.margins(x=0.15)
     for i, mark in enumerate(frontier.marks):
         _mark(axes, mark, i)
@@ -122,7 +121,7 @@ def frontier_chart(frontier: Frontier, name: str) -> Markup:
     _ticks(axes)
     _beside(axes, names)
     words = [f"{mark.description}{', on the frontier' if mark.member else ''}" for mark in frontier.marks]
-    return inline(figure, name=name, description=". ".join(words) + ".", titles=_titles(dict(enumerate(words))))
+    return inline(figure, name=name, description=". ".join(words) + ".", titles=titles_of(dict(enumerate(words))))
 
 
 @FIXED
@@ -140,7 +139,7 @@ def bubble_chart(holdings: Holdings, name: str) -> Markup:
     most = max(max(own) for own in holdings.counts)
     held = {(label, client): count for client, own in enumerate(holdings.counts) for label, count in enumerate(own)}
     x, y, counts = zip(*((*place, count) for place, count in held.items() if count), strict=True)
-    axes.scatter(x, y, s=[side**2 * count / most for count in counts], color=_color(2), linewidths=0)
+    axes.scatter(x, y, s=[side**2 * count / most for count in counts], color=color_of(2), linewidths=0)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(8, steps=STEPS, integer=True))
     axes.tick_params(bottom=False, left=False)
@@ -163,7 +162,7 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> list
     return [round(moved[i], 1) for i in range(len(places))]
 
 
-def _axes(over: str, names: int) -> tuple[Figure, Axes]:
+def axes_for(over: str, names: int) -> tuple[Figure, Axes]:
     """Empty axes with room for names on their right."""
     height = max(HEIGHT, BOTTOM + TOP + GAP * (names - 1))
     figure = Figure(figsize=(WIDTH / POINTS, height / POINTS), dpi=POINTS)
@@ -181,18 +180,10 @@ def _ticks(axes: Axes, *, whole: bool = False, log: bool = False) -> None:
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS, integer=whole))
     axes.yaxis.set_major_locator(_powers(*axes.get_ylim()) if log else MaxNLocator(4, steps=STEPS))
-    _faint(axes)
+    faint(axes)
 
 
-def _decades(axes: Axes, lowest: float) -> None:
-    """Both axes logarithmic from the lowest value to 1, each power of ten as far from the next on both."""
-    axes.set(xscale="log", yscale="log", xlim=(lowest, 1.0), ylim=(lowest, 1.0))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(numticks=6))
-    _faint(axes)
-
-
-def _faint(axes: Axes) -> None:
+def faint(axes: Axes) -> None:
     """Faint lines across at round values that are told in figures."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
@@ -211,7 +202,7 @@ def _powers(low: float, high: float) -> Locator:
 
 def _mark(axes: Axes, mark: Mark, series: int) -> None:
     """A defense with the interval of what leaked."""
-    color = _color(series)
+    color = color_of(series)
     ends = [[abs(mark.leakage - mark.low)], [abs(mark.high - mark.leakage)]]
     axes.errorbar(
         [mark.accuracy], [mark.leakage], yerr=ends, color=color, elinewidth=1.2, clip_on=False, gid=PART.format(series),
@@ -226,24 +217,24 @@ def _beside(axes: Axes, names: Sequence[Name]) -> None:
     depths = [height - float(axes.transData.transform((name.x, name.y))[1]) for name in names]
     for name, depth in zip(names, spread(depths, GAP, TOP, height - BOTTOM), strict=True):
         axes.annotate(
-            _fitting(name), (name.x, name.y), (RIGHT + LEADER, height - depth), textcoords="figure points",
+            fitting(name), (name.x, name.y), (RIGHT + LEADER, height - depth), textcoords="figure points",
             gid=WORDS.format(name.series), color=name.color, font=name.font, va="center", zorder=1,
             annotation_clip=False, arrowprops={"color": name.color, **LEADING},
         )  # fmt: skip
 
 
-def _fitting(name: Name) -> str:
-    """The name, cut where the chart ends."""
+def fitting(name: Name, after: float = 0.0) -> str:
+    """The name, cut where the chart ends; `after` is what stands before it."""
     text = name.text
-    while text_to_path.get_text_width_height_descent(text, name.font, ismath=False)[0] > WIDTH - RIGHT - LEADER:
+    while text_to_path.get_text_width_height_descent(text, name.font, ismath=False)[0] > WIDTH - RIGHT - LEADER - after:
         text = text.rstrip("…")[:-1] + "…"
     return text
 
 
-def _color(series: int) -> str:
+def color_of(series: int) -> str:
     return SERIES[series % len(SERIES)]
 
 
-def _titles(words: Mapping[int, str]) -> dict[str, str]:
+def titles_of(words: Mapping[int, str]) -> dict[str, str]:
     """What is told of a series where one points at it, or at its name."""
     return {part.format(series): told for series, told in words.items() for part in (PART, WORDS)}

@@ -27,23 +27,30 @@ GUESSING = "guessing"
 class DetectionLine:
     """A check's figure on a server, a line of the table."""
 
-    server: str
-    where: str
-    defense: str
     check: str
     statistic: str
-    phase: str
     auc: str
     found: str
     realised: str
     """False alarms at the same thresholds."""
     alarms: str
     """By the check's own thresholds."""
-    models: int
     whole: bool
     """Whether it is of all the check's figures together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedServer:
+    """A server where and when it was tried: lines that belong together."""
+
+    server: str
+    where: str
+    """Task, other settings, defense and phase."""
+    models: int
+    """Crafted ones."""
     left: str
     """What the server recovers all the same."""
+    lines: tuple[DetectionLine, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +73,7 @@ class Detection:
     rate: str
     sentences: tuple[str, ...]
     """For each server and phase what sees most of it."""
-    lines: tuple[DetectionLine, ...] = ()
+    servers: tuple[DetectedServer, ...] = ()
     lines_left_out: int = 0
     alarms: tuple[AlarmLine, ...] = ()
     charts: tuple[Lines, ...] = ()
@@ -83,37 +90,43 @@ def detection(folder: RunFolder, rows: Sequence[Row]) -> Detection | None:
     if rate > MOST:
         return None
     found = detected(checks, rate)
-    lines = _lines(found, recovered(rows))
+    shown = found[:LINES]
     return Detection(
         rate=percent(rate),
         sentences=tuple(_sentences(found)),
-        lines=tuple(lines[:LINES]),
-        lines_left_out=max(0, len(lines) - LINES),
+        servers=tuple(_servers(shown, recovered(rows))),
+        lines_left_out=len(found) - len(shown),
         alarms=tuple(_alarms(checks, rate)),
         charts=tuple(_charts(found)[:CHARTS]),
     )
 
 
-def _lines(found: Sequence[Detected], left: Sequence[Recovered]) -> list[DetectionLine]:
+def _servers(found: Sequence[Detected], left: Sequence[Recovered]) -> Iterator[DetectedServer]:
+    """In the order in which they come first."""
     share = {(one.task, one.where, one.server, one.defense, one.phase): one.share.words for one in left}
-    return [
-        DetectionLine(
-            server=one.server,
-            where=", ".join(filter(None, [one.task, one.where])),
-            defense=one.defense,
-            check=one.check,
-            statistic=one.statistic,
-            phase=one.phase,
-            auc=one.auc.words,
-            found=one.found.words,
-            realised=number(one.realised.mean),
-            alarms=one.alarms.words,
-            models=one.models,
-            whole=one.statistic == ANY,
-            left=share.get((one.task, one.where, one.server, one.defense, one.phase), DASH),
+    keys = dict.fromkeys((one.task, one.where, one.server, one.defense, one.phase) for one in found)
+    for key in keys:
+        own = [one for one in found if (one.task, one.where, one.server, one.defense, one.phase) == key]
+        task, where, server, defense, phase = key
+        yield DetectedServer(
+            server=server,
+            where=", ".join(filter(None, [task, where, f"“{defense}”", phase])),
+            models=max(one.models for one in own),
+            left=share.get(key, DASH),
+            lines=tuple(map(_line, own)),
         )
-        for one in found
-    ]
+
+
+def _line(found: Detected) -> DetectionLine:
+    return DetectionLine(
+        check=found.check,
+        statistic=found.statistic,
+        auc=found.auc.words,
+        found=found.found.words,
+        realised=number(found.realised.mean),
+        alarms=found.alarms.words,
+        whole=found.statistic == ANY,
+    )
 
 
 def _alarms(checks: Sequence[CheckRow], rate: float) -> list[AlarmLine]:
@@ -148,19 +161,41 @@ def _sentences(found: Sequence[Detected]) -> Iterator[str]:
 
 
 def _charts(found: Sequence[Detected]) -> list[Lines]:
-    """A ROC for each server, defense and phase; a figure of a check is a curve."""
-    rates = [LEAST, *(10 ** (step / STEPS) for step in range(-2 * STEPS + 1, 0))]
+    """A ROC for each server, defense and phase; figures of checks that tell models apart alike share a curve."""
+    keys = list(dict.fromkeys(_placed(one) for one in found))
+    told = [any(key[part] != keys[0][part] for key in keys) for part in range(len(keys[0]))] if keys else []
     charts = []
-    for key in dict.fromkeys((one.server, one.where, one.defense, one.phase) for one in found):
-        own = [one for one in found if (one.server, one.where, one.defense, one.phase) == key]
-        shown = sorted(own, key=lambda one: one.auc.mean, reverse=True)[: SERIES - 1]
-        curves = {f"{one.check}: {one.statistic}": _curve(one, rates) for one in shown}
-        title = f"{', '.join(filter(None, key))}: share of crafted models found"
-        drawn = {**curves, GUESSING: ((LEAST, LEAST), (1.0, 1.0))}
-        charts.append(lines_of(title, "share of honest models taken for crafted", drawn, lowest=LEAST))
+    for key in keys:
+        own = sorted((one for one in found if _placed(one) == key), key=lambda one: one.auc.mean, reverse=True)
+        drawn = {**_curves(own), GUESSING: [(LEAST * 10 ** (step / STEPS),) * 2 for step in range(2 * STEPS + 1)]}
+        words = [part for part, varies in zip(key[1:], told[1:], strict=True) if part and varies]
+        title = f"{', '.join([key[0], *words])}: share of crafted models found"
+        over = "share of honest models taken for crafted"
+        charts.append(lines_of(title, over, drawn, share=True, lowest=LEAST))
     return [chart for chart in charts if chart is not None]
 
 
-def _curve(found: Detected, rates: Sequence[float]) -> Points:
-    """A share below the edge of the chart lies on it; taking all finds all."""
-    return (*((rate, max(share, LEAST)) for rate, share in roc(found.placed, rates)), (1.0, 1.0))
+def _placed(found: Detected) -> tuple[str, str, str, str]:
+    """Which chart it is in: the server, and where, under which defense and when it was tried."""
+    return found.server, found.where, found.defense, found.phase
+
+
+def _curves(found: Sequence[Detected]) -> dict[str, Points]:
+    """Different curves in their order, each by the figures of checks that it stands for."""
+    curves: dict[Points, dict[str, list[str]]] = {}
+    for one in found:
+        curve = _curve(one)
+        if curve in curves or len(curves) < SERIES - 1:
+            names = curves.setdefault(curve, {}).setdefault(one.check, [])
+            names.insert(0 if one.statistic == ANY else len(names), "all" if one.statistic == ANY else one.statistic)
+    return {
+        "; ".join(f"{check}: {', '.join(names)}" for check, names in checks.items()): curve
+        for curve, checks in curves.items()
+    }
+
+
+def _curve(found: Detected) -> Points:
+    """From the least share of false alarms that its honest models tell; taking all finds all."""
+    least = max([LEAST, *(1 / max(one.others, 1) for one in found.placed)])
+    rates = [least, *(rate for step in range(-2 * STEPS, 0) if (rate := 10 ** (step / STEPS)) > least)]
+    return (*roc(found.placed, rates), (1.0, 1.0))

@@ -36,7 +36,7 @@ from fedleak.report.paired import Pair, pairs
 from fedleak.report.pictures import Album, Files
 from fedleak.report.provenance import Citation, Recipe, citations, recipe
 from fedleak.report.secrets import SecretsFound, secrets_found
-from fedleak.report.servers import ServerVerdict, server_verdicts
+from fedleak.report.server_gallery import Servers, servers_of
 from fedleak.report.tampering import beside_clean
 from fedleak.report.threat_model import Fact, threat_model
 from fedleak.report.traffic import Watch, watch
@@ -84,7 +84,7 @@ class Page:
     watch: Watch | None
     alarms: tuple[Alarms, ...]
     detection: Detection | None
-    servers: tuple[ServerVerdict, ...]
+    servers: Servers | None
     classes: Classes | None
     hidden_images: Classes | None
     queries: tuple[LeakOverQueries, ...]
@@ -143,7 +143,7 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
         watch=watch(run),
         alarms=tuple(alarms(analysis.federations)),
         detection=detection(run.folder, rows),
-        servers=tuple(server_verdicts(run.campaign, rows, analysis.federations, analysis.evidence.example)),
+        servers=servers_of(run, analysis.federations, analysis.evidence.example),
         classes=classes_of(run.folder, run.campaign),
         hidden_images=hidden_of(run.folder, run.campaign),
         queries=tuple(leak_over_queries(run.campaign, summaries)),
@@ -160,11 +160,8 @@ def page_of(run: FinishedRun, analysis: Analysis) -> Page:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    from fedleak.report.charts import (
-        bubble_chart,
-        frontier_chart,
-        line_chart,
-    )  # matplotlib takes a while, and only a page needs it
+    from fedleak.report.charts import bubble_chart, frontier_chart, line_chart  # matplotlib takes a while,
+    from fedleak.report.roc_chart import roc_chart  # and only a page needs it
 
     environment = Environment(
         loader=PackageLoader("fedleak.report"),
@@ -173,7 +170,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"line_chart": line_chart, "frontier_chart": frontier_chart, "bubble_chart": bubble_chart}
+    environment.filters |= {"line_chart": line_chart, "roc_chart": roc_chart}
+    environment.filters |= {"frontier_chart": frontier_chart, "bubble_chart": bubble_chart}
     return environment
 
 

@@ -141,6 +141,23 @@ def make_comparison():
     return comparison
 
 
+CHEATED = {
+    "name": "cheated", "seed": 1, "task": "digits-mlp", "metrics": ["psnr"],
+    "federation": {"clients": 3, "batch_size": 2}, "attacks": [{"use": "imprint-readout"}, {"use": "analytic-linear"}],
+    "servers": [{"name": "honest"}, {"name": "planting", "chain": [{"use": "imprint", "bins": 64}]}],
+    "defenses": [
+        {"name": "single", "chain": []}, {"name": "sum", "chain": [{"use": "secure-aggregation"}]},
+        {"name": "watched", "chain": [{"use": "weight-watch"}, {"use": "secure-aggregation"}]},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cheated_run(tmp_path_factory):
+    """A finished run of an honest server and one that plants a layer: single updates, sums, sums with checks."""
+    return read_run(run(parse_campaign(CHEATED), tmp_path_factory.mktemp("cheated") / "run").folder.root)
+
+
 @attacks.register("test-idle")
 @dataclass(frozen=True, kw_only=True)
 class Idle(Attack[Released]):

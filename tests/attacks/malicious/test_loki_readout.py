@@ -122,3 +122,11 @@ def test_a_sum_that_opens_though_models_differ_is_read_and_one_that_is_bound_to_
     assert exact(attack(seen, "loki-readout"), seen.truth) > 0.6
     with pytest.raises(FederationError, match="signature that came is not its own"):
         capture("digits-mlp", defense=[masks], **asked)
+
+
+def test_a_message_of_one_client_is_read_in_whichever_block_is_its_own() -> None:
+    server = [{"use": "loki", "sets": 3, "bins": 256}]
+    for single in capture("digits-mlp", server=server, clients=3, batch_size=2):
+        guess = attack(single, "loki-readout")
+        assert exact(guess, single.truth) == 1
+        assert "each of 1 blocks" in guess.note

@@ -52,8 +52,15 @@ def test_of_a_canary_the_rows_that_are_trusted_give_the_input(linear_task, obser
 
 def test_without_an_isolation_or_under_masks_there_is_nobody_alone(linear_task, observe, batch_of):
     own, attack = observe(linear_task, batch_of(linear_task, 1)), attacks.build("isolated", {"attack": EXACT})
-    assert "nothing in this message is of one client alone" in attack.run(own, generator(0)).failure
+    summed = replace(of_victim(own), isolation=None)
+    assert "nothing in this message is of one client alone" in attack.run(summed, generator(0)).failure
     assert "under its masks" in attack.run(replace(of_victim(own), masked=True), generator(0)).failure
+
+
+def test_a_message_of_one_client_is_attacked_as_it_is(linear_task, observe, batch_of):
+    own = observe(linear_task, batch_of(linear_task, 1))
+    guess = attacks.build("isolated", {"attack": EXACT}).run(own, generator(0))
+    assert torch.equal(guess.inputs, attacks.from_table(EXACT).run(own, generator(0)).inputs)
 
 
 def test_it_says_whether_it_knows_how_many_examples_the_client_has(linear_task, observe, batch_of):

@@ -18,6 +18,7 @@ from fedleak.errors import DataError
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import campaign_of, load_campaign, parse_campaign
+from fedleak.gate.policy import load_policy
 
 PRESETS = files("fedleak") / "presets"
 EXPERIMENTS = sorted(one.name for one in PRESETS.iterdir() if one.name.endswith(".toml") and "policy" not in one.name)
@@ -123,3 +124,17 @@ def test_the_diagnostic_preset_takes_one_comfort_away_at_a_time():
     assert is_diagnostic(campaign_of(first))
     assert all(one.task != first.task or not is_diagnostic(campaign_of(one)) for one in others)
     assert all(not chain for one in others for chain in one.build_chains().values())
+
+
+@pytest.mark.slow
+def test_each_size_of_a_round_with_servers_that_cheat_has_an_honest_one_and_the_policy_names_no_other():
+    points = [point.experiment for point in load_campaign(PRESETS / "malicious.toml").points]
+    sizes: dict[tuple[str, int], set[str]] = {}
+    for one in points:
+        sizes.setdefault((one.task.label, one.federation.batch_size), set()).add(one.server.name)
+    assert len(sizes) == 3
+    assert all("honest" in servers for servers in sizes.values())
+    assert {row.name for row in points[0].defenses} == {"single updates", "secure aggregation", "detection"}
+    rules = load_policy(PRESETS / "malicious-policy.toml").rules
+    named = set(re.findall(r'"([^"]+)"', " ".join(rule.text for rule in rules)))
+    assert named - {"detection", "aggregate"} <= set.union(*sizes.values())

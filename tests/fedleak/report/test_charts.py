@@ -95,23 +95,6 @@ def test_a_line_goes_from_its_first_to_its_last_point():
     assert beside[0.0001] - 4.6 == pytest.approx(end[1], abs=0.5)
 
 
-def test_the_axes_of_few_false_alarms_have_the_same_powers_of_ten_as_far_apart_each():
-    points = {"half": [(0.001, 0.01), (0.1, 0.1), (1.0, 1.0)], "guessing": [(0.001, 0.001), (1.0, 1.0)]}
-    chart = lines_of("found", "false alarms", points, lowest=0.001)
-    assert chart is not None
-    svg = line_chart(chart, "one")
-    texts = ElementTree.fromstring(svg).iter("text")
-    told = [(text.text, float(text.attrib["x"]), float(text.attrib["y"])) for text in texts]
-    below = [(text, x) for text, x, y in told if y > HEIGHT - BOTTOM + 8][:4]
-    beside = [(text, y) for text, x, y in told if x < LEFT][-4:]
-    for places in (below, beside):
-        assert [text for text, _ in places] == ["0.001", "0.01", "0.1", "1"]
-        steps = [after - before for (_, before), (_, after) in itertools.pairwise(places)]
-        assert steps == pytest.approx([steps[0]] * 3)
-    assert path(svg, "guessing") == [(LEFT, HEIGHT - BOTTOM), (RIGHT, TOP)]
-    assert path(svg, "half")[0][1] == pytest.approx(beside[1][1] - 4.6, abs=0.5)
-
-
 def test_one_value_has_an_axis_around_it():
     chart = lines_of("accuracy", "rounds", {"none": [(3.0, 5.0)]})
     assert chart is not None

@@ -42,13 +42,17 @@ def test_it_says_which_server_is_found_and_which_is_not(tmp_path: Path) -> None:
     said = {one.partition(" ")[0]: one for one in found.sentences}
     assert said["“imprint”"].startswith("“imprint” (t, later rounds): weight-watch finds 1.00 ")
     assert said["“quiet”"].startswith("“quiet” (t, later rounds): weight-watch finds 0.0")
-    assert {(one.server, one.statistic) for one in found.lines if one.whole} == {
-        ("imprint", "any of these"),
-        ("quiet", "any of these"),
-    }
+    assert [(one.server, one.where, one.models) for one in found.servers] == [
+        ("imprint", "t, “watched”, later rounds", 180),
+        ("quiet", "t, “watched”, later rounds", 180),
+    ]
+    for server in found.servers:
+        assert [(one.statistic, one.whole) for one in server.lines] == [
+            ("change", False), ("alike", False), ("any of these", True)
+        ]  # fmt: skip
     (alarms,) = found.alarms
     assert (alarms.models, alarms.cost) == (180, "4.00 ms")
-    assert {chart.title.partition(",")[0] for chart in found.charts} == {"imprint", "quiet"}
+    assert {chart.title.partition(":")[0] for chart in found.charts} == {"imprint", "quiet"}
 
 
 def test_with_few_honest_models_the_rate_is_what_they_are_enough_for(tmp_path: Path) -> None:
@@ -66,3 +70,14 @@ def test_there_is_no_section_without_a_server_to_tell_from_an_honest_one(tmp_pat
     assert detection(folder, []) is None
     write_checks(folder.checks, [row for row in rows() if row.server == "honest"])
     assert detection(folder, []) is None
+
+
+def test_a_curve_begins_where_honest_models_are_enough_and_figures_that_are_alike_share_one(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_checks(folder.checks, rows(clients=20))
+    found = detection(folder, [])
+    assert found is not None
+    imprint = next(chart for chart in found.charts if chart.title.startswith("imprint"))
+    assert "weight-watch: all, change" in imprint.points
+    assert imprint.points["weight-watch: all, change"][0] == (0.05, 1.0)
+    assert {points[-1] for points in imprint.points.values()} == {(1.0, 1.0)}

@@ -46,8 +46,8 @@ def test_exact_images_are_counted_beside_what_chance_leaves_alone(told):
     found = told(100.0, 41.0, 39.0, 9.0)
     assert (found.exact, found.asked, found.where) == (2, 4, "digits-mlp")
     assert found.sentence == (
-        "Recovers 2 of 4 digits exactly through the sum over 4 clients (imprint-readout); chance leaves about "
-        f"{expected_share(4, 8):.3f} of 4 alone in a bin that is read; no check saw anything."
+        "Recovers 2 of 4 digits exactly through the sum over 4 clients (imprint-readout); chance leaves a share of "
+        f"{expected_share(4, 8):.3f} alone in a bin that is read."
     )
 
 
@@ -63,12 +63,12 @@ def test_what_chance_leaves_alone_goes_by_the_bins_that_are_read(make_row):
 
     one_shot = {"use": "imprint", "form": "one-shot", "bins": 8}
     whole = [((100.0,) * 16, {"defense": "sum", "client": "aggregate"})]
-    assert f"{0.5 * expected_share(16, 16):.3f} of 16 alone" in sentence(one_shot, "sum", whole)
+    assert f"{0.5 * expected_share(16, 16):.3f} alone" in sentence(one_shot, "sum", whole)
     single = [((100.0,) * 8, {"defense": "none", "client": 0}), ((100.0,) * 2, {"defense": "none", "client": 1})]
     share = (8 * 0.5 * expected_share(8, 16) + 2 * 0.5 * expected_share(2, 16)) / 10
-    assert f"{share:.3f} of 2 or 8 alone" in sentence(one_shot, "none", single)
+    assert f"{share:.3f} alone" in sentence(one_shot, "none", single)
     hidden = {"use": "stealthy", "alive": 0.5, "manipulation": {"use": "imprint", "bins": 64}}
-    assert f"{0.5 * expected_share(16, 64):.3f} of 16 alone" in sentence(hidden, "sum", whole)
+    assert f"{0.5 * expected_share(16, 64):.3f} alone" in sentence(hidden, "sum", whole)
 
 
 def test_what_is_no_better_than_guesses_is_nothing(told):
@@ -87,10 +87,7 @@ def test_checks_are_named_with_how_often_they_see_it_and_how_often_honest_rounds
     alone = "; seen by weight-watch at 1 of 8 clients in 1 of 2 rounds, first in round 2"
     assert found.sentence.endswith(f"{alone}; there is no honest round to compare with.")
     before = replace(one, round=1, manipulated=False)
-    assert (
-        f"{alone} (of honest rounds at 1 of 4 clients in 1 of 1 round)."
-        in told(100.0, federations=(PLAYED, one, before)).sentence
-    )
+    assert f"{alone} (of honest rounds at 1 of 4 clients)." in told(100.0, federations=(PLAYED, one, before)).sentence
     fair = [
         replace(PLAYED, server="honest", setting={"server": "honest"}, manipulated=False, round=round)
         for round in (1, 2)
@@ -114,12 +111,34 @@ def test_a_round_that_clients_refused_is_told_as_lost(told):
     refused = replace(PLAYED, lost=True, seen=seen, alarms=4, refused=4, messages=0, failures=4)
     found = told(federations=(refused,))
     assert found.sentence == (
-        "Nothing: 1 of 1 round was lost, as clients refused the model (4 refusals); seen by weight-watch at 4 of 4 "
-        "clients in 1 of 1 round, first in round 2; there is no honest round to compare with."
+        "Nothing: the round was lost, as clients refused the model (4 refusals); seen by weight-watch at 4 of 4 "
+        "clients, first in round 2; there is no honest round to compare with."
     )
     assert (found.exact, found.asked) == (0, 0)
-    assert "lost, as no sum was opened" in told(federations=(replace(PLAYED, lost=True),)).sentence
+    assert "lost, as no sum was opened (it raised)" in told(federations=(replace(PLAYED, lost=True),)).sentence
     assert "lost, as no sum was opened" in told(federations=(replace(refused, refused=0),)).sentence  # only reported
+
+
+def test_whether_checks_saw_anything_is_told_where_there_are_some(make_row):
+    watched = {**TREE, "defenses": [{"name": "sum", "chain": [{"use": "weight-watch"}, *TREE["defenses"][1]["chain"]]}]}
+    about = {"attack": "imprint-readout", "defense": "sum", "round": 2, "setting": {"server": "planting"}}
+    rows = [make_row(100.0, client="aggregate", **about)]
+    found = [one.sentence for one in server_verdicts(parse_campaign(watched), rows, [PLAYED]) if one.asked]
+    assert [sentence.endswith("; no check saw anything.") for sentence in found] == [True]
+    without = [one.sentence for one in server_verdicts(parse_campaign(TREE), rows, [PLAYED]) if one.asked]
+    assert ["check" in sentence for sentence in without] == [False]
+
+
+def test_combinations_that_differ_in_their_name_alone_have_the_same_honest_rounds(make_row):
+    vary = [{"name": "here", "servers": TREE["servers"][:1], "attacks": [{"use": "dlg"}]},
+            {"name": "there", "servers": TREE["servers"][1:]}]  # fmt: skip
+    tree = {**{key: value for key, value in TREE.items() if key != "servers"}, "vary": vary}
+    seen = replace(PLAYED, seen=seen_text([Seen("weight-watch", 4, "rows are alike")]), alarms=4,
+                   setting={"server": "planting", "vary": "there"})  # fmt: skip
+    fair = replace(PLAYED, server="honest", manipulated=False, setting={"server": "honest", "vary": "here"})
+    found = [one.sentence for one in server_verdicts(parse_campaign(tree), [], [seen, fair])
+             if (one.server, one.defense) == ("planting", "sum")]  # fmt: skip
+    assert ["(of honest rounds at 0 of 4 clients)" in sentence for sentence in found] == [True]
 
 
 def test_of_several_rounds_each_has_its_own_reason(told):
@@ -128,12 +147,12 @@ def test_of_several_rounds_each_has_its_own_reason(told):
     found = told(federations=(PLAYED, refused))
     assert found.sentence.startswith(
         "Nothing: 1 of 2 rounds was lost, as clients refused the model (4 refusals); in the other round no figure: "
-        "it raised (1 message);"
+        "it raised (1 message)."
     )
     found = told(federations=(PLAYED, replace(PLAYED, round=5), refused, unopened, replace(unopened, round=2)))
     assert found.sentence.startswith(
         "Nothing: 3 of 5 rounds were lost, 1 as clients refused the model (4 refusals) and 2 as no sum was opened; in "
-        "the other 2 rounds no figure: it raised (1 message);"
+        "the other 2 rounds no figure: it raised (1 message)."
     )
 
 
@@ -143,7 +162,7 @@ def test_reasons_are_told_by_how_many_messages_have_them(make_row):
             for client, reason in enumerate(["it raised", "it is masked", "it is masked", "it is odd"])]  # fmt: skip
     found = next(one for one in server_verdicts(parse_campaign(TREE), rows, [PLAYED])
                  if (one.server, one.defense) == ("planting", "none"))  # fmt: skip
-    assert found.sentence.startswith("No figure: it is masked (2 messages); it raised (1 message); 1 more reason;")
+    assert found.sentence.startswith("No figure: it is masked (2 messages); it raised (1 message); 1 more reason.")
 
 
 def test_rounds_before_it_begins_and_guesses_without_the_update_count_for_nothing(told):
@@ -157,7 +176,7 @@ def test_a_failed_attack_is_no_safety(told, make_row):
     rows = [make_row(*samples, setting={"server": "planting"}, client=client, **about)
             for client, samples in enumerate([(100.0,), ()])]  # fmt: skip
     found = [one for one in server_verdicts(parse_campaign(TREE), rows, []) if one.asked]
-    assert ["; 1 message without a figure; " in one.sentence for one in found] == [True]
+    assert ["; 1 message without a figure." in one.sentence for one in found] == [True]
 
 
 def test_honest_servers_alone_are_no_section(make_row):
