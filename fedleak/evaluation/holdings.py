@@ -1,8 +1,8 @@
-"""Holdings: how many examples of each class clients hold."""
+"""Holdings: how many examples of each class clients hold, and which they trained on in a round."""
 
 from pathlib import Path
 
-from fedleak.learning.batch import label_counts
+from fedleak.learning.batch import Batch, label_counts
 from fedleak.results.schema import LARGEST
 from fedleak.vault.batches import deposited, withdraw
 from fedleak.vault.shares import trained_until
@@ -17,6 +17,11 @@ def holdings_in(vault: Path) -> dict[int, tuple[int, ...]]:
         return _trained_on(vault)
     first = {client: withdraw(vault, round, client).held for round, client in reversed(deposited(vault))}
     return {client: held for client, held in sorted(first.items()) if held}
+
+
+def batches_of(vault: Path, round: int) -> dict[int, Batch]:
+    """By client the examples that it took into a round; raises `RecordingError`."""
+    return {client: withdraw(vault, own, client).examples for own, client in deposited(vault) if own == round}
 
 
 def _trained_on(vault: Path) -> dict[int, tuple[int, ...]]:

@@ -13,6 +13,7 @@ from fedleak.analysis.loot import group_of, loot_of
 from fedleak.analysis.recovered import PSNR
 from fedleak.contracts.chain import Chain
 from fedleak.errors import RecordingError
+from fedleak.evaluation.holdings import batches_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.narrowed import narrowed
 from fedleak.experiment.campaign import Campaign, Point
@@ -25,7 +26,6 @@ from fedleak.results.federation_row import FederationRow, read_federations
 from fedleak.results.row import Row, read_results
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
-from fedleak.vault.batches import deposited, withdraw
 
 ACROSS, FEWEST, GROUPS, ROWS = 9, 2, 4, 16
 """Examples over all groups, the fewest of a group, groups and rows of servers, that are shown at most."""
@@ -150,11 +150,9 @@ class _Collector:
         for point in self.points:
             for defense in self.defenses:
                 vault = self.folder.vault(defense, point.federation)
-                for round, client in deposited(vault):
-                    if round == point.experiment.federation.rounds:
-                        truth = withdraw(vault, round, client).examples
-                        for place, example in enumerate(truth.inputs):
-                            found.setdefault(_key(example), _Example(client=client, place=place, truth=truth))
+                for client, truth in batches_of(vault, point.experiment.federation.rounds).items():
+                    for place, example in enumerate(truth.inputs):
+                        found.setdefault(_key(example), _Example(client=client, place=place, truth=truth))
         return found
 
     def _chosen(self) -> list[Key]:
