@@ -95,22 +95,23 @@ def _server_table(key: tuple[str, str, str], found: Sequence[Detected]) -> Table
     table = Table(title=" · ".join(filter(None, key)), title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("defense", "check", "figure", "when"):
         table.add_column(name)
-    for name in ("AUC", "found", "at", "alarms", "models"):
+    for name in _figures(found[0]):
         table.add_column(name, justify="right")
     for one in found:
         style = "bold" if one.statistic == ANY else ""
-        cells = (
-            one.defense,
-            one.check,
-            one.statistic,
-            one.phase,
-            one.auc.words,
-            one.found.words,
-            _alarms(one),
-            str(one.models),
-        )
-        table.add_row(*cells, style=style)
+        table.add_row(one.defense, one.check, one.statistic, one.phase, *_figures(one).values(), style=style)
     return table
+
+
+def _figures(one: Detected) -> dict[str, str]:
+    """By column."""
+    return {
+        "AUC": one.auc.words,
+        "found": one.found.words,
+        "at": one.realised.words,
+        "alarms": _alarms(one),
+        "models": str(one.models),
+    }
 
 
 def _alarms(one: Detected) -> str:
