@@ -8,6 +8,7 @@ import os
 import sys
 import typing
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 # Before torch is imported: one thread a process, here and in the processes that tests start. Workers share the cores,
@@ -37,8 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One order in all workers; what takes longest comes first, so that none is left alone with it in the end."""
-    items.sort(key=lambda item: ("end_to_end" not in item.path.parts, item.path))
+    """One order in all workers; what takes longest comes first, so that none is left alone with it in the end.
+
+    First come those that one worker at a time may run: all in the first one's share, so that no other waits for it.
+    """
+
+    def place(item: pytest.Item) -> tuple[bool, bool, Path]:
+        alone = alone_with_flower_and_ray.__name__ in getattr(item, "fixturenames", ())
+        return not alone, "end_to_end" not in item.path.parts, item.path
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)

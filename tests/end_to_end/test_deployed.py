@@ -123,7 +123,7 @@ def test_nodes_that_are_killed_between_stages_cost_their_own_part_alone(tmp_path
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_parties_on_nodes_of_their_own_write_the_diaries_of_one_process(tmp_path: Path) -> None:
     places = {name: tmp_path / name for name in ("deployed", "loopback")}
-    federation = {"partition": "columns", "clients": 3, "rounds": 2, "batch_size": 16, "batches": 2, "cut": 3}
+    federation = {"partition": "columns", "clients": 3, "rounds": 2, "batch_size": 16, "batches": 1, "cut": 3}
     plans = {
         name: parse_settings(
             FederationPlan,

@@ -38,7 +38,7 @@ def test_labels_are_found_by_the_network_that_training_left(halves):
 @pytest.mark.slow
 def test_a_network_that_learnt_all_labels_tells_more_than_own_columns(halves):
     """What training left is made certain here: the bottom is fitted to the true labels of every row."""
-    view, challenge = halves(1, "labels", known_labels=40, auxiliary=0)
+    view, challenge = halves(1, "labels", known_labels=20, auxiliary=0)
     labels = torch.full((len(view.own),), -1)
     labels[view.asked], labels[view.known] = challenge.candidates.labels, view.known_labels
     rows, truth = view.own[labels >= 0].flatten(1), labels[labels >= 0]
