@@ -1,10 +1,11 @@
 """ServerApp: grid, meter, roster, tap, manipulation, secure aggregation, strategy, from the wire upwards."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flwr.app import Context
+from flwr.app import ArrayRecord, Context
 from flwr.app.exception import AppExitException
 from flwr.serverapp import Grid, ServerApp
 
@@ -33,7 +34,7 @@ from .manipulation import Crafter, Discarding, Manipulating
 from .meter import Meter
 from .pate import TeachersLayer
 from .protocol_layer import ProtocolLayer
-from .recorder import AfterRound, Recorder, Releases
+from .recorder import Recorder
 from .relay_tap import RelayTap
 from .roster import Roster, greeting
 from .secagg_plus import FlowerAggregationLayer
@@ -45,6 +46,8 @@ from .tap import Tap
 ROUND_SECONDS = 3600.0
 """How long clients have to answer, before they count as failed."""
 app = ServerApp()
+AfterRound = Callable[[int, ArrayRecord], None]
+"""What a strategy calls after each round with the new model; first, as round 0, with the one that it starts from."""
 
 
 @app.main()
@@ -154,3 +157,17 @@ def _federate(strategy: Evaluated, grid: Grid, weights: Weights, rounds: int, af
         strategy.start(grid, arrays, rounds, ROUND_SECONDS, greeting(), greeting(), after)
     except AppExitException as error:
         raise FederationError(f"Flower's {type(strategy.inner).__name__} gave up: {error}") from error
+
+
+@dataclass(frozen=True)
+class Releases:
+    """What a strategy calls after each round: records the model where it leaves, then does what else is to be done."""
+
+    recorder: Recorder
+    then: AfterRound | None
+
+    def __call__(self, round: int, arrays: ArrayRecord) -> None:
+        if self.recorder.plan.released(round):
+            self.recorder.model(round, arrays)
+        if self.then is not None:
+            self.then(round, arrays)

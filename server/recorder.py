@@ -1,6 +1,5 @@
 """Recorder: turns what crossed the wire into recordings on disk."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +10,8 @@ import torch
 from flwr.app import ArrayRecord, RecordDict
 from numpy.typing import NDArray
 
+from fedleak.contracts import manipulated
 from fedleak.contracts.chain import Chain
-from fedleak.contracts.manipulated import isolation as isolation_of
 from fedleak.contracts.manipulation import Isolation
 from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.secure_aggregation import SecureAggregation, masking_of
@@ -30,9 +29,6 @@ from fedleak.recording.sent import write_sent
 from fedleak.secure_aggregation.masks import RINGS
 from fedleak.secure_aggregation.messages import ROSTER, Advertisement
 from fedleak.secure_aggregation.ring import Elements
-
-AfterRound = Callable[[int, ArrayRecord], None]
-"""What a strategy calls after each round with the new model; first, as round 0, with the one that it starts from."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +94,16 @@ class Recorder:
         sent = {client: self.sent[client] for client in cohort if client in self.sent}
         if not self.plan.server.chain or not sent:
             return before, None
-        found = isolation_of(self.plan.manipulations(), self._task, sent)
+        found = manipulated.isolation(self.plan.manipulations(), self._task, sent)
         self._write_sent(round, sent)
         victim = next(iter(sent)) if found is None or found.victim not in sent else found.victim
         return sent[victim], None if found is None else replace(found, examples=self.counts.get(found.victim))
+
+    def _parts(self, cohort: tuple[int, ...]) -> tuple[int, ...]:
+        """Where in what is planted each client of a sum went; nothing where all went to one place."""
+        sent = {client: self.sent[client] for client in cohort if client in self.sent}
+        found = manipulated.parts(self.plan.manipulations(), self._task, sent)
+        return tuple(found[client] for client in cohort) if found.keys() >= set(cohort) else ()
 
     def _write_sent(self, round: int, sent: dict[int, Weights]) -> None:
         """Keeps what clients were sent whose messages are not recorded, where that is not the same for all."""
@@ -210,6 +212,7 @@ class Recorder:
             manipulations=self.plan.manipulations(),
             victim=None if isolation is None else isolation.victim,
             victim_examples=None if isolation is None else isolation.examples,
+            parts=self._parts(cohort) if kind == "aggregate" else (),
         )
         write_recording(Path(self.plan.recordings), recording)
 
@@ -232,17 +235,3 @@ class Recorder:
 def _shifted(state: NamedTensors, model: Weights, before: Weights) -> NamedTensors:
     old, new = model.state_dict(), before.state_dict()
     return {name: value + (new[name].double() - old[name].double()) for name, value in state.items()}
-
-
-@dataclass(frozen=True)
-class Releases:
-    """What a strategy calls after each round: records the model where it leaves, then does what else is to be done."""
-
-    recorder: Recorder
-    then: AfterRound | None
-
-    def __call__(self, round: int, arrays: ArrayRecord) -> None:
-        if self.recorder.plan.released(round):
-            self.recorder.model(round, arrays)
-        if self.then is not None:
-            self.then(round, arrays)

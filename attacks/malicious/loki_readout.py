@@ -1,5 +1,6 @@
 """Readout of kernel sets: images that were alone in a bin of their client's block, out of any sum."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,16 +56,15 @@ class LokiReadout(Attack):
     def reconstruct(self, observation: Observation, rng: Generator) -> Reconstruction:  # noqa: ARG002
         planted = _planted_in(observation)
         require_gradient(observation)
-        clients, examples = len(observation.cohort), observation.examples()
-        blocks = range(min(clients, planted.sets)) if clients > 1 else [planted.own(observation.before)]
-        each = -(-examples // len(blocks))
-        found = [_images(observation, planted, block, each) for block in blocks]
+        examples, blocks = observation.examples(), _blocks(observation, planted)
+        most = {block: -(-examples * clients // len(observation.cohort)) for block, clients in blocks.items()}
+        found = [_images(observation, planted, block, each) for block, each in most.items()]
         images = torch.cat(found)[:examples]
         if not len(images) and not observation.defense.noise_variance(observation.training):
             raise NotApplicable("no bin of the planted layer holds anything that could be an image")
         space, public = observation.task.space, observation.auxiliary
         rows = len(planted.layer.rows(observation.before))
-        expected = examples * expected_share(each, rows)
+        expected = sum(each * expected_share(each, rows) for each in most.values())
         return Reconstruction(
             inputs=space.clamped(images).float().reshape(-1, *space.shape),
             fallback=torch.full(space.shape, space.middle) if public is None else public.inputs.mean(0),
@@ -85,6 +85,17 @@ def _planted_in(observation: Observation) -> KernelSets:
     if planted is None:
         raise NotApplicable("no planted module is left in the network")
     return planted
+
+
+def _blocks(observation: Observation, planted: KernelSets) -> dict[int, int]:
+    """The blocks that have something, and of how many clients: those that the clients of the message were sent.
+
+    Recordings that do not say which these were are read as of a round that nobody left.
+    """
+    cohort = observation.cohort
+    if len(cohort) == 1:
+        return {planted.own(observation.before): 1}
+    return Counter(sorted(observation.parts or (place % planted.sets for place in range(len(cohort)))))
 
 
 def _images(observation: Observation, planted: KernelSets, block: int, most: int) -> Tensor:

@@ -71,6 +71,12 @@ def isolation(does: Sequence[Manipulation], task: Task, before: Mapping[int, Wei
     return next((one for one in found if one is not None), None)
 
 
+def parts(does: Sequence[Manipulation], task: Task, before: Mapping[int, Weights]) -> Mapping[int, int]:
+    """Where each client's examples go; of several manipulations by the first that keeps clients apart."""
+    found = (one.parts(task, before) for one in does)
+    return next((one for one in found if one), {})
+
+
 def expected_alone(does: Sequence[Manipulation], examples: int, cohort: int | None = None) -> float | None:
     """How many of so many examples chance leaves alone in what is planted, by the first that sorts them."""
     found = (one.expected_alone(examples, cohort) for one in does)

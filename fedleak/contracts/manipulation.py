@@ -117,6 +117,11 @@ class Manipulation(Plugin, ABC):
         """What a sum says of one client alone, from the weights that each client was sent; None: nothing."""
         return None
 
+    def parts(self, task: Task, before: Mapping[int, Weights]) -> Mapping[int, int]:
+        """Where in what it plants each client's examples go, from the weights that each was sent; nothing: all to one
+        place. Clients of one number go to the same."""
+        return {}
+
     def expected_alone(self, examples: int, cohort: int | None = None, kept: float = 1.0) -> float | None:
         """How many of so many examples in a message are expected to be alone in what it plants, so that they come back.
 

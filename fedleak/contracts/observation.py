@@ -54,6 +54,9 @@ class Observation(View):
     """The same as it crossed the wire, under a protocol whose masks can be searched for."""
     isolation: Isolation | None = None
     """Of a sum what it says of one client alone, where the server made it so; None: nothing."""
+    parts: tuple[int, ...] = ()
+    """Of a sum where in what the server planted the examples of each client of the cohort went, if it keeps them apart.
+    """
     amplified: float = 1.0
     """Of a part that was taken out of a sum: how many times as large as in a message of so many clients the noise is.
     """

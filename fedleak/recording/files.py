@@ -14,7 +14,7 @@ from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
 from fedleak.recording.payload import RING, Payload, ring_asked
 from fedleak.recording.recording import Recording
-from fedleak.settings.base import parse_settings
+from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.columns import Split
 from fedleak.settings.server import HONEST
 from fedleak.settings.task import TaskSettings
@@ -90,7 +90,8 @@ def _format_of(recording: Recording) -> str:
 def _server_facts(recording: Recording) -> dict[str, Any]:
     """What a server did beside averaging; of a curious one nothing is written."""
     victim = {"victim": recording.victim, "victim_examples": recording.victim_examples}
-    known = {name: value for name, value in victim.items() if value is not None}
+    known: Table = {name: value for name, value in victim.items() if value is not None}
+    known |= {"parts": list(recording.parts)} if recording.parts else {}
     return {"server": recording.server, "manipulations": manipulated.tables_of(recording.manipulations), **known}
 
 
@@ -107,6 +108,7 @@ def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
         manipulations=manipulated.built(facts.get("manipulations", ())),
         victim=facts.get("victim"),
         victim_examples=facts.get("victim_examples"),
+        parts=tuple(facts.get("parts", ())),
         split=parse_settings(Split, facts["split"]) if "split" in facts else None,
         **{n: facts[n] for n in ("kind", "round", "num_examples", "defense", "seed", "metrics", "public_keys")},
     )

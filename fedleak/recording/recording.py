@@ -75,6 +75,8 @@ class Recording:
     """
     victim_examples: int | None = None
     """How many examples that client said that it trained on; None where that is masked."""
+    parts: tuple[int, ...] = ()
+    """Of a sum where in what the server planted each client of the cohort went; nothing: it keeps none apart."""
 
     @property
     def task(self) -> Task:
@@ -146,6 +148,7 @@ class Recording:
             tampering=self.tampering,
             manipulations=self.manipulations,
             isolation=self.isolation,
+            parts=self.parts,
             masked=masked,
             masked_vector=self._masked_vector,
         )

@@ -1,5 +1,6 @@
 """LOKI: a kernel set for each client, so that the gradients of images of different clients stay apart in a sum."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Annotated, ClassVar
@@ -100,6 +101,10 @@ class Loki(Manipulation):
         )
         own = block_of(planted, at.client, at.cohort)
         return with_parameters(at.weights, planted.planted(planting.in_module(), own, self.factor))
+
+    def parts(self, task: Task, before: Mapping[int, Weights]) -> Mapping[int, int]:
+        planted = kernel_sets(task.network)
+        return {} if planted is None else {client: planted.own(weights) for client, weights in before.items()}
 
 
 def block_of(planted: KernelSets, client: int, cohort: tuple[int, ...]) -> int:

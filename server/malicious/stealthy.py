@@ -112,6 +112,9 @@ class Stealthy(Manipulation):
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return self.manipulation.isolation(task, before)
 
+    def parts(self, task: Task, before: Mapping[int, Weights]) -> Mapping[int, int]:
+        return self.manipulation.parts(task, before)
+
 
 def _moves(honest: Tensor, crafted: Tensor) -> bool:
     """Whether weights are crafted: those that an honest server would send are left alone."""

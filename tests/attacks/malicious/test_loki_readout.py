@@ -124,6 +124,19 @@ def test_a_sum_that_opens_though_models_differ_is_read_and_one_that_is_bound_to_
         capture("digits-mlp", defense=[masks], **asked)
 
 
+@pytest.mark.parametrize(("sets", "blocks"), [(4, "1, 1, 1"), (3, "2, 1")])
+def test_where_a_client_leaves_the_blocks_of_those_that_stayed_are_read(sets: int, blocks: str) -> None:
+    left = [{"client": 1, "stage": "masked"}]
+    masks = {"use": "secure-aggregation", "binds_model": False}
+    seen = capture("digits-mlp", defense=[masks], server=[{"use": "loki", "sets": sets, "bins": 512}], clients=4,
+                   dropouts=left)[-1]  # fmt: skip
+    assert seen.observation.cohort == (0, 2, 3)
+    assert seen.observation.parts == tuple(block % sets for block in seen.observation.cohort)
+    guess = attack(seen, "loki-readout")
+    assert exact(guess, seen.truth) == 1
+    assert f"by block: {blocks}" in guess.note
+
+
 def test_a_message_of_one_client_is_read_in_whichever_block_is_its_own() -> None:
     server = [{"use": "loki", "sets": 3, "bins": 256}]
     for single in capture("digits-mlp", server=server, clients=3, batch_size=2):

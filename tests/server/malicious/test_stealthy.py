@@ -39,6 +39,9 @@ class Ones(Manipulation):
     def isolation(self, task: Task, before: Mapping[int, Weights]) -> Isolation | None:
         return Isolation(victim=0, trusted={})
 
+    def parts(self, task: Task, before: Mapping[int, Weights]) -> Mapping[int, int]:
+        return {0: 1}
+
 
 def sent(one: Manipulation, round: int, **changes: Any) -> dict[str, torch.Tensor]:
     at = Crafting(
@@ -87,6 +90,7 @@ def test_it_is_what_it_wraps() -> None:
     assert not one.sends_alike
     assert not one.uses_public
     assert one.isolation(TASK, {}) == Isolation(victim=0, trusted={})
+    assert one.parts(TASK, {}) == {0: 1}
     assert [each.name for each in planted([one])] == ["stealthy", "ones"]
 
 
