@@ -41,10 +41,14 @@ def places_of(plan: FederationPlan, client: int) -> Int[Tensor, " share"]:
     return shares[client]
 
 
+def _as_it_was(plan: FederationPlan, client: int) -> bool:
+    """Whether its share is of the data alone, so that no more of these need be taken than are asked for."""
+    return secret_typed(plan, client) is None and not plan.federation.planted
+
+
 def _held(plan: FederationPlan, client: int) -> int:
     """How many they are."""
-    as_it_was = secret_typed(plan, client) is None and not plan.federation.planted
-    return len(places_of(plan, client) if as_it_was else share_of(plan, client))
+    return len(places_of(plan, client) if _as_it_was(plan, client) else share_of(plan, client))
 
 
 def secret_typed(plan: FederationPlan, client: int) -> TypedSecret | None:
@@ -58,12 +62,16 @@ def secret_typed(plan: FederationPlan, client: int) -> TypedSecret | None:
 
 def held_by(plan: FederationPlan, client: int) -> tuple[int, ...]:
     """How many of them have each label."""
-    return tuple(label_counts(share_of(plan, client).labels, plan.public_task().classes).tolist())
+    alone = _as_it_was(plan, client)
+    labels = load(plan.source).clients.labels[places_of(plan, client)] if alone else share_of(plan, client).labels
+    return tuple(label_counts(labels, plan.public_task().classes).tolist())
 
 
 def examples_of(plan: FederationPlan, client: int, round: int) -> tuple[Batch, LocalTraining]:
     """The examples that a client trains on in a round, and how; not in those before the recorded ones."""
     chosen, training = chosen_of(plan, client, round)
+    if chosen is not None and _as_it_was(plan, client):
+        return load(plan.source).clients[places_of(plan, client)[chosen]], training
     share = share_of(plan, client)
     return share if chosen is None else share[chosen], training
 
