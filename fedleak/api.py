@@ -24,8 +24,10 @@ from fedleak.contracts.metric import Metric
 from fedleak.contracts.metric import metrics as metric_registry
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.contracts.score import Score
+from fedleak.contracts.subject import Subject
 from fedleak.contracts.view import View
 from fedleak.errors import ConfigError
+from fedleak.evaluation import narrowed
 from fedleak.evaluation.adversary import baselines, class_means_of, public_and_unseen
 from fedleak.evaluation.judges import judges_from
 from fedleak.evaluation.scoring import score as compare
@@ -46,11 +48,13 @@ def attack(captured: Capture | Audit | View, name: str, *, seed: int = 0, **opti
     """What the attack `name` makes of a capture; `options` are its fields. It sees the observation alone.
 
     Of a capture it also sees what it requires: other messages of the federation, and candidates to be asked about.
+    Where it aims at one client or one class behind a sum the guess says so, and `score` compares it with theirs.
     """
     chosen = attacks.build(name, options)
     rng = generator(seed, "attack", name)
     if isinstance(captured, Capture):
-        challenge = captured.challenge if "candidates" in chosen.requires else None
+        asked = _about(captured, chosen.subject(captured.observation))
+        challenge = asked.challenge if "candidates" in chosen.requires else None
         captured = shown(captured.observation, chosen, captured.others, challenge)
     view = captured.view if isinstance(captured, Audit) else captured
     if not isinstance(view, chosen.sees):
@@ -67,6 +71,11 @@ def score(guess: Reconstruction, captured: Capture | Audit, metrics: Sequence[st
     chosen = tuple(metric_registry.build(name, {}) for name in (metrics or _fitting(guess)))
     if isinstance(captured, Audit):
         return _score_audit(guess, captured, chosen)
+    if guess.subject is not None:
+        captured = _about(captured, guess.subject)
+        guess = narrowed.no_more(guess, guess.subject, len(captured.truth))
+        observation = replace(captured.observation, num_examples=len(captured.truth))  # blind guesses are as many
+        captured = replace(captured, observation=observation)
     challenge = None if guess.membership is None else captured.challenge
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)
@@ -84,6 +93,25 @@ def score(guess: Reconstruction, captured: Capture | Audit, metrics: Sequence[st
         unseen=unseen,
         seen=captured.seen,
         view=asked,
+    )
+
+
+def _about(captured: Capture, subject: Subject | None) -> Capture:
+    """The capture with the truth that an attack aims at, as `fedleak.evaluation.narrowed` has it of a run."""
+    if subject is None:
+        return captured
+    truth, seen, question, whose = captured.truth, captured.seen, captured.question, captured.whose
+    own = narrowed.chosen(subject, truth.labels, whose)
+    if question is not None:
+        nobodys = torch.zeros(len(truth), dtype=torch.bool)
+        others = nobodys if whose is None or subject.client is None else whose != subject.client
+        question = question.about(truth[own], truth[others.nonzero()[:, 0]])
+    return replace(
+        captured,
+        truth=truth[own],
+        question=question,
+        seen=None if seen is None else seen[own],
+        whose=None if whose is None else whose[own],
     )
 
 

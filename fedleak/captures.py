@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from fedleak.contracts.chain import Chain
@@ -20,8 +20,9 @@ from fedleak.contracts.plugin import plain
 from fedleak.contracts.served import Served
 from fedleak.data.public import public_examples
 from fedleak.errors import ConfigError, FederationError, echo
-from fedleak.evaluation.challenge import Challenge, Question, some_of
+from fedleak.evaluation.challenge import Challenge, Question, question_among
 from fedleak.evaluation.message import Message
+from fedleak.evaluation.narrowed import owners_in
 from fedleak.experiment.experiment import repeatable
 from fedleak.federation.outcome import ClientFailure
 from fedleak.federation.plan import FederationPlan
@@ -31,7 +32,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.given import examples_of, module_of, task_of
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.randomness import generator, seeded
+from fedleak.randomness import seeded
 from fedleak.serving.callable_service import TOLERANCE, Arrays, CallableService
 from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.federation import FederationSettings
@@ -50,6 +51,8 @@ class Capture:
     """Whose examples the truth could be mistaken for, for attacks that are asked about candidates."""
     seen: Batch | None = None
     """The truth with NaN for what a defense kept out of training; None where it kept nothing out."""
+    whose: Int[Tensor, " batch"] | None = None
+    """The client that each example of the truth is of; None: all are of one."""
 
     @property
     def challenge(self) -> Challenge | None:
@@ -97,8 +100,9 @@ def capture(
         _require_every_client(report.failures)
         auxiliary = public_examples(plan.source, plan.adversary.auxiliary)
         recordings, vault = Path(plan.recordings), Path(plan.vault)
-        messages = (Message(path=path, recordings=recordings, vault=vault) for path in report.recordings)
-        captures = [_captured(message, auxiliary) for message in messages]
+        captures = [
+            _captured(Message(path=it, recordings=recordings, vault=vault), auxiliary) for it in report.recordings
+        ]
     return [replace(one, others=_before(one.observation, captures)) for one in captures]
 
 
@@ -168,7 +172,7 @@ def observe(
     return Capture(
         observation,
         truth,
-        question=None if strangers is None else _question(truth, strangers, seed),
+        question=None if strangers is None else question_among(truth, strangers, seed),
         seen=replace(truth, inputs=truth.inputs.masked_fill(~masks, torch.nan)),
     )
 
@@ -234,16 +238,10 @@ def _require_every_client(failures: Sequence[ClientFailure]) -> None:
 
 def _captured(message: Message, auxiliary: Batch | None) -> Capture:
     observation = message.recording.observation().with_auxiliary(auxiliary)
-    return Capture(observation, message.truth, question=message.question, seen=message.seen)
+    return Capture(observation, message.truth, question=message.question, seen=message.seen, whose=owners_in(message))
 
 
 def _before(observation: Observation, captures: Sequence[Capture]) -> tuple[Observation, ...]:
     """As `Message.others`, of what is in memory."""
     known = (one.observation.with_auxiliary(None) for one in captures if one.observation is not observation)
     return tuple(one for one in known if one.round <= observation.round)
-
-
-def _question(truth: Batch, strangers: Batch, seed: int) -> Question:
-    nobody = truth[torch.zeros(0, dtype=torch.int64)]
-    asked = some_of(strangers, generator(seed, "strangers"))
-    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))

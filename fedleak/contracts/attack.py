@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, Literal, get_args, get_origin
 
 from torch import Generator
@@ -87,12 +88,13 @@ class Attack(Plugin, ABC, Generic[Seen]):
         return "earlier" in self.requires and bool({"inputs", "labels"} & self.targets)
 
     def run(self, observation: Seen, rng: Generator) -> Reconstruction:
-        """The guess; a failed one, with the reason, where the attack does not apply."""
+        """The guess, which says whom it is about; a failed one, with the reason, where the attack does not apply."""
         try:
             with twice_differentiable():
-                return self.reconstruct(observation, rng)
+                guess = self.reconstruct(observation, rng)
         except NotApplicable as refusal:
-            return Reconstruction.failed(str(refusal))
+            guess = Reconstruction.failed(str(refusal))
+        return replace(guess, subject=self.subject(observation))
 
     @abstractmethod
     def reconstruct(self, observation: Seen, rng: Generator) -> Reconstruction:

@@ -7,6 +7,8 @@ from typing import Literal, get_args
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from fedleak.contracts.subject import Subject
+
 Kind = Literal["inputs", "labels", "membership", "properties", "representatives", "columns", "secrets", "payload"]
 """What a guess may be about: a field of a `Reconstruction`."""
 Trouble = Literal["diverged", "mode", "buffers", "labels", "local-steps", "rank", "unfinished", "plateau", "starved"]
@@ -86,6 +88,8 @@ class Reconstruction:
     """Beside `payload`: the bits of each client's payload after correction of errors, as 0 and 1; NaN: no say."""
     payload_channel: Float[Tensor, "clients written"] | None = None
     """Beside `payload`: the bits that were written for each client as they were read, before any correction."""
+    subject: Subject | None = None
+    """Whose examples it is about, as `Attack.subject` says: `fedleak.api.score` goes by it; None: all."""
     trace: tuple[TracePoint, ...] = ()
     snapshots: tuple[Snapshot, ...] = ()
 

@@ -1,7 +1,7 @@
 """Membership challenge: which of these records are behind a message, or a model? The candidates, and the answer."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,16 @@ from fedleak.goals.answer import Challenge
 from fedleak.learning.batch import Batch, joined
 from fedleak.randomness import generator
 
-__all__ = ["FEWEST", "MOST", "Challenge", "Question", "non_members_among", "planted_question", "some_of"]
+__all__ = [
+    "FEWEST",
+    "MOST",
+    "Challenge",
+    "Question",
+    "non_members_among",
+    "planted_question",
+    "question_among",
+    "some_of",
+]
 
 MOST = 500
 """Non-members, examples of other clients, and members of a model that are asked about at most."""
@@ -41,6 +50,21 @@ class Question:
         return Challenge(
             candidates=everything[order], members=members, other_clients=other_clients, non_members=non_members
         )
+
+    def about(self, own: Batch, others: Batch) -> "Question":
+        """The same where only some of the members are meant: those of others are examples of other clients."""
+        mine, keys = set(_keys(own.inputs)), list(_keys(self.members.inputs))
+        theirs = set(_keys(others.inputs)) - mine
+        places = ([place for place, key in enumerate(keys) if key in kind] for kind in (mine, theirs))
+        members, rivals = (self.members[torch.tensor(kind, dtype=torch.int64)] for kind in places)
+        return replace(self, members=members, other_clients=joined([rivals, self.other_clients]))
+
+
+def question_among(truth: Batch, strangers: Batch, seed: int) -> Question:
+    """The question whether some examples are the truth of a single client's update, or strangers'."""
+    nobody = truth[torch.zeros(0, dtype=torch.int64)]
+    asked = some_of(strangers, generator(seed, "strangers"))
+    return Question(members=truth, other_clients=nobody, non_members=asked, seed_key=(seed, "observe"))
 
 
 def some_of(batch: Batch, rng: Generator) -> Batch:

@@ -43,12 +43,29 @@ class Narrowed(Message):
     @cached_property
     def _chosen(self) -> Int[Tensor, " chosen"]:
         """Which of the examples of its clients it is about."""
-        labels = torch.cat([deposit.examples.labels for deposit in self.deposits])
-        every = torch.arange(len(labels))
-        if self.subject.label is None or labels.dim() > 1:
-            return every
-        own = every[labels == self.subject.label]
-        return own if len(own) else every
+        return chosen(self.subject, torch.cat([deposit.examples.labels for deposit in self.deposits]))
+
+
+def owners_in(message: Message) -> Int[Tensor, " batch"]:
+    """The client that each example of its truth is of."""
+    pairs = zip(message.cohort, message.deposits, strict=True)
+    return torch.cat([torch.full((len(one.examples),), client) for client, one in pairs])
+
+
+def chosen(
+    subject: Subject, labels: Int[Tensor, "batch *classes"], whose: Int[Tensor, " batch"] | None = None
+) -> Int[Tensor, " chosen"]:
+    """Which examples it is about, of those of the clients `whose` they are; None: they are the subject's client's.
+
+    Where none is of the class, all of them.
+    """
+    every = torch.arange(len(labels))
+    if whose is not None and subject.client is not None:
+        every = every[whose == subject.client]
+    if subject.label is None or labels.dim() > 1:
+        return every
+    own = every[labels[every] == subject.label]
+    return own if len(own) else every
 
 
 def narrowed(message: Message, subject: Subject | None) -> Message:
@@ -73,13 +90,17 @@ def as_many(view: View, message: Message) -> View:
 
 
 def within(guess: Reconstruction, message: Message) -> Reconstruction:
+    """The guess with no more examples than the message is about: see `no_more`."""
+    return no_more(guess, message.subject, len(message.truth)) if isinstance(message, Narrowed) else guess
+
+
+def no_more(guess: Reconstruction, subject: Subject, count: int) -> Reconstruction:
     """The guess with no more examples than there are, where an attack could not know how many these are.
 
     Of more as many, spread evenly over them: no attack gains by guessing often, and a list by class loses none.
     """
-    if not isinstance(message, Narrowed) or message.subject.counted or guess.failure is not None:
+    if subject.counted or guess.failure is not None:
         return guess
-    count = len(message.truth)
     return replace(
         guess,
         inputs=_spread(guess.inputs, count),

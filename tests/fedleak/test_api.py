@@ -230,3 +230,27 @@ def test_scores_have_both_blind_guesses_beside_them() -> None:
     figure = score(attack(without, "analytic-linear"), without, ["psnr"])[0]
     assert figure.value > figure.baseline
     assert math.isnan(figure.no_access)
+
+
+EXACT = {"use": "analytic-linear"}
+
+
+def test_a_guess_at_one_client_of_a_sum_is_scored_by_its_examples() -> None:
+    victim, masks = {"use": "inconsistency", "victim": 1}, {"use": "secure-aggregation", "binds_model": False}
+    captured = capture("digits-mlp", clients=3, server=[victim], defense=[masks])[-1]
+    guess = attack(captured, "isolated", attack=EXACT)
+    assert len(captured.truth) == 3
+    psnr, found = score(guess, captured, ["psnr", "label-recall"])
+    assert [value > 60 for value in psnr.per_sample] == [True]
+    assert found.value == 1
+    assert captured.observation.num_examples == 3, "whom a guess is about is no part of what was seen"
+    known = attack(captured, "isolated", attack={"use": "update-cosine"})
+    assert len(known.membership) == len(captured.challenge.candidates)
+    assert score(known, captured, ["membership-auc"])[0].value == 1
+
+
+def test_a_guess_at_one_class_of_a_sum_is_scored_by_all_of_that_class() -> None:
+    captured = capture("digits-mlp", clients=3, batch_size=4, seed=1, server=[{"use": "fishing", "target_class": 3}])[0]
+    assert captured.truth.labels.tolist().count(3) == 1
+    figure = score(attack(captured, "fished", attack=EXACT), captured, ["psnr"])[0]
+    assert [value > 40 for value in figure.per_sample] == [True]

@@ -34,6 +34,13 @@ def test_the_same_seed_gives_the_same_order_and_others_another() -> None:
     assert not torch.equal(other.candidates.inputs, again.candidates.inputs)
 
 
+def test_of_some_of_the_members_alone_the_rest_are_rivals_or_not_asked_about() -> None:
+    one = QUESTION.about(batch(0, 2), batch(3, 1))
+    assert torch.equal(one.members.inputs, batch(0, 2).inputs)
+    assert torch.equal(one.other_clients.inputs, joined([batch(3, 1), batch(10, 3)]).inputs)
+    assert one.non_members is QUESTION.non_members
+
+
 def test_the_order_tells_nothing() -> None:
     places = [Question(**{**vars(QUESTION), "seed_key": (i,)}).challenge().members.float().mean() for i in range(300)]
     assert abs(float(torch.tensor(places).mean()) - 28) < 2  # the middle of 57 places

@@ -9,7 +9,7 @@ import torch
 from fedleak.contracts.reconstruction import Reconstruction, Snapshot
 from fedleak.contracts.subject import Subject
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, narrowed, within
+from fedleak.evaluation.narrowed import as_many, chosen, narrowed, owners_in, within
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings.base import parse_settings
@@ -52,6 +52,15 @@ def test_of_a_class_the_truth_is_all_of_it_or_everything_where_nobody_has_it(mes
         assert torch.equal(own.truth.inputs, wanted.inputs)
         assert torch.equal(own.seen.inputs, wanted.inputs)
     assert len(set(labels.tolist())) < 10, "the test is about a class that nobody has, too"
+
+
+def test_examples_are_told_by_their_owner_and_class(message):
+    whose, labels = owners_in(message), torch.tensor([3, 1, 3, 2, 3, 3, 1, 1, 2, 2, 2, 2])
+    assert whose.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert chosen(Subject(client=1), labels, whose).tolist() == [4, 5, 6, 7]
+    assert chosen(Subject(client=1, label=1), labels, whose).tolist() == [6, 7]
+    assert chosen(Subject(client=2, label=1), labels, whose).tolist() == [8, 9, 10, 11]
+    assert chosen(Subject(label=3), labels, whose).tolist() == [0, 2, 4, 5]
 
 
 def test_of_more_guesses_than_examples_whose_number_was_not_known_as_many_are_kept(message):
