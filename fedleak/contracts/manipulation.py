@@ -30,6 +30,8 @@ class ServerTerms:
     """The wire protocol of the run's defenses, by its name in `Defense.protocol`; None: clients send updates."""
     public: int = 0
     """Public examples that the adversary holds."""
+    begins: int = 1
+    """The first of the recorded rounds in which the server manipulates."""
     victims: int | None = None
     """Clients whose messages are recorded and attacked, the first so many; None: all."""
 

@@ -62,6 +62,7 @@ def require_server(settings: PlanSettings, chain: Chain) -> None:
         task=task,
         protocol=None if chain.protocol is None else chain.protocol.protocol,
         public=settings.adversary.auxiliary,
+        begins=server.begins,
         victims=settings.adversary.victims,
     )
     require_fitting(does, terms, where)

@@ -62,10 +62,12 @@ class Stealthy(Manipulation):
                 f"stealthy: expected a manipulation of weights within it, got '{lie.name}', which lies in messages and "
                 "sends no weights that could be hidden; put that into the chain by itself"
             )
-        if self.over > terms.federation.rounds:
+        left = terms.federation.rounds - terms.begins + 1
+        if self.over > left:
+            since = f" from round {terms.begins} on, in which the server begins" if terms.begins > 1 else ""
             raise ConfigError(
                 f"stealthy: moving to the crafted weights over {self.over} rounds takes as many that are recorded, and "
-                f"there are {terms.federation.rounds}; lower over, or raise federation.rounds"
+                f"there are {left}{since}; lower over{' or begins' if since else ''}, or raise federation.rounds"
             )
         self.manipulation.require(terms)
 

@@ -77,3 +77,13 @@ def test_what_a_server_plants_is_read_once_it_has_begun() -> None:
     found = [UNTUNED.labels(campaign, campaign.points[0], "none", (round, 0)) for round in (1, 2, 3, 4)]
     assert found == [["prior"], ["prior"], ["prior", "imprint-readout"], ["prior", "imprint-readout"]]
     assert counts_of(campaign) == (1, 2 * (1 + 1 + 2 + 2))
+
+
+def test_a_server_that_begins_too_late_for_what_it_does_is_one_sentence() -> None:
+    slow = {"name": "slow", "begins": 4, "chain": [{"use": "stealthy", "over": 4, "manipulation": IMPRINT}]}
+    sentence = (
+        "server 'slow', chain.0: stealthy: moving to the crafted weights over 4 rounds .* there are 2 from round 4"
+    )
+    with pytest.raises(ConfigError, match=sentence):
+        parse_campaign(tree([slow], federation={"rounds": 5, "clients": 2}, adversary={"auxiliary": 64}))
+    parse_campaign(tree([{**slow, "begins": 2}], federation={"rounds": 5, "clients": 2}, adversary={"auxiliary": 64}))

@@ -100,6 +100,13 @@ def test_more_steps_than_rounds_are_refused() -> None:
         Stealthy(manipulation=Ones(), over=4).require(terms)
 
 
+def test_a_server_that_begins_too_late_to_arrive_is_refused() -> None:
+    late = ServerTerms(federation=FederationSettings(rounds=5), task=TASK, begins=4)
+    with pytest.raises(ConfigError, match="there are 2 from round 4 on, in which the server begins; lower over or beg"):
+        Stealthy(manipulation=Ones(), over=4).require(late)
+    Stealthy(manipulation=Ones(), over=2).require(late)
+
+
 def test_lies_have_no_weights_to_hide() -> None:
     terms = ServerTerms(federation=FederationSettings(), task=TASK, protocol="secure-aggregation")
     for one in (Stealthy(manipulation=Sybils()), Stealthy(manipulation=Stealthy(manipulation=Sybils()))):
