@@ -8,7 +8,7 @@ from fedleak.accounting.mechanism import cohort_of
 from fedleak.campaign.federation_job import Federated
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulated import built
-from fedleak.errors import ModelRefused
+from fedleak.errors import Dropout, ModelRefused
 from fedleak.evaluation.released import tested
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
@@ -48,6 +48,7 @@ def federation_rows(
             lost=_lost(federated, round, cohort_of(experiment.federation)),
             alarms=len({alarm.client for alarm in federated.alarms if alarm.round == round}),
             refused=len(_refusers(federated, round)),
+            disbelieved=_disbelieved(federated, experiment, round),
             manipulated=_manipulated(experiment, round),
             seen=seen_text(_seen(federated, round)),
             accuracy=evaluation.get(round, {}).get("accuracy", float("nan")),
@@ -157,6 +158,16 @@ def _refusers(federated: Federated, round: int) -> set[int]:
     """The clients that left a round because their checks refused the model."""
     own = (failure for failure in federated.failures if failure.round == round)
     return {one.client for one in own if one.client is not None and one.reason.startswith(ModelRefused.__name__)}
+
+
+def _disbelieved(federated: Federated, experiment: Experiment, round: int) -> int:
+    """How many clients refused a lie: they failed as the experiment asks, and left for no other reason."""
+    server = experiment.server
+    if round < server.begins or not any(one.lies for one in built(server.chain)):
+        return 0
+    left = [one for one in federated.failures if one.round == round and one.client is not None and one.planned]
+    leaving = (Dropout.__name__, ModelRefused.__name__)
+    return len({one.client for one in left if not one.reason.startswith(leaving)})
 
 
 def _manipulated(experiment: Experiment, round: int) -> bool:

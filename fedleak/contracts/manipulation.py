@@ -86,6 +86,8 @@ class Manipulation(Plugin, ABC):
     """Whether all clients of a round are sent the same weights."""
     uses_public: ClassVar[bool] = False
     """Whether it needs public examples."""
+    lies: ClassVar[bool] = False
+    """Whether it lies in messages of a protocol, and sends the weights that an honest server sends."""
     trains_on: ClassVar[bool] = False
     """Whether the server goes on with what clients learn under it; else its model does not move in those rounds."""
 

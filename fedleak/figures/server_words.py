@@ -49,7 +49,8 @@ def words_of_loot(point: Point, loot: Loot, played: FederationRow | None) -> str
     elif loot.leaked:
         got = f"{loot.leaked} of {loot.asked} rebuilt, {loot.best:.1f} dB at best"
     seen = listed(one.check for one in seen_in(played.seen)) if played else ""
-    return f"{got} ({attack}){f'; seen by {seen}' if seen else ''}"
+    refused = "; the lie was refused" if played and played.disbelieved else ""
+    return f"{got} ({attack}){f'; seen by {seen}' if seen else ''}{refused}"
 
 
 def nothing(point: Point, played: FederationRow | None, rows: Sequence[Row]) -> Block:
@@ -60,7 +61,8 @@ def nothing(point: Point, played: FederationRow | None, rows: Sequence[Row]) -> 
         return Block(words="no figure", more=shortened(next(_reasons(rows), "no attack on examples ran")))
     calm = not point.experiment.server.honest
     if not played.refused:
-        return Block(words="round lost", more=shortened(next(_reasons(rows), "")), calm=calm)
+        words = "round lost: the lie was refused" if played.disbelieved else "round lost"
+        return Block(words=words, more=shortened(next(_reasons(rows), "")), calm=calm)
     first = max(seen_in(played.seen), key=lambda one: one.clients, default=None)
     return Block(
         words=f"round lost: {played.refused} of {counted(cohort_of(point.experiment.federation), 'client')} refused",

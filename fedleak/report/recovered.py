@@ -71,9 +71,11 @@ def nothing_words(rows: Sequence[Row], played: Sequence[FederationRow]) -> str:
     if not lost:
         return _without_figure(rows, played)
     refusals = sum(row.refused for row in lost)
-    silent = sum(not row.refused for row in lost)
+    lies = sum(not row.refused and row.disbelieved > 0 for row in lost)
+    silent = sum(not row.refused for row in lost) - lies
     gone = {(row.federation, row.seed, row.round) for row in lost}
-    why = {f"clients refused the model ({counted(refusals, 'refusal')})": len(lost) - silent,
+    why = {f"clients refused the model ({counted(refusals, 'refusal')})": len(lost) - silent - lies,
+           f"clients refused the lie{_of_sums(rows, gone) if lies == len(lost) else ''}": lies,
            f"no sum was opened{_of_sums(rows, gone) if silent == len(lost) else ''}": silent}  # fmt: skip
     words = [(f"{count} " if count < len(lost) else "") + f"as {one}" for one, count in why.items() if count]
     rounds = f"{len(lost)} of {counted(len(played), 'round')} {'was' if len(lost) == 1 else 'were'} lost"

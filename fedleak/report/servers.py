@@ -118,6 +118,7 @@ def _verdict(
     members = members_words(point, rows)
     found = [recovered_words(point, loot, example)] if loot else []
     found += [members] if members else []
+    refused = _refused_lie(point, played)
     lost = sum(row.lost for row in played)
     also = f", and {lost} of {counted(len(played), 'round')} lost" if found and lost else ""
     also += f"; {counted(loot.silent, 'message')} without a figure" if loot and loot.silent else ""
@@ -128,8 +129,22 @@ def _verdict(
         defense=defense,
         exact=loot.exact if loot else 0,
         asked=loot.asked if loot else 0,
-        sentence=f"{opening('; '.join(found) or nothing_words(rows, played))}{also}{seen}.",
+        sentence=f"{opening(refused + ('; '.join(found) or nothing_words(rows, played)))}{also}{seen}.",
     )
+
+
+def _refused_lie(point: Point, played: Sequence[FederationRow]) -> str:
+    """That clients did not believe what the server said in its protocol, in front of what was left; else nothing.
+
+    Where every round was lost, that is said as the reason.
+    """
+    refused = sum(row.disbelieved > 0 for row in played)
+    if not refused or all(row.lost for row in played):
+        return ""
+    if refused < len(played):
+        return f"the lie was refused in {refused} of {len(played)} rounds; "
+    alone = all(one.lies for one in built(point.experiment.server.chain))
+    return f"the lie was refused{', which leaves what an honest server gets' if alone else ''}: "
 
 
 def _seen(point: Point, defense: str, played: Sequence[FederationRow], calm: Sequence[FederationRow]) -> str:

@@ -48,6 +48,7 @@ class FederationRow:
     lost: Annotated[Flag, Meaning("whether the round came to no end: no sum was opened, or a party left")] = False
     alarms: Annotated[Whole, Meaning("clients whose checks saw something in the model that they were sent")] = 0
     refused: Annotated[Whole, Meaning("clients that left the round because of that")] = 0
+    disbelieved: Annotated[Whole, Meaning("clients that refused a lie of the server in its protocol")] = 0
     manipulated: Annotated[
         Flag, Meaning("whether the server did more than average: sent crafted weights, or shipped a network of its own")
     ] = False

@@ -33,6 +33,7 @@ class Lie(Manipulation, ABC):
     is refused, the refusal is a failure of that client that the experiment asks for.
     """
 
+    lies: ClassVar[bool] = True
     trains_on: ClassVar[bool] = True
     lies_in: ClassVar[tuple[str | None, ...]] = SUMS
     """The protocols that it needs; None: that updates are in the clear."""

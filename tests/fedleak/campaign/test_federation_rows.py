@@ -45,6 +45,22 @@ def test_who_leaves_as_planned_has_refused_nothing_whatever_checks_reported() ->
     assert (row.lost, row.alarms, row.refused, row.failures) == (True, 1, 0, 2)
 
 
+def test_who_refused_a_lie_is_told_from_who_left_as_planned() -> None:
+    server = {"name": "liar", "begins": 2, "chain": [{"use": "asks-twice"}]}
+    tree = {"name": "n", "task": "digits-mlp", "federation": {"clients": 4, "rounds": 3}, "server": server,
+            "defenses": [{"name": "sum", "chain": [{"use": "secure-aggregation"}]}]}  # fmt: skip
+    reasons = ["FederationError: it has answered", "Dropout: it left", "ModelRefused: rows are alike", "KeyError: x"]
+    failed = [
+        ClientFailure(client=client, round=round, reason=reason, user_error=False, planned=client < 3)
+        for client, reason in enumerate(reasons)
+        for round in (1, 2)
+    ]
+    for told, counts in ((server, [0, 1, 0]), ({}, [0, 0, 0])):
+        point = parse_campaign({**tree, "server": told}).points[0]
+        rows = federation_rows(point, "sum", Federated(messages={}, failures=failed, seconds=1.0, evaluation={}))
+        assert [row.disbelieved for row in rows] == counts
+
+
 @pytest.mark.parametrize(
     ("chain", "begins", "rounds"),
     [

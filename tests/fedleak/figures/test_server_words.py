@@ -52,6 +52,7 @@ def test_how_much_came_back_and_who_saw_it(point, make_row, samples, words):
     assert words_of_loot(point, loot, None) == words
     seen = replace(PLAYED, seen=seen_text([Seen("weight-watch", 4, "rows are alike")]))
     assert words_of_loot(point, loot, seen) == f"{words}; seen by weight-watch"
+    assert words_of_loot(point, loot, replace(PLAYED, disbelieved=1)) == f"{words}; the lie was refused"
 
 
 def test_a_lost_round_says_who_refused_or_why_it_was_lost(point, make_row):
@@ -64,6 +65,7 @@ def test_a_lost_round_says_who_refused_or_why_it_was_lost(point, make_row):
     ]
     lost = nothing(point, PLAYED, rows)
     assert (lost.words, lost.more, lost.calm) == ("round lost", "Nobody came", True)
+    assert nothing(point, replace(PLAYED, disbelieved=1), rows).words == "round lost: the lie was refused"
 
 
 def test_without_a_figure_the_reason_stands_there(point, make_row):

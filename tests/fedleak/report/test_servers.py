@@ -119,6 +119,30 @@ def test_a_round_that_clients_refused_is_told_as_lost(told):
     assert "lost, as no sum was opened" in told(federations=(replace(refused, refused=0),)).sentence  # only reported
 
 
+def test_a_lie_that_was_refused_is_named_and_what_is_left_is_an_honest_server_s(make_row):
+    tree = {**TREE, "attacks": [{"use": "analytic-linear"}], "defenses": TREE["defenses"][1:],
+            "servers": [{"name": "liar", "chain": [{"use": "forged-roster"}]}]}  # fmt: skip
+    about = {"attack": "analytic-linear", "algorithm": "analytic-linear", "defense": "sum", "client": "aggregate"}
+    liar = {"setting": {"server": "liar"}}
+    rows = [make_row(100.0, 9.0, **about, **liar, round=round) for round in (1, 2)]
+
+    def sentence(rows, *disbelieved, lost=False):
+        played = [
+            replace(PLAYED, server="liar", **liar, round=round, disbelieved=count, lost=lost)
+            for round, count in enumerate(disbelieved, 1)
+        ]
+        return next(server_verdicts(parse_campaign(tree), rows, played)).sentence
+
+    recovered = "ecovers 2 of 4 examples exactly through 2 sums over 4 clients (analytic-linear)."
+    assert sentence(rows, 0, 0) == f"R{recovered}"
+    assert sentence(rows, 1, 1) == f"The lie was refused, which leaves what an honest server gets: r{recovered}"
+    assert sentence(rows, 0, 1) == f"The lie was refused in 1 of 2 rounds; r{recovered}"
+    reason = "FederationError: client 1 did not believe it"
+    gone = [make_row(reason=reason, **about, **liar, round=round) for round in (1, 2)]
+    lost = sentence(gone, 1, 1, lost=True)
+    assert lost == "Nothing: 2 of 2 rounds were lost, as clients refused the lie (client 1 did not believe it)."
+
+
 def test_whether_checks_saw_anything_is_told_where_there_are_some(make_row):
     watched = {**TREE, "defenses": [{"name": "sum", "chain": [{"use": "weight-watch"}, *TREE["defenses"][1]["chain"]]}]}
     about = {"attack": "imprint-readout", "defense": "sum", "round": 2, "setting": {"server": "planting"}}
