@@ -48,6 +48,7 @@ from fedleak.report.verdict import DIAGNOSTIC, fruitless
 from fedleak.run import Outcome
 from fedleak.run import run as run_campaign
 from fedleak.settings.adversary import ATTACKERS_SETTINGS
+from fedleak.settings.server import ROW
 
 MOST = 12
 """Attacks under defenses that are told why their guesses do not fit; the report has them all."""
@@ -116,8 +117,9 @@ def _outlines(campaign: Campaign) -> dict[str, list[str]]:
 
 
 def _point_name(point: Point) -> str:
-    """A setting by its federation's name, and what of it the federation does not know."""
-    held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in ATTACKERS_SETTINGS if key in point.setting]
+    """A setting by its federation's name, and what of it the federation does not know, or was cut off its name."""
+    told = [key for key in (*ATTACKERS_SETTINGS, ROW) if key in point.setting]
+    held = [f"{key.rpartition('.')[2]}={point.setting[key]}" for key in told]
     federation = point.federation or point.experiment.task.label
     return " ".join([federation, *(one for one in held if one not in federation)])
 

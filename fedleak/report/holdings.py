@@ -48,7 +48,8 @@ def _holdings(title: str, held: tuple[tuple[int, ...], ...]) -> Holdings:
         for what, every in (("clients", held), ("classes", held[0]))
         if len(every) > MOST
     ]
-    words = f"{counted(len(held), 'client')} hold {_span(sizes)} labels of {_span(classes)} classes each"
+    verb, each = ("holds", "") if len(held) == 1 else ("hold", " each")
+    words = f"{counted(len(held), 'client')} {verb} {_span(sizes, 'label')} of {_span(classes, 'class')}{each}"
     return Holdings(
         title=title,
         counts=tuple(own[:MOST] for own in held[:MOST]),
@@ -56,6 +57,6 @@ def _holdings(title: str, held: tuple[tuple[int, ...], ...]) -> Holdings:
     )
 
 
-def _span(numbers: Sequence[int]) -> str:
+def _span(numbers: Sequence[int], noun: str) -> str:
     low, high = min(numbers), max(numbers)
-    return f"{low}" if low == high else f"{low} to {high}"
+    return counted(low, noun) if low == high else f"{low} to {counted(high, noun)}"

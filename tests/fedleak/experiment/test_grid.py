@@ -104,6 +104,18 @@ def test_a_plan_tells_combinations_apart_that_share_a_federation(capsys):
     ]
 
 
+def test_a_plan_names_servers_whole_where_the_name_of_a_federation_is_cut(capsys):
+    names = ("models of two kinds in the first round", "the same in a later round")
+    servers = [{"name": name, "chain": [{"use": "fishing"}]} for name in names]
+    varied = {"learning_rate": [0.125, 0.25], "batch_size": [1, 2], "batches": [1, 2], "momentum": [0.25, 0.5],
+              "weight_decay": [0.125, 0.25]}  # fmt: skip
+    campaign = expand(servers=servers, federation={"clients": 4, **varied})
+    assert not any(name in point.federation for name in names for point in campaign.points)
+    print_plan(campaign)
+    lines = capsys.readouterr().out.splitlines()[1:-1]
+    assert [line.rpartition("server=")[2] for line in lines] == [one.setting["server"] for one in campaign.points[:20]]
+
+
 def test_a_grid_that_is_too_large_is_refused_at_once():
     started = time.process_time()
     with pytest.raises(ConfigError, match="the grid has 1000000000000000000 cells"):
