@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fedleak.io.atomic import write_atomically
+from fedleak.results.check_row import CheckRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import Meaning, Split
@@ -157,6 +158,9 @@ RESULTS = columns_of(Row)
 FEDERATIONS = columns_of(FederationRow)
 
 
+CHECKS = columns_of(CheckRow)
+
+
 def digest_of(results: Path) -> str:
     """Tells whether a table still says what a file says; empty where there is none."""
     try:
@@ -173,6 +177,11 @@ def results_table(rows: Iterable[Row]) -> pa.Table:
 def federations_table(rows: Iterable[FederationRow]) -> pa.Table:
     """The rows of `federations.jsonl` as columns."""
     return table_of(FEDERATIONS, tuple(rows))
+
+
+def checks_table(rows: Iterable[CheckRow]) -> pa.Table:
+    """The rows of `checks.jsonl` as columns."""
+    return table_of(CHECKS, tuple(rows))
 
 
 def write_parquet(path: Path, rows: Iterable[Row]) -> Path:

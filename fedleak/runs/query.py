@@ -1,4 +1,4 @@
-"""SQL over a run: its rows as the tables `results` and `federations`."""
+"""SQL over a run: its rows as the tables `results`, `federations` and `checks`."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,10 +7,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fedleak.errors import OutputError, RecordingError
+from fedleak.results.check_row import read_checks
 from fedleak.results.database import Database
 from fedleak.results.federation_row import read_federations
 from fedleak.results.row import read_results
-from fedleak.results.tables import RESULTS, SOURCE, digest_of, federations_table, results_table, write_table
+from fedleak.results.tables import (
+    RESULTS,
+    SOURCE,
+    checks_table,
+    digest_of,
+    federations_table,
+    results_table,
+    write_table,
+)
 from fedleak.runs.folder import RunFolder
 
 EXAMPLES = (
@@ -32,9 +41,10 @@ def open_run(root: Path) -> Database:
     folder = RunFolder(root)
     results = _results(folder)
     federations = federations_table(read_federations(folder.federations) if folder.federations.exists() else ())
+    checks = checks_table(read_checks(folder.checks) if folder.checks.exists() else ())
     if not results.num_rows and not federations.num_rows:
         raise RecordingError(f"{folder.results} holds no results; the run has no finished cell yet, go on with it")
-    return Database({"results": results, "federations": federations})
+    return Database({"results": results, "federations": federations, "checks": checks})
 
 
 def _results(folder: RunFolder) -> pa.Table:

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedleak.errors import OutputError
+from fedleak.results.check_row import CheckRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
-from fedleak.results.tables import FEDERATIONS, RESULTS, federations_table, results_table, write_parquet
+from fedleak.results.tables import CHECKS, FEDERATIONS, RESULTS, federations_table, results_table, write_parquet
 
 SETTINGS = st.dictionaries(
     st.sampled_from(["federation.batch_size", "federation.momentum", "vary", "attacks.round"]),
@@ -74,6 +75,7 @@ def test_every_field_has_a_column_of_its_type_and_a_meaning(make_row):
     table = results_table([])
     assert {column.name for column in RESULTS} >= {field.name for field in fields(Row)} - {"setting"}
     assert {column.name for column in FEDERATIONS} == {field.name for field in fields(FederationRow)} - {"setting"}
+    assert {column.name for column in CHECKS} == {field.name for field in fields(CheckRow)} - {"setting"}
     assert all(field.metadata[b"meaning"] for field in table.schema)
     types = {"client": pa.int64(), "value": pa.float64(), "certified": pa.bool_(), "per_sample": pa.list_(pa.float64())}
     assert {name: table.schema.field(name).type for name in types} == types

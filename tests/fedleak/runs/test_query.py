@@ -1,8 +1,10 @@
 """SQL sees a run's rows, fresh ones, and nothing else on this machine."""
 
+import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pytest
 
 from fedleak.errors import ConfigError, RecordingError
 from fedleak.results import database
+from fedleak.results.check_row import CheckRow, write_checks
 from fedleak.results.federation_row import FederationRow, write_federations
 from fedleak.results.row import write_results
 from fedleak.results.schema import AGGREGATE
@@ -21,6 +24,11 @@ from fedleak.runs.query import EXAMPLES, open_run
 FEDERATION = FederationRow(
     task="digits-mlp", setting={"federation.batch_size": 4}, federation="", split="test", defense="none", seed=0,
     round=1, messages=4, failures=0, accuracy=0.9, loss=0.5, seconds=1.0,
+)  # fmt: skip
+
+CHECK = CheckRow(
+    task="digits-mlp", setting={"federation.batch_size": 4}, federation="", split="test", defense="watched", seed=0,
+    round=1, server="imprint", client=1, crafted=True, check="weight-watch", statistic="alike", value=0.25, seconds=0.1,
 )  # fmt: skip
 
 
@@ -114,12 +122,19 @@ def test_federations_are_a_table_of_their_own(folder):
     assert values(folder, "SELECT accuracy, batch_size FROM federations") == [(0.9, 4)]
 
 
+def test_checks_are_a_table_of_their_own(folder):
+    assert values(folder, "SELECT count(*) FROM checks") == [(0,)]
+    write_checks(folder.checks, [CHECK, replace(CHECK, client=3, value=math.inf, alarm=True)])
+    asked = "SELECT client, value, alarm, batch_size FROM checks ORDER BY client"
+    assert values(folder, asked) == [(1, 0.25, False, 4), (3, None, True, 4)]
+
+
 @pytest.mark.slow
 def test_a_question_needs_nothing_that_takes_long_to_import(folder):
     write_federations(folder.federations, [FEDERATION])
     heavy = "atexit.register(lambda: print({'torch', 'flwr', 'pandas'} & set(sys.modules) or 'light'))"
     code = f"import atexit, sys; {heavy}; from fedleak.cli import main; main()"
-    command = [sys.executable, "-c", code, "query", folder.root, "SELECT * FROM results, federations"]
+    command = [sys.executable, "-c", code, "query", folder.root, "SELECT * FROM results, federations, checks"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1] == "light"
 
@@ -133,7 +148,7 @@ def test_the_examples_can_be_asked_and_say_something(folder):
 
 def test_the_columns_are_described(folder):
     columns = open_run(folder.root).describe()
-    assert list(dict.fromkeys(column.table for column in columns)) == ["results", "federations"]
+    assert list(dict.fromkeys(column.table for column in columns)) == ["results", "federations", "checks"]
     assert all(column.meaning and column.type for column in columns)
     (batch,) = [column for column in columns if (column.table, column.name) == ("results", "batch_size")]
     assert (batch.type, batch.meaning) == ("BIGINT", "setting federation.batch_size")
@@ -246,7 +261,7 @@ def test_a_run_without_attacks_is_asked_for_its_rounds(tmp_path):
     assert open_run(tmp_path).ask("SELECT accuracy FROM federations", 5).rows == ((0.9,),)
 
 
-@pytest.mark.parametrize("name", ["results", "federations"])
+@pytest.mark.parametrize("name", ["results", "federations", "checks"])
 def test_damaged_rows_are_one_sentence(folder, name):
     path = getattr(folder, name)
     path.write_text('{"task": ')
