@@ -12,7 +12,7 @@ from fedleak.experiment.naming import labels_of
 from fedleak.gate.figures import DECIBELS, level_of, meant_by
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.policy import Policy, Rule
-from fedleak.gate.rule import COUNTED, Aggregate, Comparison, Operator, number_text
+from fedleak.gate.rule import COUNTED, KEEPS, Aggregate, Comparison, Operator, number_text
 from fedleak.settings.base import Scalar
 from fedleak.statistics.group import SENDERS
 
@@ -64,6 +64,8 @@ def validate(policy: Policy, vocabulary: Vocabulary) -> None:
         where = f"{policy.path}: {rule.label}"
         _check_figure(rule, vocabulary, where)
         _check_direction(rule, where)
+        _check_threshold(rule, where)
+        _check_share(rule, where)
         for clause, must_exist in ((rule.assertion.where, True), (rule.assertion.unless, False)):
             for comparison in clause.comparisons() if clause is not None else ():
                 _check_field(rule, comparison, vocabulary, where)
@@ -124,6 +126,49 @@ def _slip(value: str, known: Iterable[str]) -> str | None:
     own = {name.casefold(): name for name in known if re.findall(r"\d+", name) == re.findall(r"\d+", value)}
     near = difflib.get_close_matches(value.casefold(), own, n=1, cutoff=NEAR)
     return own[near[0]] if near else None
+
+
+def _check_threshold(rule: Rule, where: str) -> None:
+    """Refuses a threshold that every sample is at, or that none can reach: there is nothing to count then."""
+    figure, by_name = rule.assertion.figure, {cls.name: cls for cls in metrics}
+    level = level_of(figure.name)
+    least, greatest = by_name[DECIBELS].bounds
+    if level is not None and not least < level <= greatest:
+        raise ConfigError(
+            f"{where}, column {figure.column}: expected decibels above {least:g} and up to {greatest:g}, where PSNR is "
+            f"capped, as in share-at-40dB, got {figure.name}"
+        )
+    threshold = None if figure.aggregate is None or figure.aggregate.name != "share" else figure.aggregate.number
+    if threshold is None or (level is None and figure.name not in by_name):
+        return
+    least, greatest = (0.0, 1.0) if level is not None else by_name[figure.name].bounds
+    higher = level is not None or by_name[figure.name].higher_is_better
+    if not (least < threshold <= greatest if higher else least <= threshold < greatest):
+        ends = f"above {least:g} and up to {greatest:g}" if higher else f"from {least:g} and below {greatest:g}"
+        raise ConfigError(
+            f"{where}, column {figure.column}: expected a threshold {ends}, which some {figure.name} can be past and "
+            f"some not, got {figure}"
+        )
+
+
+def _check_share(rule: Rule, where: str) -> None:
+    """Refuses a rule that a share, which is from 0 to 1, keeps or breaks whatever it is.
+
+    An accuracy of 0 or more is one that was measured, which may be asked for.
+    """
+    figure, bound, operator = rule.assertion.figure, rule.assertion.bound, rule.assertion.operator
+    shares = figure.name == "accuracy" or level_of(figure.name) is not None
+    if bound.baseline is not None or not (
+        shares or (figure.aggregate is not None and figure.aggregate.name == "share")
+    ):
+        return
+    kept = {KEEPS[operator](share, bound.number) for share in (0.0, min(max(bound.number, 0.0), 1.0), 1.0)}
+    if len(kept) == 1 and not (figure.name == "accuracy" and kept == {True}):
+        never = "cannot fail" if kept == {True} else "cannot hold"
+        raise ConfigError(
+            f"{where}: {figure} is a share, so this rule {never}: expected a bound from 0 to 1 that some shares are "
+            f"within and some not, got {operator} {bound}"
+        )
 
 
 def _check_direction(rule: Rule, where: str) -> None:

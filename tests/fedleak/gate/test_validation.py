@@ -46,6 +46,13 @@ VOCABULARY = Vocabulary.of(CAMPAIGN)
         "psnr.p5 > 3",
         "psnr.p50 < 18",
         "psnr.share < .1",
+        "psnr.share == 0",
+        "psnr.share(100) < 1",
+        "mse.share(0) < .5",
+        "share-at-100dB.worst <= 0",
+        "share-at-1dB.worst < prior * 2",
+        "accuracy >= 1",
+        "accuracy >= 0",
     ],
 )
 def test_what_the_run_has_may_be_named(make_policy, rule):
@@ -85,6 +92,32 @@ def test_what_the_run_has_may_be_named(make_policy, rule):
 def test_a_typo_is_an_error(make_policy, rule, sentence):
     with pytest.raises(ConfigError) as caught:
         validate(make_policy("psnr < 1", rule), VOCABULARY)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("share-at-0dB < .05", "column 1: expected decibels above 0 and up to 100, where PSNR is capped"),
+        ("share-at-999dB.worst < .05", "up to 100, where PSNR is capped, as in share-at-40dB, got share-at-999dB"),
+        ("psnr.share(0) < .05", "expected a threshold above 0 and up to 100, which some psnr can be past and some not"),
+        ("psnr.share(101) < .05", "got psnr.share(101)"),
+        ("mse.share(1) < .05", "expected a threshold from 0 and below 1, which some mse can be past and some not"),
+        ("share-at-40dB.share(0) < .05", "expected a threshold above 0 and up to 1"),
+        ("share-at-40dB.worst < 2",
+         "share-at-40dB.worst is a share, so this rule cannot fail: expected a bound from 0 to 1 that some shares are "
+         "within and some not, got < 2"),
+        ("psnr.share <= 1", "psnr.share is a share, so this rule cannot fail"),
+        ("psnr.share != 3", "so this rule cannot fail"),
+        ("psnr.share < 0", "so this rule cannot hold"),
+        ("psnr.share == 40", "so this rule cannot hold"),
+        ("accuracy > 90", "accuracy is a share, so this rule cannot hold"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_every_share_keeps_or_breaks_is_an_error(make_policy, rule, sentence):
+    with pytest.raises(ConfigError) as caught:
+        validate(make_policy("psnr < 1", rule), VOCABULARY)
+    assert "rule 2" in str(caught.value)
     assert sentence in str(caught.value)
 
 
