@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass
 
 from fedleak.analysis.evidence import Diagnosed
+from fedleak.analysis.fitting import fitting_attacks, fitting_defenses
 from fedleak.analysis.judgement import BASELINES
-from fedleak.contracts.attack import attacks
-from fedleak.contracts.defense import defenses
 from fedleak.contracts.manipulation import manipulations
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.plugin import Plugin
@@ -160,7 +159,7 @@ def _gaps(
     used = {plugin.name for plugin in used_plugins(campaign)}
     yield from _idle(campaign)
     yield from _of_servers(campaign, used)
-    yield from _not_run(used)
+    yield from _not_run(campaign, used)
     yield from _narrow(campaign, summaries)
 
 
@@ -169,18 +168,24 @@ def _idle(campaign: Campaign) -> Iterator[tuple[str, str]]:
         yield "Metrics that no attack answers", f"{sentence}."
 
 
-def _not_run(names: set[str]) -> Iterator[tuple[str, str]]:
-    rest = [cls.name for cls in attacks if cls.name not in names and cls.name not in BASELINES]
+def _not_run(campaign: Campaign, names: set[str]) -> Iterator[tuple[str, str]]:
+    """Of what fits the run; readouts of what its servers did are told apart from the others."""
+    read = {name for deed in _deeds(campaign) for name in readers_of(deed)}
+    rest = [name for name in fitting_attacks(campaign) if name not in {*names, *read, *BASELINES}]
     if rest:
-        yield "Attacks that fedleak has and this run did not use", f"{listed(rest)}."
-    rest = [cls.name for cls in defenses if cls.name not in names]
+        yield "Attacks that fit and this run did not use", f"{listed(rest)}."
+    rest = [name for name in fitting_defenses(campaign) if name not in names]
     if rest:
-        yield "Defenses that fedleak has and this run did not use", f"{listed(rest)}."
+        yield "Defenses that fit and this run did not use", f"{listed(rest)}."
+
+
+def _deeds(campaign: Campaign) -> frozenset[str]:
+    return frozenset[str]().union(*map(deeds_of, cheating_servers(campaign)))
 
 
 def _of_servers(campaign: Campaign, used: Collection[str]) -> Iterator[tuple[str, str]]:
     """Gaps of a run with servers that cheat, as a title and words; `used` are the names of its attacks, and others."""
-    done = frozenset[str]().union(*map(deeds_of, cheating_servers(campaign)))
+    done = _deeds(campaign)
     rest = [cls.name for cls in manipulations if cls.name not in done]
     if done and rest:
         yield "Manipulations that fedleak has and no server of this run did", f"{listed(rest)}."

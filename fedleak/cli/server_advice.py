@@ -1,7 +1,7 @@
 """Advice on servers as a table, defense by server, with what is recommended in words; and as plain data."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -107,8 +107,12 @@ def _shown(cell: Cell) -> Text:
 
 def _lines(advice: ServerAdvice, trial: Trial) -> Iterator[str]:
     limits = trial.limits
+    silent = _silent(advice)
+    for server, reason in silent.items():
+        yield f"  not shown against {escape(server)}, under any defense: {escape(reason)}"
     for one in advice.standings:
-        yield f"  [bold]{escape(one.defense)}[/]: {escape(_sorted_out(one))}"
+        if words := _sorted_out(one, silent):
+            yield f"  [bold]{escape(one.defense)}[/]: {escape(words)}"
     against = f"against {'all of ' * (len(advice.servers) > 1)}{listed(advice.servers)}"
     wanted = f"no more than {limits.max_share:.2g} of the samples past {trial.metric} {figure(limits.max_leak)}"
     if limits.min_accuracy:
@@ -121,11 +125,23 @@ def _lines(advice: ServerAdvice, trial: Trial) -> Iterator[str]:
     yield from (f"  [bold green]{escape(one.defense)}[/]{escape(_price(one))}" for one in named)
 
 
-def _sorted_out(one: Standing) -> str:
-    """Against whom it holds, whom it does not, and why."""
+def _silent(advice: ServerAdvice) -> dict[str, str]:
+    """Servers that no defense was tried against, each with the reason where all of several have the same."""
+    cells = [cell for one in advice.standings for cell in one.cells]
+    own = {server: [cell for cell in cells if cell.server == server] for server in advice.servers}
+    return {
+        server: found[0].reason
+        for server, found in own.items()
+        if len(found) > 1 and len({(one.verdict, one.reason, one.unsent) for one in found}) == 1
+        and found[0].verdict == "not shown" and not found[0].unsent
+    }  # fmt: skip
+
+
+def _sorted_out(one: Standing, silent: Collection[str]) -> str:
+    """Against whom it holds, whom it does not, and why; but for servers of which that is said of all defenses."""
     held = one.servers("held")
     parts = [f"surely holds against {listed(held)}"] if held else []
-    for cell in one.cells:
+    for cell in (cell for cell in one.cells if cell.server not in silent):
         if cell.verdict == "refused":
             parts.append(f"nothing for {cell.server} as nobody trained: {_refusals(cell)} ({cell.reason})")
         elif cell.verdict != "held":
