@@ -17,7 +17,7 @@ from fedleak.gate import pictures
 from fedleak.gate.baseline import compare_with
 from fedleak.gate.figures import evaluated_in
 from fedleak.gate.judge import judge
-from fedleak.gate.measure import Crashes, Measured, failed_messages
+from fedleak.gate.measure import Crashes, Measured, failed_messages, masked_in
 from fedleak.gate.measurement import MeasuredGroup, Measurement
 from fedleak.gate.policy import Policy
 from fedleak.gate.sentences import reasons_text
@@ -56,6 +56,7 @@ def check_run(
         Crashes(run.folder),
         evaluated_in(run.campaign),
         whole_guarantees_of(run.campaign),
+        masked_in(run.campaign),
     )
     old = None
     if baseline is not None:

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from fedleak.gate.measure import Measured, measure
 from fedleak.gate.measurement import MeasuredGroup, Measurement
@@ -10,6 +11,7 @@ from fedleak.gate.policy import DecideBy, Rule
 from fedleak.gate.rule import KEEPS, Assertion
 from fedleak.gate.sentences import number, reasons_text
 from fedleak.gate.verdict import Finding, RuleVerdict
+from fedleak.results.schema import AGGREGATE
 from fedleak.statistics.intervals import counted
 
 
@@ -30,12 +32,15 @@ def judge(rule: Rule, measured: Measured, decide_by: DecideBy) -> RuleVerdict:
         return RuleVerdict(rule=rule, findings=(), problem=f"nothing was measured for it: {why}")
     seen = {one.group.place for one in judged if not one.problem and not one.group.blind}
     silent = [one for one in selected if not _is_judged(one)]
-    unseen = [_unseen(one) for one in silent if one.group.place not in seen]
-    findings = [*unseen, *(_finding(rule, one, decide_by) for one in judged)]
+    unseen = [one for one in silent if one.group.place not in seen]
+    findings = [*map(_unseen, unseen), *(_finding(rule, one, decide_by) for one in judged)]
     return RuleVerdict(
         rule=rule,
         findings=tuple(sorted(findings, key=_severity)),
-        notes=tuple(_notes_of_rule(findings, [one for one in silent if one.group.place in seen])),
+        notes=(
+            *_notes_of_rule(findings, [one for one in silent if one.group.place in seen]),
+            *_hint_at_sums(rule, selected, [one.group for one in unseen], measured.masked),
+        ),
     )
 
 
@@ -148,6 +153,20 @@ def _notes_of_rule(findings: Sequence[Finding], left_out: Sequence[Measurement])
     if gaps:
         groups = f"{len(gaps)} of {counted(len(findings), 'group')}"
         yield f"figures are missing in {groups}, first {gaps[0].group}: {gaps[0].gap}"
+
+
+def _hint_at_sums(
+    rule: Rule, selected: Sequence[Measurement], unseen: Sequence[MeasuredGroup], masked: Collection[MeasuredGroup]
+) -> Iterator[str]:
+    """What to write where nothing is missing but figures of single messages under masks, beside the sums of these."""
+    where = rule.assertion.where
+    named = where is not None and any(one.field == "sender" for one in where.comparisons())
+    hidden = [one.sender == "client" and replace(one.place, sender=None) in masked for one in unseen]
+    if hidden and all(hidden) and not named and any(one.group.sender == AGGREGATE for one in selected):
+        yield (
+            "all that is missing is single messages under masks, which no attack here reads; to judge what the server "
+            'opens, select sums: where sender = "aggregate"'
+        )
 
 
 def _certifiable(measurements: Sequence[Measurement]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from fedleak.analysis.guarantees import Proofs
 from fedleak.analysis.refusals import nothing_left
 from fedleak.errors import RecordingError
+from fedleak.experiment.campaign import Campaign, distinct
 from fedleak.gate.figures import (
     DECIBELS,
     Evaluated,
@@ -24,6 +25,7 @@ from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import Aggregate, Figure
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
+from fedleak.results.schema import setting_key
 from fedleak.runs import cell_file
 from fedleak.runs.folder import RunFolder
 from fedleak.statistics.group import Group, Variant, group_rows
@@ -81,6 +83,8 @@ class Measured:
     evaluated: Evaluated = always
     proofs: Proofs = field(default_factory=dict)
     """What each chain proves of the whole run."""
+    masked: Collection[MeasuredGroup] = frozenset()
+    """See `masked_in`."""
 
     @cached_property
     def groups(self) -> dict[Group, list[Row]]:
@@ -94,6 +98,19 @@ class Measured:
         for group, rows in self.groups.items():
             found.setdefault(group.variant, []).extend(rows)
         return found
+
+
+def masked_in(campaign: Campaign) -> frozenset[MeasuredGroup]:
+    """The federations whose server is sent single messages under masks, or as ciphertexts, and opens sums alone."""
+    summed: dict[str, list[str]] = {}
+    for one in distinct(campaign):
+        chains = one.build_chains().items()
+        summed[repr(one.defenses)] = [name for name, own in chains if own.protocol and own.protocol.shares_model]
+    return frozenset(
+        MeasuredGroup(task=point.experiment.task.label, setting=setting_key(point.setting), defense=name)
+        for point in campaign.points
+        for name in summed[repr(point.experiment.defenses)]
+    )
 
 
 def measure(figure: Figure, measured: Measured) -> list[Measurement]:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from fedleak.gate.measurement import MeasuredGroup
 from fedleak.results.schema import AGGREGATE
 
 ERROR = {"metric": "mse", "unit": "squared intensity", "higher_is_better": False}
@@ -184,3 +185,16 @@ def test_a_rule_for_what_was_measured_is_judged_where_somebody_tried(judged, mak
     assert judged("psnr < 18", [make_row(2.0)], if_measured=True).findings
     assert not judged("psnr < 18", [make_row()], if_measured=True).passed  # it raised, which is no safety
     assert not judged("psnr < 18", [make_row()], if_measured=True, crashed=crashed).passed
+
+
+def test_where_masked_messages_alone_are_missing_the_rule_is_told_how_to_ask_of_sums(judged, make_row):
+    rows = [make_row(10.0, client=AGGREGATE, defense="sum"), make_row(defense="sum", client=1)]
+    masked = {MeasuredGroup(task="digits-mlp", setting=(), defense="sum")}
+    hint = 'to judge what the server opens, select sums: where sender = "aggregate"'
+    for rule in ("psnr < 18", "psnr < 18 where defense = 'sum'"):
+        assert [note for note in judged(rule, rows, masked=masked).notes if note.endswith(hint)]
+    assert judged('psnr < 18 where sender = "aggregate"', rows, masked=masked).passed
+    for other in ([*rows, make_row(defense="other")], rows[1:], [*rows, make_row(1.0, defense="sum", attack="idlg")]):
+        assert not any(hint in one for one in judged("psnr < 18", other, masked=masked).notes)
+    assert not any(hint in one for one in judged("psnr < 18", rows).notes)
+    assert not any(hint in one for one in judged("psnr < 18 where sender = 'client'", rows, masked=masked).notes)

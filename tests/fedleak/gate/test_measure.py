@@ -2,6 +2,8 @@
 
 import pytest
 
+from fedleak.experiment.grid import parse_campaign
+from fedleak.gate.measure import masked_in
 from fedleak.results.schema import AGGREGATE
 
 RECALL = {"metric": "label-recall", "unit": "share of labels"}
@@ -60,3 +62,14 @@ def test_whatever_differs_but_seed_round_and_client_makes_a_group(judged, make_r
 @pytest.mark.parametrize("change", [{"seed": 1}, {"round": 2}, {"client": 1}])
 def test_seeds_rounds_and_clients_are_one_group(judged, make_row, change):
     assert value_of(judged("psnr < 99", [make_row(1.0), make_row(2.0, **change)])) == 1.5
+
+
+def test_the_federations_are_known_whose_single_messages_are_masked():
+    chains = {"none": [], "sum": [{"use": "clipping", "max_norm": 1.0}, {"use": "secure-aggregation"}],
+              "flower": [{"use": "secure-aggregation-flower"}]}  # fmt: skip
+    defenses = [{"name": name, "chain": chain} for name, chain in chains.items()]
+    tree = {"name": "n", "task": "digits-mlp", "federation": {"clients": [4, 8]}, "attacks": [{"use": "dlg"}]}
+    found = masked_in(parse_campaign({**tree, "defenses": defenses}))
+    assert {(one.defense, *dict(one.setting).values(), one.sender) for one in found} == {
+        (name, clients, None) for name in ("sum", "flower") for clients in (4, 8)
+    }
