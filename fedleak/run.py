@@ -135,7 +135,7 @@ def _analysis(books: Bookkeeping) -> Analysis:
     """Of the rows as the files have them, so that whoever reads the run later sees the same."""
     folder, progress = books.folder, books.progress
     return Analysis(
-        campaign=books.campaign,
+        campaign=books.campaign.reported,
         rows=tuple(read_results(folder.results)),
         federations=tuple(read_federations(folder.federations)),
         unfinished=max(0, progress.total - progress.done),
@@ -155,7 +155,7 @@ def _hold_to_bounds(books: Bookkeeping, analysis: Analysis) -> None:
 def _finished(books: Bookkeeping, analysis: Analysis) -> FinishedRun:
     return FinishedRun(
         folder=books.folder,
-        campaign=books.campaign,
+        campaign=analysis.campaign,
         rows=analysis.rows,
         federations=analysis.federations,
         manifest=read_manifest(books.folder.manifest),
@@ -170,7 +170,7 @@ def _draw(books: Bookkeeping, analysis: Analysis) -> None:
     folder, events = books.folder, books.progress.events
     try:
         events.drawing("gallery")
-        draw_gallery(folder, books.campaign)
+        draw_gallery(folder, analysis.campaign)
         events.drawing("report")
         with listening(events.judging):
             write_report(_finished(books, analysis), analysis, folder.report)

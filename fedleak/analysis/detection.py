@@ -1,7 +1,8 @@
 """Detection of servers that cheat: how well clients' checks tell crafted models from honest ones.
 
-Thresholds are set on honest rounds of other seeds, and honest rounds of all kinds of training are pooled, for a client
-does not know which kind its own is. Within each seed models that clients were sent crafted stand beside honest ones.
+Thresholds are set on honest rounds of other seeds: of those that an experiment has for nothing else, else of the others
+that it reports. Honest rounds of all kinds of training are pooled, for a client does not know which kind its own is.
+Within each seed models that clients were sent crafted stand beside honest ones.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,8 @@ from typing import Literal
 import torch
 
 from fedleak.analysis.kinds import Kinds
-from fedleak.analysis.rarity import distinct, model_of, rarity, table_of, threshold_at
+from fedleak.analysis.rarity import model_of, table_of
+from fedleak.analysis.thresholds import Usual, least_rate, seeds_for
 from fedleak.errors import ConfigError
 from fedleak.metrics.placement import Placement
 from fedleak.results.check_row import CheckRow
@@ -46,8 +48,8 @@ class Detected:
     alarms: Share
     """The share that raised an alarm by the check's own thresholds, whatever its figures."""
     models: int
-    different: int
-    """Honest models that set the threshold of a seed and differ in these figures, at least."""
+    seeds: int
+    """Whose honest models set the threshold of each seed, at least."""
     placed: tuple[Placement, ...] = ()
     """Crafted models among honest ones, a seed each: what a ROC is drawn from."""
 
@@ -75,29 +77,22 @@ def phase_of(round: int) -> Phase:
 def detected(rows: Sequence[CheckRow], rate: float = RATE) -> list[Detected]:
     """Each figure of each check on each server, in the order of the rows.
 
-    Raises `ConfigError` where there are too few honest models for the rate of false alarms.
+    Raises `ConfigError` where there are honest models of too few seeds for the rate of false alarms.
     """
-    kinds = Kinds(row.setting for row in rows)
-    return [found for place, own in _grouped(rows).items() for found in _detected(*place, own, rate, kinds)]
+    return [found for place, group in _grouped(rows).items() for found in _detected(*place, group, rate)]
 
 
 def attainable(rows: Sequence[CheckRow], rate: float = RATE) -> float:
-    """The rate, or the least above it that the honest models of a run are enough for; 1 where there are none."""
-    counts = [
-        _others(beside, own)
-        for _, group in _grouped(rows).items()
-        for own, beside in _judged(group, Kinds(row.setting for row in group)).values()
-    ]
-    return rate if not counts else max(rate, 1 / max(min(counts), 1))
+    """The rate, or the least above it that the honest seeds of a run are enough for; 1 where there are none."""
+    return max([rate, *(least_rate(group.seeds(phase, own)) for group, phase, own in _judgements(rows))])
 
 
 def false_alarms(rows: Sequence[CheckRow], rate: float = RATE) -> list[FalseAlarms]:
     """Each check on honest models of each kind of training."""
-    found, kinds = [], Kinds(row.setting for row in rows)
-    for (task, defense, check), own in _grouped(rows).items():
-        honest = [row for row in own if row.server == HONEST]
+    found = []
+    for (task, defense, check), group in _grouped(rows).items():
         by_kind: dict[str, dict[int, list[bool]]] = {}
-        for kind, seed, alarm in _honest_alarms(honest, rate, kinds):
+        for kind, seed, alarm in _honest_alarms(group, rate):
             by_kind.setdefault(kind, {}).setdefault(seed, []).append(alarm)
         for kind, seeds in by_kind.items():
             figures = FalseAlarms(
@@ -106,7 +101,7 @@ def false_alarms(rows: Sequence[CheckRow], rate: float = RATE) -> list[FalseAlar
                 defense=defense,
                 check=check,
                 rate=Share.of([fmean(alarms) for alarms in seeds.values()], list(seeds), "message"),
-                own=_alarms(row for row in honest if kinds.of(row.setting) == kind),
+                own=_alarms(row for row in group.honest if group.kinds.of(row.setting) == kind),
                 models=sum(len(alarms) for alarms in seeds.values()),
             )
             found.append(figures)
@@ -121,35 +116,62 @@ def seconds_of(rows: Iterable[CheckRow]) -> dict[str, float]:
     return {check: median(own.values()) for check, own in taken.items()}
 
 
-def _grouped(rows: Iterable[CheckRow]) -> dict[tuple[str, str, str], list[CheckRow]]:
+class _Group:
+    """What one check measured under one defense on one task."""
+
+    def __init__(self, rows: Sequence[CheckRow], kinds: Kinds) -> None:
+        self.kinds = kinds
+        self.reported = [row for row in rows if row.split == "test"]
+        self.honest = [row for row in self.reported if row.server == HONEST]
+        self._calibrating = [row for row in rows if row.split == "calibration"]
+        self._usual: dict[tuple[object, ...], Usual] = {}
+
+    @property
+    def crafted(self) -> dict[tuple[str, str, Phase], list[CheckRow]]:
+        """Crafted models by server, kind and phase."""
+        found: dict[tuple[str, str, Phase], list[CheckRow]] = {}
+        for row in self.reported:
+            if row.crafted:
+                found.setdefault((row.server, self.kinds.of(row.setting), phase_of(row.round)), []).append(row)
+        return found
+
+    def usual(self, phase: Phase, seed: int, statistics: Sequence[str]) -> Usual:
+        """The honest models that thresholds are set on where those of a seed are judged."""
+        key = (phase, None if self._calibrating else seed, *statistics)
+        if key not in self._usual:
+            rows = self._calibrating or [row for row in self.honest if row.seed != seed]
+            self._usual[key] = Usual.of([row for row in rows if phase_of(row.round) == phase], statistics)
+        return self._usual[key]
+
+    def seeds(self, phase: Phase, judged: Iterable[CheckRow]) -> int:
+        """Of how many seeds there are such models, at least."""
+        statistics = list(dict.fromkeys(row.statistic for row in self.honest))
+        return min(self.usual(phase, seed, statistics).different for seed in {row.seed for row in judged})
+
+
+def _grouped(rows: Sequence[CheckRow]) -> dict[tuple[str, str, str], _Group]:
     groups: dict[tuple[str, str, str], list[CheckRow]] = {}
     for row in rows:
-        if row.split == "test":
+        if row.split != "tuning":
             groups.setdefault((row.task, row.defense, row.check), []).append(row)
-    return groups
+    kinds = Kinds(row.setting for row in rows)
+    return {place: _Group(own, kinds) for place, own in groups.items()}
 
 
-def _judged(
-    rows: Sequence[CheckRow], kinds: Kinds
-) -> dict[tuple[str, str, Phase], tuple[list[CheckRow], list[CheckRow]]]:
-    """By server, kind and phase the crafted models, and the honest ones of the phase."""
-    honest = [row for row in rows if row.server == HONEST]
-    crafted: dict[tuple[str, str, Phase], list[CheckRow]] = {}
-    for row in rows:
-        if row.crafted:
-            crafted.setdefault((row.server, kinds.of(row.setting), phase_of(row.round)), []).append(row)
-    return {place: (own, [row for row in honest if phase_of(row.round) == place[2]]) for place, own in crafted.items()}
+def _judgements(rows: Sequence[CheckRow]) -> Iterator[tuple[_Group, Phase, list[CheckRow]]]:
+    """Crafted models of a server, kind and phase, with the group that they are in."""
+    for group in _grouped(rows).values():
+        for (_, _, phase), own in group.crafted.items():
+            yield group, phase, own
 
 
-def _detected(
-    task: str, defense: str, check: str, rows: Sequence[CheckRow], rate: float, kinds: Kinds
-) -> Iterator[Detected]:
-    for (server, where, phase), (own, beside) in _judged(rows, kinds).items():
-        _require_enough(beside, own, check, rate)
+def _detected(task: str, defense: str, check: str, group: _Group, rate: float) -> Iterator[Detected]:
+    for (server, where, phase), own in group.crafted.items():
+        _require_enough(group.seeds(phase, own), phase, check, rate)
         statistics = list(dict.fromkeys(row.statistic for row in own))
         for statistic in [*statistics, *([ANY] if len(statistics) > 1 else [])]:
             names = statistics if statistic == ANY else [statistic]
-            judged = _by_seed(own, beside, names, rate)
+            judged = _by_seed(group, phase, own, names, rate)
             if not judged:
                 continue
             seeds, placed, found, realised, different = zip(*judged, strict=True)
@@ -166,40 +188,40 @@ def _detected(
                 realised=Share.of(realised, seeds, "message"),
                 alarms=_alarms(own),
                 models=sum(len(one.above) for one in placed),
-                different=min(different),
+                seeds=min(different),
                 placed=placed,
             )
 
 
 def _by_seed(
-    crafted: Sequence[CheckRow], honest: Sequence[CheckRow], statistics: Sequence[str], rate: float
+    group: _Group, phase: Phase, crafted: Sequence[CheckRow], statistics: Sequence[str], rate: float
 ) -> list[tuple[int, Placement, float, float, int]]:
     """For each seed crafted models among honest ones, the shares of both above a threshold that other seeds set."""
     judged = []
+    honest = [row for row in group.honest if phase_of(row.round) == phase]
     for seed in dict.fromkeys(row.seed for row in crafted):
-        theirs = [row for row in honest if row.seed != seed and row.statistic in statistics]
-        usual = table_of(theirs, statistics)[1]
-        _, sought = table_of([row for row in crafted if row.seed == seed], statistics)
-        _, others = table_of([row for row in honest if row.seed == seed], statistics)
-        if not all(len(table[statistics[0]]) for table in (usual, sought, others)):
+        usual = group.usual(phase, seed, statistics)
+        models, sought = table_of([row for row in crafted if row.seed == seed], statistics)
+        beside, others = table_of([row for row in honest if row.seed == seed], statistics)
+        if not (models and beside and usual.seeds):
             continue
-        own, rest, threshold = rarity(sought, usual), rarity(others, usual), threshold_at(rarity(usual, usual), rate)
+        own, rest, threshold = usual.rarity(sought), usual.rarity(others), usual.threshold(rate)
         placed = Placement.of(torch.from_numpy(own), torch.from_numpy(rest))
         above = float((own > threshold).mean()), float((rest > threshold).mean())
-        judged.append((seed, placed, *above, distinct(theirs)))
+        judged.append((seed, placed, *above, usual.different))
     return judged
 
 
-def _honest_alarms(honest: Sequence[CheckRow], rate: float, kinds: Kinds) -> Iterator[tuple[str, int, bool]]:
+def _honest_alarms(group: _Group, rate: float) -> Iterator[tuple[str, int, bool]]:
     """For each honest model its kind of training, its seed, and whether it is above a threshold of other seeds."""
-    statistics = list(dict.fromkeys(row.statistic for row in honest))
-    words = {model_of(row): kinds.of(row.setting) for row in honest}
-    for phase, seed in dict.fromkeys((phase_of(row.round), row.seed) for row in honest):
-        own = [row for row in honest if phase_of(row.round) == phase]
-        _, usual = table_of([row for row in own if row.seed != seed], statistics)
-        models, mine = table_of([row for row in own if row.seed == seed], statistics)
-        if len(usual[statistics[0]]):
-            alarms = rarity(mine, usual) > threshold_at(rarity(usual, usual), rate)
+    statistics = list(dict.fromkeys(row.statistic for row in group.honest))
+    words = {model_of(row): group.kinds.of(row.setting) for row in group.honest}
+    for phase, seed in dict.fromkeys((phase_of(row.round), row.seed) for row in group.honest):
+        usual = group.usual(phase, seed, statistics)
+        own = [row for row in group.honest if phase_of(row.round) == phase and row.seed == seed]
+        models, mine = table_of(own, statistics)
+        if models and usual.seeds:
+            alarms = usual.rarity(mine) > usual.threshold(rate)
             yield from ((words[model], seed, bool(alarm)) for model, alarm in zip(models, alarms, strict=True))
 
 
@@ -211,17 +233,10 @@ def _alarms(rows: Iterable[CheckRow]) -> Share:
     return Share.of([fmean(models.values()) for models in by_seed.values()], list(by_seed), "message")
 
 
-def _others(honest: Sequence[CheckRow], crafted: Sequence[CheckRow]) -> int:
-    """The fewest honest models of other seeds that a seed's threshold is set on."""
-    seeds = {row.seed for row in crafted}
-    return min(len({model_of(row) for row in honest if row.seed != seed}) for seed in seeds)
-
-
-def _require_enough(honest: Sequence[CheckRow], crafted: Sequence[CheckRow], check: str, rate: float) -> None:
-    fewest, wanted = _others(honest, crafted), round(1 / rate)
-    if fewest < wanted:
+def _require_enough(seeds: int, phase: Phase, check: str, rate: float) -> None:
+    if seeds < seeds_for(rate):
         raise ConfigError(
-            f"{check}: a threshold at {100 * rate:g}% false alarms takes {wanted} honest models of other seeds in the "
-            f"{phase_of(crafted[0].round)}, and there are {fewest}; add a row of an honest server, seeds, clients or "
-            "rounds"
+            f"{check}: a threshold at {100 * rate:g}% false alarms takes honest models of {seeds_for(rate)} seeds "
+            f"beside the one that is judged, and in the {phase} there are {seeds}; add seeds, or [calibration] with "
+            f"seeds = {seeds_for(rate)}"
         )

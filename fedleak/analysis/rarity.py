@@ -1,6 +1,6 @@
-"""Rarity: how unusual the figures of a received model are among those of honest models, and thresholds of it."""
+"""Rarity: how unusual the figures of a received model are among those of honest models."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +17,11 @@ Model = tuple[object, ...]
 def model_of(row: CheckRow) -> Model:
     """Which model a row is about."""
     return row.federation, row.seed, row.round, row.client
+
+
+def seed_of_model(model: Model) -> object:
+    """The seed of its federation, which all that is drawn in it follows from."""
+    return model[1]
 
 
 def table_of(rows: Sequence[CheckRow], statistics: Sequence[str]) -> tuple[list[Model], dict[str, Values]]:
@@ -43,16 +48,3 @@ def rarity(table: Figures, usual: Figures) -> Values:
         beyond = np.maximum(values - known[-1], 0.0) / (abs(known[-1]) + 1.0)
         scores = np.maximum(scores, np.where(np.isfinite(values), rank + beyond, 0.0))
     return scores
-
-
-def threshold_at(usual: Values, rate: float) -> float:
-    """The least score that no more than such a share of the usual ones is above."""
-    return float(np.quantile(usual, 1 - rate, method="higher"))
-
-
-def distinct(rows: Iterable[CheckRow]) -> int:
-    """How many different models, by their figures: all clients of a round may have been sent one and the same."""
-    found: dict[Model, dict[str, float]] = {}
-    for row in rows:
-        found.setdefault(model_of(row), {})[row.statistic] = row.value
-    return len({(seed, tuple(sorted(figures.items()))) for (_, seed, *_), figures in found.items()})

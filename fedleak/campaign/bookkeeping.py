@@ -135,7 +135,7 @@ class Bookkeeping:
         return alone or (self.tuning > 0 and federation.point.split == "test")
 
     def _tuned(self, split: Split, more: int) -> None:
-        if not self.campaign.only_chosen or split == "test":
+        if not self.campaign.only_chosen or split != "tuning":
             return
         self.tuning += more
         if self.tuning == 0:

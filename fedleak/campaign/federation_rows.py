@@ -25,11 +25,13 @@ from fedleak.runs.folder import RunFolder, stem_name
 def federation_rows(
     point: Point, defense: str, federated: Federated, left: Evaluation | None = None, clean: Evaluation | None = None
 ) -> list[FederationRow]:
-    """What the federation was good for and what it took, a row for each round.
+    """What the federation was good for and what it took, a row for each round; none where it only sets thresholds.
 
     `left`: how good the models are that left in some rounds, where a defense changed them; see `tested_releases`.
     `clean`: what its twin of clean code was good for.
     """
+    if point.split == "calibration":
+        return []
     experiment = point.experiment
     evaluation = {round: {**found, **(left or {}).get(round, {})} for round, found in federated.evaluation.items()}
     return [
@@ -64,7 +66,10 @@ def federation_rows(
 
 
 def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRow]:
-    """What clients' checks measured, a row for each figure."""
+    """What clients' checks measured, a row for each figure.
+
+    Of a seed that only sets thresholds one client's of each round: all were sent one model.
+    """
     experiment, server = point.experiment, point.experiment.server
     does = built(server.chain)
     cohorts: dict[int, set[int]] = {}
@@ -84,8 +89,7 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
             split=point.split,
             round=one.round,
             client=one.client,
-            crafted=one.round >= server.begins
-            and any(each.crafts_for(one.client, cohorts[one.round]) for each in does),
+            crafted=crafted(one.client, one.round),
             check=one.defense,
             statistic=statistic,
             value=value,
@@ -95,6 +99,7 @@ def check_rows(point: Point, defense: str, federated: Federated) -> list[CheckRo
             setting=point.setting,
         )
         for one in federated.figures
+        if point.split != "calibration" or one.client == min(cohorts[one.round])
         for statistic, value in one.statistics.items()
     ]
 

@@ -11,7 +11,10 @@ from fedleak.campaign.plan import records_of
 from fedleak.campaign.workers import Engine
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.canonical import trained_as
+from fedleak.results.schema import Split
 from fedleak.runs.folder import RunFolder
+
+ORDER: tuple[Split, ...] = ("tuning", "test", "calibration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,10 @@ class Schedule:
 
 
 def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedule:
-    """Every federation of a campaign once, in plan order; those for tuning first, which others may wait for."""
+    """Every federation once, in plan order: those for tuning first, which others may wait for, and for thresholds last.
+
+    The latter leave nothing to attack, so they record nothing.
+    """
     of_flower: Literal["loopback", "simulation"] = "simulation" if engine == "simulation" else "loopback"
     sections: dict[tuple[str, str], list[Section]] = {}
     federations: deque[Federation] = deque()
@@ -46,7 +52,8 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
         for defense in point.experiment.defenses:
             trained = trained_as(point.experiment, defense)
             folder.share(defense.name, point.federation, trained.name)
-            federation = Federation(root=folder.root, point=point, defense=trained, engine=of_flower, records=records)
+            left = () if point.split == "calibration" else records
+            federation = Federation(root=folder.root, point=point, defense=trained, engine=of_flower, records=left)
             if federation.key not in sections:
                 federations.append(federation)
             sections.setdefault(federation.key, []).append((number, defense.name))
@@ -55,5 +62,5 @@ def schedule_of(campaign: Campaign, folder: RunFolder, engine: Engine) -> Schedu
                 clean.setdefault(federation.twin, replace(federation, point=point.untampered))
     twins = [federation for key, federation in clean.items() if key not in sections]
     sections |= {twin.key: [] for twin in twins}
-    first = sorted([*twins, *federations], key=lambda one: one.point.split == "test")
+    first = sorted([*twins, *federations], key=lambda one: ORDER.index(one.point.split))
     return Schedule(sections=sections, federations=deque(first))

@@ -7,7 +7,9 @@ import typer
 from rich.console import Console
 
 from fedleak.analysis.detection import detected, false_alarms, seconds_of
+from fedleak.analysis.kept_rate import kept_rate
 from fedleak.analysis.recovered import recovered
+from fedleak.analysis.thresholds import require_enough
 from fedleak.cli.detection_table import NOTE, detection_facts, detection_tables
 from fedleak.cli.options import (
     DeviceName,
@@ -22,9 +24,10 @@ from fedleak.cli.options import (
     write_json,
 )
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
-from fedleak.experiment.detection import reporting, require_enough
+from fedleak.experiment.detection import reporting
 from fedleak.experiment.experiment import read_tree
 from fedleak.experiment.grid import parse_campaign, with_folder
+from fedleak.formatting import opening
 from fedleak.results.check_row import read_checks
 
 
@@ -60,6 +63,8 @@ def command(
         console = Console(highlight=False)
         for table in detection_tables(*trial):
             console.print(table)
-        console.print(NOTE.format(rate=f"{100 * rate:g}%"))
+        console.print(NOTE.format(rate=f"{100 * rate:g}%", seeds=min((one.seeds for one in trial[0]), default=0)))
+        for sentence in kept_rate(trial[1], rate):
+            console.print(opening(sentence), markup=False)
         show_rest(outcome, console)
     raise typer.Exit(outcome.exit_status)

@@ -15,11 +15,10 @@ from fedleak.statistics.roc import Share
 
 NOTE = (
     "AUC and found: of models that clients were sent crafted, beside honest ones of the same seed; found: the true "
-    "positive rate by thresholds that are above all but {rate} of the honest models of other seeds; at: the share of "
-    "the seed's own honest models above the same thresholds, more where few different models set them, as all clients "
-    "of a round are sent one; alarms: the share by a check's own thresholds, all its figures together; means over "
-    "seeds with 95% intervals; recovered: examples at 40 dB of PSNR or more, by the attack, on the messages and in the "
-    "round where it is most"
+    "positive rate by thresholds that honest models of a further seed are above in {rate} of cases at most, set on "
+    "{seeds} other seeds; at: the share of the seed's own honest models above the same thresholds; alarms: the share "
+    "by a check's own thresholds, all its figures together; means over seeds with 95% intervals; recovered: examples "
+    "at 40 dB of PSNR or more, by the attack, on the messages and in the round where it is most"
 )
 
 

@@ -87,7 +87,7 @@ def run_with_progress(
 def print_plan(campaign: Campaign, form: Form = "table") -> None:
     """What a run would do, counted; nothing is computed."""
     federations, cells = counts_of(campaign)
-    tuning = sum(point.split == "tuning" for point in campaign.points)
+    tuning, calibrating = (sum(one.split == split for one in campaign.points) for split in ("tuning", "calibration"))
     if form == "json":
         settings = [{"name": _point_name(point), "split": point.split} for point in campaign.points]
         found = {"name": campaign.name, "federations": federations, "cells": cells, "settings": settings}
@@ -96,6 +96,8 @@ def print_plan(campaign: Campaign, form: Form = "table") -> None:
     typer.echo(f"{campaign.name}: {len(campaign.points)} settings, {federations} federations, {cells} cells")
     if tuning:
         typer.echo(f"{tuning} of the settings only tune the attacks")
+    if calibrating:
+        typer.echo(f"{calibrating} of the settings only set thresholds of checks")
     for point in campaign.points[:PLAN_LINES]:
         typer.echo(f"  {' '.join(filter(None, [_point_name(point), tuned_on(point)]))}")
     if len(campaign.points) > PLAN_LINES:
@@ -125,8 +127,8 @@ def _point_name(point: Point) -> str:
 
 
 def tuned_on(point: Point) -> str:
-    """Marks a setting that only tunes."""
-    return "(tuning)" if point.split == "tuning" else ""
+    """Marks a setting that only tunes, or only sets thresholds."""
+    return "" if point.split == "test" else f"({point.split})"
 
 
 def show(outcome: Outcome, console: Console) -> None:

@@ -1,7 +1,7 @@
 """A campaign: one experiment for each combination of what varies, in the order of the file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fedleak.experiment.experiment import Experiment
 from fedleak.results.schema import Split
@@ -59,6 +59,11 @@ class Campaign:
     def name(self) -> str:
         """The campaign's name."""
         return self.points[0].experiment.name
+
+    @property
+    def reported(self) -> "Campaign":
+        """Without points that only set thresholds, which leave figures of checks and no other row."""
+        return replace(self, points=tuple(point for point in self.points if point.split != "calibration"))
 
     @property
     def first(self) -> Experiment:

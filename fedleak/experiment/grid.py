@@ -1,4 +1,4 @@
-"""Grid expansion: lists become axes, `[[vary]]` names combinations, `[tuning]` adds seeds."""
+"""Grid expansion: lists become axes, `[[vary]]` names combinations, `[tuning]` and `[calibration]` add seeds."""
 
 import copy
 from collections.abc import Hashable, Iterator
@@ -8,6 +8,7 @@ from typing import Any
 from fedleak.errors import ConfigError, did_you_mean, echo
 from fedleak.experiment import axes
 from fedleak.experiment.axes import Axis, with_variants
+from fedleak.experiment.calibration import Calibration, calibrating, calibration_seeds, require_calibrated
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.canonical import experiment_facts
 from fedleak.experiment.columns import require_no_strategy
@@ -28,6 +29,9 @@ from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, pars
 from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import is_own
+
+OF_THE_GRID = ("vary", "tuning", "calibration")
+"""Keys of a file that are no part of any one experiment."""
 
 
 def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
@@ -53,17 +57,22 @@ def parse_campaign(tree: Table) -> Campaign:
     """A campaign from parsed TOML; every name and option in it is checked here, before anything runs."""
     require_no_strategy(tree)
     tree = with_rows_of_servers(tree)
-    base = {key: value for key, value in tree.items() if key not in ("vary", "tuning")}
+    base = {key: value for key, value in tree.items() if key not in OF_THE_GRID}
     combinations = combinations_of(tree.get("vary"))
     tuning = parse_settings(Tuning, tree["tuning"], "tuning") if "tuning" in tree else None
+    calibration = parse_settings(Calibration, tree["calibration"], "calibration") if "calibration" in tree else None
     parts = [Part.of(name, merged(base, changes)) for name, changes in combinations.items()]
-    require_fewer(parts, tuning.seeds if tuning is not None else ())
+    require_fewer(parts, tuning.seeds if tuning is not None else (), calibration.seeds if calibration else 0)
     firsts = [_first(part) for part in parts]
     _require_different(parts, firsts)
     if tuning is not None:
         _require_tunable(tuning, firsts)
     drafts = [draft for part, first in zip(parts, firsts, strict=True) for draft in _drafts(part, first, tuning)]
-    points = tuple(named(drafts))
+    if calibration is not None:
+        require_calibrated(firsts, calibration)
+        seeds = calibration_seeds(calibration, (experiment.seed for _, experiment, _ in drafts))
+        drafts += [one for part, first in zip(parts, firsts, strict=True) for one in _calibrating(part, first, seeds)]
+    points = tuple(calibrating(point, calibration) for point in named(drafts))
     _require_evaluated(points)
     _require_same_models(points)
     attacks_of = {repr(one): one for point in points for one in point.experiment.attacks}
@@ -143,6 +152,15 @@ def _drafts(part: Part, first: Experiment, tuning: Tuning | None) -> Iterator[Dr
         yield from _tuning_drafts(part.name, first, part.settings, tuning)
 
 
+def _calibrating(part: Part, first: Experiment, seeds: tuple[int, ...]) -> Iterator[Draft]:
+    """The honest points of one combination again, on seeds that set thresholds."""
+    others = [axis for axis in part.settings if axis.path != ("seed",)]
+    for values in axes.product([*others, Axis(("seed",), seeds)]):
+        point = _at(first, values)
+        if point.server.honest:
+            yield part.name, point, "calibration"
+
+
 def _require_tunable(tuning: Tuning, firsts: list[Experiment]) -> None:
     if not tuning.seeds:
         raise ConfigError("tuning.seeds: expected at least one seed, got none; leave [tuning] out or name some")
@@ -201,7 +219,7 @@ def _spelled_out(tree: Table, base: Table, first_changes: Table) -> Table:
     for axis in (axis for axis in found if axis.path[-1] == "use"):
         _as_written(facts, base, axis.path)
     facts = axes.placed(facts, {axis.path: list(axis.values) for axis in found})
-    return {**facts, **{key: tree[key] for key in ("vary", "tuning") if key in tree}}
+    return {**facts, **{key: tree[key] for key in OF_THE_GRID if key in tree}}
 
 
 def _as_written(facts: Any, base: Any, path: axes.Path) -> None:

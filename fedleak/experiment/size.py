@@ -77,9 +77,9 @@ class Part:
         }
 
 
-def require_fewer(parts: list[Part], tuning: tuple[int, ...]) -> None:
-    """Refuses a grid that is too large, with what it is the product of."""
-    points = sum(part.points(tuning) for part in parts)
+def require_fewer(parts: list[Part], tuning: tuple[int, ...], calibration: int = 0) -> None:
+    """Refuses a grid that is too large, with what it is the product of; `calibration` seeds set thresholds."""
+    points = sum(part.points(tuning) for part in parts) + calibration * len(parts)
     if points > MOST_POINTS:
         largest = max(parts, key=lambda part: part.points(tuning))
         what = {dotted(*axis.path): len(axis.values) for axis in largest.settings}

@@ -1,20 +1,22 @@
 """Detection in the report: how well clients' checks tell crafted models from honest ones, and what is recovered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from fedleak.analysis.detection import ANY, RATE, Detected, attainable, detected, false_alarms, seconds_of
+from fedleak.analysis.detection import ANY, RATE, Detected, FalseAlarms, attainable, detected, false_alarms, seconds_of
+from fedleak.analysis.kept_rate import kept_rate
 from fedleak.analysis.recovered import Recovered, recovered
-from fedleak.formatting import DASH, counted, number, percent
+from fedleak.analysis.thresholds import least_rate
+from fedleak.formatting import DASH, counted, number, opening, percent
 from fedleak.report.convergence import SERIES, Lines, Points, lines_of
-from fedleak.results.check_row import CheckRow, read_checks
+from fedleak.results.check_row import read_checks
 from fedleak.results.row import Row
 from fedleak.runs.folder import RunFolder
 from fedleak.settings.server import HONEST
 from fedleak.statistics.roc import roc
 
-MOST = 0.2
-"""The share of false alarms above which too few honest models are there to say anything."""
+FEWEST = 2
+"""The other seeds that thresholds take to say anything at all."""
 LINES, CHARTS = 160, 8
 """Lines of a table and charts that are shown, to keep the page small."""
 LEAST = 0.01
@@ -71,8 +73,12 @@ class Detection:
     """The section."""
 
     rate: str
+    seeds: int
+    """Whose honest models set each threshold, at least."""
     sentences: tuple[str, ...]
     """For each server and phase what sees most of it."""
+    kept: tuple[str, ...] = ()
+    """Of each check whether honest models of other seeds raise no more false alarms than that."""
     servers: tuple[DetectedServer, ...] = ()
     lines_left_out: int = 0
     alarms: tuple[AlarmLine, ...] = ()
@@ -83,20 +89,22 @@ def detection(folder: RunFolder, rows: Sequence[Row]) -> Detection | None:
     """The section of a run whose clients check models; None where there is no server to tell from an honest one."""
     if not folder.checks.exists():
         return None
-    checks = [row for row in read_checks(folder.checks) if row.split == "test"]
+    checks = [row for row in read_checks(folder.checks) if row.split != "tuning"]
     if not any(row.crafted for row in checks) or not any(row.server == HONEST for row in checks):
         return None
     rate = attainable(checks, RATE)
-    if rate > MOST:
+    if rate > least_rate(FEWEST):
         return None
-    found = detected(checks, rate)
+    found, alarms = detected(checks, rate), false_alarms(checks, rate)
     shown = found[:LINES]
     return Detection(
         rate=percent(rate),
+        seeds=min(one.seeds for one in found),
         sentences=tuple(_sentences(found)),
         servers=tuple(_servers(shown, recovered(rows))),
         lines_left_out=len(found) - len(shown),
-        alarms=tuple(_alarms(checks, rate)),
+        alarms=tuple(_alarms(alarms, seconds_of(checks))),
+        kept=tuple(map(opening, kept_rate(alarms, rate))),
         charts=tuple(_charts(found)[:CHARTS]),
     )
 
@@ -129,8 +137,7 @@ def _line(found: Detected) -> DetectionLine:
     )
 
 
-def _alarms(checks: Sequence[CheckRow], rate: float) -> list[AlarmLine]:
-    cost = seconds_of(checks)
+def _alarms(alarms: Sequence[FalseAlarms], cost: Mapping[str, float]) -> list[AlarmLine]:
     return [
         AlarmLine(
             where=", ".join(filter(None, [one.task, one.where])),
@@ -141,7 +148,7 @@ def _alarms(checks: Sequence[CheckRow], rate: float) -> list[AlarmLine]:
             models=one.models,
             cost=f"{number(1000 * cost[one.check])} ms",
         )
-        for one in false_alarms(checks, rate)
+        for one in alarms
     ]
 
 

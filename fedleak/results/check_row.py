@@ -30,7 +30,7 @@ class CheckRow:
     defense: Annotated[Folder, Meaning("the defense's name in the experiment")]
     server: Annotated[Text, Meaning("the server's name in the experiment; honest: it only averages")]
     seed: Annotated[Whole, Meaning("of the federation")]
-    split: Annotated[Split, Meaning("test or tuning")]
+    split: Annotated[Split, Meaning("test, tuning or calibration, which sets thresholds")]
     round: Annotated[Whole, Meaning("from 1")]
     client: Annotated[Whole, Meaning("whose check it was")]
     crafted: Annotated[Flag, Meaning("whether the server sent this client crafted weights in this round")]

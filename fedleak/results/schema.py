@@ -52,8 +52,8 @@ Who = Whole | Literal["aggregate", "model", "active", "relay"]
 """A client's number, the sum that secure aggregation revealed, or the model that left the federation.
 
 Of split training who kept a diary: a passive party's number, the active party, the server that relays."""
-Split = Literal["test", "tuning"]
-"""Tuning rows choose among the variants of an attack; only test rows are reported."""
+Split = Literal["test", "tuning", "calibration"]
+"""Tuning rows choose among the variants of an attack, calibration rows set thresholds; only test rows are reported."""
 
 
 def setting_key(setting: Mapping[str, Scalar]) -> Setting:

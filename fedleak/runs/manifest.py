@@ -92,7 +92,7 @@ def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, ce
         python=platform.python_version(),
         torch=torch.__version__,
         packages={name: _version(name) for name in PACKAGES},
-        seeds=tuple(dict.fromkeys(point.experiment.seed for point in campaign.points)),
+        seeds=tuple(dict.fromkeys(point.experiment.seed for point in campaign.reported.points)),
         experiment=address_of(campaign.tree),
         source=source_fingerprint(),
         code={task.label: code_fingerprint(task.own_code, task.folder) for task in _tasks(campaign) if task.own_code},

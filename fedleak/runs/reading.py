@@ -38,7 +38,7 @@ class FinishedRun:
 def read_run(root: Path) -> FinishedRun:
     """Reads a run folder; raises `RecordingError`, one sentence, where it is missing, empty or damaged."""
     folder = RunFolder(root)
-    campaign = read_campaign(folder)
+    campaign = read_campaign(folder).reported
     rows = tuple(read_results(folder.results))
     if not rows:
         attacked = any(point.experiment.attacks for point in campaign.points)

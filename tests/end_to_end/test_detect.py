@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from fedleak.cli.app import app
 from fedleak.results.check_row import read_checks
+from fedleak.results.federation_row import read_federations
 
 EXPERIMENT = """
 name = "trial"
@@ -16,8 +17,11 @@ seed = [0, 1]
 task = "digits-mlp"
 metrics = ["psnr"]
 
+[calibration]
+seeds = 9
+
 [federation]
-clients = 5
+clients = 2
 rounds = 3
 batch_size = 8
 
@@ -53,7 +57,8 @@ def test_a_plain_imprint_is_seen_from_the_round_in_which_it_begins(tmp_path: Pat
     assert {one["server"] for one in facts["detection"]} == {"imprint"}
     assert found["later rounds", "change"]["auc"] == 1.0
     assert found["later rounds", "change"]["found"] == 1.0
-    assert found["later rounds", "change"]["models"] == 20
+    assert found["later rounds", "change"]["models"] == 8
+    assert found["later rounds", "change"]["seeds"] == 9
     assert all(phase == "later rounds" for phase, _ in found)  # the first round of that server is honest
     assert all(0.0 <= one["rate"] <= 1.0 for one in facts["false_alarms"])
     assert facts["seconds"]["weight-watch"] > 0
@@ -62,9 +67,12 @@ def test_a_plain_imprint_is_seen_from_the_round_in_which_it_begins(tmp_path: Pat
     assert left["later rounds"] > 0.2
     rows = read_checks(tmp_path / "run" / "checks.jsonl")
     assert {row.round for row in rows if row.crafted} == {2, 3}
+    assert {row.seed for row in rows if row.split == "calibration"} == set(range(2, 11))
+    assert {row.seed for row in read_federations(tmp_path / "run" / "federations.jsonl")} == {0, 1}
 
     told = detect(0, *options).stdout
     assert "what servers recover" in told
     assert "honest models" in told
+    assert "Weight-watch keeps to its rate" in told or "Weight-watch does not keep to its rate" in told
     refused = detect(2, *options[:3], "--false-alarms", "0.01")
-    assert "takes 100 honest models of other seeds" in str(refused.exception) + refused.output
+    assert "takes honest rounds of 99 seeds beside the one" in str(refused.exception) + refused.output

@@ -5,7 +5,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from fedleak.analysis.rarity import rarity, threshold_at
+from fedleak.analysis.rarity import rarity
 
 USUAL = {"change": np.array([1.0, 2.0, 3.0, 4.0]), "alike": np.array([0.0, 0.0, 0.0, nan])}
 
@@ -23,8 +23,3 @@ def test_beyond_all_usual_models_it_goes_on_rising() -> None:
 def test_a_figure_that_a_model_or_all_usual_ones_lack_says_nothing() -> None:
     assert rarity({"change": np.array([nan])}, {"change": USUAL["change"]}) == [0.0]
     assert rarity({"new": np.array([5.0])}, {"new": np.array([nan])}) == [0.0]
-
-
-def test_no_more_than_the_rate_of_usual_models_is_above_the_threshold() -> None:
-    usual = np.arange(1000.0)
-    assert (usual > threshold_at(usual, 0.01)).mean() <= 0.01

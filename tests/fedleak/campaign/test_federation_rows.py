@@ -3,13 +3,14 @@
 import pytest
 
 from fedleak.campaign.federation_job import Federated
-from fedleak.campaign.federation_rows import federation_rows
+from fedleak.campaign.federation_rows import check_rows, federation_rows
 from fedleak.errors import FederationError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.federation.outcome import ClientFailure, lost_round
 from fedleak.results.seen import Seen, seen_in
 from fedleak.settings.base import Table
 from fedleak.vault.alarms import RaisedAlarm
+from fedleak.vault.model_figures import ModelFigures
 
 
 def test_a_round_that_was_lost_for_all_is_no_failure_of_a_client_alone() -> None:
@@ -94,3 +95,20 @@ def test_alarms_are_counted_by_client_and_told_by_check() -> None:
         Seen("weight-watch", 2, "weight-watch of client 0"),
         Seen("d-snr", 1, "d-snr of client 0"),
     ]
+
+
+def test_of_a_seed_that_sets_thresholds_one_client_s_figures_of_each_round_are_kept_and_no_other_row() -> None:
+    points = parse_campaign({
+        "name": "n", "task": "digits-mlp", "federation": {"clients": 3, "rounds": 2}, "calibration": {"seeds": 1},
+        "defenses": [{"name": "watched", "chain": [{"use": "weight-watch"}]}],
+    }).points  # fmt: skip
+    figures = tuple(
+        ModelFigures(client=client, round=round, defense="weight-watch", statistics={"scale": 1.0}, seconds=0.1)
+        for round in (1, 2)
+        for client in (2, 1)
+    )
+    left = Federated(messages={}, failures=[], seconds=1.0, evaluation={}, figures=figures)
+    reported, calibrating = ([(row.round, row.client) for row in check_rows(one, "watched", left)] for one in points)
+    assert reported == [(1, 2), (1, 1), (2, 2), (2, 1)]
+    assert calibrating == [(1, 1), (2, 1)]
+    assert [len(federation_rows(one, "watched", left)) for one in points] == [2, 0]

@@ -65,3 +65,14 @@ def test_a_row_that_no_longer_shares_has_its_own_federation_again(tmp_path):
     apart = {**ANSWERING.tree, "defenses": [{"name": "label", "chain": [{"use": "top-k", "fraction": 0.5}]}]}
     schedule_of(parse_campaign(apart), folder, "loopback")
     assert folder.recordings("label") == tmp_path / "recordings" / "label"
+
+
+def test_federations_that_only_set_thresholds_come_last_and_record_nothing(tmp_path):
+    campaign = parse_campaign({
+        "name": "trial", "task": "digits-mlp", "seed": [1, 2], "federation": {"clients": 2},
+        "calibration": {"seeds": 2}, "attacks": [{"use": "dlg"}],
+        "defenses": [{"name": "watched", "chain": [{"use": "weight-watch"}]}],
+    })  # fmt: skip
+    found = schedule_of(campaign, RunFolder(tmp_path), "loopback").federations
+    assert [one.point.experiment.seed for one in found] == [1, 2, 3, 4]
+    assert [bool(one.records) for one in found] == [True, True, False, False]

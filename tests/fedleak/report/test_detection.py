@@ -8,7 +8,7 @@ from fedleak.results.check_row import CheckRow, write_checks
 from fedleak.runs.folder import RunFolder
 
 
-def rows(seeds: int = 3, clients: int = 60) -> list[CheckRow]:
+def rows(seeds: int = 20, clients: int = 9) -> list[CheckRow]:
     draw = random.Random(0)
     return [
         CheckRow(
@@ -55,14 +55,23 @@ def test_it_says_which_server_is_found_and_which_is_not(tmp_path: Path) -> None:
     assert {chart.title.partition(":")[0] for chart in found.charts} == {"imprint", "quiet"}
 
 
-def test_with_few_honest_models_the_rate_is_what_they_are_enough_for(tmp_path: Path) -> None:
+def test_with_few_seeds_the_rate_is_what_they_are_enough_for(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    write_checks(folder.checks, rows(clients=10))
+    write_checks(folder.checks, rows(seeds=5, clients=100))
     found = detection(folder, [])
     assert found is not None
-    assert found.rate == "5%"
-    write_checks(folder.checks, rows(clients=1))
+    assert (found.rate, found.seeds) == ("20%", 4)
+    write_checks(folder.checks, rows(seeds=2, clients=100))
     assert detection(folder, []) is None
+
+
+def test_it_says_whether_honest_models_raise_no_more_alarms_than_that(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    write_checks(folder.checks, rows())
+    found = detection(folder, [])
+    assert found is not None
+    (said,) = found.kept
+    assert said.startswith("Weight-watch keeps to its rate of false alarms, 0.05: it takes 0.0")
 
 
 def test_there_is_no_section_without_a_server_to_tell_from_an_honest_one(tmp_path: Path) -> None:
@@ -74,7 +83,7 @@ def test_there_is_no_section_without_a_server_to_tell_from_an_honest_one(tmp_pat
 
 def test_a_curve_begins_where_honest_models_are_enough_and_figures_that_are_alike_share_one(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    write_checks(folder.checks, rows(clients=20))
+    write_checks(folder.checks, rows(seeds=3, clients=20))
     found = detection(folder, [])
     assert found is not None
     imprint = next(chart for chart in found.charts if chart.title.startswith("imprint"))

@@ -121,7 +121,7 @@ def test_a_missing_file_is_one_sentence(tmp_path):
             "client: expected a valid integer or 'aggregate', 'model', 'active' or 'relay', got 'somebody'",
         ),
         ({"client": None}, "client: expected a valid integer or 'aggregate', 'model', 'active' or 'relay', got None"),
-        ({"split": "train"}, "split: expected 'test' or 'tuning', got 'train'"),
+        ({"split": "train"}, "split: expected 'test', 'tuning' or 'calibration', got 'train'"),
         ({"federation": "../.."}, "federation: expected the plain name of a folder"),
         ({"federation": ".."}, "federation: expected the plain name of a folder"),
         ({"federation": "a\0b"}, "federation: expected the plain name of a folder"),
