@@ -137,12 +137,14 @@ def test_the_policy_is_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("row", [0, 1])
 def test_the_experiment_with_servers_is_one_and_its_policy_is_about_them(tmp_path: Path, row: int) -> None:
-    """As it stands, and with the row of a server that knows the checks."""
-    example, knowing, rules = blocks("toml", SERVERS)
+    """As it stands, and with the row of a server that knows the checks and further seeds for thresholds of these."""
+    example, calibration, knowing, rules = blocks("toml", SERVERS)
     file, policy = tmp_path / "experiment.toml", tmp_path / "policy.toml"
-    file.write_text(example + knowing * row)
+    file.write_text(example + (knowing + calibration) * row)
     policy.write_text(rules)
-    named = [point.experiment.server.name for point in load_campaign(file, ("federation.rounds=5",)).points]
+    campaign = load_campaign(file, ("federation.rounds=5",))
+    assert len(campaign.points) - len(campaign.reported.points) == 120 * row
+    named = [point.experiment.server.name for point in campaign.reported.points]
     assert named == ["honest", "imprint", "two models", *["slow imprint"] * row]
     groups = [{"server": (name,), "sender": ("aggregate",), "defense": ("watched",)} for name in named]
     selected = [[rule.assertion.selects(group) for group in groups] for rule in load_policy(policy).rules]
