@@ -34,6 +34,7 @@ SEEDS = "attacks cannot make what the clients' seeds make"
 SERVICE = "attacks ask a service and open none"
 ONE_NAME = "parties have one name, below fedleak"
 LADDER = "no import climbs the ladder"
+TAP = "the tap in somebody's server brings neither PyTorch nor the rest of fedleak along"
 COLUMNS = "parties that hold columns do not know each other"
 BREACHES = [
     Breach(COLUMNS, "clients/active", "from ..passive.party import PassiveParty"),
@@ -69,6 +70,9 @@ BREACHES = [
     Breach(ONE_NAME, "attacks", "import server.app"),
     Breach(ONE_NAME, "cli", "from clients.share import share_of"),
     Breach(ONE_NAME, "evaluation", "from attacks.parts import certificates"),
+    Breach(TAP, "wiretap", "import torch"),
+    Breach(TAP, "wiretap", "from fedleak import errors"),
+    Breach(LADDER, "wiretap", "from fedleak.recording import files"),
     Breach(LADDER, "contracts", "from fedleak.cli import app"),
     Breach(LADDER, "gate", "from fedleak.report import page"),
     Breach(LADDER, "results", "from fedleak import tasks"),
