@@ -19,12 +19,12 @@ from fedleak.experiment.servers import require_server
 from fedleak.federation import wire
 from fedleak.federation.outcome import Outcome, clear_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
+from fedleak.io.checkpoint import load_checkpoint
 from fedleak.learning.training import stabilizers
 from fedleak.learning.weights import Weights, frozen_in
 from fedleak.randomness import seeded
 from fedleak.tasks import initial_weights, task_of
 
-from .checkpoint import load_checkpoint
 from .consistency import ConsistencyLayer
 from .evaluator import Evaluated, Evaluator, Settled
 from .homomorphic import HomomorphicLayer

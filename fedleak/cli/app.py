@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import wraps
+from keyword import iskeyword
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ COMMANDS = {
     "compare": True,
     "detect": True,
     "advise": True,
+    "import": True,
     "attack": True,
     "serve": True,
     "profile": True,
@@ -51,8 +53,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def deferred(name: str, *, heavy: bool) -> Callable[..., None]:
-    """The command in `NAME.py`, where a dash is an underscore: signature, docstring, and a body that calls it."""
-    module = name.replace("-", "_")
+    """The command in its file: signature, docstring, and a body that calls it."""
+    module = module_of(name)
     declared = declaration(Path(__file__).with_name(f"{module}.py"))
 
     @wraps(declared)
@@ -63,6 +65,11 @@ def deferred(name: str, *, heavy: bool) -> Callable[..., None]:
         resolve_name(f"fedleak.cli.{module}:{ENTRY}")(**given)
 
     return call
+
+
+def module_of(name: str) -> str:
+    """The file of a command: a dash is an underscore, and what is a word of Python's has one behind it."""
+    return f"{name}_" if iskeyword(name) else name.replace("-", "_")
 
 
 def declaration(path: Path) -> Callable[..., None]:

@@ -11,7 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fedleak.cli.app import COMMANDS, ENTRY, app
+from fedleak.cli.app import COMMANDS, ENTRY, app, module_of
 
 CALL = "import sys; sys.argv[0] = 'fedleak'; from fedleak.cli import main; "
 CHECKED = "import atexit; atexit.register(lambda: print('torch' in sys.modules or 'flwr' in sys.modules)); main()"
@@ -40,7 +40,7 @@ def test_the_help_names_every_command_in_order():
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_a_function_of_its_own_file(name):
-    assert callable(getattr(import_module(f"fedleak.cli.{name.replace('-', '_')}"), ENTRY))
+    assert callable(getattr(import_module(f"fedleak.cli.{module_of(name)}"), ENTRY))
 
 
 @pytest.mark.slow

@@ -7,12 +7,12 @@ from typing import get_type_hints
 
 import pytest
 
-from fedleak.cli.app import COMMANDS, ENTRY, deferred, workers
+from fedleak.cli.app import COMMANDS, ENTRY, deferred, module_of, workers
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_parameters_and_help_are_those_of_the_command(name):
-    real = getattr(import_module(f"fedleak.cli.{name.replace('-', '_')}"), ENTRY)
+    real = getattr(import_module(f"fedleak.cli.{module_of(name)}"), ENTRY)
     stand_in = deferred(name, heavy=False)
     mine, theirs = inspect.signature(stand_in).parameters, inspect.signature(real).parameters
     assert {key: one.default for key, one in mine.items()} == {key: one.default for key, one in theirs.items()}

@@ -13,10 +13,10 @@ from torch import nn
 from fedleak.contracts.chain import Chain
 from fedleak.errors import DataError, NonFiniteError, UserError
 from fedleak.federation.plan import FederationPlan
+from fedleak.io.checkpoint import load_checkpoint
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
 from fedleak.server.app import _first_weights
-from fedleak.server.checkpoint import load_checkpoint
 from fedleak.settings.base import parse_settings
 from fedleak.tasks import hardened, initial_weights, task_of
 

@@ -1,10 +1,11 @@
-"""Checkpoint loading: weights from a file that somebody else's training wrote."""
+"""Checkpoint loading: weights from files that somebody else's training wrote, each checked against its network."""
 
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -12,7 +13,6 @@ from torch import Tensor
 from fedleak.errors import DataError, first_line
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights, names_of
-from fedleak.tasks import weights_of
 
 WRAPPERS = ("state_dict", "model", "model_state_dict", "module_state_dict")
 """Keys that training scripts commonly keep a model's weights under, beside the optimizer's."""
@@ -22,32 +22,46 @@ SAVE_AGAIN = "save it with torch.save(model.state_dict(), ...)"
 
 
 def load_checkpoint(task: Task, path: Path, hardened: Task | None = None) -> Weights:
-    """A torch or safetensors `state_dict` of the network, also of a wrapped one, also below "state_dict" or "model".
+    """A torch, safetensors or numpy `state_dict` of the network, also of a wrapped one, also below "state_dict".
 
     It may also be of the network that defenses make of it, `hardened`, whose weights are returned then. Nothing in the
     file is run (torch's `weights_only`). Raises `DataError` where the file is missing, unreadable or of another
     network, and `NonFiniteError` where a weight is NaN or infinite.
     """
-    content = _unwrap(_read(path), path)
-    if hardened is not None and not _mismatch(content, hardened):
-        task = hardened
+    content = read_state(path)
+    return fitted(content, task if hardened is None or _mismatch(content, hardened) else hardened, str(path))
+
+
+def fitted(content: NamedTensors, task: Task, where: str) -> Weights:
+    """Tensors that somebody else named as weights of a task's network; raises as `load_checkpoint` does."""
     if mismatch := _mismatch(content, task):
-        raise DataError(f"checkpoint: {path} is of another network, {mismatch}; choose the task it is of")
+        raise DataError(f"checkpoint: {where} is of another network, {mismatch}; choose the task it is of")
     names = names_of(task.network)
-    state = _bare(content, names)
-    own = weights_of(task.network).state_dict()
-    _check(state, names, own, path)
+    state = bare(content, names)
+    own = Weights.of(task.network).clone().state_dict()
+    _check(state, names, own, where)
     weights = task.split({**own, **{names[name]: value for name, value in state.items()}})
-    weights.require_finite(f"checkpoint {path}", "take one of before its training diverged")
+    weights.require_finite(f"checkpoint {where}", "take one of before its training diverged")
     return weights.clone()
+
+
+def read_state(path: Path) -> NamedTensors:
+    """The tensors in a file by their names there; those of a list by their numbers. Raises `DataError`."""
+    content = _read(path)
+    if isinstance(content, list | tuple):
+        content = {str(place): value for place, value in enumerate(content)}
+    return _unwrap(content, path)
 
 
 def _read(path: Path) -> Any:
     if not path.is_file():
-        raise DataError(f"checkpoint: expected a torch or safetensors file, there is none at {path}")
+        raise DataError(f"checkpoint: expected a torch, safetensors or numpy file, there is none at {path}")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        if path.suffix == ".npz":
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         # What torch warns of are kinds of tensors that are refused below.
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -70,7 +84,7 @@ def _is_named_tensor(item: tuple[Any, Any]) -> bool:
     return isinstance(item[0], str) and isinstance(item[1], Tensor)
 
 
-def _bare(state: NamedTensors, names: Collection[str]) -> NamedTensors:
+def bare(state: NamedTensors, names: Collection[str]) -> NamedTensors:
     """The state under the names that the network has, however often and wherever it was wrapped when it was saved."""
     known = {_without_wrappers(name): name for name in names}
     bare = {name if name in names else known.get(_without_wrappers(name), name): state[name] for name in state}
@@ -94,7 +108,7 @@ def _mismatch(content: NamedTensors, task: Task) -> str:
     A tied parameter needs one of its names, and a buffer that `state_dict` does not save none.
     """
     names = names_of(task.network)
-    state = _bare(content, names)
+    state = bare(content, names)
     given = {names[name] for name in state if name in names}
     needed = dict.fromkeys(names[name] for name in task.network.state_dict())
     missing = [name for name in needed if name not in given]
@@ -103,27 +117,27 @@ def _mismatch(content: NamedTensors, task: Task) -> str:
     return " and ".join(f"{_some(some)} {how}" for how, some in complaints.items() if some)
 
 
-def _check(state: NamedTensors, names: Mapping[str, str], own: NamedTensors, path: Path) -> None:
+def _check(state: NamedTensors, names: Mapping[str, str], own: NamedTensors, where: str) -> None:
     """Raises `DataError` where a tensor is not one that the network can have."""
     for name, value in state.items():
-        _check_one(name, value, own[names[name]], path)
+        _check_one(name, value, own[names[name]], where)
     for name, value in state.items():
         if names[name] != name and not torch.equal(value, state.get(names[name], value)):
             raise DataError(
-                f"checkpoint: '{name}' and '{names[name]}' are one parameter, and {path} has two values for it; "
+                f"checkpoint: '{name}' and '{names[name]}' are one parameter, and {where} has two values for it; "
                 "choose the task it is of"
             )
 
 
-def _check_one(name: str, value: Tensor, own: Tensor, path: Path) -> None:
+def _check_one(name: str, value: Tensor, own: Tensor, where: str) -> None:
     if not _can_become(value, own.dtype):
         wanted, got = f"dense {own.dtype}", f"{value.dtype} ({value.layout}, on {value.device})"
         raise DataError(
-            f"checkpoint: expected '{name}' as numbers that can become {wanted}, got {got} in {path}; {SAVE_AGAIN}"
+            f"checkpoint: expected '{name}' as numbers that can become {wanted}, got {got} in {where}; {SAVE_AGAIN}"
         )
     if value.shape != own.shape:
         raise DataError(
-            f"checkpoint: expected '{name}' of shape {tuple(own.shape)}, got {tuple(value.shape)} in {path}; "
+            f"checkpoint: expected '{name}' of shape {tuple(own.shape)}, got {tuple(value.shape)} in {where}; "
             "choose the task it is of"
         )
 
