@@ -52,8 +52,9 @@ class Recorder:
 
     def sent(self, messages: Sequence[Any], ids: Sequence[str | None] = ()) -> None:
         """Writes messages that were pushed, under the ids that they got by that, or that they have themselves."""
+        known = frozenset(ids)
         for place, message in enumerate(messages):
-            self._guarded(self._sent, message, ids, ids[place] if len(ids) == len(messages) else None)
+            self._guarded(self._sent, message, known, ids[place] if len(ids) == len(messages) else None)
 
     def received(self, replies: Iterable[Any]) -> None:
         """Writes replies that were pulled."""
@@ -86,7 +87,7 @@ class Recorder:
                 self._left_out += 1
                 self._note("a message is left out", error)
 
-    def _sent(self, message: Any, ids: Sequence[str | None], given: str | None) -> None:
+    def _sent(self, message: Any, ids: frozenset[str | None], given: str | None) -> None:
         metadata = message.metadata
         own = str(metadata.message_id or "")
         name = own if own and (own in ids or not ids) else given

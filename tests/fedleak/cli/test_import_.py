@@ -11,6 +11,7 @@ from fedleak.cli.import_ import training_told
 from fedleak.errors import ConfigError
 from fedleak.recording.files import read_recording
 from fedleak.tasks import initial_weights
+from fedleak.wiretap.journal import FORMAT, Journal
 
 TASK = "digits-mlp"
 
@@ -68,6 +69,22 @@ def test_what_cannot_be_imported_is_a_sentence(
     done = invoke(*states[:count], "--task", TASK, "--out", str(tmp_path / "out"), *more)
     assert (done.exit_code, sentence in done.output) == (2, True), done.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_the_tap_is_a_recording_of_each_reply(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "tap", 10**7)
+    state = {name: value.numpy() for name, value in initial_weights(TASK, 0).state_dict().items()}
+    digest = journal.store(state, {})
+    journal.write({"kind": "tap", "tap": "t", "format": FORMAT})
+    for name in ("1", "2"):
+        where = {"tap": "t", "id": name, "node": int(name) + 4, "type": "train", "round": 3}
+        journal.write({"kind": "sent", **where, "arrays": {"weights": digest}})
+    answer = {"arrays": {"weights": digest}, "metrics": {"m": {"num-examples": 6}}}
+    journal.write({"kind": "reply", "tap": "t", "to": "2", **answer})
+    done = invoke(str(tmp_path / "tap"), "--task", TASK, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert "left out  round 3, node 5 (client 0): no reply" in done.output
+    assert read_recording(tmp_path / "out" / "round-0003" / "client-0001.json").num_examples == 6
 
 
 def test_one_batch_is_of_all_examples() -> None:
