@@ -16,7 +16,8 @@ except ImportError:  # where it lay before
     from flwr.server import Grid
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
-"""Seconds between two questions for replies, each twice as long as the one before; the longest is Flower's own."""
+"""Seconds between two questions for replies, each twice as long as the one before, up to what the grid itself waits
+(`pull_interval`, in the simulation) or, where it does not say, Flower's three."""
 
 
 def tapped(grid: Any, folder: str, *, most_bytes: int, most_rounds: int, values: Collection[str]) -> Any:
@@ -82,8 +83,9 @@ class TappedGrid(Grid):
 
     def _awaited(self, waiting: set[str], timeout: float | int | None) -> list[Any]:
         ends = None if timeout is None else time.monotonic() + timeout
+        longest = float(getattr(self._inner, "pull_interval", LONGEST_PAUSE))
         replies: list[Any] = []
-        pause = FIRST_PAUSE
+        pause = min(FIRST_PAUSE, longest)
         while ends is None or time.monotonic() < ends:
             found = list(self.pull_messages(waiting))
             replies += found
@@ -91,7 +93,7 @@ class TappedGrid(Grid):
             if not waiting:
                 break
             time.sleep(pause if ends is None else max(0.0, min(pause, ends - time.monotonic())))
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause = min(2 * pause, longest)
         return replies
 
 

@@ -248,6 +248,17 @@ def test_each_reply_is_written_as_it_is_pulled(folder, monkeypatch):
     assert answered == [1, 2]
 
 
+@pytest.mark.parametrize(("own", "waited"), [(None, [0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 3.0]), (0.15, [0.1, *[0.15] * 6])])
+def test_it_waits_no_longer_than_the_grid_itself(own, waited, folder, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("fedleak.wiretap.grid.time.sleep", pauses.append)
+    grid = Named()
+    if own is not None:
+        grid.pull_interval = own
+    tap(grid).send_and_receive([message(node) for node in range(10, 18)])
+    assert pauses == waited
+
+
 def test_a_time_limit_is_kept(folder):
     grid = Named()
     grid.pull_messages = lambda message_ids: []
