@@ -38,13 +38,17 @@ class Pair:
     def named(self, patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(self.name, pattern) for pattern in patterns)
 
+    def difference(self, dtype: type[np.floating[Any]]) -> Elements:
+        """What it changed by; an array, also where it is a single number."""
+        return np.asarray(self.after.astype(dtype) - self.before.astype(dtype))
+
 
 def pairs_of(received: RecordDict, reply: RecordDict, rules: Arrays) -> list[Pair]:
     """Arrays of a reply with what each came as; raises `Refused` where they are others than those that came."""
     came = {ANSWERED_BY.get(name, name): _filled(record) for name, record in received.array_records.items()}
     foreign = [name for name in reply.array_records if name not in came]
     if foreign:
-        reason = f"{len(foreign)} records of arrays answer none that came"
+        reason = f"{len(foreign)} of its records of arrays answer none that came"
         raise Refused("arrays: names", reason, f"records {foreign}")
     return [
         pair
@@ -61,7 +65,7 @@ def _filled(arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _pairs(came: dict[str, Array], leaving: dict[str, Array], rules: Arrays) -> list[Pair]:
     foreign = [name for name in leaving if name not in came]
     if foreign:
-        reason = f"{len(foreign)} arrays have names that none has of the {len(came)} that came"
+        reason = f"{len(foreign)} of its arrays have names that none has of the {len(came)} that came"
         raise Refused("arrays: names", reason, f"arrays {foreign}")
     optional = [name for name in came if any(fnmatchcase(name, pattern) for pattern in rules.missing)]
     missing = [name for name in came if name not in leaving and name not in optional]

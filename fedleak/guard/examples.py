@@ -48,7 +48,7 @@ def _read(source: str) -> list[Any]:
 def hold(pairs: list[Pair], rules: Examples) -> None:
     """Raises `Refused` where weights, or what they changed by, have a piece that correlates with an example."""
     examples = examples_of(rules.source)
-    changes = [pair.after.astype(np.float32) - pair.before.astype(np.float32) for pair in pairs]
+    changes = [pair.difference(np.float32) for pair in pairs]
     looked = [(pair.name, array) for pair, change in zip(pairs, changes, strict=True) for array in (change, pair.after)]
     if len(changes) > 1:
         looked.append(("all arrays together", np.concatenate([change.ravel() for change in changes])))

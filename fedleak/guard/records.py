@@ -118,7 +118,7 @@ def _hold_figure(key: str, value: Any, rules: Replies, where: str) -> None:
     _hold_number(f"the metric '{_same(key)}'", value, rule, f"{where}.metrics")
 
 
-def _hold_number(what: str, value: float, rule: Figure | Entry, where: str) -> None:
+def _hold_number(what: str, value: int | float, rule: Figure | Entry, where: str) -> None:
     if rule.min is not None and rule.max is not None and not rule.min <= value <= rule.max:
         reason = f"{what} is not within {figure(rule.min)} and {figure(rule.max)}"
         raise Refused(where, reason, repr(value))

@@ -28,7 +28,7 @@ class Change:
 
     @cached_property
     def difference(self) -> NDArray[np.float64]:
-        return np.subtract(self.pair.after, self.pair.before, dtype=np.float64)
+        return self.pair.difference(np.float64)
 
 
 def changes_of(pairs: list[Pair], rules: Arrays) -> list[Change]:
@@ -59,18 +59,18 @@ def hold(changes: list[Change], rules: Arrays) -> None:
 
 def _hold_norm(changes: list[Change], rules: Arrays) -> None:
     norm = norm_of([change.difference for change in changes if change.counted])
+    if rules.max_distance is not None and changes:
+        came = norm_of([change.pair.before.astype(np.float64) for change in changes if change.counted])
+        if not norm <= rules.max_distance * came:
+            far = figure(norm / came) if came else "any number of"
+            reason = f"the weights are away from those that came by {far} times the norm of these, and training takes"
+            raise Refused("arrays.max_distance", f"{reason} them at most {figure(rules.max_distance)} times")
     if rules.max_norm is not None and not norm <= rules.max_norm:
         reason = f"the change has a norm of {figure(norm)}, and at most {figure(rules.max_norm)} may leave"
         raise Refused("arrays.max_norm", reason)
     if rules.min_norm is not None and changes and not norm > rules.min_norm:
         reason = f"the change has a norm of {figure(norm)}, and more than {figure(rules.min_norm)} is a training's"
         raise Refused("arrays.min_norm", reason)
-    if rules.max_distance is not None and changes:
-        came = norm_of([change.pair.before.astype(np.float64) for change in changes if change.counted])
-        if not norm <= rules.max_distance * came:
-            far = figure(norm / came) if came else "any number of"
-            reason = f"the weights are {far} times the norm of those that came away from these, at most "
-            raise Refused("arrays.max_distance", f"{reason}{figure(rules.max_distance)} times come of a training")
 
 
 def _hold_entries(change: Change, rules: Arrays) -> None:
