@@ -23,7 +23,7 @@ class Refused(FedleakError):  # noqa: N818  a result, which the server is told
         self.rule, self.detail = rule, detail
 
 
-def figure(value: float) -> str:
+def figure(value: int | float) -> str:
     """A number to be said to the server: three digits, in which little can be hidden."""
     return f"{value:.3g}"
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.app.message import remove_content_from_message
 from flwr.clientapp import ClientApp
@@ -137,11 +138,12 @@ def _held(
     records.hold(asked.content, reply, asked.type, policy)
     if not rules.arrays:
         return reply
-    pairs = pairs_of(asked.content, reply, policy.arrays)
-    weights.hold(weights.changes_of(pairs, policy.arrays), policy.arrays)
-    required.hold(demanded, pairs, asked.content)
-    if policy.examples is not None:
-        examples.hold(pairs, policy.examples)
+    with np.errstate(all="ignore"):  # what overflows keeps to no bound
+        pairs = pairs_of(asked.content, reply, policy.arrays)
+        weights.hold(weights.changes_of(pairs, policy.arrays), policy.arrays)
+        required.hold(demanded, pairs, asked.content)
+        if policy.examples is not None:
+            examples.hold(pairs, policy.examples)
     return reply
 
 

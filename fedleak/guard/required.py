@@ -79,7 +79,7 @@ def _found(required: Required, mods: list[Any], received: RecordDict) -> Any:
             raise Refused("requires", f"{required.mod} tells no number '{name}'")
         if not (value >= limit if bound == "min" else value <= limit):
             least = "least" if bound == "min" else "most"
-            reason = f"{required.mod} has a {name} of {figure(value)}, at {least} {figure(limit)} is demanded"
+            reason = f"{required.mod} has {figure(value)} as its {name}, and at {least} {figure(limit)} is demanded"
             raise Refused("requires", reason)
     return found[0]
 

@@ -25,6 +25,8 @@ STYLES = ("messages", "older")
 SHAPES = {"hidden.weight": (16, 64), "hidden.bias": (16,), "output.weight": (10, 16), "output.bias": (10,)}
 PIXELS = np.random.default_rng(7).random((40, 64), dtype=np.float32)
 """The site's examples: 40 of 8 x 8 pixels."""
+CAME_OLDER = RecordDict({"fitins.parameters": ArrayRecord(), "fitins.config": ConfigRecord()})
+"""What the older API asks with, without any weights."""
 Weights = dict[str, np.ndarray[Any, np.dtype[Any]]]
 _ids = count(1)
 

@@ -161,7 +161,7 @@ OUT_OF_TURN = {
     "examples in an error of its own": "the app answers with an error, whose words stay in the site's journal (app)",
     "no local DP": "the app does not have the mod LocalDpMod (requires)",
     "local DP of another": "the app does not have the mod LocalDpMod (requires)",
-    "little noise": "LocalDpMod has a sensitivity of 0.001, at least 0.01 is demanded (requires)",
+    "little noise": "LocalDpMod has 0.001 as its sensitivity, and at least 0.01 is demanded (requires)",
 }
 
 
