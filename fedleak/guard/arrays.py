@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from io import BytesIO
 from math import prod
 from typing import Any
@@ -27,7 +27,7 @@ PREFIX = 10
 NUMBERS = "biuf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pair:
     """An array as it came and as it would leave, of one shape."""
 
@@ -38,9 +38,11 @@ class Pair:
     def named(self, patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(self.name, pattern) for pattern in patterns)
 
-    def difference(self, dtype: type[np.floating[Any]]) -> Elements:
-        """What it changed by; an array, also where it is a single number."""
-        return np.asarray(self.after.astype(dtype) - self.before.astype(dtype))
+    @cached_property
+    def difference(self) -> Elements:
+        """What it changed by, in its own precision or single precision; an array, also where it is a single number."""
+        dtype = np.promote_types(np.promote_types(self.before.dtype, self.after.dtype), np.float32)
+        return np.asarray(np.subtract(self.after, self.before, dtype=dtype))
 
 
 def pairs_of(received: RecordDict, reply: RecordDict, rules: Arrays) -> list[Pair]:

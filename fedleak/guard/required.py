@@ -6,7 +6,6 @@ from importlib import import_module
 from math import log, sqrt
 from typing import Any
 
-import numpy as np
 from flwr.app import Context, Message, RecordDict
 from flwr.client.mod.utils import make_ffn
 from flwr.clientapp import ClientApp
@@ -96,7 +95,7 @@ def hold(mods: list[Any], pairs: list[Pair], received: RecordDict) -> None:
     Flower clips all arrays together, counters too.
     """
     size = sum(pair.after.size for pair in pairs)
-    norm = norm_of([pair.difference(np.float64) for pair in pairs]) if mods else 0.0
+    norm = norm_of([pair.difference for pair in pairs]) if mods else 0.0
     for mod in mods:
         if type(mod) is LocalDpMod:
             noise = mod.sensitivity * sqrt(2 * log(1.25 / mod.delta)) / mod.epsilon
