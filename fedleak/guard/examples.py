@@ -114,12 +114,14 @@ def directions_of(rows: Floats) -> Floats:
 
 def _largest(correlations: Floats) -> Floats:
     """The largest of each row, of any sign."""
-    found: Floats = np.maximum(correlations.max(axis=1, initial=0), -correlations.min(axis=1, initial=0))
+    largest, smallest = correlations.max(axis=1, initial=0), correlations.min(axis=1, initial=0)
+    found: Floats = np.maximum(largest, -smallest)
     return found
 
 
 def _unit(rows: Floats) -> Floats:
     """Rows of norm 1; one of zeros stays."""
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-    unit: Floats = rows / np.where(norms > 0, norms, 1)[:, None]
+    norms[norms == 0] = 1
+    unit: Floats = rows / norms[:, None]
     return unit

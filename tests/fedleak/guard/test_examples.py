@@ -66,6 +66,26 @@ def test_a_copy_is_seen_whatever_its_brightness_and_contrast(place: str, scale: 
         held(before, after)
 
 
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_among_many_large_examples_none_is_missed(tmp_path: Path, offset: float) -> None:
+    """Where rows are looked through by their shadows first: exact just above the limit, and quiet below it."""
+    images = DICE.random((500, 784), dtype=np.float32)
+    np.savez(tmp_path / "examples.npz", images=images)
+    rules = Examples(source=str(tmp_path / "examples.npz"), max_correlation=0.9)
+    before = DICE.normal(0, 0.05, (128, 784)).astype(np.float32)
+    centred = images - images.mean(axis=1, keepdims=True)
+    noise = DICE.normal(0, float(centred.std()), centred.shape)
+    for row, part in enumerate((0.40, 0.43)):  # correlations of about .93 and .92
+        mixed = (offset + 0.01 * (centred[row] + part * noise[row])).astype(np.float32)
+        with pytest.raises(Refused, match=r"correlates with an example of the site by 0\.9"):
+            held(before, np.vstack([before[:77], mixed[None], before[78:]]), rules)
+    held(
+        before,
+        np.vstack([before[:77], (0.01 * (centred[3] + 0.6 * noise[3])).astype(np.float32)[None], before[78:]]),
+        rules,
+    )
+
+
 def test_a_sum_of_many_is_no_copy() -> None:
     before = DICE.normal(size=(5, 64)).astype(np.float32)
     held(before, before + DICE.normal(size=(5, 40)).astype(np.float32) @ (PIXELS - 0.5))
