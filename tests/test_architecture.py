@@ -36,7 +36,10 @@ ONE_NAME = "parties have one name, below fedleak"
 LADDER = "no import climbs the ladder"
 TAP = "the tap in somebody's server brings neither PyTorch nor the rest of fedleak along"
 COLUMNS = "parties that hold columns do not know each other"
+GUARD = "the guard of a site needs no framework, and nothing of what it guards against"
 BREACHES = [
+    Breach(GUARD, "guard", "import torch"),
+    Breach(GUARD, "guard", "from fedleak.federation import wire"),
     Breach(COLUMNS, "clients/active", "from ..passive.party import PassiveParty"),
     Breach(COLUMNS, "clients/passive", "from ..active import party"),
     Breach(INDEPENDENCE, "attacks", "from fedleak.clients import app"),
