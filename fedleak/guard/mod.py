@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,9 +24,13 @@ from fedleak.guard.policy import Policy, site_policy
 from fedleak.guard.required import Answering
 
 logger = logging.getLogger(__name__)
+LONGEST = 10_000
+"""Characters of an app's failure that the journal keeps."""
 REFUSED = 6
 """Flower's code for a mod that a message does not pass."""
 ROUND = "server-round"
+POLICY, FAILED = "policy", "guard"
+"""Rules that are broken where the site itself is at fault, or the guard."""
 _guarding: ContextVar[bool] = ContextVar("guarding", default=False)
 """Whether an app is being asked by a guard."""
 
@@ -114,11 +119,12 @@ def answer(
     except Refused as refused:
         failure = refused
     except FedleakError as error:  # the site's policy, or what it names, is at fault; its words are the site's own
-        failure = Refused("policy", "its policy cannot be kept, as its journal and log say", str(error))
+        failure = Refused(POLICY, "its policy cannot be kept, as its journal and log say", str(error))
     except Exception as error:
         logger.exception("the guard failed")
-        failure = Refused("guard", "it failed, as its journal and log say", f"{type(error).__name__}: {error}")
-    logger.error("%s: %s", failure, failure.detail)
+        failure = Refused(FAILED, "it failed, as its journal and log say", f"{type(error).__name__}: {error}")
+    # What the app said is the journal's alone, which others may not read; the site's own words are the log's too.
+    logger.error("%s%s", failure, f": {failure.detail}" if failure.rule in (POLICY, FAILED) else "")
     if rules is not None:
         note(Path(rules.journal), failure, asked.about() if asked else {})
     return Message(Error(code=REFUSED, reason=str(failure)), reply_to=asked.message if asked else message)
@@ -160,7 +166,6 @@ def _asked(ask: Answering, message: Message, context: Context) -> RecordDict:
     try:
         reply = ask(message, context)
     except Exception as error:  # whatever an app raises
-        logger.exception("the app failed")
         raise _failed(error) from error
     finally:
         _guarding.reset(token)
@@ -171,4 +176,5 @@ def _asked(ask: Answering, message: Message, context: Context) -> RecordDict:
 
 
 def _failed(error: Exception) -> Refused:
-    return Refused("app", "the app failed, and the site's journal says how", f"{type(error).__name__}: {error}")
+    said = "".join(traceback.format_exception(error))[-LONGEST:]
+    return Refused("app", "the app failed, and the site's journal says how", said)

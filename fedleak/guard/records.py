@@ -8,8 +8,14 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from fedleak.guard.journal import Refused, figure
 from fedleak.guard.policy import NUM_EXAMPLES, Entry, Figure, Policy, Replies
 
-OLDER = {"fitins.parameters": "fitres", "evaluateins.parameters": "evaluateres"}
+OLDER = {
+    "fitins.parameters": "fitres",
+    "evaluateins.parameters": "evaluateres",
+    "getparametersins.config": "getparametersres",
+    "getpropertiesins.config": "getpropertiesres",
+}
 """How the records of a reply begin in Flower's older API, by the record that came."""
+PLAIN: tuple[Any, ...] = (bool, int, float, str, bytes)
 STATUS_CODES = range(5)
 STATUS_MESSAGES = ("", "Success")
 
@@ -36,18 +42,22 @@ def _array(array: Array) -> Array:
     return Array(dtype=_text(array.dtype), shape=shape, stype=_text(array.stype), data=bytes(array.data))
 
 
-def _text(text: str) -> str:
-    if type(text) is not str:
+def _text(text: object) -> str:
+    plain = str(text)
+    if not isinstance(text, str) or type(plain) is not str:
         raise Refused("records", "it has a name that is no text", type(text).__name__)
-    return text
+    return plain
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    if type(value) not in (bool, int, float, str, bytes):
-        raise Refused("records", "it has a value of a kind that Flower does not have", type(value).__name__)
-    return value
+    for kind in PLAIN:
+        if (
+            isinstance(value, kind) and type(plain := kind(value)) is kind
+        ):  # numpy's double is a float, and leaves as one
+            return plain
+    raise Refused("records", "it has a value of a kind that Flower does not have", type(value).__name__)
 
 
 def hold(received: RecordDict, reply: RecordDict, message_type: str, policy: Policy) -> None:
@@ -57,7 +67,7 @@ def hold(received: RecordDict, reply: RecordDict, message_type: str, policy: Pol
     rules, where = policy.messages[message_type], f"messages.{message_type}"
     if reply.array_records and not rules.arrays:
         raise Refused(f"{where}.arrays", f"it has arrays, which no answer to {message_type} may have")
-    older = next((reply_name for name, reply_name in OLDER.items() if name in received.array_records), None)
+    older = next((reply_name for name, reply_name in OLDER.items() if name in received), None)
     figures: set[str] = set()
     for name, record in reply.items():
         if isinstance(record, ArrayRecord):
@@ -70,7 +80,7 @@ def hold(received: RecordDict, reply: RecordDict, message_type: str, policy: Pol
                 _hold_figure(key, value, rules, where)
                 figures.add(_same(key))
         else:
-            _require_name(name, rules, None, where)
+            _require_name(name, rules, older, where)
             for key, value in record.items():
                 _hold_entry(key, value, rules, where)
     lacking = [key for key, one in rules.metrics.items() if one.required and _same(key) not in figures]
@@ -97,7 +107,7 @@ def _size(value: bool | int | float | str | bytes) -> int:
 
 
 def _require_name(name: str, rules: Replies, older: str | None, where: str) -> None:
-    own = {f"{older}.{end}" for end in ("num_examples", "loss", "metrics")} if older else set()
+    own = {f"{older}.{end}" for end in ("num_examples", "loss", "metrics", "properties")} if older else set()
     if name not in rules.records and name not in own:
         raise Refused(f"{where}.records", "it has a record of a name that is not allowed", repr(name))
 

@@ -272,6 +272,22 @@ def test_as_a_mod_it_refuses_too_and_leaves_its_part_to_a_guard_around_it(site: 
     assert isinstance(guarded(honest), ClientApp)
 
 
+def test_as_a_mod_it_finds_the_mods_that_are_demanded(site: Site) -> None:
+    site.policy(WITH_MOD)
+    context = Context(1, 2, {}, RecordDict(), {})
+    noisy, plain = visitor("messages", guard, LocalDpMod(1.0, 0.01, 8.0, 1e-5)), visitor("messages", guard)
+    assert noisy(question("messages"), context).has_content()
+    assert str(plain(question("messages", number=2), context).error.reason).endswith(OUT_OF_TURN["no local DP"])
+
+
+def test_what_an_app_said_stands_in_the_journal_and_not_in_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.refusal(visitor("messages", crash), question("messages"))
+    assert str(PIXELS[0, 1])[:6] not in caplog.text
+    assert "ValueError" in site.journal()[-1]["detail"]
+
+
 def test_a_failure_of_the_guard_itself_lets_nothing_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fedleak.guard.weights.hold", lambda *_: 1 / 0)
     reason = site.refusal(visitor("messages"), question("messages"))

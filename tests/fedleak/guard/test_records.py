@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 
@@ -134,14 +135,33 @@ def test_a_copy_has_no_memory_of_what_it_was_copied_from() -> None:
 
 
 class Text(str):
-    """A name that says one thing now and another later."""
+    """A text that could say one thing now and another later."""
+
+
+class Odd(Text):
+    """One that says nothing plain of itself."""
+
+    def __str__(self) -> str:
+        return self
 
 
 def test_a_copy_is_of_plain_values_alone() -> None:
-    record = MetricRecord({"loss": 1.0})
-    record.__dict__.setdefault("_data", {})
+    content = RecordDict({Text("metrics"): MetricRecord({Text("loss"): np.float64(0.5)})})
+    name, record = next(iter(copy_of(content).items()))
+    assert [type(one) for one in (name, *record, *record.values())] == [str, str, float]
     with pytest.raises(Refused, match="it has a name that is no text"):
-        copy_of(RecordDict({Text("metrics"): record}))
+        copy_of(RecordDict({Odd("metrics"): MetricRecord()}))
+    with pytest.raises(Refused, match="it has a value of a kind that Flower does not have"):
+        copy_of(RecordDict({"config": ConfigRecord({"note": Odd("pixels")})}))
+
+
+def test_properties_of_the_older_api_are_config_entries() -> None:
+    asked = RecordDict({"getpropertiesins.config": ConfigRecord()})
+    status = {"getpropertiesres.status": ConfigRecord({"code": 0, "message": "Success"})}
+    held({"getpropertiesres.properties": ConfigRecord({"steps": 5}), **status}, asked)
+    assert refusal({"getpropertiesres.properties": ConfigRecord({"own": 5}), **status}, asked) == (
+        "it has a config entry of a name that is not allowed (messages.train.config)"
+    )
 
 
 def test_bytes_are_of_all_names_and_values() -> None:
