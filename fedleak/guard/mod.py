@@ -18,8 +18,7 @@ from flwr.clientapp import ClientApp
 from fedleak.errors import FedleakError
 from fedleak.guard import examples, records, required, weights
 from fedleak.guard.arrays import pairs_of
-from fedleak.guard.journal import Refused, note
-from fedleak.guard.ledger import Ledger, label_of
+from fedleak.guard.journal import Ledger, Refused, label_of, note
 from fedleak.guard.policy import Policy, site_policy
 from fedleak.guard.required import Answering
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from fedleak.guard.journal import Refused
-from fedleak.guard.ledger import Ledger, label_of
+from fedleak.guard.journal import Ledger, Refused, label_of
 from fedleak.guard.policy import Policy, site_policy
 
 from .conftest import EXAMPLE, Site
 
 ELSEWHERE = """
 import sys
-from fedleak.guard.journal import Refused
-from fedleak.guard.ledger import Ledger
+from fedleak.guard.journal import Ledger, Refused
 from fedleak.guard.policy import site_policy
 try:
     Ledger(site_policy()).take(1, 2, "train", sys.argv[1])
