@@ -40,6 +40,7 @@ COMMANDS = {
     "profile": True,
     "verify": True,
     "check": True,
+    "audit": True,
     "audit-queries": True,
     "query": False,
     "report": True,

@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Callable, Iterable
 from itertools import count
+from threading import RLock
 
 from flwr.app import Context, Message, RecordDict
-from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -15,6 +15,8 @@ from fedleak.federation.wire import refuse
 
 RUN_ID = 1
 SERVER = 0
+Answers = Callable[[Message, Context], Message]
+"""A ClientApp, or what is called like one."""
 Listener = Callable[[Message, Message], None]
 """Hears of each message and its reply."""
 
@@ -22,17 +24,23 @@ Listener = Callable[[Message, Message], None]
 class LoopbackGrid(Grid):
     """Carries messages to clients that live here and answer at once.
 
-    Messages are deep-copied both ways, as a wire would; a client's exception becomes an error reply.
+    Messages are deep-copied both ways, as a wire would; a client's exception becomes an error reply. Servers may push
+    from several threads: one client works at a time.
     """
 
-    def __init__(self, app: ClientApp, clients: int, config: RunConfig, heard: Listener) -> None:
+    def __init__(
+        self, app: Answers, clients: int, config: RunConfig, heard: Listener, places: RunConfig | None = None
+    ) -> None:
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = RUN_ID, RUN_ID, SERVER
         self._app = app
         self._run = Run.create_empty(RUN_ID)
-        self._contexts = {node: _context(node, node - 1, clients, config) for node in range(1, clients + 1)}
+        self._contexts = {
+            node: _context(node, node - 1, clients, config, places or {}) for node in range(1, clients + 1)
+        }
         self._heard = heard
         self._replies: dict[str, Message] = {}
         self._ids = count(1)
+        self._one_at_a_time = RLock()
 
     def set_run(self, run: Run) -> None:
         self._run = run
@@ -50,7 +58,8 @@ class LoopbackGrid(Grid):
         return list(self._contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
-        return [self._deliver(message) for message in messages]
+        with self._one_at_a_time:
+            return [self._deliver(message) for message in messages]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         return [self._replies.pop(name) for name in message_ids if name in self._replies]
@@ -77,6 +86,6 @@ def server_context(config: RunConfig) -> Context:
     return Context(RUN_ID, SERVER, {}, RecordDict(), dict(config))
 
 
-def _context(node: int, partition: int, clients: int, config: RunConfig) -> Context:
-    place: RunConfig = {"partition-id": partition, "num-partitions": clients}
+def _context(node: int, partition: int, clients: int, config: RunConfig, places: RunConfig) -> Context:
+    place: RunConfig = {**places, "partition-id": partition, "num-partitions": clients}
     return Context(RUN_ID, node, place, RecordDict(), dict(config))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -16,6 +16,9 @@ from fedleak.errors import FedleakError
 from fedleak.learning.batch import Batch
 from fedleak.settings.base import Table
 from fedleak.testing.leak import Leak
+
+if TYPE_CHECKING:
+    from fedleak.audit.verdict import Audited
 
 LONGEST = 150
 """Characters of a test's name in the name of a picture."""
@@ -61,6 +64,16 @@ class Fedleak:
         leak = Leak(name, guess, api.score(guess, captured, metrics))
         self._attacked.append((leak, captured.truth))
         return leak
+
+    def audit(self, app: Path | str, **options: Any) -> "Audited":
+        """What the server of a Flower app could see: `leaked` examples, `psnr` of the best attack, `understood`.
+
+        The app is run as it stands in a process of its own, into the test's `tmp_path`; `options` are those of
+        `fedleak.audit.run.audit_app`, as in `audit("my-app", clients=4, attacks=("dlg",))`.
+        """
+        from fedleak.audit.run import audit_app
+
+        return audit_app(Path(app), self._runs / f"audit-{Path(app).resolve().name}", **options)
 
     def check(self, run: Path | str, policy: Path | str) -> None:
         """Fails the test where a run folder, or an experiment file that is run first, breaks a rule of a policy file.

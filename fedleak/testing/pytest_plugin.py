@@ -4,6 +4,10 @@
         leak = fedleak.attack(model, images, labels, "inverting-gradients", steps=200)
         assert leak.psnr < leak.prior.psnr + 3, leak
 
+    def test_nothing_comes_back_from_my_app(fedleak):
+        found = fedleak.audit("path/to/app", clients=4)
+        assert found.understood and not found.leaked, found
+
 pytest imports this file in every run of whoever has fedleak installed, so it imports nothing of fedleak: torch alone
 takes seconds.
 """

@@ -1,0 +1,85 @@
+"""Capturing: an update that was understood, as what the server saw of it, and the truth beside it."""
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from fedleak.audit.facts import examples_reported
+from fedleak.audit.replay import PREFIXES, inside
+from fedleak.audit.understanding import Understanding, Update
+from fedleak.captures import Capture
+from fedleak.contracts.chain import Chain
+from fedleak.contracts.criterion import given_criterion, takes_single_logit
+from fedleak.contracts.observation import Observation
+from fedleak.learning.batch import Batch
+from fedleak.learning.facts import LocalTraining
+from fedleak.learning.given import task_of
+from fedleak.learning.layers import copied, normalize_inputs
+from fedleak.learning.networks import unwrapped
+from fedleak.learning.update import Update as Change
+from fedleak.learning.update import UpdateKind
+
+
+def network_of(
+    update: Update, known: Understanding, normalized: tuple[tuple[float, ...], tuple[float, ...]] | None
+) -> nn.Module:
+    """A copy of the network with the weights that were sent, and the normalization in front."""
+    training = update.training
+    assert training.network is not None
+    network = copied(training.network)
+    network.load_state_dict({**training.start, **known.before})
+    network, _ = inside(network)
+    network = unwrapped(network, "audit", "the network").to("cpu").eval()
+    if normalized is not None:
+        normalize_inputs(network, *normalized)
+    return network
+
+
+def captured(
+    update: Update,
+    known: Understanding,
+    network: nn.Module,
+    truth: Batch,
+    loss: tuple[str, dict[str, Any]],
+    training: LocalTraining,
+) -> Capture:
+    """What the server saw of the update itself, and the truth beside it."""
+    bare = task_of(copied(network), truth, training.mode or "train", single_logit=takes_single_logit(loss[0]))
+    task = replace(bare, name=type(network).__name__, criterion=given_criterion(*loss, bare, truth))
+    names = {_inside(name): name for name in known.before}
+    before = task.split({name: known.before[names[name]] for name in task.network.state_dict() if name in names})
+    after = task.split({name: known.after[names[name]] for name in task.network.state_dict() if name in names})
+    observation = Observation(
+        task=task,
+        before=before,
+        update=Change({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
+        buffers_after=after.buffers or None,
+        num_examples=examples_reported(update) or len(truth),
+        training=training,
+        defense=defenses_in(update),
+        round=update.round,
+        cohort=(update.client,),
+    )
+    return Capture(observation, truth)
+
+
+def defenses_in(update: Update) -> Chain:
+    """What the mods do to the update, as far as an attacker can reckon with it: it has the app."""
+    parts: list[dict[str, Any]] = []
+    private = update.training.private
+    if private is not None:
+        parts.append({"use": "dp-sgd", "max_norm": private.max_norm, "noise_multiplier": private.noise_multiplier})
+    for mod in update.mods:
+        if mod.noise:
+            parts += [
+                {"use": "clipping", "max_norm": mod.options["clipping_norm"]},
+                {"use": "gaussian-noise", "std": mod.noise},
+            ]
+    return Chain.build(tuple(parts))
+
+
+def _inside(name: str) -> str:
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name

@@ -1,0 +1,46 @@
+"""Child process of an audit: it imports the app, runs it to the end of the audited rounds, and looks at each update.
+
+Nothing of the app is imported anywhere else. What it has to say goes as lines of JSON to a descriptor that it is given.
+"""
+
+import json
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fedleak.audit.settings import spoken
+from fedleak.audit.stage import REPLIED, Stage
+from fedleak.errors import FedleakError, sentence
+
+
+def main() -> int:
+    """`python -m fedleak.audit.child SETTINGS.json DESCRIPTOR`."""
+    settings = spoken(Path(sys.argv[1]))
+    voice = os.fdopen(int(sys.argv[2]), "w", buffering=1)
+    lock = threading.Lock()
+
+    def say(words: dict[str, Any]) -> None:
+        with lock, suppress(OSError, ValueError):
+            voice.write(json.dumps(words) + "\n")
+
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(settings.folder))
+    torch.manual_seed(settings.seed)
+    try:
+        Stage(settings, say).run()
+    except FedleakError as error:
+        say({"event": "failure", "words": sentence(error)})
+        return REPLIED
+    say({"event": "done"})
+    return 0
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    os._exit(status)  # threads of the app may wait for ever

@@ -1,0 +1,150 @@
+"""Knowledge that an attack takes: truth, loss and training in the terms of a task, or what it would have to know."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedleak.audit.answers import Answers
+from fedleak.audit.facts import examples_behind, first_tensor, passes_of, told
+from fedleak.audit.replay import Unclear
+from fedleak.audit.seen import LOSSES, Pass, Training
+from fedleak.audit.understanding import Update
+from fedleak.learning.batch import Batch
+from fedleak.learning.facts import LocalTraining
+
+OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
+BEYOND = 1e-3
+"""How far a pixel may be out of its range: by interpolation."""
+# Each function raises `Unclear` with what an attack would have to know.
+
+
+def truth_of(update: Update, answers: Answers) -> Batch:
+    """The examples behind an update as images in [0, 1], and their labels, once each."""
+    training, passes = update.training, passes_of(update.training)
+    if not passes:
+        raise Unclear("the network was never called with gradients on")
+    for one in passes:
+        inputs = first_tensor(one)
+        alone = len(one.arguments) + len(one.keywords) == 1
+        if not alone or (one.keywords and _first_name(training) not in one.keywords) or inputs.dim() != 4:
+            raise Unclear("the network was not called on one batch of images: other examples are not attacked here")
+        if not inputs.is_floating_point():
+            raise Unclear(f"the network was given images of {inputs.dtype}, and attacks take floats")
+    places = examples_behind(update)
+    inputs = torch.stack([first_tensor(passes[place])[row] for place, row in places]).float()
+    labels = torch.stack([_labels(passes[place])[row] for place, row in places])
+    normalized = normalization_of(training, answers)
+    if normalized is not None:
+        mean, std = (torch.tensor(one).reshape(-1, 1, 1) for one in normalized)
+        inputs = inputs * std + mean
+    low, high = (float(end) for end in inputs.aminmax())
+    if low < -BEYOND or high > 1 + BEYOND:
+        raise Unclear(
+            f"the network was given values from {low:.3g} to {high:.3g}, and no Normalize of torchvision was seen: say "
+            "what images in [0, 1] go through, normalize = { mean = [...], std = [...] } in FACTS.toml"
+        )
+    return Batch(inputs.clamp(0, 1), labels)
+
+
+def _first_name(training: Training) -> str | None:
+    """What the network calls its first argument."""
+    names = list(inspect.signature(training.network.forward).parameters) if training.network is not None else []
+    return names[0] if names else None
+
+
+def normalization_of(training: Training, answers: Answers) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and standard deviation that images go through, as seen or else as said."""
+    said = answers.normalize
+    return training.normalized or (None if said is None else (said.mean, said.std))
+
+
+def _labels(one: Pass) -> Tensor:
+    if one.loss is None:
+        raise Unclear("no loss was seen to be given labels: which labels the images have is not known")
+    target = one.loss.target
+    if target.dim() == 1 and not target.is_floating_point():
+        return target.long()
+    if (
+        target.is_floating_point()
+        and target.numel() == len(first_tensor(one))
+        and bool(((target == 0) | (target == 1)).all())
+    ):
+        return target.flatten().long()
+    raise Unclear(
+        f"expected a class index for each image, and the loss was given {tuple(target.shape)} of {target.dtype}"
+    )
+
+
+def loss_of(training: Training, answers: Answers) -> tuple[str, dict[str, Any]]:
+    """The loss by its name in a task, and its options."""
+    if answers.loss is not None:
+        return answers.loss, {}
+    loss = passes_of(training)[0].loss
+    assert loss is not None
+    options = {key: value for key, value in loss.options.items() if told(key, value)}
+    kinds = {(one.loss.function, one.loss.path) for one in passes_of(training) if one.loss is not None}
+    if len(kinds) > 1:
+        raise Unclear("several losses were used in turn")
+    known: dict[str, Any] = {}
+    if options.pop("reduction", "mean") != "mean":
+        raise Unclear("the loss is no mean over a batch")
+    if "weight" in options:
+        known["class_weights"] = options.pop("weight").tolist()
+    if "label_smoothing" in options:
+        known["label_smoothing"] = options.pop("label_smoothing")
+    if options:
+        raise Unclear(f"the loss has '{next(iter(options))}', which no attack knows here")
+    name = {
+        ("cross_entropy", ()): "cross-entropy",
+        ("nll_loss", ("log_softmax",)): "cross-entropy",
+        ("binary_cross_entropy_with_logits", ()): "binary-cross-entropy",
+        ("binary_cross_entropy_with_logits", ("squeeze",)): "binary-cross-entropy",
+    }.get((loss.function, loss.path))
+    if name is None:
+        steps = " of ".join(reversed(loss.path))
+        raise Unclear(f"the loss {LOSSES[loss.function]}{f' of {steps}' if steps else ''} is out of scope of attacks")
+    return name, known
+
+
+def training_of(update: Update, clipping: float, answers: Answers) -> LocalTraining:
+    """The facts of local training that attacks simulate."""
+    training = update.training
+    if answers.training is not None:
+        return answers.training.training()
+    name = training.optimizer.rpartition(":")[2]
+    if name not in OPTIMIZERS or not training.optimizer.startswith("torch.optim"):
+        raise Unclear(f"the optimizer {training.optimizer} is out of scope of attacks; SGD, Adam and AdamW are in it")
+    numbers = training.steps[0].groups[0]
+    if any(_numbers(group) != _numbers(numbers) for step in training.steps for group in step.groups):
+        raise Unclear("the optimizer's numbers differ between steps or groups of parameters")
+    passes, accumulated = passes_of(training), {len(step.passes) for step in training.steps}
+    if len(accumulated) > 1:
+        raise Unclear("steps have different numbers of batches behind them")
+    modes = {mode for one in passes for mode in one.modes}
+    if len(modes) > 1:
+        raise Unclear("modules are in both modes, train and eval")
+    size, examples = len(first_tensor(passes[0])), len(examples_behind(update))
+    seen = sum(len(first_tensor(one)) for one in passes)
+    epochs = max(round(seen / examples), 1)
+    return LocalTraining(
+        batch_size=size,
+        batches=-(-len(passes) // epochs),
+        epochs=epochs,
+        learning_rate=float(numbers["lr"]),
+        momentum=float(numbers.get("momentum", 0.0)),
+        weight_decay=float(numbers.get("weight_decay", 0.0)),
+        mode="train" if modes == {True} else "eval",
+        optimizer=OPTIMIZERS[name],  # type: ignore[arg-type]
+        nesterov=bool(numbers.get("nesterov", False)),
+        dampening=float(numbers.get("dampening", 0.0)),
+        betas=tuple(numbers.get("betas", (0.9, 0.999))),
+        epsilon=float(numbers.get("eps", 1e-8)),
+        gradient_clipping=clipping,
+        accumulation=accumulated.pop(),
+    )
+
+
+def _numbers(group: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key not in ("params", "initial_lr", "foreach", "fused")}

@@ -1,0 +1,47 @@
+"""Settings of an audit: what the child is told, as JSON."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fedleak.audit.app import RunConfig
+from fedleak.settings.base import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """The app, its run config, and how it is audited."""
+
+    folder: Path
+    name: str
+    server: str
+    client: str
+    config: RunConfig
+    node_config: RunConfig
+    clients: int = 2
+    rounds: int = 1
+    """Rounds of training that are recorded; then the app is stopped."""
+    attacked: int = 1
+    """Clients whose update of the first round is attacked."""
+    attacks: tuple[str, ...] = ()
+    """By name; empty: all that fit."""
+    facts: Table = field(default_factory=dict)
+    """Answers to what was asked; see `fedleak.audit.answers`."""
+    seed: int = 0
+    idle: float = 20.0
+    """Seconds in which nobody is asked anything before the app is taken to wait for more clients."""
+    out: Path
+
+
+def written(settings: AuditSettings, path: Path) -> Path:
+    """Writes what `spoken` reads."""
+    facts = {**asdict(settings), "folder": str(settings.folder), "out": str(settings.out)}
+    path.write_text(json.dumps(facts))
+    return path
+
+
+def spoken(path: Path) -> AuditSettings:
+    """What `written` wrote."""
+    facts = json.loads(path.read_text())
+    facts["folder"], facts["out"], facts["attacks"] = Path(facts["folder"]), Path(facts["out"]), tuple(facts["attacks"])
+    return AuditSettings(**facts)

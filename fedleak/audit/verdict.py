@@ -1,0 +1,107 @@
+"""Verdict of an audit: what came back at each rung of the ladder, in sentences."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedleak.formatting import counted
+
+Facts = dict[str, Any]
+AS_IT_IS, WITHOUT = "as it is", "without its mods"
+"""Rungs of the ladder."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit found: its facts as in `audit.json`, and the folder that they are in."""
+
+    facts: Facts
+    folder: Path
+
+    @property
+    def understood(self) -> bool:
+        """Whether all updates were understood, but for noise."""
+        return all(str(one["verdict"]).startswith("understood") for one in self.facts["updates"])
+
+    @property
+    def leaked(self) -> int:
+        """How many examples come back from the updates as they are, by the attack that gets the most."""
+        return max((int(one["leaked"]) for one in self._tried), default=0)
+
+    @property
+    def psnr(self) -> float:
+        """The mean of the best attack on the updates as they are, in dB; NaN where none has a guess."""
+        best = _best(self._tried)
+        return math.nan if best is None else float(best["psnr"])
+
+    @property
+    def _tried(self) -> list[Facts]:
+        return [one for one in self.facts["attacks"] if one["rung"] == AS_IT_IS]
+
+    def __str__(self) -> str:
+        return "\n".join(sentences(self.facts))
+
+
+def sentences(facts: Facts) -> Iterator[str]:
+    """What a designer wants to know, in sentences."""
+    updates = facts["updates"]
+    if facts["stopped"]:
+        yield f"The app came to no end of its own: {facts['stopped']}."
+    unclear = [one for one in updates if one["verdict"] == "not understood"]
+    if unclear:
+        first = unclear[0]
+        yield (
+            f"Not understood: {counted(len(unclear), 'update')} of {len(updates)}; the first, of client "
+            f"{first['client']} in round {first['round']}: {'; '.join(first['reasons'])}."
+        )
+    masked = [one for one in updates if one["verdict"] == "masked"]
+    if masked:
+        yield (
+            f"Masked: {counted(len(masked), 'update')} of {len(updates)}. A curious server sees the sum alone, which "
+            "is not attacked here, and in clear what stands beside it."
+        )
+    for line in facts["out_of_scope"]:
+        yield f"Recorded, and not attacked: {line}."
+    rungs: dict[str, list[Facts]] = {}
+    for one in facts["attacks"]:
+        rungs.setdefault(one["rung"], []).append(one)
+    for rung, tried in rungs.items():
+        yield f"{rung.capitalize()}: {_rung(tried)}"
+    gone = [rung for rung, tried in rungs.items() if not _leaked(tried)]
+    back = next((rung for rung, tried in rungs.items() if _leaked(tried)), None)
+    if gone and back is not None and gone[0] == AS_IT_IS:
+        yield (
+            "What protects the examples from these attacks is the noise of its mods."
+            if back == WITHOUT
+            else f"What protects the examples from these attacks is what vanishes on the way to '{back}': batches and "
+            "steps that happen to be as they are, and no defense."
+        )
+    elif rungs and back is None:
+        yield "None of these attacks read it at any rung; that they did not is no proof that none can."
+
+
+def _rung(tried: Sequence[Facts]) -> str:
+    best = _best(tried)
+    if best is None:
+        reasons = {one["reason"] for one in tried if one["reason"]}
+        return f"no attack has a guess ({'; '.join(sorted(reasons))})."
+    return (
+        f"{best['leaked']} of {best['examples']} come back; {best['psnr']:.1f} dB by {best['attack']}, where guessing "
+        f"without the update gives {best['prior']:.1f}."
+    )
+
+
+def _best(tried: Sequence[Facts]) -> Facts | None:
+    known = [one for one in tried if not missing(one["psnr"])]
+    return max(known, key=lambda one: float(one["psnr"]), default=None)
+
+
+def _leaked(tried: Sequence[Facts]) -> bool:
+    return any(one["leaked"] for one in tried)
+
+
+def missing(value: float | None) -> bool:
+    """Whether a figure is none."""
+    return value is None or math.isnan(value)

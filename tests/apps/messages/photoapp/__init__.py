@@ -1,0 +1,1 @@
+"""An app as `flwr new` writes them."""

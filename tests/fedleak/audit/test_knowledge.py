@@ -1,0 +1,98 @@
+"""Knowledge: facts become those of a task, and what an attack would have to know is said."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.transforms import Normalize
+
+from fedleak.audit.answers import Answers, Normalized
+from fedleak.audit.knowledge import loss_of, training_of, truth_of
+from fedleak.audit.replay import Unclear
+
+NONE = Answers()
+
+
+def steps(optimizer=lambda values: torch.optim.SGD(values, lr=0.1), loss=functional.cross_entropy, epochs=1, size=2,
+          change=lambda x: x):  # fmt: skip
+    def train(network, inputs, labels):
+        own = optimizer(network.parameters())
+        for _ in range(epochs):
+            for chosen in torch.randperm(len(labels)).split(size):
+                own.zero_grad()
+                loss(network(change(inputs[chosen])), labels[chosen]).backward()
+                own.step()
+
+    return train
+
+
+def test_examples_come_out_once_each_and_as_they_were_before_they_were_normalized(seen, images) -> None:
+    normalize = Normalize((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    truth = truth_of(seen(steps(epochs=3, change=normalize)), NONE)
+    assert len(truth) == 6
+    for image, label in zip(truth.inputs, truth.labels, strict=True):
+        apart = (images[0] - image).abs().flatten(1).amax(1)
+        assert apart.min() < 1e-5
+        assert images[1][apart.argmin()] == label
+
+
+def test_values_out_of_range_are_asked_about_and_believed(seen, images) -> None:
+    update = seen(steps(change=lambda inputs: 4 * inputs - 2))
+    with pytest.raises(Unclear, match=r"no Normalize of torchvision was seen"):
+        truth_of(update, NONE)
+    truth = truth_of(update, Answers(normalize=Normalized(mean=(0.5,), std=(0.25,))))
+    apart = (images[0][:, None] - truth.inputs).abs().flatten(2).amax(2).amin(1)
+    assert apart.max() < 1e-5
+
+
+def test_training_is_told_in_the_terms_of_a_task(seen) -> None:
+    adam = training_of(seen(steps(lambda v: torch.optim.Adam(v, lr=0.01, betas=(0.8, 0.99)), epochs=2)), 0.0, NONE)
+    assert (adam.optimizer, adam.learning_rate, adam.betas) == ("adam", 0.01, (0.8, 0.99))
+    assert (adam.batch_size, adam.batches, adam.epochs) == (2, 3, 2)
+    sgd = training_of(seen(steps(lambda v: torch.optim.SGD(v, lr=0.3, momentum=0.9), size=6)), 1.5, NONE)
+    assert (sgd.batch_size, sgd.batches, sgd.epochs, sgd.momentum, sgd.gradient_clipping) == (6, 1, 1, 0.9, 1.5)
+    with pytest.raises(Unclear, match="RMSprop is out of scope"):
+        training_of(seen(steps(lambda v: torch.optim.RMSprop(v, lr=0.01))), 0.0, NONE)
+
+
+def test_losses_have_the_names_of_a_task(seen) -> None:
+    smooth = nn.CrossEntropyLoss(label_smoothing=0.1)
+    assert loss_of(seen(steps(loss=smooth)).training, NONE) == ("cross-entropy", {"label_smoothing": 0.1})
+    likelihood = steps(loss=lambda s, y: functional.nll_loss(functional.log_softmax(s, 1), y))
+    assert loss_of(seen(likelihood).training, NONE) == ("cross-entropy", {})
+    with pytest.raises(Unclear, match="mean squared error is out of scope"):
+        loss_of(seen(steps(loss=lambda s, y: functional.mse_loss(s, functional.one_hot(y, 5).float()))).training, NONE)
+    with pytest.raises(Unclear, match="no mean over a batch"):
+        loss_of(seen(steps(loss=nn.CrossEntropyLoss(reduction="sum"))).training, NONE)
+
+
+def test_augmented_examples_are_those_of_the_first_epoch(seen, images) -> None:
+    update = seen(steps(epochs=3, change=lambda inputs: (inputs + 0.01 * torch.rand(())).clamp(0, 1)))
+    assert len(truth_of(update, NONE)) == 6
+    facts = training_of(update, 0.0, NONE)
+    assert (facts.batch_size, facts.batches, facts.epochs) == (2, 3, 3)
+
+
+def test_a_batch_may_be_given_by_its_name(seen) -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(192, 5)
+
+        def forward(self, pixels, scale=1.0):
+            return self.layer(pixels.flatten(1)) * scale
+
+    def train(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        functional.cross_entropy(network(pixels=inputs), labels).backward()
+        optimizer.step()
+
+    assert len(truth_of(seen(train, Named()), NONE)) == 6
+
+    def scaled(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        functional.cross_entropy(network(inputs, scale=2.0), labels).backward()
+        optimizer.step()
+
+    with pytest.raises(Unclear, match="not called on one batch of images"):
+        truth_of(seen(scaled, Named()), NONE)
