@@ -2,6 +2,7 @@
 # make test   sets everything up, then passes every test, on each core one worker (WORKERS=0: in a row, without any)
 # make check  format, lint, types, import contracts, all tests (what CI runs)
 # make quick  the same without the slow tests
+# make matrix  a part of the tests with each version of Flower that is known (FLOWER="1.38.0 1.41.0")
 # make setup  sets everything up; TORCH=cpu takes PyTorch's build without CUDA, a tenth of the download
 # make browser  installs Debian's chromium, which one test opens the report in; `make test` does it too
 PYTHON ?= python3
@@ -23,7 +24,7 @@ ifdef TORCH
 export UV_TORCH_BACKEND := $(TORCH)
 endif
 
-.PHONY: setup demo test check quick lint types contracts browser format clean
+.PHONY: setup demo test check quick matrix lint types contracts browser format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -75,6 +76,18 @@ check: lint types contracts test
 
 quick: lint types contracts setup
 	$(PYTEST) -m 'not slow' $(ARGS)
+
+# Each version lies alone in a folder, before the installed one on the path: all else is the same.
+FLOWER ?= 1.38.0 1.40.0 1.41.0 1.42.0
+MATRIX = tests/fedleak/federation tests/fedleak/audit tests/fedleak/wiretap tests/fedleak/guard tests/server tests/clients
+
+matrix: setup
+	@for version in $(FLOWER); do \
+	  test -d build/flower/$$version || $(BIN)/uv pip install --quiet --no-deps --target build/flower/$$version flwr==$$version || exit 1; \
+	  echo "fedleak: with Flower $$version"; \
+	  PYTHONPATH=build/flower/$$version:$$PYTHONPATH $(PYTEST) $(MATRIX) -m 'not slow' $(ARGS) || exit 1; \
+	  PYTHONPATH=build/flower/$$version:$$PYTHONPATH $(PYTEST) tests/end_to_end/test_audit.py -k 'photo or ladder' || exit 1; \
+	done
 
 format: setup
 	$(BIN)/ruff format .

@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 
-from fedleak.audit.settings import spoken
-from fedleak.audit.stage import REPLIED, Stage
+from fedleak.audit.settings import REPLIED, spoken
 from fedleak.errors import FedleakError, sentence
 
 
@@ -32,6 +31,8 @@ def main() -> int:
     sys.path.insert(0, str(settings.folder))
     torch.manual_seed(settings.seed)
     try:
+        from fedleak.audit.stage import Stage  # says which versions of Flower it knows
+
         Stage(settings, say).run()
     except FedleakError as error:
         say({"event": "failure", "words": sentence(error)})

@@ -7,6 +7,9 @@ from pathlib import Path
 from fedleak.audit.app import RunConfig
 from fedleak.settings.base import Table
 
+REPLIED = 3
+"""Exit status of a child that has said what was wrong."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditSettings:

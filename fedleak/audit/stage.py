@@ -15,15 +15,12 @@ from flwr.clientapp import ClientApp
 from fedleak.audit.judgement import Judge
 from fedleak.audit.messages import arrays, reported, round_of, texts
 from fedleak.audit.mods import mods_of
-from fedleak.audit.settings import AuditSettings
+from fedleak.audit.settings import REPLIED, AuditSettings
 from fedleak.audit.troubles import AuditError, NodeConfig, reason
 from fedleak.audit.understanding import Update, understood
 from fedleak.audit.watch import Watcher
 from fedleak.errors import first_line
 from fedleak.federation.loopback import LoopbackGrid, server_context
-
-REPLIED = 3
-"""Exit status of a child that has said what was wrong."""
 
 
 class Stage:

@@ -2,16 +2,25 @@
 
 import copy
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from itertools import count
 from threading import RLock
 
 from flwr.app import Context, Message, RecordDict
 from flwr.serverapp import Grid
-from flwr.supercore.run import Run
-from flwr.supercore.task_identity import TaskIdentity
 
+from fedleak.errors import ConfigError
 from fedleak.federation.plan import RunConfig
 from fedleak.federation.wire import refuse
+
+try:
+    from flwr.supercore.run import Run
+    from flwr.supercore.task_identity import TaskIdentity
+except ImportError as unknown:
+    raise ConfigError(
+        f"expected Flower 1.38 to 1.42, got {version('flwr')}; install one that is known: "
+        "`pip install 'flwr[simulation]>=1.38,<1.43'`"
+    ) from unknown
 
 RUN_ID = 1
 SERVER = 0
