@@ -31,6 +31,9 @@ def command(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the attacks, and of torch as the app begins.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of what is found; runs/audit-FOLDER without it.")] = None,
+    allow: Annotated[
+        int | None, typer.Option(min=0, help="Examples that may come back as it is; more end with status 1.")
+    ] = None,
     form: FormOption = "table",
 ) -> None:
     """Audit a Flower app, unchanged: what its clients train, what crosses the wire, and what attacks make of it."""
@@ -55,6 +58,8 @@ def command(
         write_json(result.facts)
     else:
         print_audit(result.facts, result.folder)
+    if allow is not None and result.leaked > allow:
+        raise typer.Exit(1)
     masked = any(one["verdict"] == "masked" for one in result.facts["updates"])
     if not result.facts["attacks"] and not masked:
         raise typer.Exit(2)
