@@ -61,7 +61,14 @@ def mods_of(app: Any) -> tuple[Mod, ...]:
 
 
 def _mod(one: Any) -> Mod:
-    if hasattr(one, "__name__"):
-        return Mod(one.__name__)
-    numbers = {name: float(value) for name, value in vars(one).items() if isinstance(value, int | float)}
-    return Mod(type(one).__name__, numbers)
+    """By its name; one of the app's own is not taken for Flower's, whatever it is called."""
+    made = one if hasattr(one, "__name__") else type(one)
+    name, module = made.__name__, str(made.__module__)
+    if name in SAYS and module.partition(".")[0] != "flwr":
+        return Mod(f"{module}.{name}")
+    numbers = {} if made is one else {key: float(value) for key, value in vars(one).items() if _is_number(value)}
+    return Mod(name, numbers)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)

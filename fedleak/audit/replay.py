@@ -1,5 +1,6 @@
 """Replay: training done again from what was sent, by what was seen of it; the proof that it was understood."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -162,10 +163,37 @@ def _trained(own: nn.Module, training: Training, clipping: float, prefix: str) -
                 _backward(own, made)
             else:
                 _backward_by_example(own, made, training.private)
+        if training.private is not None and training.private.noise:
+            _noised(parameters, step.gradient, training.private.noise, prefix)
         if clipping:
             torch.nn.utils.clip_grad_norm_(list(parameters.values()), clipping)
         optimizer.step()
     return copied(own.state_dict())
+
+
+def _noised(parameters: dict[str, nn.Parameter], seen: State, noise: float, prefix: str) -> None:
+    """Puts the gradient that the optimizer was given in place of the replay's, if noise is all that it has besides."""
+    given = {name.removeprefix(prefix): value for name, value in seen.items()}
+    own = {name: value for name, value in parameters.items() if value.grad is not None}
+    if set(own) != set(given):
+        raise Unclear("the optimizer was given other gradients than the replay has")
+    like_noise({name: given[name].double() - value.grad.double() for name, value in own.items()}, noise)  # type: ignore[union-attr]
+    for name, value in own.items():
+        value.grad = given[name].clone()
+
+
+def like_noise(left: Mapping[str, Tensor], std: float) -> None:
+    """Raises `Unclear` unless what is left over in each array is as large as noise of such a standard deviation.
+
+    By six standard errors of that, and two percent for rounding.
+    """
+    for name, value in left.items():
+        found = float(value.double().square().mean().sqrt()) if value.numel() else std
+        if not abs(found / std - 1) <= 6 / math.sqrt(2 * max(value.numel(), 1)) + 0.02:
+            raise Unclear(
+                f"what is left over in '{name}' is {found:.2g} in size, and the noise that is added {std:.2g}: it is "
+                "not that alone"
+            )
 
 
 def _backward(own: nn.Module, made: Pass) -> None:

@@ -64,6 +64,11 @@ class Private:
     batch_size: float
     """What the sum is divided by."""
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation in the gradient of a step."""
+        return self.noise_multiplier * self.max_norm / self.batch_size
+
 
 @dataclass
 class StepSeen:
@@ -74,6 +79,8 @@ class StepSeen:
     """The numbers of each group of parameters, and by "params" the names of these in the network."""
     norm: float
     """Of the gradient that the optimizer was given."""
+    gradient: State = field(default_factory=dict)
+    """That gradient by the network's names; kept where there is noise in it."""
 
 
 @dataclass

@@ -1,14 +1,15 @@
 """Understanding of one update: whether the training that was seen makes the reply, and what is known of it for sure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedleak.audit.mods import Mod
-from fedleak.audit.replay import TOLERANCE, Matched, Unclear, clipped_to, difference, matched, replayed
+from fedleak.audit.replay import TOLERANCE, Matched, Unclear, clipped_to, difference, like_noise, matched, replayed
 from fedleak.audit.seen import State, Training
 
 Verdict = Literal["understood", "understood but for noise", "masked", "not understood"]
@@ -44,7 +45,7 @@ class Understanding:
     started_apart: float = float("nan")
     """The largest difference between the state sent and the state that training began with."""
     replay_apart: float = float("nan")
-    """The largest difference between replay and reply, of the largest change."""
+    """The largest difference between replay and reply, of the largest change; see `apart_of`."""
     clipping: float = 0.0
     """The norm that each step's gradient was clipped to; 0: it was not."""
     before: State = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Understanding:
     after: State = field(default_factory=dict)
     """What came back, likewise."""
     noise: float = 0.0
-    """Standard deviation of what is left over."""
+    """Standard deviation of what is left over; of Opacus' noise, in the gradient of a step."""
 
 
 def understood(update: Update) -> Understanding:
@@ -79,35 +80,46 @@ def understood(update: Update) -> Understanding:
 
 def _compared(update: Update, known: Understanding) -> Understanding:
     """The replay, without clipping and with it, beside the reply."""
-    training, before, after = update.training, known.before, known.after
-    change = max(difference(after, before), 1e-30)
+    training, before = update.training, known.before
     try:
-        tried = [(0.0, replayed(training, before))]
-        apart = difference(after, tried[0][1]) / change
-        if apart > TOLERANCE and (limit := clipped_to(training)):
+        tried = [(0.0, plain := replayed(training, before))]
+        first = apart_of(known, plain, training)
+        if first > TOLERANCE and (limit := clipped_to(training)):
             tried.append((limit, replayed(training, before, limit)))
     except Unclear as error:
         return _but(known, str(error))
-    limit, state = min(tried, key=lambda one: difference(after, one[1]))
-    apart = difference(after, state) / change
-    facts: dict[str, Any] = {"replay_apart": apart, "clipping": limit}
+    limit, state = min(tried, key=lambda one: apart_of(known, one[1], training))
+    apart = apart_of(known, state, training)
     if apart <= TOLERANCE:
-        return replace(known, verdict="understood", **facts)
-    return _noisy(update, known, tried[0][1], {"replay_apart": difference(after, tried[0][1]) / change})
+        noise = 0.0 if training.private is None else training.private.noise
+        verdict: Verdict = "understood but for noise" if noise else "understood"
+        return replace(known, verdict=verdict, noise=noise, replay_apart=apart, clipping=limit)
+    return _noisy(update, known, plain, {"replay_apart": first})
+
+
+def apart_of(known: Understanding, state: State, training: Training) -> float:
+    """The largest difference between a replay and the reply, of the largest change of its kind; infinite for NaN.
+
+    Kinds are parameters, buffers and counters: a counter of batches grows by whole numbers, however little is learned.
+    """
+    network = training.network or nn.Identity()
+    parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    kinds: dict[tuple[bool, bool], State] = {}
+    for name, value in known.after.items():
+        kinds.setdefault((name in parameters, value.is_floating_point()), {})[name] = value
+    ends = [(difference(after, state), difference(after, known.before)) for after in kinds.values()]
+    return max(found / max(change, 1e-30) if math.isfinite(change) else math.inf for found, change in ends)
 
 
 def _noisy(update: Update, known: Understanding, state: State, facts: dict[str, Any]) -> Understanding:
-    """Where something in the app adds noise: whether what is left over looks like it."""
+    """Where a mod adds noise: whether what is left over looks like it, and is as large in every array."""
     source = next((one for one in update.mods if one.noise), None)
-    private = update.training.private
-    by_optimizer = private is not None and private.noise_multiplier > 0
-    made = update.training.start if source is None else source.clipped(known.before, state)
-    if source is not None:
-        state = made
-    rest = _flat({name: known.after[name].double() - state[name].double() for name in known.after})
-    change = _flat({name: state[name].double() - known.before[name].double() for name in known.after})
+    state = state if source is None else source.clipped(known.before, state)
+    left = {name: known.after[name].double() - state[name].double() for name in _floating(known.after)}
+    rest = _flat(left)
+    change = _flat({name: state[name].double() - known.before[name].double() for name in left})
     facts["noise"] = float(rest.std())
-    if source is None and not by_optimizer:
+    if source is None:
         return replace(
             known,
             reasons=(
@@ -117,10 +129,14 @@ def _noisy(update: Update, known: Understanding, state: State, facts: dict[str, 
             **facts,
         )
     alike = float(torch.corrcoef(torch.stack([rest, change]))[0, 1]) if rest.std() > 0 and change.std() > 0 else 0.0
-    if source is not None and abs(alike) > UNLIKE:
+    if abs(alike) > UNLIKE:
         return replace(
             known, reasons=(f"what is left over follows the change ({alike:.2f}), so it is no noise",), **facts
         )
+    try:
+        like_noise(left, source.noise)
+    except Unclear as error:
+        return replace(known, reasons=(str(error),), **facts)
     return replace(known, verdict="understood but for noise", **facts)
 
 
@@ -137,9 +153,13 @@ def _first_apart(before: State, training: Training) -> str:
     return f"'{name}' was another"
 
 
+def _floating(state: State) -> list[str]:
+    return [name for name, value in state.items() if value.is_floating_point()]
+
+
 def _flat(state: State) -> Tensor:
-    """All floating-point entries in a row."""
-    return torch.cat([value.flatten() for value in state.values() if value.is_floating_point()])
+    """All entries in a row."""
+    return torch.cat([value.flatten() for value in state.values()])
 
 
 def _but(known: Understanding, reason: str) -> Understanding:

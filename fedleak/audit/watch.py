@@ -117,9 +117,12 @@ class Watcher(TorchFunctionMode):
             for group in optimizer.param_groups
         ]  # fmt: skip
         with torch._C.DisableTorchFunction():
-            norms = [float(value.grad.detach().double().norm()) for value in values if value.grad is not None]
+            given = [value for value in values if value.grad is not None]
+            norms = [float(value.grad.detach().double().norm()) for value in given]
+            noisy = seen.private is not None and seen.private.noise > 0
+            gradient = copied({names.get(id(one), ""): one.grad for one in given}) if noisy else {}
         norm = sum(one * one for one in norms) ** 0.5
-        seen.steps.append(StepSeen(self._waiting, groups, norm))
+        seen.steps.append(StepSeen(self._waiting, groups, norm, gradient))
         self._waiting, self._of = [], {}
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -31,3 +31,17 @@ def test_a_change_is_clipped_as_one_vector() -> None:
     clipped = mod.clipped(before, after)
     assert clipped["a"].tolist() == pytest.approx([0.6, 0.0])
     assert clipped["b"].tolist() == pytest.approx([1.8])
+
+
+def test_a_mod_of_the_app_s_own_is_not_taken_for_flower_s() -> None:
+    def secaggplus_mod(message, context, call):
+        return call(message, context)
+
+    class LocalDpMod:
+        def __call__(self, message, context, call):
+            return call(message, context)
+
+    for mod in mods_of(ClientApp(mods=[secaggplus_mod, LocalDpMod()])):
+        assert "not one of Flower's" in mod.says
+        assert not mod.masks
+        assert mod.noise == 0.0

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 from fedleak.audit.mods import Mod
 from fedleak.audit.understanding import understood
@@ -61,3 +63,68 @@ def test_training_that_began_elsewhere_is_said(seen) -> None:
     known = understood(replace(update, sent={**update.sent, "3.bias": update.sent["3.bias"] + 1}))
     assert known.verdict == "not understood"
     assert "training did not begin with the state that was sent: '3.bias' was another" in known.reasons[0]
+
+
+def test_an_update_of_anything_is_no_noise_of_a_mod(seen) -> None:
+    """Neither of another size, nor in one array alone, nor what is no number."""
+    update = noised(seen(one_step, mlp()), DP, DP.noise)
+    rng = torch.Generator().manual_seed(2)
+    anything = {name: torch.randn(value.shape, generator=rng) for name, value in update.received.items()}
+    other = 2 * DP.noise * torch.randn(5, 16, generator=rng)
+    louder = {**update.received, "3.weight": update.received["3.weight"] + other}
+    nothing = {name: torch.full_like(value, torch.nan) for name, value in update.received.items()}
+    for received in (anything, louder, nothing):
+        known = understood(replace(update, received=received))
+        assert known.verdict == "not understood"
+    assert "it is not that alone" in known.reasons[0]
+
+
+def test_a_counter_of_batches_does_not_hide_that_weights_are_others(seen) -> None:
+    """A penalty that was not seen, at a rate so low that all changes are small beside the one of the counter."""
+
+    def slowly(network, inputs, labels):
+        network.train()
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-6)
+        penalty = sum(value.square().sum() for value in network.parameters())
+        (functional.cross_entropy(network(inputs), labels) + 1e-2 * penalty).backward()
+        optimizer.step()
+
+    known = understood(seen(slowly))
+    assert known.verdict == "not understood"
+    assert "something in it was not seen" in known.reasons[0]
+
+
+def privately(noise_multiplier, change=lambda optimizer: None):
+    def train(network, inputs, labels):
+        opacus = pytest.importorskip("opacus")
+        loader = DataLoader(TensorDataset(inputs, labels), batch_size=3)
+        network, optimizer, loader = opacus.PrivacyEngine().make_private(
+            module=network.train(), optimizer=torch.optim.SGD(network.parameters(), lr=0.1), data_loader=loader,
+            noise_multiplier=noise_multiplier, max_grad_norm=0.5, poisson_sampling=False,
+        )  # fmt: skip
+        for images, targets in loader:
+            optimizer.zero_grad()
+            functional.cross_entropy(network(images), targets).backward()
+            change(network)
+            optimizer.step()
+
+    return train
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_noise_of_opacus_is_told_from_what_was_not_seen(seen) -> None:
+    known = understood(seen(privately(0.8), mlp()))
+    assert (known.verdict, known.replay_apart) == ("understood but for noise", 0.0)
+    assert known.noise == pytest.approx(0.8 * 0.5 / 3)
+
+    def other(network):
+        for value in network.parameters():
+            value.grad_sample = 0.01 * value.grad_sample - 1
+
+    unlike = understood(seen(privately(1e-3, other), mlp()))
+    assert unlike.verdict == "not understood"
+    assert "it is not that alone" in unlike.reasons[0]
+
+    update = seen(privately(0.8), mlp())
+    lie = {name: value + torch.ones_like(value) for name, value in update.received.items()}
+    assert understood(replace(update, received=lie)).verdict == "not understood"
