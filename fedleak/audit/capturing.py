@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from fedleak.audit.facts import examples_reported
-from fedleak.audit.replay import PREFIXES, inside
+from fedleak.audit.replay import PREFIXES, Unclear, inside
 from fedleak.audit.understanding import Understanding, Update
 from fedleak.captures import Capture
 from fedleak.contracts.chain import Chain
@@ -24,11 +24,20 @@ from fedleak.learning.update import UpdateKind
 def network_of(
     update: Update, known: Understanding, normalized: tuple[tuple[float, ...], tuple[float, ...]] | None
 ) -> nn.Module:
-    """A copy of the network with the weights that were sent, and the normalization in front."""
+    """A copy of the network with the weights that were sent, and the normalization in front.
+
+    What no optimizer has does not train. Raises `Unclear` where weights that the server does not have are in it.
+    """
     training = update.training
     assert training.network is not None
+    private = sorted(set(training.start) - set(known.before))
+    if private:
+        raise Unclear(f"'{private[0]}' of the network is not in the message, and the server does not have it")
     network = copied(training.network)
     network.load_state_dict({**training.start, **known.before})
+    stepped = {name for step in training.steps for group in step.groups for name in group["params"]}
+    for name, value in network.named_parameters():
+        value.requires_grad_(value.requires_grad and (name in stepped or not stepped))
     network, _ = inside(network)
     network = unwrapped(network, "audit", "the network").to("cpu").eval()
     if normalized is not None:
@@ -55,13 +64,20 @@ def captured(
         before=before,
         update=Change({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
         buffers_after=after.buffers or None,
-        num_examples=examples_reported(update) or len(truth),
+        num_examples=_examples(update, training, len(truth)),
         training=training,
         defense=defenses_in(update),
         round=update.round,
         cohort=(update.client,),
     )
     return Capture(observation, truth)
+
+
+def _examples(update: Update, training: LocalTraining, present: int) -> int:
+    """How many are reported, and no more than all batches have; where nothing is reported, how many there are."""
+    reported = examples_reported(update)
+    size, batches = training.batch_size or 1, training.batches or 1
+    return present if not reported else min(reported, size * batches)
 
 
 def defenses_in(update: Update) -> Chain:

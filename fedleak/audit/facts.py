@@ -13,6 +13,7 @@ from fedleak.audit.seen import LOSSES, Loss, Pass, Training
 from fedleak.audit.understanding import Understanding, Update
 
 SHIPPED = "yes, from the app"
+UNREPORTED = "yes, though no number is reported: taken as if the server knew it from elsewhere"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,24 +84,23 @@ def _facts(update: Update, known: Understanding) -> Iterator[Fact]:
         what="steps",
         found=f"{len(training.steps)} over batches of {', '.join(str(size) for size in sorted(sizes))}",
         how="the same, and the calls between them",
-        used="yes, from the app and the number reported",
+        used="yes, from the app and the number reported" if examples_reported(update) else UNREPORTED,
     )
     yield Fact(
         what="examples",
         found=f"{len(examples_behind(update))} different ones" + _reported(update),
         how="inputs of these calls",
-        used="their number, as it is reported",
+        used="their number, as it is reported" if examples_reported(update) else UNREPORTED,
     )
     modes = {mode for one in passes for mode in one.modes}
     words = {frozenset({True}): "train", frozenset({False}): "eval"}.get(frozenset(modes), "train and eval, by module")
     yield Fact(what="mode", found=words, how="at each call", used=SHIPPED)
-    if training.normalized is not None:
-        mean, std = training.normalized
+    for mean, std in training.normalized:
         yield Fact(
             what="normalization",
             found=f"mean {_few(mean)}, std {_few(std)}",
             how="torchvision's Normalize, as it was called",
-            used=SHIPPED,
+            used=SHIPPED if len(training.normalized) == 1 else "no: there are several",
         )
     if training.transforms:
         yield Fact(
@@ -170,11 +170,55 @@ def distinct(passes: list[Pass]) -> list[tuple[int, int]]:
 def examples_behind(update: Update) -> list[tuple[int, int]]:
     """Where the examples behind an update first come: pass and row.
 
-    An augmented example is another in each epoch: where there are more than are reported, those of the first epoch.
+    An augmented example is another in each epoch: where epochs are known by what is reported, those of the first.
+    """
+    passes = passes_of(update.training)
+    return distinct(passes[: len(passes) // (_epochs_reported(update) or 1)])
+
+
+def epochs_of(update: Update) -> int:
+    """How many times over the client went through its examples: by the number reported, else until one comes again."""
+    passes = passes_of(update.training)
+    reported = _epochs_reported(update)
+    if reported:
+        return reported
+    for epochs in range(1, len(passes) + 1):
+        parts = _parts(passes, epochs)
+        if parts and all(len(distinct(part)) == sum(_sizes(part)) for part in parts):
+            return epochs
+    return 1
+
+
+def _epochs_reported(update: Update) -> int:
+    """How often as many examples as are reported went by, if with the same labels each time; else 0.
+
+    Clients report other numbers too, that of their batches for one.
     """
     passes, count = passes_of(update.training), examples_reported(update)
-    found, seen = distinct(passes), sum(len(first_tensor(one)) for one in passes)
-    return found[:count] if count and len(found) > count and seen % count == 0 else found
+    seen = sum(_sizes(passes))
+    if not count or not seen or seen % count:
+        return 0
+    parts = _parts(passes, seen // count)
+    return seen // count if parts and len({_labels_in(part) for part in parts}) == 1 else 0
+
+
+def _parts(passes: list[Pass], count: int) -> list[list[Pass]]:
+    """As many parts of alike batches; empty where there are no such."""
+    if len(passes) % count:
+        return []
+    each = len(passes) // count
+    parts = [passes[start : start + each] for start in range(0, len(passes), each)]
+    return parts if all(_sizes(part) == _sizes(parts[0]) for part in parts) else []
+
+
+def _sizes(passes: list[Pass]) -> list[int]:
+    return [len(first_tensor(one)) for one in passes]
+
+
+def _labels_in(passes: list[Pass]) -> tuple[bytes, ...]:
+    """All labels of some batches, in order of size."""
+    rows = [row for one in passes if one.loss is not None for row in one.loss.target]
+    return tuple(sorted(row.contiguous().numpy(force=True).tobytes() for row in rows))
 
 
 def _loss_words(loss: Loss | None) -> str:

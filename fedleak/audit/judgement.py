@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from fedleak.audit.verdict import AS_IT_IS, WITHOUT
 from fedleak.captures import Capture, observe
 from fedleak.contracts.attack import Attack, attacks
 from fedleak.contracts.reconstruction import Reconstruction
-from fedleak.errors import FedleakError, sentence
+from fedleak.errors import FedleakError, first_line, sentence
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
 from fedleak.settings.base import parse_settings
@@ -89,6 +90,10 @@ class Judge:
                 looked += list(self._ladder(update, known))
             except (Unclear, FedleakError) as error:
                 scope.append(f"client {update.client} in round {update.round}: {error}")
+            except Exception as error:  # noqa: BLE001  a module of anybody's raises whatever it likes
+                traceback.print_exc()
+                words = f"{type(error).__name__}: {first_line(error)}"
+                scope.append(f"client {update.client} in round {update.round}: an attack failed, {words}")
         facts = {
             "app": self._settings.name,
             "folder": str(self._settings.folder),

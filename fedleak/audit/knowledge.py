@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fedleak.audit.answers import Answers
-from fedleak.audit.facts import examples_behind, first_tensor, passes_of, told
+from fedleak.audit.facts import epochs_of, examples_behind, first_tensor, passes_of, told
 from fedleak.audit.replay import Unclear
 from fedleak.audit.seen import LOSSES, Pass, Training
 from fedleak.audit.understanding import Update
@@ -37,6 +37,11 @@ def truth_of(update: Update, answers: Answers) -> Batch:
     labels = torch.stack([_labels(passes[place])[row] for place, row in places])
     normalized = normalization_of(training, answers)
     if normalized is not None:
+        if not {len(one) for one in normalized} <= {1, inputs.shape[1]}:
+            raise Unclear(
+                f"the network was given {inputs.shape[1]} channels, and those that are normalized are "
+                f"{max(len(one) for one in normalized)}"
+            )
         mean, std = (torch.tensor(one).reshape(-1, 1, 1) for one in normalized)
         inputs = inputs * std + mean
     low, high = (float(end) for end in inputs.aminmax())
@@ -56,8 +61,15 @@ def _first_name(training: Training) -> str | None:
 
 def normalization_of(training: Training, answers: Answers) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean and standard deviation that images go through, as seen or else as said."""
-    said = answers.normalize
-    return training.normalized or (None if said is None else (said.mean, said.std))
+    seen, said = training.normalized, answers.normalize
+    if len(seen) == 1:
+        return seen[0]
+    if said is None and seen:
+        raise Unclear(
+            "several Normalize of torchvision were called, and which one the network's images went through is not "
+            "known: say normalize = { mean = [...], std = [...] } in FACTS.toml"
+        )
+    return None if said is None else (said.mean, said.std)
 
 
 def _labels(one: Pass) -> Tensor:
@@ -119,17 +131,20 @@ def training_of(update: Update, clipping: float, answers: Answers) -> LocalTrain
     numbers = training.steps[0].groups[0]
     if any(_numbers(group) != _numbers(numbers) for step in training.steps for group in step.groups):
         raise Unclear("the optimizer's numbers differ between steps or groups of parameters")
+    odd = next((key for key in ("amsgrad", "maximize") if numbers.get(key)), None)
+    if odd is not None:
+        raise Unclear(f"the optimizer has '{odd}', which no attack knows here")
+    if numbers.get("decoupled_weight_decay"):
+        name = "AdamW"
     passes, accumulated = passes_of(training), {len(step.passes) for step in training.steps}
     if len(accumulated) > 1:
         raise Unclear("steps have different numbers of batches behind them")
     modes = {mode for one in passes for mode in one.modes}
     if len(modes) > 1:
         raise Unclear("modules are in both modes, train and eval")
-    size, examples = len(first_tensor(passes[0])), len(examples_behind(update))
-    seen = sum(len(first_tensor(one)) for one in passes)
-    epochs = max(round(seen / examples), 1)
+    epochs = epochs_of(update)
     return LocalTraining(
-        batch_size=size,
+        batch_size=_batch_size(training, [len(first_tensor(one)) for one in passes[: len(passes) // epochs]]),
         batches=-(-len(passes) // epochs),
         epochs=epochs,
         learning_rate=float(numbers["lr"]),
@@ -144,6 +159,15 @@ def training_of(update: Update, clipping: float, answers: Answers) -> LocalTrain
         gradient_clipping=clipping,
         accumulation=accumulated.pop(),
     )
+
+
+def _batch_size(training: Training, sizes: list[int]) -> int:
+    """The size of an epoch's batches, of which the last may be smaller; that of Opacus' is an expected one."""
+    if training.private is not None:
+        return max(round(training.private.batch_size), 1)
+    if set(sizes[:-1]) - {sizes[0]} or sizes[-1] > sizes[0]:
+        raise Unclear(f"batches have sizes that no server knows in advance: {', '.join(map(str, sizes))}")
+    return sizes[0]
 
 
 def _numbers(group: dict[str, Any]) -> dict[str, Any]:

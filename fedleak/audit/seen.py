@@ -104,7 +104,7 @@ class Training:
     """Whether the optimizer had a state when it was first seen."""
     others: list[str] = field(default_factory=list)
     """Networks and optimizers besides the first."""
-    normalized: tuple[tuple[float, ...], tuple[float, ...]] | None = None
-    """Mean and standard deviation of torchvision's `Normalize`."""
+    normalized: list[tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=list)
+    """Mean and standard deviation of torchvision's `Normalize`, once each."""
     transforms: list[str] = field(default_factory=list)
     """Modules without parameters that inputs went through before the network, by class."""

@@ -87,9 +87,13 @@ class Watcher(TorchFunctionMode):
 
     def _transforms(self, module: nn.Module) -> None:
         name = type(module).__name__
-        if name == "Normalize" and hasattr(module, "mean") and hasattr(module, "std"):
-            self._seen.normalized = numbers(module.mean), numbers(module.std)
-        elif "torchvision" in type(module).__module__ and name not in self._seen.transforms:
+        if "torchvision" not in type(module).__module__:
+            return
+        if name == "Normalize":
+            found = numbers(module.mean), numbers(module.std)
+            if found not in self._seen.normalized:
+                self._seen.normalized.append(found)
+        elif name not in self._seen.transforms:
             self._seen.transforms.append(name)
 
     def _steps(self, optimizer: Optimizer, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:

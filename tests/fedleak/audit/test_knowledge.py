@@ -1,5 +1,7 @@
 """Knowledge: facts become those of a task, and what an attack would have to know is said."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -71,6 +73,66 @@ def test_augmented_examples_are_those_of_the_first_epoch(seen, images) -> None:
     assert len(truth_of(update, NONE)) == 6
     facts = training_of(update, 0.0, NONE)
     assert (facts.batch_size, facts.batches, facts.epochs) == (2, 3, 3)
+
+
+def test_a_number_that_is_not_that_of_the_examples_hides_none(seen) -> None:
+    """Some report how many batches they had: none of the images is left out for it, and no epoch made up."""
+    update = replace(seen(steps()), reported={"num-examples": 3.0})
+    assert len(truth_of(update, NONE)) == 6
+    facts = training_of(update, 0.0, NONE)
+    assert (facts.batch_size, facts.batches, facts.epochs) == (2, 3, 1)
+
+
+def test_an_example_that_is_twice_in_the_data_makes_no_epoch(seen, images) -> None:
+    images[0][1] = images[0][0]
+    images[0][3:] = images[0][:3]
+    facts = training_of(seen(steps(size=3)), 0.0, NONE)
+    assert (facts.batch_size, facts.batches, facts.epochs) == (3, 2, 1)
+
+
+def test_epochs_that_leave_a_batch_out_are_counted(seen) -> None:
+    def dropping(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        for order in (torch.arange(4), torch.arange(4).flip(0)):
+            for chosen in order.split(2):
+                optimizer.zero_grad()
+                functional.cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
+                optimizer.step()
+
+    facts = training_of(seen(dropping), 0.0, NONE)
+    assert (facts.batch_size, facts.batches, facts.epochs) == (2, 2, 2)
+
+
+def test_batches_of_any_size_are_not_known_to_a_server(seen) -> None:
+    def train(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        for chosen in torch.arange(6).split([1, 3, 2]):
+            optimizer.zero_grad()
+            functional.cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
+            optimizer.step()
+
+    with pytest.raises(Unclear, match=r"sizes that no server knows in advance: 1, 3, 2"):
+        training_of(seen(train), 0.0, NONE)
+
+
+@pytest.mark.parametrize("option", ["amsgrad", "maximize"])
+def test_a_variant_of_an_optimizer_is_not_taken_for_the_usual_one(seen, option: str) -> None:
+    train = steps(lambda values: torch.optim.Adam(values, lr=0.01, **{option: True}))
+    with pytest.raises(Unclear, match=f"the optimizer has '{option}', which no attack knows here"):
+        training_of(seen(train), 0.0, NONE)
+
+
+def test_of_several_normalizations_none_is_guessed(seen) -> None:
+    other = Normalize((0.1,) * 3, (0.9,) * 3)
+
+    def change(inputs):
+        other(inputs)
+        return Normalize((0.5,) * 3, (0.5,) * 3)(inputs)
+
+    update = seen(steps(change=change))
+    with pytest.raises(Unclear, match=r"several Normalize of torchvision were called"):
+        truth_of(update, NONE)
+    assert len(truth_of(update, Answers(normalize=Normalized(mean=(0.5,), std=(0.5,))))) == 6
 
 
 def test_a_batch_may_be_given_by_its_name(seen) -> None:

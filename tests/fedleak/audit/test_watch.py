@@ -62,8 +62,8 @@ def test_a_normalization_is_seen_by_its_numbers(images, compose) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 5))
     with Watcher().watching() as training:
         one_step(network, transform(images[0]), images[1])
-    assert training.normalized is not None
-    assert training.normalized[0] == pytest.approx((0.4, 0.5, 0.6))
+    ((mean, _),) = training.normalized
+    assert mean == pytest.approx((0.4, 0.5, 0.6))
     assert "RandomHorizontalFlip" in training.transforms
 
 
@@ -76,3 +76,15 @@ def test_a_call_that_fails_leaves_no_hook_behind(images) -> None:
         one_step(fine, *images)
     assert training.network is fine
     assert len(training.steps) == 1
+
+
+def test_a_module_of_the_app_s_own_is_not_taken_for_torchvision_s(images) -> None:
+    class Normalize(nn.Module):
+        mean, std = (0.5,), (0.5,)
+
+        def forward(self, inputs):
+            return inputs * 2
+
+    with Watcher().watching() as training:
+        one_step(nn.Sequential(nn.Flatten(), nn.Linear(192, 5)), Normalize()(images[0]), images[1])
+    assert training.normalized == []
