@@ -5,6 +5,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from fedleak.api import attack, score
 from fedleak.audit.answers import Answers
 from fedleak.audit.capturing import captured, defenses_in, network_of
 from fedleak.audit.facts import facts_of
+from fedleak.audit.foreign_task import write_task
 from fedleak.audit.knowledge import loss_of, normalization_of, training_of, truth_of
 from fedleak.audit.replay import Unclear
 from fedleak.audit.settings import AuditSettings
@@ -26,6 +28,7 @@ from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import FedleakError, first_line, sentence
 from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
+from fedleak.learning.layers import scores_in
 from fedleak.settings.base import parse_settings
 
 ATTACKED = ("understood", "understood but for noise")
@@ -64,11 +67,15 @@ class Judge:
         self._settings = settings
         self._say = say
         self._answers = parse_settings(Answers, settings.facts)
+        self._truths: list[Batch] = []
         self._attackable: list[tuple[Update, Understanding]] = []
 
     def kept(self, update: Update, known: Understanding) -> dict[str, Any]:
         """The facts of an update, for the file; those that are to be attacked are kept whole."""
         told = self._answers.training is not None and known.wire is not None
+        if known.verdict in ATTACKED or told:
+            with suppress(Unclear):  # said where it is attacked
+                self._truths.append(truth_of(update, self._answers))
         if (known.verdict in ATTACKED or told) and len(self._attackable) < self._settings.attacked:
             self._attackable.append((update, known))  # all others are forgotten, with the examples in them
         return {
@@ -94,6 +101,12 @@ class Judge:
                 traceback.print_exc()
                 words = f"{type(error).__name__}: {first_line(error)}"
                 scope.append(f"client {update.client} in round {update.round}: an attack failed, {words}")
+        no_task = ""
+        try:
+            no_task = self._task() if self._attackable and not scope else ""
+        except Exception as error:  # noqa: BLE001  as above
+            traceback.print_exc()
+            no_task = f"no task of it for experiments: {type(error).__name__}: {first_line(error)}"
         facts = {
             "app": self._settings.name,
             "folder": str(self._settings.folder),
@@ -101,8 +114,29 @@ class Judge:
             "updates": updates,
             "attacks": [asdict(one) for one in looked],
             "out_of_scope": scope,
+            "no_task": no_task,
         }
         (self._settings.out / "audit.json").write_text(json.dumps(plain(facts), indent=1, allow_nan=False))
+
+    def _task(self) -> str:
+        """Writes what experiments take of the app; the sentence why not, where that cannot be."""
+        update, known = self._attackable[0]
+        training, settings = update.training, self._settings
+        network = network_of(update, known, None)
+        with torch.no_grad():
+            classes = scores_in(network(self._truths[0].inputs[:2].repeat(2, 1, 1, 1))).shape[-1]
+        loss, options = loss_of(training, self._answers)
+        facts: dict[str, Any] = {
+            "shape": list(self._truths[0].inputs.shape[1:]),
+            "classes": max(int(classes), 2),
+            "loss": loss,
+            "loss_options": options,
+            "learning_rate": training_of(update, known.clipping, self._answers).learning_rate,
+        }
+        normalized = normalization_of(training, self._answers)
+        if normalized is not None:
+            facts["normalize"] = {"mean": list(normalized[0]), "std": list(normalized[1])}
+        return write_task(settings.out, settings.folder, settings.name, network, training.start, self._truths, facts)
 
     def _ladder(self, update: Update, known: Understanding) -> Iterator[Looked]:
         """As it is, one epoch, one step, one image; what protects is what vanishes on the way."""

@@ -63,7 +63,7 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
     """
     settings.out.mkdir(parents=True, exist_ok=True)
     before = digest(settings.folder)
-    for old in (settings.out / RESULT, *settings.out.glob("client-*.png")):
+    for old in (settings.out / RESULT, settings.out / "experiment.toml", *settings.out.glob("client-*.png")):
         old.unlink(missing_ok=True)
     plan = written(settings, settings.out / "audit-settings.json")
     reading, writing = os.pipe()

@@ -64,6 +64,8 @@ def sentences(facts: Facts) -> Iterator[str]:
         )
     for line in facts["out_of_scope"]:
         yield f"Recorded, and not attacked: {line}."
+    if facts["no_task"]:
+        yield f"There is {facts['no_task']}."
     rungs: dict[str, list[Facts]] = {}
     for one in facts["attacks"]:
         rungs.setdefault(one["rung"], []).append(one)

@@ -24,6 +24,11 @@ def print_audit(facts: Facts, folder: Path) -> None:
         console.print(line)
     for name in sorted(path.name for path in folder.glob("client-*.png")):
         console.print(f"pictures     {folder / name}", soft_wrap=True)
+    if (folder / "experiment.toml").exists():
+        console.print(
+            f"experiment   {folder / 'experiment.toml'}   (fedleak compare it, on its network and images)",
+            soft_wrap=True,
+        )
     console.print(f"facts        {folder / 'audit.json'}", soft_wrap=True)
 
 

@@ -28,7 +28,7 @@ from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
 from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import PlanSettings
-from fedleak.settings.task import is_own
+from fedleak.settings.task import APP, is_own
 
 OF_THE_GRID = ("vary", "tuning", "calibration")
 """Keys of a file that are no part of any one experiment."""
@@ -43,10 +43,21 @@ def with_folder(tree: Table, folder: Path) -> Table:
     """The file with the folder that a user's own modules are looked for in: its own, where it names no other."""
     tables = [tree, *(entry for entry in _list(tree.get("vary")) if isinstance(entry, dict))]
     for table in tables:
+        if isinstance(table.get("task"), str | list):
+            given = table["task"]
+            placed = [_placed(one, folder) for one in _list(given)]
+            table["task"] = placed if isinstance(given, list) else placed[0]
         for task in _list(table.get("task")):
             if isinstance(task, dict) and any(map(is_own, [*_list(task.get("data")), *_list(task.get("network"))])):
                 task.setdefault("folder", str(folder))
     return tree
+
+
+def _placed(task: Any, folder: Path) -> Any:
+    """The folder of an audit as one that does not count from where the command was given."""
+    if not (isinstance(task, str) and task.startswith(APP)):
+        return task
+    return APP + str((folder / Path(task.removeprefix(APP)).expanduser()).resolve())
 
 
 def _list(value: Any) -> list[Any]:

@@ -1,6 +1,8 @@
 """Task settings: the network, the data and what lies between them; by name, or as a table of a user's own."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, ModelWrapValidatorHandler, model_serializer, model_validator
@@ -10,7 +12,9 @@ from fedleak.settings.base import Count, Name, Rate, Settings, Table
 
 IMPORT = ":"
 """Stands between the module and the name in it of what is imported from a user's code."""
-LIBRARIES = ("adult", "csv", "huggingface", "image-folder", "text", "timm", "torchvision")
+APP = "app:"
+"""Before the folder of an audit, whose table it stands for."""
+LIBRARIES = ("adult", "app", "csv", "huggingface", "image-folder", "text", "timm", "torchvision")
 """What may stand before a colon and is no module."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -23,6 +27,18 @@ def is_own(address: object) -> bool:
 def _last_part(address: str | None) -> str:
     """`resnet18` of `torchvision:resnet18`, the last folder of a path."""
     return (address or "").rpartition(IMPORT)[2].rstrip("/").rpartition("/")[2]
+
+
+def audited_task(folder: Path) -> Table:
+    """The table of the task that an audit wrote below its folder, with that of its modules."""
+    path = folder.expanduser().resolve() / "task" / "task.json"
+    try:
+        table: Table = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise PydanticCustomError(
+            "task", f"app:FOLDER with the folder of an audit that found a task (fedleak audit APP --out {folder})"
+        ) from error
+    return {**table, "folder": str(path.parent)}
 
 
 class NormalizeSettings(Settings):
@@ -77,6 +93,8 @@ class TaskSettings(Settings):
     def _short_or_table(cls, value: Any, handler: ModelWrapValidatorHandler["TaskSettings"]) -> "TaskSettings":
         if isinstance(value, TaskSettings):
             return value
+        if isinstance(value, str) and value.startswith(APP):
+            value = audited_task(Path(value.removeprefix(APP)))
         if isinstance(value, str):
             return cls.model_construct(name=value)
         task = handler(value)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,11 +48,22 @@ def test_one_photo_of_an_app_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_epochs_momentum_and_batchnorm_are_understood_and_the_ladder_goes_down_to_one_image(tmp_path: Path) -> None:
+def test_epochs_momentum_and_batchnorm_are_understood_down_to_one_image_and_become_a_task(tmp_path: Path) -> None:
     facts = facts_of("batchnorm", tmp_path, "analytic-linear")
     assert {one["verdict"] for one in facts["updates"]} == {"understood"}
     assert {one["replay_apart"] for one in facts["updates"]} == {0.0}
     assert [one["rung"] for one in facts["attacks"]] == ["as it is", "one epoch", "one step", "one image"]
+    trial = [
+        str(tmp_path / "experiment.toml"),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "attacks=[{use='prior'}]",
+    ]
+    done = subprocess.run([sys.executable, "-m", "fedleak", "run", *trial], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    row = json.loads((tmp_path / "run" / "results.jsonl").read_text().splitlines()[0])
+    assert row["task"] == "batchnorm"
     found = {fact["what"]: fact["found"] for fact in facts["updates"][0]["facts"]}
     assert found["steps"] == "6 over batches of 4"
     assert found["optimizer"] == "SGD (lr 0.01, momentum 0.9)"

@@ -33,7 +33,7 @@ def audited(
 ) -> Result:  # fmt: skip
     facts = {
         "app": "mine", "folder": "mine", "stopped": stopped, "updates": list(updates), "attacks": list(attacks),
-        "out_of_scope": list(scope),
+        "out_of_scope": list(scope), "no_task": "no task of it for experiments: 3 different images were seen",
     }  # fmt: skip
     monkeypatch.setattr("fedleak.cli.audit.audit_app", lambda *_, **__: Audited(facts, tmp_path))
     return CliRunner().invoke(app, ["audit", "mine", *options])
@@ -47,6 +47,7 @@ def test_what_comes_back_fails_where_less_is_allowed(monkeypatch: pytest.MonkeyP
     read = (tried("as it is", None, 0, "analytic-linear"), tried("as it is", 41.0, 2))
     plain = audited(monkeypatch, tmp_path, attacks=read)
     assert plain.exit_code == 0
+    assert "There is no task of it for experiments: 3 different images were seen." in words(plain)
     assert "2 of 4 come back; 41.0 dB by dlg, where guessing without the update gives 11.0" in words(plain)
     assert audited(monkeypatch, tmp_path, "--allow", "1", attacks=read).exit_code == 1
     assert audited(monkeypatch, tmp_path, "--allow", "2", attacks=read).exit_code == 0
