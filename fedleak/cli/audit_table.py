@@ -57,7 +57,7 @@ def _checks_table(updates: Sequence[Facts]) -> Table:
 def _attacks_table(tried: Sequence[Facts]) -> Table:
     table = Table(title="what attacks make of it", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ("ladder", "attack"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("PSNR", "best", "guessing", "come back", "labels"):
         table.add_column(name, justify="right")
     for one in tried:
