@@ -17,6 +17,7 @@ from fedleak.defenses.homomorphic_aggregation import HomomorphicAggregation
 from fedleak.defenses.parts.ckks import decrypted, encrypted, new_key
 from fedleak.errors import FederationError
 from fedleak.federation import wire
+from fedleak.io.atomic import make_private
 
 from .client import Client, Trained
 from .history import require_planned
@@ -57,7 +58,7 @@ def _key(client: Client, defense: HomomorphicAggregation) -> bytes:
 
 def _make(path: Path, defense: HomomorphicAggregation) -> None:
     """Makes the key, for its owner alone to read; where several do so at once, one of theirs stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     with NamedTemporaryFile(dir=path.parent) as file:
         file.write(new_key(defense))
         file.flush()

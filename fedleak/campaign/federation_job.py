@@ -113,7 +113,8 @@ def run_federation_of(federation: Federation) -> Federated:
         return replace(broken, traceback="".join(format_exception(error)))
     outcome = Outcome(failures=[*report.failures], evaluation=report.evaluation, costs={**report.costs})
     facts = _facts(federation, outcome, report.seconds)
-    write_atomically(federation.marker, (json.dumps(facts, indent=1) + "\n").encode())
+    content = (json.dumps(facts, indent=1) + "\n").encode()
+    write_atomically(federation.marker, content, private=federation.recordings)
     return _federated(federation, facts, reused=False)
 
 

@@ -122,11 +122,12 @@ def clear_outcome(folder: Path) -> None:
 
 def write_outcome(folder: Path, outcome: Outcome, error: Exception | None) -> None:
     """Writes `evaluation.json` and `costs.json`, then `failures.json`, the sign that the federation has ended."""
-    write_atomically(folder / EVALUATION, _json(outcome.evaluation))
-    write_atomically(folder / COSTS, _json({round: asdict(cost) for round, cost in outcome.costs.items()}))
+    costs = {round: asdict(cost) for round, cost in outcome.costs.items()}
+    write_atomically(folder / EVALUATION, _json(outcome.evaluation), private=folder)
+    write_atomically(folder / COSTS, _json(costs), private=folder)
     ended = None if error is None else {"type": type(error).__name__, "sentence": str(error)}
     failures = [asdict(failure) for failure in outcome.failures]
-    write_atomically(folder / FAILURES, _json({"clients": failures, "federation": ended}))
+    write_atomically(folder / FAILURES, _json({"clients": failures, "federation": ended}), private=folder)
 
 
 def read_outcome(folder: Path) -> Outcome:

@@ -18,6 +18,7 @@ import fedleak
 from fedleak.errors import ConfigError, FederationError
 from fedleak.federation.outcome import FAILURES
 from fedleak.federation.plan import FederationPlan
+from fedleak.io.atomic import make_private, open_privately
 
 TIME_LIMIT_SECONDS = 6 * 3600.0
 START_SECONDS = 60.0
@@ -35,8 +36,8 @@ def simulate(plan: FederationPlan, server_app: str, client_app: str, heard: Call
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("the engine 'simulation' needs Ray; install flwr[simulation], or use the engine 'loopback'")
     folder = Path(plan.recordings)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fedleak-") as home, (folder / LOG).open("wb") as log:
+    make_private(folder)
+    with tempfile.TemporaryDirectory(prefix="fedleak-") as home, open_privately(folder / LOG, "wb") as log:
         port = _free_port()
         app = _write_app(Path(home), plan, server_app, client_app, port)
         environment = _environment(Path(home))

@@ -20,11 +20,15 @@ def beside(stem: Path, suffix: str) -> Path:
     return stem.with_name(stem.name + suffix)
 
 
-def write_pair(stem: Path, tensors: NamedTensors, facts: Mapping[str, Any]) -> Path:
-    """Writes `stem.safetensors`, then `stem.json`; the JSON file is there only when both are whole."""
+def write_pair(stem: Path, tensors: NamedTensors, facts: Mapping[str, Any], *, private: Path | None = None) -> Path:
+    """Writes `stem.safetensors`, then `stem.json`; the JSON file is there only when both are whole.
+
+    `private`: as of `write_atomically`.
+    """
     content = (json.dumps(facts, indent=1) + "\n").encode()  # first: what cannot be said is not half written
-    write_atomically(beside(stem, TENSORS), save({k: v.contiguous() for k, v in tensors.items()}))
-    return write_atomically(beside(stem, FACTS), content)
+    saved = save({k: v.contiguous() for k, v in tensors.items()})
+    write_atomically(beside(stem, TENSORS), saved, private=private)
+    return write_atomically(beside(stem, FACTS), content, private=private)
 
 
 def read_pair(path: Path) -> tuple[NamedTensors, dict[str, Any]]:

@@ -22,6 +22,7 @@ from fedleak.contracts.cut import Exchange
 from fedleak.contracts.tampered import built, tables_of
 from fedleak.contracts.tampering import Tampering
 from fedleak.errors import OutputError, RecordingError
+from fedleak.io.atomic import open_privately
 from fedleak.io.tensors import FACTS, TENSORS, beside, read_pair, write_pair
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.split import ACTIVE
@@ -129,14 +130,14 @@ def begin(folder: Path, diary: Diary) -> None:
     }
     stem = folder / diary.stem
     beside(stem, LINES).unlink(missing_ok=True)
-    write_pair(stem, diary.weights, facts)
+    write_pair(stem, diary.weights, facts, private=folder)
 
 
 def append(folder: Path, who: Holder, round: int, *lines: Line) -> None:
     """Adds lines at the end."""
     path = beside(folder / stem_of(who, round), LINES)
     try:
-        with path.open("ab") as file:
+        with open_privately(path, "ab") as file:
             file.write(b"".join(line.to_bytes() for line in lines))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}; free some space or choose another --out") from error
@@ -215,7 +216,7 @@ def write_columns(folder: Path, party: int, columns: NamedTensors) -> None:
     """Stores them once for all rounds."""
     stem = _columns(folder, party)
     if not beside(stem, FACTS).exists():
-        write_pair(stem, columns, {"format": FORMAT, "party": party})
+        write_pair(stem, columns, {"format": FORMAT, "party": party}, private=folder)
 
 
 def read_columns(folder: Path, party: int) -> NamedTensors:

@@ -51,7 +51,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
         facts["split"] = recording.split.model_dump(mode="json")
     tensors = {f"before/{name}": value for name, value in recording.before.state_dict().items()}
     tensors |= {f"payload/{name}": value for name, value in recording.payload.items()}
-    return write_pair(folder / recording.stem, tensors, facts)
+    return write_pair(folder / recording.stem, tensors, facts, private=folder)
 
 
 def read_recording(path: Path) -> Recording:

@@ -18,7 +18,7 @@ def write_sent(recordings: Path, round: int, sent: Mapping[int, Weights]) -> Non
         f"{places[key]}/{name}": value for key, one in models.items() for name, value in one.state_dict().items()
     }
     clients = {str(client): places[id(one)] for client, one in sent.items()}
-    write_pair(recordings / f"round-{round:04d}" / SENT, tensors, {"clients": clients})
+    write_pair(recordings / f"round-{round:04d}" / SENT, tensors, {"clients": clients}, private=recordings)
 
 
 def read_sent(folder: Path, like: Weights) -> dict[int, Weights]:

@@ -29,7 +29,8 @@ def deposit_alarms(vault: Path, alarms: Sequence[RaisedAlarm]) -> None:
     """Stores what one client saw in one round, if anything."""
     if alarms:
         path = vault / f"round-{alarms[0].round:04d}" / f"{ALARMS}-{alarms[0].client:04d}.json"
-        write_atomically(path, (json.dumps([asdict(alarm) for alarm in alarms], indent=1) + "\n").encode())
+        content = json.dumps([asdict(alarm) for alarm in alarms], indent=1) + "\n"
+        write_atomically(path, content.encode(), private=vault)
 
 
 def raised_alarms(vault: Path) -> list[RaisedAlarm]:

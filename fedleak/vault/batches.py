@@ -82,7 +82,7 @@ def deposit(vault: Path, truth: PrivateBatch) -> None:
     own = truth.prepared
     prepared = {} if own is None else {PREPARED_INPUTS: own.inputs, PREPARED_LABELS: own.labels}
     tensors = {"inputs": truth.examples.inputs, "labels": truth.examples.labels, **kept, **prepared}
-    write_pair(stem_of(vault, truth.round, truth.client), tensors, facts)
+    write_pair(stem_of(vault, truth.round, truth.client), tensors, facts, private=vault)
 
 
 def deposited(vault: Path) -> list[tuple[int, int]]:

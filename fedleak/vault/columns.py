@@ -15,7 +15,7 @@ from fedleak.learning.weights import NamedTensors
 
 def deposit_columns(vault: Path, party: int, columns: NamedTensors, space: InputSpace) -> None:
     """Stores once for all rounds what a party holds of every row: `inputs` and, of the active one, `labels`."""
-    write_pair(columns_stem(vault, party), columns, {"party": party, "space": space.facts()})
+    write_pair(columns_stem(vault, party), columns, {"party": party, "space": space.facts()}, private=vault)
 
 
 def deposited_rows(vault: Path, places: Sequence[Sequence[int]]) -> Batch:

@@ -29,7 +29,8 @@ def deposit_figures(vault: Path, figures: Sequence[ModelFigures]) -> None:
     """Stores what the checks of one client measured in one round, if it has any."""
     if figures:
         path = vault / f"round-{figures[0].round:04d}" / f"{FIGURES}-{figures[0].client:04d}.json"
-        write_atomically(path, (json.dumps([asdict(one) for one in figures], indent=1) + "\n").encode())
+        content = json.dumps([asdict(one) for one in figures], indent=1) + "\n"
+        write_atomically(path, content.encode(), private=vault)
 
 
 def measured_figures(vault: Path) -> list[ModelFigures]:

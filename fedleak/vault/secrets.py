@@ -26,7 +26,7 @@ class TypedSecret:
 def deposit_secret(vault: Path, typed: TypedSecret) -> None:
     """Stores the secret of a federation."""
     facts = {"before": typed.format.before, "after": typed.format.after, "secret": typed.secret}
-    write_atomically(vault / SECRET, json.dumps(facts).encode())
+    write_atomically(vault / SECRET, json.dumps(facts).encode(), private=vault)
 
 
 def typed_secret(vault: Path) -> TypedSecret | None:

@@ -41,9 +41,10 @@ def deposit_use(vault: Path, share: Batch, client: int, round: int, chosen: Int[
         for stale in _uses(vault, client):
             stale.unlink()
         facts = {"space": share.space.facts(), "digest": digest}
-        write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts)
+        write_pair(stem, {"inputs": share.inputs, "labels": share.labels}, facts, private=vault)
     used = list(range(len(share))) if chosen is None else chosen.tolist()
-    write_atomically(vault / SHARES / f"client-{client:04d}-round-{round:04d}.json", json.dumps(used).encode())
+    place = vault / SHARES / f"client-{client:04d}-round-{round:04d}.json"
+    write_atomically(place, json.dumps(used).encode(), private=vault)
 
 
 def trained_until(
@@ -114,7 +115,7 @@ def share_in(vault: Path, client: int) -> Batch:
 def deposit_hidden(vault: Path, client: int, tampering: str, hidden: Hidden) -> None:
     """Stores what a tampering hid of a client."""
     tensors = {name: value for name, value in vars(hidden).items() if value is not None}
-    write_pair(vault / HIDDEN / tampering / f"client-{client:04d}", tensors, {})
+    write_pair(vault / HIDDEN / tampering / f"client-{client:04d}", tensors, {}, private=vault)
 
 
 def hidden_files(vault: Path) -> list[Path]:
