@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isinf, nan
 from statistics import fmean, median
@@ -16,7 +16,7 @@ from fedleak.federation.plan import FederationPlan
 from fedleak.learning.update import Update, UpdateKind, dense_bytes
 from fedleak.learning.weights import Weights, frozen_in
 
-from .layer import Layer, answered
+from .layer import Answered, Streaming, arriving
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class _Tally:
         )
 
 
-class Meter(Layer):
+class Meter(Streaming):
     """Counts what passes in the recorded rounds, the only ones that costs are reported of; evaluation does not count.
 
     It sits below the roster and the tap, and takes out of each reply what the client says about its effort: neither
@@ -57,14 +57,12 @@ class Meter(Layer):
         self._costs = costs
         self._tallies: dict[int, _Tally] = defaultdict(_Tally)
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = list(messages)
-        replies = list(self.inner.send_and_receive(sent, timeout=timeout))
-        for message, reply in answered(sent, replies):
+    def exchange(self, sent: Sequence[Message], timeout: float | None) -> Iterator[Answered]:
+        for message, reply in arriving(self.inner, sent, timeout):
             said = None if reply.has_error() else reply.content.pop(wire.COST, None)
             if _trains(message) and not _pretraining(message.content):
                 self._count(message.metadata.dst_node_id, message.content, reply, said)
-        return replies
+            yield message, reply
 
     def _count(self, node: int, question: RecordDict, reply: Message, said: object) -> None:
         round = wire.round_of(question)

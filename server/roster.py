@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,7 +17,7 @@ from fedleak.federation.outcome import ClientFailure, Cost, client_failure, fail
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.randomness import seed_of
 
-from .layer import Layer, answered
+from .layer import Answered, Streaming, answered, arriving
 
 logger = logging.getLogger(__name__)
 PATIENCE_SECONDS = 60.0
@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60.0
 HANDSHAKE_SECONDS = 600.0
 
 
-class Roster(Layer):
+class Roster(Streaming):
     """Knows the nodes by their partition, so that every engine samples and sums in the same order.
 
     Collects failures, and ends the federation when a training round has no usable reply at all.
@@ -79,16 +79,20 @@ class Roster(Layer):
         """The partition of a node."""
         return self._client_of[node]
 
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        sent = list(messages)
-        sent.sort(key=lambda message: self.client_of(message.metadata.dst_node_id))
-        pairs = answered(sent, self.inner.send_and_receive(sent, timeout=timeout))
-        failures = self._failures(sent, {message.metadata.message_id: reply for message, reply in pairs})
+    def in_turn(self, messages: Iterable[Message]) -> list[Message]:
+        """By client."""
+        return sorted(messages, key=lambda message: self.client_of(message.metadata.dst_node_id))
+
+    def exchange(self, sent: Sequence[Message], timeout: float | None) -> Iterator[Answered]:
+        replies: dict[str, Message] = {}
+        for message, reply in arriving(self.inner, sent, timeout):
+            replies[message.metadata.message_id] = reply
+            yield message, self._whole(message, _in_its_name(message, reply))
+        failures = self._failures(sent, replies)
         self.failures += failures
         planned = all(failure.planned for failure in failures)
         if sent and len(failures) == len(sent) and sent[0].metadata.message_type == MessageType.TRAIN and not planned:
             raise failure_of_all(failures, f"round {failures[0].round}: no client sent an update")
-        return [self._whole(message, _in_its_name(message, reply)) for message, reply in pairs]
 
     def lost(self, round: int, error: FederationError, *, left: bool, follows: str = "") -> None:
         """Enters a round whose sum could not be opened.
@@ -119,7 +123,7 @@ class Roster(Layer):
             came.update({name: sent[name] for name in self._frozen if name in sent and name not in came})
         return reply
 
-    def _failures(self, sent: list[Message], answers: dict[str, Message]) -> list[ClientFailure]:
+    def _failures(self, sent: Sequence[Message], answers: dict[str, Message]) -> list[ClientFailure]:
         failures = []
         for message in sent:
             reply = answers.get(message.metadata.message_id)
