@@ -21,6 +21,7 @@ from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
 
 USUAL = "expected the folder of a run, as `fedleak run --out` made it"
+UNENDED = "has not ended: its server still runs, or was stopped in the middle; recorded is what it had received by then"
 Verdict = Literal["agrees", "disagrees", "undecided", "masked", "released"]
 
 
@@ -46,8 +47,8 @@ def verify(run: Path) -> list[Check]:
     paths = [path for path in found if not is_diary(path)]
     if not paths:
         diaries = len(found) > len(paths) or any((run / "recordings").rglob("columns-*.json"))
-        usual = "its parties hold columns, and send no updates to recompute" if diaries else USUAL
-        why = "; ".join(breakdowns(run)) or usual
+        columns = ["its parties hold columns, and send no updates to recompute"] if diaries else []
+        why = "; ".join([*columns, *breakdowns(run)]) or USUAL
         raise RecordingError(f"{run} holds no recordings; {why}")
     checks = []
     for done, path in enumerate(paths):
@@ -58,12 +59,18 @@ def verify(run: Path) -> list[Check]:
 
 def breakdowns(run: Path) -> list[str]:
     """What ended those federations of a run folder that came to no end of their own, a sentence each."""
+    root = run / "recordings"
+    folders = {path.parent.parent for path in find_recordings(root)} | {path.parent for path in root.rglob(FAILURES)}
     found = []
-    for path in sorted((run / "recordings").rglob(FAILURES)):
+    for folder in sorted(folders):
+        whose = f"the federation of {folder.relative_to(root)}"
+        if not (folder / FAILURES).exists():
+            found.append(f"{whose} {UNENDED}")
+            continue
         try:
-            read_outcome(path.parent)
+            read_outcome(folder)
         except FedleakError as error:
-            found.append(f"the federation of {path.parent.relative_to(run / 'recordings')} broke down: {error}")
+            found.append(f"{whose} broke down: {error}")
     return found
 
 

@@ -13,6 +13,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.model import Model, models
 from fedleak.data.splits import load
 from fedleak.errors import RecordingError
+from fedleak.federation.outcome import Outcome, write_outcome
 from fedleak.federation.reply import reply
 from fedleak.learning.training import LocalTraining
 from fedleak.recording.files import write_recording
@@ -190,6 +191,7 @@ def test_a_folder_without_recordings_is_one_sentence(tmp_path):
 
 def test_the_command_says_who_agrees_and_fails_where_one_does_not(tmp_path):
     make_run(tmp_path)
+    write_outcome(tmp_path / "recordings" / "none", Outcome(), None)
     said = CliRunner().invoke(app, ["verify", str(tmp_path)])
     assert said.exit_code == 0
     assert "round 1, client 0" in said.stdout
@@ -198,3 +200,13 @@ def test_the_command_says_who_agrees_and_fails_where_one_does_not(tmp_path):
     said = CliRunner().invoke(app, ["verify", str(tmp_path)])
     assert said.exit_code == 1
     assert "disagrees" in said.stdout
+
+
+def test_what_a_server_had_received_before_it_was_killed_is_verified_and_the_federation_said_not_to_have_ended(
+    tmp_path,
+):
+    make_run(tmp_path)
+    said = CliRunner().invoke(app, ["verify", str(tmp_path)])
+    assert said.exit_code == 1
+    assert "1 of 1 messages agree" in said.stdout
+    assert "the federation of none has not ended: its server still runs, or was stopped" in said.stderr
