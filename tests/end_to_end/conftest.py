@@ -1,13 +1,25 @@
-"""Processes that are killed in the middle of what they do."""
+"""Processes that are killed in the middle of what they do, and the program that deploys."""
 
+import importlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from fedleak.campaign.preload import worker_context
+
+
+@pytest.fixture(scope="session")
+def deployment() -> ModuleType:
+    """What `scripts/deploy` is made of; as it is a program and no package, its files know each other by name."""
+    folder = str(Path(__file__).resolve().parents[2] / "scripts" / "deploy")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module("deployment")
 
 
 @pytest.fixture(scope="session")
