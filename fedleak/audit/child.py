@@ -5,8 +5,10 @@ Nothing of the app is imported anywhere else. What it has to say goes as lines o
 
 import json
 import os
+import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ def main() -> int:
         with lock, suppress(OSError, ValueError):
             voice.write(json.dumps(words) + "\n")
 
+    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(settings.folder))
     torch.manual_seed(settings.seed)
@@ -39,6 +42,15 @@ def main() -> int:
         return REPLIED
     say({"event": "done"})
     return 0
+
+
+def follow(parent: int) -> None:
+    """Ends this process and what it started where its parent has gone, however that came about."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from fedleak.audit.answers import read_answers
 from fedleak.audit.app import digest, overridden, read_app
 from fedleak.audit.settings import AuditSettings, written
 from fedleak.audit.verdict import Audited
+from fedleak.contracts.attack import attacks as registry
 from fedleak.errors import ConfigError, FederationError
 
 LOG = "app.log"
 RESULT = "audit.json"
-PATIENCE_SECONDS = 75.0
+PATIENCE_SECONDS = 300.0
 """How long a child may be silent: it says so when it goes on."""
 
 
@@ -39,9 +40,13 @@ def audit_app(
     Raises `ConfigError` for what cannot be audited, and an `out` inside the app's own folder.
     """
     app = read_app(folder, run_config)
+    for name in chosen.get("attacks", ()):
+        registry.get(name)
     out = out.expanduser().resolve()
     if out.is_relative_to(app.folder):
         raise ConfigError(f"--out: {out} is inside the app's own folder, which is left as it is; name another")
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out: expected a folder or nothing at {out}, and there is a file; name another")
     settings = AuditSettings(
         folder=app.folder,
         name=app.name,

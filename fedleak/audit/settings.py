@@ -31,8 +31,8 @@ class AuditSettings:
     facts: Table = field(default_factory=dict)
     """Answers to what was asked; see `fedleak.audit.answers`."""
     seed: int = 0
-    idle: float = 20.0
-    """Seconds in which nobody is asked anything before the app is taken to wait for more clients."""
+    idle: float = 60.0
+    """Seconds in which nobody is asked anything before a server that looks who is there is taken to wait for more."""
     out: Path
 
 

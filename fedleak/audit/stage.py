@@ -1,11 +1,14 @@
 """Stage: the app under audit in this process, its clients watched, its messages counted, its waiting ended."""
 
 import importlib
+import math
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +25,11 @@ from fedleak.audit.watch import Watcher
 from fedleak.errors import first_line
 from fedleak.federation.loopback import LoopbackGrid, server_context
 
+SIGN_SECONDS = 10.0
+"""How often the audit's own work says that it goes on."""
+POLLED_SECONDS = 10.0
+"""How long ago a server that waits for clients has asked who is there, at most."""
+
 
 class Stage:
     """The app under audit: its clients watched, its messages kept, its rounds counted."""
@@ -31,11 +39,13 @@ class Stage:
         self.say = say
         self.updates: list[Any] = []
         self.failures: list[str] = []
-        self.asked = 0
+        self.asked: Counter[int] = Counter()
+        """How often each node was asked to train."""
         self.other: dict[str, int] = {}
         self.heard_at = time.monotonic()
+        self.polled_at = -math.inf
+        """When the server last asked which clients are there."""
         self._watcher = Watcher(beat=self.beat)
-        self._rounds: list[object] = []
         self._app: Any = None
         self._over = threading.Event()
         self._stopped: BaseException | None = None
@@ -47,6 +57,21 @@ class Stage:
         if now - self.heard_at > 1:
             self.say({"event": "beat"})
         self.heard_at = now
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Says that something goes on while the audit's own work is done, which is long on a large network."""
+        done = threading.Event()
+
+        def signs() -> None:
+            while not done.wait(SIGN_SECONDS):
+                self.say({"event": "beat"})
+
+        threading.Thread(target=signs, daemon=True).start()
+        try:
+            yield
+        finally:
+            done.set()
 
     def load(self, reference: str, kind: str) -> Any:
         """An app by MODULE:ATTRIBUTE, from the app's folder; says which module could not be imported."""
@@ -81,7 +106,8 @@ class Stage:
         nobody = self._nobody()
         if nobody:
             raise AuditError(nobody)
-        self._judge.judge(self.updates, stopped)
+        with self.working(), torch.enable_grad():  # an app may have turned gradients off where it was imported
+            self._judge.judge(self.updates, stopped)
 
     def _serve(self, server: Any) -> None:
         """The ServerApp, in a thread that is left where a round begins that is not audited."""
@@ -100,8 +126,8 @@ class Stage:
             self.other[kind] = self.other.get(kind, 0) + 1
             reply: Message = self._app(message, context)
             return reply
-        self.asked += 1
-        number, round = int(context.node_config["partition-id"]), self._round(message)
+        number, round = int(context.node_config["partition-id"]), self.round_of(message)
+        self.asked[message.metadata.dst_node_id] += 1
         self.say({"event": "stage", "words": f"round {round}: client {number} trains"})
         sent = arrays(message.content)
         try:
@@ -129,25 +155,21 @@ class Stage:
             mods=mods,
         )
         self.say({"event": "stage", "words": f"round {round}: training of client {number} is done again"})
-        self.updates.append(self._judge.kept(update, understood(update)))
+        with self.working():
+            self.updates.append(self._judge.kept(update, understood(update)))
         return reply
 
     def begins(self, messages: list[Message]) -> None:
         """Ends the app where a round begins beyond those that are audited: its thread goes no further."""
         for message in messages:
-            if message.metadata.message_type.startswith("train") and self._round(message) > self.settings.rounds:
+            if message.metadata.message_type.startswith("train") and self.round_of(message) > self.settings.rounds:
                 self._over.set()
                 threading.Event().wait()
 
-    def _round(self, message: Message) -> int:
-        """By the config of the message, by its group, or else counted by changes of what is sent."""
+    def round_of(self, message: Message) -> int:
+        """The round of a message that is yet to be answered: as it says or its group, else its node's next."""
         told = round_of(message)
-        if told is not None:
-            return told
-        key = id(next(iter(message.content.array_records.values()), message))
-        if key not in self._rounds:
-            self._rounds.append(key)
-        return self._rounds.index(key) + 1
+        return self.asked[message.metadata.dst_node_id] + 1 if told is None else told
 
     def _nobody(self) -> str:
         if self.updates:
@@ -160,10 +182,13 @@ class Stage:
         return "nobody was asked to train" + (f"; messages of other types were: {others}" if others else "")
 
     def _mind(self) -> None:
-        """Ends an app that asks nobody for long: it waits for clients that will not come."""
+        """Ends an app that asks nobody for long and looks again and again who is there: it waits for more clients."""
         while True:
             time.sleep(1.0)
-            if self.asked or self.other or time.monotonic() - self.heard_at < self.settings.idle:
+            now = time.monotonic()
+            if self.asked or self.other or now - self.heard_at < self.settings.idle:
+                continue
+            if now - self.polled_at > POLLED_SECONDS:  # it is at something else, such as a test of the first model
                 continue
             words = (
                 f"the server asked nobody for {self.settings.idle:.0f} s, with {self.settings.clients} clients "
@@ -183,6 +208,11 @@ class AuditGrid(LoopbackGrid):
         for context in self._contexts.values():
             context.node_config = NodeConfig(context.node_config)
         self._stage = stage
+
+    def get_node_ids(self) -> Iterable[int]:
+        """All clients; whoever waits for more asks again and again."""
+        self._stage.polled_at = time.monotonic()
+        return super().get_node_ids()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Delivers, unless a round begins that is not audited."""

@@ -53,6 +53,7 @@ class Watcher(TorchFunctionMode):
     def _enters(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         self._depth += 1
         if self._depth == 1:
+            self._beat()
             self._outermost = module
         if next(self._outermost.parameters(), None) is None:
             self._transforms(module)
