@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -26,6 +27,8 @@ from fedleak.io.atomic import make_private, open_privately, write_atomically
 FACTS = "deployment.json"
 START_SECONDS = 90.0
 POLL_SECONDS = 0.25
+_FRAME = re.compile("[─│╭╮╰╯]")
+"""What `flwr` draws around a fault."""
 
 
 @dataclass
@@ -177,9 +180,9 @@ def register(keys: Path, home: Path) -> None:
     """Makes a SuperLink know the nodes by their public keys."""
     for key in authority.public_keys(keys):
         done = _flwr(home, "supernode", "register", str(key), CONNECTION, "--name", key.stem)
-        told = " ".join((done.stdout + done.stderr).split())
+        told = " ".join(_FRAME.sub(" ", done.stdout + done.stderr).split())
         if done.returncode and "already in use" not in told:
-            raise FederationError(f"the SuperLink did not take the key {key}: {told[-300:] or 'it gives no reason'}")
+            raise FederationError(f"the SuperLink did not take the key {key}: {told or 'it gives no reason'}")
 
 
 def online(home: Path) -> int:
