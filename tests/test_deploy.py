@@ -1,5 +1,6 @@
 """`scripts/deploy`: keys and flags as Flower takes them; processes that are found again and stopped."""
 
+import importlib.util
 import os
 import signal
 import socket
@@ -187,6 +188,17 @@ def test_what_its_programs_started_in_sessions_of_their_own_is_stopped_too(of: A
     os.kill(own.started["one"][0], signal.SIGKILL)
     own.down()
     assert deployment.marked(own.mark) == []
+
+
+def test_what_the_page_says_of_it_can_be_asked_for(monkeypatch: pytest.MonkeyPatch, deployment: ModuleType) -> None:
+    lines = (ROOT / "docs" / "deploy.md").read_text().splitlines()
+    asked = [line.split()[2:] for line in lines if line.startswith("python scripts/deploy ")]
+    program = importlib.util.spec_from_file_location("deploy_program", ROOT / "scripts" / "deploy" / "__main__.py")
+    assert program is not None
+    assert program.loader is not None
+    module = importlib.util.module_from_spec(program)
+    program.loader.exec_module(module)
+    assert [module.parser().parse_args(words).command.__name__ for words in asked] == ["up", "status", "down"]
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path: Path) -> None:

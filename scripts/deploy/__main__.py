@@ -88,6 +88,8 @@ def keys(asked: argparse.Namespace) -> int:
 def enroll(asked: argparse.Namespace) -> int:
     """Makes a SuperLink that something else started know the nodes of a folder of keys."""
     folder = asked.state.resolve()
+    if not authority.public_keys(folder):
+        raise UserError(f"{asked.state}: expected public keys of nodes there, found none; make them by `keys`")
     home = folder / "home"
     make_private(home)
     write_home(home, asked.superlink, folder / authority.AUTHORITY)
