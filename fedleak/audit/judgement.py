@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -47,6 +47,9 @@ class Looked:
 
     rung: str
     attack: str
+    client: int = -1
+    round: int = 0
+    """Whose update it is of, or is like, and when."""
     psnr: float
     """Mean in dB over the examples; NaN where it has no guess."""
     best: float
@@ -94,7 +97,8 @@ class Judge:
         looked, scope = [], []
         for update, known in self._attackable:
             try:
-                looked += list(self._ladder(update, known))
+                for one in self._ladder(update, known):
+                    looked.append(replace(one, client=update.client, round=update.round))
             except (Unclear, FedleakError) as error:
                 scope.append(f"client {update.client} in round {update.round}: {error}")
             except Exception as error:  # noqa: BLE001  a module of anybody's raises whatever it likes
@@ -147,7 +151,8 @@ class Judge:
         loss, options = loss_of(training, answers)
         facts = training_of(update, known.clipping, answers)
         real = captured(update, known, network, truth, (loss, options), facts)
-        yield from self._attacked(AS_IT_IS, real, picture=f"client-{update.client}.png")
+        picture = f"client-{update.client}{f'-round-{update.round}' if update.round > 1 else ''}.png"
+        yield from self._attacked(AS_IT_IS, real, picture=picture)
         simple: dict[str, Any] = {
             "loss": loss, "loss_options": options, "learning_rate": facts.learning_rate, "mode": facts.mode,
             "optimizer": facts.optimizer, "momentum": facts.momentum, "weight_decay": facts.weight_decay,

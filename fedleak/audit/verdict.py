@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fedleak.errors import ConfigError
 from fedleak.formatting import counted
 
 Facts = dict[str, Any]
@@ -26,8 +27,20 @@ class Audited:
         return all(str(one["verdict"]).startswith("understood") for one in self.facts["updates"])
 
     @property
+    def judged(self) -> bool:
+        """Whether an attack has a guess at images of the updates as they are."""
+        return _best(self._tried) is not None
+
+    @property
     def leaked(self) -> int:
-        """How many examples come back from the updates as they are, by the attack that gets the most."""
+        """How many examples come back from the updates as they are, by the attack that gets the most.
+
+        Raises `ConfigError` where no attack has a guess: that nothing was looked at is not that nothing leaks.
+        """
+        if not self.judged:
+            raise ConfigError(
+                f"no attack has a guess at images, so what leaks is not known: {' '.join(str(self).split())}"
+            )
         return max((int(one["leaked"]) for one in self._tried), default=0)
 
     @property
@@ -78,7 +91,7 @@ def sentences(facts: Facts) -> Iterator[str]:
             "What protects the examples from these attacks is the noise of its mods."
             if back == WITHOUT
             else f"What protects the examples from these attacks is what vanishes on the way to '{back}': batches and "
-            "steps that happen to be as they are, and no defense."
+            f"steps that happen to be as they are, {'and noise, or both' if WITHOUT in rungs else 'and no defense'}."
         )
     elif rungs and back is None:
         yield "None of these attacks read it at any rung; that they did not is no proof that none can."
@@ -97,7 +110,7 @@ def _rung(tried: Sequence[Facts]) -> str:
 
 def _best(tried: Sequence[Facts]) -> Facts | None:
     known = [one for one in tried if not missing(one["psnr"])]
-    return max(known, key=lambda one: float(one["psnr"]), default=None)
+    return max(known, key=lambda one: (one["leaked"], float(one["psnr"])), default=None)
 
 
 def _leaked(tried: Sequence[Facts]) -> bool:

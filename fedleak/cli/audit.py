@@ -58,8 +58,9 @@ def command(
         write_json(result.facts)
     else:
         print_audit(result.facts, result.folder)
-    if allow is not None and result.leaked > allow:
-        raise typer.Exit(1)
     masked = any(one["verdict"] == "masked" for one in result.facts["updates"])
-    if not result.facts["attacks"] and not masked:
+    looked = result.facts["attacks"] if allow is None else result.judged
+    if not looked and not masked:
         raise typer.Exit(2)
+    if allow is not None and result.judged and result.leaked > allow:
+        raise typer.Exit(1)

@@ -56,7 +56,8 @@ def _checks_table(updates: Sequence[Facts]) -> Table:
 
 def _attacks_table(tried: Sequence[Facts]) -> Table:
     table = Table(title="what attacks make of it", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("ladder", "attack"):
+    several = len({(one["client"], one["round"]) for one in tried}) > 1
+    for name in (*(("round", "client") if several else ()), "ladder", "attack"):
         table.add_column(name, no_wrap=True)
     for name in ("PSNR", "best", "guessing", "come back", "labels"):
         table.add_column(name, justify="right")
@@ -64,7 +65,8 @@ def _attacks_table(tried: Sequence[Facts]) -> Table:
         if one["attack"]:
             back = f"{one['leaked']} of {one['examples']}"
             figures = (_number(one[key], 1) for key in ("psnr", "best", "prior"))
-            table.add_row(one["rung"], one["attack"], *figures, back, _number(one["labels"], 2))
+            whose = (str(one["round"]), str(one["client"])) if several else ()
+            table.add_row(*whose, one["rung"], one["attack"], *figures, back, _number(one["labels"], 2))
     return table
 
 

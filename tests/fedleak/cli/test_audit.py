@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from fedleak.audit.verdict import Audited
 from fedleak.cli.app import app
+from fedleak.errors import ConfigError
 
 FACT = {"what": "loss", "found": "cross-entropy", "how": "the function that was called", "used": "yes, from the app"}
 
@@ -20,9 +21,10 @@ def update(verdict: str = "understood", **more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tried(rung: str, psnr: float | None, leaked: int, attack: str = "dlg") -> dict[str, Any]:
+def tried(rung: str, psnr: float | None, leaked: int, attack: str = "dlg", client: int = 0) -> dict[str, Any]:
     return {
-        "rung": rung, "attack": attack, "psnr": psnr, "best": psnr, "prior": 11.0, "leaked": leaked, "labels": 1.0,
+        "rung": rung, "attack": attack, "client": client, "round": 1,
+        "psnr": psnr, "best": psnr, "prior": 11.0, "leaked": leaked, "labels": 1.0,
         "examples": 4, "reason": "" if psnr else "it does not fit", "seconds": 0.1,
     }  # fmt: skip
 
@@ -60,6 +62,45 @@ def test_the_rung_on_which_it_comes_back_says_what_protects(monkeypatch: pytest.
     assert "is the noise of its mods" in words(audited(monkeypatch, tmp_path, attacks=noise))
     nothing = (tried("as it is", 9.0, 0), tried("one image", 9.0, 0))
     assert "no proof that none can" in words(audited(monkeypatch, tmp_path, attacks=nothing))
+
+
+def test_noise_is_not_called_no_defense_where_batches_protect_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read = (tried("as it is", 9.0, 0), tried("without its mods", 9.0, 0), tried("one image", 45.0, 1))
+    assert "as they are, and noise, or both." in words(audited(monkeypatch, tmp_path, attacks=read))
+
+
+def test_what_comes_back_is_told_by_the_attack_that_gets_the_most_examples(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read = (tried("as it is", 20.0, 0, "inverting-gradients"), tried("as it is", 15.0, 1))
+    assert "1 of 4 come back; 15.0 dB by dlg" in words(audited(monkeypatch, tmp_path, attacks=read))
+
+
+def test_of_several_clients_each_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read = (tried("as it is", 20.0, 0, client=3), tried("as it is", 15.0, 1, client=7))
+    shown = words(audited(monkeypatch, tmp_path, attacks=read))
+    assert "round client ladder" in shown
+    assert "1 7 as it is dlg 15.0" in shown
+
+
+def test_that_nothing_was_looked_at_is_not_that_nothing_leaks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither for a CI job nor for a test, also where the update was understood."""
+    blind = (tried("as it is", None, 0, "analytic-linear"),)
+    assert audited(monkeypatch, tmp_path, attacks=blind).exit_code == 0
+    assert audited(monkeypatch, tmp_path, "--allow", "0", attacks=blind).exit_code == 2
+    facts: dict[str, Any] = {
+        "stopped": "",
+        "updates": [update()],
+        "attacks": [],
+        "out_of_scope": ["texts"],
+        "no_task": "",
+    }
+    found = Audited(facts, tmp_path)
+    assert found.understood
+    with pytest.raises(ConfigError, match=r"what leaks is not known: Recorded, and not attacked: texts\."):
+        _ = found.leaked
 
 
 def test_what_was_not_understood_ends_with_status_2(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
