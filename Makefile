@@ -66,6 +66,7 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	MYPYPATH=scripts/deploy $(BIN)/mypy scripts/deploy/__main__.py
 
 contracts: setup
 	@rm -rf build/contracts && mkdir -p build/contracts
