@@ -9,8 +9,9 @@ from torch import Tensor
 from fedleak.audit.answers import Answers
 from fedleak.audit.facts import epochs_of, examples_behind, first_tensor, passes_of, told
 from fedleak.audit.replay import Unclear
-from fedleak.audit.seen import LOSSES, Pass, Training
+from fedleak.audit.seen import LOSSES, Loss, Pass, Training
 from fedleak.audit.understanding import Update
+from fedleak.audit.watch import numbers
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
 
@@ -60,16 +61,24 @@ def _first_name(training: Training) -> str | None:
 
 
 def normalization_of(training: Training, answers: Answers) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and standard deviation that images go through, as seen or else as said."""
+    """Mean and standard deviation that images go through, as said or else as seen."""
     seen, said = training.normalized, answers.normalize
-    if len(seen) == 1:
-        return seen[0]
-    if said is None and seen:
+    if said is not None:
+        return said.mean, said.std
+    if len(seen) > 1:
         raise Unclear(
             "several Normalize of torchvision were called, and which one the network's images went through is not "
             "known: say normalize = { mean = [...], std = [...] } in FACTS.toml"
         )
-    return None if said is None else (said.mean, said.std)
+    return seen[0] if seen else None
+
+
+def of_the_app(update: Update, answers: Answers) -> dict[str, str]:
+    """What is of the app where it is the same for all clients; else it is made of their data, which no server has."""
+    losses = [one.loss for one in passes_of(update.training) if one.loss is not None]
+    weights = {str(numbers(one.options["weight"])) for one in losses if one.options.get("weight") is not None}
+    found = {"weights of classes": " ".join(sorted(weights))}
+    return found if answers.normalize else {**found, "normalization": str(update.training.normalized)}
 
 
 def _labels(one: Pass) -> Tensor:
@@ -96,9 +105,9 @@ def loss_of(training: Training, answers: Answers) -> tuple[str, dict[str, Any]]:
     loss = passes_of(training)[0].loss
     assert loss is not None
     options = {key: value for key, value in loss.options.items() if told(key, value)}
-    kinds = {(one.loss.function, one.loss.path) for one in passes_of(training) if one.loss is not None}
+    kinds = {_kind(one.loss) for one in passes_of(training) if one.loss is not None}
     if len(kinds) > 1:
-        raise Unclear("several losses were used in turn")
+        raise Unclear("several losses were used in turn, or one with options that change")
     known: dict[str, Any] = {}
     if options.pop("reduction", "mean") != "mean":
         raise Unclear("the loss is no mean over a batch")
@@ -120,6 +129,11 @@ def loss_of(training: Training, answers: Answers) -> tuple[str, dict[str, Any]]:
     return name, known
 
 
+def _kind(loss: Loss) -> tuple[str, ...]:
+    options = {key: numbers(value) if isinstance(value, Tensor) else value for key, value in loss.options.items()}
+    return loss.function, *loss.path, str(sorted(options.items(), key=str))
+
+
 def training_of(update: Update, clipping: float, answers: Answers) -> LocalTraining:
     """The facts of local training that attacks simulate."""
     training = update.training
@@ -136,9 +150,9 @@ def training_of(update: Update, clipping: float, answers: Answers) -> LocalTrain
         raise Unclear(f"the optimizer has '{odd}', which no attack knows here")
     if numbers.get("decoupled_weight_decay"):
         name = "AdamW"
-    passes, accumulated = passes_of(training), {len(step.passes) for step in training.steps}
-    if len(accumulated) > 1:
-        raise Unclear("steps have different numbers of batches behind them")
+    passes = passes_of(training)
+    if len(passes) > len(training.steps):
+        raise Unclear("steps sum the gradients of several calls of the network, and attacks know means alone")
     modes = {mode for one in passes for mode in one.modes}
     if len(modes) > 1:
         raise Unclear("modules are in both modes, train and eval")
@@ -157,7 +171,6 @@ def training_of(update: Update, clipping: float, answers: Answers) -> LocalTrain
         betas=tuple(numbers.get("betas", (0.9, 0.999))),
         epsilon=float(numbers.get("eps", 1e-8)),
         gradient_clipping=clipping,
-        accumulation=accumulated.pop(),
     )
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.transforms import Normalize
 
 from fedleak.audit.answers import Answers, Normalized
-from fedleak.audit.knowledge import loss_of, training_of, truth_of
+from fedleak.audit.knowledge import loss_of, of_the_app, training_of, truth_of
 from fedleak.audit.replay import Unclear
 
 NONE = Answers()
@@ -133,6 +133,39 @@ def test_of_several_normalizations_none_is_guessed(seen) -> None:
     with pytest.raises(Unclear, match=r"several Normalize of torchvision were called"):
         truth_of(update, NONE)
     assert len(truth_of(update, Answers(normalize=Normalized(mean=(0.5,), std=(0.5,))))) == 6
+
+
+def test_several_calls_in_a_step_are_no_epochs(seen) -> None:
+    """Views of the same image, or batches that are not averaged: the replay sums what an attacker would average."""
+
+    def views(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        for view in (inputs, inputs.flip(3)):
+            functional.cross_entropy(network(view), labels).backward()
+        optimizer.step()
+
+    with pytest.raises(Unclear, match="sum the gradients of several calls"):
+        training_of(seen(views), 0.0, NONE)
+
+
+def test_a_loss_that_changes_is_not_taken_for_its_first_form(seen) -> None:
+    weights = iter(torch.rand(3, 5) + 1)
+    turning = steps(loss=lambda s, y: functional.cross_entropy(s, y, weight=next(weights)))
+    with pytest.raises(Unclear, match="with options that change"):
+        loss_of(seen(turning).training, NONE)
+
+
+def test_what_is_made_of_a_client_s_data_is_told_from_what_is_of_the_app(seen) -> None:
+    def of(weights, mean, answers=NONE):
+        loss = nn.CrossEntropyLoss(weight=torch.tensor(weights))
+        return of_the_app(seen(steps(loss=loss, change=Normalize((mean,) * 3, (0.3,) * 3))), answers)
+
+    app = of([1.0, 2, 3, 4, 5], 0.5)
+    assert of([1.0, 2, 3, 4, 5], 0.5) == app
+    assert {key for key, value in of([1.0, 2, 3, 4, 6], 0.5).items() if app[key] != value} == {"weights of classes"}
+    assert {key for key, value in of([1.0, 2, 3, 4, 5], 0.4).items() if app[key] != value} == {"normalization"}
+    said = Answers(normalize=Normalized(mean=(0.5,), std=(0.3,)))
+    assert of([1.0, 2, 3, 4, 5], 0.4, said) == of([1.0, 2, 3, 4, 5], 0.5, said)
 
 
 def test_a_batch_may_be_given_by_its_name(seen) -> None:
