@@ -17,7 +17,7 @@ from fedleak.audit.app import digest, overridden, read_app
 from fedleak.audit.settings import AuditSettings, written
 from fedleak.audit.verdict import Audited
 from fedleak.contracts.attack import attacks as registry
-from fedleak.errors import ConfigError, FederationError
+from fedleak.errors import ConfigError
 
 LOG = "app.log"
 RESULT = "audit.json"
@@ -64,7 +64,7 @@ def audit_app(
 def audit(settings: AuditSettings, told: Callable[[str], None], patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
     """Runs the app in a process of its own and gives what `audit.json` has; `told` hears what is going on.
 
-    Raises `ConfigError` with what was wrong with the app, and `FederationError` where its files are others afterwards.
+    Raises `ConfigError` with what was wrong with the app, also where its files are others afterwards.
     """
     settings.out.mkdir(parents=True, exist_ok=True)
     before = digest(settings.folder)
@@ -85,8 +85,9 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
             os.close(reading)
             _end(process)
     if digest(settings.folder) != before:
-        raise FederationError(
-            f"{settings.folder}: files of the app are others than before; it writes into its own folder"
+        raise ConfigError(
+            f"{settings.folder}: files of the app are others than before: it writes into its own folder; audit a copy "
+            "of it, or let it write elsewhere"
         )
     if not done:
         raise ConfigError(

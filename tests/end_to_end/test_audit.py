@@ -133,6 +133,11 @@ FAULTS = {
     "the first: client": ("client.py", "net = Net()", "net = Net(width=3)"),
     "the ServerApp stopped: ZeroDivisionError": ("server.py", "FedAvg(fraction", "1 / 0\n    FedAvg(fraction"),
     "nobody was asked to train": ("server.py", "fraction_evaluate=0.0", "fraction_train=0.0"),
+    "files of the app are others than before: it writes into its own folder": (
+        "client.py",
+        "net = Net()",
+        "net = Net()\n    open(__file__ + '.log', 'w').close()",
+    ),
     "the app's process ended without a word": ("client.py", "net = Net()", "import os\n    os._exit(1)"),
     "nothing happened for 8 s while it was at: round 1: client": (
         "client.py",
