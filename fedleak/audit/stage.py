@@ -29,6 +29,8 @@ SIGN_SECONDS = 10.0
 """How often the audit's own work says that it goes on."""
 POLLED_SECONDS = 10.0
 """How long ago a server that waits for clients has asked who is there, at most."""
+STAGE = "a stage of secure aggregation"
+"""What a message is that asks for training by its type alone."""
 
 
 class Stage:
@@ -142,7 +144,7 @@ class Stage:
             return reply
         mods = mods_of(self._app)
         if training.network is None and any(one.masks for one in mods):
-            self.other["a stage of secure aggregation"] = self.other.get("a stage of secure aggregation", 0) + 1
+            self.other[STAGE] = self.other.get(STAGE, 0) + 1
             return reply
         update = Update(
             client=number,
@@ -176,6 +178,10 @@ class Stage:
             return ""
         if self.failures:
             return f"all clients that were asked to train failed; the first: {self.failures[0]}"
+        if self.other.get(STAGE):
+            return (
+                f"no network trained in {self.other[STAGE]} messages of secure aggregation, so there is nothing to see"
+            )
         if self.asked:
             return "clients were asked to train, and none answered"
         others = ", ".join(f"{number} of '{kind}'" for kind, number in self.other.items())

@@ -75,3 +75,15 @@ def test_a_server_that_is_busy_is_not_one_that_waits(
     with pytest.raises(Ended):
         stage._mind()
     assert [one["event"] for one in heard] == (["failure"] if polls else [])
+
+
+def test_where_nobody_trained_it_is_said_what_was_asked(stage: Stage) -> None:
+    assert stage._nobody() == "nobody was asked to train"
+    stage.other["query"] = 2
+    assert stage._nobody() == "nobody was asked to train; messages of other types were: 2 of 'query'"
+    stage.asked, stage.other[module.STAGE] = 20, 20
+    assert "no network trained in 20 messages of secure aggregation" in stage._nobody()
+    stage.failures.append("client 1 in round 1: ValueError: no")
+    assert (
+        stage._nobody() == "all clients that were asked to train failed; the first: client 1 in round 1: ValueError: no"
+    )
