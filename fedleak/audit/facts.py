@@ -1,5 +1,6 @@
 """Facts of a training: what was found, how, and whether the attacker uses it."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -163,8 +164,14 @@ def distinct(passes: list[Pass]) -> list[tuple[int, int]]:
     found: dict[bytes, tuple[int, int]] = {}
     for place, one in enumerate(passes):
         for row, value in enumerate(first_tensor(one)):
-            found.setdefault(value.contiguous().numpy(force=True).tobytes(), (place, row))
+            found.setdefault(_digest(value), (place, row))
     return list(found.values())
+
+
+def _digest(value: Tensor) -> bytes:
+    """Of the bytes of a tensor of any type."""
+    raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    return hashlib.blake2b(raw.numpy(force=True).tobytes(), digest_size=16).digest()
 
 
 def examples_behind(update: Update) -> list[tuple[int, int]]:
@@ -216,9 +223,9 @@ def _sizes(passes: list[Pass]) -> list[int]:
 
 
 def _labels_in(passes: list[Pass]) -> tuple[bytes, ...]:
-    """All labels of some batches, in order of size."""
+    """All labels of some batches, in an order of their own."""
     rows = [row for one in passes if one.loss is not None for row in one.loss.target]
-    return tuple(sorted(row.contiguous().numpy(force=True).tobytes() for row in rows))
+    return tuple(sorted(_digest(row) for row in rows))
 
 
 def _loss_words(loss: Loss | None) -> str:
