@@ -145,6 +145,9 @@ def _in_shape(wire: Matched, arrays: Mapping[str, Tensor], start: State) -> Stat
     missing = next((name for name in wire.names if name not in arrays), None)
     if missing is not None:
         raise Unclear(f"'{missing}' was sent, and is not in the reply")
+    other = next((n for n, own in wire.names.items() if arrays[n].numel() != start[own].numel()), None)
+    if other is not None:
+        raise Unclear(f"'{other}' comes back in shape {tuple(arrays[other].shape)}, and has another in the network")
     return {name: value.reshape(start[name].shape).to(start[name].dtype) for name, value in wire.state(arrays).items()}
 
 

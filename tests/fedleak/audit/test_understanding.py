@@ -58,6 +58,16 @@ def test_a_layer_that_stays_with_the_client_is_named(seen) -> None:
     assert "'3.bias' of the network is not in the message (2 such arrays)" in known.reasons[0]
 
 
+def test_a_reply_in_a_form_of_its_own_is_not_understood(seen) -> None:
+    """Packed by a mod that compresses, say, or without some of what was sent."""
+    update = seen(one_step, mlp())
+    packed = {name: value.flatten()[:3] for name, value in update.received.items()}
+    known = understood(replace(update, received=packed))
+    assert known.verdict == "not understood"
+    assert "'1.weight' comes back in shape (3,), and has another in the network" in known.reasons[0]
+    assert "is not in the reply" in understood(replace(update, received={})).reasons[0]
+
+
 def test_training_that_began_elsewhere_is_said(seen) -> None:
     update = seen(one_step, mlp())
     known = understood(replace(update, sent={**update.sent, "3.bias": update.sent["3.bias"] + 1}))
