@@ -49,6 +49,8 @@ COMMANDS = {
     "doctor": False,
 }
 """The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""
+RESUMED = ("demo", "run", "compare", "detect", "check")
+"""Those that play an experiment and go on where they were."""
 INTERRUPTED, TERMINATED = 130, 143
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -108,7 +110,8 @@ class Polite(TyperGroup):
             _leave(ctx, str(error), error.exit_status)
         except KeyboardInterrupt as error:
             status = TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
-            _leave(ctx, "interrupted; what was finished is kept, and the same command goes on from there", status)
+            kept = "; what was finished is kept, and the same command goes on from there"
+            _leave(ctx, "interrupted" + (kept if ctx.invoked_subcommand in RESUMED else ""), status)
         except BrokenPipeError:
             # Whoever read our output has enough of it; Python would complain again when it flushes at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

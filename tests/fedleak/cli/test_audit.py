@@ -118,3 +118,14 @@ def test_masked_updates_are_said_to_be_masked(monkeypatch: pytest.MonkeyPatch, t
     assert result.exit_code == 0
     assert "Masked: 1 update of 1." in words(result)
     assert "The app came to no end of its own: it gave up." in words(result)
+
+
+def test_an_interrupted_audit_promises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fedleak.cli.audit.audit_app", interrupted)
+    result = CliRunner().invoke(app, ["audit", "mine"])
+    assert result.exit_code == 130
+    assert "interrupted" in result.output
+    assert "goes on" not in result.output
