@@ -118,7 +118,7 @@ def changed(tmp_path: Path, name: str, file: str, old: str, new: str) -> AuditSe
     found = read_app(tmp_path / "app")
     return AuditSettings(
         folder=found.folder, name=found.name, server=found.server, client=found.client, config=found.config,
-        node_config={}, attacks=("dlg",), out=tmp_path / "out",
+        node_config={}, attacks=("analytic-linear",), out=tmp_path / "out",
     )  # fmt: skip
 
 

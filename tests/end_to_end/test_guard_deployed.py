@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedleak.federation import simulation
+from fedleak.federation.processes import CONNECTION, environment, free_port, script, started, write_home
 
 SECONDS = 300
 PROJECT = """
@@ -74,8 +75,7 @@ def written(place: Path, port: int) -> Path:
     (app / "pyproject.toml").write_text(PROJECT)
     (app / "visitor" / "__init__.py").touch()
     (app / "visitor" / "apps.py").write_text(APPS)
-    here = f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
-    (place / "home" / "config.toml").write_text(here)
+    write_home(place / "home", f"127.0.0.1:{port}")
     (place / "site" / "policy.toml").write_text(POLICY)
     command = place / "bin" / "flwr-clientapp"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m fedleak.guard.app "$@"\n')
@@ -86,22 +86,19 @@ def written(place: Path, port: int) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
 def test_what_breaks_the_site_s_policy_never_reaches_the_server(tmp_path: Path) -> None:
-    port = simulation._free_port()
-    app = written(tmp_path, port)
-    environment = simulation._environment(tmp_path / "home")
-    path = os.pathsep.join([str(tmp_path / "bin"), environment["PATH"]])
-    site = {**environment, "PATH": path, "FEDLEAK_GUARD": str(tmp_path / "site" / "policy.toml")}
+    port = free_port()
+    app, around = written(tmp_path, port), environment(tmp_path / "home")
+    path = os.pathsep.join([str(tmp_path / "bin"), around["PATH"]])
+    site = {**around, "PATH": path, "FEDLEAK_GUARD": str(tmp_path / "site" / "policy.toml")}
     superlink = [one for one in simulation._superlink(port) if one not in ("--simulation", "--isolation", "process")]
-    addresses = ["--superlink", f"127.0.0.1:{port}", "--host", "127.0.0.1", "--port", str(simulation._free_port())]
-    node = [simulation._script("flower-supernode"), "--insecure", *addresses]
+    addresses = ["--superlink", f"127.0.0.1:{port}", "--host", "127.0.0.1", "--port", str(free_port())]
+    node = [script("flower-supernode", "a test"), "--insecure", *addresses]
     with ExitStack() as stack, (tmp_path / "log").open("wb") as log:
-        stack.enter_context(simulation._started(superlink, app, environment, log.fileno()))
+        stack.enter_context(started(superlink, app, around, log))
         simulation._wait_for_port(port, tmp_path)
-        stack.enter_context(simulation._started(node, app, site, log.fileno()))
-        run = [simulation._script("flwr"), "run", str(app), "here", "--stream"]
-        ran = subprocess.run(
-            run, cwd=app, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+        stack.enter_context(started(node, app, site, log))
+        run = [script("flwr", "a test"), "run", str(app), CONNECTION, "--stream"]
+        ran = subprocess.run(run, cwd=app, env=around, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "ended with 1.01" in ran.stdout
     assert "refuses: the change has a norm of 40, and at most 1 may leave (arrays.max_norm)" in ran.stdout

@@ -100,11 +100,11 @@ def test_a_damaged_or_foreign_parquet_is_made_anew(folder, content):
 
 
 def test_a_folder_that_cannot_be_written_can_be_queried(folder, monkeypatch):
-    def refuse(self, data):
+    def refuse(self, target):
         raise PermissionError(13, "Permission denied", str(self))
 
     folder.parquet.unlink()
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     assert values(folder, "SELECT count(*) FROM results") == [(4,)]
     assert not folder.parquet.exists()
 
