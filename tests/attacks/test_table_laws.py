@@ -13,10 +13,11 @@ from fedleak.contracts.released import Released
 from fedleak.contracts.served import Served
 from fedleak.data.splits import load
 from fedleak.evaluation.views import without
+from fedleak.learning.layers import copied
 from fedleak.learning.table import Table
 from fedleak.learning.task import Task
 from fedleak.learning.training import LocalTraining
-from fedleak.randomness import generator
+from fedleak.randomness import generator, seeded
 from fedleak.tasks import task_of
 
 COUNTS = {"steps": 8, "restarts": 1, "iterations": 3, "epochs": 2, "shadows": 30, "hidden": 16, "training_steps": 10}
@@ -42,7 +43,14 @@ def quick(name: str) -> Attack:
 
 @pytest.fixture(scope="module")
 def task() -> Task:
-    return task_of("diabetes-mlp")
+    """With the same weights whichever tests came before: others may have made the network that a process keeps."""
+    known = task_of("diabetes-mlp")
+    network = copied(known.network)
+    with seeded("table laws"):
+        for module in network.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.reset_parameters()
+    return replace(known, network=network)
 
 
 @pytest.fixture(scope="module")
