@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from fedleak.audit.facts import examples_reported
-from fedleak.audit.replay import PREFIXES, Unclear, inside
+from fedleak.audit.replay import Unclear, inside, unprefixed
 from fedleak.audit.understanding import Understanding, Update
 from fedleak.captures import Capture
 from fedleak.contracts.chain import Chain
@@ -56,7 +56,7 @@ def captured(
     """What the server saw of the update itself, and the truth beside it."""
     bare = task_of(copied(network), truth, training.mode or "train", single_logit=takes_single_logit(loss[0]))
     task = replace(bare, name=type(network).__name__, criterion=given_criterion(*loss, bare, truth))
-    names = {_inside(name): name for name in known.before}
+    names = {unprefixed(name): name for name in known.before}
     before = task.split({name: known.before[names[name]] for name in task.network.state_dict() if name in names})
     after = task.split({name: known.after[names[name]] for name in task.network.state_dict() if name in names})
     observation = Observation(
@@ -93,9 +93,3 @@ def defenses_in(update: Update) -> Chain:
                 {"use": "gaussian-noise", "std": mod.noise},
             ]
     return Chain.build(tuple(parts))
-
-
-def _inside(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedleak.audit.replay import PREFIXES, Unclear
+from fedleak.audit.replay import Unclear, unprefixed
 from fedleak.audit.seen import State
 from fedleak.errors import first_line
 from fedleak.learning.batch import Batch, joined
@@ -115,12 +115,6 @@ def address_of(network: nn.Module, start: State, app: Path) -> str:
     except Exception as error:  # a class of anybody's raises whatever it likes
         raise Unclear(f"{name} cannot be called without arguments ({first_line(error)})") from error
     shapes = {key: tuple(value.shape) for key, value in made.items()}
-    if shapes != {_bare(key): tuple(value.shape) for key, value in start.items()}:
+    if shapes != {unprefixed(key): tuple(value.shape) for key, value in start.items()}:
         raise Unclear(f"{name} called without arguments is another network")
-    return name
-
-
-def _bare(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
     return name

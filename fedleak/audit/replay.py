@@ -41,14 +41,14 @@ class Matched:
 
 def matched(arrays: Mapping[str, Tensor], start: State) -> Matched:
     """Whose each array is: by its name, with or without a wrapper's prefix, else by order; raises `Unclear`."""
-    bare = {_bare(name): name for name in start}
-    if arrays and all(_bare(name) in bare for name in arrays):
-        names = {name: bare[_bare(name)] for name in arrays}
+    bare = {unprefixed(name): name for name in start}
+    if arrays and all(unprefixed(name) in bare for name in arrays):
+        names = {name: bare[unprefixed(name)] for name in arrays}
         by_order = False
     elif len(arrays) == len(start):
         names, by_order = dict(zip(arrays, start, strict=True)), True
     else:
-        first = next((name for name in arrays if _bare(name) not in bare), None)
+        first = next((name for name in arrays if unprefixed(name) not in bare), None)
         raise Unclear(
             f"the message has {len(arrays)} arrays and the network that was seen {len(start)}"
             + ("" if first is None else f"; '{first}' is none of its names")
@@ -240,7 +240,8 @@ def _on_the_way(name: str, output: Tensor, target: Tensor) -> Tensor:
     return getattr(functional if name == "logsigmoid" else torch, name)(output)  # type: ignore[no-any-return]
 
 
-def _bare(name: str) -> str:
+def unprefixed(name: str) -> str:
+    """A name without the prefixes that wrappers put before it."""
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     return name
