@@ -5,8 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from fedleak.audit.facts import examples_reported
-from fedleak.audit.replay import Unclear, inside, unprefixed
+from fedleak.audit.examples import examples_reported
+from fedleak.audit.replay import inside, unprefixed
+from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import Understanding, Update
 from fedleak.captures import Capture
 from fedleak.contracts.chain import Chain

@@ -1,16 +1,16 @@
 """Facts of a training: what was found, how, and whether the attacker uses it."""
 
-import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fedleak.audit.answers import Answers
-from fedleak.audit.seen import LOSSES, Loss, Pass, Training
+from fedleak.audit.examples import examples_behind, examples_reported, first_tensor, passes_of
+from fedleak.audit.seen import DONE, LOSSES, Loss, Training
 from fedleak.audit.understanding import Understanding, Update
 
 SHIPPED = "yes, from the app"
@@ -107,13 +107,7 @@ def _facts(update: Update, known: Understanding) -> Iterator[Fact]:
         yield Fact(
             what="transforms", found=", ".join(training.transforms), how="modules called before the network", used="no"
         )
-    if known.clipping:
-        yield Fact(
-            what="gradient clipping",
-            found=f"norm {known.clipping:g}",
-            how="the replay holds with it alone",
-            used=SHIPPED,
-        )
+    yield from _besides(training, known)
     for mod in update.mods:
         yield Fact(what="mod", found=mod.name, how="the ClientApp's list", used=mod.says)
     clear = [f"{key} {value:g}" for key, value in update.reported.items()]
@@ -121,6 +115,32 @@ def _facts(update: Update, known: Understanding) -> Iterator[Fact]:
     if clear:
         yield Fact(
             what="in clear beside the update", found=", ".join(clear), how="the reply", used="num-examples alone"
+        )
+
+
+def _besides(training: Training, known: Understanding) -> Iterator[Fact]:
+    """What is done to the gradients of losses before a step."""
+    losses = [one.loss for one in passes_of(training)]
+    weights = sorted({float(one.weight.sum()) for one in losses if one is not None and one.weight is not None})
+    if weights and weights != [1.0]:
+        found = f"by {_few(tuple(weights[:3]))}{' and others' if len(weights) > 3 else ''}"
+        yield Fact(what="loss, scaled", found=found, how="the gradient that came back to it", used=SHIPPED)
+    for what, words in DONE.items():
+        numbers = {number for step in training.steps for kind, number in step.done if kind == what} - {math.inf}
+        if numbers:
+            yield Fact(
+                what="gradient",
+                found=f"{words} {_few(tuple(sorted(numbers)))}",
+                how="the function of torch that was called",
+                used="no: no attack knows it" if what == "by_value" else SHIPPED,
+            )
+    if known.pull.strength:
+        term = "proximal term" if known.pull.proximal else "penalty"
+        yield Fact(
+            what=term,
+            found=f"{known.pull.strength:g} / 2 of |w{' - w0' if known.pull.proximal else ''}|^2 in the loss",
+            how="what each step's gradient has beside that of the loss, entry for entry",
+            used=SHIPPED,
         )
 
 
@@ -135,97 +155,9 @@ def _reported(update: Update) -> str:
     return "" if count is None else f"; {count} reported"
 
 
-def examples_reported(update: Update) -> int | None:
-    """How many examples the client says it trained on."""
-    for key in ("num-examples", "num_examples"):
-        if key in update.reported:
-            return int(update.reported[key])
-    return None
-
-
 def _tells(key: str, value: Any) -> bool:
     """Whether a number of a group of parameters says something: it is not off."""
     return isinstance(value, int | float | tuple) and value not in (False, 0, 0.0) and key not in ("initial_lr",)
-
-
-def passes_of(training: Training) -> list[Pass]:
-    """The passes that steps used, in order; all where no step was seen."""
-    return [one for step in training.steps for one in step.passes] or training.left
-
-
-def first_tensor(one: Pass) -> Tensor:
-    """What the network was called on."""
-    values = (*one.arguments, *one.keywords.values())
-    return next((value for value in values if isinstance(value, Tensor)), torch.empty(0))
-
-
-def distinct(passes: list[Pass]) -> list[tuple[int, int]]:
-    """Where each different example first comes: pass and row."""
-    found: dict[bytes, tuple[int, int]] = {}
-    for place, one in enumerate(passes):
-        for row, value in enumerate(first_tensor(one)):
-            found.setdefault(_digest(value), (place, row))
-    return list(found.values())
-
-
-def _digest(value: Tensor) -> bytes:
-    """Of the bytes of a tensor of any type."""
-    raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.blake2b(raw.numpy(force=True).tobytes(), digest_size=16).digest()
-
-
-def examples_behind(update: Update) -> list[tuple[int, int]]:
-    """Where the examples behind an update first come: pass and row.
-
-    An augmented example is another in each epoch: where epochs are known by what is reported, those of the first.
-    """
-    passes = passes_of(update.training)
-    return distinct(passes[: len(passes) // (_epochs_reported(update) or 1)])
-
-
-def epochs_of(update: Update) -> int:
-    """How many times over the client went through its examples: by the number reported, else until one comes again."""
-    passes = passes_of(update.training)
-    reported = _epochs_reported(update)
-    if reported:
-        return reported
-    for epochs in range(1, len(passes) + 1):
-        parts = _parts(passes, epochs)
-        if parts and all(len(distinct(part)) == sum(_sizes(part)) for part in parts):
-            return epochs
-    return 1
-
-
-def _epochs_reported(update: Update) -> int:
-    """How often as many examples as are reported went by, if with the same labels each time; else 0.
-
-    Clients report other numbers too, that of their batches for one.
-    """
-    passes, count = passes_of(update.training), examples_reported(update)
-    seen = sum(_sizes(passes))
-    if not count or not seen or seen % count:
-        return 0
-    parts = _parts(passes, seen // count)
-    return seen // count if parts and len({_labels_in(part) for part in parts}) == 1 else 0
-
-
-def _parts(passes: list[Pass], count: int) -> list[list[Pass]]:
-    """As many parts of alike batches; empty where there are no such."""
-    if len(passes) % count:
-        return []
-    each = len(passes) // count
-    parts = [passes[start : start + each] for start in range(0, len(passes), each)]
-    return parts if all(_sizes(part) == _sizes(parts[0]) for part in parts) else []
-
-
-def _sizes(passes: list[Pass]) -> list[int]:
-    return [len(first_tensor(one)) for one in passes]
-
-
-def _labels_in(passes: list[Pass]) -> tuple[bytes, ...]:
-    """All labels of some batches, in an order of their own."""
-    rows = [row for one in passes if one.loss is not None for row in one.loss.target]
-    return tuple(sorted(_digest(row) for row in rows))
 
 
 def _loss_words(loss: Loss | None) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from fedleak.audit.replay import Unclear, unprefixed
+from fedleak.audit.replay import unprefixed
 from fedleak.audit.seen import State
+from fedleak.audit.troubles import Unclear
 from fedleak.errors import first_line
 from fedleak.learning.batch import Batch, joined
 from fedleak.settings.base import Table

@@ -17,9 +17,10 @@ from fedleak.audit.answers import Answers
 from fedleak.audit.capturing import captured, defenses_in, network_of
 from fedleak.audit.facts import facts_of
 from fedleak.audit.foreign_task import write_task
-from fedleak.audit.knowledge import loss_of, normalization_of, of_the_app, training_of, truth_of
-from fedleak.audit.replay import Unclear
+from fedleak.audit.knowledge import loss_of, normalization_of, of_the_app, truth_of
+from fedleak.audit.local_training import training_of
 from fedleak.audit.settings import AuditSettings
+from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import Understanding, Update
 from fedleak.audit.verdict import AS_IT_IS, WITHOUT
 from fedleak.captures import Capture, observe
@@ -138,7 +139,7 @@ class Judge:
             "classes": max(int(classes), 2),
             "loss": loss,
             "loss_options": options,
-            "learning_rate": training_of(update, known.clipping, self._answers).learning_rate,
+            "learning_rate": training_of(update, known.pull, self._answers).learning_rate,
         }
         normalized = normalization_of(training, self._answers)
         if normalized is not None:
@@ -155,7 +156,7 @@ class Judge:
         network = network_of(update, known, normalization_of(training, answers))
         truth = truth_of(update, answers)
         loss, options = loss_of(training, answers)
-        facts = training_of(update, known.clipping, answers)
+        facts = training_of(update, known.pull, answers)
         real = captured(update, known, network, truth, (loss, options), facts)
         picture = f"client-{update.client}{f'-round-{update.round}' if update.round > 1 else ''}.png"
         yield from self._attacked(AS_IT_IS, real, picture=picture)

@@ -1,21 +1,21 @@
 """Knowledge that an attack takes: truth, loss and training in the terms of a task, or what it would have to know."""
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedleak.audit.answers import Answers
-from fedleak.audit.facts import epochs_of, examples_behind, first_tensor, passes_of, told
-from fedleak.audit.replay import Unclear
-from fedleak.audit.seen import LOSSES, Loss, Pass, Training
+from fedleak.audit.examples import examples_behind, first_tensor, passes_of
+from fedleak.audit.facts import told
+from fedleak.audit.local_training import multiple_of
+from fedleak.audit.seen import LOSSES, Loss, Pass, Training, numbers
+from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import Update
-from fedleak.audit.watch import numbers
 from fedleak.learning.batch import Batch
-from fedleak.learning.facts import LocalTraining
 
-OPTIMIZERS = {"SGD": "sgd", "Adam": "adam", "AdamW": "adamw"}
 BEYOND = 1e-3
 """How far a pixel may be out of its range: by interpolation."""
 # Each function raises `Unclear` with what an attack would have to know.
@@ -78,6 +78,8 @@ def of_the_app(update: Update, answers: Answers) -> dict[str, str]:
     losses = [one.loss for one in passes_of(update.training) if one.loss is not None]
     weights = {str(numbers(one.options["weight"])) for one in losses if one.options.get("weight") is not None}
     found = {"weights of classes": " ".join(sorted(weights))}
+    with suppress(Unclear):  # said where it is attacked
+        found["scales of the loss"] = " ".join(sorted({f"{multiple_of(one):.4g}" for one in losses}))
     return found if answers.normalize else {**found, "normalization": str(update.training.normalized)}
 
 
@@ -104,13 +106,15 @@ def loss_of(training: Training, answers: Answers) -> tuple[str, dict[str, Any]]:
         return answers.loss, {}
     loss = passes_of(training)[0].loss
     assert loss is not None
+    if any(len([one for one in made.losses if one.weight is not None]) != 1 for made in passes_of(training)):
+        raise Unclear("several losses were added up, and attacks know one")
     options = {key: value for key, value in loss.options.items() if told(key, value)}
     kinds = {_kind(one.loss) for one in passes_of(training) if one.loss is not None}
     if len(kinds) > 1:
         raise Unclear("several losses were used in turn, or one with options that change")
     known: dict[str, Any] = {}
-    if options.pop("reduction", "mean") != "mean":
-        raise Unclear("the loss is no mean over a batch")
+    if options.pop("reduction", "mean") != "mean" and "weight" in options:
+        raise Unclear("the loss has weights of classes, and is no mean over a batch")
     if "weight" in options:
         known["class_weights"] = options.pop("weight").tolist()
     if "label_smoothing" in options:
@@ -132,56 +136,3 @@ def loss_of(training: Training, answers: Answers) -> tuple[str, dict[str, Any]]:
 def _kind(loss: Loss) -> tuple[str, ...]:
     options = {key: numbers(value) if isinstance(value, Tensor) else value for key, value in loss.options.items()}
     return loss.function, *loss.path, str(sorted(options.items(), key=str))
-
-
-def training_of(update: Update, clipping: float, answers: Answers) -> LocalTraining:
-    """The facts of local training that attacks simulate."""
-    training = update.training
-    if answers.training is not None:
-        return answers.training.training()
-    name = training.optimizer.rpartition(":")[2]
-    if name not in OPTIMIZERS or not training.optimizer.startswith("torch.optim"):
-        raise Unclear(f"the optimizer {training.optimizer} is out of scope of attacks; SGD, Adam and AdamW are in it")
-    numbers = training.steps[0].groups[0]
-    if any(_numbers(group) != _numbers(numbers) for step in training.steps for group in step.groups):
-        raise Unclear("the optimizer's numbers differ between steps or groups of parameters")
-    odd = next((key for key in ("amsgrad", "maximize") if numbers.get(key)), None)
-    if odd is not None:
-        raise Unclear(f"the optimizer has '{odd}', which no attack knows here")
-    if numbers.get("decoupled_weight_decay"):
-        name = "AdamW"
-    passes = passes_of(training)
-    if len(passes) > len(training.steps):
-        raise Unclear("steps sum the gradients of several calls of the network, and attacks know means alone")
-    modes = {mode for one in passes for mode in one.modes}
-    if len(modes) > 1:
-        raise Unclear("modules are in both modes, train and eval")
-    epochs = epochs_of(update)
-    return LocalTraining(
-        batch_size=_batch_size(training, [len(first_tensor(one)) for one in passes[: len(passes) // epochs]]),
-        batches=-(-len(passes) // epochs),
-        epochs=epochs,
-        learning_rate=float(numbers["lr"]),
-        momentum=float(numbers.get("momentum", 0.0)),
-        weight_decay=float(numbers.get("weight_decay", 0.0)),
-        mode="train" if modes == {True} else "eval",
-        optimizer=OPTIMIZERS[name],  # type: ignore[arg-type]
-        nesterov=bool(numbers.get("nesterov", False)),
-        dampening=float(numbers.get("dampening", 0.0)),
-        betas=tuple(numbers.get("betas", (0.9, 0.999))),
-        epsilon=float(numbers.get("eps", 1e-8)),
-        gradient_clipping=clipping,
-    )
-
-
-def _batch_size(training: Training, sizes: list[int]) -> int:
-    """The size of an epoch's batches, of which the last may be smaller; that of Opacus' is an expected one."""
-    if training.private is not None:
-        return max(round(training.private.batch_size), 1)
-    if set(sizes[:-1]) - {sizes[0]} or sizes[-1] > sizes[0]:
-        raise Unclear(f"batches have sizes that no server knows in advance: {', '.join(map(str, sizes))}")
-    return sizes[0]
-
-
-def _numbers(group: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in group.items() if key not in ("params", "initial_lr", "foreach", "fused")}

@@ -8,6 +8,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 State = dict[str, Tensor]
+KEPT_BYTES = 2 * 2**30
+"""What is kept of one training, at most."""
+DONE = {"unscaled": "multiplied by", "clipping": "clipped to norm", "by_value": "each entry clipped to"}
+"""What `GradScaler`, `clip_grad_norm_` and `clip_grad_value_` do."""
 LOSSES = {
     "cross_entropy": "cross-entropy",
     "nll_loss": "negative log-likelihood",
@@ -24,10 +28,13 @@ LOSSES = {
 }
 """Loss functions of `torch.nn.functional`, and what they are called."""
 
+ON_THE_WAY = ("log_softmax", "softmax", "sigmoid", "logsigmoid", "squeeze", "view", "reshape", "flatten", "float")
+"""What stands between a network's scores and its loss without being part of either."""
 
-@dataclass(frozen=True)
+
+@dataclass
 class Loss:
-    """A loss as it was called."""
+    """A loss as it was called, and the gradient that came back to it."""
 
     function: str
     """Of `torch.nn.functional`."""
@@ -36,6 +43,10 @@ class Loss:
     """All arguments but scores and target."""
     path: tuple[str, ...] = ()
     """What was done to the network's output before."""
+    output: int = 0
+    """Which of the tensors that the network gave it is of."""
+    weight: Tensor | None = None
+    """The gradient that came back to it, in its shape: 1 / k of `loss / k`; None: it was not trained on."""
 
 
 @dataclass
@@ -50,9 +61,15 @@ class Pass:
     """The state of torch's generator before."""
     autocast: torch.dtype | None = None
     """What `torch.autocast` computed in; None: it was off."""
-    loss: Loss | None = None
-    losses: int = 0
-    """How often a loss of it was computed."""
+    losses: list[Loss] = field(default_factory=list)
+    """All that were computed of it."""
+    gradients: dict[int, Tensor] = field(default_factory=dict)
+    """What came back to each of the tensors that the network gave, in its shape; empty: it was not trained on."""
+
+    @property
+    def loss(self) -> Loss | None:
+        """The first that was trained on."""
+        return next((one for one in self.losses if one.weight is not None), None)
 
 
 @dataclass(frozen=True)
@@ -63,6 +80,10 @@ class Private:
     noise_multiplier: float
     batch_size: float
     """What the sum is divided by."""
+    by_layer: tuple[float, ...] = ()
+    """The norms that each parameter's gradient is clipped to by itself; empty: all are clipped as one."""
+    kind: str = "DPOptimizer"
+    """Opacus' class."""
 
     @property
     def noise(self) -> float:
@@ -77,10 +98,12 @@ class StepSeen:
     passes: list[Pass]
     groups: list[dict[str, Any]]
     """The numbers of each group of parameters, and by "params" the names of these in the network."""
-    norm: float
-    """Of the gradient that the optimizer was given."""
+    given: frozenset[str] = frozenset()
+    """Names of the parameters that had a gradient, be it of zeros."""
+    done: list[tuple[str, float]] = field(default_factory=list)
+    """What functions of torch did to the gradient before, in turn: see `DONE`, each with its number."""
     gradient: State = field(default_factory=dict)
-    """That gradient by the network's names; kept where there is noise in it."""
+    """What the optimizer was given, by the network's names; kept where it has more in it than losses explain."""
 
 
 @dataclass
@@ -104,7 +127,48 @@ class Training:
     """Whether the optimizer had a state when it was first seen."""
     others: list[str] = field(default_factory=list)
     """Networks and optimizers besides the first."""
+    beside: bool = False
+    """Whether parameters were reckoned with, with gradients on, beside the network: a penalty or a proximal term."""
+    schedulers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Schedulers of the optimizer by class, and their attributes as it first stepped."""
+    kept_bytes: int = 0
+    """Of inputs, targets and gradients."""
+    broken: str = ""
+    """What went wrong in the watcher, which a client never feels."""
     normalized: list[tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=list)
     """Mean and standard deviation of torchvision's `Normalize`, once each."""
     transforms: list[str] = field(default_factory=list)
     """Modules without parameters that inputs went through before the network, by class."""
+
+
+def tensors_in(output: Any) -> list[Tensor]:
+    """The tensors that a network gave: one, or those in a sequence or by name, in their order."""
+    if isinstance(output, Tensor):
+        return [output]
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, tuple | list) else ()
+    return [one for value in values for one in tensors_in(value)]
+
+
+def added(total: Tensor | None, more: Tensor) -> Tensor:
+    """A sum that begins with nothing."""
+    return more if total is None else total + more
+
+
+def kept(value: Any) -> Any:
+    """A copy of a tensor, apart from any graph; anything else as it is."""
+    return value.detach().clone() if isinstance(value, Tensor) else value
+
+
+def copied(state: dict[str, Any]) -> State:
+    """A state dict by copies of its tensors."""
+    return {name: kept(value) for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def numbers(value: Any) -> tuple[float, ...]:
+    """The numbers of a tensor, a sequence or one number."""
+    return tuple(float(one) for one in torch.as_tensor(value).flatten().tolist())
+
+
+def trains(module: nn.Module) -> bool:
+    """Whether it has parameters that are trained."""
+    return any(value.requires_grad for value in module.parameters())

@@ -13,6 +13,10 @@ class AuditError(FedleakError):
     """The app could not be audited; the message says what came."""
 
 
+class Unclear(Exception):  # noqa: N818  no error: what was not understood, in words
+    """What in a training cannot be done again, and why."""
+
+
 class NodeConfig(dict[str, Any]):
     """A node's config, which says how to give what is not in it."""
 

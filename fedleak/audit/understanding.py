@@ -1,20 +1,26 @@
 """Understanding of one update: whether the training that was seen makes the reply, and what is known of it for sure."""
 
 import math
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from fedleak.audit.gradients import Fit, Pull, like_noise
 from fedleak.audit.mods import Mod
-from fedleak.audit.replay import TOLERANCE, Matched, Unclear, clipped_to, difference, like_noise, matched, replayed
+from fedleak.audit.replay import NO_NETWORK, NO_PULL, TOLERANCE, Matched, difference, matched, replayed
 from fedleak.audit.seen import State, Training
+from fedleak.audit.troubles import Unclear
+from fedleak.errors import first_line
 
-Verdict = Literal["understood", "understood but for noise", "masked", "not understood"]
+Verdict = Literal["understood", "understood but for noise", "understood but for the loss", "masked", "not understood"]
 UNLIKE = 0.1
 """Correlation with the change from which on what is left over is no noise."""
+LOSS = "the losses that were seen are not all that was trained on: the gradient at the network's output explains more"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +52,8 @@ class Understanding:
     """The largest difference between the state sent and the state that training began with."""
     replay_apart: float = float("nan")
     """The largest difference between replay and reply, of the largest change; see `apart_of`."""
-    clipping: float = 0.0
-    """The norm that each step's gradient was clipped to; 0: it was not."""
+    pull: Pull = NO_PULL
+    """A term of the weights that the loss has besides."""
     before: State = field(default_factory=dict)
     """What was sent, by the network's names."""
     after: State = field(default_factory=dict)
@@ -57,13 +63,28 @@ class Understanding:
 
 
 def understood(update: Update) -> Understanding:
-    """Compares the state that training began with, and a replay of what was seen, with what crossed the wire."""
+    """Compares the state that training began with, and a replay of what was seen, with what crossed the wire.
+
+    What nobody thought of is not understood either, and is no failure of the client.
+    """
+    try:
+        return _understood(update)
+    except Exception as error:  # noqa: BLE001  networks and optimizers of anybody's
+        traceback.print_exc()
+        return Understanding(verdict="not understood", reasons=(f"fedleak failed here: {_words(error)}",))
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _understood(update: Update) -> Understanding:
     training = update.training
     if any(one.masks for one in update.mods):
         return Understanding(verdict="masked")
     try:
         if training.network is None:
-            raise Unclear("no network was seen to train: none was called with gradients on")
+            raise Unclear(NO_NETWORK)
         wire = matched(update.sent, training.start)
         before, after = _in_shape(wire, update.sent, training.start), _in_shape(wire, update.received, training.start)
         started = difference(before, training.start)
@@ -79,22 +100,44 @@ def understood(update: Update) -> Understanding:
 
 
 def _compared(update: Update, known: Understanding) -> Understanding:
-    """The replay, without clipping and with it, beside the reply."""
+    """Replays beside the reply: by the losses, with a pull of the weights besides, by what came back to the output."""
     training, before = update.training, known.before
+    noise = 0.0 if training.private is None else training.private.noise
+    state: State | None = None
     try:
-        tried = [(0.0, plain := replayed(training, before))]
-        first = apart_of(known, plain, training)
-        if first > TOLERANCE and (limit := clipped_to(training)):
-            tried.append((limit, replayed(training, before, limit)))
+        state = replayed(training, before)
+        apart = apart_of(known, state, training)
+        if apart <= TOLERANCE:
+            verdict: Verdict = "understood but for noise" if noise else "understood"
+            return replace(known, verdict=verdict, noise=noise, replay_apart=apart)
+        known = replace(known, replay_apart=apart)
     except Unclear as error:
-        return _but(known, str(error))
-    limit, state = min(tried, key=lambda one: apart_of(known, one[1], training))
-    apart = apart_of(known, state, training)
-    if apart <= TOLERANCE:
-        noise = 0.0 if training.private is None else training.private.noise
-        verdict: Verdict = "understood but for noise" if noise else "understood"
-        return replace(known, verdict=verdict, noise=noise, replay_apart=apart, clipping=limit)
-    return _noisy(update, known, plain, {"replay_apart": first})
+        known = _but(known, str(error))
+    for pull, apart in _pulled(update, known):
+        if apart <= TOLERANCE:
+            return replace(known, verdict="understood", reasons=(), replay_apart=apart, pull=pull)
+    if state is not None and any(one.noise for one in update.mods):
+        return _noisy(update, known, state)
+    if training.private is None:
+        with suppress(Unclear):  # the first reason is the one to say
+            apart = apart_of(known, replayed(training, before, by_losses=False), training)
+            if apart <= TOLERANCE:
+                return replace(
+                    known, verdict="understood but for the loss", replay_apart=apart, reasons=known.reasons or (LOSS,)
+                )
+    return known if known.reasons else _noisy(update, known, state or {})
+
+
+def _pulled(update: Update, known: Understanding) -> Iterator[tuple[Pull, float]]:
+    """Pulls of the weights that are tried, and how far replays with them end from the reply."""
+    training = update.training
+    if not training.beside or training.private is not None or known.reasons:
+        return
+    for proximal in (True, False):
+        with suppress(Unclear):
+            fit = Fit(proximal=proximal)
+            replayed(training, known.before, fit=fit)
+            yield fit.pull, apart_of(known, replayed(training, known.before, pull=fit.pull), training)
 
 
 def apart_of(known: Understanding, state: State, training: Training) -> float:
@@ -111,8 +154,9 @@ def apart_of(known: Understanding, state: State, training: Training) -> float:
     return max(found / max(change, 1e-30) if math.isfinite(change) else math.inf for found, change in ends)
 
 
-def _noisy(update: Update, known: Understanding, state: State, facts: dict[str, Any]) -> Understanding:
+def _noisy(update: Update, known: Understanding, state: State) -> Understanding:
     """Where a mod adds noise: whether what is left over looks like it, and is as large in every array."""
+    facts: dict[str, Any] = {}
     source = next((one for one in update.mods if one.noise), None)
     state = state if source is None else source.clipped(known.before, state)
     left = {name: known.after[name].double() - state[name].double() for name in _floating(known.after)}
@@ -123,7 +167,7 @@ def _noisy(update: Update, known: Understanding, state: State, facts: dict[str, 
         return replace(
             known,
             reasons=(
-                f"training that is replayed ends elsewhere than the reply ({facts['replay_apart']:.2g} of the largest "
+                f"training that is replayed ends elsewhere than the reply ({known.replay_apart:.2g} of the largest "
                 "change apart): something in it was not seen",
             ),
             **facts,

@@ -69,6 +69,13 @@ def sentences(facts: Facts) -> Iterator[str]:
             f"Not understood: {counted(len(unclear), 'update')} of {len(updates)}; the first, of client "
             f"{first['client']} in round {first['round']}: {'; '.join(first['reasons'])}."
         )
+    own = [one for one in updates if one["verdict"] == "understood but for the loss"]
+    if own:
+        yield (
+            f"Understood but for the loss, and not attacked: {counted(len(own), 'update')} of {len(updates)}. Network, "
+            f"steps and optimizer explain them to the last bit with what came back to the network's output; the loss "
+            f"that this is the gradient of is the app's own: {'; '.join(own[0]['reasons'])}."
+        )
     masked = [one for one in updates if one["verdict"] == "masked"]
     if masked:
         yield (

@@ -1,8 +1,11 @@
 """Watcher: what a client's training shows to PyTorch's own hooks, while the client is called and at no other time."""
 
-import gc
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,79 +15,134 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from fedleak.audit.seen import LOSSES, Loss, Pass, Private, State, StepSeen, Training
+from fedleak.audit.seen import (
+    KEPT_BYTES,
+    LOSSES,
+    ON_THE_WAY,
+    Loss,
+    Pass,
+    StepSeen,
+    Training,
+    added,
+    copied,
+    kept,
+    numbers,
+    tensors_in,
+    trains,
+)
+from fedleak.audit.surroundings import private_around, schedulers_of
 
-ON_THE_WAY = ("log_softmax", "softmax", "sigmoid", "logsigmoid", "squeeze", "view", "reshape", "flatten", "float")
-"""What stands between a network's scores and its loss without being part of either."""
+SCALING = "_amp_foreach_non_finite_check_and_unscale_", "_foreach_clamp_max_"
+"""Functions of torch that `GradScaler` and `clip_grad_value_` call, one each."""
+
+
+class _Place(threading.local):
+    """Where a thread is among the calls of modules."""
+
+    depth = 0
+    outermost: nn.Module = nn.Identity()
 
 
 class Watcher(TorchFunctionMode):
     """Within `watching()` it fills a `Training`; it changes nothing and draws no random numbers.
 
     The network is the outermost module with parameters that is called with gradients on. Tensors that training may
-    write to are copied. What `torch.compile` was told to compile runs as it is written.
+    write to are copied. What `torch.compile` was told to compile runs as it is written. Threads that begin meanwhile
+    are watched too. What goes wrong in here is kept in `broken`: no client feels it.
     """
 
     def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._beat = beat
-        self._seen = Training()
-        self._depth = 0
-        self._outermost: nn.Module = nn.Identity()
+        self._on = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seen, self._place = Training(), _Place()
         self._waiting: list[Pass] = []
-        self._of: dict[int, tuple[Tensor, Pass, tuple[str, ...]]] = {}
+        self._of: dict[int, tuple[Tensor, Pass, int, tuple[str, ...]]] = {}
+        self._own: frozenset[int] = frozenset()
+        self._done: list[tuple[str, float]] = []
+        self._norm: Any = None
 
     @contextmanager
     def watching(self) -> Iterator[Training]:
-        """Watches this thread until the block ends."""
-        self._seen, self._waiting, self._of, self._depth = Training(), [], {}, 0
+        """Watches this thread, and those that begin in it, until the block ends."""
+        self._begin()
         with ExitStack() as stack:
             for handle in (
-                register_module_forward_pre_hook(self._enters),
-                register_module_forward_hook(self._leaves, with_kwargs=True, always_call=True),
-                register_optimizer_step_pre_hook(self._steps),
+                register_module_forward_pre_hook(partial(self._safely, self._enters)),
+                register_module_forward_hook(partial(self._safely, self._leaves), with_kwargs=True, always_call=True),
+                register_optimizer_step_pre_hook(partial(self._safely, self._steps)),
             ):
                 stack.callback(handle.remove)
+            stack.callback(threading.settrace, threading.gettrace())
+            threading.settrace(self._joins)
             stack.enter_context(torch.compiler.set_stance("force_eager"))
             stack.enter_context(self)
+            self._on = True
+            stack.callback(setattr, self, "_on", False)
             yield self._seen
         self._seen.left, self._of = self._waiting, {}
 
+    def _safely(self, look: Callable[..., None], *given: Any) -> None:
+        """Looks without being felt."""
+        if not self._on or self._seen.broken:
+            return
+        try:
+            with torch._C.DisableTorchFunction():
+                look(*given)
+        except Exception as error:  # noqa: BLE001  an app does what nobody thought of
+            traceback.print_exc()
+            self._seen.broken = f"{type(error).__name__}: {error}"
+
+    def _joins(self, *_: Any) -> None:
+        """Python calls it once in each new thread: it is watched until it ends."""
+        sys.settrace(None)
+        enter: Callable[[], Any] = self.__enter__
+        if self._on:
+            enter()
+
     def _enters(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        self._depth += 1
-        if self._depth == 1:
+        place = self._place
+        place.depth += 1
+        if place.depth == 1:
             self._beat()
-            self._outermost = module
-        if next(self._outermost.parameters(), None) is None:
+            place.outermost = module
+        if next(place.outermost.parameters(), None) is None:
             self._transforms(module)
-        if self._depth != 1 or not torch.is_grad_enabled() or not trains(module):
+        if place.depth != 1 or not torch.is_grad_enabled() or not trains(module):
             return
         if self._seen.network is None:
             self._seen.network = module
-            with torch._C.DisableTorchFunction():
-                self._seen.start = copied(module.state_dict())
+            self._seen.start = copied(module.state_dict())
+            self._own = frozenset(id(value) for value in module.parameters())
         if module is not self._seen.network:
             self._seen.others.append(f"network {type(module).__name__}")
             return
         modes = tuple(one.training for one in module.modules())
         lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
-        self._waiting.append(Pass((), {}, modes, torch.get_rng_state(), lower))
-        with torch._C.DisableTorchFunction():
-            self._waiting[-1].arguments = tuple(kept(one) for one in arguments)
+        self._waiting.append(Pass(self._kept(arguments), {}, modes, torch.get_rng_state(), lower))
 
     def _leaves(self, module: nn.Module, _: Any, *given: Any) -> None:
         """Given are keywords and output; where the call raised, torch leaves the keywords out."""
-        self._depth -= 1
-        if self._depth or module is not self._seen.network or not torch.is_grad_enabled() or not self._waiting:
+        self._place.depth -= 1
+        if self._place.depth or module is not self._seen.network or not torch.is_grad_enabled() or not self._waiting:
             return
         if len(given) < 2:
             self._waiting.pop()
             return
         keywords, output = given
         made = self._waiting[-1]
-        made.keywords = {name: kept(one) for name, one in keywords.items()}
-        if isinstance(output, Tensor):
-            self._of[id(output)] = output, made, ()
+        made.keywords = self._kept(keywords)
+        for place, value in enumerate(tensors_in(output)):
+            self._of[id(value)] = value, made, place, ()
+            if value.requires_grad:
+                self._hook(value, partial(self._returns, made, place))
+
+    def _returns(self, made: Pass, place: int, gradient: Tensor) -> None:
+        """A gradient comes back to what the network gave."""
+        made.gradients[place] = added(made.gradients.get(place), self._kept(gradient))
 
     def _transforms(self, module: nn.Module) -> None:
         name = type(module).__name__
@@ -112,6 +170,7 @@ class Watcher(TorchFunctionMode):
             seen.optimizer_class = type(optimizer)
             seen.optimizer = f"{type(optimizer).__module__}:{type(optimizer).__name__}"
             seen.resumed = bool(optimizer.state)
+            seen.schedulers = schedulers_of(optimizer)
             if any(hasattr(value, "grad_sample") for value in values):
                 seen.private = private_around(optimizer)
         elif seen.optimizer_class is not type(optimizer):
@@ -121,63 +180,71 @@ class Watcher(TorchFunctionMode):
              "params": [names.get(id(value), "") for value in group["params"]]}
             for group in optimizer.param_groups
         ]  # fmt: skip
-        with torch._C.DisableTorchFunction():
-            given = [value for value in values if value.grad is not None]
-            norms = [float(value.grad.detach().double().norm()) for value in given]
-            noisy = seen.private is not None and seen.private.noise > 0
-            gradient = copied({names.get(id(one), ""): one.grad for one in given}) if noisy else {}
-        norm = sum(one * one for one in norms) ** 0.5
-        seen.steps.append(StepSeen(self._waiting, groups, norm, gradient))
-        self._waiting, self._of = [], {}
+        given = {names.get(id(value), ""): value.grad for value in values if value.grad is not None}
+        more = self._kept(given) if seen.private is not None or seen.beside else {}
+        seen.steps.append(StepSeen(self._waiting, groups, frozenset(given), self._done, more))
+        self._waiting, self._of, self._done = [], {}, []
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
-        name = getattr(function, "__name__", "")
-        if not args or not isinstance(args[0], Tensor) or id(args[0]) not in self._of:
-            return result
-        _, made, path = self._of[id(args[0])]
-        if name in LOSSES:
-            self._lost(made, path, name, args[1:], kwargs)
-        elif name in ON_THE_WAY and isinstance(result, Tensor):
-            self._of[id(result)] = result, made, (*path, name)
+        self._safely(self._called, getattr(function, "__name__", ""), args, kwargs, result)
         return result
 
+    def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        if name in ("add", "__rdiv__", *SCALING):
+            self._scales(name, args, result)
+        if not self._seen.beside and isinstance(result, Tensor) and result.requires_grad and not self._place.depth:
+            self._seen.beside = any(id(one) in self._own and one is not result for one in args)
+        known = self._of.get(id(args[0])) if args else None
+        if known is None:
+            return
+        _, made, place, path = known
+        if name in LOSSES:
+            self._lost(made, place, path, name, args[1:], kwargs, result)
+        elif name in ON_THE_WAY and isinstance(result, Tensor):
+            self._of[id(result)] = result, made, place, (*path, name)
+
+    def _scales(self, name: str, args: tuple[Any, ...], result: Any) -> None:
+        """What is in `DONE`; `clip_grad_norm_` divides by the norm and a millionth."""
+        if name == SCALING[0]:
+            self._done.append(("unscaled", float(args[2])))
+        elif name == SCALING[1]:
+            self._done.append(("by_value", float(args[1])))
+        elif name == "add" and len(args) == 2 and isinstance(args[1], float) and args[1] == 1e-6:
+            self._norm = result
+        elif name == "__rdiv__" and args[0] is self._norm:
+            self._done.append(("clipping", float(args[1])))
+
     def _lost(
-        self, made: Pass, path: tuple[str, ...], name: str, rest: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        made.losses += 1
+        self, made: Pass, place: int, path: tuple[str, ...], name: str, rest: tuple[Any, ...],
+        kwargs: dict[str, Any], result: Any,
+    ) -> None:  # fmt: skip
         target = rest[0] if rest else kwargs.get("target")
-        if made.loss is None and isinstance(target, Tensor):
-            options = {key: kept(value) for key, value in kwargs.items() if key not in ("input", "target")}
-            made.loss = Loss(name, kept(target), options, path)
+        if isinstance(target, Tensor) and isinstance(result, Tensor) and result.requires_grad:
+            options = {key: self._kept(value) for key, value in kwargs.items() if key not in ("input", "target")}
+            made.losses.append(Loss(name, self._kept(target), options, path, place))
+            self._hook(result, partial(self._weighs, made.losses[-1]))
 
+    def _hook(self, tensor: Tensor, look: Callable[[Tensor], None]) -> None:
+        """Looks at the gradient that comes back to a tensor."""
+        hook: Callable[..., Any] = tensor.register_hook
+        hook(partial(self._safely, look))
 
-def private_around(optimizer: Optimizer) -> Private | None:
-    """What Opacus does around an optimizer, which does not know it: it is looked for among what refers to it."""
-    for one in gc.get_referrers(optimizer):
-        own = one if isinstance(one, dict) else getattr(one, "__dict__", {})
-        if own.get("original_optimizer") is optimizer:
-            divided = own.get("expected_batch_size") if own.get("loss_reduction", "mean") == "mean" else 1
-            return Private(float(own["max_grad_norm"]), float(own["noise_multiplier"]), float(divided or 1))
-    return None
+    def _weighs(self, loss: Loss, gradient: Tensor) -> None:
+        """A gradient comes back to a loss."""
+        loss.weight = added(loss.weight, self._kept(gradient))
 
-
-def trains(module: nn.Module) -> bool:
-    """Whether it has parameters that are trained."""
-    return any(value.requires_grad for value in module.parameters())
-
-
-def kept(value: Any) -> Any:
-    """A copy of a tensor, apart from any graph; anything else as it is."""
-    return value.detach().clone() if isinstance(value, Tensor) else value
-
-
-def copied(state: dict[str, Any]) -> State:
-    """A state dict by copies of its tensors."""
-    return {name: kept(value) for name, value in state.items() if isinstance(value, Tensor)}
-
-
-def numbers(value: Any) -> tuple[float, ...]:
-    """The numbers of a tensor, a sequence or one number."""
-    return tuple(float(one) for one in torch.as_tensor(value).flatten().tolist())
+    def _kept(self, value: Any) -> Any:
+        """A copy of all tensors in it, apart from any graph; nothing in their place where that is too much."""
+        if type(value) in (tuple, list):
+            return type(value)(self._kept(one) for one in value)
+        if type(value) is dict:
+            return {key: self._kept(one) for key, one in value.items()}
+        if not isinstance(value, Tensor):
+            return value
+        self._seen.kept_bytes += value.nbytes
+        if self._seen.kept_bytes > KEPT_BYTES:
+            self._seen.steps, self._waiting, self._of = [], [], {}
+            return value.new_empty(0)
+        return kept(value)

@@ -174,7 +174,9 @@ def test_what_was_not_understood_is_asked_and_not_attacked(tmp_path: Path) -> No
     settings = changed(tmp_path, "batchnorm", "task.py", "criterion = nn.CrossEntropyLoss()",
                        "criterion = lambda s, y: -s.log_softmax(1)[range(len(y)), y].mean()")  # fmt: skip
     result = audited(2, str(settings.folder), "--out", str(settings.out))
-    assert "no loss of torch.nn.functional was seen" in " ".join(result.stdout.split())
+    said = " ".join(result.stdout.split())
+    assert "Understood but for the loss, and not attacked" in said
+    assert "no loss of torch.nn.functional was seen" in said
     assert "guessing" not in result.stdout
 
 

@@ -9,8 +9,10 @@ from torch.nn import functional
 
 from fedleak.audit.answers import Answers
 from fedleak.audit.capturing import captured, network_of
-from fedleak.audit.knowledge import training_of, truth_of
-from fedleak.audit.replay import Unclear
+from fedleak.audit.knowledge import truth_of
+from fedleak.audit.local_training import training_of
+from fedleak.audit.replay import NO_PULL
+from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import understood
 
 NONE = Answers()
@@ -46,6 +48,6 @@ def test_a_layer_that_stays_with_the_client_is_not_handed_to_an_attacker(seen) -
 def test_an_attacker_counts_as_is_reported_and_no_more_than_was_trained_on(seen, reported, told: int) -> None:
     update = replace(seen(the_head_alone, mlp()), reported=reported)
     known = understood(update)
-    network, truth, facts = network_of(update, known, None), truth_of(update, NONE), training_of(update, 0.0, NONE)
+    network, truth, facts = network_of(update, known, None), truth_of(update, NONE), training_of(update, NO_PULL, NONE)
     made = captured(update, known, network, truth, ("cross-entropy", {}), facts)
     assert made.observation.num_examples == told

@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from fedleak.audit.answers import Answers
-from fedleak.audit.facts import UNREPORTED, examples_behind, facts_of
+from fedleak.audit.examples import examples_behind
+from fedleak.audit.facts import UNREPORTED, facts_of
 from fedleak.audit.understanding import understood
 
 

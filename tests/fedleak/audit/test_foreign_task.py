@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fedleak.audit.foreign_task import address_of, write_task
-from fedleak.audit.replay import Unclear
+from fedleak.audit.troubles import Unclear
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.settings.base import parse_settings

@@ -9,8 +9,10 @@ from torch.nn import functional
 from torchvision.transforms import Normalize
 
 from fedleak.audit.answers import Answers, Normalized
-from fedleak.audit.knowledge import loss_of, of_the_app, training_of, truth_of
-from fedleak.audit.replay import Unclear
+from fedleak.audit.knowledge import loss_of, of_the_app, truth_of
+from fedleak.audit.local_training import training_of
+from fedleak.audit.replay import NO_PULL
+from fedleak.audit.troubles import Unclear
 
 NONE = Answers()
 
@@ -47,16 +49,6 @@ def test_values_out_of_range_are_asked_about_and_believed(seen, images) -> None:
     assert apart.max() < 1e-5
 
 
-def test_training_is_told_in_the_terms_of_a_task(seen) -> None:
-    adam = training_of(seen(steps(lambda v: torch.optim.Adam(v, lr=0.01, betas=(0.8, 0.99)), epochs=2)), 0.0, NONE)
-    assert (adam.optimizer, adam.learning_rate, adam.betas) == ("adam", 0.01, (0.8, 0.99))
-    assert (adam.batch_size, adam.batches, adam.epochs) == (2, 3, 2)
-    sgd = training_of(seen(steps(lambda v: torch.optim.SGD(v, lr=0.3, momentum=0.9), size=6)), 1.5, NONE)
-    assert (sgd.batch_size, sgd.batches, sgd.epochs, sgd.momentum, sgd.gradient_clipping) == (6, 1, 1, 0.9, 1.5)
-    with pytest.raises(Unclear, match="RMSprop is out of scope"):
-        training_of(seen(steps(lambda v: torch.optim.RMSprop(v, lr=0.01))), 0.0, NONE)
-
-
 def test_losses_have_the_names_of_a_task(seen) -> None:
     smooth = nn.CrossEntropyLoss(label_smoothing=0.1)
     assert loss_of(seen(steps(loss=smooth)).training, NONE) == ("cross-entropy", {"label_smoothing": 0.1})
@@ -64,14 +56,18 @@ def test_losses_have_the_names_of_a_task(seen) -> None:
     assert loss_of(seen(likelihood).training, NONE) == ("cross-entropy", {})
     with pytest.raises(Unclear, match="mean squared error is out of scope"):
         loss_of(seen(steps(loss=lambda s, y: functional.mse_loss(s, functional.one_hot(y, 5).float()))).training, NONE)
+    sums = nn.CrossEntropyLoss(reduction="sum", weight=torch.arange(1.0, 6.0))
     with pytest.raises(Unclear, match="no mean over a batch"):
-        loss_of(seen(steps(loss=nn.CrossEntropyLoss(reduction="sum"))).training, NONE)
+        loss_of(seen(steps(loss=sums)).training, NONE)
+    both = steps(loss=lambda s, y: functional.cross_entropy(s, y) + functional.cross_entropy(s, y, label_smoothing=0.1))
+    with pytest.raises(Unclear, match="several losses were added up"):
+        loss_of(seen(both).training, NONE)
 
 
 def test_augmented_examples_are_those_of_the_first_epoch(seen, images) -> None:
     update = seen(steps(epochs=3, change=lambda inputs: (inputs + 0.01 * torch.rand(())).clamp(0, 1)))
     assert len(truth_of(update, NONE)) == 6
-    facts = training_of(update, 0.0, NONE)
+    facts = training_of(update, NO_PULL, NONE)
     assert (facts.batch_size, facts.batches, facts.epochs) == (2, 3, 3)
 
 
@@ -79,47 +75,8 @@ def test_a_number_that_is_not_that_of_the_examples_hides_none(seen) -> None:
     """Some report how many batches they had: none of the images is left out for it, and no epoch made up."""
     update = replace(seen(steps()), reported={"num-examples": 3.0})
     assert len(truth_of(update, NONE)) == 6
-    facts = training_of(update, 0.0, NONE)
+    facts = training_of(update, NO_PULL, NONE)
     assert (facts.batch_size, facts.batches, facts.epochs) == (2, 3, 1)
-
-
-def test_an_example_that_is_twice_in_the_data_makes_no_epoch(seen, images) -> None:
-    images[0][1] = images[0][0]
-    images[0][3:] = images[0][:3]
-    facts = training_of(seen(steps(size=3)), 0.0, NONE)
-    assert (facts.batch_size, facts.batches, facts.epochs) == (3, 2, 1)
-
-
-def test_epochs_that_leave_a_batch_out_are_counted(seen) -> None:
-    def dropping(network, inputs, labels):
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        for order in (torch.arange(4), torch.arange(4).flip(0)):
-            for chosen in order.split(2):
-                optimizer.zero_grad()
-                functional.cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
-                optimizer.step()
-
-    facts = training_of(seen(dropping), 0.0, NONE)
-    assert (facts.batch_size, facts.batches, facts.epochs) == (2, 2, 2)
-
-
-def test_batches_of_any_size_are_not_known_to_a_server(seen) -> None:
-    def train(network, inputs, labels):
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        for chosen in torch.arange(6).split([1, 3, 2]):
-            optimizer.zero_grad()
-            functional.cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
-            optimizer.step()
-
-    with pytest.raises(Unclear, match=r"sizes that no server knows in advance: 1, 3, 2"):
-        training_of(seen(train), 0.0, NONE)
-
-
-@pytest.mark.parametrize("option", ["amsgrad", "maximize"])
-def test_a_variant_of_an_optimizer_is_not_taken_for_the_usual_one(seen, option: str) -> None:
-    train = steps(lambda values: torch.optim.Adam(values, lr=0.01, **{option: True}))
-    with pytest.raises(Unclear, match=f"the optimizer has '{option}', which no attack knows here"):
-        training_of(seen(train), 0.0, NONE)
 
 
 def test_of_several_normalizations_none_is_guessed(seen) -> None:
@@ -133,19 +90,6 @@ def test_of_several_normalizations_none_is_guessed(seen) -> None:
     with pytest.raises(Unclear, match=r"several Normalize of torchvision were called"):
         truth_of(update, NONE)
     assert len(truth_of(update, Answers(normalize=Normalized(mean=(0.5,), std=(0.5,))))) == 6
-
-
-def test_several_calls_in_a_step_are_no_epochs(seen) -> None:
-    """Views of the same image, or batches that are not averaged: the replay sums what an attacker would average."""
-
-    def views(network, inputs, labels):
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-        for view in (inputs, inputs.flip(3)):
-            functional.cross_entropy(network(view), labels).backward()
-        optimizer.step()
-
-    with pytest.raises(Unclear, match="sum the gradients of several calls"):
-        training_of(seen(views), 0.0, NONE)
 
 
 def test_a_loss_that_changes_is_not_taken_for_its_first_form(seen) -> None:
