@@ -5,10 +5,12 @@ Nothing of the app is imported anywhere else. What it has to say goes as lines o
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,19 +26,21 @@ def main() -> int:
     settings = spoken(Path(sys.argv[1]))
     voice = os.fdopen(int(sys.argv[2]), "w", buffering=1)
     lock = threading.Lock()
+    groups: list[int] = []
 
     def say(words: dict[str, Any]) -> None:
+        if words["event"] == "groups":
+            groups[:] = words["numbers"]
         with lock, suppress(OSError, ValueError):
             voice.write(json.dumps(words) + "\n")
 
-    threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, str(settings.folder))
+    threading.Thread(target=follow, args=(os.getppid(), groups, settings.private), daemon=True).start()
     torch.manual_seed(settings.seed)
     try:
-        from fedleak.audit.stage import Stage  # says which versions of Flower it knows
+        from fedleak.audit.engines import ENGINES  # say which versions of Flower they know
+        from fedleak.audit.stage import Stage
 
-        Stage(settings, say).run()
+        Stage(settings, say).run(ENGINES[settings.engine])
     except FedleakError as error:
         say({"event": "failure", "words": sentence(error)})
         return REPLIED
@@ -44,10 +48,14 @@ def main() -> int:
     return 0
 
 
-def follow(parent: int) -> None:
+def follow(parent: int, groups: Sequence[int], private: Path) -> None:
     """Ends this process and what it started where its parent has gone, however that came about."""
     while os.getppid() == parent:
         time.sleep(1.0)
+    for group in groups:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(private, ignore_errors=True)
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpgrp(), signal.SIGKILL)
     os._exit(1)

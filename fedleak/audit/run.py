@@ -6,9 +6,11 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from fedleak.audit.settings import AuditSettings, written
 from fedleak.audit.verdict import Audited
 from fedleak.contracts.attack import attacks as registry
 from fedleak.errors import ConfigError
+from fedleak.io.atomic import make_private
 
 LOG = "app.log"
 RESULT = "audit.json"
@@ -66,24 +69,13 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
 
     Raises `ConfigError` with what was wrong with the app, also where its files are others afterwards.
     """
-    settings.out.mkdir(parents=True, exist_ok=True)
+    make_private(settings.out)
     before = digest(settings.folder)
     for old in (settings.out / RESULT, settings.out / "experiment.toml", *settings.out.glob("client-*.png")):
         old.unlink(missing_ok=True)
-    plan = written(settings, settings.out / "audit-settings.json")
-    reading, writing = os.pipe()
-    with (settings.out / LOG).open("wb") as log:
-        command = [sys.executable, "-P", "-m", "fedleak.audit.child", str(plan), str(writing)]
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(writing,), start_new_session=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "FLWR_TELEMETRY_ENABLED": "0"},
-        )  # fmt: skip
-        os.close(writing)
-        try:
-            done = _listen(reading, told, patience)
-        finally:
-            os.close(reading)
-            _end(process)
+    (settings.out / LOG).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fedleak-", ignore_cleanup_errors=True) as private:
+        done, status = _ran(replace(settings, private=Path(private)), told, patience)
     if digest(settings.folder) != before:
         raise ConfigError(
             f"{settings.folder}: files of the app are others than before: it writes into its own folder; audit a copy "
@@ -91,15 +83,37 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
         )
     if not done:
         raise ConfigError(
-            f"{settings.name}: the app's process ended without a word (status {process.returncode}); see "
-            f"{settings.out / LOG}"
+            f"{settings.name}: the app's process ended without a word (status {status}); see {settings.out / LOG}"
         )
     facts: dict[str, Any] = json.loads((settings.out / RESULT).read_text())
     return facts
 
 
-def _listen(reading: int, told: Callable[[str], None], patience: float) -> bool:
-    """Until the child is done, True, or its pipe is closed; raises `ConfigError` for what it says went wrong."""
+def _ran(settings: AuditSettings, told: Callable[[str], None], patience: float) -> tuple[bool, int]:
+    """Whether the child came to its end, and with which status; nothing is left of it."""
+    plan = written(settings, settings.out / "audit-settings.json")
+    reading, writing = os.pipe()
+    groups: list[int] = []
+    with (settings.out / LOG).open("ab") as log:
+        command = [sys.executable, "-P", "-m", "fedleak.audit.child", str(plan), str(writing)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(writing,), start_new_session=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "FLWR_TELEMETRY_ENABLED": "0"},
+        )  # fmt: skip
+        os.close(writing)
+        try:
+            done = _listen(reading, told, patience, groups)
+        finally:
+            os.close(reading)
+            _end(process, groups)
+    return done, process.returncode
+
+
+def _listen(reading: int, told: Callable[[str], None], patience: float, groups: list[int]) -> bool:
+    """Until the child is done, True, or its pipe is closed; raises `ConfigError` for what it says went wrong.
+
+    The groups of processes that it has started and not yet ended are kept in `groups`.
+    """
     left, last, stage = b"", time.monotonic(), "starting"
     while True:
         ready, _, _ = select.select([reading], [], [], 1.0)
@@ -118,15 +132,18 @@ def _listen(reading: int, told: Callable[[str], None], patience: float) -> bool:
                 raise ConfigError(words["words"])
             if words["event"] == "done":
                 return True
+            if words["event"] == "groups":
+                groups[:] = words["numbers"]
             if words["event"] == "stage":
                 stage = words["words"]
                 told(stage)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], groups: Sequence[int]) -> None:
     """What is left of the child and of what it started is stopped."""
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=2)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    for group in (process.pid, *groups):
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
     process.wait()

@@ -5,8 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fedleak.audit.app import RunConfig
+from fedleak.federation.engine import Engine
 from fedleak.settings.base import Table
 
+PATHS = ("folder", "out", "private")
+"""Settings that are paths."""
 REPLIED = 3
 """Exit status of a child that has said what was wrong."""
 
@@ -21,6 +24,7 @@ class AuditSettings:
     client: str
     config: RunConfig
     node_config: RunConfig
+    engine: Engine = "loopback"
     clients: int = 2
     rounds: int = 1
     """Rounds of training that are recorded; then the app is stopped."""
@@ -34,17 +38,19 @@ class AuditSettings:
     idle: float = 60.0
     """Seconds in which nobody is asked anything before a server that looks who is there is taken to wait for more."""
     out: Path
+    private: Path = Path()
+    """A folder for this user alone, which is gone when the audit is over; an absolute path while there is one."""
 
 
 def written(settings: AuditSettings, path: Path) -> Path:
     """Writes what `spoken` reads."""
-    facts = {**asdict(settings), "folder": str(settings.folder), "out": str(settings.out)}
-    path.write_text(json.dumps(facts))
+    facts = asdict(settings)
+    path.write_text(json.dumps({**facts, **{name: str(facts[name]) for name in PATHS}}))
     return path
 
 
 def spoken(path: Path) -> AuditSettings:
     """What `written` wrote."""
     facts = json.loads(path.read_text())
-    facts["folder"], facts["out"], facts["attacks"] = Path(facts["folder"]), Path(facts["out"]), tuple(facts["attacks"])
-    return AuditSettings(**facts)
+    places = {name: Path(facts[name]) for name in PATHS}
+    return AuditSettings(**{**facts, **places, "attacks": tuple(facts["attacks"])})

@@ -1,7 +1,7 @@
 """`fedleak audit`: somebody's Flower app, as it stands, and what its server could see."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,6 +17,10 @@ def command(
     config: Annotated[
         list[str] | None, typer.Option("--run-config", "-c", help="Overrides of its run config, as of `flwr run`.")
     ] = None,
+    engine: Annotated[
+        Literal["loopback", "simulation"],
+        typer.Option(help="What runs it: one process, or Flower's own simulation on Ray, which takes a minute more."),
+    ] = "loopback",
     clients: Annotated[int, typer.Option(min=1, help="How many clients are connected.")] = 2,
     node_config: Annotated[
         list[str] | None, typer.Option(help="More of each node's config, as KEY=VALUE; partition-id is set.")
@@ -48,6 +52,7 @@ def command(
             node_config=node_config or (),
             answers=facts,
             told=lambda words: progress.update(task, description=words),
+            engine=engine,
             clients=clients,
             rounds=rounds,
             attacked=attacked,

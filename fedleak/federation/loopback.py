@@ -37,15 +37,11 @@ class LoopbackGrid(Grid):
     from several threads: one client works at a time.
     """
 
-    def __init__(
-        self, app: Answers, clients: int, config: RunConfig, heard: Listener, places: RunConfig | None = None
-    ) -> None:
+    def __init__(self, app: Answers, clients: int, config: RunConfig, heard: Listener) -> None:
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = RUN_ID, RUN_ID, SERVER
         self._app = app
         self._run = Run.create_empty(RUN_ID)
-        self._contexts = {
-            node: _context(node, node - 1, clients, config, places or {}) for node in range(1, clients + 1)
-        }
+        self._contexts = {node: _context(node, node - 1, clients, config) for node in range(1, clients + 1)}
         self._heard = heard
         self._replies: dict[str, Message] = {}
         self._ids = count(1)
@@ -95,6 +91,6 @@ def server_context(config: RunConfig) -> Context:
     return Context(RUN_ID, SERVER, {}, RecordDict(), dict(config))
 
 
-def _context(node: int, partition: int, clients: int, config: RunConfig, places: RunConfig) -> Context:
-    place: RunConfig = {**places, "partition-id": partition, "num-partitions": clients}
+def _context(node: int, partition: int, clients: int, config: RunConfig) -> Context:
+    place: RunConfig = {"partition-id": partition, "num-partitions": clients}
     return Context(RUN_ID, node, place, RecordDict(), dict(config))

@@ -14,9 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import tomli_w
+
 import fedleak
 from fedleak.errors import ConfigError
-from fedleak.federation.plan import FederationPlan
+from fedleak.federation.plan import RunConfig
 
 CONNECTION = "here"
 """Name of the SuperLink in the home that `write_home` makes."""
@@ -25,17 +27,18 @@ STOP_SECONDS = 5.0
 POLL_SECONDS = 0.5
 
 
-def write_app(folder: Path, plan: FederationPlan, server_app: str, client_app: str) -> Path:
+def write_app(folder: Path, config: RunConfig, server_app: str, client_app: str) -> Path:
     """A Flower app that is only a pyproject.toml: the code is the installed fedleak."""
-    config = "\n".join(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plan.to_run_config().items())
+    components = {"serverapp": server_app, "clientapp": client_app}
+    project = {
+        "name": "fedleak-run",
+        "version": fedleak.__version__,
+        "description": "One federation of fedleak",
+        "license": "Apache-2.0",
+    }
+    app = {"publisher": "fedleak", "components": components, "config": config}
     folder.mkdir(exist_ok=True)
-    (folder / "pyproject.toml").write_text(
-        f'[project]\nname = "fedleak-run"\nversion = "{fedleak.__version__}"\n'
-        'description = "One federation of fedleak"\nlicense = "Apache-2.0"\n\n'
-        '[tool.flwr.app]\npublisher = "fedleak"\n\n'
-        f'[tool.flwr.app.components]\nserverapp = "{server_app}"\nclientapp = "{client_app}"\n\n'
-        f"[tool.flwr.app.config]\n{config}\n"
-    )
+    (folder / "pyproject.toml").write_text(tomli_w.dumps({"project": project, "tool": {"flwr": {"app": app}}}))
     return folder
 
 

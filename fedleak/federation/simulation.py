@@ -6,7 +6,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fedleak.errors import ConfigError, FederationError
@@ -36,23 +37,60 @@ def simulate(plan: FederationPlan, server_app: str, client_app: str, heard: Call
     The plan's paths must be absolute. Flower's log stays beside the recordings as `flower.log`. Raises
     `FederationError` when the run comes to no end of its own.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise ConfigError("the engine 'simulation' needs Ray; install flwr[simulation], or use the engine 'loopback'")
+    require_ray()
     folder = Path(plan.recordings)
     make_private(folder)
-    with tempfile.TemporaryDirectory(prefix="fedleak-") as temporary, open_privately(folder / LOG, "wb") as log:
-        home, port = Path(temporary), free_port()
-        write_home(home, f"127.0.0.1:{port}")
-        app, around = write_app(home / "app", plan, server_app, client_app), environment(home)
-        with started(_superlink(port), app, around, log):
-            _wait_for_port(port, folder)
-            with (
-                started(_superexec(port), app, around, log),
-                started(_flwr_run(app, plan), app, around, log) as run,
-            ):
-                _wait(run, folder, heard)
+    nodes = nodes_of(plan.federation.clients, gpu=plan.device == "cuda")
+    (folder / LOG).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fedleak-") as temporary:
+        app = write_app(Path(temporary) / "app", plan.to_run_config(), server_app, client_app)
+        with simulation(app, Path(temporary), nodes, folder / LOG) as run:
+            _wait(run, folder, heard)
     if not (folder / FAILURES).exists():
         raise FederationError(f"Flower's simulation ended before the server did{last_words(folder / LOG)}")
+
+
+def require_ray() -> None:
+    """Raises `ConfigError` where Ray is not installed."""
+    if importlib.util.find_spec("ray") is None:
+        raise ConfigError("the engine 'simulation' needs Ray; install flwr[simulation], or use the engine 'loopback'")
+
+
+def nodes_of(clients: int, *, gpu: bool) -> str:
+    """How many nodes `flwr run` simulates, and what each client is given of the machine."""
+    return f"num-supernodes={clients} client-resources-num-cpus=1" + (" client-resources-num-gpus=1.0" if gpu else "")
+
+
+@contextmanager
+def simulation(
+    app: Path,
+    home: Path,
+    nodes: str,
+    log: Path,
+    *,
+    place: Path | None = None,
+    more: Mapping[str, str] | None = None,
+    begun: Callable[[int], None] = lambda _: None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Flower's simulation of an app until the block ends; gives `flwr run`, which ends when the run is over.
+
+    It lives in `home`, works in `place` (the app's folder without one) with `more` in its environment; `begun` hears of
+    each group of processes as it is started.
+    """
+    port = free_port()
+    write_home(home, f"127.0.0.1:{port}")
+    around = {**environment(home), **(more or {})}
+    with open_privately(log, "ab") as file, ExitStack() as stack:
+
+        def starts(command: list[str]) -> subprocess.Popen[bytes]:
+            process = stack.enter_context(started(command, place or app, around, file))
+            begun(process.pid)
+            return process
+
+        starts(_superlink(port))
+        _wait_for_port(port, log)
+        starts(_superexec(port))
+        yield starts([_command("flwr"), "run", str(app), CONNECTION, "--stream", "--federation-config", nodes])
 
 
 def _command(name: str) -> str:
@@ -73,12 +111,6 @@ def _superexec(port: int) -> list[str]:
     return [_command("flower-superexec"), "--insecure", "--runtime-api-address", address, "--parent-pid", parent]
 
 
-def _flwr_run(app: Path, plan: FederationPlan) -> list[str]:
-    nodes = f"num-supernodes={plan.federation.clients} client-resources-num-cpus=1"
-    nodes += " client-resources-num-gpus=1.0" if plan.device == "cuda" else ""
-    return [_command("flwr"), "run", str(app), CONNECTION, "--stream", "--federation-config", nodes]
-
-
 def _wait(run: subprocess.Popen[bytes], folder: Path, heard: Callable[[int], None]) -> None:
     deadline = time.monotonic() + TIME_LIMIT_SECONDS
     known = 0
@@ -94,11 +126,11 @@ def _wait(run: subprocess.Popen[bytes], folder: Path, heard: Callable[[int], Non
         time.sleep(POLL_SECONDS)
 
 
-def _wait_for_port(port: int, folder: Path) -> None:
+def _wait_for_port(port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(POLL_SECONDS)
-    raise FederationError(f"Flower's SuperLink did not start in {START_SECONDS:.0f} s{last_words(folder / LOG)}")
+    raise FederationError(f"Flower's SuperLink did not start in {START_SECONDS:.0f} s{last_words(log)}")

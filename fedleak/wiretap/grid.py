@@ -3,9 +3,9 @@
 import abc
 import atexit
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from fedleak.wiretap.journal import Journal
 from fedleak.wiretap.recorder import Recorder
@@ -29,10 +29,19 @@ def tapped(grid: Any, folder: str, *, most_bytes: int, most_rounds: int, values:
     return TappedGrid(grid, recorder)
 
 
+@runtime_checkable
+class Listener(Protocol):
+    """Hears of messages once they are sent, and of replies as they are pulled."""
+
+    def sent(self, messages: Sequence[Any], ids: Sequence[str | None] = ()) -> None: ...
+
+    def received(self, replies: Sequence[Any]) -> None: ...
+
+
 class TappedGrid(Grid):
     """Does what the grid in it does, and has a recorder listen; every other attribute is that grid's own."""
 
-    def __init__(self, inner: Grid, recorder: Recorder) -> None:
+    def __init__(self, inner: Grid, recorder: Listener) -> None:
         self.__dict__.update(_inner=inner, _recorder=recorder)
 
     def __getattr__(self, name: str) -> Any:

@@ -67,7 +67,7 @@ class Deployment:
         if self.layout.tls:
             authority.make_keys(self.layout.keys, self.layout.clients)
         write_home(self.layout.home, self.layout.superlink, self.layout.ca)
-        write_app(self.layout.app, plan, SERVER_APP, CLIENT_APP)
+        write_app(self.layout.app, plan.to_run_config(), SERVER_APP, CLIENT_APP)
         try:
             self.start()
         except BaseException:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def audited(status: int, *arguments: str) -> Result:
     return result
 
 
-def facts_of(name: str, out: Path, attack: str = "dlg") -> dict:
+def facts_of(name: str, out: Path, attack: str = "dlg", *more: str) -> dict:
     before = digest(APPS / name)
-    told = audited(0, str(APPS / name), "--out", str(out), "--attack", attack, "--format", "json").stdout
+    told = audited(0, str(APPS / name), "--out", str(out), "--attack", attack, "--format", "json", *more).stdout
     assert digest(APPS / name) == before
     return json.loads(told)
 
@@ -67,6 +68,30 @@ def test_epochs_momentum_and_batchnorm_are_understood_down_to_one_image_and_beco
     found = {fact["what"]: fact["found"] for fact in facts["updates"][0]["facts"]}
     assert found["steps"] == "6 over batches of 4"
     assert found["optimizer"] == "SGD (lr 0.01, momentum 0.9)"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone_with_flower_and_ray")
+def test_flower_s_simulation_shows_what_one_process_shows_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Batches in an order that is drawn, BatchNorm and momentum: to the last bit, but for seconds."""
+
+    def found(engine: str) -> dict:
+        facts = facts_of("batchnorm", tmp_path / engine, "analytic-linear", "--engine", engine)
+        return {**facts, "attacks": [{**one, "seconds": 0} for one in facts["attacks"]]}
+
+    before = left_by_an_audit()
+    assert found("loopback") == found("simulation")
+    assert left_by_an_audit() <= before
+    assert (tmp_path / "simulation").stat().st_mode & 0o77 == 0
+
+
+def left_by_an_audit() -> set[str]:
+    """Processes of Flower and Ray, and private folders."""
+    running = subprocess.run(["ps", "-eo", "pid=,stat=,args="], capture_output=True, text=True, check=True).stdout
+    lines = [line.split(maxsplit=2) for line in running.splitlines()]
+    programs = ("raylet", "gcs_server", "flower-super", "flwr-simulation", "ray::")
+    found = {pid for pid, state, *command in lines if state[0] != "Z" and any(one in str(command) for one in programs)}
+    return found | {str(path) for path in Path(tempfile.gettempdir()).glob("fedleak-*")}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Child process: it does not outlive who started it."""
+"""Child process: neither it, nor what it started, nor its private files outlive who started it."""
 
 import os
 import signal
@@ -6,21 +6,30 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARENT = """
+CHILD = """
+import os, subprocess, sys
+from pathlib import Path
+from fedleak.audit.child import follow
+group = subprocess.Popen(["sleep", "99"], start_new_session=True)
+print(os.getppid(), flush=True)
+follow(os.getppid(), [group.pid], Path(sys.argv[1]))
+"""
+PARENT = f"""
 import subprocess, sys
-code = "import os; one = os.getppid(); from fedleak.audit.child import follow; print(one, flush=True); follow(one)"
-child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-child.wait()
+subprocess.Popen([sys.executable, "-c", {CHILD!r}, sys.argv[1]], start_new_session=True).wait()
 """
 
 
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     said, writing = os.pipe()
+    (private := tmp_path / "private").mkdir()
+    (private / "update").write_text("an image")
     with (tmp_path / "errors").open("wb") as errors:
-        parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=writing, stderr=errors)
+        parent = subprocess.Popen([sys.executable, "-c", PARENT, str(private)], stdout=writing, stderr=errors)
     os.close(writing)
     with os.fdopen(said) as told:
         assert int(told.readline()) > 1  # the child is there, and follows
         parent.send_signal(signal.SIGKILL)
         parent.wait()
         assert told.read() == ""  # at the end of the last process that could write to it
+    assert not private.exists()
