@@ -1,0 +1,1 @@
+"""A federation whose server is curious."""
