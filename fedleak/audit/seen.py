@@ -123,6 +123,8 @@ class Training:
     """What Opacus does around the optimizer."""
     closure: bool = False
     """Whether a step was given one, which computes the loss by itself."""
+    functional: bool = False
+    """Whether the network was called within a transform of `torch.func`."""
     resumed: bool = False
     """Whether the optimizer had a state when it was first seen."""
     others: list[str] = field(default_factory=list)

@@ -1,13 +1,34 @@
-"""Surroundings of an optimizer: what refers to it without its knowing, as Opacus and schedulers do."""
+"""Surroundings of an optimizer: what is done to gradients before it has them, and what refers to it, as Opacus does."""
 
 import gc
 from collections.abc import Iterator
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fedleak.audit.seen import Private
+
+
+class Handling:
+    """What functions of torch do to gradients, by what `GradScaler`, `clip_grad_value_` and `clip_grad_norm_` call."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, float]] = []
+        """As in `StepSeen`."""
+        self._norm: Tensor | None = None
+
+    def called(self, name: str, args: tuple[Any, ...], result: Any) -> None:
+        """A function was called; clipping by norm divides by the norm and a millionth."""
+        if name == "_amp_foreach_non_finite_check_and_unscale_":
+            self.done.append(("unscaled", float(args[2])))
+        elif name == "_foreach_clamp_max_":
+            self.done.append(("by_value", float(args[1])))
+        elif name == "add" and isinstance(args[-1], float) and args[-1] == 1e-6 and not result.dim():
+            self._norm = result
+        elif name == "__rdiv__" and args[0] is self._norm:
+            self.done.append(("clipping", float(args[1])))
 
 
 def private_around(optimizer: Optimizer) -> Private | None:

@@ -83,6 +83,10 @@ def _understood(update: Update) -> Understanding:
     if any(one.masks for one in update.mods):
         return Understanding(verdict="masked")
     try:
+        if training.broken:
+            raise Unclear(f"fedleak failed here: {training.broken}")
+        if training.functional:
+            raise Unclear("its gradients are those of torch.func, which show at no hook")
         if training.network is None:
             raise Unclear(NO_NETWORK)
         wire = matched(update.sent, training.start)

@@ -30,10 +30,7 @@ from fedleak.audit.seen import (
     tensors_in,
     trains,
 )
-from fedleak.audit.surroundings import private_around, schedulers_of
-
-SCALING = "_amp_foreach_non_finite_check_and_unscale_", "_foreach_clamp_max_"
-"""Functions of torch that `GradScaler` and `clip_grad_value_` call, one each."""
+from fedleak.audit.surroundings import Handling, private_around, schedulers_of
 
 
 class _Place(threading.local):
@@ -41,6 +38,12 @@ class _Place(threading.local):
 
     depth = 0
     outermost: nn.Module = nn.Identity()
+
+
+class _Joined(threading.local):
+    """Whether a thread is watched until it ends: it may be called as a client's later."""
+
+    now = False
 
 
 class Watcher(TorchFunctionMode):
@@ -54,7 +57,7 @@ class Watcher(TorchFunctionMode):
     def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._beat = beat
-        self._on = False
+        self._on, self._joined = False, _Joined()
         self._begin()
 
     def _begin(self) -> None:
@@ -62,8 +65,7 @@ class Watcher(TorchFunctionMode):
         self._waiting: list[Pass] = []
         self._of: dict[int, tuple[Tensor, Pass, int, tuple[str, ...]]] = {}
         self._own: frozenset[int] = frozenset()
-        self._done: list[tuple[str, float]] = []
-        self._norm: Any = None
+        self._handling = Handling()
 
     @contextmanager
     def watching(self) -> Iterator[Training]:
@@ -79,7 +81,8 @@ class Watcher(TorchFunctionMode):
             stack.callback(threading.settrace, threading.gettrace())
             threading.settrace(self._joins)
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-            stack.enter_context(self)
+            if not self._joined.now:
+                stack.enter_context(self)
             self._on = True
             stack.callback(setattr, self, "_on", False)
             yield self._seen
@@ -102,6 +105,7 @@ class Watcher(TorchFunctionMode):
         enter: Callable[[], Any] = self.__enter__
         if self._on:
             enter()
+            self._joined.now = True
 
     def _enters(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
         place = self._place
@@ -112,6 +116,9 @@ class Watcher(TorchFunctionMode):
         if next(place.outermost.parameters(), None) is None:
             self._transforms(module)
         if place.depth != 1 or not torch.is_grad_enabled() or not trains(module):
+            return
+        if torch._C._functorch.maybe_current_level() is not None:
+            self._seen.functional = True
             return
         if self._seen.network is None:
             self._seen.network = module
@@ -182,8 +189,8 @@ class Watcher(TorchFunctionMode):
         ]  # fmt: skip
         given = {names.get(id(value), ""): value.grad for value in values if value.grad is not None}
         more = self._kept(given) if seen.private is not None or seen.beside else {}
-        seen.steps.append(StepSeen(self._waiting, groups, frozenset(given), self._done, more))
-        self._waiting, self._of, self._done = [], {}, []
+        seen.steps.append(StepSeen(self._waiting, groups, frozenset(given), self._handling.done, more))
+        self._waiting, self._of, self._handling = [], {}, Handling()
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -192,8 +199,7 @@ class Watcher(TorchFunctionMode):
         return result
 
     def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if name in ("add", "__rdiv__", *SCALING):
-            self._scales(name, args, result)
+        self._handling.called(name, args, result)
         if not self._seen.beside and isinstance(result, Tensor) and result.requires_grad and not self._place.depth:
             self._seen.beside = any(id(one) in self._own and one is not result for one in args)
         known = self._of.get(id(args[0])) if args else None
@@ -204,17 +210,6 @@ class Watcher(TorchFunctionMode):
             self._lost(made, place, path, name, args[1:], kwargs, result)
         elif name in ON_THE_WAY and isinstance(result, Tensor):
             self._of[id(result)] = result, made, place, (*path, name)
-
-    def _scales(self, name: str, args: tuple[Any, ...], result: Any) -> None:
-        """What is in `DONE`; `clip_grad_norm_` divides by the norm and a millionth."""
-        if name == SCALING[0]:
-            self._done.append(("unscaled", float(args[2])))
-        elif name == SCALING[1]:
-            self._done.append(("by_value", float(args[1])))
-        elif name == "add" and len(args) == 2 and isinstance(args[1], float) and args[1] == 1e-6:
-            self._norm = result
-        elif name == "__rdiv__" and args[0] is self._norm:
-            self._done.append(("clipping", float(args[1])))
 
     def _lost(
         self, made: Pass, place: int, path: tuple[str, ...], name: str, rest: tuple[Any, ...],

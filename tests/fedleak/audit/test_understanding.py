@@ -104,13 +104,13 @@ def test_a_counter_of_batches_does_not_hide_that_weights_are_others(seen) -> Non
     assert "something in it was not seen" in known.reasons[0]
 
 
-def privately(noise_multiplier, change=lambda optimizer: None):
+def privately(noise_multiplier, change=lambda optimizer: None, norm=0.5, clipping="flat"):
     def train(network, inputs, labels):
         opacus = pytest.importorskip("opacus")
         loader = DataLoader(TensorDataset(inputs, labels), batch_size=3)
         network, optimizer, loader = opacus.PrivacyEngine().make_private(
             module=network.train(), optimizer=torch.optim.SGD(network.parameters(), lr=0.1), data_loader=loader,
-            noise_multiplier=noise_multiplier, max_grad_norm=0.5, poisson_sampling=False,
+            noise_multiplier=noise_multiplier, max_grad_norm=norm, poisson_sampling=False, clipping=clipping,
         )  # fmt: skip
         for images, targets in loader:
             optimizer.zero_grad()
@@ -138,3 +138,22 @@ def test_noise_of_opacus_is_told_from_what_was_not_seen(seen) -> None:
     update = seen(privately(0.8), mlp())
     lie = {name: value + torch.ones_like(value) for name, value in update.received.items()}
     assert understood(replace(update, received=lie)).verdict == "not understood"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("norm", "clipping"), [(0.5, "flat"), ([0.1, 0.2, 0.3, 0.4], "per_layer")])
+@pytest.mark.parametrize("multiplier", [0.0, 0.8])
+def test_dp_sgd_is_done_again_with_and_without_noise_and_layer_by_layer(seen, norm, clipping, multiplier) -> None:
+    update = seen(privately(multiplier, norm=norm, clipping=clipping), mlp())
+    known = understood(update)
+    assert known.replay_apart == 0.0, known.reasons
+    assert known.verdict == ("understood but for noise" if multiplier else "understood")
+    assert not any(step.done for step in update.training.steps)  # its clipping is not clip_grad_norm_
+
+    def other(network):
+        for value in network.parameters():
+            value.grad_sample = 1.001 * value.grad_sample
+
+    if not multiplier and clipping == "per_layer":
+        lie = understood(seen(privately(0.0, other, [1e3] * 4, clipping), mlp()))
+        assert "has more in it than was seen" in lie.reasons[0]
