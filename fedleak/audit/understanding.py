@@ -71,11 +71,13 @@ def understood(update: Update) -> Understanding:
         return _understood(update)
     except Exception as error:  # noqa: BLE001  networks and optimizers of anybody's
         traceback.print_exc()
-        return Understanding(verdict="not understood", reasons=(f"fedleak failed here: {_words(error)}",))
+        return failed(error)
 
 
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
+def failed(error: Exception) -> Understanding:
+    """Of an update that fedleak itself failed on."""
+    words = f"fedleak failed here: {type(error).__name__}: {first_line(error)}"
+    return Understanding(verdict="not understood", reasons=(words,))
 
 
 def _understood(update: Update) -> Understanding:
