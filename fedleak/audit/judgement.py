@@ -77,6 +77,7 @@ class Judge:
 
     def kept(self, update: Update, known: Understanding) -> dict[str, Any]:
         """The facts of an update, for the file; those that are to be attacked are kept whole."""
+        facts = [asdict(fact) for fact in facts_of(update, known, self._answers)]
         for what, found in of_the_app(update, self._answers).items():
             self._of_clients.setdefault(what, set()).add(found)
         told = self._answers.training is not None and known.wire is not None
@@ -93,7 +94,7 @@ class Judge:
             "started_apart": known.started_apart,
             "replay_apart": known.replay_apart,
             "noise": known.noise,
-            "facts": [asdict(fact) for fact in facts_of(update, known, self._answers)],
+            "facts": facts,
         }
 
     def judge(self, updates: list[dict[str, Any]], stopped: str) -> None:
@@ -109,7 +110,6 @@ class Judge:
                 traceback.print_exc()
                 words = f"{type(error).__name__}: {first_line(error)}"
                 scope.append(f"client {update.client} in round {update.round}: an attack failed, {words}")
-        no_task = ""
         try:
             no_task = self._task() if self._attackable and not scope else ""
         except Exception as error:  # noqa: BLE001  as above

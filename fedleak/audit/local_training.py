@@ -159,7 +159,7 @@ def _schedules(training: Training, facts: LocalTraining, ratio: float) -> Iterat
     """Schedules by torch's classes that refer to the optimizer, with the numbers that each was made with."""
     for name, own in training.schedulers:
         wanted = set(inspect.signature(getattr(lr_scheduler, name, object)).parameters)
-        options = {key: value for key, value in own.items() if key in wanted and isinstance(value, int | float | list)}
+        options = {key: value for key, value in own.items() if key in wanted}
         options.pop("last_epoch", None)
         first = float(next(iter(own.get("base_lrs", ())), 0.0))
         yield replace(

@@ -132,7 +132,7 @@ class Training:
     beside: bool = False
     """Whether parameters were reckoned with, with gradients on, beside the network: a penalty or a proximal term."""
     schedulers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Schedulers of the optimizer by class, and their attributes as it first stepped."""
+    """Schedulers of the optimizer by class, and the numbers that they had as it first stepped."""
     kept_bytes: int = 0
     """Of inputs, targets and gradients."""
     broken: str = ""

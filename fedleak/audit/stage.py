@@ -4,8 +4,10 @@ import math
 import os
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,12 +16,18 @@ from flwr.clientapp import ClientApp
 from fedleak.audit.events import working
 from fedleak.audit.judgement import Judge
 from fedleak.audit.parties import STAGE, load_client, load_server
+from fedleak.audit.seen import Training
 from fedleak.audit.settings import REPLIED, AuditSettings
 from fedleak.audit.troubles import AuditError
-from fedleak.audit.understanding import Understanding, Update
+from fedleak.audit.understanding import Understanding, Update, failed
 
 POLLED_SECONDS = 10.0
 """How long ago a server that waits for clients has asked who is there, at most."""
+BUSY_SHARE = 0.05
+"""CPU seconds of this process in one of the clock, above which the server is at work, and does not wait."""
+SAID_SECONDS = 10.0
+WAITS = "the server asks nobody, and looks who is there: it may wait for more clients (--clients)"
+"""What is said after so long of waiting, before it is ended."""
 
 
 Engine = Callable[["Stage", Any, ClientApp], None]
@@ -71,7 +79,13 @@ class Stage:
         self.unanswered.append(words)
 
     def trained(self, update: Update, known: Understanding) -> None:
-        self.updates.append(self._judge.kept(update, known))
+        """Keeps its facts; where fedleak fails on it that is said of it, and its client has not failed."""
+        try:
+            kept = self._judge.kept(update, known)
+        except Exception as error:  # noqa: BLE001  networks and inputs of anybody's
+            traceback.print_exc()
+            kept = self._judge.kept(replace(update, training=Training()), failed(error))
+        self.updates.append(kept)
 
     def polled(self) -> None:
         self._polled_at = time.monotonic()
@@ -114,12 +128,20 @@ class Stage:
 
     def _mind(self) -> None:
         """Ends an app that asks nobody for long and looks again and again who is there: it waits for more clients."""
+        busy_at, used, told = -math.inf, time.process_time(), False
         while True:
             time.sleep(1.0)
-            now = time.monotonic()
-            if self.trainings or self.others or now - self._heard_at < self.settings.idle:
-                continue
-            if now - self._polled_at > POLLED_SECONDS:  # it is at something else, such as a test of the first model
+            now, spent = time.monotonic(), time.process_time()
+            if spent - used > BUSY_SHARE:
+                busy_at = now
+            used = spent
+            if self.trainings or self.others or now - self._polled_at > POLLED_SECONDS:
+                continue  # it is at something else, such as a test of the first model
+            idle = now - max(self._heard_at, busy_at)
+            if idle >= SAID_SECONDS and not told:
+                told = True
+                self.say({"event": "stage", "words": WAITS})
+            if idle < self.settings.idle:
                 continue
             words = (
                 f"the server asked nobody for {self.settings.idle:.0f} s, with {self.settings.clients} clients "

@@ -47,9 +47,17 @@ def private_around(optimizer: Optimizer) -> Private | None:
 
 
 def schedulers_of(optimizer: Optimizer) -> list[tuple[str, dict[str, Any]]]:
-    """Schedulers of torch that refer to an optimizer, which does not know them: by class, with their attributes."""
+    """Schedulers of torch that refer to an optimizer, which does not know them: by class, with their numbers."""
     found = [(type(one), own) for one, own in _referring(optimizer) if own.get("optimizer") is optimizer]
-    return [(kind.__name__, dict(own)) for kind, own in found if issubclass(kind, LRScheduler)]
+    return [
+        (kind.__name__, {name: value for name, value in own.items() if _is_numbers(value)})
+        for kind, own in found
+        if issubclass(kind, LRScheduler)
+    ]
+
+
+def _is_numbers(value: Any) -> bool:
+    return all(isinstance(one, int | float) for one in (value if isinstance(value, list) else [value]))
 
 
 def _referring(wanted: object) -> Iterator[tuple[object, dict[str, Any]]]:
