@@ -44,6 +44,8 @@ class Answers(Settings):
     normalize: Normalized | None = None
     loss: Literal["cross-entropy", "binary-cross-entropy"] | None = None
     training: TrainingAnswer | None = None
+    kept: Literal["known", "private"] | None = None
+    """Whether the server has what stays with clients, as training begins."""
 
     @property
     def said(self) -> dict[str, str]:

@@ -7,7 +7,6 @@ from torch import nn
 
 from fedleak.audit.examples import examples_reported
 from fedleak.audit.replay import inside, unprefixed
-from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import Understanding, Update
 from fedleak.captures import Capture
 from fedleak.contracts.chain import Chain
@@ -27,18 +26,17 @@ def network_of(
 ) -> nn.Module:
     """A copy of the network with the weights that were sent, and the normalization in front.
 
-    What no optimizer has does not train. Raises `Unclear` where weights that the server does not have are in it.
+    What no optimizer has does not train, nor does what stays with the client: attackers have it as it began, see
+    `fedleak.audit.knowledge.Compared`.
     """
     training = update.training
     assert training.network is not None
-    private = sorted(set(training.start) - set(known.before))
-    if private:
-        raise Unclear(f"'{private[0]}' of the network is not in the message, and the server does not have it")
     network = copied(training.network)
     network.load_state_dict({**training.start, **known.before})
     stepped = {name for step in training.steps for group in step.groups for name in group["params"]}
     for name, value in network.named_parameters():
-        value.requires_grad_(value.requires_grad and (name in stepped or not stepped))
+        trains = name not in known.kept and (name in stepped or not stepped)
+        value.requires_grad_(value.requires_grad and trains)
     network, _ = inside(network)
     network = unwrapped(network, "audit", "the network").to("cpu").eval()
     if normalized is not None:
@@ -57,14 +55,16 @@ def captured(
     """What the server saw of the update itself, and the truth beside it."""
     bare = task_of(copied(network), truth, training.mode or "train", single_logit=takes_single_logit(loss[0]))
     task = replace(bare, name=type(network).__name__, criterion=given_criterion(*loss, bare, truth))
-    names = {unprefixed(name): name for name in known.before}
-    before = task.split({name: known.before[names[name]] for name in task.network.state_dict() if name in names})
-    after = task.split({name: known.after[names[name]] for name in task.network.state_dict() if name in names})
+    start = {**update.training.start, **known.before}
+    names = {unprefixed(name): name for name in start}
+    own = [name for name in task.network.state_dict() if name in names]
+    before = task.split({name: start[names[name]] for name in own})
+    after = task.split({name: {**start, **known.after}[names[name]] for name in own})
     observation = Observation(
         task=task,
         before=before,
         update=Change({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
-        buffers_after=after.buffers or None,
+        buffers_after=None if set(after.buffers) & {unprefixed(name) for name in known.kept} else after.buffers or None,
         num_examples=_examples(update, training, len(truth)),
         training=training,
         defense=defenses_in(update),

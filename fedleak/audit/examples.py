@@ -33,11 +33,11 @@ def distinct(passes: list[Pass]) -> list[tuple[int, int]]:
     found: dict[bytes, tuple[int, int]] = {}
     for place, one in enumerate(passes):
         for row, value in enumerate(first_tensor(one)):
-            found.setdefault(_digest(value), (place, row))
+            found.setdefault(digest_of(value), (place, row))
     return list(found.values())
 
 
-def _digest(value: Tensor) -> bytes:
+def digest_of(value: Tensor) -> bytes:
     """Of the bytes of a tensor of any type."""
     raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     return hashlib.blake2b(raw.numpy(force=True).tobytes(), digest_size=16).digest()
@@ -94,4 +94,4 @@ def _sizes(passes: list[Pass]) -> list[int]:
 def _labels_in(passes: list[Pass]) -> tuple[bytes, ...]:
     """All labels of some batches, in an order of their own."""
     rows = [row for one in passes if one.loss is not None for row in one.loss.target]
-    return tuple(sorted(_digest(row) for row in rows))
+    return tuple(sorted(digest_of(row) for row in rows))

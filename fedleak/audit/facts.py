@@ -53,6 +53,13 @@ def _facts(update: Update, known: Understanding) -> Iterator[Fact]:
             how=how,
             used="yes, it has the messages",
         )
+    if known.kept:
+        yield Fact(
+            what="stays with clients",
+            found=f"{len(known.kept)} arrays, such as '{known.kept[0]}'",
+            how="names that no message has",
+            used="as training began, where it began the same with every client; held still",
+        )
     passes = passes_of(training)
     losses = Counter(_loss_words(one.loss) for one in passes)
     yield Fact(

@@ -17,7 +17,7 @@ from fedleak.audit.answers import Answers
 from fedleak.audit.capturing import captured, defenses_in, network_of
 from fedleak.audit.facts import facts_of
 from fedleak.audit.foreign_task import write_task
-from fedleak.audit.knowledge import loss_of, normalization_of, of_the_app, truth_of
+from fedleak.audit.knowledge import Compared, loss_of, normalization_of, truth_of
 from fedleak.audit.local_training import training_of
 from fedleak.audit.settings import AuditSettings
 from fedleak.audit.troubles import Unclear
@@ -71,15 +71,14 @@ class Judge:
         self._settings = settings
         self._say = say
         self._answers = parse_settings(Answers, settings.facts)
-        self._of_clients: dict[str, set[str]] = {}
+        self._compared = Compared(self._answers)
         self._truths: list[Batch] = []
         self._attackable: list[tuple[Update, Understanding]] = []
 
     def kept(self, update: Update, known: Understanding) -> dict[str, Any]:
         """The facts of an update, for the file; those that are to be attacked are kept whole."""
         facts = [asdict(fact) for fact in facts_of(update, known, self._answers)]
-        for what, found in of_the_app(update, self._answers).items():
-            self._of_clients.setdefault(what, set()).add(found)
+        self._compared.add(update, known)
         told = self._answers.training is not None and known.wire is not None
         if known.verdict in ATTACKED or told:
             with suppress(Unclear):  # said where it is attacked
@@ -150,9 +149,7 @@ class Judge:
         """As it is, one epoch, one step, one image; what protects is what vanishes on the way."""
         training = update.training
         answers = self._answers
-        own = next((what for what, found in self._of_clients.items() if len(found) > 1), None)
-        if own is not None:
-            raise Unclear(f"the {own} differ from client to client: they are made of data, which no server has")
+        self._compared.require(known)
         network = network_of(update, known, normalization_of(training, answers))
         truth = truth_of(update, answers)
         loss, options = loss_of(training, answers)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from fedleak.audit.answers import Answers
-from fedleak.audit.examples import examples_behind, first_tensor, passes_of
+from fedleak.audit.examples import digest_of, examples_behind, first_tensor, passes_of
 from fedleak.audit.facts import told
 from fedleak.audit.local_training import multiple_of
 from fedleak.audit.seen import LOSSES, Loss, Pass, Training, numbers
 from fedleak.audit.troubles import Unclear
-from fedleak.audit.understanding import Update
+from fedleak.audit.understanding import Understanding, Update
 from fedleak.learning.batch import Batch
 
 BEYOND = 1e-3
@@ -73,14 +73,46 @@ def normalization_of(training: Training, answers: Answers) -> tuple[tuple[float,
     return seen[0] if seen else None
 
 
-def of_the_app(update: Update, answers: Answers) -> dict[str, str]:
-    """What is of the app where it is the same for all clients; else it is made of their data, which no server has."""
-    losses = [one.loss for one in passes_of(update.training) if one.loss is not None]
-    weights = {str(numbers(one.options["weight"])) for one in losses if one.options.get("weight") is not None}
-    found = {"weights of classes": " ".join(sorted(weights))}
-    with suppress(Unclear):  # said where it is attacked
-        found["scales of the loss"] = " ".join(sorted({f"{multiple_of(one):.4g}" for one in losses}))
-    return found if answers.normalize else {**found, "normalization": str(update.training.normalized)}
+class Compared:
+    """What an attacker may have of an app: what is the same for all clients; else it is made of their data."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._found: dict[str, set[str]] = {}
+        self._clients: set[int] = set()
+
+    def add(self, update: Update, known: Understanding) -> None:
+        """One more update."""
+        self._clients.add(update.client)
+        for what, found in self._of(update, known).items():
+            self._found.setdefault(what, set()).add(found)
+
+    def require(self, known: Understanding) -> None:
+        """Raises `Unclear` where an attack of an update would take what no server has, or may not have."""
+        own = next((what for what, found in self._found.items() if len(found) > 1), None)
+        if own is not None:
+            raise Unclear(f"the {own} differ from client to client: they are made of data, which no server has")
+        if not known.kept or self._answers.kept == "known":
+            return
+        count = f"'{known.kept[0]}' of the network is not in the message ({len(known.kept)} such arrays)"
+        if self._answers.kept == "private":
+            raise Unclear(f"{count}, and the server does not have it, as you say")
+        if len(self._clients) < 2:
+            raise Unclear(
+                f'{count}, and no second client was seen whose is the same: say kept = "known" in FACTS.toml if the '
+                'server has it as training begins, from the app, or else kept = "private"'
+            )
+
+    def _of(self, update: Update, known: Understanding) -> dict[str, str]:
+        losses = [one.loss for one in passes_of(update.training) if one.loss is not None]
+        weights = {str(numbers(one.options["weight"])) for one in losses if one.options.get("weight") is not None}
+        found = {"weights of classes": " ".join(sorted(weights))}
+        with suppress(Unclear):  # said where it is attacked
+            found["scales of the loss"] = " ".join(sorted({f"{multiple_of(one):.4g}" for one in losses}))
+        if known.kept and self._answers.kept is None:
+            digests = [digest_of(update.training.start[name]).hex() for name in known.kept]
+            found["arrays that stay with clients"] = " ".join(digests)
+        return found if self._answers.normalize else {**found, "normalization": str(update.training.normalized)}
 
 
 def _labels(one: Pass) -> Tensor:

@@ -17,6 +17,11 @@ def arrays(content: RecordDict) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(array.numpy().copy()) for name, array in record.items() if name != "_empty"}
 
 
+def more(content: RecordDict) -> tuple[str, ...]:
+    """Names of the records of arrays besides the first."""
+    return tuple(content.array_records)[1:]
+
+
 def reported(content: RecordDict) -> dict[str, float]:
     """All numbers of a reply that are in clear, by RECORD.KEY where the name alone is not enough."""
     found = {}

@@ -17,7 +17,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
 from fedleak.audit.events import Events, working
-from fedleak.audit.messages import arrays, reported, round_of, texts
+from fedleak.audit.messages import arrays, more, reported, round_of, texts
 from fedleak.audit.mods import mods_of
 from fedleak.audit.settings import AuditSettings
 from fedleak.audit.troubles import AuditError, NodeConfig, reason
@@ -165,6 +165,7 @@ class WatchedClient:
             round=round,
             sent=sent,
             received=arrays(reply.content),
+            more=more(reply.content),
             reported=reported(reply.content),
             texts=texts(reply.content),
             training=training,

@@ -37,14 +37,19 @@ class Matched:
         return {self.names[name]: value for name, value in arrays.items() if name in self.names}
 
 
-def matched(arrays: Mapping[str, Tensor], start: State) -> Matched:
-    """Whose each array is: by its name, with or without a wrapper's prefix, else by order; raises `Unclear`."""
+def matched(arrays: Mapping[str, Tensor], start: State, network: nn.Module | None = None) -> Matched:
+    """Whose each array is: by its name in the network or in a part of it, else by order; raises `Unclear`.
+
+    Fewer arrays by order than the network has are those of one kind of its layers, and have the values it began with.
+    """
     bare = {unprefixed(name): name for name in start}
+    by_order = False
     if arrays and all(unprefixed(name) in bare for name in arrays):
         names = {name: bare[unprefixed(name)] for name in arrays}
-        by_order = False
-    elif len(arrays) == len(start):
-        names, by_order = dict(zip(arrays, start, strict=True)), True
+    elif part := _part(arrays, bare):
+        names = {name: bare[f"{part}.{unprefixed(name)}"] for name in arrays}
+    elif order := list(start) if len(arrays) == len(start) else _kind(arrays, start, network):
+        names, by_order = dict(zip(arrays, order, strict=True)), True
     else:
         first = next((name for name in arrays if unprefixed(name) not in bare), None)
         raise Unclear(
@@ -59,6 +64,32 @@ def matched(arrays: Mapping[str, Tensor], start: State) -> Matched:
                 f"{tuple(own.shape)}"
             )
     return Matched(names=names, by_order=by_order)
+
+
+def _part(arrays: Mapping[str, Tensor], bare: Mapping[str, str]) -> str:
+    """The one part of the network that has all these names, such as a head that is sent by itself; empty: none."""
+    names = [unprefixed(name) for name in arrays]
+    ends = {one.removesuffix(f".{names[0]}") for one in bare if one.endswith(f".{names[0]}")} if names else set()
+    whole = [part for part in ends if all(f"{part}.{name}" in bare for name in names)]
+    return whole[0] if len(whole) == 1 else ""
+
+
+def _kind(arrays: Mapping[str, Tensor], start: State, network: nn.Module | None) -> list[str]:
+    """The names of the network's arrays of one kind that these are, by number, shape and values; empty: none."""
+    if network is None:
+        return []
+    parameters = {name: value.requires_grad for name, value in network.named_parameters()}
+    norms = tuple(f"{name}." for name, one in network.named_modules() if "Norm" in type(one).__name__)
+    kinds = (
+        [name for name in start if name in parameters],
+        [name for name in start if parameters.get(name)],
+        [name for name in start if not name.startswith(norms)],
+    )
+    for names in kinds:
+        pairs = [(start[name], value) for name, value in zip(names, arrays.values(), strict=False)]
+        if len(names) == len(arrays) and all(one.shape == other.shape and one.equal(other) for one, other in pairs):
+            return names
+    return []
 
 
 def difference(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> float:

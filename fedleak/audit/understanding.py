@@ -32,6 +32,8 @@ class Update:
     sent: Mapping[str, Tensor]
     """Arrays by their names on the wire."""
     received: Mapping[str, Tensor]
+    more: tuple[str, ...] = ()
+    """Records of arrays that the reply has besides."""
     reported: Mapping[str, float]
     """Numbers in the reply."""
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,8 @@ class Understanding:
     """What was sent, by the network's names."""
     after: State = field(default_factory=dict)
     """What came back, likewise."""
+    kept: tuple[str, ...] = ()
+    """Arrays of the network that are in no message: they stay with the client."""
     noise: float = 0.0
     """Standard deviation of what is left over; of Opacus' noise, in the gradient of a step."""
 
@@ -91,15 +95,21 @@ def _understood(update: Update) -> Understanding:
             raise Unclear("its gradients are those of torch.func, which show at no hook")
         if training.network is None:
             raise Unclear(NO_NETWORK)
-        wire = matched(update.sent, training.start)
+        wire = matched(update.sent, training.start, training.network)
         before, after = _in_shape(wire, update.sent, training.start), _in_shape(wire, update.received, training.start)
         started = difference(before, training.start)
-        known = Understanding(verdict="not understood", wire=wire, started_apart=started, before=before, after=after)
+        kept = tuple(sorted(set(training.start) - set(before)))
+        known = Understanding(
+            verdict="not understood", wire=wire, started_apart=started, before=before, after=after, kept=kept
+        )
+        besides = [*update.more, *sorted(set(update.received) - set(update.sent))]
+        if besides:
+            raise Unclear(f"the reply has arrays besides those that were sent, which nothing explains: '{besides[0]}'")
+        if not any(value.numel() for value in before.values()):
+            raise Unclear("nothing of the network that was seen is in the message")
     except Unclear as error:
-        return Understanding(verdict="not understood", reasons=(str(error),))
-    if set(wire.names.values()) != set(training.start):
-        kept = sorted(set(training.start) - set(wire.names.values()))
-        return _but(known, f"'{kept[0]}' of the network is not in the message ({len(kept)} such arrays)")
+        several = f"; also trained: {', '.join(sorted(set(training.others)))}" if training.others else ""
+        return Understanding(verdict="not understood", reasons=(str(error) + several,))
     if started > 0:
         return _but(known, "training did not begin with the state that was sent: " + _first_apart(before, training))
     return _compared(update, known)

@@ -12,7 +12,6 @@ from fedleak.audit.capturing import captured, network_of
 from fedleak.audit.knowledge import truth_of
 from fedleak.audit.local_training import training_of
 from fedleak.audit.replay import NO_PULL
-from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import understood
 
 NONE = Answers()
@@ -35,13 +34,26 @@ def test_what_the_optimizer_does_not_have_does_not_train(seen) -> None:
     assert trained == ["3.weight", "3.bias"]
 
 
-def test_a_layer_that_stays_with_the_client_is_not_handed_to_an_attacker(seen) -> None:
-    """Also where the training is told in a file, as then an update is attacked that was not understood."""
-    update = seen(the_head_alone, mlp())
-    shared = {name: value for name, value in update.sent.items() if not name.startswith("3.")}
-    update = replace(update, sent=shared)
-    with pytest.raises(Unclear, match=r"'3.bias' of the network is not in the message, and the server does not have"):
-        network_of(update, understood(update), None)
+def test_what_stays_with_the_client_is_held_still_as_it_began(seen) -> None:
+    """BatchNorm's own, as in FedBN: an attacker has no statistics after it, and trains none of it."""
+
+    def whole(network, inputs, labels):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        functional.cross_entropy(network(inputs), labels).backward()
+        optimizer.step()
+
+    update = seen(whole)
+    shared = {name for name in update.sent if not name.startswith("1.")}
+    update = replace(update, **{side: {n: getattr(update, side)[n] for n in shared} for side in ("sent", "received")})
+    known = understood(update)
+    assert known.verdict == "understood", known.reasons
+    network = network_of(update, known, None)
+    assert [name for name, value in network.named_parameters() if not value.requires_grad] == ["1.weight", "1.bias"]
+    assert torch.equal(network.state_dict()["1.running_mean"], torch.zeros(4))
+    facts = training_of(update, known.pull, NONE)
+    made = captured(update, known, network, truth_of(update, NONE), ("cross-entropy", {}), facts)
+    assert made.observation.buffers_after is None
+    assert set(made.observation.update.tensors) == {"0.weight", "0.bias", "5.weight", "5.bias"}
 
 
 @pytest.mark.parametrize(("reported", "told"), [({"num-examples": 5.0}, 5), ({"num-examples": 900.0}, 6), ({}, 6)])

@@ -1,5 +1,6 @@
 """Knowledge: facts become those of a task, and what an attack would have to know is said."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -9,10 +10,11 @@ from torch.nn import functional
 from torchvision.transforms import Normalize
 
 from fedleak.audit.answers import Answers, Normalized
-from fedleak.audit.knowledge import loss_of, of_the_app, truth_of
+from fedleak.audit.knowledge import Compared, loss_of, truth_of
 from fedleak.audit.local_training import training_of
 from fedleak.audit.replay import NO_PULL
 from fedleak.audit.troubles import Unclear
+from fedleak.audit.understanding import understood
 
 NONE = Answers()
 
@@ -100,16 +102,50 @@ def test_a_loss_that_changes_is_not_taken_for_its_first_form(seen) -> None:
 
 
 def test_what_is_made_of_a_client_s_data_is_told_from_what_is_of_the_app(seen) -> None:
-    def of(weights, mean, answers=NONE):
+    def of(weights, mean, scale=1.0):
         loss = nn.CrossEntropyLoss(weight=torch.tensor(weights))
-        return of_the_app(seen(steps(loss=loss, change=Normalize((mean,) * 3, (0.3,) * 3))), answers)
+        scaled = steps(loss=lambda s, y: scale * loss(s, y), change=Normalize((mean,) * 3, (0.3,) * 3))
+        return seen(scaled)
 
-    app = of([1.0, 2, 3, 4, 5], 0.5)
-    assert of([1.0, 2, 3, 4, 5], 0.5) == app
-    assert {key for key, value in of([1.0, 2, 3, 4, 6], 0.5).items() if app[key] != value} == {"weights of classes"}
-    assert {key for key, value in of([1.0, 2, 3, 4, 5], 0.4).items() if app[key] != value} == {"normalization"}
+    usual = [1.0, 2, 3, 4, 5]
     said = Answers(normalize=Normalized(mean=(0.5,), std=(0.3,)))
-    assert of([1.0, 2, 3, 4, 5], 0.4, said) == of([1.0, 2, 3, 4, 5], 0.5, said)
+    for other, words, answers in (
+        (of(usual, 0.5), "", NONE),
+        (of([1.0, 2, 3, 4, 6], 0.5), "weights of classes differ", NONE),
+        (of(usual, 0.4), "normalization differ", NONE),
+        (of(usual, 0.4), "", said),
+        (of(usual, 0.5, scale=0.7), "scales of the loss differ", NONE),
+    ):
+        compared = Compared(answers)
+        for update in (of(usual, 0.5), other):
+            compared.add(update, understood(update))
+        with pytest.raises(Unclear, match=words) if words else nullcontext():
+            compared.require(understood(other))
+
+
+def test_what_stays_with_clients_is_the_app_s_where_it_began_the_same(seen) -> None:
+    def head(seed, client=0):
+        torch.manual_seed(seed)
+        update = seen(steps(), nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.Linear(8, 5)))
+        sent = {name: value for name, value in update.sent.items() if name.startswith("2.")}
+        return replace(update, sent=sent, received={name: update.received[name] for name in sent}, client=client)
+
+    def required(answers, *updates):
+        compared = Compared(answers)
+        for update in updates:
+            compared.add(update, understood(update))
+        compared.require(understood(updates[0]))
+
+    same, other = head(1), head(2, client=1)
+    assert understood(same).verdict == "understood"
+    required(NONE, same, replace(same, client=1))
+    with pytest.raises(Unclear, match="arrays that stay with clients differ"):
+        required(NONE, same, other)
+    with pytest.raises(Unclear, match=r"'1.bias' of the network is not in the message \(2 such arrays\).*say kept"):
+        required(NONE, same)
+    required(Answers(kept="known"), same, other)
+    with pytest.raises(Unclear, match="as you say"):
+        required(Answers(kept="private"), same, replace(same, client=1))
 
 
 def test_a_batch_may_be_given_by_its_name(seen) -> None:

@@ -172,3 +172,20 @@ def test_a_replay_leaves_the_network_and_the_dice_alone(seen) -> None:
     replayed(update.training, update.sent)
     assert difference(before, network.state_dict()) == 0.0
     assert torch.equal(dice, torch.get_rng_state())
+
+
+def test_a_part_is_matched_by_its_names_or_by_its_kind_and_values() -> None:
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Sequential(nn.Linear(3, 3)))
+    start = network.state_dict()
+    head = {"0.weight": start["2.0.weight"] + 1, "0.bias": start["2.0.bias"]}
+    assert matched({"weight": head["0.weight"]}, {"2.weight": head["0.weight"]}).names == {"weight": "2.weight"}
+    assert matched(head, {name: value for name, value in start.items() if name.startswith("2.")}).names == {
+        "0.weight": "2.0.weight",
+        "0.bias": "2.0.bias",
+    }
+    shared = [name for name in start if not name.startswith("1.")]
+    numbered = {str(place): start[name] for place, name in enumerate(shared)}
+    assert list(matched(numbered, start, network).names.values()) == shared
+    other = {**numbered, "3": numbered["3"] + 1}
+    with pytest.raises(Unclear, match="4 arrays and the network that was seen 9"):
+        matched(other, start, network)

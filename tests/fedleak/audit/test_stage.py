@@ -68,7 +68,6 @@ def test_what_fedleak_fails_on_is_not_understood_and_no_failure_of_a_client(
     update = Update(client=1, round=2, sent={}, received={}, reported={}, training=Training())
     monkeypatch.setattr(judgement, "facts_of", lambda update, *_: [] if update.training is not training else fails())
     training = update.training
-    monkeypatch.setattr(judgement, "of_the_app", lambda *_: {})
     stage.trained(update, Understanding(verdict="understood"))
     (kept,) = stage.updates
     assert (kept["client"], kept["verdict"]) == (1, "not understood")

@@ -52,10 +52,23 @@ def test_what_follows_the_change_is_no_noise(seen) -> None:
 
 def test_a_layer_that_stays_with_the_client_is_named(seen) -> None:
     update = seen(one_step, mlp())
-    shared = {name: value for name, value in update.sent.items() if not name.startswith("3.")}
-    known = understood(replace(update, sent=shared))
-    assert known.verdict == "not understood"
-    assert "'3.bias' of the network is not in the message (2 such arrays)" in known.reasons[0]
+    shared = {name for name in update.sent if not name.startswith("3.")}
+    update = replace(update, **{side: {n: getattr(update, side)[n] for n in shared} for side in ("sent", "received")})
+    known = understood(update)
+    assert (known.verdict, known.kept) == ("understood", ("3.bias", "3.weight"))
+    lie = {name: value + 1e-3 for name, value in update.received.items()}
+    assert understood(replace(update, received=lie)).verdict == "not understood"
+
+
+def test_what_a_reply_has_besides_is_not_passed_over(seen) -> None:
+    update = seen(one_step, mlp())
+    for other in (
+        replace(update, received={**update.received, "mine": torch.ones(3)}),
+        replace(update, more=("mine",)),
+    ):
+        known = understood(other)
+        assert known.verdict == "not understood"
+        assert "which nothing explains: 'mine'" in known.reasons[0]
 
 
 def test_a_reply_in_a_form_of_its_own_is_not_understood(seen) -> None:
