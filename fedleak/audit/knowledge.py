@@ -48,8 +48,9 @@ def truth_of(update: Update, answers: Answers) -> Batch:
     low, high = (float(end) for end in inputs.aminmax())
     if low < -BEYOND or high > 1 + BEYOND:
         raise Unclear(
-            f"the network was given values from {low:.3g} to {high:.3g}, and no Normalize of torchvision was seen: say "
-            "what images in [0, 1] go through, normalize = { mean = [...], std = [...] } in FACTS.toml"
+            f"the network was given values from {low:.3g} to {high:.3g}, and no Normalize of torchvision was seen: a "
+            "DataLoader's own processes do not show. That alone is missing: say what images in [0, 1] go through, "
+            "normalize = { mean = [...], std = [...] } in FACTS.toml"
         )
     return Batch(inputs.clamp(0, 1), labels)
 
