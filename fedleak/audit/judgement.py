@@ -149,7 +149,7 @@ class Judge:
         """As it is, one epoch, one step, one image; what protects is what vanishes on the way."""
         training = update.training
         answers = self._answers
-        self._compared.require(known)
+        self._compared.require(update, known)
         network = network_of(update, known, normalization_of(training, answers))
         truth = truth_of(update, answers)
         loss, options = loss_of(training, answers)

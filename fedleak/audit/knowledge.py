@@ -80,15 +80,17 @@ class Compared:
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._found: dict[str, set[str]] = {}
-        self._clients: set[int] = set()
+        self._kept: dict[int, dict[int, str]] = {}
+        """Digests of what stays with clients, by round and client."""
 
     def add(self, update: Update, known: Understanding) -> None:
         """One more update."""
-        self._clients.add(update.client)
-        for what, found in self._of(update, known).items():
+        digests = [digest_of(update.training.start[name]).hex() for name in known.kept]
+        self._kept.setdefault(update.round, {})[update.client] = " ".join(digests)
+        for what, found in self._of(update).items():
             self._found.setdefault(what, set()).add(found)
 
-    def require(self, known: Understanding) -> None:
+    def require(self, update: Update, known: Understanding) -> None:
         """Raises `Unclear` where an attack of an update would take what no server has, or may not have."""
         own = next((what for what, found in self._found.items() if len(found) > 1), None)
         if own is not None:
@@ -98,21 +100,21 @@ class Compared:
         count = f"'{known.kept[0]}' of the network is not in the message ({len(known.kept)} such arrays)"
         if self._answers.kept == "private":
             raise Unclear(f"{count}, and the server does not have it, as you say")
-        if len(self._clients) < 2:
+        beginnings = self._kept[update.round]
+        if len(set(beginnings.values())) > 1:
+            raise Unclear(f"{count}, and differs from client to client: it is made of data, which no server has")
+        if len(beginnings) < 2:
             raise Unclear(
                 f'{count}, and no second client was seen whose is the same: say kept = "known" in FACTS.toml if the '
                 'server has it as training begins, from the app, or else kept = "private"'
             )
 
-    def _of(self, update: Update, known: Understanding) -> dict[str, str]:
+    def _of(self, update: Update) -> dict[str, str]:
         losses = [one.loss for one in passes_of(update.training) if one.loss is not None]
         weights = {str(numbers(one.options["weight"])) for one in losses if one.options.get("weight") is not None}
         found = {"weights of classes": " ".join(sorted(weights))}
         with suppress(Unclear):  # said where it is attacked
             found["scales of the loss"] = " ".join(sorted({f"{multiple_of(one):.4g}" for one in losses}))
-        if known.kept and self._answers.kept is None:
-            digests = [digest_of(update.training.start[name]).hex() for name in known.kept]
-            found["arrays that stay with clients"] = " ".join(digests)
         return found if self._answers.normalize else {**found, "normalization": str(update.training.normalized)}
 
 

@@ -201,7 +201,9 @@ class Watcher(TorchFunctionMode):
     def _called(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         self._handling.called(name, args, result)
         if not self._seen.beside and isinstance(result, Tensor) and result.requires_grad and not self._place.depth:
-            self._seen.beside = any(id(one) in self._own and one is not result for one in args)
+            new = self._seen.network is None  # a term may be reckoned before the network is first called
+            mine = (id(one) in self._own or (new and isinstance(one, nn.Parameter)) for one in args)
+            self._seen.beside = any(mine) and not any(one is result for one in args)
         known = self._of.get(id(args[0])) if args else None
         if known is None:
             return

@@ -198,8 +198,8 @@ def pulled(term):
         start = [value.detach().clone() for value in network.parameters()]
         for chosen in torch.arange(6).repeat(2).split(2):
             optimizer.zero_grad()
-            loss = functional.cross_entropy(network(inputs[chosen]), labels[chosen])
-            (loss + term(list(network.parameters()), start, inputs)).backward()
+            more = term(list(network.parameters()), start, inputs)
+            (functional.cross_entropy(network(inputs[chosen]), labels[chosen]) + more).backward()
             optimizer.step()
 
     return train

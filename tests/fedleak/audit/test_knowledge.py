@@ -120,7 +120,7 @@ def test_what_is_made_of_a_client_s_data_is_told_from_what_is_of_the_app(seen) -
         for update in (of(usual, 0.5), other):
             compared.add(update, understood(update))
         with pytest.raises(Unclear, match=words) if words else nullcontext():
-            compared.require(understood(other))
+            compared.require(other, understood(other))
 
 
 def test_what_stays_with_clients_is_the_app_s_where_it_began_the_same(seen) -> None:
@@ -134,12 +134,12 @@ def test_what_stays_with_clients_is_the_app_s_where_it_began_the_same(seen) -> N
         compared = Compared(answers)
         for update in updates:
             compared.add(update, understood(update))
-        compared.require(understood(updates[0]))
+        compared.require(updates[0], understood(updates[0]))
 
     same, other = head(1), head(2, client=1)
     assert understood(same).verdict == "understood"
-    required(NONE, same, replace(same, client=1))
-    with pytest.raises(Unclear, match="arrays that stay with clients differ"):
+    required(NONE, same, replace(same, client=1), replace(other, round=2))
+    with pytest.raises(Unclear, match="differs from client to client"):
         required(NONE, same, other)
     with pytest.raises(Unclear, match=r"'1.bias' of the network is not in the message \(2 such arrays\).*say kept"):
         required(NONE, same)
