@@ -107,7 +107,7 @@ def _command(root: Path, out: str, words: tuple[str, ...]) -> "subprocess.Popen[
 
 def scaling(options: argparse.Namespace) -> None:
     """One worker against two, in pairs."""
-    from fedleak.campaign.preload import warm_up
+    from fedleak.processes.preload import warm_up
 
     warm_up(2)
     tree = {

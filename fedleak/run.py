@@ -24,12 +24,13 @@ from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.grid import campaign_of
 from fedleak.learning.device import dealt
-from fedleak.learning.facts import Device
+from fedleak.processes.home import leave_homes
 from fedleak.progress import listening
 from fedleak.randomness import one_thread
 from fedleak.results.federation_row import read_federations
 from fedleak.results.row import Row, read_results
 from fedleak.runs.folder import RunFolder
+from fedleak.runs.kept_apps import apps_of, with_kept
 from fedleak.runs.manifest import Manifest, manifest_of, read_manifest
 from fedleak.runs.ownership import claim, locked
 from fedleak.runs.reading import FinishedRun
@@ -74,11 +75,13 @@ def run(
     """
     campaign = campaign_of(what) if isinstance(what, Experiment) else what
     folder, watching = RunFolder(out), events or Events()
-    start = _workers(engine, jobs, folder.root, devices_of(campaign), gpu)
+    start = _workers(campaign, engine, jobs, folder.root, gpu)
     require_amounts(point.experiment for point in campaign.points)
     _require_told_apart(campaign)
     with locked(folder):
         resumed = claim(folder, campaign, overwrite=overwrite)
+        campaign = with_kept(campaign, folder)
+        leave_homes()
         execution = execution_of(campaign, folder, engine, watching)
         books = execution.books
         manifest = manifest_of(campaign, engine=engine, jobs=jobs, resumed=resumed, cells=books.progress.total)
@@ -120,15 +123,16 @@ def _ending(books: Bookkeeping, manifest: Manifest) -> Iterator[None]:
         ended.write(books.folder.manifest)
 
 
-def _workers(engine: Engine, jobs: int, root: Path, devices: set[Device], gpu: int | None) -> Callable[[], Workers]:
-    """What starts the workers; a device that is not there is refused now."""
+def _workers(campaign: Campaign, engine: Engine, jobs: int, root: Path, gpu: int | None) -> Callable[[], Workers]:
+    """What starts the workers; a device that is not there is refused now. Audited apps have processes of their own."""
+    devices = devices_of(campaign)
     if engine == "ray":
         if gpu is not None:
             raise ConfigError("--device: on Ray it is the cluster that picks each job's GPU; name none, as in cuda")
         dealt(devices - {"cuda"})  # of GPUs it is the cluster that knows
         return lambda: RayWorkers.started(jobs, root, devices)
     gpus = dealt(devices, gpu)
-    return lambda: InThisProcess(gpus) if jobs == 1 else Pool(jobs, gpus)
+    return lambda: InThisProcess(gpus) if jobs == 1 and not apps_of(campaign) else Pool(jobs, gpus)
 
 
 def _analysis(books: Bookkeeping) -> Analysis:

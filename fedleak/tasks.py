@@ -30,6 +30,7 @@ from fedleak.learning.space import space_of_source
 from fedleak.learning.task import Task
 from fedleak.learning.weights import Weights
 from fedleak.randomness import seeded
+from fedleak.settings.bundle import bundle_at
 from fedleak.settings.columns import Split
 from fedleak.settings.task import TaskSettings
 
@@ -51,11 +52,13 @@ def task_of(settings: TaskSettings | str) -> Task:
     """The task of a table or of a name: `SOURCE-MODEL`, `image-folder:PATH` (a convnet), `image-folder-MODEL:PATH`,
     `csv:PATH` (an mlp), `csv-MODEL:PATH`, and so for `adult` and `text` (a gru).
 
-    Raises `ConfigError` where there is no such task, or its network and its data do not fit.
+    Raises `ConfigError` where there is no such task, or its network and its data do not fit; `RecordingError` where an
+    audited app is not what was audited any more.
     """
     settings = _settings(settings)
-    source = source_of(settings)
-    return _task(settings, source)
+    if settings.bundle is not None:
+        bundle_at(Path(settings.folder or ""), settings.bundle)
+    return _task(settings, source_of(settings))
 
 
 @lru_cache(maxsize=32)

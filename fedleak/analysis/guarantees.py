@@ -12,6 +12,7 @@ from fedleak.contracts.chain import Chain
 from fedleak.contracts.manipulation import Manipulation
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
+from fedleak.processes.home import at_home
 from fedleak.settings.federation import FederationSettings
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import hardened
@@ -58,7 +59,8 @@ def _over(phases: tuple[FederationSettings, ...], experiment: Experiment, chain:
     # Settings as JSON: they hold a table of options, which cannot be a key, and the points of a campaign share them.
     beside = tampered.beside_training(tampered.built(experiment.adversary.does))
     does = manipulated.built(experiment.server.chain)
-    return _proven(tuple(phase.model_dump_json() for phase in phases), experiment.task, chain, beside, does)
+    settings = tuple(phase.model_dump_json() for phase in phases)
+    return at_home(experiment.task.home, _proven, settings, experiment.task, chain, beside, does)
 
 
 @lru_cache(maxsize=1024)

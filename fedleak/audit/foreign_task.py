@@ -19,20 +19,10 @@ from fedleak.audit.troubles import Unclear
 from fedleak.errors import first_line
 from fedleak.learning.batch import Batch, joined
 from fedleak.settings.base import Table
+from fedleak.settings.bundle import IMAGES
+from fedleak.settings.task import AUDITED
 
 FOLDER, TABLE = "task", "task.json"
-MODULE = "fedleak_audited"
-IMAGES = '''"""Images that clients of an audited app trained on: private, as these are."""
-
-from pathlib import Path
-
-import numpy as np
-
-
-def images():
-    found = np.load(Path(__file__).with_name("images.npz"))
-    return found["inputs"], found["labels"]
-'''
 EXPERIMENT = """# The audited app's network and images under defenses, one image each: fedleak compare experiment.toml
 name = "{title}"
 task = "app:."
@@ -88,11 +78,10 @@ def write_task(
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     chosen = np.sort(places)
-    np.savez(folder / "images.npz", inputs=images.inputs.numpy()[chosen], labels=images.labels.numpy()[chosen])
-    (folder / "images.npz").chmod(0o600)
-    (folder / f"{MODULE}.py").write_text(IMAGES)
+    np.savez(folder / IMAGES, inputs=images.inputs.numpy()[chosen], labels=images.labels.numpy()[chosen])
+    (folder / IMAGES).chmod(0o600)
     rate = facts.pop("learning_rate")
-    table = {"name": title, "data": f"{MODULE}:images", "network": address, **facts}
+    table = {"name": title, "data": AUDITED, "network": address, **facts}
     (folder / TABLE).write_text(json.dumps(table, indent=1))
     fifth = len(chosen) // 5
     clients = min(4, len(chosen) - 2 * fifth)

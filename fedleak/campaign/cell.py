@@ -33,6 +33,8 @@ class Cell:
     """The defenses as they act in the run, those of answers too."""
     twin: str | None = None
     """The federation, by its folder, of clean code, where a payload is looked for in that too."""
+    home: str | None = None
+    """See `TaskSettings.home`."""
     address: str
 
     @property

@@ -14,6 +14,7 @@ from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import acting_tables
 from fedleak.experiment.experiment import Experiment, NamedDefense
 from fedleak.federation.outcome import SETTLED, UNKNOWN_COST, Evaluation
+from fedleak.processes.home import at_home
 from fedleak.recording.files import read_recording
 from fedleak.results.check_row import CheckRow
 from fedleak.results.federation_row import FederationRow
@@ -123,7 +124,7 @@ def tested_releases(
     found: Evaluation = {}
     for round, stem in stems.items():
         try:
-            found[round] = tested(read_recording(stem), chain)
+            found[round] = at_home(point.experiment.task.home, tested, read_recording(stem), chain)
         except Exception as error:  # noqa: BLE001  a bug of a defense costs its row, as one in training does
             broke(f"{title}, the model that left after round {round}", error)
             found[round] = {"loss": math.nan, "accuracy": math.nan}

@@ -193,6 +193,7 @@ def cells_of(
             adversary=adversary,
             chain=chain,
             twin=point.twin if label in read else None,
+            home=experiment.task.home,
             address=address_of([*common, digest, round, who, label, tables[label], *more[label]]),
         )
         for (round, who), digest in messages.items()

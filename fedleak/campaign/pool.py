@@ -1,10 +1,6 @@
 """Process pool on this machine, one thread each; a process that dies costs the job that it was at."""
 
 import math
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,10 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from fedleak import progress
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.preload import worker_context
 from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
 from fedleak.errors import FedleakError
 from fedleak.learning.device import take
+from fedleak.processes.ending import how_it_ended, until_the_parent_ends
+from fedleak.processes.home import settle
+from fedleak.processes.preload import worker_context
 
 WAIT_SECONDS = 0.2
 TELL_SECONDS = 0.1
@@ -27,6 +25,8 @@ TELL_SECONDS = 0.1
 MOST_STILLBORN = 3
 """Workers in a row that end before they are ready: something is wrong with all of them."""
 READY, BEGUN = "ready", "begun"
+Home = tuple[str | None] | None
+"""An app, or none; of a worker that has not done anything yet it is open."""
 
 
 @dataclass
@@ -42,6 +42,12 @@ class Worker:
     begun: bool = False
     """Whether it has said that the job reached it; one that did not is not lost with it."""
     fraction: float = 0.0
+    home: Home = None
+    """Whose jobs it does, from its first one on."""
+
+    def fits(self, job: Job) -> bool:
+        """Whether it may do the job: a process imports one app's modules, and no other's beside them."""
+        return self.home is None or self.home == (job.home,)
 
 
 class Pool(Workers):
@@ -89,22 +95,39 @@ class Pool(Workers):
         self._workers, self._queue = [], deque()
 
     def _hand_out(self) -> None:
+        """Gives each worker that waits the first job that it may do; starts others for jobs that nobody may do."""
+        for worker in self._idle():
+            job = next((one for one in self._queue if worker.fits(one)), None)
+            if job is not None:
+                self._give(worker, job)
         starting = sum(not worker.ready for worker in self._workers)
-        if len(self._queue) > starting and len(self._workers) < self._most and not self._idle():
-            self._workers.append(
-                self._started(self._gpus[len(self._workers) % len(self._gpus)] if self._gpus else None)
-            )
-        for worker in self._workers:
-            if worker.ready and worker.job is None and self._queue:
-                worker.job, worker.begun = self._queue.popleft(), False
-                try:
-                    worker.pipe.send(worker.job)
-                except OSError:  # it died while it was idle; its end is noticed when it is heard
-                    self._queue.appendleft(worker.job)
-                    worker.job = None
+        if len(self._queue) <= starting:
+            return
+        if len(self._workers) < self._most:
+            self._workers.append(self._started(self._gpu_of(len(self._workers))))
+        elif idle := self._idle():  # of another app
+            self._replace(idle[0])
 
-    def _idle(self) -> bool:
-        return any(worker.ready and worker.job is None for worker in self._workers)
+    def _give(self, worker: Worker, job: Job) -> None:
+        self._queue.remove(job)
+        worker.job, worker.begun, worker.home = job, False, (job.home,)
+        try:
+            worker.pipe.send(job)
+        except OSError:  # it died while it was idle; its end is noticed when it is heard
+            self._queue.appendleft(job)
+            worker.job = None
+
+    def _idle(self) -> list[Worker]:
+        return [worker for worker in self._workers if worker.ready and worker.job is None]
+
+    def _gpu_of(self, place: int) -> int | None:
+        return self._gpus[place % len(self._gpus)] if self._gpus else None
+
+    def _replace(self, worker: Worker) -> None:
+        """Lets a worker go and puts another in its place, with its GPU."""
+        worker.pipe.close()
+        worker.process.join()
+        self._workers[self._workers.index(worker)] = self._started(worker.gpu)
 
     def _heard(self, worker: Worker) -> Finished | None:
         try:
@@ -127,8 +150,7 @@ class Pool(Workers):
     def _buried(self, worker: Worker) -> Finished | None:
         """Puts another in the place of a worker that died; what its job came to."""
         worker.process.join()
-        how = _how(worker.process.exitcode)
-        worker.pipe.close()
+        how = how_it_ended(worker.process.exitcode)
         if worker.job is not None and not worker.begun:
             self._queue.appendleft(worker.job)
             worker.job = None
@@ -138,7 +160,7 @@ class Pool(Workers):
                 f"worker processes end before they are at work ({how}); in a script, start a run with jobs below "
                 "`if __name__ == '__main__':`, else look for what kills them"
             )
-        self._workers[self._workers.index(worker)] = self._started(worker.gpu)
+        self._replace(worker)
         return None if worker.job is None else lost(worker.job, died(how))
 
     def _started(self, gpu: int | None) -> Worker:
@@ -149,24 +171,18 @@ class Pool(Workers):
         return Worker(process=process, pipe=ours, gpu=gpu)
 
 
-def _how(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
-        return f"exit status {exitcode}"
-    return f"signal {-exitcode}, {signal.Signals(-exitcode).name}"
-
-
 def _work(pipe: Connection, gpu: int | None = None) -> None:
     """In a worker: one job after another, on one thread, until the pipe ends. Ctrl-C is the parent's affair."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    until_the_parent_ends()
     threadpool_limits(1)
     take(gpu)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send(READY)
     while True:
         try:
             job: Job = pipe.recv()
         except EOFError:
             return
+        settle(job.home)
         pipe.send(BEGUN)
         pipe.send(_done(job, pipe))
 
@@ -191,11 +207,3 @@ def _reporter(pipe: Connection) -> Callable[[int, int], None]:
             pipe.send(done / max(total, 1))
 
     return report
-
-
-def _die_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for, however long its job still takes."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

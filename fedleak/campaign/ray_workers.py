@@ -22,6 +22,7 @@ from fedleak.errors import ConfigError, FedleakError, first_line, sentence
 from fedleak.io.fingerprint import address_of, source_fingerprint
 from fedleak.io.tensors import FACTS, beside
 from fedleak.learning.facts import Device
+from fedleak.processes.home import settle
 from fedleak.runs.folder import RunFolder
 
 WAIT_SECONDS = 0.2
@@ -120,6 +121,8 @@ class RayWorkers(Workers):
         away = replace(job, root=self._root)
         attempt = Attempt(job=away, fingerprint=source_fingerprint(), directory=Path.cwd(), number=number)
         task = self._gpu_task if wants_gpu(job) else self._task  # Ray shows a task no GPU but its own
+        if job.home is not None:  # Ray gives a process of one environment no task of another
+            task = task.options(runtime_env={"env_vars": {"FEDLEAK_APP": job.home}})
         self._running[task.remote(attempt)] = (job, number)
 
     def _heard(self, reference: Any) -> Finished | None:
@@ -234,6 +237,7 @@ def _run(attempt: Attempt) -> Result:
     A node that the cluster has given up may still be at it: so one at a time, and what it finished is not done again.
     """
     job = attempt.job
+    settle(job.home)
     name, needed = (
         (job.address, beside(job.folder.recording(job.place), FACTS))
         if isinstance(job, Cell)

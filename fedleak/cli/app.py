@@ -22,9 +22,9 @@ import typer
 from typer.core import TyperGroup
 
 from fedleak import __version__
-from fedleak.campaign.preload import warm_up
 from fedleak.cli import options
 from fedleak.errors import FedleakError, OutputError
+from fedleak.processes.preload import warm_up
 
 ENTRY = "command"
 """The function that is the command, in each command's file."""

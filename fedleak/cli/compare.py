@@ -27,7 +27,8 @@ from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progr
 from fedleak.errors import ConfigError, did_you_mean
 from fedleak.experiment.comparison import compared
 from fedleak.experiment.experiment import read_tree
-from fedleak.experiment.grid import parse_campaign, with_folder
+from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.placing import placed
 from fedleak.run import Outcome
 
 
@@ -79,7 +80,7 @@ def command(
 ) -> None:
     """Compare defenses: every attack knowing the defense and not, an attack that learns, several seeds, the costs."""
     override, gpu = on_device(device)
-    tree = with_folder(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
+    tree = placed(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
     campaign = parse_campaign(compared(tree, seeds))
     if plan:
         print_plan(campaign, form)

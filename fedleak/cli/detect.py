@@ -26,7 +26,8 @@ from fedleak.cli.options import (
 from fedleak.cli.run import folder_of, outcome_facts, print_plan, run_with_progress, show_rest
 from fedleak.experiment.detection import reporting
 from fedleak.experiment.experiment import read_tree
-from fedleak.experiment.grid import parse_campaign, with_folder
+from fedleak.experiment.grid import parse_campaign
+from fedleak.experiment.placing import placed
 from fedleak.formatting import opening
 from fedleak.results.check_row import read_checks
 
@@ -47,7 +48,7 @@ def command(
 ) -> None:
     """Try clients' checks of the model: ROC of each on each server, false alarms, costs, and what servers recover."""
     override, gpu = on_device(device)
-    tree = with_folder(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
+    tree = placed(read_tree(experiment, (*(settings or ()), *override)), experiment.parent.resolve())
     campaign = parse_campaign(reporting(tree))
     require_enough(campaign, rate)
     if plan:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fedleak.contracts.source import FILES, FOLDER_SHAPE, IMAGE_FOLDER, image_folder, in_files, sources
 from fedleak.errors import ConfigError, did_you_mean, echo
-from fedleak.learning.source import Source
-from fedleak.settings.task import TaskSettings, is_own
+from fedleak.learning.source import Shape, Source
+from fedleak.settings.task import AUDITED, TaskSettings, is_own
 from fedleak.tables import described as tables
 from fedleak.texts import described as texts
 
@@ -38,6 +38,8 @@ def source_of_table(settings: TaskSettings) -> Source:
             f"task.several_labels: expected two labels or more, got classes = {settings.classes}; one label that is "
             "there or not is classes = 2 with a single logit"
         )
+    if data == AUDITED:
+        return _audited(settings, shape, settings.classes)
     own = is_own(data)
     return Source(
         data,
@@ -50,6 +52,15 @@ def source_of_table(settings: TaskSettings) -> Source:
         options=options,
         several_labels=settings.several_labels,
     )
+
+
+def _audited(settings: TaskSettings, shape: Shape, classes: int) -> Source:
+    """The images of a bundle, which is found again by what is in it."""
+    if settings.bundle is None or settings.folder is None:
+        raise ConfigError(f'task.data: {AUDITED} are those of an audited app; say task = "app:FOLDER" with its audit')
+    what = "what clients of an audited app trained on"
+    folder, kind = Path(settings.folder), AUDITED.partition(":")[0]
+    return Source(AUDITED, shape, classes, what, folder, loader=kind, reference=settings.bundle)
 
 
 def _require_known(name: str) -> None:

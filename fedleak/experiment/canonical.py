@@ -16,6 +16,7 @@ from fedleak.settings.base import Table
 from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import FederationSettings, PlanSettings
 from fedleak.settings.server import ROW
+from fedleak.settings.task import unplaced
 
 
 def experiment_facts(experiment: Experiment) -> Table:
@@ -38,7 +39,9 @@ def settings_facts(settings: PlanSettings) -> Table:
     own = without(own, ROW) if settings.server.honest else {**own, **server_facts(settings)}
     own["adversary"]["does"] = tampering_tables(settings)
     own["federation"] = {**own["federation"], "release": settings.models}
-    if settings.task.own_code:  # other code is another task, wherever it lies
+    if settings.task.bundle is not None:
+        own["task"] = unplaced(own["task"])
+    elif settings.task.own_code:  # other code is another task, wherever it lies
         own["task"] = {**own["task"], "folder": _code(settings.task.own_code, settings.task.folder)}
     return own
 

@@ -26,6 +26,7 @@ from fedleak.goals.columns import ColumnMetric
 from fedleak.goals.goals import GOALS
 from fedleak.learning.table import Column
 from fedleak.learning.training import require_trained_so
+from fedleak.processes.home import at_home
 from fedleak.settings.base import A_NAME, Name, Settings, Table, is_name, parse_settings
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.task import TaskSettings
@@ -158,6 +159,10 @@ def unlabeled(table: Table) -> Table:
 
 def require_fitting(experiment: Experiment) -> None:
     """Refuses a task or a way of training that does not exist, and a defense that does not fit its network."""
+    at_home(experiment.task.home, _require_fitting, experiment)
+
+
+def _require_fitting(experiment: Experiment) -> None:
     _require_task(experiment.task)
     require_trained_so(experiment.federation.training())
     chains = experiment.build_chains()

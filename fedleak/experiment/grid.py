@@ -22,13 +22,13 @@ from fedleak.experiment.experiment import (
     unlabeled,
 )
 from fedleak.experiment.naming import Draft, named, variants_of
+from fedleak.experiment.placing import placed, portable
 from fedleak.experiment.server_rows import with_rows_of_servers
 from fedleak.experiment.servers import require_readers
 from fedleak.experiment.size import PLAN_FIELDS, Part, require_fewer
 from fedleak.settings.base import A_NAME, Settings, Table, dotted, is_name, parse_settings
 from fedleak.settings.columns import without_no_strategy
 from fedleak.settings.federation import PlanSettings
-from fedleak.settings.task import APP, is_own
 
 OF_THE_GRID = ("vary", "tuning", "calibration")
 """Keys of a file that are no part of any one experiment."""
@@ -36,32 +36,7 @@ OF_THE_GRID = ("vary", "tuning", "calibration")
 
 def load_campaign(path: Path, overrides: tuple[str, ...] = ()) -> Campaign:
     """Reads an experiment file; `overrides` are `key=value` with dotted keys and values as TOML has them."""
-    return parse_campaign(with_folder(read_tree(path, overrides), path.parent.resolve()))
-
-
-def with_folder(tree: Table, folder: Path) -> Table:
-    """The file with the folder that a user's own modules are looked for in: its own, where it names no other."""
-    tables = [tree, *(entry for entry in _list(tree.get("vary")) if isinstance(entry, dict))]
-    for table in tables:
-        if isinstance(table.get("task"), str | list):
-            given = table["task"]
-            placed = [_placed(one, folder) for one in _list(given)]
-            table["task"] = placed if isinstance(given, list) else placed[0]
-        for task in _list(table.get("task")):
-            if isinstance(task, dict) and any(map(is_own, [*_list(task.get("data")), *_list(task.get("network"))])):
-                task.setdefault("folder", str(folder))
-    return tree
-
-
-def _placed(task: Any, folder: Path) -> Any:
-    """The folder of an audit as one that does not count from where the command was given."""
-    if not (isinstance(task, str) and task.startswith(APP)):
-        return task
-    return APP + str((folder / Path(task.removeprefix(APP)).expanduser()).resolve())
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return parse_campaign(placed(read_tree(path, overrides), path.parent.resolve()))
 
 
 def parse_campaign(tree: Table) -> Campaign:
@@ -90,12 +65,12 @@ def parse_campaign(tree: Table) -> Campaign:
     require_readers([point.experiment.server for point in points], [unlabeled(one) for one in attacks_of.values()])
     spelled = _spelled_out(tree, base, next(iter(combinations.values())))
     only_chosen = tuning is not None and tuning.only_chosen
-    return Campaign(points=points, tree={**spelled, **_metrics(points, base)}, only_chosen=only_chosen)
+    return Campaign(points=points, tree=portable({**spelled, **_metrics(points, base)}), only_chosen=only_chosen)
 
 
 def campaign_of(experiment: Experiment) -> Campaign:
     """The campaign of one point that an experiment is."""
-    return Campaign(points=(Point(experiment=experiment),), tree=experiment_facts(experiment))
+    return Campaign(points=(Point(experiment=experiment),), tree=portable(experiment_facts(experiment)))
 
 
 class Tuning(Settings):

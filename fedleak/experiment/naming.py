@@ -9,10 +9,11 @@ from typing import Any
 from fedleak.experiment.campaign import Point
 from fedleak.experiment.canonical import attack_tables
 from fedleak.experiment.experiment import Experiment
-from fedleak.io.fingerprint import file_name
+from fedleak.io.fingerprint import address_of, file_name
 from fedleak.results.schema import Split
 from fedleak.settings.adversary import ATTACKERS_SETTINGS, CRAFTED_FROM
 from fedleak.settings.base import Scalar, Settings, Table
+from fedleak.settings.bundle import SHOWN
 from fedleak.settings.federation import PlanSettings
 from fedleak.settings.server import ROW, ServerSettings
 from fedleak.settings.task import TaskSettings
@@ -21,6 +22,8 @@ OWN_COLUMNS = ("seed", "task")
 """What varies but has a place of its own in a row."""
 DOES, TAMPERINGS = "does", "adversary.does"
 """The tamperings of the adversary's settings: tables, whose options may vary."""
+APP = "task.app"
+"""Of an audited app's task, what tells it from others of its name."""
 UNTAMPERED = "untampered"
 """Of a federation that is run beside a tampered one."""
 Draft = tuple[str, Experiment, Split]
@@ -33,11 +36,13 @@ def named(drafts: list[Draft]) -> Iterator[Point]:
         {**_flat(experiment, PlanSettings.model_fields), **({"vary": vary} if vary else {})}
         for vary, experiment, _ in drafts
     ]
+    apps = {one[APP] for one in flat if APP in one}
+    told = len(apps) == len({one["task"] for one in flat if APP in one})
     manipulating = any(not experiment.server.honest for _, experiment, _ in drafts)
     varying = [
         key
         for key in {key: None for one in flat for key in one}
-        if len({str(one.get(key)) for one in flat}) > 1 or (key == ROW and manipulating)
+        if (len({str(one.get(key)) for one in flat}) > 1 and not (key == APP and told)) or (key == ROW and manipulating)
     ]
     federation_keys = [key for key in varying if key not in _shared(drafts)]
     last = [key.rpartition(".")[2] for key in federation_keys]
@@ -126,6 +131,8 @@ def _options(tables: tuple[Table, ...], prefix: str) -> dict[str, Scalar]:
 def _task(task: TaskSettings) -> dict[str, Scalar]:
     """What a task is called, and beside it what its name may not say."""
     facts = {} if task.is_short else task.model_dump(mode="json", exclude_none=True, exclude={"name", "folder"})
+    if task.bundle is not None:  # the table of an audit says at length what one address says
+        facts = {"app": address_of(facts)[:SHOWN]}
     return {"task": task.label, **{f"task.{key}": _scalar(value) for key, value in facts.items()}}
 
 

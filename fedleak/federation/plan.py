@@ -121,6 +121,7 @@ class FederationPlan(PlanSettings):
         left_out |= {"federation": unused, "adversary": asked}
         left_out |= {"server": True} if self.server.honest else {}
         left_out |= {"model": {"trained_examples"}} if self.model.trained_examples is None else {}
+        left_out |= {"task": {"folder"}} if self.task.bundle is not None else {}
         left_out |= {"utility": True} if self.recorded(round) else {}
         left_out |= {"device": True} if self.device == "cpu" else {}
         text = self.model_dump_json(exclude=left_out)

@@ -19,6 +19,7 @@ from fedleak.figures.panels import Line, Panel, Picture
 from fedleak.formatting import setting_in_words
 from fedleak.learning.images import Images
 from fedleak.learning.split import ACTIVE
+from fedleak.processes.home import at_home
 from fedleak.results.row import Place
 from fedleak.results.schema import ACTIVE as HOLDER
 from fedleak.runs import cell_file
@@ -63,7 +64,7 @@ def collect_hidden(folder: RunFolder, campaign: Campaign) -> Panel | None:
         for defense in point.experiment.defenses:
             for label in _labels(point):
                 place = place_of(point, defense.name, (1, HOLDER), label, algorithm="")
-                found, saved = _shown(folder, place), _saved(folder, place)
+                found, saved = at_home(point.experiment.task.home, _shown, folder, place), _saved(folder, place)
                 if found is None or saved is None:
                     continue
                 truth = truth or found

@@ -21,6 +21,7 @@ from fedleak.experiment.canonical import trained_as
 from fedleak.experiment.naming import labeled_attacks, title_of
 from fedleak.figures.panels import Line, Panel, Picture
 from fedleak.formatting import number
+from fedleak.processes.home import at_home
 from fedleak.results.row import Place, Row
 from fedleak.results.schema import MODEL
 from fedleak.runs import cell_file
@@ -61,7 +62,7 @@ def collect_classes(folder: RunFolder, campaign: Campaign) -> Panel | None:
     labels = [label for label, model in attacked.items() if model == of_model]
     cells = dict(_cells(folder, campaign, point, key, labels))
     first = next(iter(cells), (point.experiment.defenses[0].name, ""))
-    exhibits = _exhibits(folder, point, _place(point, first[0], key))
+    exhibits = at_home(point.experiment.task.home, _exhibits, folder, point, _place(point, first[0], key))
     if exhibits is None:
         return None
     scored = next((saved.rows for saved in cells.values() if any(row.per_sample for row in saved.rows)), ())

@@ -14,7 +14,7 @@ from fedleak.analysis.judgement import kind_of
 from fedleak.contracts.metric import metrics
 from fedleak.errors import OutputError, RecordingError
 from fedleak.evaluation import scoring
-from fedleak.evaluation.exhibits import exhibits_of, view_of
+from fedleak.evaluation.exhibits import Exhibits, exhibits_of, view_of
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.narrowed import narrowed
 from fedleak.figures import panels
@@ -26,6 +26,8 @@ from fedleak.gate.verdict import Picture
 from fedleak.goals.goals import GOALS
 from fedleak.io.fingerprint import LONGEST, address_of
 from fedleak.learning.space import InputSpace
+from fedleak.processes.home import at_home
+from fedleak.recording.task_table import home_of
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs import cell_file
@@ -123,13 +125,17 @@ def _images(run: FinishedRun, sample: Sample) -> _Images:
         )
     if guess.representatives is None:
         raise RecordingError(f"{run.folder.cell(row)}.json has no guessed images though it was scored on them")
-    exhibits = exhibits_of(view_of(message, _adversary(run, row)), message.truth, row.seed, row.round, row.client)
+    exhibits = at_home(home_of(run.folder.recording(row)), _exhibits, message, _adversary(run, row), row)
     if exhibits.private_mean is None:
         raise RecordingError(f"{message.path}: nothing is known of the classes that were asked about")
     which = f"class {exhibits.classes[place]}"
     return _Images(
         "private class mean", which, exhibits.space, exhibits.private_mean[place], guess.representatives[place]
     )
+
+
+def _exhibits(message: Message, adversary: AdversarySettings, row: Row) -> Exhibits:
+    return exhibits_of(view_of(message, adversary), message.truth, row.seed, row.round, row.client)
 
 
 def _adversary(run: FinishedRun, row: Row) -> AdversarySettings:

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from fedleak import progress
 from fedleak.errors import ConfigError, RecordingError, did_you_mean
+from fedleak.processes.home import at_home
 from fedleak.profile.indicators import INDICATORS, Indicator, values_of
 from fedleak.profile.profile import Effort, profile
 from fedleak.profile.subject import recorded
+from fedleak.recording.task_table import home_of
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE, MODEL
 from fedleak.runs.folder import RunFolder
@@ -135,14 +138,18 @@ def _indicators(folder: RunFolder, rows: Sequence[Row]) -> tuple[dict[Message, d
     for place, (key, row) in enumerate(messages.items()):
         progress.report(place, len(messages))
         try:
-            subject = recorded(folder.recording(row).with_suffix(".json"))
-            with progress.listening(None):
-                profiled[key] = values_of(profile(subject, effort=QUICK))
+            path = folder.recording(row).with_suffix(".json")
+            profiled[key] = at_home(home_of(path), _values, path)
         except RecordingError as error:
             missing[_kind(error)] = missing.get(_kind(error), 0) + 1
     if not profiled and missing:
         raise RecordingError(f"{folder.root}: no message can be profiled: {next(iter(missing))}")
     return profiled, [f"{count} messages: {reason}" for reason, count in missing.items()]
+
+
+def _values(path: Path) -> dict[str, float]:
+    with progress.listening(None):
+        return values_of(profile(recorded(path), effort=QUICK))
 
 
 def _kind(error: RecordingError) -> str:

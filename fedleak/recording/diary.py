@@ -28,6 +28,7 @@ from fedleak.learning.facts import LocalTraining
 from fedleak.learning.split import ACTIVE
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors
+from fedleak.recording.task_table import read_task, task_table
 from fedleak.settings.base import parse_settings
 from fedleak.settings.columns import Split
 from fedleak.settings.task import TaskSettings
@@ -118,7 +119,7 @@ def begin(folder: Path, diary: Diary) -> None:
     """Writes what is known when the round begins; lines of an earlier run go."""
     facts = {
         "format": FORMAT,
-        "task": diary.settings.model_dump(mode="json", exclude_none=True),
+        "task": task_table(diary.settings, folder / diary.stem),
         "split": diary.split.model_dump(mode="json"),
         "who": diary.who,
         "round": diary.round,
@@ -155,7 +156,7 @@ def read_diary(path: Path) -> Diary:
     lines = beside(stem, LINES)
     try:
         return Diary(
-            settings=TaskSettings.model_validate(facts["task"], strict=False),
+            settings=read_task(facts["task"], path),
             split=parse_settings(Split, facts["split"]),
             training=LocalTraining.of(facts["training"]),
             chain=Chain.build(tuple(facts["chain"])),

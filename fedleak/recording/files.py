@@ -4,6 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
+import torch
+
 from fedleak.contracts import manipulated
 from fedleak.contracts.chain import Chain
 from fedleak.contracts.tampered import built, tables_of
@@ -12,12 +14,14 @@ from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors, Weights
+from fedleak.processes.home import at_home
 from fedleak.recording.payload import RING, Payload, ring_asked
 from fedleak.recording.recording import Recording
+from fedleak.recording.task_table import read_task, task_table
 from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.columns import Split
 from fedleak.settings.server import HONEST
-from fedleak.settings.task import TaskSettings
+from fedleak.tasks import hardened
 
 FORMAT = "fedleak-recording-1"
 FORMAT_OF_MODELS = "fedleak-recording-2"
@@ -30,7 +34,7 @@ def write_recording(folder: Path, recording: Recording) -> Path:
     """Writes the pair of files; returns the path of the JSON file, which is complete only when both are."""
     facts = {
         "format": _format_of(recording),
-        "task": recording.settings.model_dump(mode="json", exclude_none=True),
+        "task": task_table(recording.settings, folder / recording.stem),
         "kind": recording.kind,
         "cohort": list(recording.cohort),
         "round": recording.round,
@@ -60,7 +64,7 @@ def read_recording(path: Path) -> Recording:
     if facts.get("format") not in (FORMAT, FORMAT_OF_MODELS, FORMAT_OF_JOINT_MODELS):
         raise RecordingError(f"{path}: expected a recording of format {FORMAT}, got {facts.get('format')!r}")
     try:
-        recording = _recording(tensors, facts)
+        recording = _recording(path, tensors, facts)
         _require_facts(recording)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RecordingError(f"{path} is damaged ({error!r} is missing or wrong); record it again") from error
@@ -95,9 +99,9 @@ def _server_facts(recording: Recording) -> dict[str, Any]:
     return {"server": recording.server, "manipulations": manipulated.tables_of(recording.manipulations), **known}
 
 
-def _recording(tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
+def _recording(path: Path, tensors: NamedTensors, facts: dict[str, Any]) -> Recording:
     return Recording(
-        settings=TaskSettings.model_validate(facts["task"], strict=False),
+        settings=read_task(facts["task"], path),
         before=Weights(*({n: tensors[f"before/{n}"] for n in facts[kind]} for kind in ("parameters", "buffers"))),
         payload={key.removeprefix("payload/"): value for key, value in tensors.items() if key.startswith("payload/")},
         cohort=tuple(facts["cohort"]),
@@ -125,9 +129,14 @@ def _require_facts(recording: Recording) -> None:
     if min(recording.round, *recording.cohort) < 0:
         raise ValueError("round or cohort")
     if recording.kind == "model":
-        wanted = {name: value.shape for name, value in recording.task.network.state_dict().items()}
+        made_of = recording.settings, recording.chain, recording.split, recording.manipulations
+        wanted = at_home(recording.settings.home, _shapes, *made_of)
         if {name: value.shape for name, value in recording.before.state_dict().items()} != wanted:
             raise ValueError("the weights, which are not those of its task,")
+
+
+def _shapes(*made_of: Any) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in hardened(*made_of).network.state_dict().items()}
 
 
 def _with_keys(table: dict[str, Any]) -> dict[str, Any]:

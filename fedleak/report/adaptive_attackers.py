@@ -11,10 +11,13 @@ from fedleak.analysis.judgement import guessing
 from fedleak.contracts.chain import Chain
 from fedleak.formatting import DASH, counted, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
+from fedleak.processes.home import at_home
 from fedleak.profile.profile import fisher_bound
+from fedleak.recording.task_table import home_of
 from fedleak.report.pictures import Files
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder
 from fedleak.statistics.quantiles import tail
 from fedleak.statistics.summary import Summary
 
@@ -119,7 +122,11 @@ def _information(result: DefenseResult, rows: Sequence[Row], files: Files) -> st
     first = next((row for row in rows if _is_of(row, result)), None)
     if first is None or not result.chain.noise_variance(LocalTraining()):
         return DASH
-    subject = files.subject(first)
+    return at_home(home_of(files.folder.recording(first)), _information_in, files.folder, first)
+
+
+def _information_in(folder: RunFolder, row: Row) -> str:
+    subject = Files(folder).subject(row)
     if subject is None or subject.truth is None or subject.observation.masked:
         return DASH
     return f"{number(fisher_bound(subject))} dB"

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from fedleak.analysis.evidence import defense_words
 from fedleak.contracts.observation import Observation
 from fedleak.formatting import counted, percent
+from fedleak.processes.home import at_home
 from fedleak.profile.layers import Layer, layers_of, rank_limit
+from fedleak.recording.task_table import home_of
 from fedleak.report.pictures import Files, message_words
 from fedleak.results.row import Row
 from fedleak.results.schema import AGGREGATE
+from fedleak.runs.folder import RunFolder
 
 LAYERS = 12
 """Layers shown; of deeper networks those with the most energy, the others in one line."""
@@ -44,7 +47,12 @@ class Profile:
 
 def layer_profile(files: Files, rows: Sequence[Row]) -> Profile | None:
     """The profile of the first message that was recorded, under every defense; None where none can be read."""
-    observed, masked = _observations(files, rows)
+    home = home_of(files.folder.recording(rows[0])) if rows else None
+    return at_home(home, _layer_profile, files.folder, rows)
+
+
+def _layer_profile(folder: RunFolder, rows: Sequence[Row]) -> Profile | None:
+    observed, masked = _observations(Files(folder), rows)
     if not observed:
         return None
     layers = {title: layers_of(observation) for title, observation in observed.items()}

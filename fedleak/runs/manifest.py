@@ -17,6 +17,7 @@ from fedleak.errors import RecordingError
 from fedleak.experiment.campaign import Campaign
 from fedleak.io.atomic import write_atomically
 from fedleak.io.fingerprint import address_of, source_fingerprint
+from fedleak.runs.kept_apps import apps_of
 from fedleak.settings.task import TaskSettings
 
 PACKAGES = ("flwr", "numpy", "scipy", "torchvision", "safetensors")
@@ -37,6 +38,8 @@ class Manifest:
     """Fingerprint of the source of fedleak: other code, other fingerprint."""
     code: dict[str, str] = field(default_factory=dict)
     """Fingerprints of the user's own modules, by the task that needs them."""
+    apps: dict[str, str] = field(default_factory=dict)
+    """Names of audited apps by the SHA-256 of their code and images, which the run keeps with a list of the files."""
     platform: str
     machine: str
     cpus: int
@@ -87,6 +90,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, cells: int) -> Manifest:
     """The manifest of a run that starts now on this machine."""
+    tasks = [task for task in _tasks(campaign) if task.bundle is None]
     return Manifest(
         fedleak=__version__,
         python=platform.python_version(),
@@ -95,7 +99,8 @@ def manifest_of(campaign: Campaign, *, engine: str, jobs: int, resumed: bool, ce
         seeds=tuple(dict.fromkeys(point.experiment.seed for point in campaign.reported.points)),
         experiment=address_of(campaign.tree),
         source=source_fingerprint(),
-        code={task.label: code_fingerprint(task.own_code, task.folder) for task in _tasks(campaign) if task.own_code},
+        code={task.label: code_fingerprint(task.own_code, task.folder) for task in tasks if task.own_code},
+        apps={task.bundle: task.label for task in apps_of(campaign) if task.bundle is not None},
         platform=platform.platform(),
         machine=platform.machine(),
         cpus=os.cpu_count() or 1,

@@ -10,10 +10,14 @@ from filelock import FileLock, Timeout
 
 from fedleak.errors import OutputError
 from fedleak.experiment.campaign import Campaign
+from fedleak.experiment.placing import without_bundles
 from fedleak.io.atomic import UNFINISHED_FILES, write_atomically
 from fedleak.runs.folder import RunFolder
+from fedleak.runs.kept_apps import bundles_of, keep
+from fedleak.settings.base import Table
+from fedleak.settings.bundle import APPS
 
-OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence", "shadows")
+OURS = ("recordings", "vault", "reconstructions", "tensorboard", "evidence", "shadows", APPS)
 """The subfolders that a run makes."""
 
 
@@ -38,10 +42,11 @@ def locked(folder: RunFolder) -> Iterator[None]:
 def claim(folder: RunFolder, campaign: Campaign, *, overwrite: bool = False) -> bool:
     """Makes the folder this campaign's own; true where it already was, so that finished cells can be reused.
 
-    Raises `OutputError` where the folder cannot be written, or holds another run or something else.
+    Audited apps are kept in it: a run goes on with what it began with. Raises `OutputError` where the folder cannot be
+    written, or holds another run or something else, and `RecordingError` where an app was changed.
     """
     _require_no_file(folder)
-    resumed = False
+    resumed, bundles = False, bundles_of(campaign)  # read before anything is cleared: they may lie in this very folder
     if overwrite and folder.experiment.exists() and folder.manifest.exists():
         _clear(folder)
     elif folder.experiment.exists():
@@ -51,6 +56,7 @@ def claim(folder: RunFolder, campaign: Campaign, *, overwrite: bool = False) -> 
     elif folder.root.is_dir() and any(not child.name.startswith(".") for child in folder.root.iterdir()):
         raise OutputError(f"{folder.root} holds files that are not a run; choose another --out")
     write_atomically(folder.experiment, tomli_w.dumps(campaign.tree).encode())
+    keep(folder, bundles)
     return resumed
 
 
@@ -65,8 +71,19 @@ def _require_same(folder: RunFolder, campaign: Campaign) -> None:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise OutputError(f"cannot read {folder.experiment}: {error}; choose another --out") from error
     if there != campaign.tree:
+        _require_same_apps(folder, there, campaign.tree)
         mend = ", or replace it by --overwrite" if folder.manifest.exists() else ""
         raise OutputError(f"{folder.root} holds a different run; choose another --out{mend}")
+
+
+def _require_same_apps(folder: RunFolder, there: Table, came: Table) -> None:
+    """Says it where a run is another only because its audited app is."""
+    if without_bundles(there) == without_bundles(came):
+        raise OutputError(
+            f"{folder.root} is a run of the audited app as it was, and the app's code or images have changed since; "
+            f"choose another --out, or go on with what was audited by `fedleak run {folder.experiment} --out "
+            f"{folder.root}`"
+        )
 
 
 def _sweep(folder: RunFolder) -> None:

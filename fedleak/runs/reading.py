@@ -97,6 +97,8 @@ def read_campaign(folder: RunFolder) -> Campaign:
         raise RecordingError(f"{root} is no run folder: it has no experiment.toml; name the folder that --out named")
     try:
         return load_campaign(folder.experiment)
+    except RecordingError:  # an app that the run keeps was changed: the file is as it was
+        raise
     except UserError as error:
         raise RecordingError(f"{folder.experiment} is damaged or of another version: {error}") from error
 

@@ -8,12 +8,16 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, ModelWrapValidatorHandler, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from fedleak.errors import ConfigError
 from fedleak.settings.base import Count, Name, Rate, Settings, Table
+from fedleak.settings.bundle import Bundle
 
 IMPORT = ":"
 """Stands between the module and the name in it of what is imported from a user's code."""
 APP = "app:"
 """Before the folder of an audit, whose table it stands for."""
+AUDITED = "app:images"
+"""The data of such a table."""
 LIBRARIES = ("adult", "app", "csv", "huggingface", "image-folder", "text", "timm", "torchvision")
 """What may stand before a colon and is no module."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -30,15 +34,24 @@ def _last_part(address: str | None) -> str:
 
 
 def audited_task(folder: Path) -> Table:
-    """The table of the task that an audit wrote below its folder, with that of its modules."""
+    """The table of the task that an audit wrote below its folder, with where its bundle lies and what that holds.
+
+    Raises `ConfigError` where there is none.
+    """
     path = folder.expanduser().resolve() / "task" / "task.json"
     try:
         table: Table = json.loads(path.read_text())
+        return {**table, "folder": str(path.parent), "bundle": Bundle.read(path.parent).address}
     except (OSError, ValueError) as error:
-        raise PydanticCustomError(
-            "task", f"app:FOLDER with the folder of an audit that found a task (fedleak audit APP --out {folder})"
+        raise ConfigError(
+            f"task: expected app:FOLDER with the folder of an audit that found a task, got {folder}; make one by "
+            f"`fedleak audit APP --out {folder}`"
         ) from error
-    return {**table, "folder": str(path.parent)}
+
+
+def unplaced(table: Table) -> Table:
+    """A task's table without where its bundle lies, which is no part of what it is."""
+    return {key: value for key, value in table.items() if key != "folder" or "bundle" not in table}
 
 
 class NormalizeSettings(Settings):
@@ -86,7 +99,9 @@ class TaskSettings(Settings):
     freeze: tuple[str, ...] = Field(default=(), strict=False)
     """Parameters that are neither trained nor sent: names of them or of modules, with `*` for any characters."""
     folder: str | None = None
-    """Where a user's modules lie: by default that of the experiment file."""
+    """Where a user's modules lie: by default that of the experiment file; of an audited app its bundle."""
+    bundle: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of an audited app's code and images: processes that import it import no other."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -110,6 +125,11 @@ class TaskSettings(Settings):
     def own_code(self) -> tuple[str, ...]:
         """The import paths in it: what a user's own modules are needed for."""
         return tuple(one for one in (self.data, self.network, self.loss) if one is not None and is_own(one))
+
+    @property
+    def home(self) -> str | None:
+        """Of an audited app where its modules lie, which stands for the process that imports them."""
+        return None if self.bundle is None else self.folder
 
     @property
     def is_short(self) -> bool:

@@ -10,12 +10,15 @@ from fedleak.errors import FederationError, FedleakError, RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.federation.outcome import FAILURES, read_outcome
 from fedleak.formatting import counted
+from fedleak.processes.home import at_home
 from fedleak.recording.diary import is_diary
 from fedleak.recording.files import find_recordings
 from fedleak.recording.payload import RING
 from fedleak.recording.recording import Recording
+from fedleak.recording.task_table import home_of
 from fedleak.results.schema import AGGREGATE
 from fedleak.runs.folder import RunFolder
+from fedleak.runs.kept_apps import require_kept
 from fedleak.vault.batches import PrivateBatch
 from fedleak.verification.causes import likely_cause, remark
 from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, replayed_mean
@@ -43,6 +46,7 @@ class Check:
 def verify(run: Path) -> list[Check]:
     """Checks every recording of a run folder; raises `RecordingError` where there is none."""
     folder = RunFolder(run)
+    require_kept(folder)
     found = find_recordings(run / "recordings")
     paths = [path for path in found if not is_diary(path)]
     if not paths:
@@ -53,7 +57,7 @@ def verify(run: Path) -> list[Check]:
     checks = []
     for done, path in enumerate(paths):
         progress.report(done, len(paths))
-        checks.append(_check(folder, path))
+        checks.append(at_home(home_of(path), _check, folder, path))
     return checks
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedleak.campaign.preload import worker_context
+from fedleak.processes.preload import worker_context
 
 
 @pytest.fixture(scope="session")
