@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gc
 import inspect
+import json
 import os
 import sys
 import typing
@@ -16,6 +17,7 @@ from typing import Any
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from beartype import BeartypeConf, beartype
@@ -210,3 +212,34 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[GpuNumbers]:
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)  # optimizers ask it for a stream
     with GpuNames(), GpuNumbers() as numbers:
         yield numbers
+
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(12, {hidden}), nn.Sigmoid(), nn.Linear({hidden}, 3))
+
+    def forward(self, images):
+        return self.layers(images)
+"""
+
+
+@pytest.fixture(scope="session")
+def audited() -> Callable[[Path, int], Path]:
+    """Writes what an audit leaves of an app whose module `net` has so many hidden units, and twenty images."""
+
+    def write(folder: Path, hidden: int) -> Path:
+        (folder / "task").mkdir(parents=True)
+        (folder / "task" / "net.py").write_text(NETWORK.format(hidden=hidden))
+        rng = np.random.default_rng(hidden)
+        inputs, labels = rng.random((20, 3, 2, 2), dtype=np.float32), np.arange(20) % 3
+        np.savez(folder / "task" / "images.npz", inputs=inputs, labels=labels)
+        table = {"name": folder.name, "data": "app:images", "network": "net:Net", "shape": [3, 2, 2], "classes": 3}
+        (folder / "task" / "task.json").write_text(json.dumps(table))
+        return folder
+
+    return write

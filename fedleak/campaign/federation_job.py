@@ -60,11 +60,6 @@ class Federation:
         return " ".join(filter(None, [self.defense.name, self.point.federation]))
 
     @property
-    def home(self) -> str | None:
-        """See `TaskSettings.home`."""
-        return self.point.experiment.task.home
-
-    @property
     def recordings(self) -> Path:
         """Where the server records."""
         return RunFolder(self.root).recordings(self.defense.name, self.point.federation)

@@ -181,8 +181,7 @@ def cells_of(
     every = list(messages.values())
     wide = {label for label, one in tables.items() if looks_at(one) is Cut or attacks.from_table(one).requires}
     read = {label for label, one in tables.items() if reads_payload(one)} if point.twin else set()
-    beside = list((honest or {}).values())
-    more = {label: [every] * (label in wide) + [beside] * (label in read) for label in tables}
+    more = {one: [every] * (one in wide) + [[*(honest or {}).values()]] * (one in read) for one in tables}
     return [
         Cell(
             root=root,

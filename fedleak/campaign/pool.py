@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from fedleak import progress
 from fedleak.campaign.cell import Cell
-from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, lost, run_job
+from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, home_of, lost, run_job
 from fedleak.errors import FedleakError
 from fedleak.learning.device import take
 from fedleak.processes.ending import how_it_ended, until_the_parent_ends
@@ -47,7 +47,7 @@ class Worker:
 
     def fits(self, job: Job) -> bool:
         """Whether it may do the job: a process imports one app's modules, and no other's beside them."""
-        return self.home is None or self.home == (job.home,)
+        return self.home is None or self.home == (home_of(job),)
 
 
 class Pool(Workers):
@@ -110,7 +110,7 @@ class Pool(Workers):
 
     def _give(self, worker: Worker, job: Job) -> None:
         self._queue.remove(job)
-        worker.job, worker.begun, worker.home = job, False, (job.home,)
+        worker.job, worker.begun, worker.home = job, False, (home_of(job),)
         try:
             worker.pipe.send(job)
         except OSError:  # it died while it was idle; its end is noticed when it is heard
@@ -182,7 +182,7 @@ def _work(pipe: Connection, gpu: int | None = None) -> None:
             job: Job = pipe.recv()
         except EOFError:
             return
-        settle(job.home)
+        settle(home_of(job))
         pipe.send(BEGUN)
         pipe.send(_done(job, pipe))
 

@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 import fedleak
+from fedleak.campaign import workers as jobs_of
 from fedleak.campaign.cell import Cell
 from fedleak.campaign.workers import Advance, Finished, Job, Result, Workers, died, left_by, lost, run_job, wants_gpu
 from fedleak.errors import ConfigError, FedleakError, first_line, sentence
@@ -118,11 +119,10 @@ class RayWorkers(Workers):
         shutil.rmtree(self._root / LOCKS, ignore_errors=True)
 
     def _begin(self, job: Job, number: int) -> None:
-        away = replace(job, root=self._root)
-        attempt = Attempt(job=away, fingerprint=source_fingerprint(), directory=Path.cwd(), number=number)
+        attempt = Attempt(replace(job, root=self._root), source_fingerprint(), Path.cwd(), number)
         task = self._gpu_task if wants_gpu(job) else self._task  # Ray shows a task no GPU but its own
-        if job.home is not None:  # Ray gives a process of one environment no task of another
-            task = task.options(runtime_env={"env_vars": {"FEDLEAK_APP": job.home}})
+        # Nor does it give a process of one environment a task of another, so none imports two apps.
+        task = task.options(runtime_env={"env_vars": {"FEDLEAK_APP": home}}) if (home := jobs_of.home_of(job)) else task
         self._running[task.remote(attempt)] = (job, number)
 
     def _heard(self, reference: Any) -> Finished | None:
@@ -179,9 +179,8 @@ class RayWorkers(Workers):
 
 
 def _start_options(jobs: int) -> dict[str, Any]:
-    environment = {"env_vars": {**ONE_THREAD, "PYTHONPATH": _search_path()}}
     if os.environ.get("RAY_ADDRESS"):
-        return {"runtime_env": environment}
+        return {"runtime_env": {"env_vars": {**ONE_THREAD, "PYTHONPATH": _search_path()}}}
     # Ray listens on every interface whatever it is told, and does what it is asked: so only to who has the token.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -237,7 +236,7 @@ def _run(attempt: Attempt) -> Result:
     A node that the cluster has given up may still be at it: so one at a time, and what it finished is not done again.
     """
     job = attempt.job
-    settle(job.home)
+    settle(jobs_of.home_of(job))
     name, needed = (
         (job.address, beside(job.folder.recording(job.place), FACTS))
         if isinstance(job, Cell)
@@ -246,8 +245,6 @@ def _run(attempt: Attempt) -> Result:
     reason = _unfit(needed, job.root, attempt.fingerprint)
     if reason:
         raise ConfigError(f"the Ray node {socket.gethostname()} {reason}")
-    locks = job.root / LOCKS
-    locks.mkdir(exist_ok=True)
-    there = chdir(attempt.directory) if attempt.directory.is_dir() else nullcontext()
-    with FileLock(locks / name), there:
+    (locks := job.root / LOCKS).mkdir(exist_ok=True)
+    with FileLock(locks / name), chdir(attempt.directory) if attempt.directory.is_dir() else nullcontext():
         return (left_by(job) if attempt.number > 1 else None) or run_job(job)

@@ -50,6 +50,11 @@ def wants_gpu(job: Job) -> bool:
     return "cuda" in (named_in(job.table) if isinstance(job, Cell) else {job.point.experiment.device})
 
 
+def home_of(job: Job) -> str | None:
+    """Of an audited app where its modules lie: a process that imports these is given no job of another app."""
+    return job.home if isinstance(job, Cell) else job.point.experiment.task.home
+
+
 def lost(job: Job, reason: str) -> Finished:
     """A job whose process died."""
     if isinstance(job, Cell):

@@ -12,6 +12,7 @@ from fedleak.results.federation_row import FederationRow, read_federations
 from fedleak.results.row import Row, read_results
 from fedleak.results.schema import Setting, setting_key
 from fedleak.runs.folder import RunFolder
+from fedleak.runs.kept_apps import require_kept
 from fedleak.runs.manifest import Manifest, read_manifest
 
 AGAIN = "run the experiment again, finished cells are kept"
@@ -89,16 +90,18 @@ def cell_of(row: Row) -> tuple[Any, ...]:
 
 
 def read_campaign(folder: RunFolder) -> Campaign:
-    """What a run was asked to do; raises `RecordingError` where the folder is missing, none of ours, or damaged."""
+    """What a run was asked to do; raises `RecordingError` where the folder is missing, none of ours, or damaged.
+
+    Also where an audited app that it keeps was changed.
+    """
     root = folder.root
     if not root.is_dir():
         raise RecordingError(f"{root} is no folder; expected the folder of a run, as `fedleak run` leaves it")
     if not folder.experiment.exists():
         raise RecordingError(f"{root} is no run folder: it has no experiment.toml; name the folder that --out named")
+    require_kept(folder)
     try:
         return load_campaign(folder.experiment)
-    except RecordingError:  # an app that the run keeps was changed: the file is as it was
-        raise
     except UserError as error:
         raise RecordingError(f"{folder.experiment} is damaged or of another version: {error}") from error
 

@@ -11,11 +11,13 @@ from torch import nn
 
 from fedleak.audit.foreign_task import address_of, write_task
 from fedleak.audit.troubles import Unclear
+from fedleak.data.audited import Audited
 from fedleak.errors import ConfigError
 from fedleak.learning.batch import Batch
 from fedleak.settings.base import parse_settings
 from fedleak.settings.federation import FederationSettings
 from fedleak.settings.task import TaskSettings
+from fedleak.tasks import source_of
 
 CODE = """
 from torch import nn
@@ -62,15 +64,13 @@ def write(tmp_path: Path, network: nn.Module, *truths: Batch) -> str:
 def test_what_is_written_is_a_task_with_each_image_once(tmp_path: Path, module: ModuleType) -> None:
     assert write(tmp_path, module.Net(), images(12), images(12)) == ""
     task = parse_settings(_Holder, {"task": f"app:{tmp_path}"}).task
-    assert (task.network, task.data, task.classes) == ("appnet:Net", "fedleak_audited:images", 3)
+    assert (task.network, task.data, task.classes) == ("appnet:Net", "app:images", 3)
     assert task.folder == str(tmp_path / "task")
     assert (tmp_path / "task" / "appnet.py").read_text() == CODE
     assert (tmp_path / "task" / "images.npz").stat().st_mode & 0o077 == 0
-    scope: dict = {"__file__": str(tmp_path / "task" / "fedleak_audited.py")}
-    exec((tmp_path / "task" / "fedleak_audited.py").read_text(), scope)
-    inputs, labels = scope["images"]()
-    assert inputs.shape == (12, 3, 2, 2)
-    assert len(labels) == 12
+    read = Audited().read(source_of(task))
+    assert read.inputs.shape == (12, 3, 2, 2)
+    assert len(read.labels) == 12
     assert "auxiliary = 2" in (tmp_path / "experiment.toml").read_text()
     assert json.loads((tmp_path / "task" / "task.json").read_text())["name"] == "mine"
 
