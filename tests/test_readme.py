@@ -78,7 +78,7 @@ def test_every_key_of_a_task_and_of_training_is_told() -> None:
     told = set(re.findall(r"`(\w+)`|^(\w+) =", OWN, flags=re.MULTILINE))
     words = {word for pair in told for word in pair if word}
     trained = set(FederationSettings.model_fields) - NOT_TRAINING
-    assert set(TaskSettings.model_fields) - {"folder"} | trained <= words
+    assert set(TaskSettings.model_fields) - {"folder", "bundle"} | trained <= words
 
 
 @pytest.mark.slow

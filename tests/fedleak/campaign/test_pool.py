@@ -1,8 +1,10 @@
 """The pool deals GPUs out to its workers, and a device that is not there is refused before anything is begun."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.grid import parse_campaign
 from fedleak.run import run
 from fedleak.runs.folder import RunFolder
+from fedleak.settings.task import TaskSettings
 
 TREE: dict[str, Any] = {"name": "one", "task": "digits-mlp", "attacks": [{"use": "dlg", "steps": 1}]}
 
@@ -64,6 +67,39 @@ def test_each_worker_has_a_gpu_in_turn_and_its_successor_the_same(context: FakeC
 def test_without_gpus_nothing_is_taken(context: FakeContext, tmp_path: Path) -> None:
     begun(Pool(2), 2, tmp_path)
     assert context.started == [None, None]
+
+
+def of_app(job: Any, home: str) -> Any:
+    task = TaskSettings(data="app:images", network="net:Net", folder=home, bundle="0" * 64)
+    experiment = job.point.experiment.model_copy(update={"task": task})
+    return replace(job, point=replace(job.point, experiment=experiment))
+
+
+def test_a_worker_is_given_jobs_of_one_app_alone(
+    context: FakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = schedule_of(parse_campaign(TREE), RunFolder(tmp_path), "loopback").next()
+    mine, yours = of_app(plain, "/mine"), of_app(plain, "/yours")
+    ends = [multiprocessing.Pipe() for _ in range(3)]  # theirs stay open, as in processes that run
+    monkeypatch.setattr(context, "Pipe", lambda: (ends[len(context.started)][0], Mock()))
+    pool = Pool(2, (0, 1))
+    for job in (mine, yours):
+        pool.submit(job)
+        pool._workers[-1].ready = True
+        pool._hand_out()
+    first, second = pool._workers
+    assert (first.job, second.job) == (mine, yours)
+    second.job = None  # it is done, and what waits is the first one's: that waits on
+    pool.submit(yours)
+    assert (second.job, len(context.started)) == (yours, 2)
+    second.job = None
+    pool.submit(plain)  # nobody's here, so another takes its place, with its GPU
+    assert pool._workers[0] is first
+    assert pool._workers[1] is not second
+    assert context.started == [0, 1, 1]
+    pool._workers[1].ready = True
+    pool._hand_out()
+    assert pool._workers[1].job == plain
 
 
 def test_this_process_takes_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
