@@ -81,6 +81,12 @@ def _examples(update: Update, training: LocalTraining, present: int) -> int:
     return present if not reported else min(reported, size * batches)
 
 
+def defense_of(update: Update) -> str:
+    """What protects the update on its way to the server, by name, for rules and reports; `none` where nothing does."""
+    private = ("dp-sgd",) if update.training.private is not None else ()
+    return "+".join((*private, *(mod.name for mod in update.mods if mod.protects))) or "none"
+
+
 def defenses_in(update: Update) -> Chain:
     """What the mods do to the update, as far as an attacker can reckon with it: it has the app."""
     parts: list[dict[str, Any]] = []

@@ -2,66 +2,37 @@
 
 import json
 import math
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from torch import nn
 
-from fedleak.api import attack, score
 from fedleak.audit.answers import Answers
-from fedleak.audit.capturing import captured, defenses_in, network_of
+from fedleak.audit.capturing import captured, defense_of, defenses_in, network_of
+from fedleak.audit.exhibit import name_of, write_exhibit
 from fedleak.audit.facts import facts_of
+from fedleak.audit.fitting import unfitting
 from fedleak.audit.foreign_task import write_task
 from fedleak.audit.knowledge import Compared, loss_of, normalization_of, truth_of
 from fedleak.audit.local_training import training_of
 from fedleak.audit.settings import AuditSettings
+from fedleak.audit.trials import Looked, Trial, Trials
 from fedleak.audit.troubles import Unclear
 from fedleak.audit.understanding import Understanding, Update
-from fedleak.audit.verdict import AS_IT_IS, WITHOUT
-from fedleak.captures import Capture, observe
-from fedleak.contracts.attack import Attack, attacks
+from fedleak.audit.verdict import AS_IT_IS, RESULT, ROWS, WITHOUT
+from fedleak.captures import observe
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import FedleakError, first_line, sentence
-from fedleak.figures.panels import Line, Panel, Picture, draw
 from fedleak.learning.batch import Batch
+from fedleak.learning.facts import LocalTraining
 from fedleak.learning.layers import scores_in
+from fedleak.results.row import write_results
 from fedleak.settings.base import parse_settings
 
 ATTACKED = ("understood", "understood but for noise")
-SHOWN = 8
-"""Examples in a picture, at most."""
-BLIND = ("prior", "no-access", "class-mean")
-"""What guesses without the update."""
-QUICK = ("analytic-linear", "dlg", "inverting-gradients", "fedavg-inversion", "auto-labels")
-"""What is tried unless attacks are named: one of each family that needs nothing but the update."""
-OPTIONS: dict[str, dict[str, Any]] = {"inverting-gradients": {"steps": 800}, "fedavg-inversion": {"steps": 400}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Looked:
-    """What one attack got at one rung of the ladder."""
-
-    rung: str
-    attack: str
-    client: int = -1
-    round: int = 0
-    """Whose update it is of, or is like, and when."""
-    psnr: float
-    """Mean in dB over the examples; NaN where it has no guess."""
-    best: float
-    prior: float
-    leaked: int
-    """Examples from the threshold of the task on."""
-    labels: float
-    """Share of labels that are right, as a multiset."""
-    examples: int
-    reason: str = ""
-    seconds: float = 0.0
 
 
 class Judge:
@@ -98,32 +69,44 @@ class Judge:
 
     def judge(self, updates: list[dict[str, Any]], stopped: str) -> None:
         """Attacks, draws and writes `audit.json`; `stopped` says why the app came to no end of its own."""
-        looked, scope = [], []
+        trials, scope, defenses = Trials(self._settings, self._say), [], {}
+        tried: list[Trial] = []
         for update, known in self._attackable:
+            defenses[update.client, update.round] = defense_of(update)
             try:
-                for one in self._ladder(update, known):
-                    looked.append(replace(one, client=update.client, round=update.round))
+                for one in self._ladder(update, known, trials):
+                    tried += one
             except (Unclear, FedleakError) as error:
                 scope.append(f"client {update.client} in round {update.round}: {error}")
             except Exception as error:  # noqa: BLE001  a module of anybody's raises whatever it likes
                 traceback.print_exc()
                 words = f"{type(error).__name__}: {first_line(error)}"
-                scope.append(f"client {update.client} in round {update.round}: an attack failed, {words}")
+                scope.append(f"client {update.client} in round {update.round}: it cannot be attacked, {words}")
+        no_task = ""
         try:
             no_task = self._task() if self._attackable and not scope else ""
-        except Exception as error:  # noqa: BLE001  as above
+        except Exception as error:  # noqa: BLE001  a module of anybody's raises whatever it likes
             traceback.print_exc()
             no_task = f"no task of it for experiments: {type(error).__name__}: {first_line(error)}"
+        settings = self._settings
         facts = {
-            "app": self._settings.name,
-            "folder": str(self._settings.folder),
+            "app": settings.name,
+            "folder": str(settings.folder),
             "stopped": stopped,
             "updates": updates,
-            "attacks": [asdict(one) for one in looked],
+            "attacks": [asdict(one.looked) for one in tried],
+            "not_fitting": "" if settings.attacks or settings.quick else unfitting(),
             "out_of_scope": scope,
             "no_task": no_task,
         }
-        (self._settings.out / "audit.json").write_text(json.dumps(plain(facts), indent=1, allow_nan=False))
+        real = [one for one in tried if one.looked.rung == AS_IT_IS]
+        rows = [
+            row
+            for one in real
+            for row in one.rows(settings.name, defenses[one.looked.client, one.looked.round], settings.seed)
+        ]
+        write_results(settings.out / ROWS, rows)
+        (settings.out / RESULT).write_text(json.dumps(plain(facts), indent=1, allow_nan=False))
 
     def _task(self) -> str:
         """Writes what experiments take of the app; the sentence why not, where that cannot be."""
@@ -145,92 +128,52 @@ class Judge:
             facts["normalize"] = {"mean": list(normalized[0]), "std": list(normalized[1])}
         return write_task(settings.out, settings.folder, settings.name, network, training.start, self._truths, facts)
 
-    def _ladder(self, update: Update, known: Understanding) -> Iterator[Looked]:
-        """As it is, one epoch, one step, one image; what protects is what vanishes on the way."""
-        training = update.training
-        answers = self._answers
+    def _ladder(self, update: Update, known: Understanding, trials: Trials) -> Iterator[list[Trial]]:
+        """As it is, one epoch, one step, one image; what protects is what vanishes on the way.
+
+        It ends at the rung where all examples come back.
+        """
         self._compared.require(update, known)
-        network = network_of(update, known, normalization_of(training, answers))
-        truth = truth_of(update, answers)
-        loss, options = loss_of(training, answers)
-        facts = training_of(update, known.pull, answers)
+        network = network_of(update, known, normalization_of(update.training, self._answers))
+        truth = truth_of(update, self._answers)
+        loss, options = loss_of(update.training, self._answers)
+        facts = training_of(update, known.pull, self._answers)
+        whose = Looked(rung=AS_IT_IS, attack="", client=update.client, round=update.round, examples=len(truth))
         real = captured(update, known, network, truth, (loss, options), facts)
-        picture = f"client-{update.client}{f'-round-{update.round}' if update.round > 1 else ''}.png"
-        yield from self._attacked(AS_IT_IS, real, picture=picture)
-        simple: dict[str, Any] = {
+        first = list(trials.on(real, whose, trials.chosen((), len(truth))))
+        note = f"{self._settings.name}, as it is; {len(truth)} examples behind the update; PSNR below each guess"
+        write_exhibit(real, first, self._settings.out, name_of(update.client, update.round), note)
+        yield first
+        trained: dict[str, Any] = {
             "loss": loss, "loss_options": options, "learning_rate": facts.learning_rate, "mode": facts.mode,
             "optimizer": facts.optimizer, "momentum": facts.momentum, "weight_decay": facts.weight_decay,
         }  # fmt: skip
-        if defenses_in(update):
-            shape = {"batch_size": facts.batch_size, "epochs": facts.epochs, "accumulation": facts.accumulation}
-            yield from self._rung(WITHOUT, network, truth, {**simple, **shape})
-        if (facts.epochs or 1) > 1:
-            size = min(facts.batch_size or 1, len(truth))
-            yield from self._rung("one epoch", network, truth, {**simple, "batch_size": size})
-        if (facts.passes or 1) > 1:
-            yield from self._rung("one step", network, truth, {**simple, "batch_size": len(truth)})
-        if len(truth) > 1:
-            one = truth[torch.tensor([0])]
-            yield from self._rung("one image", network, one, {**simple, "batch_size": 1})
+        last = first
+        for rung, number, training in rungs(facts, len(truth), noisy=bool(defenses_in(update))):
+            if any(one.looked.leaked == len(truth) for one in last):
+                return
+            batch, where = truth[torch.arange(number)], replace(whose, rung=rung, examples=number)
+            try:
+                made = observe(network, batch.inputs, batch.labels, seed=self._settings.seed, **trained, **training)
+            except FedleakError as error:
+                reason = sentence(error)
+                last = [Trial(looked=replace(where, reason=reason), guess=Reconstruction.failed(reason))]
+            else:
+                last = list(trials.on(made, where, trials.chosen(first, number)))
+            yield last
 
-    def _rung(self, name: str, network: nn.Module, truth: Batch, training: dict[str, Any]) -> Iterator[Looked]:
-        try:
-            made = observe(network, truth.inputs, truth.labels, seed=self._settings.seed, **training)
-        except FedleakError as error:
-            yield Looked(
-                rung=name, attack="", psnr=math.nan, best=math.nan, prior=math.nan, leaked=0, labels=math.nan,
-                examples=len(truth), reason=sentence(error),
-            )  # fmt: skip
-            return
-        yield from self._attacked(name, made)
 
-    def _attacked(self, rung: str, made: Capture, picture: str = "") -> Iterator[Looked]:
-        lines = []
-        for chosen in self._fitting():
-            self._say({"event": "stage", "words": f"{rung}: {chosen.name}"})
-            started = time.monotonic()
-            guess = attack(made, chosen.name, seed=self._settings.seed, **OPTIONS.get(chosen.name, {}))
-            found = {one.metric: one for one in score(guess, made, ["psnr", "label-recall"])}
-            pixels, labels = found["psnr"], found["label-recall"]
-            looked = Looked(
-                rung=rung,
-                attack=chosen.name,
-                psnr=pixels.value,
-                best=pixels.best,
-                prior=pixels.baseline,
-                leaked=sum(value >= pixels.threshold for value in pixels.per_sample),
-                labels=labels.value,
-                examples=len(made.truth),
-                reason=guess.failure or pixels.reason or "",
-                seconds=time.monotonic() - started,
-            )
-            lines.append((looked, guess))
-            yield looked
-        if picture:
-            self._draw(made, lines, picture)
-
-    def _fitting(self) -> list[Attack[Any]]:
-        return [attacks.build(name, {}) for name in (self._settings.attacks or QUICK)]
-
-    def _draw(self, made: Capture, lines: list[tuple[Looked, Reconstruction]], name: str) -> None:
-        """The truth, and below it what each attack made of it."""
-        count = min(len(made.truth), SHOWN)
-        rows = [Line(title="truth", pictures=tuple(Picture(image=one) for one in made.truth.inputs[:count]))]
-        for looked, guess in lines:
-            if guess.inputs is None or math.isnan(looked.psnr):
-                continue
-            figures = score(guess, made, ["psnr"])[0]
-            order = closest(made.truth.inputs[:count], guess.inputs)
-            pictures = tuple(
-                Picture(image=guess.inputs[place].clamp(0, 1), caption=f"{figures.per_sample[row]:.1f} dB")
-                for row, place in enumerate(order)
-            )
-            rows.append(Line(title=looked.attack, pictures=pictures))
-        note = f"{self._settings.name}, as it is; {len(made.truth)} examples behind the update; PSNR below each guess"
-        draw(
-            Panel(title="what an audit read", columns=("",) * count, lines=tuple(rows), note=note),
-            self._settings.out / name,
-        )
+def rungs(facts: LocalTraining, examples: int, *, noisy: bool) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The rungs below the update itself: name, examples, and what of the training is left."""
+    if noisy:
+        own = {"batch_size": facts.batch_size, "epochs": facts.epochs, "accumulation": facts.accumulation}
+        yield WITHOUT, examples, own
+    if (facts.epochs or 1) > 1:
+        yield "one epoch", examples, {"batch_size": min(facts.batch_size or 1, examples)}
+    if (facts.passes or 1) > 1:
+        yield "one step", examples, {"batch_size": examples}
+    if examples > 1:
+        yield "one image", 1, {"batch_size": 1}
 
 
 def plain(value: Any) -> Any:
@@ -240,8 +183,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def closest(truth: torch.Tensor, guesses: torch.Tensor) -> list[int]:
-    """For each example the guess that is nearest to it."""
-    return [int((guesses - one).square().flatten(1).mean(1).argmin()) for one in truth]

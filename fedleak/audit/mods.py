@@ -8,15 +8,16 @@ import torch
 
 from fedleak.audit.seen import State
 
+COUNTS = "only counts"
 SAYS = {
     "LocalDpMod": "clips and noises on the client: a curious server sees the noised update",
     "fixedclipping_mod": "clips on the client; the noise is the server's: a curious one sees updates without it",
     "adaptiveclipping_mod": "clips on the client, and says in clear whether it did; the noise is the server's",
     "secaggplus_mod": "masks the update: a curious server sees the sum alone, and counts and metrics in clear",
     "secagg_mod": "masks the update: a curious server sees the sum alone, and counts and metrics in clear",
-    "arrays_size_mod": "only counts",
-    "parameters_size_mod": "only counts",
-    "message_size_mod": "only counts",
+    "arrays_size_mod": COUNTS,
+    "parameters_size_mod": COUNTS,
+    "message_size_mod": COUNTS,
 }
 """By name of the function or class in `flwr.clientapp.mod`."""
 
@@ -33,6 +34,11 @@ class Mod:
     def says(self) -> str:
         """What it does against a server that is itself curious."""
         return SAYS.get(self.name, "not one of Flower's: what it does shows in the replay alone")
+
+    @property
+    def protects(self) -> bool:
+        """Whether it does anything to what is sent, as far as is known."""
+        return SAYS.get(self.name) != COUNTS
 
     @property
     def masks(self) -> bool:

@@ -17,13 +17,12 @@ from typing import Any
 from fedleak.audit.answers import read_answers
 from fedleak.audit.app import digest, overridden, read_app
 from fedleak.audit.settings import AuditSettings, written
-from fedleak.audit.verdict import Audited
+from fedleak.audit.verdict import REPORT, RESULT, ROWS, Audited
 from fedleak.contracts.attack import attacks as registry
 from fedleak.errors import ConfigError
 from fedleak.io.atomic import make_private
 
 LOG = "app.log"
-RESULT = "audit.json"
 PATIENCE_SECONDS = 300.0
 """How long a child may be silent: it says so when it goes on."""
 
@@ -71,7 +70,8 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
     """
     make_private(settings.out)
     before = digest(settings.folder)
-    for old in (settings.out / RESULT, settings.out / "experiment.toml", *settings.out.glob("client-*.png")):
+    names = (RESULT, ROWS, REPORT, "experiment.toml")
+    for old in (*(settings.out / name for name in names), *settings.out.glob("client-*.png")):
         old.unlink(missing_ok=True)
     (settings.out / LOG).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="fedleak-", ignore_cleanup_errors=True) as private:

@@ -32,6 +32,10 @@ class AuditSettings:
     """Clients whose update of the first round is attacked."""
     attacks: tuple[str, ...] = ()
     """By name; empty: all that fit."""
+    quick: bool = False
+    """Whether, of all that fit, one of each family is tried."""
+    minutes: float = 15.0
+    """After which no attack goes on."""
     facts: Table = field(default_factory=dict)
     """Answers to what was asked; see `fedleak.audit.answers`."""
     seed: int = 0

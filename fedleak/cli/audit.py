@@ -6,10 +6,19 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from fedleak.audit.app import read_app
+from fedleak.audit.fitting import QUICK, fitting
 from fedleak.audit.run import audit_app
+from fedleak.audit.verdict import REPORT
 from fedleak.cli.audit_table import print_audit
+from fedleak.cli.check import verdict_facts
 from fedleak.cli.options import FormOption, write_json
 from fedleak.cli.progress_bar import errors
+from fedleak.gate.audits import check_audit, vocabulary_of
+from fedleak.gate.policy import Policy, load_policy
+from fedleak.gate.terminal import verdict_lines
+from fedleak.gate.validation import validate
+from fedleak.report.audit_page import write_audit_report
 
 
 def command(
@@ -27,9 +36,9 @@ def command(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of training that are looked at; then it is stopped.")] = 1,
     attacked: Annotated[int, typer.Option(min=1, help="Updates that are attacked, from the first on.")] = 1,
-    attacks: Annotated[
-        list[str] | None, typer.Option("--attack", help="By name; without any, one of each kind.")
-    ] = None,
+    attacks: Annotated[list[str] | None, typer.Option("--attack", help="By name; without any, all that fit.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Try one attack of each family instead.")] = False,
+    minutes: Annotated[float, typer.Option(min=0, help="After which no attack goes on.")] = 15.0,
     facts: Annotated[
         Path | None, typer.Option(metavar="FACTS.toml", help="What was asked for and no hook showed.")
     ] = None,
@@ -38,9 +47,14 @@ def command(
     allow: Annotated[
         int | None, typer.Option(min=0, help="Examples that may come back as it is; more end with status 1.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", "-p", metavar="TOML", help="Rules for the updates as they are."),
+    ] = None,
     form: FormOption = "table",
 ) -> None:
     """Audit a Flower app, unchanged: what its clients train, what crosses the wire, and what attacks make of it."""
+    rules = None if policy is None else _policy(policy, app, tuple(attacks or ()), quick=quick)
     folder = out or Path("runs") / f"audit-{app.resolve().name}"
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=errors, transient=True) as progress:
@@ -57,15 +71,31 @@ def command(
             rounds=rounds,
             attacked=attacked,
             attacks=tuple(attacks or ()),
+            quick=quick,
+            minutes=minutes,
             seed=seed,
         )
+    write_audit_report(result, result.folder / REPORT)
+    verdict = None if rules is None else check_audit(result, rules)
     if form == "json":
-        write_json(result.facts)
+        write_json(result.facts if verdict is None else {**result.facts, "policy": verdict_facts(verdict)})
     else:
         print_audit(result.facts, result.folder)
+        for line in () if verdict is None else verdict_lines(verdict):
+            typer.echo(line)
+    if verdict is not None and verdict.exit_status:
+        raise typer.Exit(verdict.exit_status)
     masked = any(one["verdict"] == "masked" for one in result.facts["updates"])
     looked = result.facts["attacks"] if allow is None else result.judged
-    if not looked and not masked:
+    if verdict is None and not looked and not masked:
         raise typer.Exit(2)
     if allow is not None and result.judged and result.leaked > allow:
         raise typer.Exit(1)
+
+
+def _policy(path: Path, app: Path, attacks: tuple[str, ...], *, quick: bool) -> Policy:
+    """The policy, refused before the app is started where a name in it is a slip or of what will not be tried."""
+    policy = load_policy(path)
+    chosen = attacks or (QUICK if quick else fitting())
+    validate(policy, vocabulary_of(read_app(app, ()).name, chosen))
+    return policy

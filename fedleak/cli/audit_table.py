@@ -1,5 +1,6 @@
 """Audit table: facts, checks, attacks at each rung of the ladder, and a verdict in sentences."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fedleak.audit.verdict import Facts, missing, sentences
+from fedleak.audit.verdict import REPORT, RESULT, Facts, missing, sentences
 
 DASH = "-"
 
@@ -29,7 +30,9 @@ def print_audit(facts: Facts, folder: Path) -> None:
             f"experiment   {folder / 'experiment.toml'}   (fedleak compare it, on its network and images)",
             soft_wrap=True,
         )
-    console.print(f"facts        {folder / 'audit.json'}", soft_wrap=True)
+    if (folder / REPORT).exists():
+        console.print(f"report       {folder / REPORT}", soft_wrap=True)
+    console.print(f"facts        {folder / RESULT}", soft_wrap=True)
 
 
 def _facts_table(update: Facts) -> Table:
@@ -61,13 +64,27 @@ def _attacks_table(tried: Sequence[Facts]) -> Table:
         table.add_column(name, no_wrap=True)
     for name in ("PSNR", "best", "guessing", "come back", "labels"):
         table.add_column(name, justify="right")
-    for one in tried:
-        if one["attack"]:
+    for one in _by_rung(tried):
+        if not missing(one["psnr"]):
             back = f"{one['leaked']} of {one['examples']}"
             figures = (_number(one[key], 1) for key in ("psnr", "best", "prior"))
             whose = (str(one["round"]), str(one["client"])) if several else ()
             table.add_row(*whose, one["rung"], one["attack"], *figures, back, _number(one["labels"], 2))
     return table
+
+
+def _by_rung(tried: Sequence[Facts]) -> list[Facts]:
+    """Rungs of each update in their order, and at each the attacks that came nearest first."""
+    rungs = list(dict.fromkeys((one["round"], one["client"], one["rung"]) for one in tried))
+    place = {rung: number for number, rung in enumerate(rungs)}
+    return sorted(
+        tried,
+        key=lambda one: (
+            place[one["round"], one["client"], one["rung"]],
+            -one["leaked"],
+            math.inf if missing(one["psnr"]) else -one["psnr"],
+        ),
+    )
 
 
 def _number(value: float | None, digits: int | None = None) -> str:

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from fedleak.analysis.analysis import Analysis
+from fedleak.audit.verdict import RESULT, Audited
 from fedleak.cli.options import ExamplePolicy, Form, FormOption, Jobs, write_json
 from fedleak.cli.run import folder_of, run_with_progress
 from fedleak.errors import ConfigError
 from fedleak.experiment.grid import load_campaign
+from fedleak.gate.audits import check_audit
 from fedleak.gate.check import check_run
 from fedleak.gate.junit import write_junit
 from fedleak.gate.markdown import write_markdown
@@ -56,6 +58,25 @@ def check_run_folder(
     _conclude(run, Analysis.of(run), policy, baseline, judgement, output)
 
 
+def check_audit_folder(
+    root: Path, judgement: Judgement, output: Output, *, out: Path | None, settings: tuple[str, ...]
+) -> None:
+    """Judges an audit that is over."""
+    of_runs = {
+        "--baseline": judgement.baseline is not None,
+        "--allow-unfinished": judgement.allow_unfinished,
+        "--allow-changes": judgement.allow_changes,
+        "--out": out is not None,
+        "--set": bool(settings),
+    }
+    for option, given in of_runs.items():
+        if given:
+            raise ConfigError(f"{option} is for runs, and {root} is an audit, which is held to a --policy as it is")
+    policy, _ = _read(judgement)
+    assert policy is not None
+    _tell(check_audit(Audited.read(root), policy), output)
+
+
 def check_experiment(
     path: Path, judgement: Judgement, output: Output, *, out: Path | None, settings: tuple[str, ...], jobs: int
 ) -> None:
@@ -94,6 +115,10 @@ def _conclude(
         allow_unfinished=judgement.allow_unfinished,
         allow_changes=judgement.allow_changes,
     )
+    _tell(verdict, output)
+
+
+def _tell(verdict: Verdict, output: Output) -> NoReturn:
     _write(verdict, output)
     if output.form == "json":
         write_json(verdict_facts(verdict))
@@ -178,7 +203,8 @@ def _write(verdict: Verdict, output: Output) -> None:
 
 def command(
     target: Annotated[
-        Path, typer.Argument(metavar="RUN|EXPERIMENT.toml", help="A run folder, or an experiment that is run first.")
+        Path,
+        typer.Argument(metavar="RUN|AUDIT|EXPERIMENT.toml", help="A run or an audit, or an experiment to run first."),
     ],
     policy: Annotated[
         Path | None, typer.Option("--policy", "-p", metavar="TOML", help="The rules; see --example.")
@@ -211,12 +237,14 @@ def command(
     example: ExamplePolicy = False,  # noqa: ARG001  said by its callback
     form: FormOption = "table",
 ) -> None:
-    """Hold a run to a policy. Exit status: 0 kept, 1 broken or not shown, 2 something to mend in what you gave."""
+    """Hold a run or an audit to a policy. Exit status: 0 kept, 1 broken or not shown, 2 the input is at fault."""
     judgement = Judgement(
         policy=policy, baseline=baseline, alpha=alpha, allow_unfinished=allow_unfinished, allow_changes=allow_changes
     )
     output = Output(junit=junit, sarif=sarif, markdown=markdown, form=form)
-    if target.is_dir() or target.suffix != ".toml":
+    if (target / RESULT).exists():
+        check_audit_folder(target, judgement, output, out=out, settings=tuple(settings or ()))
+    elif target.is_dir() or target.suffix != ".toml":
         check_run_folder(target, judgement, output, out=out, settings=tuple(settings or ()))
     else:
         check_experiment(target, judgement, output, out=out, settings=tuple(settings or ()), jobs=jobs)

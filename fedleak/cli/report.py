@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from fedleak.analysis.analysis import Analysis
+from fedleak.audit.verdict import REPORT, RESULT, Audited
 from fedleak.cli.options import RunPath
 from fedleak.cli.progress_bar import shown
+from fedleak.report.audit_page import write_audit_report
 from fedleak.report.page import write_report
 from fedleak.runs.reading import read_run
 
@@ -20,9 +22,12 @@ def command(
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
     """Write a page that shows what leaked: one HTML file that needs nothing else, and no network."""
-    finished = read_run(run)
-    with shown("judging queries"):
-        path = write_report(finished, Analysis.of(finished), out or finished.folder.report)
+    if (run / RESULT).exists():
+        path = write_audit_report(Audited.read(run), out or run / REPORT)
+    else:
+        finished = read_run(run)
+        with shown("judging queries"):
+            path = write_report(finished, Analysis.of(finished), out or finished.folder.report)
     typer.echo(f"report    {path}")
     if show:
         typer.launch(path.resolve().as_uri())

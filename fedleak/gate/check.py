@@ -2,8 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from fedleak.analysis.analysis import Analysis
@@ -36,6 +38,33 @@ NAMED = 3
 Shown = TypeVar("Shown", Finding, Change, NewFigures)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is held to a policy: a run, or the audit of an app."""
+
+    root: Path
+    vocabulary: Vocabulary
+    measured: Measured
+    problems: tuple[str, ...]
+    """What makes it fail whatever the rules say, a sentence each."""
+    picture: Callable[[str, str, Measurement], Picture]
+    """The picture of what leaked most of a measurement, from a name for its file and what it shows."""
+
+
+def check(subject: Subject, policy: Policy | None, baseline: BaselineVerdict | None = None) -> Verdict:
+    """The verdict, with pictures of what broke a rule; raises `UserError` where the policy is at fault."""
+    if policy is not None:
+        validate(policy, subject.vocabulary)
+    return Verdict(
+        run=subject.root,
+        policy=policy,
+        rules=() if policy is None else _judged(subject, policy),
+        baseline=None if baseline is None else _regressions_pictured(subject, baseline),
+        problems=subject.problems,
+        failed_messages=_failed_messages(subject.measured),
+    )
+
+
 def check_run(
     run: FinishedRun,
     analysis: Analysis,
@@ -47,8 +76,13 @@ def check_run(
     allow_changes: bool = False,
 ) -> Verdict:
     """The verdict on a run, with pictures of what broke a rule; raises `UserError` where the input is at fault."""
+    vocabulary = Vocabulary.of(run.campaign)
     if policy is not None:
-        validate(policy, Vocabulary.of(run.campaign))
+        validate(policy, vocabulary)  # before the baseline is compared with, and pictures of before are deleted
+    old = None
+    if baseline is not None:
+        old = compare_with(run, baseline, alpha, allow_changes=allow_changes)
+    pictures.clear(run.folder)
     measured = Measured(
         analysis.rows,
         analysis.summaries,
@@ -58,52 +92,48 @@ def check_run(
         whole_guarantees_of(run.campaign),
         masked_in(run.campaign),
     )
-    old = None
-    if baseline is not None:
-        old = compare_with(run, baseline, alpha, allow_changes=allow_changes)
-    pictures.clear(run.folder)
-    return Verdict(
-        run=run.folder.root,
-        policy=policy,
-        rules=() if policy is None else _judged(run, policy, measured),
-        baseline=None if old is None else _regressions_pictured(run, old),
+    subject = Subject(
+        root=run.folder.root,
+        vocabulary=vocabulary,
+        measured=measured,
         problems=(*_nothing_measured(run), *_beyond_chance(analysis), *(() if allow_unfinished else _unfinished(run))),
-        failed_messages=_failed_messages(measured),
+        picture=partial(pictures.picture, run),
     )
+    return check(subject, policy, old)
 
 
-def _judged(run: FinishedRun, policy: Policy, measured: Measured) -> tuple[RuleVerdict, ...]:
-    return tuple(_pictured_rule(run, judge(rule, measured, policy.decide_by)) for rule in policy.rules)
+def _judged(subject: Subject, policy: Policy) -> tuple[RuleVerdict, ...]:
+    return tuple(_pictured_rule(subject, judge(rule, subject.measured, policy.decide_by)) for rule in policy.rules)
 
 
-def _pictured_rule(run: FinishedRun, verdict: RuleVerdict) -> RuleVerdict:
+def _pictured_rule(subject: Subject, verdict: RuleVerdict) -> RuleVerdict:
     kept = [finding for finding in verdict.findings if finding.passed]
     assertion = verdict.rule.assertion
     what = f"{verdict.rule.label}: not {assertion.figure} {assertion.operator} {assertion.bound}"
-    broken = _pictured(run, verdict.broken, f"rule-{verdict.rule.number}", what)
+    broken = _pictured(subject, verdict.broken, f"rule-{verdict.rule.number}", what)
     return replace(verdict, findings=(*broken, *kept))
 
 
-def _regressions_pictured(run: FinishedRun, baseline: BaselineVerdict) -> BaselineVerdict:
+def _regressions_pictured(subject: Subject, baseline: BaselineVerdict) -> BaselineVerdict:
     quiet = [change for change in baseline.changes if not change.regressed]
     harmless = [figures for figures in baseline.new_figures if not figures.leaked]
     regressions = [
-        _pictured(run, [change], f"baseline-{metric}", f"{metric} leaks more than in the baseline")[0]
+        _pictured(subject, [change], f"baseline-{metric}", f"{metric} leaks more than in the baseline")[0]
         for change in baseline.regressions
         for metric in [change.comparison.group.metric]
     ]
     leaks = [
-        _pictured(run, [figures], f"new-{figures.metric}", f"{figures.metric} had no figure in the baseline")[0]
+        _pictured(subject, [figures], f"new-{figures.metric}", f"{figures.metric} had no figure in the baseline")[0]
         for figures in baseline.leaks
     ]
     return replace(baseline, changes=(*regressions, *quiet), new_figures=(*leaks, *harmless))
 
 
-def _pictured(run: FinishedRun, shown: Sequence[Shown], name: str, what: str) -> list[Shown]:
+def _pictured(subject: Subject, shown: Sequence[Shown], name: str, what: str) -> list[Shown]:
     def picture(place: int, measurement: Measurement) -> Picture:
         if place >= DRAWN:
             return Picture(reason=f"only the {DRAWN} worst groups are drawn")
-        return pictures.picture(run, name, what, measurement)
+        return subject.picture(name, what, measurement)
 
     return [replace(one, picture=picture(place, one.measurement)) for place, one in enumerate(shown)]
 

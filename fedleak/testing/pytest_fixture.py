@@ -65,15 +65,24 @@ class Fedleak:
         self._attacked.append((leak, captured.truth))
         return leak
 
-    def audit(self, app: Path | str, **options: Any) -> "Audited":
+    def audit(self, app: Path | str, *, policy: Path | str | None = None, **options: Any) -> "Audited":
         """What the server of a Flower app could see: `leaked` examples, `psnr` of the best attack, `understood`.
 
         The app is run as it stands in a process of its own, into the test's `tmp_path`; `options` are those of
-        `fedleak.audit.run.audit_app`, as in `audit("my-app", clients=4, attacks=("dlg",))`.
+        `fedleak.audit.run.audit_app`, as in `audit("my-app", clients=4, attacks=("dlg",))`. With a `policy` file the
+        test fails where the updates as they are break a rule, or something was not shown.
         """
+        __tracebackhide__ = True
         from fedleak.audit.run import audit_app
+        from fedleak.gate.audits import check_audit
+        from fedleak.gate.policy import load_policy
+        from fedleak.gate.terminal import verdict_lines
 
-        return audit_app(Path(app), self._runs / f"audit-{Path(app).resolve().name}", **options)
+        rules = None if policy is None else load_policy(Path(policy))
+        found = audit_app(Path(app), self._runs / f"audit-{Path(app).resolve().name}", **options)
+        if rules is not None and not (verdict := check_audit(found, rules)).passed:
+            raise AssertionError("\n".join(verdict_lines(verdict)))
+        return found
 
     def check(self, run: Path | str, policy: Path | str) -> None:
         """Fails the test where a run folder, or an experiment file that is run first, breaks a rule of a policy file.

@@ -24,8 +24,8 @@ def update(verdict: str = "understood", **more: Any) -> dict[str, Any]:
 def tried(rung: str, psnr: float | None, leaked: int, attack: str = "dlg", client: int = 0) -> dict[str, Any]:
     return {
         "rung": rung, "attack": attack, "client": client, "round": 1,
-        "psnr": psnr, "best": psnr, "prior": 11.0, "leaked": leaked, "labels": 1.0,
-        "examples": 4, "reason": "" if psnr else "it does not fit", "seconds": 0.1,
+        "psnr": psnr, "best": psnr, "prior": 11.0, "leaked": leaked, "labels": 1.0 if psnr else None,
+        "examples": 4, "reason": "" if psnr else "it does not fit", "broke": "", "seconds": 0.1,
     }  # fmt: skip
 
 
@@ -35,7 +35,8 @@ def audited(
 ) -> Result:  # fmt: skip
     facts = {
         "app": "mine", "folder": "mine", "stopped": stopped, "updates": list(updates), "attacks": list(attacks),
-        "out_of_scope": list(scope), "no_task": "no task of it for experiments: 3 different images were seen",
+        "not_fitting": "", "out_of_scope": list(scope),
+        "no_task": "no task of it for experiments: 3 different images were seen",
     }  # fmt: skip
     monkeypatch.setattr("fedleak.cli.audit.audit_app", lambda *_, **__: Audited(facts, tmp_path))
     return CliRunner().invoke(app, ["audit", "mine", *options])
@@ -94,6 +95,7 @@ def test_that_nothing_was_looked_at_is_not_that_nothing_leaks(monkeypatch: pytes
         "stopped": "",
         "updates": [update()],
         "attacks": [],
+        "not_fitting": "",
         "out_of_scope": ["texts"],
         "no_task": "",
     }
