@@ -15,10 +15,14 @@ from typer.testing import CliRunner
 
 from fedleak.audit.answers import read_answers
 from fedleak.audit.app import digest, read_app
+from fedleak.audit.fitting import fitting
 from fedleak.audit.run import audit
 from fedleak.audit.settings import AuditSettings
 from fedleak.cli.app import app
 from fedleak.errors import ConfigError
+from fedleak.gate.audits import vocabulary_of
+from fedleak.gate.policy import load_policy
+from fedleak.gate.validation import validate
 from fedleak.testing.pytest_fixture import Fedleak
 
 APPS = Path(__file__).resolve().parents[1] / "apps"
@@ -45,7 +49,14 @@ def test_one_photo_of_an_app_comes_back(tmp_path: Path) -> None:
     (read,) = facts["attacks"]
     assert read["psnr"] > 40
     assert read["prior"] < 20
-    assert (tmp_path / f"client-{facts['updates'][0]['client']}.png").exists()
+    picture = tmp_path / f"client-{read['client']}.png"
+    assert picture.exists()
+    assert (tmp_path / "report.html").read_text().count("data:image/png") == 2
+    (tmp_path / "policy.toml").write_text("rules = ['psnr.max < 20', 'label-recall.mean < 2']")
+    checked = CliRunner().invoke(app, ["check", str(tmp_path), "--policy", str(tmp_path / "policy.toml")])
+    assert checked.exit_code == 1, checked.output
+    assert f"picture {picture}" in checked.stdout
+    assert "1 of 2 rules broken" in checked.stdout
 
 
 @pytest.mark.slow
@@ -129,9 +140,11 @@ def test_the_commands_of_the_documentation_do_what_it_says(tmp_path: Path, monke
     for number, arguments in enumerate(commands):
         arguments[arguments.index("--out") + 1] = str(tmp_path / str(number))
         assert "1 of 1 come back" in audited(0, *arguments).stdout
-    (facts,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    facts, policy = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "FACTS.toml").write_text(facts)
     assert set(read_answers(tmp_path / "FACTS.toml")) == {"loss", "normalize", "training"}
+    (tmp_path / "policy.toml").write_text(policy)
+    validate(load_policy(tmp_path / "policy.toml"), vocabulary_of("mine", fitting()))
 
 
 def changed(tmp_path: Path, name: str, file: str, old: str, new: str) -> AuditSettings:

@@ -14,8 +14,12 @@ from fedleak.gate.audits import check_audit, vocabulary_of
 from fedleak.gate.policy import Policy
 from fedleak.gate.validation import validate
 from fedleak.results.row import write_results
+from fedleak.testing.pytest_fixture import Fedleak
 
-UPDATE = {"client": 0, "round": 1, "verdict": "understood", "reasons": [], "facts": []}
+UPDATE = {
+    "client": 0, "round": 1, "verdict": "understood", "reasons": [], "started_apart": 0.0, "replay_apart": 0.0,
+    "facts": [],
+}  # fmt: skip
 
 
 def looked(attack: str, broke: str = "") -> dict[str, Any]:
@@ -110,3 +114,30 @@ def test_check_takes_the_folder_of_an_audit_and_writes_what_ci_reads(audit, tmp_
     assert all("client-0.png" in Path(name).read_text() for name in files)
     refused = CliRunner().invoke(app, ["check", str(folder), "--policy", str(policy), "--allow-unfinished"])
     assert isinstance(refused.exception, ConfigError) or refused.exit_code == 2
+
+
+def test_an_audit_itself_ends_with_the_status_of_its_policy(
+    audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = audit()
+    started = []
+    monkeypatch.setattr("fedleak.cli.audit.audit_app", lambda *_, **__: started.append(1) or found)
+    policy = tmp_path / "policy.toml"
+    messages = Path(__file__).resolve().parents[2] / "apps" / "messages"
+    for rule, status, starts in (("psnr.max < 31", 0, 1), ("psnr.max < 20", 1, 2), ("psrn < 20", 2, 2)):
+        policy.write_text(f"rules = ['{rule}']\n")
+        result = CliRunner().invoke(app, ["audit", str(messages), "--policy", str(policy)])
+        assert (2 if isinstance(result.exception, ConfigError) else result.exit_code) == status
+        assert len(started) == starts
+    assert (found.folder / "report.html").exists()
+
+
+def test_a_test_fails_on_a_broken_policy(audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = audit()
+    monkeypatch.setattr("fedleak.audit.run.audit_app", lambda *_, **__: found)
+    policy = tmp_path / "policy.toml"
+    policy.write_text("rules = ['psnr.max < 20']\n")
+    with pytest.raises(AssertionError, match=r"FAIL  rule 1  psnr.max < 20"):
+        Fedleak(tmp_path, tmp_path, "test").audit("photos", policy=policy)
+    policy.write_text("rules = ['psnr.max < 31']\n")
+    assert Fedleak(tmp_path, tmp_path, "test").audit("photos", policy=policy) is found
