@@ -80,7 +80,7 @@ quick: lint types contracts setup
 
 # Each version lies alone in a folder, before the installed one on the path: all else is the same.
 FLOWER ?= 1.38.0 1.40.0 1.41.0 1.42.0
-MATRIX = tests/fedleak/federation tests/fedleak/audit tests/fedleak/wiretap tests/fedleak/guard tests/server tests/clients
+MATRIX = tests/fedleak/federation tests/fedleak/audit tests/fedleak/wiretap tests/fedleak/guard tests/server tests/clients tests/test_deploy.py
 
 matrix: setup
 	@for version in $(FLOWER); do \

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from math import sqrt
+from math import atanh, sqrt, tanh
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from fedleak.guard.policy import Examples
 from fedleak.guard.required import reference
 
 Floats = NDArray[np.float32]
-SHADOW = 64
+SHADOW = 48
 """Random coordinates of a shadow."""
-DEVIATIONS = 6.0
-"""How far the correlation of two shadows may be off, in its usual deviations."""
+DEVIATIONS = 5.0
+"""How far the correlation of two shadows may be off, in its usual deviations: once in some millions it is further."""
+NEARLY_ONE = 1 - 1e-9
+"""What a limit of 1 is taken for, whose inverse hyperbolic tangent is infinite."""
 FLAT = 1e-12
 """The square of a norm below which a row is constant."""
 
@@ -27,8 +29,8 @@ FLAT = 1e-12
 class Known:
     """The site's examples as directions, and as shadows of these that are looked through first.
 
-    A shadow has a few random coordinates. Directions with a correlation of r have shadows with one of r, within
-    (1 - r^2) / sqrt(coordinates) or so.
+    A shadow has a few random coordinates. Directions with a correlation of r have shadows with one whose inverse
+    hyperbolic tangent is that of r, within 1 / sqrt(coordinates - 3) or so (Fisher's transformation).
     """
 
     def __init__(self, directions: Floats) -> None:
@@ -44,7 +46,8 @@ class Known:
             return float(_largest(directions_of(rows) @ self.directions.T).max(initial=0))
         shadows = _unit(rows @ self._projection)
         near = _largest(shadows @ self._shadows.T)
-        doubtful = ~(near < limit - DEVIATIONS * (1 - limit**2) / sqrt(SHADOW))
+        bound = tanh(atanh(min(limit, NEARLY_ONE)) - DEVIATIONS / sqrt(SHADOW - 3))
+        doubtful = ~(near < bound)
         return float(_largest(directions_of(rows[doubtful]) @ self.directions.T).max(initial=0))
 
 

@@ -123,5 +123,5 @@ class Ledger:
         beside = self._path.with_name(f".{self._path.name}.part")
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
-            json.dump({"answers": answers}, file)
+            file.write(json.dumps({"answers": answers}))  # at once: `dump` asks for each piece in Python
         beside.replace(self._path)

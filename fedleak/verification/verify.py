@@ -25,6 +25,8 @@ from fedleak.verification.replay import SUMMATION, Comparison, compare, replay, 
 
 USUAL = "expected the folder of a run, as `fedleak run --out` made it"
 UNENDED = "has not ended: its server still runs, or was stopped in the middle; recorded is what it had received by then"
+TRUTHLESS = "has no truth beside it: what was imported, or has its vault elsewhere, cannot be recomputed"
+IMPORTED = "what lies there was imported, without the truth that updates are recomputed from; `fedleak attack` reads it"
 Verdict = Literal["agrees", "disagrees", "undecided", "masked", "released"]
 
 
@@ -52,7 +54,8 @@ def verify(run: Path) -> list[Check]:
     if not paths:
         diaries = len(found) > len(paths) or any((run / "recordings").rglob("columns-*.json"))
         columns = ["its parties hold columns, and send no updates to recompute"] if diaries else []
-        why = "; ".join([*columns, *breakdowns(run)]) or USUAL
+        usual = IMPORTED if find_recordings(run) else USUAL
+        why = "; ".join([*columns, *breakdowns(run)]) or usual
         raise RecordingError(f"{run} holds no recordings; {why}")
     checks = []
     for done, path in enumerate(paths):
@@ -69,7 +72,7 @@ def breakdowns(run: Path) -> list[str]:
     for folder in sorted(folders):
         whose = f"the federation of {folder.relative_to(root)}"
         if not (folder / FAILURES).exists():
-            found.append(f"{whose} {UNENDED}")
+            found.append(f"{whose} {UNENDED if (run / 'vault' / folder.relative_to(root)).exists() else TRUTHLESS}")
             continue
         try:
             read_outcome(folder)

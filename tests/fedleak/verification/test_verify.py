@@ -1,5 +1,6 @@
 """A recording agrees with its truth, or the cause of the disagreement is named."""
 
+import shutil
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from fedleak.recording.recording import Recording
 from fedleak.settings.task import TaskSettings
 from fedleak.tasks import initial_weights, task_of
 from fedleak.vault.batches import PrivateBatch, deposit
-from fedleak.verification.verify import verify
+from fedleak.verification.verify import TRUTHLESS, breakdowns, verify
 
 TRAINING = LocalTraining(batch_size=4, batches=2, epochs=1, learning_rate=0.1)
 DICE = (0, "client", 0, 1)
@@ -210,3 +211,11 @@ def test_what_a_server_had_received_before_it_was_killed_is_verified_and_the_fed
     assert said.exit_code == 1
     assert "1 of 1 messages agree" in said.stdout
     assert "the federation of none has not ended: its server still runs, or was stopped" in said.stderr
+
+
+def test_of_what_was_imported_it_is_said_that_there_is_no_truth(tmp_path):
+    make_run(tmp_path)
+    shutil.rmtree(tmp_path / "vault")
+    assert breakdowns(tmp_path) == [f"the federation of none {TRUTHLESS}"]
+    with pytest.raises(RecordingError, match=r"was imported, without the truth .* `fedleak attack` reads it"):
+        verify(tmp_path / "recordings" / "none")  # as `fedleak import --out` leaves a folder
