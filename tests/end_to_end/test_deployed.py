@@ -26,6 +26,7 @@ from fedleak.recording.recording import Recording
 from fedleak.settings.base import parse_settings
 from fedleak.vault.batches import withdraw
 from fedleak.verification.verify import breakdowns, verify
+from tests.end_to_end.digests import LISTENING, at_clients, at_the_tap, listening
 
 KILLED: Mapping[int, str] = {0: "masked", 1: "unmask"}
 """Clients, each with the stage that finds its node dead: it is killed as soon as it is asked."""
@@ -34,11 +35,9 @@ SECONDS = 900
 
 # Those that are to die are missed after 30 seconds in place of 60.
 HASTY = """
-import sys
-if "supernode" in " ".join(sys.orig_argv):
+if "flower-supernode" in " ".join(sys.orig_argv):
     import flwr.supernode.fleet_http_connection as fleet
     fleet.HEARTBEAT_DEFAULT_INTERVAL = 15
-import fedleak
 """
 # Whoever dies in a round does so when the update of another client in that very round is on disk, and not before.
 DYING = """
@@ -71,13 +70,13 @@ def deployed(deployment: ModuleType, plan: FederationPlan, place: Path, **option
         killed: Mapping[int, str] = field(default_factory=dict)
 
         def surroundings(self, program: Any) -> dict[str, str]:
-            around: dict[str, str] = super().surroundings(program)
+            around = listening(place, super().surroundings(program))
             number = int(program.name.rpartition("-")[2]) if program.name.startswith("supernode") else -1
             if number not in self.killed:
                 return around
             early = place / f"node-{number}"
             early.mkdir()
-            (early / "sitecustomize.py").write_text(HASTY + DYING)
+            (early / "sitecustomize.py").write_text(LISTENING + HASTY + DYING)
             neighbour = Path(plan.recordings) / "round-0001" / f"client-{CLIENTS - 1:04d}.json"
             return {
                 **around,
@@ -161,6 +160,8 @@ def test_two_rounds_under_tls_are_those_of_one_process_and_a_strangers_key_is_re
     written = recorded(tmp_path / "deployed")
     assert len(written) == 2 * 2 * 2
     assert written == recorded(tmp_path / "loopback")
+    assert at_the_tap(tmp_path) == at_clients(tmp_path)
+    assert all(at_clients(tmp_path).values())
     assert [check.verdict for check in verify(tmp_path / "deployed")] == ["agrees"] * 4
     assert not breakdowns(tmp_path / "deployed")
     message = Path(plan.recordings) / "round-0002" / "client-0001.json"
@@ -181,3 +182,5 @@ def test_parties_on_nodes_of_their_own_write_the_diaries_of_one_process(tmp_path
     written = recorded(tmp_path / "deployed")
     assert len(written) == 3 + 2 * 4 * 3  # columns once; a pair of files and the lines of four, twice
     assert written == recorded(tmp_path / "loopback")
+    assert at_the_tap(tmp_path) == at_clients(tmp_path)
+    assert all(at_clients(tmp_path).values())

@@ -12,9 +12,11 @@ from fedleak.federation import simulation
 from fedleak.federation.engine import quiet_flower, run_federation
 from fedleak.federation.outcome import COSTS, Cost, Outcome, client_failure, failure_of_all, read_outcome, write_outcome
 from fedleak.federation.plan import FederationPlan
+from fedleak.federation.processes import environment
 from fedleak.settings.base import parse_settings
 from fedleak.vault.alarms import raised_alarms
 from fedleak.vault.model_figures import FIGURES
+from tests.end_to_end.digests import at_clients, at_the_tap, listening
 
 
 def plan_in(folder: Path, **changes: Any) -> FederationPlan:
@@ -53,7 +55,10 @@ def test_parties_that_hold_columns_write_the_same_diaries_in_both(tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("alone_with_flower_and_ray")
-def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) -> None:
+def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So does the tap that is for other people's servers: in the simulation it hears what clients get and give."""
+    heard = tmp_path / "heard"
+    monkeypatch.setattr(simulation, "environment", lambda home: listening(heard, environment(home)))
     settings = {
         "clients": 4,
         "rounds": 2,
@@ -80,6 +85,8 @@ def test_flower_s_simulation_and_the_loopback_record_the_same(tmp_path: Path) ->
     assert {path.stem for path in reports[0].recordings} >= {"aggregate"}
     assert files(tmp_path / "loopback") == files(tmp_path / "simulation")
     assert reports[0].evaluation == reports[1].evaluation
+    assert at_the_tap(heard) == at_clients(heard)
+    assert all(at_clients(heard).values())
     assert processes() <= running
 
 
