@@ -16,6 +16,7 @@ from typing import Any
 
 from fedleak.audit.answers import read_answers
 from fedleak.audit.app import digest, overridden, read_app
+from fedleak.audit.exhibit import EXHIBITS
 from fedleak.audit.settings import AuditSettings, written
 from fedleak.audit.verdict import REPORT, RESULT, ROWS, Audited
 from fedleak.contracts.attack import attacks as registry
@@ -71,7 +72,11 @@ def audit(settings: AuditSettings, told: Callable[[str], None], patience: float 
     make_private(settings.out)
     before = digest(settings.folder)
     names = (RESULT, ROWS, REPORT, "experiment.toml")
-    for old in (*(settings.out / name for name in names), *settings.out.glob("client-*.png")):
+    for old in (
+        *(settings.out / name for name in names),
+        *settings.out.glob("client-*.png"),
+        *settings.out.glob(f"{EXHIBITS}/*"),
+    ):
         old.unlink(missing_ok=True)
     (settings.out / LOG).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="fedleak-", ignore_cleanup_errors=True) as private:
