@@ -58,6 +58,24 @@ def client_round(
 
     after = train_locally(task, start, examples, training, seed_key, gradient=gradient)
     after = after if tampered is None else tampered.finish(start, after)
+    return defended(task, before, start, after, chain, seed_key, kept)
+
+
+def defended(
+    task: Task,
+    before: Weights,
+    start: Weights,
+    after: Weights,
+    chain: Chain,
+    seed_key: tuple[object, ...],
+    kept: NamedTensors,
+) -> Sent:
+    """What leaves of weights `after` training that began at `start`: `before`, with the client's own layers.
+
+    Arguments are those of `client_round`.
+    """
+    local = chain.local
+    own = local.withheld(task)
     # before + (after - before) is not after to the last bit, so an undefended reply is left alone.
     if all(map(only_watches, local)):
         return Sent(weights=after)

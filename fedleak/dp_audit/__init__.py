@@ -1,0 +1,1 @@
+"""DP audit: measured lower bounds on epsilon, from what a server sees, beside what is declared and accounted."""
