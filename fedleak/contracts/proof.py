@@ -3,6 +3,7 @@
 import math
 from typing import ClassVar
 
+from fedleak.accounting.declared import Declared
 from fedleak.accounting.mechanism import Mechanism, Response, Situation, Unproven, Vantage
 from fedleak.learning.training import LocalTraining
 
@@ -16,6 +17,11 @@ class PrivacyProof:
 
     def mechanism(self, situation: Situation) -> Mechanism | Response | Unproven | None:
         """What one round proves, for accountants; None where nothing is claimed, a reason where it does not hold."""
+        return None
+
+    @property
+    def declared(self) -> Declared | None:
+        """The epsilon that its settings name, as they are written; None: they name none."""
         return None
 
     def require_examples(self, held: int) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Generator, nn
 
 from fedleak.accounting.composition import Sample, noise_factor_for
+from fedleak.accounting.declared import Declared
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
@@ -62,6 +63,12 @@ class DPSGD(Defense):
             raise ConfigError("delta given without the epsilon that it is for; give it too")
         if math.isinf(self.max_norm) and (self.noise_multiplier is None or self.noise_multiplier > 0):
             raise ConfigError("expected a finite max_norm where there is noise, got inf; noise goes by the norm")
+
+    @property
+    def declared(self) -> Declared | None:
+        if self.epsilon is None or self.delta is None:
+            return None
+        return Declared(epsilon=self.epsilon, delta=self.delta, over_run=True)
 
     @property
     def multiplier(self) -> float:

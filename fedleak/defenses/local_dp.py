@@ -9,6 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
+from fedleak.accounting.declared import Declared
 from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.mechanism import Mechanism, Situation
 from fedleak.contracts.defense import Defense, defenses
@@ -42,6 +43,10 @@ class LocalDP(Defense):
     def __post_init__(self) -> None:
         if math.isinf(self.max_norm) and math.isfinite(self.epsilon):
             raise ConfigError("expected a finite max_norm for a finite epsilon, got inf; noise goes by the norm")
+
+    @property
+    def declared(self) -> Declared:
+        return Declared(epsilon=self.epsilon, delta=self.delta)
 
     @property
     def std(self) -> float:
