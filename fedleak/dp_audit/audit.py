@@ -60,7 +60,7 @@ def audited(experiment: Experiment, options: AuditOptions, saying: Callable[[str
     """Each chain of the experiment that has defenses; `saying` hears which one is next."""
     if experiment.federation.split is not None:
         raise ConfigError(
-            'expected clients that hold rows, got federation.partition = "columns"; nothing is summed there'
+            'expected clients that hold rows, got federation.partition = "columns", where nothing is summed'
         )
     require_canaries(options.canaries, experiment.federation.clients)
     for place, named in enumerate(experiment.defenses):
@@ -88,11 +88,7 @@ def audit_chain(experiment: Experiment, name: str, chain: Chain, options: AuditO
     proven = planned.guarantee((experiment.federation,), task, view=view)
     delta = options.delta or (declared.delta if declared else DELTA)
     if not isinstance(proven, Guarantee):
-        why = (
-            proven.reason
-            if isinstance(proven, Unproven)
-            else f"{proven.sentence}: no noise that canaries could be under"
-        )
+        why = proven.reason if isinstance(proven, Unproven) else f"{proven.sentence}, which adds no normal noise"
         judgement = Judged(verdict="no claim", cause="", sentence=f"nothing is claimed that could be measured: {why}")
         return Audited(
             row=_row(experiment, name, view, declared, delta, options, judgement, started), measured=None, claim=None
@@ -165,7 +161,7 @@ def _sampler(experiment: Experiment, chain: Chain, seed: int) -> Draw | None:
     plan = FederationPlan(
         **{name: getattr(experiment, name) for name in ("task", "federation", "model", "adversary", "utility")},
         seed=seed,
-        chain=tuple(chain.tables),  # type: ignore[arg-type]
+        chain=tuple(chain.tables),
         recordings="",
         vault="",
     )

@@ -1,4 +1,4 @@
-"""Lower bounds on epsilon from an attacker's errors, by Clopper and Pearson: for any mechanism, and for normal noise."""
+"""Lower bounds on epsilon from an attacker's errors, by Clopper-Pearson: for any mechanism, for a normal one."""
 
 import math
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """Causes of a broken guarantee, named by what canaries of several kinds make of it."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,10 +33,12 @@ _SILENT = 1e-5
 class Evidence:
     """What canaries of several kinds contribute to a message, and the noise beside them."""
 
+    given: float
+    """Norm of the longest contributions, before the clip."""
     whole: float
     """A contribution over all entries alike, long before the clip."""
     longer: float
-    """The same, a hundred times as long before."""
+    """The same, of the longest."""
     layers: float
     """One that is as long in every tensor."""
     layer: float
@@ -61,7 +62,7 @@ def named(evidence: Evidence, claimed: Mechanism) -> tuple[Cause, str]:
     if evidence.layers > _MORE * claimed.contribution and evidence.layers > _MORE * evidence.layer:
         each = f"{figure(evidence.layer)} in one tensor, {figure(evidence.layers)} over all"
         return "clipped layer by layer", f"each tensor is clipped by itself, so that a whole update is longer ({each})"
-    if evidence.longer > _MORE * evidence.whole:
+    if evidence.longer > evidence.given / 2:
         return "nothing bounds the update", "the longer an update, the more of it leaves; nothing clips it"
     if longest > _MORE * claimed.contribution:
         return (

@@ -74,11 +74,10 @@ class CanaryFederation:
         """Runs it; each message is heard as it comes."""
 
         def came(question: Message, reply: Message) -> None:
-            if not reply.has_error():
-                before, after = self._weights(question), self._weights(reply, like=question)
-                heard(_released(before, after, self._round(question), question.metadata.dst_node_id - 1, 1))
+            before, after = self._weights(question), self._weights(reply, like=question)
+            heard(_released(before, after, self._round(question), question.metadata.dst_node_id - 1, 1))
 
-        self._run(came, lambda round, arrays: None)
+        self._run(came=came)
 
     def sums(self, heard: Heard) -> None:
         """Runs it; of each round the sum is heard that the next model is the mean of."""
@@ -90,18 +89,24 @@ class CanaryFederation:
                 heard(_released(last[-1], weights, round, None, self.federation.clients))
             last[:] = [weights]
 
-        self._run(lambda question, reply: None, aggregated)
+        self._run(aggregated=aggregated)
 
-    def _run(self, came: Callable[[Message, Message], None], aggregated: Callable[[int, ArrayRecord], None]) -> None:
+    def _run(
+        self,
+        came: Callable[[Message, Message], None] | None = None,
+        aggregated: Callable[[int, ArrayRecord], None] | None = None,
+    ) -> None:
         refusals: list[str] = []
 
         def listen(question: Message, reply: Message) -> None:
             if reply.has_error():
-                refusals.append(reply.error.reason)
-            came(question, reply)
+                refusals.append(str(reply.error.reason))
+            elif came is not None:
+                came(question, reply)
 
         def evaluated(round: int, arrays: ArrayRecord) -> MetricRecord | None:
-            aggregated(round, arrays)
+            if aggregated is not None:
+                aggregated(round, arrays)
             return None
 
         plan = FederationPlan(

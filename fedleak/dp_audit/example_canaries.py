@@ -75,12 +75,13 @@ class ExampleCanaries:
             for round in range(1, self.rounds + 1):
                 for client in range(self.clients):
                     examples = self._examples(client, round)
-                    training = replace(whole, batch_size=min(self.batch, len(examples)))
+                    size = min(self.batch, len(examples))
+                    training = replace(whole, batch_size=size)
                     sent = client_round(
                         task, before, examples, training, chain, (self.seed, "client", client, round), None, None
                     )
                     moved = (sent.weights.parameters["weight"] - before.parameters["weight"]).reshape(-1)
-                    heard(client, round, moved * training.batch_size)
+                    heard(client, round, size * moved)
 
     def _examples(self, client: int, round: int) -> Batch:
         signs = torch.tensor([self.sign(client, slot, round) for slot in range(self.canaries.count)])

@@ -48,8 +48,9 @@ def filtered(said: Float[np.ndarray, "clients slots rounds"]) -> Float[np.ndarra
     pattern = said[:half].mean(0)
     noise = said[:half].std(0, ddof=1) / math.sqrt(half)
     weights = np.where(pattern > 3 * noise, pattern, 0.0)
-    known = weights.any(1)
-    if not known.any():
-        weights, known = np.ones_like(pattern), np.ones(len(pattern), dtype=bool)
-    weights = weights[known] / np.linalg.norm(weights[known], axis=1, keepdims=True)
-    return (said[half:, known] * weights).sum(2).reshape(-1)
+    weights = weights if weights.any() else np.ones_like(pattern)
+    lengths = np.linalg.norm(weights, axis=1)
+    known = lengths > lengths.max() / 2
+    weights = weights[known] / lengths[known, None]
+    found: Float[np.ndarray, " scores"] = (said[half:, known] * weights).sum(2).reshape(-1)
+    return found

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from fedleak.dp_audit.canaries import Layout
 from fedleak.dp_audit.causes import Cause, Evidence, named
-from fedleak.dp_audit.normal_scores import least_mu
+from fedleak.dp_audit.normal_scores import estimated_mu, least_mu
 from fedleak.dp_audit.subject import LOUD, SMALL, Subject
 from fedleak.dp_audit.tape import Tape
 
 TESTS = 12
 """That a verdict rests on at most: each has so much less of what its confidence leaves."""
-LONGER, QUIET = 100 * LOUD, 1e-6
+LONGER, QUIET = 1e6, 1e-6
 """Norms of canaries as multiples of what may contribute; none is 0, by which Flower's clipping divides."""
 _FEWEST, _MOST = 4 * SMALL, 2048
 _HEAVY, _SHARE = 8, 10
@@ -61,6 +61,7 @@ def probes_of_messages(subject: Subject, confidence: float) -> Probed:
     }
     whole = tapes["whole", LOUD]
     evidence = Evidence(
+        given=LONGER * subject.mechanism.contribution,
         whole=whole.contribution(quiet),
         longer=tapes["whole", LONGER].contribution(quiet),
         layers=tapes["layers", LONGER].contribution(quiet),
@@ -83,7 +84,13 @@ def probes_of_sums(subject: Subject, confidence: float) -> Probed:
     size = float(np.mean(tape.scores))
     alone = _of_one_client(subject) if subject.view == "sum" else (size, size, size, size)
     evidence = Evidence(
-        whole=alone[0], longer=alone[1], layers=alone[2], layer=alone[3], quiet=quiet.noise(), loud=loud.noise()
+        given=LONGER * subject.mechanism.contribution,
+        whole=alone[0],
+        longer=alone[1],
+        layers=alone[2],
+        layer=alone[3],
+        quiet=quiet.noise(),
+        loud=loud.noise(),
     )
     found = [_between_rounds(tape, each), _of_buffers(tape, each)]
     if subject.federation.batches == "all":
@@ -97,7 +104,7 @@ def _of_noise(subject: Subject, tape: Tape, evidence: Evidence, confidence: floa
     """Whether noise can be taken off again, and what travels without any."""
     yield Found(
         cause="same noise for every client",
-        mu=least_mu(tape.between_clients, confidence),
+        mu=_more(tape.between_clients, tape, confidence),
         sentence="what two clients send in a round has the same noise, which their difference has no more",
     )
     yield _between_rounds(tape, confidence)
@@ -110,10 +117,18 @@ def _of_noise(subject: Subject, tape: Tape, evidence: Evidence, confidence: floa
         )
 
 
+def _more(differences: Float[np.ndarray, " scores"], tape: Tape, confidence: float) -> float:
+    """What differences of messages show, if that is more than messages alone: independent noise makes it less."""
+    if len(differences) < 2:
+        return 0.0
+    shown = least_mu(differences, confidence)
+    return shown if shown > estimated_mu(tape.scores, confidence).high else 0.0
+
+
 def _between_rounds(tape: Tape, confidence: float) -> Found:
     return Found(
         cause="same noise in every round",
-        mu=least_mu(tape.between_rounds, confidence) if len(tape.between_rounds) > 1 else 0.0,
+        mu=_more(tape.between_rounds, tape, confidence),
         sentence="what a client sends in two rounds has the same noise, which the difference has no more",
     )
 
@@ -177,7 +192,7 @@ def _later(subject: Subject) -> float:
 def _on_grids(subject: Subject, tape: Tape, contribution: float) -> Float[np.ndarray, " messages"]:
     """How much more of a message is on a grid of 16-bit floats if the canary's own sign is taken off than the other."""
     canaries, found = tape.canaries, []
-    for client, moved in enumerate(tape.first):
+    for client, moved in tape.first.items():
         added = canaries.sign(client, 1) * contribution * canaries.direction(client)
         shares = [
             (_share_on_grid(moved - added, unit), _share_on_grid(moved + added, unit))

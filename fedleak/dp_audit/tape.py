@@ -22,8 +22,8 @@ class Tape:
     signed: list[float] = field(default_factory=list)
     buffers: list[float] = field(default_factory=list)
     """What buffers say, each message's mean times the sign."""
-    first: list[Float[Tensor, " entries"]] = field(default_factory=list)
-    """The messages of the first round, by client."""
+    first: dict[int, Float[Tensor, " entries"]] = field(default_factory=dict)
+    """The messages of the first round by client, or its sum as 0."""
     _clients: list[float] = field(default_factory=list)
     _rounds: list[tuple[int, float, int, float]] = field(default_factory=list)
     _last: dict[int, tuple[int, float]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Tape:
         if release.buffers.numel():
             self.buffers.append(sign * float(release.buffers.double().mean()))
         if round == 1:
-            self.first.append(release.moved)
+            self.first[client] = release.moved
         if client in self._last:
             self._rounds.append((sign, score, *self._last[client]))
         self._last[client] = sign, score
@@ -59,7 +59,7 @@ class Tape:
         if not self.against:
             return
         if release.round == 1:
-            self.first.append(release.moved)
+            self.first[0] = release.moved
         if release.buffers.any():  # what one canary put there, by whoever knows what the others did
             total = float(release.buffers.double().mean())
             self.buffers.append(signs[0] * (total - sum(signs[1:])))
@@ -86,18 +86,18 @@ class Tape:
 
     def contribution(self, quiet: "Tape") -> float:
         """What a canary adds to a message, by the same messages with the same draws and without canaries."""
-        pairs = zip(self.first, quiet.first, strict=True)
-        added = [self.canaries.sign(i, 1) * self.canaries.score(i, own - none) for i, (own, none) in enumerate(pairs)]
+        pairs = [(client, moved - quiet.first[client]) for client, moved in self.first.items()]
+        added = [self.canaries.sign(client, 1) * self.canaries.score(client, more) for client, more in pairs]
         return float(np.mean(added))
 
     def noise(self) -> float:
         """Standard deviation of an entry beside what lies along the canary."""
         if self.canaries.layout == "apart":
             left = self.canaries.entries - self.canaries.count
-            rest = [moved - self.canaries.along(self.canaries.scores(moved)) for moved in self.first]
+            rest = [moved - self.canaries.along(self.canaries.scores(moved)) for moved in self.first.values()]
             return _spread(rest) * math.sqrt(self.canaries.entries / left) if left else math.nan
         rest = [
-            moved - self.canaries.score(i, moved) * self.canaries.direction(i) for i, moved in enumerate(self.first)
+            moved - self.canaries.score(one, moved) * self.canaries.direction(one) for one, moved in self.first.items()
         ]
         return _spread(rest)
 
