@@ -42,6 +42,7 @@ COMMANDS = {
     "check": True,
     "audit": True,
     "audit-queries": True,
+    "audit-dp": True,
     "query": False,
     "report": True,
     "list": False,

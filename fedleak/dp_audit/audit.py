@@ -1,50 +1,35 @@
 """DP audit of an experiment: each chain of defenses by canaries, against what it declares and what is accounted for."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pkgutil import resolve_name
 
 from jaxtyping import Int
 from torch import Tensor
 
-from fedleak.accounting.declared import Declared
 from fedleak.accounting.gaussian import epsilon_of
-from fedleak.accounting.guarantee import DELTA, Guarantee, Unproven
+from fedleak.accounting.guarantee import DELTA, Guarantee
 from fedleak.accounting.mechanism import Vantage
 from fedleak.contracts.chain import Chain
+from fedleak.dp_audit.about import About
 from fedleak.dp_audit.example_canaries import Draw
 from fedleak.dp_audit.measure import Measured, measure, rounds_for
+from fedleak.dp_audit.options import AuditOptions
 from fedleak.dp_audit.participation import participation
 from fedleak.dp_audit.probes import Found, corrected, probes_of_messages, probes_of_sums
 from fedleak.dp_audit.subject import Subject
-from fedleak.dp_audit.verdict import Claim, Judged, judged
+from fedleak.dp_audit.verdict import Claim, Judged, judged, unclaimed
 from fedleak.errors import ConfigError
+from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.federation.plan import FederationPlan
 from fedleak.results.dp_row import DPRow
+from fedleak.settings.base import Scalar
 from fedleak.tasks import hardened
 
 SAMPLER = "fedleak.clients.share:chosen_of"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditOptions:
-    """How an audit measures."""
-
-    canaries: int | None = None
-    """Clients that are canaries; None: all."""
-    error: float = 0.04
-    """Standard error of epsilon as a share of it, which rounds are chosen for."""
-    rounds: int | None = None
-    """In place of as many as the error asks for."""
-    confidence: float = 0.95
-    verdict_confidence: float = 0.99
-    delta: float | None = None
-    """None: the declared one, or 1e-5."""
-    seed: int = 0
-    jobs: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +41,26 @@ class Audited:
     claim: Claim | None
 
 
-def audited(experiment: Experiment, options: AuditOptions, saying: Callable[[str], None]) -> Iterator[Audited]:
-    """Each chain of the experiment that has defenses; `saying` hears which one is next."""
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A chain that is to be audited."""
+
+    name: str
+    run: Callable[[], Audited]
+
+
+def points_of(campaign: Campaign) -> list[Point]:
+    """Of the points of a campaign those that differ in how clients train and what they are protected by."""
+    found: dict[str, Point] = {}
+    for point in campaign.points:
+        key = point.experiment.model_dump_json(include={"task", "federation", "defenses", "utility", "model"})
+        found.setdefault(key, point)
+    return list(found.values())
+
+
+def audited(point: Point, options: AuditOptions) -> Iterator[Planned]:
+    """Each chain of a point that has defenses; raises `ConfigError` before any where canaries have no place."""
+    experiment = point.experiment
     if experiment.federation.split is not None:
         raise ConfigError(
             'expected clients that hold rows, got federation.partition = "columns", where nothing is summed'
@@ -65,8 +68,10 @@ def audited(experiment: Experiment, options: AuditOptions, saying: Callable[[str
     require_canaries(options.canaries, experiment.federation.clients)
     for place, named in enumerate(experiment.defenses):
         if named.chain:
-            saying(named.name)
-            yield audit_chain(experiment, named.name, Chain.build(named.chain, f"defenses.{place}.chain"), options)
+            chain = Chain.build(named.chain, f"defenses.{place}.chain")
+            yield Planned(
+                name=named.name, run=partial(audit_chain, experiment, named.name, chain, options, point.setting)
+            )
 
 
 def require_canaries(canaries: int | None, clients: int) -> None:
@@ -78,21 +83,26 @@ def require_canaries(canaries: int | None, clients: int) -> None:
         )
 
 
-def audit_chain(experiment: Experiment, name: str, chain: Chain, options: AuditOptions) -> Audited:
-    """One chain, as it is written."""
-    started = time.monotonic()
+def audit_chain(
+    experiment: Experiment, name: str, chain: Chain, options: AuditOptions, setting: Mapping[str, Scalar] | None = None
+) -> Audited:
+    """One chain, as it is written; `setting` is what varies in the campaign."""
     declared = next((defense.declared for defense in chain if defense.declared is not None), None)
     planned = chain.planned(experiment.phases)
-    view = view_of(planned, experiment)
-    task = hardened(experiment.task, planned)
+    view, task = view_of(planned, experiment), hardened(experiment.task, planned)
+    about = About(
+        experiment=experiment,
+        name=name,
+        setting=setting or {},
+        view=view,
+        declared=declared,
+        delta=options.delta or (declared.delta if declared else DELTA),
+        options=options,
+        started=time.monotonic(),
+    )
     proven = planned.guarantee((experiment.federation,), task, view=view)
-    delta = options.delta or (declared.delta if declared else DELTA)
     if not isinstance(proven, Guarantee):
-        why = proven.reason if isinstance(proven, Unproven) else f"{proven.sentence}, which adds no normal noise"
-        judgement = Judged(verdict="no claim", cause="", sentence=f"nothing is claimed that could be measured: {why}")
-        return Audited(
-            row=_row(experiment, name, view, declared, delta, options, judgement, started), measured=None, claim=None
-        )
+        return Audited(row=about.row(unclaimed(proven)), measured=None, claim=None)
     subject = Subject(
         name=name,
         task=task,
@@ -106,10 +116,9 @@ def audit_chain(experiment: Experiment, name: str, chain: Chain, options: AuditO
         seed=options.seed,
         drawn=_sampler(experiment, chain, options.seed),
     )
-    claim = Claim(subject=subject, delta=delta)
+    claim = Claim(subject=subject, delta=about.delta)
     found, judgement = _judged(claim, options)
-    row = _row(experiment, name, view, declared, delta, options, judgement, started, claim, found)
-    return Audited(row=row, measured=found, claim=claim)
+    return Audited(row=about.row(judgement, claim, found), measured=found, claim=claim)
 
 
 def view_of(chain: Chain, experiment: Experiment) -> Vantage:
@@ -173,51 +182,3 @@ def _sampler(experiment: Experiment, chain: Chain, seed: int) -> Draw | None:
         return places
 
     return drawn
-
-
-def _row(
-    experiment: Experiment,
-    name: str,
-    view: str,
-    declared: Declared | None,
-    delta: float,
-    options: AuditOptions,
-    judgement: Judged,
-    started: float,
-    claim: Claim | None = None,
-    found: Measured | None = None,
-) -> DPRow:
-    nothing = math.nan
-    release = found.mu.epsilon(delta) if found else None
-    run = claim.run(found.mu) if claim and found else None
-    guarantee = claim.subject.guarantee if claim else None
-    return DPRow(
-        task=experiment.task.label,
-        defense=name,
-        view=view,
-        terms=guarantee.terms(delta) if guarantee else "",
-        delta=delta,
-        declared=declared.epsilon if declared else nothing,
-        declared_delta=declared.delta if declared else nothing,
-        declared_of=("run" if declared.over_run else "round") if declared else "",
-        rounds=experiment.federation.rounds,
-        accounted=claim.accounted if claim else nothing,
-        accounted_run=guarantee.epsilon(delta) if guarantee else nothing,
-        ideal=claim.subject.ideal(delta) if claim else nothing,
-        measured=release.value if release else nothing,
-        low=release.low if release else nothing,
-        high=release.high if release else nothing,
-        bound=found.whatever_the_mechanism(delta, options.confidence) if found else nothing,
-        measured_run=run.value if run else nothing,
-        low_run=run.low if run else nothing,
-        high_run=run.high if run else nothing,
-        confidence=options.confidence,
-        verdict_confidence=options.verdict_confidence,
-        canaries=claim.subject.per_release if claim else 0,
-        releases=len(found.scores) if found else 0,
-        verdict=judgement.verdict,
-        cause=judgement.cause,
-        sentence=judgement.sentence,
-        seed=options.seed,
-        seconds=time.monotonic() - started,
-    )

@@ -25,7 +25,7 @@ from fedleak.federation.loopback import LoopbackGrid
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
-from fedleak.learning.weights import Weights, frozen_in
+from fedleak.learning.weights import NamedTensors, Weights, frozen_in
 from fedleak.randomness import one_thread, seeded
 from fedleak.settings.federation import FederationSettings
 from fedleak.settings.task import TaskSettings
@@ -45,7 +45,7 @@ class Release:
     """Whose message it is; None: the sum over all."""
     moved: Float[Tensor, " entries"]
     """What came, less what was sent; of a sum, times the number of clients."""
-    buffers: Float[Tensor, " entries"]
+    buffers: Float[Tensor, " buffered"]
     """The same of the buffers."""
 
 
@@ -73,9 +73,16 @@ class CanaryFederation:
     def messages(self, heard: Heard) -> None:
         """Runs it; each message is heard as it comes."""
 
+        sent: dict[int, NamedTensors] = {}
+
         def came(question: Message, reply: Message) -> None:
-            before, after = self._weights(question), self._weights(reply, like=question)
-            heard(_released(before, after, self._round(question), question.metadata.dst_node_id - 1, 1))
+            round = wire.round_of(question.content)
+            if round not in sent:  # all clients are sent the same
+                sent.clear()
+                sent[round] = wire.to_tensors(wire.arrays_of(question.content))
+            before = self.task.split(sent[round])
+            after = self.task.split({**sent[round], **wire.to_tensors(wire.arrays_of(reply.content))})
+            heard(_released(before, after, round, question.metadata.dst_node_id - 1, 1))
 
         self._run(came=came)
 
@@ -132,8 +139,8 @@ class CanaryFederation:
 
     def _answer(self, message: Message, context: Context) -> Message:
         """The reply of a client."""
-        client, round = int(context.node_config[wire.PARTITION]), self._round(message)
-        before, kept = self._weights(message), wire.kept_of(context)
+        client, round = int(context.node_config[wire.PARTITION]), wire.round_of(message.content)
+        before, kept = self.task.split(wire.to_tensors(wire.arrays_of(message.content))), wire.kept_of(context)
         sent = defended(
             self.task, before, before, self._after(before, client, round), self.chain,
             (self.seed, "client", client, round), kept,
@@ -152,15 +159,6 @@ class CanaryFederation:
             {name: value + own.tensors[name] for name, value in before.parameters.items()},
             {name: value + added if value.is_floating_point() else value for name, value in before.buffers.items()},
         )
-
-    def _weights(self, message: Message, like: Message | None = None) -> Weights:
-        state = wire.to_tensors(wire.arrays_of(message.content))
-        known = {} if like is None else wire.to_tensors(wire.arrays_of(like.content))
-        return self.task.split({**known, **state})
-
-    @staticmethod
-    def _round(message: Message) -> int:
-        return wire.round_of(message.content)
 
     @cached_property
     def _frozen(self) -> frozenset[str]:

@@ -143,7 +143,7 @@ def _of_buffers(tape: Tape, confidence: float) -> Found:
 
 def _of_weights(subject: Subject, confidence: float) -> Found:
     """Clients that report more examples than others move the sum by more than noise is reckoned for."""
-    rounds = max(4, math.ceil(64 / subject.mu**2 / max(1, subject.canaries // _SHARE)))
+    rounds = max(8, math.ceil(256 / subject.mu**2 / max(1, subject.canaries // _SHARE)))
     heavy = range(0, subject.canaries, _SHARE)
     federation = subject.federate(
         "weights", min(rounds, _MOST), layout="apart", counts=dict.fromkeys(heavy, _HEAVY)

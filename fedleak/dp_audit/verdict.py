@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fedleak.accounting.gaussian import epsilon_of
+from fedleak.accounting.guarantee import Proven, Unproven
 from fedleak.dp_audit.measure import Measured
 from fedleak.dp_audit.normal_scores import Estimate, least_mu
 from fedleak.dp_audit.probes import Found, corrected
@@ -55,14 +56,20 @@ class Claim:
     def broken_by(self, mu: float) -> str:
         """Which claim a lower bound on mu of one release is above, in words; empty: none."""
         if self.epsilon(mu) > _ROUNDING * self.accounted:
-            return f"{figure(self.accounted)} that is accounted for"
+            return f"{figure(self.accounted)} is accounted for"
         declared = self.subject.declared
         if declared is None or (declared.over_run and self.subject.mechanism.sample is not None):
             return ""
         times = self.subject.growth if declared.over_run else 1.0
         if epsilon_of(declared.delta, mu * times) > _ROUNDING * declared.epsilon:
-            return f"{figure(declared.epsilon)} that is declared"
+            return f"{figure(declared.epsilon)} is declared"
         return ""
+
+
+def unclaimed(proven: Proven | Unproven) -> Judged:
+    """Where nothing is claimed that canaries could be held against."""
+    why = proven.reason if isinstance(proven, Unproven) else f"{proven.sentence}, which adds no normal noise"
+    return Judged(verdict="no claim", cause="", sentence=f"nothing is claimed that could be measured: {why}")
 
 
 def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence: float) -> Judged:
@@ -77,7 +84,7 @@ def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence:
             return _unbroken(claim, measured)
     first = min(broken, key=_rank, default=None) or tests[-1]
     mu = max(first.mu, bound)
-    above = f"at least {_shown(claim.epsilon(mu))} where {claim.broken_by(mu) or 'less'}"
+    above = f"at least {_shown(claim.epsilon(mu))} where {claim.broken_by(mu) or 'less is claimed'}"
     return Judged(
         verdict="broken",
         cause=first.cause,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from fedleak.io.atomic import write_atomically
 from fedleak.io.jsonl import read_rows
-from fedleak.results.schema import Figure, Folder, Meaning, Text, Whole, finite_or_null, parser_of
+from fedleak.results.schema import Figure, Folder, Meaning, SettingTable, Text, Whole, finite_or_null, parser_of
 
 Verdict = Literal["holds", "open", "broken", "no claim"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -49,6 +49,7 @@ class DPRow:
     sentence: Annotated[Text, Meaning("the verdict in one sentence")]
     seed: Annotated[Whole, Meaning("of coins, directions and noise")]
     seconds: Annotated[Figure, Meaning("what the audit of the chain took")]
+    setting: SettingTable
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold."""

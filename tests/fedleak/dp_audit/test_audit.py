@@ -1,0 +1,90 @@
+"""The audit of whole chains: what holds, what is broken by which mistake, and what canaries have no place in."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
+
+import dp_bugs
+
+from fedleak.contracts.chain import Chain
+from fedleak.dp_audit.audit import audit_chain, audited, points_of
+from fedleak.dp_audit.options import AuditOptions
+from fedleak.errors import ConfigError
+from fedleak.experiment.grid import parse_campaign
+
+CLIENTS = 40
+LOCAL = {"use": "local-dp", "epsilon": 4.0, "delta": 1e-5, "max_norm": 1.0}
+QUICK = AuditOptions(rounds=6)
+
+
+def campaign(*chain, **federation):
+    table = {"clients": CLIENTS, "rounds": 2, **federation}
+    rows = [{"name": "chain", "chain": list(chain)}]
+    return parse_campaign(
+        {"name": "audit", "task": "diabetes-mlp", "attacks": [], "federation": table, "defenses": rows}
+    )
+
+
+def audit(*chain, options=QUICK, **federation):
+    return audit_chain(campaign(*chain, **federation).first, "chain", Chain.build(chain), options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cause", list(dp_bugs.bugs(CLIENTS)))
+def test_a_mistake_is_found_and_named(cause):
+    found = dp_bugs.bugs(CLIENTS)[cause].audited(CLIENTS, AuditOptions(error=0.3))
+    assert (found.verdict, found.cause) == ("broken", cause), found.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(dp_bugs.sound(CLIENTS)))
+def test_a_sound_federation_is_not_called_broken(name):
+    found = dp_bugs.sound(CLIENTS)[name].audited(CLIENTS, AuditOptions(error=0.3))
+    assert found.verdict in ("holds", "open"), found.sentence
+    assert found.low <= found.accounted
+
+
+def test_declared_accounted_and_measured_stand_side_by_side():
+    row = audit(LOCAL).row
+    assert (row.declared, row.declared_of, row.terms) == (4.0, "round", "replace-one client, no sampling credit")
+    assert row.accounted == pytest.approx(4.0)
+    assert row.ideal == pytest.approx(4.0)
+    assert row.bound < row.low < row.measured < row.high
+    assert row.low < 4.0 < row.high
+    assert row.accounted_run > row.accounted
+    assert row.measured_run > row.measured
+    assert (row.canaries, row.releases, row.seed) == (CLIENTS, 6 * CLIENTS, 0)
+
+
+def test_the_same_seed_gives_the_same_and_another_does_not():
+    scores = [
+        audit(LOCAL, options=AuditOptions(rounds=1, seed=seed, verdict_confidence=0.99)).measured.scores
+        for seed in (0, 0, 1)
+    ]
+    assert np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+
+
+def test_what_claims_nothing_has_no_figures():
+    found = audit({"use": "clipping", "max_norm": 1.0})
+    assert (found.row.verdict, found.measured) == ("no claim", None)
+    assert np.isnan(found.row.measured)
+    assert "nothing is claimed" in found.row.sentence
+
+
+def test_more_canaries_than_clients_is_one_sentence():
+    (point,) = points_of(campaign(LOCAL))
+    with pytest.raises(ConfigError, match=r"at most as many canaries as clients, federation.clients = 40, got 41"):
+        list(audited(point, AuditOptions(canaries=41)))
+
+
+def test_points_that_differ_in_seeds_alone_are_audited_once():
+    tree = {
+        "name": "audit", "task": "diabetes-mlp", "attacks": [], "seed": [0, 1],
+        "federation": {"clients": 4, "rounds": [1, 2]}, "defenses": [{"name": "chain", "chain": [LOCAL]}],
+    }  # fmt: skip
+    assert len(points_of(parse_campaign(tree))) == 2
