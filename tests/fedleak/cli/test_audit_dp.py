@@ -29,14 +29,13 @@ def invoke(*arguments):
     return CliRunner().invoke(app, ["audit-dp", *map(str, arguments)], env={"COLUMNS": "80"})
 
 
-@pytest.mark.slow
 def test_a_chain_that_holds_ends_with_status_0_and_leaves_rows_and_a_picture(experiment, tmp_path):
-    result = invoke(experiment(LOCAL), "--error", 0.1, "--out", tmp_path / "out")
+    result = invoke(experiment({"use": "dp-sgd", "epsilon": 8.0, "delta": 1e-5}), "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 80
     words = " ".join(result.stdout.split())
     assert "noised: holds: measured" in words
-    assert "an ideal attacker would show 4.00" in words
+    assert "an ideal attacker would show" in words
     (row,) = read_dp_rows(tmp_path / "out" / "dp-audit.jsonl")
     assert row.verdict == "holds"
     assert (tmp_path / "out" / "dp-audit.png").read_bytes().startswith(b"\x89PNG")
